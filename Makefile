@@ -1,0 +1,46 @@
+# `make demo` and `make test` are all the set-up there is: Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test check bench screenshots clean
+
+help:
+	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
+	@echo "make test         every test, lint and type check"
+	@echo "make install      $(BIN)/driftwatch"
+	@echo "make bench        the benchmarks"
+	@echo "make screenshots  the pages as pictures (needs Chromium)"
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "driftwatch needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo,sql]'
+	touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo,sql,postgres,dev]'
+	touch $@
+
+install: $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/driftwatch demo
+
+test: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.developing
+	$(BIN)/python tests/bench/run.py
+
+screenshots: $(VENV)/.developing
+	$(BIN)/python tests/web/screenshots.py
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

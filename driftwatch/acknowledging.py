@@ -1,0 +1,169 @@
+"""What people say about incidents, applied: fixed, accepted (the reference is rebased) or muted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from driftwatch.decide.decision import Measurement, learn_block
+from driftwatch.decide.evidence import owner
+from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.track import Incident, Track, encode
+from driftwatch.measure import streams
+from driftwatch.monitor import Monitor
+from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
+from driftwatch.store.records import CheckRecord
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.serial import fingerprint_reference
+from driftwatch.summary.summary import Summary, total
+from driftwatch.windows import season_slot
+
+ACCEPTED, MUTED = "accepted", "muted"
+#: Joint statistics change with any column, so they are learned anew after a rebase.
+_JOINT = "joint:"
+_FOREVER = 1 << 62
+
+
+def apply_pending(monitor: Monitor, acknowledgements: Acknowledgements, now: int) -> Monitor:
+    """Apply every waiting acknowledgement, oldest first; each is one transaction. Returns the monitor."""
+    for item in acknowledgements.pending(monitor.config.name):
+        monitor = replace(_apply(monitor, item, now), tracks={})
+    return monitor
+
+
+def _apply(monitor: Monitor, said: Acknowledgement, now: int) -> Monitor:
+    tracks = {name: monitor.track(name) for name in monitor.reference.plan.segments}
+    found = [
+        (name, incident)
+        for name, track in tracks.items()
+        for incident in track.incidents
+        if said.incident in ("", incident.key)
+    ]
+    record = CheckRecord(monitor=monitor.config.name, now=now)
+    if not found:
+        outcome = f"no open incident {said.incident}".strip()
+        monitor.history.commit(replace(record, acknowledged=[(said.id, outcome)]))
+        return monitor
+    if said.verdict == MUTED:
+        tracks = {name: _mute(track, found, said.until) for name, track in tracks.items()}
+        record = replace(record, muted=[(incident.key, said.until) for _, incident in found])
+    else:
+        tracks = {name: _close(track, found) for name, track in tracks.items()}
+        record = replace(record, resolved=[(incident.key, said.verdict) for _, incident in found])
+        stored = {item.key: item for item in monitor.history.incidents(monitor.config.name)}
+        endings = [
+            message
+            for _, incident in found
+            for message in monitor.recorder.ending(stored.get(incident.key), now)
+        ]
+        record = replace(record, messages=endings)
+    if said.verdict == ACCEPTED:
+        for segment, incident in found:
+            if incident.kind == BLIND:
+                continue  # nothing was seen then that could be taken as normal
+            monitor, tracks = rebase(monitor, tracks, segment, incident)
+        record = replace(record, reference=(monitor.reference, _source_key(monitor)))
+    until = max((track.decided_until or 0) for track in tracks.values())
+    monitor.history.commit(
+        replace(
+            record,
+            tracks=[(name, until, encode(track)) for name, track in tracks.items()],
+            checkpoint=True,
+            acknowledged=[(said.id, f"{said.verdict}: {len(found)} incident(s)")],
+        )
+    )
+    return monitor
+
+
+def _source_key(monitor: Monitor) -> str:
+    active = monitor.history.active_reference(monitor.config.name)
+    return active[1] if active else ""
+
+
+def _mute(track: Track, found: Sequence[tuple[str | None, Incident]], until: int | None) -> Track:
+    keys = {incident.key for _, incident in found}
+    return replace(
+        track,
+        incidents=tuple(
+            replace(item, muted_until=until) if item.key in keys else item for item in track.incidents
+        ),
+    )
+
+
+def _close(track: Track, found: Sequence[tuple[str | None, Incident]]) -> Track:
+    keys = {incident.key for _, incident in found}
+    return replace(track, incidents=tuple(item for item in track.incidents if item.key not in keys))
+
+
+def rebase(
+    monitor: Monitor, tracks: dict[str | None, Track], segment: str | None, incident: Incident
+) -> tuple[Monitor, dict[str | None, Track]]:
+    """Take what production showed since the onset as the reference of the incident's columns.
+
+    Tiles are already counted on the frozen cells, so nothing is read again. All other columns, and what
+    was learned about them, stay.
+    """
+    columns = frozenset(incident.columns) & set(monitor.reference.summary.counts)
+    reference, since = monitor.reference, incident.onset
+    accepted: dict[str | None, list[Summary]] = {}
+    for name in reference.plan.segments:
+        tiles = monitor.history.tiles(monitor.config.name, name, since, _FOREVER, reference.plan.fingerprint)
+        accepted[name] = [item.summary for item in tiles if item.summary.rows]
+    if not accepted[segment]:
+        return monitor, tracks
+    reference = rebased(reference, accepted, columns)
+    moved = replace(monitor, reference=reference)
+    moved_tracks = {
+        name: _relearn(moved, track, name, accepted[name], columns) for name, track in tracks.items()
+    }
+    return moved, moved_tracks
+
+
+def rebased(
+    reference: Reference, accepted: dict[str | None, list[Summary]], columns: frozenset[str]
+) -> Reference:
+    """The reference whose counts of ``columns`` are those of the accepted tiles, as a new version."""
+
+    def swap(old: Summary, tiles: list[Summary]) -> Summary:
+        if not tiles:
+            return old
+        new = total(tiles)
+        counts = {name: new.counts[name] if name in columns else old.counts[name] for name in old.counts}
+        return replace(old, counts=counts, sums=new.sums if old.sums is not None else None)
+
+    draft = replace(
+        reference,
+        summary=swap(reference.summary, accepted[None]),
+        segments={name: swap(old, accepted.get(name, [])) for name, old in reference.segments.items()},
+    )
+    return replace(draft, fingerprint=fingerprint_reference(draft))
+
+
+def _relearn(
+    monitor: Monitor, track: Track, segment: str | None, tiles: list[Summary], columns: frozenset[str]
+) -> Track:
+    """Forget the moved columns' evidence and scores, and learn them from the accepted windows."""
+
+    def moved(name: str) -> bool:
+        return name in columns or name.startswith(_JOINT)
+
+    reference = monitor.reference.at(segment)
+    kept = replace(
+        track,
+        reference=monitor.reference.fingerprint,
+        evidence={k: v for k, v in track.evidence.items() if not moved(k[1] or f"{_JOINT}{k[0]}")},
+        history={k: v for k, v in track.history.items() if not moved(k[1] or f"{_JOINT}{k[0]}")},
+    )
+    config = monitor.config
+    for tile in tiles:
+        if tile.rows < config.window.min_rows:
+            continue
+        seen = Measurement(
+            window=tile.span,
+            rows=tile.rows,
+            statistics=(),
+            streams=[s for s in streams(reference, tile, monitor.looks) if moved(owner(s))],
+            slot=season_slot(tile.span.start, tuple(config.season), config.timezone),
+        )
+        kept = replace(learn_block(kept, seen), healthy_windows=kept.healthy_windows)
+    return kept

@@ -1,0 +1,154 @@
+"""Many checks over history, in memory: what this configuration would have said. Writes and sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.track import Track
+from driftwatch.errors import DataError
+from driftwatch.measure import Look, fresh_track, judge, looks
+from driftwatch.monitor import configuration_hash
+from driftwatch.pulling import read_tiles
+from driftwatch.report import page_json, window_json
+from driftwatch.store.history import History
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Reason, RejectedFile, State, Verdict
+from driftwatch.summary.schema import Span
+from driftwatch.summary.summary import Summary, total
+from driftwatch.windows import boundaries
+
+if TYPE_CHECKING:
+    from driftwatch.reading.pool import ReaderPool
+
+#: Windows read at once: one pass over the files serves them all.
+CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtest:
+    """Every window's verdict, oldest first, segments of one window together."""
+
+    monitor: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def pages(self) -> tuple[Verdict, ...]:
+        """The pages there would have been."""
+        return tuple(verdict for verdict in self.verdicts if verdict.page)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object ``backtest --format json`` prints."""
+        return {
+            "monitor": self.monitor,
+            "windows": [window_json(verdict) for verdict in self.verdicts],
+            "pages": [page_json(verdict) for verdict in self.pages],
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    config: MonitorConfig
+    reference: Reference
+    chosen: tuple[Look, ...]
+    tracks: dict[str | None, Track]
+
+    def window(
+        self, span: Span, parts: dict[str | None, Summary], rejected: tuple[RejectedFile, ...]
+    ) -> Iterator[Verdict]:
+        segments = self.reference.plan.segments
+        for name in segments:
+            part = parts.get(name) or Summary.zero(self.reference.plan, span).seal(self.reference.plan)
+            if parts[None].rows == 0:
+                yield self._empty(span, name, rejected)
+                continue
+            decision, verdict = judge(
+                self.reference,
+                replace(part, span=span),
+                self.chosen,
+                self.tracks[name],
+                self.config,
+                segment=name,
+                rejected=rejected,
+            )
+            self.tracks[name] = decision.track
+            yield verdict
+
+    def _empty(self, span: Span, name: str | None, rejected: tuple[RejectedFile, ...]) -> Verdict:
+        return Verdict(
+            monitor=self.config.name, segment=name, window=span, rows=0,
+            state=State.SOURCE_ERROR if rejected else State.NO_DATA,
+            reason=Reason.ALL_FILES_UNREADABLE if rejected else Reason.NO_ROWS,
+            rejected_files=rejected, reference=self.reference.fingerprint,
+            configuration=configuration_hash(self.config),
+        )  # fmt: skip
+
+
+def backtest(
+    config: MonitorConfig,
+    reference: Reference,
+    history: History,
+    readers: ReaderPool,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Backtest:
+    """Replay ``[start, end)`` (None: all the source has) window by window. Cost: one read of the data.
+
+    The arithmetic is the daemon's own; only the store and the notifiers are left out. Raises the
+    sources' errors: a history that cannot be read gives no result at all.
+    """
+    edges = _edges(config, readers, start, end)
+    chosen = looks(reference, config.detectors)
+    tracks = {
+        name: fresh_track(
+            reference.at(name),
+            history.blocks(config.name, reference.fingerprint, name),
+            chosen,
+            config,
+            configuration_hash(config),
+        )
+        for name in reference.plan.segments
+    }
+    run = _Run(config=config, reference=reference, chosen=chosen, tracks=tracks)
+    verdicts: list[Verdict] = []
+    for first in range(0, max(len(edges) - 1, 0), CHUNK):
+        part = edges[first : first + CHUNK + 1]
+        verdicts += _chunk(run, readers, part)
+        progress(min(first + CHUNK, len(edges) - 1), len(edges) - 1)
+    return Backtest(monitor=config.name, verdicts=tuple(verdicts))
+
+
+def _edges(config: MonitorConfig, readers: ReaderPool, start: int | None, end: int | None) -> list[int]:
+    limits, length = config.limits, config.window.length
+    if start is None or end is None:
+        extent = readers.extent(config.source, seconds=limits.seconds, memory=int(limits.memory))
+        if extent is None:
+            return []
+        whole = boundaries(length, config.timezone, extent.start, extent.end)
+        start = whole[0] if start is None else start
+        end = whole[-1] if end is None else end
+    if end <= start:
+        raise DataError(f"{config.name}: expected --to after --from. Nothing lies between them.")
+    edges = boundaries(length, config.timezone, start, end)
+    return edges if edges[-1] <= end else edges[:-1]
+
+
+def _chunk(run: _Run, readers: ReaderPool, edges: list[int]) -> list[Verdict]:
+    config = run.config
+    read = read_tiles(config, run.reference.plan, readers, edges)
+    by_window: dict[int, dict[str | None, list[Summary]]] = {}
+    for (start, segment), part in read.tiles.items():
+        by_window.setdefault(start, {}).setdefault(segment, []).append(part)
+    rejected = tuple(read.rejected)
+    verdicts: list[Verdict] = []
+    for start, stop in pairwise(edges):
+        span = Span(start=start, end=stop)
+        parts = {name: total(items) for name, items in by_window.get(start, {}).items()}
+        parts.setdefault(None, Summary.zero(run.reference.plan, span).seal(run.reference.plan))
+        verdicts += run.window(span, parts, rejected)
+    return verdicts

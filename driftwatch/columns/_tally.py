@@ -1,0 +1,76 @@
+"""Distinct values with exact counts, bounded: all of them, or those with the smallest hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftwatch.summary.hashing import UInt64Array
+
+_END = 1 << 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts of the ``limit`` distinct values with the smallest hashes.
+
+    A value kept at the end was kept by every part that held it, so its count is exact and any split and
+    order of the rows gives the same. With no more than ``limit`` distinct values it holds all; else the
+    number of distinct values is estimated from the smallest hash left out (Bar-Yossef et al. 2002; relative
+    error about ``1 / sqrt(limit)``).
+    """
+
+    limit: int
+    hashes: UInt64Array = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    values: npt.NDArray[Any] | None = None
+    cut: np.uint64 | None = None
+    _waiting: list[tuple[UInt64Array, npt.NDArray[np.int64], npt.NDArray[Any]]] = field(default_factory=list)
+    _rows: int = 0
+
+    def wanted(self, hashes: UInt64Array) -> npt.NDArray[np.bool_] | None:
+        """Which rows can still matter (None: all of them)."""
+        return None if self.cut is None else hashes < self.cut
+
+    def add(self, hashes: UInt64Array, counts: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> None:
+        """Add wanted values that are distinct among themselves."""
+        if not len(hashes):
+            return
+        self._waiting.append((hashes, counts, values))
+        self._rows += len(hashes)
+        if self._rows > self.limit:
+            self.settle()
+
+    def settle(self) -> None:
+        """Merge what is waiting."""
+        if not self._waiting:
+            return
+        parts = self._waiting
+        if self.values is not None:
+            parts = [(self.hashes, self.counts, self.values), *parts]
+        merged, first, inverse = np.unique(
+            np.concatenate([part[0] for part in parts]), return_index=True, return_inverse=True
+        )
+        counts = np.zeros(len(merged), dtype=np.int64)
+        np.add.at(counts, inverse, np.concatenate([part[1] for part in parts]))
+        values = np.concatenate([part[2] for part in parts])[first[: self.limit]]
+        if len(merged) > self.limit:
+            self.cut = merged[self.limit]
+        # Copies: a view would keep all that was merged alive.
+        self.hashes, self.counts = merged[: self.limit].copy(), counts[: self.limit].copy()
+        self.values = values
+        self._waiting, self._rows = [], 0
+
+    @property
+    def exact(self) -> bool:
+        """True when every distinct value is here."""
+        return self.cut is None
+
+    def distinct(self) -> int:
+        """Number of distinct values, estimated when not exact."""
+        if self.cut is None:
+            return len(self.hashes)
+        return round(len(self.hashes) * _END / int(self.cut))

@@ -1,0 +1,1 @@
+"""The running process: the only threads, the only clock, the only sockets."""

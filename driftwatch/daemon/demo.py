@@ -1,0 +1,135 @@
+"""The demo: the real daemon on a real stream, nine months replayed by a clock that runs fast."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from driftwatch.clock import ReplayClock
+from driftwatch.config.load import load
+from driftwatch.daemon.app import Daemon
+from driftwatch.daemon.demo_data import REFERENCE_ENDS, ZONE, write_stream
+from driftwatch.daemon.logs import configure
+from driftwatch.daemon.runner import Slot
+from driftwatch.decide.incidents import DRIFT
+from driftwatch.errors import DriftwatchError
+from driftwatch.report import verdict_from_json
+from driftwatch.summary.result import Verdict
+from driftwatch.summary.schema import NANOSECONDS, iso
+from driftwatch.terminal import progress, show_pages
+from driftwatch.windows import boundaries, parse_time
+
+Say = Callable[[str], None]
+
+_MONITOR = "flight-delays"
+_LAST_DAY = "2014-01-01"
+#: Days an incident of nothing but weather stays open before the script accepts the season.
+_PATIENCE_DAYS = 21
+_SEASONAL = frozenset({"temp", "dewp", "humid", "pressure", "wind_speed", "wind_gust", "visib", "precip"})
+_CHECK_SECONDS = 120.0
+
+
+def run_demo(*, leave: bool, listen: str, folder: Path | None, say: Say) -> int:
+    """Replay, print the pages, then stay up until interrupted unless ``leave``. Returns the pages."""
+    folder = (folder or Path(".demo")).resolve()
+    configure("text", "error")
+    began = time.monotonic()
+    say("New York flights of 2013 with the weather at their origin: January-March is the reference.")
+    rows = write_stream(folder)
+    _forget_last_time(folder / "store")
+    path = _write_config(folder, listen)
+    start, *_ = boundaries(86400, ZONE, parse_time(f"{REFERENCE_ENDS}T12:00"), 0)
+    clock = ReplayClock(start)
+    daemon = Daemon(lambda: load(path), clock)
+    daemon.start()
+    try:
+        shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        say(f"{rows:,} rows in {shown} after {time.monotonic() - began:.0f} s; serving {daemon.server.url}")
+        replayed = time.monotonic()
+        accepted = _replay(daemon, clock, start)
+        seconds = time.monotonic() - replayed
+        pages = _pages(daemon)
+        say(f"nine months replayed in {seconds:.0f} s, {len(pages)} pages")
+        for note in accepted:
+            say(note)
+        show_pages("Every page from April to December", pages)
+        if not leave:
+            clock.release()
+            _stay(daemon, path, say)
+        return len(pages)
+    finally:
+        daemon.stop()
+
+
+def _forget_last_time(store: Path) -> None:
+    for file in store.glob("*"):
+        file.unlink()
+
+
+def _write_config(folder: Path, listen: str) -> Path:
+    text = files("driftwatch.daemon").joinpath("demo.yaml").read_text(encoding="utf-8")
+    path = folder / "driftwatch.yaml"
+    path.write_text(text.replace("@FOLDER@", str(folder)).replace("@LISTEN@", listen), encoding="utf-8")
+    return path
+
+
+def _replay(daemon: Daemon, clock: ReplayClock, start: int) -> list[str]:
+    """Move the clock a day at a time; each day is checked before the next begins."""
+    days = boundaries(86400, ZONE, start, parse_time(f"{_LAST_DAY}T05:00"))[1:]
+    accepted = []
+    with progress("days") as advance:
+        for done, end in enumerate(days, start=1):
+            clock.set(end)
+            daemon.runner.tick()
+            _settle(daemon)
+            note = _accept_season(daemon, end)
+            if note:
+                accepted.append(note)
+            advance(done, len(days))
+    return accepted
+
+
+def _settle(daemon: Daemon) -> None:
+    if not daemon.runner.wait_idle(_CHECK_SECONDS):
+        raise DriftwatchError("the demo's check took longer than two minutes; something is wrong here.")
+
+
+def _slot(daemon: Daemon) -> Slot:
+    return daemon.runner.slots()[0]
+
+
+def _accept_season(daemon: Daemon, now: int) -> str:
+    """The scripted acknowledgement: an incident of weather alone, open for weeks, is the season."""
+    for incident in _slot(daemon).monitor.track(None).incidents:
+        open_days = (now - incident.opened_at) / (86400 * NANOSECONDS)
+        weather = all(name in _SEASONAL or name.startswith("joint:") for name in incident.columns)
+        if incident.kind == DRIFT and weather and open_days >= _PATIENCE_DAYS:
+            daemon.session.acknowledgements.ask(
+                _MONITOR, incident.key, "accepted", until=None, note="the season", who="demo", now=now
+            )
+            daemon.runner.tick()
+            _settle(daemon)
+            named = ", ".join(incident.columns)
+            return f"{iso(now)[:10]}: {incident.key} accepted by the script as the season ({named})"
+    return ""
+
+
+def _pages(daemon: Daemon) -> list[Verdict]:
+    stored = daemon.session.history.verdicts(_MONITOR, None, limit=1000)
+    return [verdict for verdict in map(verdict_from_json, stored) if verdict.page]
+
+
+def _stay(daemon: Daemon, path: Path, say: Say) -> None:
+    url = daemon.server.url.rstrip("/")
+    say(
+        f"\nStill running. Open {url}/ and {url}/monitors/{_MONITOR}; also {url}/metrics and {url}/-/healthy."
+        f"\nThe configuration: {path}. Stop with Ctrl-C."
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()

@@ -1,0 +1,53 @@
+"""Structured logs on standard error: text for people or one JSON object a line. No rows, no secrets."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "taskName"}
+
+
+class TextFormatter(logging.Formatter):
+    """``time level message key=value``; control characters are escaped, so no line can be forged."""
+
+    @staticmethod
+    def converter(seconds: float | None) -> time.struct_time:
+        """Log in UTC."""
+        return time.gmtime(seconds)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it when there is one."""
+        extra = {k: v for k, v in record.__dict__.items() if k not in _STANDARD and v is not None}
+        fields = " ".join(f"{name}={_plain(value)}" for name, value in extra.items())
+        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ")
+        line = f"{stamp} {record.levelname.lower():7} {_plain(record.getMessage())} {fields}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _plain(value: object) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def configure(form: str, level: str) -> None:
+    """Send the whole process's logs to standard error in the form asked for."""
+    handler = logging.StreamHandler(sys.stderr)
+    if form == "json":
+        from pythonjsonlogger.json import JsonFormatter
+
+        handler.setFormatter(
+            JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s",
+                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+                datefmt="%Y-%m-%dT%H:%M:%S%z",
+            )
+        )
+    else:
+        handler.setFormatter(TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("apscheduler", "uvicorn", "urllib3", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,72 @@
+"""The notifiers of a configuration and the threads that deliver to them."""
+
+from __future__ import annotations
+
+import random
+
+from driftwatch import plugins
+from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.daemon.snapshot import SinkView
+from driftwatch.notify.base import Notifier
+from driftwatch.session import Session
+from driftwatch.store.outbox import OutboxTable
+
+
+def open_notifiers(session: Session) -> dict[str, Notifier]:
+    """Every configured notifier by the name of its sink."""
+    return {
+        item.sink: plugins.load("notify", item.type).open_notifier(item) for item in session.config.notify
+    }
+
+
+def _loop(session: Session) -> DeliveryLoop:
+    return DeliveryLoop(
+        OutboxTable(session.database, session.clock.now),
+        open_notifiers(session),
+        clock=session.clock.now,
+        rng=random.Random(),  # noqa: S311 - spreads retries, protects nothing
+    )
+
+
+class Senders:
+    """The delivery threads of a running daemon."""
+
+    def __init__(self, session: Session) -> None:
+        self._loop = _loop(session)
+
+    def start(self) -> None:
+        """Begin delivering."""
+        self._loop.start()
+
+    def wake(self) -> None:
+        """Something was put into the outbox."""
+        self._loop.wake()
+
+    def reconfigure(self, session: Session) -> None:
+        """Deliver with another configuration's notifiers; an attempt under way ends first.
+
+        Raises what opening a notifier raises; then the old ones go on.
+        """
+        fresh = _loop(session)
+        self._loop.stop()
+        self._loop = fresh
+        self._loop.start()
+
+    def stop(self, seconds: float) -> None:
+        """Stop; what was under way is sent again after the next start, under the same key."""
+        self._loop.stop(seconds)
+
+    @property
+    def store_errors(self) -> int:
+        """How often the outbox could not be read or written."""
+        return self._loop.store_errors
+
+    def views(self) -> tuple[SinkView, ...]:
+        """Counters of every sink."""
+        return self._loop.views()
+
+
+def deliver_waiting(session: Session) -> None:
+    """One attempt for every waiting message, in this thread."""
+    if session.config.notify:
+        _loop(session).deliver_once(session.clock.now())

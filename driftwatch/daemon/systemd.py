@@ -1,0 +1,19 @@
+"""Telling systemd how we are, when it asked (``NOTIFY_SOCKET``); nothing otherwise."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify_systemd(message: str) -> None:
+    """Send one state message (sd_notify); a missing or broken socket is no fault of ours."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.sendto(message.encode(), address)
+    except OSError:
+        return

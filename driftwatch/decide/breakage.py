@@ -1,0 +1,67 @@
+"""Breakage is not statistics: deterministic, named, at once, outside the page budget."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.summary.counts import Counts
+from driftwatch.summary.grid import Grid, LevelGrid
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Breakage, Reason
+from driftwatch.summary.summary import Summary
+
+#: A reference column this often missing may be wholly missing in a window without being broken.
+_OFTEN_MISSING = 0.9
+#: More rows of a wrong type than this is a changed type, not a few bad rows.
+_WRONG_TYPE = 0.5
+#: One value in more than this share of the reference may be the only one in a window.
+_OFTEN_ONE_VALUE = 0.5
+_ENOUGH_ROWS = 50
+
+
+def breakages(
+    reference: Reference, window: Summary, ordinary: frozenset[tuple[str, str]]
+) -> tuple[Breakage, ...]:
+    """The columns of the window that are broken: missing, all null, of a wrong type, suddenly constant.
+
+    ``ordinary`` holds (column, reason) that healthy windows show as well. Null hypothesis: none, these
+    are facts about the window; the only way to be wrong is a reference that never showed the case.
+    """
+    found = []
+    for column in reference.plan.columns:
+        grid = reference.plan.grids[column.name]
+        fault = _fault(grid, reference.summary.counts[column.name], window.counts[column.name])
+        if fault is not None and (column.name, str(fault[0])) not in ordinary:
+            found.append(Breakage(column=column.name, reason=fault[0], detail=fault[1]))
+    return tuple(found)
+
+
+def _fault(grid: Grid, reference: Counts, window: Counts) -> tuple[Reason, str] | None:
+    rows = window.rows
+    if rows == 0 or reference.rows == 0:
+        return None
+    missing = reference.missing / reference.rows
+    if window.absent == rows and missing < _OFTEN_MISSING:
+        return Reason.COLUMN_MISSING, "the data no longer has this column"
+    if window.wrong_type / rows > _WRONG_TYPE > reference.wrong_type / reference.rows:
+        return Reason.COLUMN_WRONG_TYPE, f"{window.wrong_type} of {rows} values have another type"
+    if window.present == 0 and missing < _OFTEN_MISSING:
+        return Reason.COLUMN_ALL_NULL, f"all {rows} values are null; in the reference {missing:.1%} were"
+    if window.present >= _ENOUGH_ROWS and _one_value(grid, window):
+        usual = float(reference.cells.max()) / max(reference.present, 1)
+        if usual < _OFTEN_ONE_VALUE and np.count_nonzero(reference.cells) > 2:
+            return Reason.COLUMN_CONSTANT, f"all {window.present} values are the same"
+    return None
+
+
+def _one_value(grid: Grid, window: Counts) -> bool:
+    """True when all values are the same: one point cell, one level, or one narrow gap of a quantile grid.
+
+    A gap beyond the reference's range, or between few distinct values, may hold many values.
+    """
+    cell = int(np.argmax(window.cells))
+    if int(window.cells[cell]) != window.present:
+        return False
+    if isinstance(grid, LevelGrid) or cell % 2 == 1:
+        return True
+    return not grid.exact and 2 * grid.first < cell < 2 * grid.last + 2

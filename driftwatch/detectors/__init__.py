@@ -1,0 +1,1 @@
+"""Detectors measure, they never decide; one file each, found by its name."""

@@ -1,0 +1,123 @@
+"""What detectors share: which columns they fit, and how a gauge is written down."""
+
+from __future__ import annotations
+
+import math
+
+from driftwatch.detectors._cells import Pair
+from driftwatch.detectors.base import Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Statistic
+from driftwatch.summary.schema import Column
+from driftwatch.summary.summary import Summary
+
+
+class Univariate:
+    """A detector of one column of any kind."""
+
+    name = ""
+    unit = ""
+    joint = False
+    default = True
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True for every column."""
+        return column is not None
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """No evidence is drawn from this gauge."""
+        return ()
+
+    def undefined(self, both: Pair, reason: str) -> Statistic:
+        """The gauge that could not be measured, with the reason."""
+        return Statistic(
+            detector=self.name,
+            column=both.column.name,
+            value=None,
+            unit=self.unit,
+            n_reference=both.n,
+            n_window=both.m,
+            undefined=reason,
+        )
+
+    def gauge(
+        self,
+        both: Pair,
+        value: float,
+        *,
+        p_value: float | None = None,
+        effect: str = "",
+        bracket: tuple[float, float] | None = None,
+    ) -> Statistic:
+        """The measured gauge; a value that is not finite is undefined instead."""
+        if not math.isfinite(value):
+            return self.undefined(both, "the values are too large to measure")
+        return Statistic(
+            detector=self.name,
+            column=both.column.name,
+            value=float(value),
+            unit=self.unit,
+            p_value=p_value,
+            low=None if bracket is None else bracket[0],
+            high=None if bracket is None else bracket[1],
+            effect=effect,
+            n_reference=both.n,
+            n_window=both.m,
+        )
+
+
+class Ordered(Univariate):
+    """A detector of columns counted on a numeric grid."""
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True for numeric, datetime, text (length) and vector (norm) columns."""
+        return column is not None and column.kind.ordered
+
+
+class Levelled(Univariate):
+    """A detector of columns counted by level."""
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True for categorical and boolean columns."""
+        return column is not None and not column.kind.ordered
+
+
+class Joint:
+    """A detector of all columns together."""
+
+    name = ""
+    unit = ""
+    joint = True
+    default = True
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True when called for all columns together."""
+        return column is None
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """No evidence is drawn from this gauge."""
+        return ()
+
+    def gauge(
+        self,
+        rows: tuple[int, int],
+        value: float | None,
+        *,
+        p_value: float | None = None,
+        effect: str = "",
+        undefined: str = "",
+    ) -> Statistic:
+        """The gauge over ``rows`` of the reference and of the window; undefined when there is no value."""
+        if value is not None and not math.isfinite(value):
+            value, p_value, effect, undefined = None, None, "", "the values are too large to measure"
+        return Statistic(
+            detector=self.name,
+            column=None,
+            value=None if value is None else float(value),
+            unit=self.unit,
+            p_value=p_value,
+            effect=effect,
+            n_reference=rows[0],
+            n_window=rows[1],
+            undefined=undefined,
+        )

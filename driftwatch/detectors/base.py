@@ -1,0 +1,52 @@
+"""What every detector is.
+
+A detector module defines ``DETECTOR``, an object with the members of ``Detector``; its ``name`` is the
+module's name. ``measure`` yields the gauge, ``streams`` what evidence is drawn from (often nothing). It owns
+no threshold and never raises on data: what is undefined is a ``Statistic`` with ``undefined`` set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from driftwatch import plugins
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.schema import Column
+from driftwatch.summary.summary import Summary
+
+Streams = Sequence[Shares | Score]
+
+
+class Detector(Protocol):
+    """Turns (reference, window summary) into a statistic; bigger means further away.
+
+    ``joint`` detectors look at all columns together and are called with ``column`` None. ``default`` is
+    False for a detector that runs only when a configuration names it.
+    """
+
+    name: str
+    joint: bool
+    unit: str
+    default: bool
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True when the detector can look at the column (None: jointly)."""
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """The gauge. Pure; never raises on data."""
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """What evidence is drawn from: labels are the same for every window of one plan."""
+
+
+def all_detectors() -> tuple[Detector, ...]:
+    """Every detector there is, by name."""
+    return tuple(get(name) for name in plugins.names("detectors"))
+
+
+def get(name: str) -> Detector:
+    """The detector of that name. Raises ``ConfigError`` with a suggestion."""
+    detector: Detector = plugins.load("detectors", name).DETECTOR
+    return detector

@@ -1,0 +1,74 @@
+"""Pearson's chi-square test of homogeneity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._common import Levelled
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Shares, Statistic
+from driftwatch.summary.summary import Summary
+
+#: Levels, most frequent first, that have a share stream of their own.
+MOST = 20
+
+
+class ChiSquare(Levelled):
+    """Are the levels as frequent in the window as in the reference?
+
+    Null hypothesis: reference and window rows come from one distribution over levels.
+    Formula: ``sum (O - E)^2 / E`` over the table of sides and levels, ``bins - 1`` degrees of freedom. Levels
+    expected in fewer than 5 rows of the smaller side share one cell with the unseen ones: which levels the
+    reference lacks is chance too, and alone they would make every window of a long-tailed column
+    suspicious (``unseen`` looks at them). A cell still rare joins the least frequent level.
+    Source: Pearson 1900; Cochran 1954 for the pooling.
+    False alarms: nominal after pooling (.050-.058 measured for 5 %; unpooled ten times too many at
+    .1 %). Independent rows assumed.
+    Cost: O(levels).
+    """
+
+    name = "chi2"
+    unit = "chi-square"
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Chi-square, 0 or more; it grows with the number of rows."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return self.undefined(both, both.empty)
+        before, after = _cells.pooled(both)
+        if len(before) < 2:
+            return self.undefined(both, "only one level is frequent enough to compare")
+        together = (before + after) / (both.n + both.m)
+        value = sum(
+            float(((cells - rows * together) ** 2 / (rows * together)).sum())
+            for cells, rows in ((before, both.n), (after, both.m))
+        )
+        return self.gauge(
+            both,
+            value,
+            p_value=_pvalues.chi_square(value, len(before) - 1),
+            effect=_words.levels(both),
+        )
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """Shares of the most frequent levels; ``level0`` is the most frequent one in the plan."""
+        both = _cells.pair(reference, window, column)
+        count = min(len(both.levels), MOST)
+        if both.empty or not count:
+            return ()
+        return (
+            Shares(
+                detector=self.name,
+                column=column,
+                labels=tuple(f"level{level}" for level in range(count)),
+                successes=both.window[:count].copy(),
+                trials=np.full(count, both.m, dtype=np.int64),
+                reference=both.reference[:count] / both.n,
+                reference_trials=both.n,
+            ),
+        )
+
+
+DETECTOR: Detector = ChiSquare()

@@ -1,0 +1,79 @@
+"""Two-sample Kolmogorov-Smirnov distance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._common import Ordered
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.grid import NumericGrid
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.summary import Summary
+
+#: A score that moved by less, in units of the distribution function, is never evidence.
+FLOOR = 0.02
+
+
+class KolmogorovSmirnov(Ordered):
+    """Largest distance between the two distribution functions.
+
+    Null hypothesis: reference and window rows come from one distribution.
+    Formula: ``D = sup_x |F_window(x) - F_reference(x)|``, read off the cumulative cell counts at every edge
+    and just below it, in whole numbers. Where either side has no row inside a gap that is the exact
+    two-sample statistic, ties and infinities included; else it is known to lie in ``low`` .. ``high``, no
+    wider than the fullest gap, and the value is ``low``.
+    Source: Smirnov 1939; Hodges 1958; Vrbik 2018 for the correction at large sizes.
+    False alarms: the p-value belongs to ``low`` and is exact or conservative for independent rows. Rows
+    of one day are seldom independent: on real traffic the textbook p-value fires on most healthy
+    days. It is shown, never paged on; evidence comes from the streams.
+    Cost: O(cells), about 50 us on 500 cells; milliseconds where the exact p-value is computed.
+    """
+
+    name = "ks"
+    unit = "share of rows"
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Distance D in [0, 1]."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return self.undefined(both, both.empty)
+        numerator = np.abs(_cells.differences(both)).max()
+        upper = _cells.widest(both)
+        pairs = float(both.n) * both.m
+        value, high = float(numerator) / pairs, min(float(upper) / pairs, 1.0)
+        return self.gauge(
+            both,
+            value,
+            p_value=_pvalues.kolmogorov_smirnov(numerator, both.n, both.m),
+            effect=_words.ordered(both),
+            bracket=(value, high) if upper > numerator else None,
+        )
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """Shares of rows at or below the plan's marks; largest signed distances ``up`` and ``down``."""
+        both = _cells.pair(reference, window, column)
+        if both.empty or not isinstance(both.grid, NumericGrid):
+            return ()
+        apart = _cells.differences(both) / (float(both.n) * both.m)
+        scores = tuple(
+            Score(detector=self.name, column=column, label=label, value=max(float(value), 0.0), floor=FLOOR)
+            for label, value in (("up", apart.max()), ("down", -apart.min()))
+        )
+        if not both.grid.marks:
+            return scores
+        at = 2 * np.array(both.grid.marks) + 1
+        shares = Shares(
+            detector=self.name,
+            column=column,
+            labels=tuple(f"q{mark}" for mark in range(len(at))),
+            successes=both.window_upto[at],
+            trials=np.full(len(at), both.m, dtype=np.int64),
+            reference=both.reference_upto[at] / both.n,
+            reference_trials=both.n,
+        )
+        return (shares, *scores)
+
+
+DETECTOR: Detector = KolmogorovSmirnov()

@@ -1,0 +1,111 @@
+"""Maximum mean discrepancy over a grid of kernel widths, by random Fourier features."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from driftwatch.detectors import _pvalues, _words
+from driftwatch.detectors._common import Joint
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.projection import Sums
+from driftwatch.summary.reference import JointNull, Reference
+from driftwatch.summary.result import Score, Statistic
+from driftwatch.summary.schema import Column
+from driftwatch.summary.summary import Summary
+
+#: An excess of the log ratio by less than this (a distance 20 % larger than usual) is never evidence.
+FLOOR = 0.2
+
+
+def distances(before: Sums, after: Sums, widths: int) -> Float64Array:
+    """MMD statistic ``T[B]`` of each kernel width between two sums of random Fourier features.
+
+    ``T_k = mean over frequencies of |mean phi_window - mean phi_reference|^2 / (1/m + 1/n)``, cosine and
+    sine of a frequency together being one complex ``phi``.
+    """
+    apart = after.features / after.rows - before.features / before.rows
+    power = (apart**2).reshape(2, widths, -1).sum(axis=0).mean(axis=1)
+    result: Float64Array = power / (1 / after.rows + 1 / before.rows)
+    return result
+
+
+class MeanDiscrepancy(Joint):
+    """Did the joint distribution of all columns change, at any scale?
+
+    Null hypothesis: reference and window rows come from one joint distribution.
+    Formula: for each of B Gaussian kernel widths ``T_k``, the squared distance of the mean random Fourier
+    features, times ``1 / (1/m + 1/n)``. The value is the largest ``T_k / median of T_k without drift``;
+    1 is what no drift looks like. p-value: ``p_k`` is the rank of ``T_k`` in its null, the result the rank of
+    ``min p_k`` in the null of that minimum, both with the +1 rule, so it is never 0. Beyond all draws
+    an exponential tail, times B (Bonferroni), says how far beyond.
+    Source: Rahimi, Recht 2007; Gretton et al. 2012; Schrab et al. 2023 (aggregation). The null is
+    simulated once per reference by multipliers and rescaled.
+    False alarms: measured .038-.065 for 5 %, .003-.013 for 1 % on independent rows. Evidence comes
+    from the score, judged against healthy windows.
+    Cost: O(B F) per window once the sums are there: about 50 us.
+    """
+
+    name = "mmd"
+    unit = "times the usual distance"
+
+    def applies(self, column: Column | None, reference: Reference) -> bool:
+        """True when the reference carries a projection, sums and their null."""
+        return column is None and reference.plan.projection is not None and reference.joint is not None
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Largest standardised distance; 1 is what no drift looks like."""
+        before, after, null = reference.summary.sums, window.sums, reference.joint
+        rows = (0 if before is None else before.rows, 0 if after is None else after.rows)
+        if null is None or not null.kernel.size:
+            return self.gauge(
+                rows, None, undefined="the reference has too few rows or columns for a joint null"
+            )
+        if before is None or after is None:
+            return self.gauge(rows, None, undefined="one side carries no sums of a row sample")
+        if min(rows) < 2:
+            return self.gauge(rows, None, undefined=f"2 rows a side are needed, got {rows[0]} and {rows[1]}")
+        observed = distances(before, after, null.kernel.shape[1])
+        value = float((observed / np.maximum(np.median(null.kernel, axis=0), 1e-300)).max())
+        return self.gauge(
+            rows,
+            value,
+            p_value=_p_value(observed, null),
+            effect=f"all columns together: {_words.number(value)} times the usual distance",
+        )
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """Score ``mmd``: the logarithm of the value."""
+        statistic = self.measure(reference, window, column)
+        if statistic.value is None:
+            return ()
+        value = math.log(max(statistic.value, 1e-12))
+        return (Score(detector=self.name, column=None, label="mmd", value=value, floor=FLOOR),)
+
+
+def _p_value(observed: Float64Array, null: JointNull) -> float:
+    draws, widths = null.kernel.shape
+    reached = draws - np.array([np.searchsorted(null.kernel[:, k], observed[k]) for k in range(widths)])
+    smallest = (int(reached.min()) + 1) / (draws + 1)
+    as_small = int(np.searchsorted(null.smallest_rank, smallest * (1 + 1e-9), side="right"))
+    p_value = (as_small + 1) / (len(null.smallest_rank) + 1)
+    if not reached.min():
+        p_value = min(p_value, widths * float(_tail(observed, null.kernel).min()))
+    return _pvalues.bounded(p_value)
+
+
+def _tail(observed: Float64Array, kernel: Float64Array) -> Float64Array:
+    """Exponential tail above the highest twentieth of the draws, its mean two standard errors too large.
+
+    A weighted sum of chi-squares, which T_k is, falls at least that fast.
+    """
+    top = kernel[-max(len(kernel) // 20, 2) :]
+    excess = (top.mean(axis=0) - top[0]) * (1 + 2 / np.sqrt(len(top)))
+    over = np.maximum(observed - top[0], 0.0) / np.maximum(excess, 1e-300)
+    chance: Float64Array = len(top) / len(kernel) * np.exp(-np.minimum(over, 700.0))
+    return chance
+
+
+DETECTOR: Detector = MeanDiscrepancy()

@@ -1,0 +1,53 @@
+"""Total variation distance between level shares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.detectors import _cells, _words
+from driftwatch.detectors._common import Levelled
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Score, Statistic
+from driftwatch.summary.summary import Summary
+
+#: A score that moved by less than this share of rows is never evidence.
+FLOOR = 0.02
+
+
+class TotalVariation(Levelled):
+    """Share of rows that would have to change level to turn one side into the other.
+
+    Null hypothesis: none is tested; there is no p-value. As a score: this window's distance is
+    exchangeable with that of healthy windows.
+    Formula: ``sum |q - p| / 2`` over all levels and the unseen one.
+    Source: standard; Levin, Peres 2017, chapter 4.
+    False alarms: without any drift the distance is about ``sum sqrt(p (1/n + 1/m)) / 2.5``: it grows
+    with the number of levels and shrinks with rows. The score is therefore judged against healthy windows
+    only, and an excess under ``FLOOR`` is never evidence.
+    Cost: O(levels).
+    """
+
+    name = "tv"
+    unit = "share of rows"
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Distance in [0, 1]."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return self.undefined(both, both.empty)
+        return self.gauge(both, _distance(both), effect=_words.levels(both))
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """One score, ``tv``."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return ()
+        return (Score(detector=self.name, column=column, label="tv", value=_distance(both), floor=FLOOR),)
+
+
+def _distance(both: _cells.Pair) -> float:
+    return float(np.abs(both.window / both.m - both.reference / both.n).sum()) / 2
+
+
+DETECTOR: Detector = TotalVariation()

@@ -1,0 +1,63 @@
+"""Share of rows with a level the reference never had."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._common import Levelled
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Shares, Statistic
+from driftwatch.summary.summary import Summary
+
+
+class Unseen(Levelled):
+    """Share of the rows with a value whose level has no cell of its own in the reference.
+
+    Null hypothesis: unseen levels are as frequent as the reference itself leads one to expect.
+    Formula: ``unseen / rows with a value``. What is expected is the share of reference rows whose level
+    occurs once (Good, Turing) or has no cell; the p-value is the one-sided conditional test of two
+    Poisson rates, with one event added to the reference's.
+    Source: Good 1953; Przyborowski, Wilenski 1940.
+    False alarms: below nominal while a new level brings few rows each; a long-tailed column whose new
+    levels come in bursts can exceed it, so the p-value is only shown.
+    Cost: O(levels).
+    """
+
+    name = "unseen"
+    unit = "share of rows"
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Share in [0, 1]."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return self.undefined(both, both.empty)
+        expected = int(both.reference[-1]) + int(np.count_nonzero(both.reference[:-1] == 1))
+        now = int(both.window[-1])
+        return self.gauge(
+            both,
+            now / both.m,
+            p_value=_pvalues.more_often(expected, both.n, now, both.m),
+            effect="levels never seen " + _words.shares(both.reference[-1] / both.n, now / both.m),
+        )
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """The share itself."""
+        both = _cells.pair(reference, window, column)
+        if both.empty:
+            return ()
+        return (
+            Shares(
+                detector=self.name,
+                column=column,
+                labels=("unseen",),
+                successes=both.window[-1:].copy(),
+                trials=np.array([both.m], dtype=np.int64),
+                reference=both.reference[-1:] / both.n,
+                reference_trials=both.n,
+            ),
+        )
+
+
+DETECTOR: Detector = Unseen()

@@ -1,0 +1,53 @@
+"""Number of rows in the window."""
+
+from __future__ import annotations
+
+import math
+
+from driftwatch.detectors import _words
+from driftwatch.detectors._common import Joint
+from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Score, Statistic
+from driftwatch.summary.summary import Summary
+
+#: A change by less than this, as a logarithm of the ratio (about 20 %), is never evidence.
+FLOOR = 0.2
+
+
+class Volume(Joint):
+    """Rows in the window: a dead upstream is the commonest incident, and no distribution shows it.
+
+    Null hypothesis: this window's row count is exchangeable with that of healthy windows.
+    Formula: ``rows``; as scores ``log(rows / usual)`` and its negative, ``usual`` the reference's rows in
+    a block of window length, 1 when it is not known (a constant shift that the comparison with healthy
+    windows cancels).
+    Source: own; counts of arrivals are too overdispersed for a Poisson test, so there is no p-value.
+    False alarms: judged against healthy windows only; a change under 20 % is never evidence. A window
+    without rows yields no score: that is a state of its own.
+    Cost: O(1).
+    """
+
+    name = "volume"
+    unit = "rows"
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """Rows, 0 or more."""
+        usual = reference.block_rows
+        effect = f"{window.rows:,} rows"
+        if usual:
+            effect = f"rows {_words.number(round(usual))} → {window.rows:,} ({window.rows / usual - 1:+.0%})"
+        return self.gauge((reference.summary.rows, window.rows), float(window.rows), effect=effect)
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """Scores ``up`` and ``down``."""
+        if not window.rows:
+            return ()
+        ratio = math.log(window.rows / (reference.block_rows or 1.0))
+        return (
+            Score(detector=self.name, column=None, label="up", value=ratio, floor=FLOOR),
+            Score(detector=self.name, column=None, label="down", value=-ratio, floor=FLOOR),
+        )
+
+
+DETECTOR: Detector = Volume()

@@ -1,0 +1,73 @@
+"""Categorical columns: one text per level, the same whatever type a file stored it in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+
+from driftwatch.engines._texts import as_text, coded, is_plain, is_text, prefixes
+from driftwatch.summary.batch import Levels
+
+#: Above this a float is written as a float: its digits as an integer would be an invention.
+_WHOLE = 1e15
+
+
+def levels(array: pa.Array) -> Levels:
+    """Levels of a categorical or boolean column.
+
+    Integers, and floats or decimals that are whole, are the same text (3 and 3.0 are ``3``); booleans are
+    ``false`` and ``true``; NaN is missing; lists and structs are a wrong type.
+    """
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    kind, types = array.type, pa.types
+    inner = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_null(inner):
+        return Levels(codes=np.full(len(array), -1, dtype=np.int32), levels=())
+    if not (is_text(inner) or is_plain(inner)):
+        null = array.is_null().to_numpy(zero_copy_only=False)
+        return Levels(codes=np.where(null, -1, -2).astype(np.int32), levels=())
+    if types.is_boolean(kind):
+        raw = array.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
+        return Levels(codes=raw.astype(np.int32), levels=("false", "true"))
+    codes, values = coded(array)
+    texts = _texts(values)
+    if None in texts:
+        codes = np.append([-1 if text is None else place for place, text in enumerate(texts)], -1)[codes]
+    return Levels(codes=codes.astype(np.int32), levels=tuple("" if text is None else text for text in texts))
+
+
+def _texts(values: pa.Array) -> list[str | None]:
+    """The text of each distinct value; None for NaN."""
+    kind, types = values.type, pa.types
+    if is_text(kind):
+        listed: list[str | None] = prefixes(as_text(values)).to_pylist()
+        return listed
+    if types.is_floating(kind):
+        return [_float(value) for value in values.cast(pa.float64()).to_pylist()]
+    if types.is_decimal(kind):
+        return [_decimal(value) for value in values.to_pylist()]
+    if types.is_timestamp(kind):
+        if kind.tz is not None:
+            values = values.cast(pa.timestamp(kind.unit, "UTC"))
+        return [_stamp(text) for text in values.cast(pa.large_string()).to_pylist()]
+    cast: list[str | None] = values.cast(pa.large_string()).to_pylist()
+    return cast
+
+
+def _float(value: float) -> str | None:
+    if value != value:
+        return None
+    return str(int(value)) if abs(value) < _WHOLE and value == int(value) else repr(value)
+
+
+def _decimal(value: Decimal) -> str:
+    return str(int(value)) if value == value.to_integral_value() else format(value.normalize(), "f")
+
+
+def _stamp(text: str) -> str:
+    """A time without trailing zeros, so that its unit does not matter."""
+    body, zone = (text[:-1], "Z") if text.endswith("Z") else (text, "")
+    return (body.rstrip("0").rstrip(".") if "." in body else body) + zone

@@ -1,0 +1,125 @@
+"""Ordered columns: numbers, times as seconds, texts as lengths, vectors as norms."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftwatch.engines._texts import as_text, is_plain, is_text
+from driftwatch.eventtime import event_times
+from driftwatch.summary.batch import Float64Array, Numbers
+from driftwatch.summary.schema import NANOSECONDS
+
+BoolArray = npt.NDArray[np.bool_]
+
+#: Texts that are numbers. Whatever matches, Arrow can read; so no text depends on its neighbours.
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$|^[+-]?(?i:inf|infinity|nan)$"
+
+
+def numbers(array: pa.Array) -> Numbers:
+    """Values of a numeric column; texts are read as numbers, an empty one is a null."""
+    kind, types = array.type, pa.types
+    if types.is_dictionary(kind):
+        return _decoded(array, numbers(array.dictionary))
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        nulls = _nulls(array)
+        raw = array.cast(pa.float64(), safe=False)
+        return _made(raw.fill_null(np.nan).to_numpy(zero_copy_only=False), nulls, None)
+    if types.is_boolean(kind):
+        raw = array.cast(pa.int8()).cast(pa.float64()).fill_null(np.nan)
+        return _made(raw.to_numpy(zero_copy_only=False), _nulls(array), None)
+    if is_text(kind):
+        return _parsed(as_text(array))
+    return _all_wrong(array)
+
+
+def seconds(array: pa.Array, timezone: str) -> Numbers:
+    """Times of a datetime column as seconds since 1970 UTC."""
+    times, usable = event_times(array, timezone)
+    values = np.where(usable, times / NANOSECONDS, np.nan)
+    nulls = _nulls(array)
+    if pa.types.is_floating(array.type):
+        empty = np.isnan(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return _made(values, nulls, _and_not(~usable, empty))
+    return _made(values, nulls, _and_not(~usable, nulls))
+
+
+def lengths(array: pa.Array) -> Numbers:
+    """Characters of each text."""
+    kind, types = array.type, pa.types
+    if types.is_dictionary(kind):
+        return _decoded(array, lengths(array.dictionary))
+    if not (is_text(kind) or is_plain(kind)):
+        return _all_wrong(array)
+    texts = as_text(array) if is_text(kind) else array.cast(pa.large_string())
+    sizes = pc.utf8_length(texts).cast(pa.float64()).fill_null(np.nan)
+    return _made(sizes.to_numpy(zero_copy_only=False), _nulls(array), None)
+
+
+def norms(array: pa.Array) -> Numbers:
+    """Euclidean norm of each vector; an element that is null makes it NaN."""
+    kind, types = array.type, pa.types
+    listed = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    if not listed or not (
+        types.is_integer(kind.value_type)
+        or types.is_floating(kind.value_type)
+        or types.is_decimal(kind.value_type)
+    ):
+        return _all_wrong(array)
+    values = np.full(len(array), np.nan)
+    vectors = array.drop_null()
+    sizes = pc.list_value_length(vectors).to_numpy(zero_copy_only=False).astype(np.int64)
+    flat = vectors.flatten().cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    with np.errstate(over="ignore"):
+        values[present] = np.sqrt(np.bincount(owner, weights=flat * flat, minlength=len(sizes)))
+    return _made(values, _nulls(array), None)
+
+
+def _parsed(texts: pa.Array) -> Numbers:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    matching = pc.match_substring_regex(trimmed, _NUMBER)
+    usable = np.asarray(matching.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+    empty = pc.or_kleene(pc.equal(trimmed, ""), texts.is_null()).fill_null(True)
+    nulls = np.asarray(empty.to_numpy(zero_copy_only=False), dtype=bool)
+    readable = pc.if_else(matching, trimmed, pa.scalar(None, type=trimmed.type))
+    readable = pc.utf8_ltrim(readable, "+")
+    values = readable.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return _made(values, nulls if nulls.any() else None, _and_not(~usable, nulls))
+
+
+def _decoded(array: pa.Array, values: Numbers) -> Numbers:
+    """One row of ``values`` per code of a dictionary-coded array; null codes are nulls."""
+    codes = array.indices.cast(pa.int64()).fill_null(len(values.values)).to_numpy(zero_copy_only=False)
+    none = np.zeros(len(values.values), dtype=bool)
+    nulls = np.append(none if values.nulls is None else values.nulls, True)[codes]
+    wrong = np.append(none if values.wrong is None else values.wrong, False)[codes]
+    numeric = np.append(values.values, np.nan)[codes]
+    return _made(numeric, nulls if nulls.any() else None, wrong if wrong.any() else None)
+
+
+def _all_wrong(array: pa.Array) -> Numbers:
+    """No number at all; what is there is of the wrong type."""
+    nulls = _nulls(array)
+    wrong = np.ones(len(array), dtype=bool) if nulls is None else ~nulls
+    return _made(np.full(len(array), np.nan), nulls, wrong if wrong.any() else None)
+
+
+def _made(values: Float64Array, nulls: BoolArray | None, wrong: BoolArray | None) -> Numbers:
+    """One zero and one NaN, so that equal rows are equal in every bit."""
+    canonical = np.where(np.isnan(values), np.nan, values + 0.0)
+    return Numbers(values=canonical, nulls=nulls, wrong=wrong)
+
+
+def _nulls(array: pa.Array) -> BoolArray | None:
+    if not array.null_count:
+        return None
+    return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _and_not(wrong: BoolArray, nulls: BoolArray | None) -> BoolArray | None:
+    wrong = wrong if nulls is None else wrong & ~nulls
+    return wrong if wrong.any() else None

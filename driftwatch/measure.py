@@ -1,0 +1,208 @@
+"""From a reference and a window's summary to what the decision needs: pure, no file, clock or socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.breakage import breakages
+from driftwatch.decide.decision import Decision, Measurement, decide, expecting, learn_block
+from driftwatch.decide.evidence import Stream, key_of
+from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.policy import BURN_IN, Policy
+from driftwatch.decide.together import taught_together
+from driftwatch.decide.track import Track
+from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Reason, RejectedFile, Score, Statistic, Verdict
+from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.summary.summary import Summary
+from driftwatch.windows import season_slot
+
+#: Reference blocks that teach what is usual; the newest ones when there are more.
+TAUGHT_BLOCKS = 400
+#: Share of the budget that all rows together get when a monitor is split into segments.
+_WHOLE = 0.5
+_UNCHANGED_LISTED = 200
+
+Look = tuple[Detector, str | None]
+
+
+def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]:
+    """Every (detector, column) there is to measure; ``names`` None takes all default detectors."""
+    chosen = [item for item in all_detectors() if item.default] if names is None else [get(n) for n in names]
+    found: list[Look] = []
+    for detector in chosen:
+        if detector.joint:
+            if detector.applies(None, reference):
+                found.append((detector, None))
+            continue
+        found += [
+            (detector, column.name)
+            for column in reference.plan.columns
+            if column.role.watched and detector.applies(column, reference)
+        ]
+    return tuple(found)
+
+
+def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> list[Stream]:
+    """What evidence is drawn from."""
+    return [item for detector, column in chosen for item in detector.streams(reference, window, column)]
+
+
+def statistics(reference: Reference, window: Summary, chosen: Iterable[Look]) -> list[Statistic]:
+    """The gauges."""
+    return [detector.measure(reference, window, column) for detector, column in chosen]
+
+
+def measure(
+    reference: Reference, window: Summary, chosen: Sequence[Look], track: Track, config: MonitorConfig
+) -> Measurement:
+    """Everything measured in one window of one segment; ``reference`` is the one of that segment."""
+    return Measurement(
+        window=window.span,
+        rows=window.rows,
+        statistics=statistics(reference, window, chosen),
+        streams=streams(reference, window, chosen),
+        breakages=breakages(reference, window, track.ordinary),
+        slot=season_slot(window.span.start, tuple(config.season), config.timezone),
+        excluded=excluded(window.span, config),
+    )
+
+
+def excluded(window: Span, config: MonitorConfig) -> bool:
+    """True when the window touches a day the user excluded."""
+    if not config.exclude:
+        return False
+    zone = ZoneInfo(config.timezone)
+    first = datetime.fromtimestamp(window.start // NANOSECONDS, tz=zone).date()
+    last = datetime.fromtimestamp((window.end - 1) // NANOSECONDS, tz=zone).date()
+    return any(first <= day <= last for day in config.exclude)
+
+
+def policy_for(config: MonitorConfig, segment: str | None, segments: int) -> Policy:
+    """The promise as numbers: half the budget for all rows together, the rest shared by the segments."""
+    share = 1.0
+    if segments > 1:
+        share = _WHOLE if segment is None else (1 - _WHOLE) / (segments - 1)
+    burn_in = BURN_IN if config.burn_in is None else max(1, config.burn_in // config.window.length)
+    return Policy(
+        monitor=config.name,
+        segment=segment,
+        pages_per_second=config.alarm.false_pages.per_second() * share,
+        tolerance=config.tolerated,
+        min_effect=config.floor,
+        min_rows=config.window.min_rows,
+        burn_in=burn_in,
+        design_effect=config.alarm.design_effect,
+        weights=config.weights,
+        groups={column: group for group, columns in config.groups.items() for column in columns},
+    )
+
+
+def fresh_track(
+    reference: Reference,
+    blocks: Sequence[Summary],
+    chosen: Sequence[Look],
+    config: MonitorConfig,
+    configuration: str,
+) -> Track:
+    """What the reference's own time blocks teach, each held against the rest (counts subtract)."""
+    known = streams(reference, reference.summary, chosen)
+    track = expecting(Track(reference=reference.fingerprint, configuration=configuration), known)
+    for block in blocks[-TAUGHT_BLOCKS:]:
+        if block.rows < config.window.min_rows or excluded(block.span, config):
+            continue
+        rest = reference.without(block)
+        seen = Measurement(
+            window=block.span,
+            rows=block.rows,
+            statistics=(),
+            streams=streams(rest, block, chosen),
+            breakages=breakages(rest, block, frozenset()),
+            slot=season_slot(block.span.start, tuple(config.season), config.timezone),
+        )
+        track = learn_block(track, seen)
+    return taught_together(track, {key_of(item): item.floor for item in known if isinstance(item, Score)})
+
+
+def verdict_of(
+    seen: Measurement,
+    decision: Decision,
+    *,
+    policy: Policy,
+    tiles: tuple[tuple[int, int], ...],
+    rejected: tuple[RejectedFile, ...] = (),
+    newest_row: int | None = None,
+    detail: str = "",
+) -> Verdict:
+    """The stored outcome of a decided window."""
+    moved = {item.column for item in decision.named} | decision.track.aside
+    watched = dict.fromkeys(item.column for item in seen.statistics if item.column is not None)
+    incidents = decision.opened or decision.track.incidents
+    return Verdict(
+        monitor=policy.monitor,
+        segment=policy.segment,
+        window=seen.window,
+        rows=seen.rows,
+        state=decision.state,
+        reason=decision.reason,
+        detail=detail or _detail(seen, decision),
+        statistics=tuple(seen.statistics),
+        breakages=tuple(seen.breakages),
+        rejected_files=rejected,
+        evidence_before=decision.evidence_before,
+        evidence=decision.evidence,
+        page=decision.page,
+        incident=incidents[-1].key if incidents else None,
+        onset=incidents[-1].onset if incidents else None,
+        named=decision.named,
+        unchanged=tuple(name for name in watched if name not in moved)[:_UNCHANGED_LISTED],
+        smallest_effect=decision.smallest_effect,
+        design_effect=decision.design_effect,
+        reference=decision.track.reference,
+        configuration=decision.track.configuration,
+        tiles=tiles,
+        newest_row=newest_row,
+    )
+
+
+def judge(
+    reference: Reference,
+    window: Summary,
+    chosen: Sequence[Look],
+    track: Track,
+    config: MonitorConfig,
+    *,
+    segment: str | None,
+    tiles: tuple[tuple[int, int], ...] = (),
+    rejected: tuple[RejectedFile, ...] = (),
+    newest_row: int | None = None,
+) -> tuple[Decision, Verdict]:
+    """One window measured and decided: the arithmetic of a check, a backtest and a replay alike.
+
+    Looking at all resolves a could-not-look incident of the track.
+    """
+    lifted = tuple(item for item in track.incidents if item.kind == BLIND)
+    track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
+    policy = policy_for(config, segment, len(reference.plan.segments))
+    seen = measure(reference.at(segment), window, chosen, track, config)
+    decision = decide(track, seen, policy)
+    verdict = verdict_of(seen, decision, policy=policy, tiles=tiles, rejected=rejected, newest_row=newest_row)
+    return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
+
+
+def _detail(seen: Measurement, decision: Decision) -> str:
+    if seen.breakages:
+        return "; ".join(f"{item.column}: {item.detail}" for item in seen.breakages)
+    if decision.reason is Reason.TOO_FEW_ROWS:
+        text = f"{seen.rows} rows are fewer than window.min_rows"
+        if decision.smallest_effect is not None:
+            text += f"; one such window could show a move of {decision.smallest_effect:.0%} of the rows"
+        return text
+    if decision.reason is Reason.EXCLUDED:
+        return "the window touches an excluded day"
+    return ""

@@ -1,0 +1,100 @@
+"""What an incident says to somebody woken by it: plain words, no raw rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.incidents import BROKEN, DRIFT
+from driftwatch.decide.track import Incident
+from driftwatch.notify.base import IncidentKind, Message
+from driftwatch.notify.outbox import message_from_json, message_to_json
+from driftwatch.summary.result import Verdict
+from driftwatch.summary.schema import iso
+
+_LINES = 8
+
+
+def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, external_url: str) -> Message:
+    """The message that opens an incident, from the verdict that opened it."""
+    lines = _lines(incident, verdict)
+    hidden = len(lines) - _LINES
+    if hidden > 0:
+        lines = [*lines[:_LINES], f"and {hidden} more"]
+    return Message(
+        key=incident.key,
+        kind=IncidentKind(incident.kind),
+        monitor=verdict.monitor,
+        segment=verdict.segment,
+        resolved=False,
+        title=title_of(incident, verdict, config),
+        lines=tuple(lines),
+        unchanged=_unchanged(verdict),
+        window_start=verdict.window.start,
+        window_end=verdict.window.end,
+        onset=incident.onset,
+        opened_at=incident.opened_at,
+        resolved_at=None,
+        state=str(verdict.state),
+        reason=str(verdict.reason),
+        model_name=config.model.name,
+        model_version=config.model.version,
+        url=_link(verdict, external_url),
+    )
+
+
+def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str:
+    """The symptom first, short enough for a phone.
+
+    >>> from driftwatch.summary.result import Reason, State
+    >>> from driftwatch.summary.schema import Span
+    >>> incident = Incident(key="k", kind="drift", columns=("age",), opened_at=0, onset=0)
+    >>> verdict = Verdict(monitor="m", segment=None, window=Span(start=0, end=1), rows=9,
+    ...     state=State.DRIFTING, reason=Reason.EVIDENCE_COMPLETE)
+    >>> title_of(incident, verdict, MonitorConfig.model_construct(name="m"))
+    'm: inputs drifted, 1 column'
+    """
+    where = verdict.monitor if verdict.segment is None else f"{verdict.monitor} [{verdict.segment[:40]}]"
+    model = f"{config.model.name} {config.model.version}".strip()
+    where = f"{where} (model {model})" if model else where
+    if incident.kind == DRIFT:
+        count = len(incident.columns)
+        return f"{where}: inputs drifted, {count} column{'s' if count != 1 else ''}"
+    if incident.kind == BROKEN:
+        return f"{where}: input broken, {', '.join(incident.columns[:3])}"[:120]
+    return f"{where}: could not look, {str(verdict.reason).replace('_', ' ')}"
+
+
+def resolved_message(firing: str, now: int) -> str:
+    """The stored firing message, whole, as its own ending."""
+    return message_to_json(replace(message_from_json(firing), resolved=True, resolved_at=now))
+
+
+def _lines(incident: Incident, verdict: Verdict) -> list[str]:
+    if incident.kind == DRIFT:
+        moved = [
+            f"{item.column}: {item.effect or 'moved'} ({item.share:.0%} of the evidence)"
+            for item in verdict.named
+        ]
+        return [f"since {iso(incident.onset)}, {verdict.rows} rows in the window", *moved]
+    if incident.kind == BROKEN:
+        mine = set(incident.columns)
+        return [f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in mine]
+    return [verdict.detail, "nothing is known about drift until this works again"]
+
+
+def _unchanged(verdict: Verdict) -> str:
+    if not verdict.unchanged:
+        return ""
+    listed = ", ".join(verdict.unchanged[:6])
+    more = len(verdict.unchanged) - 6
+    return f"Not moved: {listed}{f' and {more} more' if more > 0 else ''}."
+
+
+def _link(verdict: Verdict, external_url: str) -> str:
+    if not external_url:
+        return ""
+    base = external_url.rstrip("/")
+    query = f"?segment={quote(verdict.segment, safe='')}" if verdict.segment is not None else ""
+    return f"{base}/monitors/{quote(verdict.monitor)}/windows/{iso(verdict.window.end)}{query}"

@@ -1,0 +1,248 @@
+"""One check: pull, summarise, test, decide, record. The clock is an argument; nothing here is a thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from driftwatch.config.schema import MonitorConfig, as_json
+from driftwatch.decide.decision import Decision
+from driftwatch.decide.incidents import BLIND, incident_key
+from driftwatch.decide.track import Incident, Track, decode
+from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout
+from driftwatch.measure import Look, fresh_track, judge, looks, policy_for
+from driftwatch.pulling import Pulled, late_tiles, pull
+from driftwatch.recording import Recorder
+from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Reason, State, Verdict
+from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.summary.summary import Summary
+
+if TYPE_CHECKING:
+    from driftwatch.reading.pool import ReaderPool
+
+#: Lengths of a window a late or failing source is waited for before the window is given up, and said so.
+PATIENCE = 2
+#: Attempts before a read that kills its reader is given up.
+ATTEMPTS = 3
+
+
+def configuration_hash(config: MonitorConfig) -> str:
+    """sha256 of everything in a monitor's configuration, its secrets left out."""
+    data = as_json(config)
+    for secret in ("url", "password"):
+        data["source"].pop(secret, None)
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one check came to. ``final`` says the window is decided; else it stays due.
+
+    ``windows`` are the summaries by segment, for drawing; ``failure`` is the reason when nothing was read. Of
+    a ``glance`` only the statistics count.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    final: bool
+    glance: bool = False
+    windows: dict[str | None, Summary] = field(default_factory=dict)
+    failure: Reason | None = None
+    rows_read: int = 0
+    read_seconds: float = 0.0
+    newest_row: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Monitor:
+    """One model's inputs watched: its configuration, reference, history, and the readers to pull with."""
+
+    config: MonitorConfig
+    reference: Reference
+    history: History
+    readers: ReaderPool
+    recorder: Recorder
+    attempts: dict[int, int] = field(default_factory=dict)
+    tracks: dict[str | None, Track] = field(default_factory=dict)
+    configuration: str = ""
+    looks: tuple[Look, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.configuration = configuration_hash(self.config)
+        self.looks = looks(self.reference, self.config.detectors)
+
+    def track(self, segment: str | None) -> Track:
+        """What is remembered for a segment; from the reference's own blocks when nothing is yet.
+
+        A changed configuration keeps what was learned and the evidence: the budget goes on. What was
+        committed last is remembered, so the store is asked once.
+        """
+        if segment in self.tracks:
+            return self.tracks[segment]
+        stored = self.history.track(self.config.name, segment)
+        if stored is not None:
+            track = decode(stored)
+            if track.reference == self.reference.fingerprint:
+                return replace(track, configuration=self.configuration)
+        blocks = self.history.blocks(self.config.name, self.reference.fingerprint, segment)
+        return fresh_track(self.reference.at(segment), blocks, self.looks, self.config, self.configuration)
+
+    def check(self, window: Span, now: int, *, record: bool = True) -> Outcome:
+        """Check one window and, with ``record``, commit all of it in one transaction.
+
+        A source that fails gives a verdict of a could-not-look state, never an exception; ``final`` is
+        False while the window is still waited for.
+        """
+        try:
+            read = pull(self.config, self.reference.plan, self.history, self.readers, window)
+        except DataError as error:
+            return self._blind(window, now, *_failure(error), detail=str(error), record=record)
+        rows = sum(part.rows for (_, name), part in read.tiles.items() if name is None)
+        if rows == 0:
+            return self._nothing(window, now, read, record=record)
+        self.attempts.pop(window.end, None)
+        parts = read.windows(self.reference.plan, window)
+        decided = {name: self._decide(name, part, read) for name, part in parts.items()}
+        verdicts = tuple(verdict for _, verdict in decided.values())
+        if record:
+            if self.recorder.check(window, now, read.source_version, read.fresh, decided):
+                self.tracks = {name: decision.track for name, (decision, _) in decided.items()}
+            else:
+                self.tracks = {}
+        return Outcome(
+            verdicts=verdicts,
+            final=True,
+            windows=parts,
+            rows_read=read.rows,
+            read_seconds=read.seconds,
+            newest_row=read.newest_row,
+        )
+
+    def _decide(self, segment: str | None, part: Summary, read: Pulled) -> tuple[Decision, Verdict]:
+        return judge(
+            self.reference,
+            part,
+            self.looks,
+            self.track(segment),
+            self.config,
+            segment=segment,
+            tiles=read.used(segment),
+            rejected=read.rejected,
+            newest_row=read.newest_row,
+        )
+
+    def late(self, window: Span, now: int) -> int:
+        """Look again at a decided window: changed data becomes a new version of its tiles.
+
+        The verdict keeps the version it was decided on. Returns the rows that came late.
+        """
+        plan = self.reference.plan
+        tiles, rows = late_tiles(self.config, plan, self.history, self.readers, window)
+        if tiles:
+            self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
+        return rows
+
+    def glance(self, window: Span, now: int) -> Outcome:
+        """Refresh the gauges over a sliding window: its tiles are kept, no evidence comes of it."""
+        try:
+            read = pull(self.config, self.reference.plan, self.history, self.readers, window)
+        except DataError as error:
+            return self._blind(window, now, *_failure(error), detail=str(error), record=False)
+        tiles = self.recorder.stored(read.fresh, read.source_version)
+        self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
+        parts = read.windows(self.reference.plan, window)
+        verdicts = tuple(self._decide(name, part, read)[1] for name, part in parts.items())
+        return Outcome(verdicts=verdicts, final=False, glance=True, windows=parts, newest_row=read.newest_row)
+
+    def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:
+        if read.rejected:
+            names = ", ".join(f"{item.name} ({item.problem})" for item in read.rejected[:5])
+            return self._blind(
+                window, now, State.SOURCE_ERROR, Reason.ALL_FILES_UNREADABLE,
+                detail=f"no file of this window could be read: {names}", record=record, read=read,
+            )  # fmt: skip
+        try:
+            limits = self.config.limits
+            extent = self.readers.extent(
+                self.config.source, seconds=limits.seconds, memory=int(limits.memory)
+            )
+        except DataError as error:
+            return self._blind(window, now, *_failure(error), detail=str(error), record=record)
+        newest = None if extent is None else extent.end - 1
+        if newest is not None and newest >= window.end:
+            return self._blind(
+                window, now, State.NO_DATA, Reason.NO_ROWS, newest=newest, final=True, record=record,
+                detail="the source has newer rows, but none in this window", read=read,
+            )  # fmt: skip
+        state, reason, detail = State.STALE, Reason.SOURCE_BEHIND, "the source's newest row is older"
+        if newest is None:
+            state, reason, detail = State.NO_DATA, Reason.NO_ROWS, "the source has no rows"
+        return self._blind(window, now, state, reason, detail=detail, newest=newest, record=record, read=read)
+
+    def _blind(
+        self,
+        window: Span,
+        now: int,
+        state: State,
+        reason: Reason,
+        *,
+        detail: str,
+        record: bool,
+        newest: int | None = None,
+        final: bool | None = None,
+        read: Pulled | None = None,
+    ) -> Outcome:
+        """Could not look. Nothing is learned and no evidence changes; the window may stay due."""
+        overdue = now - window.end - self.config.window.lag * NANOSECONDS
+        tries = self.attempts.get(window.end, 0) + 1
+        self.attempts[window.end] = tries
+        if final is None:
+            patient = overdue < PATIENCE * (window.end - window.start)
+            unreachable = reason is Reason.SOURCE_UNAVAILABLE
+            final = not patient and not unreachable and tries >= ATTEMPTS
+        verdicts = tuple(
+            Verdict(
+                monitor=self.config.name, segment=name, window=window, rows=0, state=state, reason=reason,
+                detail=detail, rejected_files=read.rejected if read else (), newest_row=newest,
+                reference=self.reference.fingerprint, configuration=self.configuration,
+            )
+            for name in self.reference.plan.segments
+        )  # fmt: skip
+        if record:
+            self._record_blind(window, now, verdicts, final=final, overdue=overdue)
+        if final:
+            self.attempts.pop(window.end, None)
+        return Outcome(verdicts=verdicts, final=final, failure=reason, newest_row=newest)
+
+    def _record_blind(
+        self, window: Span, now: int, verdicts: tuple[Verdict, ...], *, final: bool, overdue: int
+    ) -> None:
+        """Store what could not be looked at; say so to the notifiers once a whole window is overdue."""
+        track, opened = self.track(None), None
+        if overdue >= window.end - window.start and all(item.kind != BLIND for item in track.incidents):
+            policy = policy_for(self.config, None, 1)
+            opened = Incident(
+                key=incident_key(policy, BLIND, window, ()),
+                kind=BLIND,
+                columns=(),
+                opened_at=window.end,
+                onset=window.start,
+            )
+            track = replace(track, incidents=(*track.incidents, opened))
+        if final or opened:
+            self.recorder.blind(window, now, verdicts if final else verdicts[:0], verdicts[0], track, opened)
+            self.tracks[None] = track
+
+
+def _failure(error: DataError) -> tuple[State, Reason]:
+    if isinstance(error, SourceTimeout):
+        return State.SOURCE_ERROR, Reason.SOURCE_TIMEOUT
+    if isinstance(error, ReaderDied):
+        return State.SOURCE_ERROR, Reason.READER_DIED
+    if isinstance(error, SchemaMismatch):
+        return State.SOURCE_ERROR, Reason.SCHEMA_MISMATCH
+    return State.SOURCE_ERROR, Reason.SOURCE_UNAVAILABLE

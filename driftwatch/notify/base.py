@@ -1,0 +1,90 @@
+"""What every notifier is.
+
+A notifier module defines ``CONFIG`` (a subclass of ``NotifierConfig`` with ``type: Literal["<file name>"]``)
+and ``open_notifier(config) -> Notifier``. It tries once and says whether trying again can help; the outbox,
+retries, keys and metrics are not its work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from driftwatch.settings import Settings
+
+
+class NotifierConfig(Settings):
+    """Settings every notifier has; ``name`` tells two of one type apart."""
+
+    type: str
+    name: str = ""
+
+    @property
+    def sink(self) -> str:
+        """The notifier's name in the outbox, logs and metrics."""
+        return self.name or self.type
+
+
+class IncidentKind(StrEnum):
+    """What an incident is about."""
+
+    DRIFT = "drift"
+    BROKEN = "broken"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One state change worth telling. No raw rows, ever.
+
+    ``key`` is the same for every resend, over restarts and crashes. Times are nanoseconds since 1970
+    UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not.
+    """
+
+    key: str
+    kind: IncidentKind
+    monitor: str
+    segment: str | None
+    resolved: bool
+    title: str
+    lines: tuple[str, ...]
+    unchanged: str
+    window_start: int
+    window_end: int
+    onset: int | None
+    opened_at: int
+    resolved_at: int | None
+    state: str
+    reason: str
+    model_name: str = ""
+    model_version: str = ""
+    url: str = ""
+    possible_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of one attempt. ``retry_after`` is seconds the receiver asked to wait, if it did.
+
+    ``reason`` is one of a small closed set of words, safe as a metric label; ``detail`` is for the log.
+    """
+
+    delivered: bool
+    retryable: bool = False
+    reason: str = ""
+    retry_after: float | None = None
+    detail: str = ""
+
+
+class Notifier(Protocol):
+    """Something that can be told.
+
+    ``refreshes`` is how often (seconds) a firing message must be sent again so that the receiver does
+    not consider it resolved; None when once is enough.
+    """
+
+    refreshes: float | None
+
+    def send(self, message: Message, now: int) -> Delivery:
+        """Send once, within ten seconds. Never raises on a receiver's fault."""

@@ -1,0 +1,1 @@
+"""Warm child processes that read foreign bytes with limits and a deadline, and return summaries."""

@@ -1,0 +1,138 @@
+"""What a check leaves behind: tiles, verdicts, tracks, incidents and messages, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.decision import Decision
+from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.track import Incident, Track, encode
+from driftwatch.messages import message_for, resolved_message
+from driftwatch.notify.outbox import message_to_json
+from driftwatch.report import verdict_to_json
+from driftwatch.store.history import CHECKPOINT_EVERY, History
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
+from driftwatch.summary.result import Verdict
+from driftwatch.summary.schema import Span
+from driftwatch.summary.summary import Summary
+
+Tiles = Mapping[tuple[int, str | None], Summary]
+Decided = Mapping[str | None, tuple[Decision, Verdict]]
+Queued = tuple[str, str, str, str | None, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What incidents that opened or resolved leave behind."""
+
+    opened: tuple[StoredIncident, ...]
+    resolved: tuple[tuple[str, str], ...]
+    messages: tuple[Queued, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorder:
+    """Writes checks of one monitor. ``sinks`` are the notifiers' names; links begin with ``external_url``."""
+
+    config: MonitorConfig
+    history: History
+    sinks: tuple[str, ...] = ()
+    external_url: str = ""
+    keep_samples: bool = False
+
+    def check(self, window: Span, now: int, source_version: str, tiles: Tiles, decided: Decided) -> bool:
+        """Commit one looked-at window of all segments; False when it was decided before."""
+        said = [
+            self.say(decision.opened, decision.resolved, verdict, now)
+            for decision, verdict in decided.values()
+        ]
+        count = decided[None][0].track.healthy_windows
+        return self.history.commit(
+            CheckRecord(
+                monitor=self.config.name,
+                now=now,
+                tiles=self.stored(tiles, source_version),
+                verdicts=[(name, window.end, verdict_to_json(v)) for name, (_, v) in decided.items()],
+                tracks=[(name, window.end, encode(d.track)) for name, (d, _) in decided.items()],
+                opened=[item for part in said for item in part.opened],
+                resolved=[item for part in said for item in part.resolved],
+                messages=[item for part in said for item in part.messages],
+                checkpoint=count % CHECKPOINT_EVERY == 0,
+            )
+        )
+
+    def stored(self, tiles: Tiles, source_version: str, version: int = 1) -> list[StoredTile]:
+        """Tiles as they are kept: without row samples unless the user turned them on."""
+        return [
+            StoredTile(
+                segment=segment,
+                start=start,
+                version=version,
+                source_version=source_version,
+                summary=part if self.keep_samples else part.drop_sample(),
+            )
+            for (start, segment), part in tiles.items()
+        ]
+
+    def blind(
+        self,
+        window: Span,
+        now: int,
+        final: Sequence[Verdict],
+        verdict: Verdict,
+        track: Track,
+        opened: Incident | None,
+    ) -> None:
+        """Commit a window that could not be looked at (``final``), and the incident that says so."""
+        said = self.say((opened,) if opened else (), (), verdict, now)
+        self.history.commit(
+            CheckRecord(
+                monitor=self.config.name,
+                now=now,
+                verdicts=[(item.segment, window.end, verdict_to_json(item)) for item in final],
+                tracks=[(None, window.end, encode(track))] if opened else [],
+                opened=said.opened,
+                messages=said.messages,
+            )
+        )
+
+    def say(
+        self, opened: Sequence[Incident], resolved: Sequence[Incident], verdict: Verdict, now: int
+    ) -> Said:
+        """Incidents and messages: one key per state change, the full text again on resolve."""
+        incidents, messages = [], []
+        for item in opened:
+            text = message_to_json(message_for(item, verdict, self.config, self.external_url))
+            incidents.append(_stored(item, verdict, text))
+            messages += [(sink, item.key, "firing", verdict.segment, text) for sink in self.sinks]
+        endings = []
+        known = {item.key: item for item in self.history.incidents(self.config.name)} if resolved else {}
+        for item in resolved:
+            endings.append((item.key, "looked again" if item.kind == BLIND else "quiet"))
+            messages += self.ending(known.get(item.key), now)
+        return Said(opened=tuple(incidents), resolved=tuple(endings), messages=tuple(messages))
+
+    def ending(self, incident: StoredIncident | None, now: int) -> list[Queued]:
+        """The resolving messages of a stored incident, one per sink."""
+        if incident is None:
+            return []
+        text = resolved_message(incident.content, now)
+        return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
+
+
+def _stored(incident: Incident, verdict: Verdict, text: str) -> StoredIncident:
+    return StoredIncident(
+        key=incident.key,
+        monitor=verdict.monitor,
+        segment=verdict.segment,
+        kind=incident.kind,
+        columns=incident.columns,
+        opened_at=incident.opened_at,
+        onset=incident.onset,
+        resolved_at=None,
+        resolution=None,
+        muted_until=None,
+        content=text,
+    )

@@ -1,0 +1,101 @@
+"""Everything a verb or the daemon needs to look at monitors: configuration, history, readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from driftwatch.clock import Clock
+from driftwatch.config.schema import Config, MonitorConfig
+from driftwatch.errors import ConfigError
+from driftwatch.monitor import Monitor
+from driftwatch.plugins import unknown
+from driftwatch.recording import Recorder
+from driftwatch.referencing import ensure_reference
+from driftwatch.store.acknowledgements import Acknowledgements
+from driftwatch.store.database import Database
+from driftwatch.store.history import History
+from driftwatch.summary.reference import Reference
+
+if TYPE_CHECKING:
+    from driftwatch.reading.pool import ReaderPool
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """An opened configuration. ``say`` takes notes for people (standard error, the log)."""
+
+    config: Config
+    database: Database
+    history: History
+    acknowledgements: Acknowledgements
+    readers: ReaderPool
+    clock: Clock
+    say: Say
+
+    def monitor(self, config: MonitorConfig, *, force: bool = False) -> Monitor:
+        """A monitor with its reference, built first when that is missing or out of date."""
+        ensured = ensure_reference(
+            config, self.history, self.readers, self.clock.now(), force=force, say=self.say
+        )
+        if ensured.built:
+            self.say(ensured.note)
+        return self.with_reference(config, ensured.reference)
+
+    def with_reference(self, config: MonitorConfig, reference: Reference) -> Monitor:
+        """A monitor on a reference that is known already."""
+        web = self.config.web
+        recorder = Recorder(
+            config=config,
+            history=self.history,
+            sinks=tuple(item.sink for item in self.config.notify),
+            external_url=web.external_url or f"http://{web.listen}",
+            keep_samples=self.config.storage.row_sample,
+        )
+        return Monitor(
+            config=config,
+            reference=reference,
+            history=self.history,
+            readers=self.readers,
+            recorder=recorder,
+        )
+
+    def reconfigured(self, config: Config) -> Session:
+        """The same store and readers under another configuration."""
+        return replace(self, config=config)
+
+
+@contextmanager
+def opened(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False) -> Iterator[Session]:
+    """Open the store and the readers of a configuration, and close both."""
+    from driftwatch.reading.pool import ReaderPool
+
+    database = Database(config.storage.path, checkpoints=checkpoints)
+    readers = ReaderPool(config.limits.workers)
+    try:
+        yield Session(
+            config=config,
+            database=database,
+            history=History(database),
+            acknowledgements=Acknowledgements(database),
+            readers=readers,
+            clock=clock,
+            say=say,
+        )
+    finally:
+        readers.close(0.0)
+        database.close()
+
+
+def chosen(config: Config, name: str | None) -> list[MonitorConfig]:
+    """The named monitor, or all. Raises ``ConfigError`` with a suggestion."""
+    if name is None:
+        return list(config.monitors)
+    found = config.monitor(name)
+    if found is None:
+        raise ConfigError(unknown("monitor", name, tuple(item.name for item in config.monitors)))
+    return [found]

@@ -1,0 +1,98 @@
+"""Building blocks of configuration models: strictness, durations, budgets, secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\d+\s*[smhdw])")
+
+
+class Settings(BaseModel):
+    """Base of every configuration model: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+def parse_duration(value: Any) -> int:
+    """Seconds of a duration: an integer and one of s, m, h, d, w.
+
+    >>> parse_duration("90d")
+    7776000
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if value == 0 else _refuse_duration(value)
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return _refuse_duration(value)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _refuse_duration(value: Any) -> int:
+    raise ValueError(f"expected a duration such as 30s, 15m, 1h, 1d or 2w. Got {value!r}")
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest exact way to write a duration.
+
+    >>> format_duration(86400), format_duration(5400)
+    ('1d', '90m')
+    """
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds // _UNITS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+class Budget(Settings):
+    """At most ``pages`` false pages per ``period`` seconds, for one monitor."""
+
+    pages: float
+    period: int
+
+    def per_second(self) -> float:
+        """The budget as a rate."""
+        return self.pages / self.period
+
+    def __str__(self) -> str:
+        return f"{self.pages:g} per {format_duration(self.period)}"
+
+
+def parse_budget(value: Any) -> Any:
+    """A budget written as ``NUMBER per DURATION``.
+
+    >>> str(parse_budget("1 per 90d"))
+    '1 per 90d'
+    """
+    if isinstance(value, Budget):
+        return value
+    match = _BUDGET.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or float(match[1]) <= 0 or parse_duration(match[2]) <= 0:
+        raise ValueError(f"expected NUMBER per DURATION, such as 1 per 90d. Got {value!r}")
+    return Budget(pages=float(match[1]), period=parse_duration(match[2]))
+
+
+def read_secret(literal: str | None, file: Path | None) -> str | None:
+    """A secret from its file (read anew each time, so that it can be rotated), else the literal value."""
+    if file is None:
+        return literal
+    return Path(file).read_text(encoding="utf-8").strip()
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f'expected an IANA time zone such as UTC or Europe/Berlin. Got "{name}"') from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+PageBudget = Annotated[Budget, BeforeValidator(parse_budget), PlainSerializer(str, return_type=str)]

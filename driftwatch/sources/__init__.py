@@ -1,0 +1,1 @@
+"""Where production inputs come from; one file each, found by its name."""

@@ -1,0 +1,137 @@
+"""One file of any format: its batches or its event times, or ``BadFile`` with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeVar
+
+import pyarrow as pa
+
+from driftwatch.eventtime import event_times
+from driftwatch.sources._csv import read_csv
+from driftwatch.sources._jsonl import read_jsonl
+from driftwatch.sources._listing import Entry
+from driftwatch.sources._parquet import parquet_extent, read_parquet
+from driftwatch.sources._partitions import constant
+from driftwatch.sources._request import BATCH_BYTES, BadFile, Request
+from driftwatch.summary.batch import Int64Array
+from driftwatch.summary.result import FileProblem
+
+T = TypeVar("T")
+Format = Literal["parquet", "csv", "jsonl"]
+SUFFIXES: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+def format_of(path: str) -> Format | None:
+    """Format by suffix; csv and jsonl also with ``.gz``."""
+    name = path.lower()
+    plain = name.removesuffix(".gz")
+    found = next((kind for suffix, kind in SUFFIXES.items() if plain.endswith(suffix)), None)
+    return None if found == "parquet" and plain != name else found
+
+
+def rows_of(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
+    """The file's rows, with the partitions that were asked for.
+
+    All of them or ``BadFile`` before the first, as long as they fit into 64 MiB; a bigger file may turn out
+    bad after rows were delivered.
+    """
+    held: list[pa.RecordBatch] = []
+    weight = 0
+    for batch in _named(_read(entry, request, given)):
+        whole = _with_partitions(batch, entry, request)
+        if weight > BATCH_BYTES:
+            yield whole
+            continue
+        held.append(whole)
+        weight += batch.nbytes
+        if weight > BATCH_BYTES:
+            yield from held
+            held.clear()
+    yield from held
+
+
+def times_of(entry: Entry, request: Request, given: Format | None) -> Iterator[Int64Array]:
+    """Event times of the file: of a Parquet row group only the two ends where its statistics tell."""
+    column = request.time_column or ""
+    if column not in request.partitions and (given or format_of(entry.path)) == "parquet" and entry.size:
+        yield from _named(_parquet_times(entry, request))
+        return
+    for batch in rows_of(entry, request, given):
+        if column in batch.schema.names:
+            times, usable = event_times(batch.column(batch.schema.names.index(column)), request.timezone)
+            yield times[usable]
+
+
+def _parquet_times(entry: Entry, request: Request) -> Iterator[Int64Array]:
+    _check(entry)
+    with entry.open() as file:
+        yield from parquet_extent(file, entry.size, request)
+
+
+def _check(entry: Entry) -> None:
+    if not entry.regular:
+        raise BadFile(FileProblem.UNREADABLE, "expected a regular file. Got a pipe, socket or device.")
+    if entry.size == 0:
+        raise BadFile(FileProblem.EMPTY, "the file has 0 bytes.")
+
+
+def _read(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
+    _check(entry)
+    kind = given or format_of(entry.path)
+    if kind is None:
+        raise BadFile(
+            FileProblem.UNREADABLE,
+            f"expected a name ending in {', '.join(SUFFIXES)} (csv, jsonl also .gz). Set format for others.",
+        )
+    if kind == "parquet":
+        with entry.open() as file:
+            yield from read_parquet(file, entry.size, request)
+    elif kind == "csv":
+        yield from read_csv(entry, request, gzipped=entry.path.lower().endswith(".gz"))
+    else:
+        yield from read_jsonl(entry, request, gzipped=entry.path.lower().endswith(".gz"))
+
+
+def _named(items: Iterator[T]) -> Iterator[T]:
+    """Whatever a reader of foreign bytes raises, as ``BadFile``; messages may quote rows and are left out."""
+    try:
+        yield from items
+    except BadFile:
+        raise
+    except MemoryError as error:
+        raise BadFile(
+            FileProblem.TOO_LARGE, "reading it takes more memory than limits.memory allows."
+        ) from error
+    except FileNotFoundError as error:
+        raise BadFile(FileProblem.UNREADABLE, "it was removed while it was to be read.") from error
+    except PermissionError as error:
+        raise BadFile(FileProblem.UNREADABLE, "driftwatch may not read it.") from error
+    except (pa.ArrowException, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        kind = type(error).__name__
+        raise BadFile(
+            FileProblem.UNREADABLE, f"its bytes are damaged or of another format ({kind})."
+        ) from error
+
+
+def _with_partitions(batch: pa.RecordBatch, entry: Entry, request: Request) -> pa.RecordBatch:
+    """The batch with each name once, and the path's values for asked columns that the file lacks."""
+    names = batch.schema.names
+    arrays = {name: batch.column(place) for place, name in reversed(list(enumerate(names)))}
+    wanted = request.wanted
+    added = [
+        (key, value)
+        for key, value in entry.partitions
+        if key not in arrays and (wanted is None or key in wanted)
+    ]
+    if not added and len(arrays) == len(names):
+        return batch
+    ordered = {name: arrays[name] for name in names}
+    ordered |= {key: constant(key, value, batch.num_rows) for key, value in added}
+    return pa.RecordBatch.from_arrays(list(ordered.values()), names=list(ordered))

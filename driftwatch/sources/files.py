@@ -1,0 +1,193 @@
+"""Parquet, CSV and JSON-lines files, by path, glob, folder or object-store URL."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from pydantic import AfterValidator, Field
+
+from driftwatch.errors import SchemaMismatch, SourceUnavailable
+from driftwatch.settings import Duration
+from driftwatch.sources._listing import Entry, Listing, Resolve, is_url, list_files, shown
+from driftwatch.sources._one import Format, format_of, rows_of, times_of
+from driftwatch.sources._partitions import Partitions, span_of
+from driftwatch.sources._request import BadFile, Request
+from driftwatch.sources.base import Reading, SourceConfig
+from driftwatch.summary.result import RejectedFile
+from driftwatch.summary.schema import NANOSECONDS, Span
+
+_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
+
+
+def _known_scheme(value: str | list[str]) -> str | list[str]:
+    for path in [value] if isinstance(value, str) else value:
+        if not path:
+            raise ValueError("expected a path, a glob or a URL. Got an empty text")
+        if is_url(path) and path.partition("://")[0] not in _SCHEMES:
+            raise ValueError(f"expected a path or a URL of {', '.join(_SCHEMES)}. Got {path!r}")
+    return value
+
+
+class FilesConfig(SourceConfig):
+    """Where the files are and how they are read.
+
+    ``path``: paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
+    ``format`` follows from the suffix unless given. ``settle``: a local file changed more recently is not
+    read yet. ``partition_time``: partitions that look like dates hold the event times of that date only;
+    off when they are dates of arrival.
+    """
+
+    type: Literal["files"]
+    path: Annotated[str | list[str], AfterValidator(_known_scheme)]
+    format: Format | None = None
+    settle: Duration = 0
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    partition_time: bool = True
+
+
+CONFIG = FilesConfig
+
+
+def open_source(config: FilesConfig, *, resolve: Resolve = pafs.FileSystem.from_uri) -> FilesSource:
+    """The files that a configuration names. ``resolve`` turns a URL into (filesystem, path)."""
+    return FilesSource(config=config, resolve=resolve)
+
+
+@dataclass(slots=True, kw_only=True)
+class FilesSource:
+    """Files as a ``Source``: listing is cheap, every bad file is named, the others are read."""
+
+    config: FilesConfig
+    resolve: Resolve = field(default=pafs.FileSystem.from_uri)
+
+    def version(self, span: Span | None) -> str:
+        """sha256 over name, size and time of change of every file that can hold rows of the span."""
+        return _version(self._candidates(span))
+
+    def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
+        """Rows of the span. A file of up to 64 MiB in memory is read whole or not at all."""
+        entries = self._candidates(span)
+        reading = Reading(batches=iter(()), version=_version(entries))
+        asked = None if columns is None else tuple(dict.fromkeys(columns))
+        reading.batches = self._rows(entries, span, asked, reading)
+        return reading
+
+    def extent(self) -> Span | None:
+        """Oldest and newest event time, from Parquet statistics where there are any.
+
+        Folders of dates are opened from both ends only as far as needed. Files that cannot be read are
+        passed over.
+        """
+        if self.config.time_column is None:
+            raise SchemaMismatch(
+                f"{self._where()}: expected a time_column. Got none. "
+                "Name the column of event times under source."
+            )
+        known = [(entry, self._bounds(entry.partitions)) for entry in self._candidates(None)]
+        oldest = newest = None
+        seen: dict[str, tuple[int, int] | None] = {}
+        for entry, bounds in sorted(known, key=lambda item: item[1].start if item[1] else -(1 << 63)):
+            if bounds and oldest is not None and bounds.start > oldest:
+                break
+            ends = seen[entry.path] = self._ends(entry)
+            if ends is not None:
+                oldest = ends[0] if oldest is None else min(oldest, ends[0])
+        for entry, bounds in sorted(known, key=lambda item: -item[1].end if item[1] else -(1 << 63)):
+            if bounds and newest is not None and bounds.end <= newest:
+                break
+            ends = seen[entry.path] if entry.path in seen else self._ends(entry)
+            if ends is not None:
+                newest = ends[1] if newest is None else max(newest, ends[1])
+        return None if oldest is None or newest is None else Span(start=oldest, end=newest + 1)
+
+    def _where(self) -> str:
+        path = self.config.path
+        return shown(path if isinstance(path, str) else ", ".join(path[:5]))
+
+    def _bounds(self, partitions: Partitions) -> Span | None:
+        if not self.config.partition_time or self.config.time_column is None or not partitions:
+            return None
+        return span_of(partitions, self.config.timezone)
+
+    def _candidates(self, span: Span | None) -> list[Entry]:
+        paths = [self.config.path] if isinstance(self.config.path, str) else list(self.config.path)
+        keep = self._keep(span)
+        listing = list_files(paths, keep, self.resolve)
+        if listing.empty:
+            raise SourceUnavailable(
+                f"{self._where()}: expected at least one file. Got none. Check the path and its wildcards, "
+                "and that the files' folder is mounted here."
+            )
+        return sorted(self._settled(listing), key=lambda entry: entry.path)
+
+    def _keep(self, span: Span | None) -> Callable[[Partitions], bool]:
+        def keep(partitions: Partitions) -> bool:
+            bounds = None if span is None else self._bounds(partitions)
+            return bounds is None or span is None or (bounds.start < span.end and bounds.end > span.start)
+
+        return keep
+
+    def _settled(self, listing: Listing) -> list[Entry]:
+        """Files to read now; what merely lies in a named folder and is of no known format is not ours."""
+        latest = time.time_ns() - self.config.settle * NANOSECONDS
+        waits = self.config.settle > 0
+        return [
+            entry
+            for entry in listing.entries.values()
+            if (not waits or entry.filesystem is not None or entry.modified <= latest)
+            and (entry.named or self.config.format or format_of(entry.path))
+        ]
+
+    def _request(self, entry: Entry, span: Span | None, columns: tuple[str, ...] | None) -> Request:
+        return Request(
+            span=span,
+            columns=columns,
+            time_column=self.config.time_column,
+            timezone=self.config.timezone,
+            delimiter=self.config.delimiter,
+            partitions=tuple(key for key, _ in entry.partitions),
+        )
+
+    def _rows(
+        self, entries: list[Entry], span: Span | None, columns: tuple[str, ...] | None, reading: Reading
+    ) -> Iterator[pa.RecordBatch]:
+        for entry in entries:
+            request = self._request(entry, span, columns)
+            delivered = 0
+            try:
+                for batch in rows_of(entry, request, self.config.format):
+                    delivered += batch.num_rows
+                    yield batch
+                reading.files += 1
+            except BadFile as bad:
+                detail = bad.detail
+                if delivered:
+                    detail = f"{detail} Its first {delivered:,} rows had been delivered."
+                rejected = RejectedFile(name=entry.name, problem=bad.problem, detail=detail)
+                reading.rejected.append(rejected)
+
+    def _ends(self, entry: Entry) -> tuple[int, int] | None:
+        """Oldest and newest event time of one file."""
+        column = self.config.time_column or ""
+        request = self._request(entry, None, (column,))
+        ends: tuple[int, int] | None = None
+        try:
+            for times in times_of(entry, request, self.config.format):
+                if len(times):
+                    low, high = int(times.min()), int(times.max())
+                    ends = (low, high) if ends is None else (min(low, ends[0]), max(high, ends[1]))
+        except BadFile:
+            return None
+        return ends
+
+
+def _version(entries: list[Entry]) -> str:
+    listed = [[entry.path, entry.size, entry.modified] for entry in entries]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

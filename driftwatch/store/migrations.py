@@ -1,0 +1,48 @@
+"""The schema, as the steps that lead to it. Steps are only ever appended; each runs in one transaction."""
+
+from __future__ import annotations
+
+_VERSION_1 = (
+    """CREATE TABLE reference_versions (
+        fingerprint TEXT NOT NULL, monitor TEXT NOT NULL, source_key TEXT NOT NULL,
+        stored_at INTEGER NOT NULL, parent TEXT, content BLOB NOT NULL,
+        PRIMARY KEY (monitor, fingerprint))""",
+    """CREATE TABLE active_references (
+        monitor TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, since INTEGER NOT NULL)""",
+    """CREATE TABLE blocks (
+        monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, segment TEXT NOT NULL, start INTEGER NOT NULL,
+        content BLOB NOT NULL, PRIMARY KEY (monitor, fingerprint, segment, start)) WITHOUT ROWID""",
+    """CREATE TABLE tiles (
+        monitor TEXT NOT NULL, segment TEXT NOT NULL, start INTEGER NOT NULL, version INTEGER NOT NULL,
+        plan TEXT NOT NULL, source_version TEXT NOT NULL, rows INTEGER NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (monitor, segment, start, version)) WITHOUT ROWID""",
+    """CREATE TABLE verdicts (
+        monitor TEXT NOT NULL, segment TEXT NOT NULL, window_end INTEGER NOT NULL,
+        state TEXT NOT NULL, evidence REAL, page INTEGER NOT NULL, decided_at INTEGER NOT NULL,
+        content TEXT NOT NULL, PRIMARY KEY (monitor, segment, window_end)) WITHOUT ROWID""",
+    """CREATE TABLE tracks (
+        monitor TEXT NOT NULL, segment TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (monitor, segment)) WITHOUT ROWID""",
+    """CREATE TABLE checkpoints (
+        id INTEGER PRIMARY KEY, monitor TEXT NOT NULL, segment TEXT NOT NULL,
+        decided_until INTEGER NOT NULL, content BLOB NOT NULL)""",
+    "CREATE INDEX checkpoints_by_time ON checkpoints (monitor, segment, decided_until, id)",
+    """CREATE TABLE incidents (
+        key TEXT PRIMARY KEY, monitor TEXT NOT NULL, segment TEXT NOT NULL, kind TEXT NOT NULL,
+        columns TEXT NOT NULL, opened_at INTEGER NOT NULL, onset INTEGER NOT NULL,
+        resolved_at INTEGER, resolution TEXT, muted_until INTEGER, content TEXT NOT NULL)""",
+    "CREATE INDEX incidents_open ON incidents (monitor, resolved_at)",
+    """CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY, sink TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
+        monitor TEXT NOT NULL, segment TEXT NOT NULL, message TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'pending', attempts INTEGER NOT NULL DEFAULT 0,
+        next_at INTEGER NOT NULL, created_at INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '',
+        UNIQUE (sink, key, kind))""",
+    "CREATE INDEX outbox_due ON outbox (state, next_at)",
+    """CREATE TABLE acknowledgements (
+        id INTEGER PRIMARY KEY, monitor TEXT NOT NULL, incident TEXT NOT NULL, verdict TEXT NOT NULL,
+        until INTEGER, note TEXT NOT NULL, who TEXT NOT NULL, asked_at INTEGER NOT NULL,
+        applied_at INTEGER, outcome TEXT NOT NULL DEFAULT '')""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)

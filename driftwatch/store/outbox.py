@@ -1,0 +1,89 @@
+"""The outbox: messages committed with the check that caused them, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from driftwatch.notify.outbox import OutboxRow, message_from_json
+from driftwatch.store.database import Database
+
+_OPEN = "state IN ('pending', 'sending')"
+
+
+class OutboxTable:
+    """The outbox of one store. Order is kept per (monitor, segment, sink)."""
+
+    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+        self._db = database
+        self._now = now
+
+    def due(self, now: int) -> list[OutboxRow]:
+        """Rows whose time has come, oldest first; none that waits for an earlier one of its kind."""
+        rows = self._db.query(
+            f"SELECT * FROM outbox WHERE {_OPEN} AND next_at <= ? AND NOT EXISTS ("  # noqa: S608 - constant
+            " SELECT 1 FROM outbox AS earlier WHERE earlier.id < outbox.id AND earlier.sink = outbox.sink"
+            " AND earlier.monitor = outbox.monitor AND earlier.segment = outbox.segment"
+            " AND earlier.state IN ('pending', 'sending')) ORDER BY id",
+            (now,),
+        )
+        return [_row(row) for row in rows]
+
+    def sending(self, number: int, now: int) -> None:
+        """An attempt begins; committed first, so that a crash in the middle is visible."""
+        self._set(
+            "UPDATE outbox SET state = 'sending', attempts = attempts + 1, next_at = ? WHERE id = ?",
+            (now, number),
+        )
+
+    def delivered(self, number: int, now: int) -> None:
+        """The receiver has it."""
+        self._set(
+            "UPDATE outbox SET state = 'delivered', next_at = ?, reason = '' WHERE id = ?", (now, number)
+        )
+
+    def retry(self, number: int, next_at: int, reason: str) -> None:
+        """Try again at ``next_at``."""
+        self._set(
+            "UPDATE outbox SET state = 'pending', next_at = ?, reason = ? WHERE id = ?",
+            (next_at, reason, number),
+        )
+
+    def dead(self, number: int, reason: str) -> None:
+        """Trying again cannot help."""
+        self._set("UPDATE outbox SET state = 'dead', reason = ? WHERE id = ?", (reason, number))
+
+    def firing(self, sink: str) -> list[OutboxRow]:
+        """Delivered messages of incidents that are open and not muted now: what a refresh sends again."""
+        rows = self._db.query(
+            "SELECT outbox.* FROM outbox JOIN incidents ON incidents.key = outbox.key WHERE sink = ?"
+            " AND outbox.kind = 'firing' AND state = 'delivered' AND resolved_at IS NULL"
+            " AND coalesce(muted_until, 0) <= ? ORDER BY outbox.id",
+            (sink, self._now()),
+        )
+        return [_row(row) for row in rows]
+
+    def waiting(self, sink: str) -> int:
+        """How many messages of a sink are not delivered yet."""
+        found = self._db.query(
+            f"SELECT count(*) FROM outbox WHERE sink = ? AND {_OPEN}",  # noqa: S608 - constant
+            (sink,),
+        )
+        return int(found[0][0])
+
+    def _set(self, sql: str, parameters: tuple[object, ...]) -> None:
+        with self._db.transaction() as connection:
+            connection.execute(sql, parameters)
+
+
+def _row(row: Any) -> OutboxRow:
+    message = message_from_json(row["message"])
+    return OutboxRow(
+        id=row["id"],
+        sink=row["sink"],
+        message=replace(message, possible_duplicate=row["state"] == "sending"),
+        attempts=row["attempts"],
+        state="sending" if row["state"] == "sending" else "pending",
+        queued_at=row["created_at"],
+    )

@@ -1,0 +1,60 @@
+"""What the history takes in and gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.summary import Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTile:
+    """One stored summary of one aligned slice; ``version`` grows when its data changed later."""
+
+    segment: str | None
+    start: int
+    version: int
+    source_version: str
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredIncident:
+    """An incident as the store knows it. ``content`` is JSON for messages."""
+
+    key: str
+    monitor: str
+    segment: str | None
+    kind: str
+    columns: tuple[str, ...]
+    opened_at: int
+    onset: int
+    resolved_at: int | None
+    resolution: str | None
+    muted_until: int | None
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecord:
+    """Everything one check changes, for one transaction.
+
+    ``verdicts`` are (segment, window end, JSON object); ``tracks`` (segment, decided until, bytes).
+    ``messages`` are (sink, key, "firing" or "resolved", segment, JSON text).
+    """
+
+    monitor: str
+    now: int
+    tiles: Sequence[StoredTile] = ()
+    verdicts: Sequence[tuple[str | None, int, dict[str, Any]]] = ()
+    tracks: Sequence[tuple[str | None, int, bytes]] = ()
+    opened: Sequence[StoredIncident] = ()
+    resolved: Sequence[tuple[str, str]] = ()
+    messages: Sequence[tuple[str, str, str, str | None, str]] = ()
+    checkpoint: bool = False
+    acknowledged: Sequence[tuple[int, str]] = ()
+    muted: Sequence[tuple[str, int | None]] = ()
+    reference: tuple[Reference, str] | None = None

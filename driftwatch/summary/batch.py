@@ -1,0 +1,76 @@
+"""Some rows in memory, column by column, in the few forms the summary can count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from driftwatch.summary.hashing import UInt64Array
+
+Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """An ordered column: ``values[n]`` float64, NaN where there is none.
+
+    ``nulls`` marks rows with no value at all and ``wrong`` rows whose value is not a number; a NaN marked
+    in neither was delivered as NaN.
+    """
+
+    values: Float64Array
+    nulls: npt.NDArray[np.bool_] | None = None
+    wrong: npt.NDArray[np.bool_] | None = None
+
+    def take(self, rows: Int64Array) -> Numbers:
+        """The same column at the given row positions."""
+        return Numbers(
+            values=self.values[rows],
+            nulls=None if self.nulls is None else self.nulls[rows],
+            wrong=None if self.wrong is None else self.wrong[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """A categorical column: ``codes[n]`` int32 into ``levels``; -1 is missing, -2 a wrong type."""
+
+    codes: npt.NDArray[np.int32]
+    levels: tuple[str, ...]
+
+    def take(self, rows: Int64Array) -> Levels:
+        """The same column at the given row positions."""
+        return replace(self, codes=self.codes[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows in memory. ``content[n]`` hashes each row over all columns read, times and ids included.
+
+    ``absent`` names the columns that were asked for and that the data does not have; their rows count
+    as missing. ``time[n]`` is event time in nanoseconds since 1970 UTC, or None. ``untimed`` rows had no
+    usable time and were left out.
+    """
+
+    rows: int
+    columns: Mapping[str, Numbers | Levels]
+    content: UInt64Array
+    time: Int64Array | None = None
+    segment: Levels | None = None
+    absent: frozenset[str] = frozenset()
+    untimed: int = 0
+
+    def take(self, rows: Int64Array) -> Batch:
+        """The batch of the given row positions."""
+        return Batch(
+            rows=len(rows),
+            columns={name: column.take(rows) for name, column in self.columns.items()},
+            content=self.content[rows],
+            time=None if self.time is None else self.time[rows],
+            segment=None if self.segment is None else self.segment.take(rows),
+            absent=self.absent,
+        )

@@ -1,0 +1,131 @@
+"""The cells of a column, frozen when the reference was built. Cells never move with the data.
+
+A numeric grid has ``k`` edges and ``2k + 1`` cells: a point cell for each edge and the open gap between
+neighbours. Half-open bins would be wrong as soon as a window's value ties with a reference value: with
+point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftwatch.summary.batch import Float64Array, Int64Array, Levels
+
+#: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
+QUANTILES = 255
+#: A column with at most this many distinct values gets them all as edges, so its KS is exact.
+FEW_VALUES = 256
+#: Frozen edges beyond the reference's range: steps up to once its width, where a season or an accepted
+#: shift goes, then 10, ... 10^5 times its width, which tell x10 from x1000.
+STEPS, DECADES = 16, 6
+#: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
+MARKS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NumericGrid:
+    """Edges ``edges[k]``, strictly increasing; ``first`` and ``last`` index the reference's own range.
+
+    ``exact`` says that the edges hold every distinct value of the reference. ``marks`` index the edges
+    that share streams stand on; they are part of the plan so that a stream is the same in every window, in
+    every segment and with any block left out of the reference.
+    """
+
+    edges: Float64Array
+    first: int
+    last: int
+    exact: bool
+    marks: tuple[int, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """Number of cells: ``2k + 1``."""
+        return 2 * len(self.edges) + 1
+
+    def count(self, ordered: Float64Array) -> Int64Array:
+        """Counts ``int64[2k + 1]`` of values sorted ascending and free of NaN. O(k log n)."""
+        upto = np.searchsorted(ordered, self.edges, side="right")
+        below = np.searchsorted(ordered, self.edges, side="left")
+        counts = np.empty(self.cells, dtype=np.int64)
+        counts[1::2] = upto - below
+        counts[0:-1:2] = below - np.concatenate(([0], upto[:-1]))
+        counts[-1] = len(ordered) - (upto[-1] if len(upto) else 0)
+        return counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelGrid:
+    """The reference's levels, most frequent first, and one last cell for every unseen level."""
+
+    levels: tuple[str, ...]
+
+    @property
+    def cells(self) -> int:
+        """Number of cells: the levels and *unseen*."""
+        return len(self.levels) + 1
+
+    def index(self, column: Levels) -> Int64Array:
+        """Cell of each row ``int64[n]``; rows without a level stay negative."""
+        position = {level: cell for cell, level in enumerate(self.levels)}
+        unseen = len(self.levels)
+        table = np.array([*(position.get(level, unseen) for level in column.levels), -2, -1], dtype=np.int64)
+        return table[column.codes]
+
+    def count(self, column: Levels) -> Int64Array:
+        """Counts ``int64[levels + 1]``; missing and wrong-type rows are not in any cell."""
+        cells = self.index(column)
+        return np.bincount(cells[cells >= 0], minlength=self.cells).astype(np.int64)
+
+
+Grid = NumericGrid | LevelGrid
+
+
+def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int = FEW_VALUES) -> NumericGrid:
+    """Freeze the edges for a column from reference values (NaN-free; a sample, or all of them).
+
+    Few distinct values: all of them. Else quantiles, and values too frequent for one quantile are edges
+    anyway because the quantiles meet on them. The extremes are always edges, and ``STEPS + DECADES`` edges
+    lie beyond each of them.
+
+    >>> grid = numeric_grid(np.array([1.0, 2.0, 2.0, 4.0]))
+    >>> grid.edges[grid.first : grid.last + 1]
+    array([1., 2., 4.])
+    >>> grid.count(np.array([2.0, 3.0, 9.0]))[2 * grid.first : 2 * grid.last + 2]
+    array([0, 0, 0, 1, 1, 0])
+    """
+    distinct = np.unique(values + 0.0)
+    exact = len(distinct) <= few
+    if exact:
+        inner = distinct
+    else:
+        ordered = np.sort(values)
+        ranks = np.linspace(0, len(ordered) - 1, quantiles).round().astype(np.int64)
+        inner = np.unique(ordered[ranks] + 0.0)
+    finite = inner[np.isfinite(inner)]
+    if not len(finite):
+        return NumericGrid(
+            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(values, inner)
+        )
+    low, high = finite[0], finite[-1]
+    with np.errstate(over="ignore"):
+        width = max(high - low, abs(high), abs(low), 1e-12) if high > low else max(abs(high), 1.0)
+        reach = width * 10.0 ** np.arange(DECADES)
+        outer = np.concatenate([low - reach, high + reach])
+    outer = outer[np.isfinite(outer)]
+    edges = np.union1d(inner, outer)
+    first, last = (int(np.searchsorted(edges, edge)) for edge in (inner[0], inner[-1]))
+    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(values, edges))
+
+
+def _marks(values: Float64Array, edges: Float64Array) -> tuple[int, ...]:
+    """Edges next to evenly spaced quantiles of ``values``, without those that (nearly) all rows lie below."""
+    if not len(values):
+        return ()
+    ordered = np.sort(values)
+    ranks = np.ceil(len(ordered) * np.arange(1, MARKS + 1) / (MARKS + 1)).astype(np.int64) - 1
+    marks = np.unique(np.searchsorted(edges, ordered[ranks]))
+    marks = marks[marks < len(edges)]
+    share = np.searchsorted(ordered, edges[marks], side="right") / len(ordered)
+    return tuple(int(mark) for mark in marks[(share > 0.001) & (share < 0.999)])

@@ -1,0 +1,79 @@
+"""A uniform sample of distinct rows that comes out the same for any split and any order.
+
+Bottom-k by a salted hash of the row's whole content, times and ids included, with the exact number of
+rows that share that content. Any row kept at the end was among the k smallest of every part it was in,
+so merging is exact and bounded. Numbering the copies of a row instead would need every row's count until
+the tile is sealed, which is not bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.hashing import UInt64Array
+
+#: Distinct rows kept per tile.
+SAMPLE_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowSample:
+    """``hashes[k]`` ascending, ``weights[k]`` rows of that content, ``rows[k, d]`` float64 row values.
+
+    Categorical values are cell numbers of the column's grid; NaN is missing.
+    """
+
+    hashes: UInt64Array
+    weights: Int64Array
+    rows: Float64Array
+    limit: int = SAMPLE_ROWS
+
+    @classmethod
+    def of(cls, content: UInt64Array, rows: Float64Array, limit: int = SAMPLE_ROWS) -> RowSample:
+        """Sample of ``rows[n, d]`` with their content hashes ``content[n]``. O(n log n)."""
+        hashes, first, weights = np.unique(content, return_index=True, return_counts=True)
+        keep = slice(0, limit)
+        return cls(
+            hashes=hashes[keep],
+            weights=weights[keep].astype(np.int64),
+            rows=np.ascontiguousarray(rows[first[keep]]),
+            limit=limit,
+        )
+
+    @classmethod
+    def zero(cls, width: int, limit: int = SAMPLE_ROWS) -> RowSample:
+        """Sample of no rows with ``width`` columns."""
+        return cls(
+            hashes=np.empty(0, dtype=np.uint64),
+            weights=np.empty(0, dtype=np.int64),
+            rows=np.empty((0, width)),
+            limit=limit,
+        )
+
+    def __add__(self, other: RowSample) -> RowSample:
+        limit = min(self.limit, other.limit)
+        hashes, first, inverse = np.unique(
+            np.concatenate([self.hashes, other.hashes]), return_index=True, return_inverse=True
+        )
+        weights = np.zeros(len(hashes), dtype=np.int64)
+        np.add.at(weights, inverse, np.concatenate([self.weights, other.weights]))
+        rows = np.concatenate([self.rows, other.rows])[first[:limit]]
+        return RowSample(hashes=hashes[:limit], weights=weights[:limit], rows=rows, limit=limit)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, RowSample)
+            and np.array_equal(self.hashes, other.hashes)
+            and np.array_equal(self.weights, other.weights)
+            and np.array_equal(self.rows, other.rows, equal_nan=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def size(self) -> int:
+        """Rows the sample stands on, copies counted."""
+        return int(self.weights.sum())

@@ -1,0 +1,223 @@
+"""Plans, summaries and references as stored objects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from driftwatch.summary.codec import Arrays, pack, unpack
+from driftwatch.summary.counts import Counts
+from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
+from driftwatch.summary.plan import Plan, Segmentation
+from driftwatch.summary.projection import Projection, Sums
+from driftwatch.summary.reference import JointNull, Provenance, Reference
+from driftwatch.summary.sample import RowSample
+from driftwatch.summary.schema import Column, Kind, Role, Span
+from driftwatch.summary.summary import Summary
+
+_SUMS = ("features", "values", "products", "agreeing", "paired")
+_PROJECTION = ("inputs", "center", "scale", "frequencies", "pairs")
+_JOINT = ("kernel", "smallest_rank", "variance")
+
+
+def encode_plan(plan: Plan) -> bytes:
+    """A plan as bytes, fingerprint included."""
+    arrays: Arrays = {}
+    grids: dict[str, Any] = {}
+    for position, (name, grid) in enumerate(plan.grids.items()):
+        if isinstance(grid, NumericGrid):
+            arrays[f"edges{position}"] = grid.edges
+            grids[name] = {"edges": position, "first": grid.first, "last": grid.last, "exact": grid.exact}
+            grids[name]["marks"] = list(grid.marks)
+        else:
+            grids[name] = {"levels": list(grid.levels)}
+    if plan.projection is not None:
+        arrays |= {f"projection.{key}": getattr(plan.projection, key) for key in _PROJECTION}
+    header = {
+        "columns": [asdict(column) for column in plan.columns],
+        "grids": grids,
+        "order": list(plan.grids),
+        "carried": list(plan.carried),
+        "time_column": plan.time_column,
+        "timezone": plan.timezone,
+        "segmentation": None if plan.segmentation is None else asdict(plan.segmentation),
+        "projection": plan.projection is not None,
+        "sample_rows": plan.sample_rows,
+        "salt": plan.salt,
+        "fingerprint": plan.fingerprint,
+    }
+    return pack(header, arrays)
+
+
+def decode_plan(data: bytes) -> Plan:
+    """The plan that ``encode_plan`` was given."""
+    header, arrays = unpack(data)
+    grids: dict[str, Grid] = {}
+    for name in header["order"]:
+        item = header["grids"][name]
+        if "levels" in item:
+            grids[name] = LevelGrid(levels=tuple(item["levels"]))
+        else:
+            grids[name] = NumericGrid(
+                edges=arrays[f"edges{item['edges']}"],
+                first=item["first"],
+                last=item["last"],
+                exact=item["exact"],
+                marks=tuple(item["marks"]),
+            )
+    split = header["segmentation"]
+    return Plan(
+        columns=tuple(_column(item) for item in header["columns"]),
+        grids=grids,
+        carried=tuple(header["carried"]),
+        time_column=header["time_column"],
+        timezone=header["timezone"],
+        segmentation=split and Segmentation(column=split["column"], levels=tuple(split["levels"])),
+        projection=(
+            Projection(**{key: arrays[f"projection.{key}"] for key in _PROJECTION})
+            if header["projection"]
+            else None
+        ),
+        sample_rows=header["sample_rows"],
+        salt=header["salt"],
+        fingerprint=header["fingerprint"],
+    )
+
+
+def with_fingerprint(plan: Plan) -> Plan:
+    """The plan with the sha256 of everything else in it as its fingerprint."""
+    bare = replace(plan, fingerprint="")
+    return replace(plan, fingerprint=hashlib.sha256(encode_plan(bare)).hexdigest())
+
+
+def encode_summary(summary: Summary) -> bytes:
+    """A summary as bytes; the counts of all columns lie end to end in one array."""
+    names = list(summary.counts)
+    arrays: Arrays = {"empty": np.empty(0)}
+    if names:
+        arrays["cells"] = np.concatenate([summary.counts[name].cells for name in names])
+        arrays["special"] = np.stack([summary.counts[name].special for name in names])
+    if summary.sample is not None:
+        arrays |= {f"sample.{key}": getattr(summary.sample, key) for key in ("hashes", "weights", "rows")}
+    if summary.sums is not None:
+        arrays |= {f"sums.{key}": getattr(summary.sums, key) for key in _SUMS}
+    header = {
+        "plan": summary.plan,
+        "span": [summary.span.start, summary.span.end],
+        "rows": summary.rows,
+        "columns": [[name, len(summary.counts[name].cells)] for name in names],
+        "sample": None if summary.sample is None else summary.sample.limit,
+        "sums": None if summary.sums is None else summary.sums.rows,
+    }
+    return pack(header, arrays)
+
+
+def decode_summary(data: bytes) -> Summary:
+    """The summary that ``encode_summary`` was given."""
+    header, arrays = unpack(data)
+    counts, position = {}, 0
+    for row, (name, cells) in enumerate(header["columns"]):
+        counts[name] = Counts(
+            cells=arrays["cells"][position : position + cells], special=arrays["special"][row]
+        )
+        position += cells
+    sample = sums = None
+    if header["sample"] is not None:
+        sample = RowSample(
+            hashes=arrays["sample.hashes"],
+            weights=arrays["sample.weights"],
+            rows=arrays["sample.rows"],
+            limit=header["sample"],
+        )
+    if header["sums"] is not None:
+        sums = Sums(rows=header["sums"], **{key: arrays[f"sums.{key}"] for key in _SUMS})
+    start, end = header["span"]
+    return Summary(
+        plan=header["plan"],
+        span=Span(start=start, end=end),
+        rows=header["rows"],
+        counts=counts,
+        sample=sample,
+        sums=sums,
+    )
+
+
+def encode_reference(reference: Reference) -> bytes:
+    """A reference as bytes: its plan, its summaries, its joint null, its provenance."""
+    blobs = {"plan": encode_plan(reference.plan), "summary": encode_summary(reference.summary)}
+    names = list(reference.segments)
+    blobs |= {f"segment{i}": encode_summary(reference.segments[name]) for i, name in enumerate(names)}
+    arrays: Arrays = {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
+    if reference.joint is not None:
+        arrays |= {f"joint.{key}": getattr(reference.joint, key) for key in _JOINT}
+    header = {
+        "monitor": reference.monitor,
+        "fingerprint": reference.fingerprint,
+        "provenance": asdict(reference.provenance),
+        "blocks": reference.blocks,
+        "block_rows": reference.block_rows,
+        "joint": reference.joint is not None,
+        "model": [reference.model_name, reference.model_version],
+        "segments": names,
+    }
+    return pack(header, arrays)
+
+
+def decode_reference(data: bytes) -> Reference:
+    """The reference that ``encode_reference`` was given."""
+    header, arrays = unpack(data)
+    made = header["provenance"]
+    span = made["time_range"]
+    return Reference(
+        monitor=header["monitor"],
+        plan=decode_plan(arrays["plan"].tobytes()),
+        summary=decode_summary(arrays["summary"].tobytes()),
+        fingerprint=header["fingerprint"],
+        provenance=Provenance(
+            source=made["source"],
+            files=made["files"],
+            built_at=made["built_at"],
+            time_range=span and Span(**span),
+            set_aside=tuple(_column(item) for item in made["set_aside"]),
+            notes=tuple(made["notes"]),
+        ),
+        blocks=header["blocks"],
+        block_rows=header["block_rows"],
+        joint=JointNull(**{key: arrays[f"joint.{key}"] for key in _JOINT}) if header["joint"] else None,
+        model_name=header["model"][0],
+        model_version=header["model"][1],
+        segments={
+            name: decode_summary(arrays[f"segment{i}"].tobytes()) for i, name in enumerate(header["segments"])
+        },
+    )
+
+
+def fingerprint_reference(reference: Reference) -> str:
+    """sha256 over what the reference says, not over where it came from."""
+    digest = hashlib.sha256(reference.plan.fingerprint.encode())
+    digest.update(encode_summary(reference.summary))
+    for name in sorted(reference.segments):
+        digest.update(name.encode("utf-8", "surrogatepass"))
+        digest.update(encode_summary(reference.segments[name]))
+    digest.update(json.dumps([reference.model_name, reference.model_version]).encode())
+    return digest.hexdigest()
+
+
+def _column(item: dict[str, Any]) -> Column:
+    return Column(name=item["name"], kind=Kind(item["kind"]), role=Role(item["role"]), reason=item["reason"])
+
+
+__all__ = [
+    "decode_plan",
+    "decode_reference",
+    "decode_summary",
+    "encode_plan",
+    "encode_reference",
+    "encode_summary",
+    "fingerprint_reference",
+    "with_fingerprint",
+]

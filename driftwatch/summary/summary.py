@@ -1,0 +1,122 @@
+"""The mergeable summary of some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+
+from driftwatch.errors import SummaryMismatch
+from driftwatch.summary.batch import Batch, Float64Array, Levels, Numbers
+from driftwatch.summary.counts import Counts
+from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.plan import Plan
+from driftwatch.summary.projection import Sums
+from driftwatch.summary.sample import RowSample
+from driftwatch.summary.schema import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What is kept of the rows of one span.
+
+    Open (``sample`` set): parts add exactly, for any split and order. Sealed (``sums`` set): tiles add
+    in time order. Adds only to a summary of the same plan.
+    """
+
+    plan: str
+    span: Span
+    rows: int
+    counts: Mapping[str, Counts]
+    sample: RowSample | None = None
+    sums: Sums | None = None
+
+    @classmethod
+    def zero(cls, plan: Plan, span: Span) -> Summary:
+        """Summary of no rows."""
+        return cls(
+            plan=plan.fingerprint,
+            span=span,
+            rows=0,
+            counts={column.name: Counts.zero(plan.grids[column.name]) for column in plan.columns},
+            sample=RowSample.zero(len(plan.columns), plan.sample_rows),
+        )
+
+    @classmethod
+    def of(cls, plan: Plan, batch: Batch, span: Span) -> Summary:
+        """Summarise rows in memory. Cost: one sort per numeric column, one ``bincount`` per other."""
+        counts = {}
+        matrix = np.full((batch.rows, len(plan.columns)), np.nan)
+        for position, column in enumerate(plan.columns):
+            grid = plan.grids[column.name]
+            values = batch.columns.get(column.name)
+            if values is None:
+                counts[column.name] = Counts.of_absent(grid, batch.rows)
+                continue
+            counts[column.name] = Counts.of(grid, values)
+            matrix[:, position] = _row_values(plan, column.name, values)
+        return cls(
+            plan=plan.fingerprint,
+            span=span,
+            rows=batch.rows,
+            counts=counts,
+            sample=RowSample.of(batch.content, matrix, plan.sample_rows),
+        )
+
+    def seal(self, plan: Plan) -> Summary:
+        """Compute the sums of the sample. The sample stays until ``drop_sample``."""
+        if self.sample is None or plan.projection is None:
+            return self
+        return replace(self, sums=Sums.of(plan.projection, self.sample))
+
+    def drop_sample(self) -> Summary:
+        """The summary without any row in it."""
+        return replace(self, sample=None)
+
+    def __add__(self, other: Summary) -> Summary:
+        self._check(other)
+        return Summary(
+            plan=self.plan,
+            span=Span(start=min(self.span.start, other.span.start), end=max(self.span.end, other.span.end)),
+            rows=self.rows + other.rows,
+            counts={name: counts + other.counts[name] for name, counts in self.counts.items()},
+            sample=None if self.sample is None or other.sample is None else self.sample + other.sample,
+            sums=None if self.sums is None or other.sums is None else self.sums + other.sums,
+        )
+
+    def __sub__(self, other: Summary) -> Summary:
+        """The summary without the rows of ``other``; the sample cannot be taken back and is dropped."""
+        self._check(other)
+        return Summary(
+            plan=self.plan,
+            span=self.span,
+            rows=self.rows - other.rows,
+            counts={name: counts - other.counts[name] for name, counts in self.counts.items()},
+            sums=None if self.sums is None or other.sums is None else self.sums - other.sums,
+        )
+
+    def _check(self, other: Summary) -> None:
+        if self.plan != other.plan:
+            raise SummaryMismatch(
+                f"a summary on plan {self.plan[:12]} cannot be combined with one on plan {other.plan[:12]}: "
+                "their cells differ."
+            )
+
+
+def total(summaries: Iterable[Summary]) -> Summary:
+    """Sum of one or more summaries, added in time order."""
+    ordered = sorted(summaries, key=lambda summary: (summary.span.start, summary.span.end))
+    return reduce(lambda left, right: left + right, ordered)
+
+
+def _row_values(plan: Plan, name: str, values: Numbers | Levels) -> Float64Array:
+    if isinstance(values, Numbers):
+        return values.values
+    grid = plan.grids[name]
+    if not isinstance(grid, LevelGrid):
+        raise SummaryMismatch(f"column {name!r} has levels, but its grid is numeric.")
+    cells = grid.index(values).astype(np.float64)
+    cells[cells < 0] = np.nan
+    return cells

@@ -1,0 +1,257 @@
+"""What the command line's verbs do, without printing."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driftwatch.acknowledging import MUTED, apply_pending
+from driftwatch.backtest import Backtest, backtest
+from driftwatch.clock import SystemClock
+from driftwatch.config.load import load
+from driftwatch.config.schema import Config, MonitorConfig
+from driftwatch.errors import ConfigError, DataError
+from driftwatch.explaining import Explanation, explain
+from driftwatch.monitor import Monitor
+from driftwatch.report import verdict_from_json, window_json
+from driftwatch.session import Say, Session, chosen, opened
+from driftwatch.settings import parse_duration
+from driftwatch.store.acknowledgements import Acknowledgements
+from driftwatch.store.database import DaemonLock, Database, daemon_running
+from driftwatch.store.history import History
+from driftwatch.summary.result import State, Verdict
+from driftwatch.summary.schema import NANOSECONDS, iso
+from driftwatch.windows import due, newest_closed, parse_time
+
+#: Times whose nanoseconds, and those of the windows around them, fit 64 bits.
+_EARLIEST, _LATEST = parse_time("1700-01-01"), parse_time("2200-01-01")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """The newest verdicts of each monitor, all rows first, then its segments."""
+
+    monitors: tuple[tuple[str, tuple[Verdict, ...]], ...]
+
+    @property
+    def newest(self) -> tuple[Verdict, ...]:
+        """All verdicts."""
+        return tuple(verdict for _, verdicts in self.monitors for verdict in verdicts)
+
+    def to_json(self) -> Any:
+        """One object for one monitor, else a list; segments are listed within."""
+        objects = []
+        for name, verdicts in self.monitors:
+            windows = [window_json(verdict) for verdict in verdicts]
+            objects.append({"monitor": name, **windows[0], "segments": windows[1:]})
+        return as_one_or_many(objects)
+
+
+def as_one_or_many(objects: list[dict[str, Any]]) -> Any:
+    """One object when there is one monitor, else an array."""
+    return objects[0] if len(objects) == 1 else objects
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """1 moved, 3 could not look, 5 not judged yet, 0 ok; the first that applies.
+
+    A segment counts when it moved. Beyond that all rows together speak for their monitor: the rest of the
+    levels is mostly too small to be judged, and would keep a healthy monitor from ever being ok.
+    """
+    if any(verdict.state.moved for verdict in verdicts):
+        return 1
+    states = {verdict.state for verdict in verdicts if verdict.segment is None}
+    if any(not state.looked for state in states):
+        return 3
+    return 5 if states & {State.CALIBRATING, State.INSUFFICIENT} else 0
+
+
+def moment(text: str, option: str) -> int:
+    """Nanoseconds of a time given on the command line."""
+    try:
+        found = parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f'{option}: expected an ISO 8601 time such as 2013-12-31T00:00:00Z. Got "{text}".'
+        ) from error
+    if not _EARLIEST <= found <= _LATEST:
+        raise ConfigError(f'{option}: expected a time between the years 1700 and 2200. Got "{text}".')
+    return found
+
+
+def build_references(path: Path, name: str | None, say: Say) -> None:
+    """Build and store references."""
+    config = load(path)
+    with opened(config, SystemClock(), say) as session:
+        for item in chosen(config, name):
+            session.monitor(item, force=True)
+
+
+def check_now(path: Path, name: str | None, at: str | None, say: Say) -> Checked:
+    """One check now of each monitor; beside a running daemon, that daemon's newest verdicts."""
+    config = load(path)
+    picked = chosen(config, name)
+    if at is None and daemon_running(config.storage.path):
+        say("a daemon is running on this storage; these are its newest verdicts")
+        return _daemons_verdicts(config, picked)
+    with opened(config, SystemClock(), say) as session:
+        if at is not None:
+            found = [(item.name, _peek(session, item, moment(at, "--at"))) for item in picked]
+            return Checked(monitors=tuple(found))
+        lock = DaemonLock(config.storage.path)
+        try:
+            found = [(item.name, _check_due(session, item)) for item in picked]
+            _deliver(session)
+        finally:
+            lock.release()
+    return Checked(monitors=tuple(found))
+
+
+def _peek(session: Session, config: MonitorConfig, at: int) -> tuple[Verdict, ...]:
+    window = newest_closed(at, config.window.length, config.window.lag, config.timezone)
+    return session.monitor(config).check(window, at, record=False).verdicts
+
+
+def _check_due(session: Session, config: MonitorConfig) -> tuple[Verdict, ...]:
+    now = session.clock.now()
+    monitor = apply_pending(session.monitor(config), session.acknowledgements, now)
+    last = session.history.last_end(config.name)
+    waiting = due(last, now, config.window.length, config.window.lag, config.timezone)
+    verdicts: tuple[Verdict, ...] = ()
+    for window in waiting[-session.config.limits.catch_up :]:
+        outcome = monitor.check(window, now)
+        verdicts = outcome.verdicts
+        if not outcome.final:
+            break
+    return verdicts or _stored(session.history, monitor, config)
+
+
+def _stored(history: History, monitor: Monitor | None, config: MonitorConfig) -> tuple[Verdict, ...]:
+    active = history.active_reference(config.name)
+    segments = active[0].plan.segments if active else (None,)
+    found = []
+    for segment in segments:
+        newest = history.verdicts(config.name, segment, limit=1)
+        found += [verdict_from_json(item) for item in newest]
+    if not found:
+        raise DataError(f"{config.name}: expected a verdict in the store. There is none yet.")
+    return tuple(found)
+
+
+def _daemons_verdicts(config: Config, picked: Sequence[MonitorConfig]) -> Checked:
+    database = Database(config.storage.path, read_only=True)
+    try:
+        history = History(database)
+        return Checked(monitors=tuple((item.name, _stored(history, None, item)) for item in picked))
+    finally:
+        database.close()
+
+
+def _deliver(session: Session) -> None:
+    """One attempt for every waiting message, so that a check from cron notifies too."""
+    from driftwatch.daemon.sending import deliver_waiting
+
+    deliver_waiting(session)
+
+
+def run_backtests(
+    path: Path,
+    name: str | None,
+    start: str | None,
+    end: str | None,
+    say: Say,
+    advance: Callable[[int, int], None],
+) -> list[Backtest]:
+    """Backtest each monitor."""
+    config = load(path)
+    first = None if start is None else moment(start, "--from")
+    last = None if end is None else moment(end, "--to")
+    with opened(config, SystemClock(), say) as session:
+        return [
+            backtest(
+                item,
+                session.monitor(item).reference,
+                session.history,
+                session.readers,
+                start=first,
+                end=last,
+                progress=advance,
+            )
+            for item in chosen(config, name)
+        ]
+
+
+def explain_window(path: Path, name: str, window: str, segment: str | None) -> Explanation:
+    """The working behind one stored verdict."""
+    config = load(path)
+    (item,) = chosen(config, name)
+    end = moment(window, "--window")
+    database = Database(config.storage.path, read_only=True)
+    try:
+        history = History(database)
+        if history.verdict(name, segment, end) is None:
+            raise ConfigError(_no_window(history, name, segment, window))
+        return explain(item, history, segment, end)
+    finally:
+        database.close()
+
+
+def _no_window(history: History, name: str, segment: str | None, window: str) -> str:
+    where = name if segment is None else f'{name}, segment "{segment}"'
+    known = [verdict_from_json(item).window.end for item in history.verdicts(name, segment, limit=5)]
+    listed = ", ".join(iso(end) for end in known) or "none"
+    return (
+        f'--window: expected the end of a stored window of {where}. Got "{window}". Newest: {listed}. '
+        "`check` and `run` store windows; `backtest` and `check --at` do not."
+    )
+
+
+def acknowledge(
+    path: Path, name: str, incident: str | None, verdict: str, until: str | None, note: str
+) -> str:
+    """Ask for an acknowledgement; applied by the running daemon, or at once when there is none."""
+    config = load(path)
+    (item,) = chosen(config, name)
+    if (until is not None) != (verdict == MUTED):
+        raise ConfigError("--until: expected with --as muted, and only there.")
+    last = None if until is None else _until(until)
+    running = daemon_running(config.storage.path)
+    database = Database(config.storage.path)
+    try:
+        known = [found.key for found in History(database).incidents(name)]
+        if incident is not None and incident not in known:
+            listed = ", ".join(known) or "none"
+            raise ConfigError(
+                f'--incident: expected an open incident of {name}. Got "{incident}". Open: {listed}.'
+            )
+        if not known:
+            raise ConfigError(f"{name}: expected an open incident. There is none.")
+        number = Acknowledgements(database).ask(
+            name, incident or "", verdict, until=last, note=note, who=_who(), now=SystemClock().now()
+        )
+    finally:
+        database.close()
+    if running:
+        return f"asked (number {number}); the running daemon applies it within seconds"
+    with opened(config, SystemClock(), lambda _: None) as session:
+        apply_pending(session.monitor(item), session.acknowledgements, session.clock.now())
+        done = session.acknowledgements.get(number)
+        return f"done (number {number}): {done.outcome if done else 'unknown'}"
+
+
+def _until(text: str) -> int:
+    """A time, or a duration from now such as 2d."""
+    try:
+        return SystemClock().now() + parse_duration(text) * NANOSECONDS
+    except ValueError:
+        return moment(text, "--until")
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

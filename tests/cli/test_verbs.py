@@ -1,0 +1,269 @@
+"""The command line's contract: exit codes, JSON shapes, and which verbs leave the history alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from driftwatch.cli import main
+
+WINDOW = {"start", "end", "segment", "rows", "state", "reason", "evidence", "page", "columns"}
+ROWS, REFERENCE_DAYS, SHIFTED_FROM = 200, 20, 4
+CONFIG = """\
+version: 1
+storage: {path: %(folder)s/store}
+monitors:
+  - name: one
+    reference: {path: %(folder)s/reference.csv, time_column: when}
+    source: {type: files, path: %(folder)s/current.csv, time_column: when}
+    window: {length: 1d, min_rows: 100}
+"""
+SECOND = CONFIG.partition("monitors:\n")[2].replace("one", "two") + "    segment_by: {column: city}\n"
+
+
+def rows(first: datetime, days: int, shifted: int, seed: int) -> str:
+    random = np.random.default_rng(seed)
+    lines = ["when,amount,city,fresh,nothing"]
+    for day in range(days):
+        moved = day >= shifted
+        weights = [0.7, 0.2, 0.1] if moved else [0.2, 0.5, 0.3]
+        for row in range(ROWS):
+            when = first + timedelta(days=day, seconds=row * 400)
+            amount = random.normal(6 if moved else 3)
+            city = random.choice(["north", "south", "east"], p=weights)
+            lines.append(f"{when:%Y-%m-%dT%H:%M:%SZ},{amount:.4f},{city},{random.random() < 0.3},")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def texts() -> tuple[str, str]:
+    """Reference, and production whose newest whole day is yesterday, shifted for its last three days."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = today - timedelta(days=SHIFTED_FROM + 3)
+    before = rows(first - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, REFERENCE_DAYS, 1)
+    return before, rows(first, SHIFTED_FROM + 3, SHIFTED_FROM, 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, texts: tuple[str, str]) -> Path:
+    (tmp_path / "reference.csv").write_text(texts[0])
+    (tmp_path / "current.csv").write_text(texts[1])
+    (tmp_path / "c.yaml").write_text(CONFIG % {"folder": tmp_path})
+    return tmp_path
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def answer(*words: object) -> Any:
+    result = call(*words, "--format", "json")
+    assert result.exit_code in (0, 1, 3, 5), result.stderr
+    return json.loads(result.stdout)
+
+
+def evidence(folder: Path) -> dict[str, list[Any]]:
+    """Everything a check would leave behind."""
+    tables = ("tiles", "verdicts", "tracks", "checkpoints", "incidents", "outbox", "acknowledgements")
+    with sqlite3.connect(folder / "store" / "driftwatch.sqlite") as connection:
+        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+
+
+def today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")
+
+
+def days_ago(count: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=count)).strftime("%Y-%m-%d")
+
+
+def test_backtest_shapes_and_the_page_at_the_shift(folder: Path) -> None:
+    told = answer("backtest", folder / "c.yaml")
+    assert {"monitor", "windows", "pages"} <= set(told)
+    assert len(told["windows"]) == SHIFTED_FROM + 3
+    for window in told["windows"]:
+        assert set(window) >= WINDOW
+        assert window["segment"] is None
+        assert window["start"].endswith("Z")
+        assert window["end"].endswith("Z")
+        assert isinstance(window["page"], bool)
+    keys = {"window_start", "window_end", "onset", "columns", "segment"}
+    (page,) = told["pages"]
+    assert keys <= set(page)
+    assert page["window_start"] == told["windows"][SHIFTED_FROM]["start"]
+    assert {item["column"] for item in page["columns"]} >= {"amount", "city"}
+    assert call("backtest", folder / "c.yaml", "--fail-on-drift").exit_code == 1
+    calm = ("--from", days_ago(SHIFTED_FROM + 3), "--to", days_ago(3))
+    assert call("backtest", folder / "c.yaml", "--fail-on-drift", *calm).exit_code == 0
+    assert call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3)).exit_code == 3
+
+
+def test_only_check_leaves_evidence(folder: Path) -> None:
+    config = folder / "c.yaml"
+    assert call("check", config, "--at", today()).exit_code == 1
+    assert call("check", config, "--at", days_ago(4)).exit_code == 0
+    assert call("backtest", config).exit_code == 0
+    assert all(not found for found in evidence(folder).values())
+    assert call("check", config).exit_code == 1
+    kept = evidence(folder)
+    assert kept["verdicts"]
+    assert kept["incidents"]
+    for words in (["check", config, "--at", today()], ["backtest", config]):
+        call(*words)
+    assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
+    assert evidence(folder) == kept
+
+
+def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
+    config = folder / "c.yaml"
+    assert call("check", config).exit_code == 1
+    assert call("ack", config, "--monitor", "one", "--as", "muted").exit_code == 2
+    assert call("ack", config, "--monitor", "one", "--as", "fixed", "--incident", "no").exit_code == 2
+    muted = call("ack", config, "--monitor", "one", "--as", "muted", "--until", "2199-01-01")
+    assert muted.exit_code == 0
+    assert call("ack", config, "--monitor", "one", "--as", "accepted").exit_code == 0
+    assert call("ack", config, "--monitor", "one", "--as", "fixed").exit_code == 2
+    assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
+    assert call("check", config, "--at", today()).exit_code == 0
+
+
+def test_one_object_for_one_monitor_else_an_array(folder: Path) -> None:
+    config = folder / "c.yaml"
+    config.write_text(config.read_text() + SECOND % {"folder": folder})
+    # No row has a level beyond the most frequent ones; that does not keep "two" from being ok.
+    assert call("check", config, "--at", days_ago(4)).exit_code == 0
+    many = answer("check", config)
+    assert [item["monitor"] for item in many] == ["one", "two"]
+    assert [item["segment"] for item in many] == [None, None]
+    one = answer("check", config, "--monitor", "two", "--at", days_ago(4))
+    assert one["monitor"] == "two"
+    assert {item["segment"] for item in one["segments"]} >= {"north", "south", "east"}
+    for segment in (None, "north"):
+        chosen = [] if segment is None else ["--segment", segment]
+        told = answer("explain", config, "--monitor", "two", "--window", today(), *chosen)
+        assert told["equal"] is True
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [("1999-01-01", 3), ("2190-01-01", 3), ("garbage", 2), ("0001-01-01", 2), ("9999-12-31", 2)],
+)
+def test_check_at(folder: Path, at: str, code: int) -> None:
+    result = call("check", folder / "c.yaml", "--at", at)
+    assert result.exit_code == code, result.stderr
+
+
+def test_a_reference_without_time_burns_in(folder: Path) -> None:
+    config = folder / "c.yaml"
+    with (folder / "reference.csv").open() as file:
+        rows = [{k: v for k, v in row.items() if k != "when"} for row in csv.DictReader(file)]
+    with (folder / "timeless.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    text = config.read_text().replace("reference.csv, time_column: when", "timeless.csv")
+    config.write_text(text)
+    assert "timeless.csv" in text
+    assert answer("check", config, "--at", days_ago(4))["state"] == "calibrating"
+    assert call("check", config, "--at", days_ago(4)).exit_code == 5
+
+
+@pytest.mark.xfail(strict=True, reason="check --at takes the newest track, which knows what came later")
+def test_check_at_an_earlier_time_does_not_know_what_came_later(folder: Path) -> None:
+    config = folder / "c.yaml"
+    before = answer("check", config, "--at", days_ago(4))["state"]
+    assert call("check", config).exit_code == 1
+    assert answer("check", config, "--at", days_ago(4))["state"] == before
+
+
+@pytest.mark.parametrize("change", ["    exclude: [2020-01-01]\n", "    timezone: Europe/Berlin\n"])
+def test_changed_settings_build_the_reference_again_and_say_so(folder: Path, change: str) -> None:
+    config = folder / "c.yaml"
+    assert "there was none" in call("check", config, "--at", today()).stderr
+    assert "building" not in call("check", config, "--at", today()).stderr
+    config.write_text(config.read_text() + change)
+    assert "settings changed" in call("check", config, "--at", today()).stderr
+
+
+def test_compare(folder: Path) -> None:
+    before, after = folder / "reference.csv", folder / "current.csv"
+    told = answer("compare", before, after, "--time-column", "when")
+    assert {"reference_rows", "current_rows", "columns", "joint"} <= set(told)
+    for column in told["columns"]:
+        assert {"column", "kind", "missing", "detectors"} <= set(column)
+        assert set(column["missing"]) == {"reference", "current"}
+        assert all({"statistic", "p_value"} <= set(item) for item in column["detectors"].values())
+    assert call("compare", before, after, "--fail-on-drift").exit_code == 1
+    assert call("compare", before, before, "--fail-on-drift").exit_code == 0
+    for level in ("0", "-1", "nan", "2"):
+        assert call("compare", before, after, "--alpha", level).exit_code == 2
+    (folder / "head.csv").write_text("when,amount\n")
+    assert call("compare", before, folder / "head.csv", "--fail-on-drift").exit_code == 3
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(256)) * 8, None])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_data_that_cannot_be_read(folder: Path, content: bytes | None, ending: str) -> None:
+    bad = folder / f"bad.{ending}"
+    if content is not None:
+        bad.write_bytes(content)
+    for words in (["init", bad, "--current", bad], ["compare", folder / "reference.csv", bad]):
+        result = call(*words)
+        assert result.exit_code == 3
+        assert str(bad) in result.stderr
+        assert not result.stdout
+
+
+def test_wrong_usage(folder: Path) -> None:
+    config = folder / "c.yaml"
+    typo = folder / "typo.yaml"
+    typo.write_text(config.read_text().replace("window:", "windw:"))
+    result = call("check-config", typo)
+    assert result.exit_code == 2
+    assert 'Did you mean "window"?' in result.stderr
+    for words in (
+        ["check-config", folder], ["check", folder / "none.yaml"], ["check", config, "--monitor", "none"],
+        ["explain", config, "--monitor", "one", "--window", "zz"], ["completion", "tcsh"], ["nonsense"],
+    ):  # fmt: skip
+        assert call(*words).exit_code == 2, words
+    assert call("check", config).exit_code == 1
+    absent = call("explain", config, "--monitor", "one", "--window", "2019-01-01")
+    assert absent.exit_code == 2
+    assert f"{today()}T00:00:00Z" in absent.stderr
+
+
+def test_init_writes_what_runs_with_hostile_names(folder: Path) -> None:
+    hostile = 'a\n\x1b[31m"b', "x" * 5000
+    text = (folder / "reference.csv").read_text()
+    name = hostile[0].replace('"', '""')
+    (folder / "odd.csv").write_text(text.replace("amount,city", f'"{name}",{hostile[1]}', 1))
+    out = folder / "odd.yaml"
+    assert call("init", folder / "odd.csv", "--current", folder / "odd.csv", "-o", out).exit_code == 0
+    out.write_text(out.read_text().replace("./driftwatch-data", f"{folder}/odd-store"))
+    result = call("check", out, "--at", (folder / "odd.csv").read_text().splitlines()[-1][:10])
+    assert result.exit_code == 0, result.stderr
+    assert "\x1b" not in result.stdout
+    assert hostile[1] not in result.stdout
+    told = answer("backtest", out)
+    assert {item["column"] for item in told["windows"][0]["columns"]} >= set(hostile)
+
+
+def test_a_real_process_keeps_standard_output_for_results(folder: Path) -> None:
+    words = [sys.executable, "-m", "driftwatch", "check", str(folder / "c.yaml"), "--format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["monitor"] == "one"
+    assert "reference built" in done.stderr
+    words = [*words[:3], "--version"]
+    version = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert version.stdout.startswith("driftwatch ")

@@ -1,0 +1,184 @@
+"""``driftwatch init``: the configuration it writes is read back, says why, and survives hostile names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftwatch.config.init import scalar, write_config
+from driftwatch.config.load import load
+from driftwatch.config.schema import Config, MonitorConfig
+from driftwatch.errors import ReferenceUnusable
+from driftwatch.summary.schema import Role
+
+START = datetime(2026, 3, 2)
+_OPTION = re.compile(r"^(\s*)# ((?:[a-z_]+: |- )\S.*)$")
+_KEYS = ("every", "lag", "timezone", "tolerance", "min_effect", "detectors", "season", "burn_in", "exclude")
+_MORE = ("segment_by", "groups", "weights", "model", "limits", "columns", "export", "retention")
+
+
+def table(rows: int, minutes: float, **more: object) -> pa.Table:
+    random = np.random.default_rng(rows)
+    data: dict[str, object] = {
+        "event_time": [START + timedelta(minutes=minutes * row) for row in range(rows)],
+        "amount": random.lognormal(size=rows),
+        "city": random.choice(["a", "b"], rows),
+        "order_id": random.permutation(rows),
+    }
+    return pa.table({name: values for name, values in {**data, **more}.items() if values is not None})
+
+
+def reader(**tables: pa.Table) -> Callable[[str], Iterable[pa.RecordBatch]]:
+    return lambda path: tables[re.sub(r"\W", "", path.split(".")[0].split("/")[0])].to_batches()
+
+
+def written(tmp_path: Path, reference: pa.Table, current: pa.Table) -> tuple[str, Config]:
+    text = write_config("ref.parquet", "cur/*.parquet", read=reader(ref=reference, cur=current))
+    file = tmp_path / "driftwatch.yaml"
+    file.write_text(text, encoding="utf-8")
+    return text, load(file)
+
+
+def only(config: Config) -> MonitorConfig:
+    return config.monitors[0]
+
+
+def test_it_is_read_back(tmp_path: Path) -> None:
+    text, config = written(tmp_path, table(4000, 5), table(3000, 5))
+    monitor = only(config)
+    assert (monitor.name, monitor.reference.path) == ("ref", "ref.parquet")
+    assert monitor.reference.time_column == monitor.source.time_column == "event_time"
+    assert monitor.columns == {}
+    assert "order_id: numeric, id (every whole number is met once: an identifier)" in text
+    assert "city: categorical" in text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "length", "min_rows"),
+    [(0.2, 3600, 200), (5, 86400, 200), (30, 604800, 200), (300, 604800, 20)],
+)
+def test_the_window_follows_the_traffic(tmp_path: Path, minutes: float, length: int, min_rows: int) -> None:
+    text, config = written(tmp_path, table(3000, minutes), table(3000, minutes))
+    window = only(config).window
+    assert (window.length, window.min_rows) == (length, min_rows)
+    assert re.search(r"# One window: .*rows", text)
+
+
+def test_every_optional_line_can_be_switched_on(tmp_path: Path) -> None:
+    text, _ = written(tmp_path, table(3000, 5), table(3000, 5))
+    lines = text.splitlines()
+    tried = 0
+    for place, line in enumerate(lines):
+        found = _OPTION.match(line)
+        if found is None or not found[2].startswith(tuple(f"{key}: " for key in (*_KEYS, *_MORE))):
+            continue
+        changed = [*lines]
+        changed[place] = found[1] + found[2]
+        file = tmp_path / "one.yaml"
+        file.write_text("\n".join(changed), encoding="utf-8")
+        load(file)
+        tried += 1
+    assert tried == len(_KEYS) + len(_MORE) + 2
+
+
+def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
+    text, config = written(tmp_path, table(3000, 5), table(3000, 5))
+    monitor = only(config)
+    assert f"# tolerance: {monitor.alarm.tolerance}" in text
+    assert f"# min_effect: {monitor.alarm.min_effect}" in text
+    assert f"false_pages: {monitor.alarm.false_pages}" in text
+    assert f"catch_up: {config.limits.catch_up}}}" in text
+    assert f"max_series: {config.export.max_series}}}" in text
+
+
+def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
+    text, config = written(tmp_path, table(3000, 5), table(3000, 5, event_time=None))
+    assert only(config).source.time_column is None
+    assert only(config).reference.time_column == "event_time"
+    assert "TO DO: no event time is known" in text
+    assert "# time_column: NAME" in text
+    more, config = written(tmp_path, table(500, 5, event_time=None), table(3000, 5))
+    assert only(config).reference.time_column is None
+    assert "# No event time: no column holds timestamps" in more
+
+
+def test_several_candidates_are_offered(tmp_path: Path) -> None:
+    times = [START + timedelta(minutes=row) for row in range(3000)]
+    both = table(3000, 5, event_time=None, b=times, a=times)
+    text, config = written(tmp_path, both, both)
+    assert only(config).source.time_column is None
+    assert "# time_column: a" in text
+    assert "# time_column: b" in text
+
+
+def test_columns_only_one_side_has(tmp_path: Path) -> None:
+    text, config = written(
+        tmp_path, table(3000, 5, outcome=np.arange(3000) % 2), table(3000, 5, extra=np.ones(3000))
+    )
+    assert only(config).columns["outcome"].role is Role.IGNORE
+    assert "Only in production, so not watched: extra" in text
+
+
+def test_an_empty_reference_is_refused() -> None:
+    with pytest.raises(ReferenceUnusable, match="expected rows"):
+        write_config("ref.csv", "cur.csv", read=reader(ref=table(0, 1), cur=table(5, 1)))
+
+
+def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
+    text, config = written(tmp_path, table(3000, 5), pa.table({}))
+    assert only(config).source.time_column is None
+    assert "0 rows" in text
+
+
+HOSTILE = [
+    "a\nmonitors: []",
+    "${HOME}",
+    "no",
+    "1e3",
+    "#x",
+    "a: b",
+    "'",
+    '"',
+    "\u2028",
+    "é\x85",
+    "*",
+    "",
+    "- a",
+]
+
+
+def test_hostile_column_names(tmp_path: Path) -> None:
+    more = {name: np.random.default_rng(1).normal(size=3000) for name in HOSTILE}
+    _, config = written(tmp_path, table(3000, 5, **more), table(3000, 5))
+    assert set(only(config).columns) == set(HOSTILE)
+    _, config = written(tmp_path, table(3000, 5), table(3000, 5, **more))
+    assert only(config).columns == {}
+
+
+def test_a_hostile_time_column(tmp_path: Path) -> None:
+    times = [START + timedelta(minutes=row) for row in range(3000)]
+    name = "time\n    alarm: {false_pages: 9 per 1d}"
+    data = table(3000, 5, event_time=None, **{name: times}, month=[t.month for t in times])
+    _, config = written(tmp_path, data, data)
+    assert only(config).source.time_column == name
+    assert str(only(config).alarm.false_pages) == "1 per 90d"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_a_scalar_is_read_back_and_keeps_its_line(text: str) -> None:
+    import yaml
+
+    line = scalar(text)
+    assert line.isascii()
+    assert line.isprintable()
+    assert yaml.safe_load(f"[{line}]") == [text] if line.startswith('"') else line == text
+    assert yaml.safe_load(f"key: {line}   # comment")["key"] == text

@@ -1,0 +1,397 @@
+"""Loading: broken files against their exact texts, every key mutated, and nothing but ConfigError ever."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from driftwatch import plugins
+from driftwatch.config import _yaml
+from driftwatch.config._document import Document, Where, show
+from driftwatch.config._words import _annotation, _models, _options
+from driftwatch.config.load import _validate, check, load
+from driftwatch.config.schema import Config
+from driftwatch.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[2] / "config"
+BAD = Path(__file__).parent / "bad"
+SECRET = "hunter2-and-more"
+_OPTION = re.compile(r"^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$")
+_NO_DEFAULT = re.compile(r"\s+\(no default\)$")
+
+
+def known(text: str) -> str:
+    """Golden texts name lists of plugins that grow: {sources}, {detectors}."""
+    for package in ("sources", "detectors", "notify"):
+        text = text.replace(f"{{{package}}}", ", ".join(plugins.names(package)))
+    return text
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_broken_file_says_exactly_this(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BAD)
+    monkeypatch.setenv("DRIFTWATCH_TEST_SECRET", SECRET)
+    with pytest.raises(ConfigError) as caught:
+        load(path.name)
+    text = str(caught.value) + "\n"
+    expected = path.with_suffix(".err")
+    if not expected.exists():
+        expected.write_text(text, encoding="utf-8")
+        pytest.fail(f"wrote {expected}: read it, then run again")
+    assert text == known(expected.read_text(encoding="utf-8"))
+    assert caught.value.problems == text.splitlines(), "one line each"
+    assert all(re.match(rf"{re.escape(path.name)}:\d+: ", line) for line in caught.value.problems)
+    assert SECRET not in text
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert check(tmp_path / "none.yaml") == [
+        f'{tmp_path}/none.yaml:1: cannot be read. Got "No such file or directory".'
+    ]
+    assert check(tmp_path) == [f'{tmp_path}:1: cannot be read. Got "Is a directory".']
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"#" * (_yaml.MAX_BYTES + 1))
+    assert check(large) == [f"{large}:1: is larger than 10 MB. Split it over several daemons."]
+
+
+def config_file(folder: Path, more: str = "", monitor: str = "") -> Path:
+    path = folder / "driftwatch.yaml"
+    path.write_text(
+        f"version: 1\n{more}\nmonitors:\n  - name: fraud\n    reference: {{path: x}}\n"
+        f"    source: {{type: files, path: x}}\n{monitor}\n"
+    )
+    return path
+
+
+def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
+    columns = "    columns: {no: {kind: numeric}, 12:30: {}, 2013-01-01: {}, 007: {}, ~: {}}"
+    more = "    limits: {rows: 1e3, memory: 1GiB}\n    exclude: [2013-01-01]\n    groups: {g: [no, y, 'on']}"
+    monitor = load(config_file(tmp_path, "storage: {row_sample: on}", f"{columns}\n{more}")).monitors[0]
+    assert list(monitor.columns) == ["no", "12:30", "2013-01-01", "007", "~"]
+    assert (monitor.limits.rows, monitor.limits.memory) == (1000, 1 << 30)
+    assert monitor.exclude == [datetime.date(2013, 1, 1)]
+    assert monitor.groups == {"g": ["no", "y", "on"]}
+    assert load(config_file(tmp_path, "storage: {row_sample: on}")).storage.row_sample
+    assert not load(config_file(tmp_path, "storage: {row_sample: no}")).storage.row_sample
+
+
+def test_variables_are_replaced_in_texts_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA", "/srv: [x] # no YAML")
+    monkeypatch.setenv("ROWS", "300")
+    monitor = (
+        '    window: {min_rows: "${ROWS}"}\n    model: {name: "a ${DATA} $HOME ${", version: "${ROWS}-1"}'
+    )
+    loaded = load(config_file(tmp_path, monitor=monitor)).monitors[0]
+    assert loaded.window.min_rows == 300
+    assert loaded.model.name == "a /srv: [x] # no YAML $HOME ${"
+    assert loaded.model.version == "300-1"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604])
+def test_a_secret_everybody_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("x")
+    path = config_file(tmp_path, f"web: {{listen: '0.0.0.0:1', auth: {{token_file: {secret}}}}}")
+    secret.chmod(mode)
+    assert check(path) == [
+        f"{path}:2: web.auth.token_file: must not be readable by everybody (its mode is {mode:04o});"
+        f" run chmod 600 on it. Got {show(str(secret))}."
+    ]
+    for allowed in (0o600, 0o640, 0o400):
+        secret.chmod(allowed)
+        assert check(path) == []
+    secret.write_text("")
+    assert "must name a file that is not empty" in check(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("listen", "fine"),
+    [("127.0.0.1:0", True), ("localhost:9877", True), ("[::1]:9877", True), ("127.8.8.8:1", True),
+     ("0.0.0.0:9877", False), ("[::]:9877", False), ("10.0.0.1:9877", False), ("example.org:80", False),
+     ("127.0.0.1:65536", False), ("127.0.0.1", False), (":9877", False)],
+)  # fmt: skip
+def test_listening_beyond_loopback_needs_a_lock(tmp_path: Path, listen: str, fine: bool) -> None:
+    problems = check(config_file(tmp_path, f"web: {{listen: '{listen}'}}"))
+    assert ([] if fine else [True]) == ["web.listen" in problem for problem in problems]
+
+
+# The annotated example
+
+
+def uncommented() -> tuple[str, dict[int, bool]]:
+    """The example with every option switched on; by line, whether its value is the default."""
+    lines, options = [], {}
+    for number, line in enumerate((EXAMPLES / "driftwatch.yaml").read_text().splitlines(), 1):
+        found = _OPTION.match(line)
+        if found:
+            options[number] = not _NO_DEFAULT.search(line)
+            line = _NO_DEFAULT.sub("", found[1] + found[2])
+        lines.append(line)
+    return "\n".join(lines) + "\n", options
+
+
+def document_of(text: str, folder: Path) -> Document:
+    path = folder / "all.yaml"
+    path.write_text(text)
+    return _yaml.read(path)
+
+
+def value_at(config: Any, where: Where) -> Any:
+    for part in where:
+        config = config[part] if isinstance(config, (list, dict)) else getattr(config, str(part))
+    return config
+
+
+def model_at(config: Config, where: Where) -> Any:
+    """The model a place in the file belongs to, plugins' own ones included."""
+    return type(value_at(config, where[:-1]))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_examples_load(path: Path) -> None:
+    assert check(path) == []
+
+
+def test_every_commented_value_of_the_example_is_the_default(tmp_path: Path) -> None:
+    text, options = uncommented()
+    document = document_of(text, tmp_path)
+    assert document.problems == []
+    text = re.sub(r"\n +url_file:.*", "", text)
+    config, problems = _validate(document_of(text, tmp_path))
+    assert problems == []
+    assert config is not None
+    compared = 0
+    for where, line in document.lines.items():
+        if options.get(line) and where and isinstance(where[-1], str) and where[-1] != "url_file":
+            field = model_at(config, where).model_fields[where[-1]]
+            assert value_at(config, where) == field.get_default(call_default_factory=True), where
+            compared += 1
+    assert compared == sum(options.values())
+    assert compared > 30
+
+
+def fields(model: type[BaseModel], where: Where = ()) -> Iterator[Where]:
+    for name, info in model.model_fields.items():
+        yield (*where, name)
+        listed = [
+            option for option in _options(info.annotation) if getattr(option, "__origin__", None) is list
+        ]
+        for inner in _models(info.annotation):
+            yield from fields(inner, (*where, name))
+        if listed and name == "monitors":
+            yield from fields(next(_models(listed[0].__args__[0])), (*where, name, 0))
+
+
+def test_every_option_is_in_the_example(tmp_path: Path) -> None:
+    document = document_of(uncommented()[0], tmp_path)
+    wanted = set(fields(Config))
+    for place, package, name in [
+        (("monitors", 0, "source"), "sources", "files"),
+        (("notify", 0), "notify", "alertmanager"),
+        (("notify", 1), "notify", "webhook"),
+    ]:
+        wanted |= set(fields(plugins.load(package, name).CONFIG, place))
+    assert wanted - set(document.lines) == set()
+
+
+# Mutation: delete, rename, retype each key
+
+
+def full(folder: Path) -> tuple[str, Document]:
+    """The example with all options on, but those that exclude each other or need files on disk."""
+    text = uncommented()[0]
+    text = re.sub(r"\n +(?:tls|auth|\w+_file):.*", "", text)
+    text = re.sub(r"\n    (?:tolerance|min_effect):.*", "", text)
+    return text, document_of(text, folder)
+
+
+def block(lines: list[str], line: int, key: str) -> tuple[int, int]:
+    """First column of a key, and the line after its block."""
+    column = lines[line - 1].index(f"{key}:")
+    end = line
+    while end < len(lines):
+        rest = lines[end].lstrip()
+        if rest and not rest.startswith("#") and len(lines[end]) - len(rest) < column:
+            break
+        if rest and not rest.startswith("#") and len(lines[end]) - len(rest) == column:
+            break
+        end += 1
+    return column, end
+
+
+def replaced(text: str, line: int, key: str, new: str | None, value: str | None) -> str:
+    """The text with a key renamed, given another value, or (both None) removed with its block."""
+    lines = text.splitlines()
+    column, end = block(lines, line, key)
+    head = lines[line - 1]
+    if new is not None:
+        lines[line - 1] = head[:column] + new + head[column + len(key) :]
+    elif value is not None:
+        lines[line - 1 : end] = [f"{head[:column]}{key}: {value}", *[""] * (end - line)]
+    else:
+        lines[line - 1 : end] = [head[:column], *[""] * (end - line)]
+    return "\n".join(lines) + "\n"
+
+
+def test_every_mutant_of_the_example_is_rejected_on_the_right_line(tmp_path: Path) -> None:
+    text, document = full(tmp_path)
+    path = tmp_path / "all.yaml"
+    assert check(path) == []
+    config = load(path)
+    seen = dict.fromkeys(("kept", "refused"), 0)
+
+    def refusals(mutant: str) -> list[str]:
+        path.write_text(mutant)
+        return [problem.removeprefix(f"{path}:") for problem in check(path)]
+
+    for where, line in document.lines.items():
+        key = where[-1] if where else None
+        if not isinstance(key, str) or (
+            document.lines[where[:-1]] == line
+            and not text.splitlines()[line - 1].lstrip(" -").startswith(f"{key}:")
+        ):
+            continue
+        owner = model_at(config, where)
+        if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
+            continue
+        info = owner.model_fields[key]
+        # Deleted: a required key is missed on its parent's line, any other has a default.
+        deleted = refusals(replaced(text, line, key, None, None))
+        required = info.is_required() or key == "type" or where == ("notify", 1, "url")
+        if required:
+            # A mapping without a key of its own, a file or list item, begins at its first key.
+            parent = document.lines[where[:-1]]
+            if parent == line:
+                parent = min(
+                    at for place, at in document.lines.items() if place[:-1] == where[:-1] and at > line
+                )
+            assert [problem.split(":")[0] for problem in deleted] == [str(parent)], (where, deleted)
+            assert "is required" in deleted[0] or "url or url_file" in deleted[0]
+        else:
+            assert deleted == [], where
+        # Renamed: refused on its line, with the right name suggested.
+        renamed = refusals(replaced(text, line, key, f"{key}q", None))
+        wrong = [problem for problem in renamed if problem.startswith(f"{line}: ")]
+        assert (
+            any("unknown key" in problem and f'"{key}"' in problem for problem in wrong) or key == "type"
+        ), where
+        # Retyped: a list of mappings is the type of no option, a mapping of one odd key neither.
+        for value in ("[{odd: 1}]", "{odd: {odd: 1}}", "[[]]"):
+            retyped = refusals(replaced(text, line, key, None, value))
+            assert retyped, (where, value)
+            assert any(problem.startswith(f"{line}: ") for problem in retyped), (where, value, retyped)
+        seen["refused" if required else "kept"] += 1
+    assert seen["kept"] > 40
+    assert seen["refused"] >= 9
+
+
+def test_true_is_no_number_and_a_number_no_truth(tmp_path: Path) -> None:
+    text, document = full(tmp_path)
+    path = tmp_path / "all.yaml"
+    tried = 0
+    for where, value in document.walk():
+        options = set(_options(_annotation(Config, document, (), where)))
+        if not where or isinstance(value, (dict, list, type(None))) or not options & {int, float, bool}:
+            continue
+        wrong = "7" if bool in options else "true"
+        path.write_text(replaced(text, document.lines[where], str(where[-1]), None, wrong))
+        problems = check(path)
+        assert len(problems) == 1, (where, problems)
+        assert problems[0].startswith(f"{path}:{document.lines[where]}: "), where
+        tried += 1
+    assert tried >= 20
+
+
+# Fuzz: whatever the file, a Config or a ConfigError of whole lines
+
+
+def only_config_errors(path: Path) -> None:
+    for line in check(path):
+        assert line.startswith(f"{path}:")
+        assert line.splitlines() == [line]
+        line.encode("utf-8")
+
+
+_SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
+    st.sampled_from(["1d", "1 per 90d", "${HOME}", "${", "9" * 400 + "d", "9" * 5000 + "d", "1e999"]),
+    st.sampled_from(["2026-13-01", "../..", "\ud800", "9" * 400 + " per 1d"]),
+)  # fmt: skip
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    raw=st.binary(max_size=200)
+    | st.text(alphabet="ab:-[]{}#&*!|>'\"%@`\n \t?,$1", max_size=120).map(str.encode)
+)
+@example(raw=b"a: " + b"[" * 5000)
+@example(raw=b"a: &a [*a]")
+@example(raw=b'"\\ud800": "\\ud800"')
+@example(raw=b"? ? ? a")
+@example(raw=b"a: " + b"9" * 6000)
+def test_any_bytes(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_bytes(raw)
+    only_config_errors(path)
+
+
+def test_any_value_at_any_place(tmp_path: Path) -> None:
+    text = full(tmp_path)[0]
+    places = [where for where, _ in full(tmp_path)[1].walk() if where]
+    path = tmp_path / "any.yaml"
+
+    @settings(max_examples=150, deadline=None)
+    @given(where=st.sampled_from(places), tree=_TREES, key=st.none() | st.text(max_size=12))
+    def run(where: Where, tree: Any, key: str | None) -> None:
+        document = document_of(text, tmp_path)
+        parent = document.at(where[:-1])
+        parent[where[-1]] = tree
+        if key is not None and isinstance(parent, dict):
+            parent[key] = tree
+        path.write_text(written(document.value), encoding="utf-8", errors="replace")
+        only_config_errors(path)
+
+    run()
+
+
+def written(value: Any) -> str:
+    """A tree as flow YAML, quoting every text."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{written(str(key))}: {written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(written(item) for item in value) + "]"
+    if isinstance(value, str):
+        escaped = "".join(
+            mark if mark.isascii() and mark.isalnum() else f"\\U{ord(mark):08x}" for mark in value
+        )
+        return f'"{escaped}"'
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, repr(value))
+        if value is None or isinstance(value, bool)
+        else repr(value)
+    )
+
+
+def test_bombs_end_soon(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    path.write_text("a: &a [x]\n" + "".join(f"b{n}: &b{n} [*a,*a,*a,*a]\n" for n in range(400)))
+    assert len(check(path)) > 400
+    path.write_text("a: {" * 100_000)
+    assert "at most 20 levels" in check(path)[0]
+    path.write_text("a: [" + "1," * 5_000_000)
+    assert "at most 200000 values" in check(path)[0]
+    assert os.environ.get("DRIFTWATCH_NO_SUCH_VARIABLE") is None

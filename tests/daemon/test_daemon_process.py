@@ -1,0 +1,119 @@
+"""The real process: first scrape, restart, signals, reload, a second daemon, a broken store."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from daemon_world import MINUTE, World, children, fetch, running
+from peers import require, until
+
+from driftwatch.store.database import FILE
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    # No window may close during a test: near the hour's end it waits for the next one.
+    left = 3600 - time.time() % 3600
+    time.sleep(left + 1 if left < 40 else 0)
+    hour = 60 * MINUTE
+    made = World(tmp_path, start=time.time_ns() // hour * hour - 5 * hour, step=hour)
+    for number in range(5):
+        made.minute(number)
+    return made
+
+
+@pytest.mark.peer
+def test_a_restart_shows_the_stored_state_in_its_first_scrape(world: World) -> None:
+    promtool = require("promtool")
+    with running(world.config) as first:
+        url = first.url
+        until(first.checked)
+        assert fetch(f"{url}/-/healthy")[0] == 200
+        assert fetch(f"{url}/-/ready")[0] == 200
+        before = until(lambda: fetch(f"{url}/metrics")[1] if "evidence_ratio{" in page_of(url) else "")
+        assert first.end() == 0
+    # The reference's files are gone and the source hangs: only the store can answer.
+    (world.folder / "reference.parquet").rename(world.folder / "away")
+    with running(world.config, name="second") as second:
+        page = fetch(f"{second.url}/metrics")[1]
+        kept = r"^driftwatch_(?:evidence_ratio|state|incident_open|column_\w+)\{.*$"
+        assert re.findall(kept, before, re.M)
+        assert re.findall(kept, page, re.M) == re.findall(kept, before, re.M)
+        checked = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True)
+        assert checked.returncode == 0, checked.stderr.decode()
+        assert second.logged("the reference's files cannot be read")
+
+
+def page_of(url: str) -> str:
+    return fetch(f"{url}/metrics")[1]
+
+
+def test_sigterm_does_not_wait_for_a_source_that_hangs(world: World) -> None:
+    with running(world.config) as daemon:
+        url = daemon.url
+        until(daemon.checked)
+        until(lambda: "driftwatch_checks_running 0" in page_of(url))
+        child = children(daemon.process.pid)[0]
+        os.kill(child, signal.SIGSTOP)
+        # An older configuration's reference is asked for its version: that call hangs now.
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: daemon.logged("reloaded"))
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert time.monotonic() - began < 7
+        assert daemon.logged("stopped")
+        assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_reload_is_whole_or_not_at_all(world: World) -> None:
+    with running(world.config) as daemon:
+        url = daemon.url
+        until(daemon.checked)
+        world.settings["monitors"] = [world.monitor("other")]
+        world.settings["notify"] = [{"type": "webhook", "url": "http://127.0.0.1:9/"}]
+        world.write()
+        status, _ = fetch(f"{url}/-/reload", "POST")
+        assert status == 200
+        until(lambda: 'monitor="other"' in page_of(url))
+        assert 'monitor="m"' not in page_of(url)
+        world.config.write_text("version: 1\nmonitors: []\nnonsense: 1\n")
+        status, text = fetch(f"{url}/-/reload", "POST")
+        assert status == 500
+        assert "nonsense" in text
+        assert "driftwatch_config_last_reload_successful 0" in page_of(url)
+        assert 'monitor="other"' in page_of(url)
+        world.write(storage={"path": str(world.folder / "elsewhere")})
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: daemon.logged("reload refused"))
+        world.write()
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: "driftwatch_config_last_reload_successful 1" in page_of(url))
+        assert daemon.process.poll() is None
+
+
+def test_a_second_daemon_names_the_first_and_leaves(world: World) -> None:
+    with running(world.config) as first:
+        assert first.url
+        with running(world.config, name="second") as second:
+            assert second.process.wait(20) == 4
+            assert f"Process {first.process.pid} holds it" in second.log.read_text()
+        first.end(signal.SIGKILL)
+    with running(world.config, name="third") as third:
+        assert third.url
+
+
+def test_a_corrupt_store_is_set_aside_and_said(world: World) -> None:
+    world.store.mkdir()
+    (world.store / FILE).write_bytes(b"not a database at all" * 500)
+    with running(world.config) as daemon:
+        url = daemon.url
+        assert daemon.logged("the history was corrupt")
+        assert [path for path in world.store.iterdir() if ".corrupt-" in path.name]
+        assert re.search(r"^driftwatch_store_errors_total 1", page_of(url), re.M)
+        until(daemon.checked)

@@ -1,0 +1,95 @@
+"""E-values of one window: their expectation under the null is at most one, exactly where it can be summed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import gammaln
+
+from driftwatch.decide.betting import KAPPAS, score_log_e, share_log_e, tempering, usual_p_value
+from driftwatch.decide.usual import Moments
+
+
+def binomial(n: int, p: float) -> np.ndarray:
+    k = np.arange(n + 1)
+    log = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * np.log(p) + (n - k) * np.log1p(-p)
+    return np.exp(log)
+
+
+@pytest.mark.parametrize("reference", [0.02, 0.3, 0.7])
+@pytest.mark.parametrize("offset", [-0.05, 0.0, 0.05])
+def test_share_e_values_have_expectation_at_most_one_within_the_tolerance(
+    reference: float, offset: float
+) -> None:
+    n, tolerance = 80, 0.05
+    true = min(max(reference + offset, 0.001), 0.999)
+    successes = np.arange(n + 1)
+    trials = np.full(n + 1, n)
+    log_e = share_log_e(successes, trials, np.full(n + 1, reference), np.full(n + 1, tolerance), 1.0)
+    expectation = (np.exp(log_e) * binomial(n, true)[:, None, None]).sum(axis=0)
+    assert expectation.max() <= 1 + 1e-9
+
+
+def test_share_e_values_grow_beyond_the_tolerance() -> None:
+    log_e = share_log_e(np.array([60]), np.array([80]), np.array([0.3]), np.array([0.05]), 1.0)
+    assert log_e[0, 0].max() > 20
+    assert log_e[0, 1].max() < 0
+
+
+def test_no_trials_are_no_evidence() -> None:
+    log_e = share_log_e(np.array([0]), np.array([0]), np.array([0.3]), np.array([0.05]), 1.0)
+    assert (log_e == 0).all()
+
+
+@pytest.mark.parametrize("exponent", [1.0, 0.4])
+def test_calibrators_integrate_to_at_most_one(exponent: float) -> None:
+    # Midpoints of a fine grid of u with p = u^5: the integrand is smooth there even at p near 0.
+    u = (np.arange(200_000) + 0.5) / 200_000
+    e = np.exp([score_log_e(p, exponent) for p in (u**5)[::100]])
+    weight = 5 * (u**4)[::100]
+    integral = (e * weight[:, None]).mean(axis=0)
+    assert integral.shape == KAPPAS.shape
+    assert (integral <= 1.001).all()
+
+
+def test_usual_p_values_are_valid_for_normal_scores() -> None:
+    rng = np.random.default_rng(1)
+    draws = rng.normal(size=(4000, 29))
+    p = np.array([usual_p_value(row[-1], row[:-1], -np.inf) for row in draws])
+    for level, limit in ((0.1, 473), (0.01, 77)):
+        # Binomial(4000, level) exceeds the limit with probability below 1e-6.
+        assert (p <= level).sum() <= limit
+    assert p.min() > 0
+
+
+def test_below_the_floor_or_without_history_nothing_is_unusual() -> None:
+    history = np.zeros(50)
+    assert usual_p_value(0.019, history, 0.02) == 1.0
+    assert usual_p_value(0.5, np.zeros(3), 0.02) == 1.0
+    # A history of one value has no spread to extrapolate from: ranks, whatever the size of the excess.
+    assert usual_p_value(0.5, history, 0.02) == pytest.approx(1 / 51)
+    assert usual_p_value(0.5, np.linspace(0, 0.001, 50), 0.02) < 1e-6
+
+
+def test_autocorrelated_scores_are_tempered() -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.normal(size=500)
+    walk = np.empty(500)
+    walk[0] = noise[0]
+    for i in range(1, 500):
+        walk[i] = 0.9 * walk[i - 1] + noise[i]
+    assert tempering(noise) > 0.8
+    assert tempering(walk) < 0.15
+
+
+@pytest.mark.parametrize(("cluster", "low", "high"), [(1, 1.0, 2.0), (10, 8.0, 20.0)])
+def test_the_design_effect_finds_how_many_rows_count_as_one(cluster: int, low: float, high: float) -> None:
+    rng = np.random.default_rng(3)
+    reference = np.linspace(0.1, 0.9, 9)
+    moments = Moments.zero(9)
+    for _ in range(100):
+        uniform = np.repeat(rng.random(1000 // cluster), cluster)
+        moments = moments.learn((uniform[:, None] <= reference).sum(axis=0), np.full(9, 1000))
+    measured = moments.design_effect()
+    assert measured is not None
+    assert low <= measured <= high

@@ -1,0 +1,86 @@
+"""What a window may teach, who has which part of the budget, and all columns together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from driftwatch.decide.decision import Decision, Measurement, decide, expecting, learn_block
+from driftwatch.decide.evidence import log_weights
+from driftwatch.decide.policy import Policy
+from driftwatch.decide.together import combined, taught_together
+from driftwatch.decide.track import TOGETHER, Track
+from driftwatch.decide.usual import WAIT
+from driftwatch.summary.result import Score
+from driftwatch.summary.schema import NANOSECONDS, Span
+
+DAY = 86400 * NANOSECONDS
+POLICY = Policy(monitor="m", segment=None, pages_per_second=1 / (90 * 86400), min_rows=1)
+KEYS = [("ks", f"c{number}", "up") for number in range(12)]
+
+
+def scores(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Score]:
+    return [
+        Score(detector="ks", column=f"c{number}", label="up", value=float(value), floor=0.02)
+        for number, value in enumerate(values)
+    ]
+
+
+def seen(day: int, streams: list[Score]) -> Measurement:
+    span = Span(start=day * DAY, end=(day + 1) * DAY)
+    return Measurement(window=span, rows=600, statistics=(), streams=streams)
+
+
+def learned(rng: np.random.Generator) -> Track:
+    track = Track(reference="r", configuration="c")
+    for day in range(40):
+        track = learn_block(track, seen(day, scores(rng.normal(0.05, 0.02, 12))))
+    return taught_together(track, dict.fromkeys(KEYS, 0.02))
+
+
+def test_many_columns_that_each_moved_a_little_page_together() -> None:
+    rng = np.random.default_rng(1)
+    track, decisions = learned(rng), list[Decision]()
+    for day in range(100, 104):
+        decision = decide(track, seen(day, scores(rng.normal(0.05, 0.02, 12) + 0.045)), POLICY)
+        decisions.append(decision)
+        track = decision.track
+    paged = next(decision for decision in decisions if decision.page)
+    assert paged.named[0].column == "joint:together"
+    assert paged.named[0].effect.startswith("several columns together")
+
+
+def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> None:
+    rng = np.random.default_rng(2)
+    track = learned(rng)
+    later = [combined(scores(rng.normal(0.05, 0.02, 12)), track, 0) for _ in range(400)]
+    values = np.array([item[0].value for item in later if item is not None])
+    taught = track.history[TOGETHER].values
+    error = np.hypot(values.std() / np.sqrt(400), taught.std() / np.sqrt(40))
+    # Two normal means differ by 5 standard errors with probability 6e-7.
+    assert abs(values.mean() - taught.mean()) < 5 * error
+
+
+def test_an_absent_stream_leaves_its_part_of_the_budget_unspent() -> None:
+    track = expecting(Track(reference="r", configuration="c"), scores(np.zeros(12)))
+    window = Span(start=0, end=DAY)
+    whole = log_weights(track, POLICY, window)
+    assert len(whole) == 12
+    after = decide(track, seen(0, scores(np.zeros(12))[:3]), POLICY).track
+    assert {key: log_weights(after, POLICY, window)[key] for key in KEYS} == pytest.approx(whole)
+    spent = 3 * sum(np.exp(list(whole.values())))
+    assert spent <= POLICY.pages_per_second * window.seconds
+
+
+def test_a_shift_does_not_teach_before_it_has_waited() -> None:
+    rng = np.random.default_rng(3)
+    quiet = replace(POLICY, pages_per_second=1e-30)
+    track = learned(rng)
+    before = track.history[KEYS[0]].like(0, 8)
+    for day in range(100, 100 + WAIT):
+        track = decide(track, seen(day, scores(np.full(12, 0.2))), quiet).track
+    assert np.array_equal(track.history[KEYS[0]].like(0, 8), before)
+    track = decide(track, seen(200, scores(np.full(12, 0.2))), quiet).track
+    assert track.history[KEYS[0]].like(0, 8).max() == 0.2

@@ -1,0 +1,312 @@
+"""Notifiers against receivers that behave, misbehave and stay silent; texts against golden files."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import shutil
+import ssl
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_outbox import SECOND, message
+from peers import Receiver, free_port, silent
+from pydantic import ValidationError
+
+from driftwatch import plugins
+from driftwatch.notify import _http
+from driftwatch.notify._alert import alert
+from driftwatch.notify._text import clean
+from driftwatch.notify.alertmanager import AlertmanagerConfig, AlertmanagerNotifier
+from driftwatch.notify.base import IncidentKind, Notifier
+from driftwatch.notify.outbox import message_from_json, message_to_json
+from driftwatch.notify.webhook import WebhookConfig, WebhookNotifier
+
+GOLDEN = Path(__file__).parent / "golden"
+NOW = 1_795_424_470 * SECOND
+RESOLVED = message(resolved=True, resolved_at=NOW - 5 * SECOND)
+
+
+def golden(name: str, text: str) -> None:
+    """Compare with the file; write it and fail when it is not there yet."""
+    path = GOLDEN / name
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+        pytest.fail(f"wrote {path}: read it, then run again")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def webhook(url: str, **more: object) -> WebhookNotifier:
+    return WebhookNotifier(WebhookConfig.model_validate({"type": "webhook", "url": url, **more}))
+
+
+def members(*urls: str, **more: object) -> AlertmanagerNotifier:
+    return AlertmanagerNotifier(AlertmanagerConfig.model_validate({"urls": list(urls), **more}))
+
+
+@pytest.fixture(params=["alertmanager", "webhook"])
+def told(request: pytest.FixtureRequest, receiver: Receiver) -> Notifier:
+    """Every notifier, pointed at the receiver with a second to answer."""
+    if request.param == "webhook":
+        return webhook(receiver.url, timeout=1)
+    return members(receiver.url, timeout=1)
+
+
+def test_every_notifier_is_found_by_its_file_name() -> None:
+    assert plugins.names("notify") == ("alertmanager", "webhook")
+    for name in plugins.names("notify"):
+        module = plugins.load("notify", name)
+        assert module.CONFIG.model_fields["type"].default == name
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("firing", message()),
+        ("resolved", RESOLVED),
+        ("broken", message(kind=IncidentKind.BROKEN, title="credit-risk: input broken, age", segment="north",
+                           lines=("age: all null",), unchanged="", url="", state="broken",
+                           reason="column_all_null", possible_duplicate=True)),
+        ("blind", message(kind=IncidentKind.BLIND, title="credit-risk: could not look, no rows",
+                          lines=("no rows in the window",), unchanged="", model_name="", model_version="",
+                          onset=None, state="no_data", reason="no_rows")),
+    ],
+)  # fmt: skip
+def test_text_of_an_alert(name: str, content: object) -> None:
+    shown = alert(content, NOW, 240, {"team": "risk"})  # type: ignore[arg-type]
+    text = "\n\n".join([
+        shown["annotations"]["summary"],
+        shown["annotations"]["description"],
+        json.dumps(shown, indent=2, ensure_ascii=False, sort_keys=True),
+    ])  # fmt: skip
+    golden(f"{name}.txt", text + "\n")
+
+
+def test_the_title_fits_a_telephone_and_names_what_is_watched() -> None:
+    named = alert(message(title="inputs drifted"), NOW, 240, {})["annotations"]["summary"]
+    assert named == "[critical] credit-risk (model credit-xgb 14): inputs drifted"
+
+
+def test_labels_hold_nothing_that_changes_while_it_fires() -> None:
+    first = alert(message(), NOW, 240, {})["labels"]
+    later = message(lines=("age: median 41 → 12",), state="ok", window_end=NOW, possible_duplicate=True)
+    assert alert(later, NOW + 999 * SECOND, 240, {})["labels"] == first
+    assert alert(RESOLVED, NOW, 240, {})["labels"] == first
+
+
+def test_a_resolve_is_the_whole_alert_with_an_end() -> None:
+    ended = alert(RESOLVED, NOW, 240, {})
+    assert ended["endsAt"] == "2026-11-23T09:01:05.000Z"
+    assert ended["generatorURL"] == message().url
+    assert "age: median" in ended["annotations"]["description"]
+
+
+def test_an_end_never_lies_before_the_start() -> None:
+    early = replace(RESOLVED, resolved_at=message().opened_at - SECOND)
+    shown = alert(early, NOW, 240, {})
+    assert shown["endsAt"] == shown["startsAt"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=300), st.text(max_size=300), st.text(min_size=1, max_size=200))
+def test_hostile_names_come_out_as_short_printable_json(title: str, line: str, segment: str) -> None:
+    hostile = message(title=title, lines=(line,) * 40, segment=segment, unchanged=line)
+    shown = alert(hostile, NOW, 240, {})
+    json.dumps(shown, ensure_ascii=False).encode("utf-8")
+    assert all(value.isprintable() and len(value) <= 128 for value in shown["labels"].values())
+    assert len(shown["annotations"]["summary"]) < 500
+    assert len(shown["annotations"]["description"]) <= 4000
+    assert clean(title).isprintable()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(), st.text())
+def test_a_stored_message_comes_back_as_it_was(title: str, line: str) -> None:
+    kept = message(title=title, lines=(line, "b"), segment=line or None)
+    assert message_from_json(message_to_json(kept)) == kept
+
+
+@pytest.mark.parametrize(
+    ("status", "delivered", "retryable", "reason"),
+    [
+        (200, True, False, ""),
+        (202, True, False, ""),
+        (301, False, False, "redirect"),
+        (307, False, False, "redirect"),
+        (400, False, False, "rejected"),
+        (403, False, False, "rejected"),
+        (404, False, False, "rejected"),
+        (408, False, True, "rate_limited"),
+        (429, False, True, "rate_limited"),
+        (500, False, True, "server_error"),
+        (503, False, True, "server_error"),
+    ],
+)
+def test_an_answer_says_whether_trying_again_helps(
+    told: Notifier, receiver: Receiver, status: int, delivered: bool, retryable: bool, reason: str
+) -> None:
+    receiver.answers = [(status, {"Location": receiver.url})]
+    answer = told.send(message(), NOW)
+    assert (answer.delivered, answer.retryable, answer.reason) == (delivered, retryable, reason)
+    assert len(receiver.requests) == 1, "one attempt, no redirect followed"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("Mon, 23 Nov 2026 09:01:30 GMT", 20.0), ("Mon, 23 Nov 2020 08:00:00 GMT", 0.0),
+     ("soon", None), ("-5", None), ("", None)],
+)  # fmt: skip
+def test_retry_after_is_a_number_or_a_date(
+    told: Notifier, receiver: Receiver, header: str, seconds: float | None
+) -> None:
+    receiver.answers = [(429, {"Retry-After": header})]
+    assert told.send(message(), NOW).retry_after == seconds
+
+
+def test_nobody_listens() -> None:
+    down = webhook(f"http://127.0.0.1:{free_port()}")
+    answer = down.send(message(), NOW)
+    assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "connection")
+
+
+@pytest.mark.parametrize(
+    ("said", "every"),
+    [(b"", 0.0), (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200, 0.05)],
+    ids=["silent", "one byte at a time"],
+)
+def test_a_receiver_that_hangs_is_left_at_the_deadline(said: bytes, every: float) -> None:
+    with silent(said, every) as url:
+        begun = time.monotonic()
+        answer = webhook(url, timeout=0.4).send(message(), NOW)
+        assert time.monotonic() - begun < 1.5
+    assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "timeout")
+
+
+@pytest.mark.parametrize("said", [b"\x00garbage\r\n\r\n", b"HTTP/1.1 999999 no\r\n\r\n", b"SSH-2.0-x\r\n"])
+def test_an_answer_that_is_no_http_is_a_failed_connection(said: bytes) -> None:
+    with silent(said) as url:
+        answer = webhook(url, timeout=0.5).send(message(), NOW)
+    assert (answer.delivered, answer.retryable) == (False, True)
+    assert answer.reason in ("connection", "timeout")
+
+
+def test_proxies_of_the_environment_are_ignored(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    assert webhook(receiver.url).send(message(), NOW).delivered
+
+
+@pytest.mark.parametrize("peer", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254"])
+def test_metadata_addresses_are_refused_after_connecting(monkeypatch: pytest.MonkeyPatch, peer: str) -> None:
+    sent: list[bytes] = []
+
+    class Connected:
+        def getpeername(self) -> tuple[str, int]:
+            return (peer, 80)
+
+        def sendall(self, data: bytes) -> None:
+            sent.append(data)
+
+        def close(self) -> None:
+            return
+
+    monkeypatch.setattr(_http.connection.HTTPConnection, "_new_conn", lambda self: Connected())
+    answer = webhook("http://innocent.example").send(message(), NOW)
+    assert (answer.delivered, answer.retryable, answer.reason) == (False, False, "address")
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://host", "host:9093", "http://", "http://host:port", "http://u:secret@host", "http://a b", "file:///x",
+     "http://host/\n", "http://host/#x", "http://[::1"],
+)  # fmt: skip
+def test_only_plain_http_urls_are_accepted(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        webhook(url)
+    assert "secret" not in str(caught.value.errors()[0]["msg"])
+
+
+def test_every_member_of_a_cluster_is_told_and_one_is_enough(receiver: Receiver) -> None:
+    with Receiver().serving() as other, silent() as hanging:
+        answer = members(hanging, receiver.url, other.url, timeout=0.5).send(message(), NOW)
+        assert answer.delivered
+        assert "1 of 3 members failed: timeout" in answer.detail
+        assert [len(receiver.requests), len(other.requests)] == [1, 1]
+        assert receiver.requests[0].path == "/api/v2/alerts"
+        receiver.answers = other.answers = [(400, {})]
+        assert members(receiver.url, other.url).send(message(), NOW).reason == "rejected"
+
+
+@pytest.mark.parametrize("labels", [{"monitor": "x"}, {"severity": "x"}, {"a-b": "x"}, {"__x": "y"}])
+def test_extra_labels_must_not_disturb_the_own_ones(labels: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        members("http://host", labels=labels)
+
+
+def test_the_webhook_is_signed_and_carries_the_key(receiver: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    (tmp_path / "token").write_text("open-sesame\n")
+    sink = webhook(receiver.url + "/hook?a=b", secret_file=tmp_path / "secret", token_file=tmp_path / "token")
+    assert sink.send(message("k-1"), NOW).delivered
+    assert sink.send(replace(message("k-1"), possible_duplicate=True), NOW + SECOND).delivered
+    assert sink.send(replace(RESOLVED, key="k-1"), NOW + 2 * SECOND).delivered
+    first, again, ended = receiver.requests
+    assert first.path == "/hook?a=b"
+    assert [request.headers["Idempotency-Key"] for request in receiver.requests] == [
+        "k-1",
+        "k-1",
+        "k-1-resolved",
+    ]
+    expected = hmac.new(b"hunter2", first.body, hashlib.sha256).hexdigest()
+    assert first.headers["X-Driftwatch-Signature"] == f"sha256={expected}"
+    assert first.headers["Authorization"] == "Bearer open-sesame"
+    assert json.loads(again.body)["alerts"][0]["annotations"]["possible_duplicate"] == "true"
+    golden("webhook_firing.json", json.dumps(json.loads(first.body), indent=2, ensure_ascii=False) + "\n")
+    golden("webhook_resolved.json", json.dumps(json.loads(ended.body), indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("content", ["a\nb", "tökén"])
+def test_a_broken_secret_is_named_and_never_shown(receiver: Receiver, tmp_path: Path, content: str) -> None:
+    (tmp_path / "token").write_text(content)
+    for path in (tmp_path / "token", tmp_path / "missing"):
+        answer = webhook(receiver.url, token_file=path).send(message(), NOW)
+        assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "secret")
+        assert content not in answer.detail
+    assert receiver.requests == []
+
+
+def test_an_address_can_be_a_secret(receiver: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(receiver.url + "/T000/B000/XXXX\n")
+    sink = WebhookNotifier(WebhookConfig.model_validate({"url_file": tmp_path / "url"}))
+    assert sink.send(message(), NOW).delivered
+    assert receiver.requests[0].path == "/T000/B000/XXXX"
+    (tmp_path / "url").write_text("ftp://secret")
+    answer = sink.send(message(), NOW)
+    assert answer.reason == "secret"
+    assert "ftp" not in answer.detail
+    with pytest.raises(ValidationError, match="either url or url_file"):
+        WebhookConfig.model_validate({"type": "webhook"})
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(receiver: Receiver, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Receiver().serving(context) as secure:
+        url = secure.url.replace("http://127.0.0.1", "https://localhost")
+        answer = webhook(url).send(message(), NOW)
+        assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "tls")
+        assert webhook(url, ca_file=tmp_path / "cert.pem").send(message(), NOW).delivered

@@ -1,0 +1,181 @@
+"""The history: all or nothing, once per window, and still there after anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftwatch.errors import StoreError, StoreTooNew
+from driftwatch.notify.base import IncidentKind, Message
+from driftwatch.notify.outbox import message_to_json
+from driftwatch.store.acknowledgements import Acknowledgements
+from driftwatch.store.database import FILE, DaemonLock, Database, daemon_running
+from driftwatch.store.history import History
+from driftwatch.store.migrations import MIGRATIONS
+from driftwatch.store.outbox import OutboxTable
+from driftwatch.store.records import CheckRecord, StoredIncident
+
+
+def verdict(end: int, *, page: bool = False) -> dict[str, Any]:
+    return {"state": "ok", "evidence": 0.5, "page": page, "end": end}
+
+
+def message(key: str, *, resolved: bool = False) -> str:
+    return message_to_json(
+        Message(
+            key=key, kind=IncidentKind.DRIFT, monitor="m", segment=None, resolved=resolved, title="t",
+            lines=("a",), unchanged="", window_start=0, window_end=1, onset=0, opened_at=1,
+            resolved_at=None, state="drifting", reason="evidence_complete",
+        )
+    )  # fmt: skip
+
+
+def record(end: int, **changes: Any) -> CheckRecord:
+    base: dict[str, Any] = {
+        "monitor": "m",
+        "now": end + 5,
+        "verdicts": [(None, end, verdict(end))],
+        "tracks": [(None, end, f"track {end}".encode())],
+    }
+    return CheckRecord(**{**base, **changes})
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Any:
+    opened = Database(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def test_a_window_is_decided_once(database: Database) -> None:
+    history = History(database)
+    assert history.commit(record(10))
+    assert not history.commit(record(10, tracks=[(None, 10, b"another")]))
+    assert history.track("m", None) == b"track 10"
+    assert history.last_end("m") == 10
+
+
+def test_a_failing_commit_leaves_nothing(database: Database) -> None:
+    history = History(database)
+    with pytest.raises(StoreError, match="expected to write"):
+        history.commit(record(10, messages=[("sink", "k", "firing", None, None)]))  # type: ignore[list-item]
+    assert history.last_end("m") is None
+    assert history.track("m", None) is None
+    assert history.commit(record(10))
+
+
+def test_messages_keep_their_order_and_their_key(database: Database) -> None:
+    history, outbox = History(database), OutboxTable(database, lambda: 50)
+    incident = StoredIncident(
+        key="k", monitor="m", segment=None, kind="drift", columns=("a",), opened_at=1, onset=0,
+        resolved_at=None, resolution=None, muted_until=None, content=message("k"),
+    )  # fmt: skip
+    history.commit(record(10, opened=[incident], messages=[("s", "k", "firing", None, message("k"))]))
+    history.commit(
+        record(
+            20,
+            resolved=[("k", "quiet")],
+            messages=[("s", "k", "resolved", None, message("k", resolved=True))],
+        )
+    )
+    (first,) = outbox.due(100)
+    assert first.message.resolved is False
+    outbox.sending(first.id, 100)
+    (again,) = outbox.due(100)
+    assert again.state == "sending"
+    assert again.message.possible_duplicate
+    assert again.message.key == first.message.key
+    outbox.retry(first.id, 200, "timeout")
+    assert outbox.due(150) == []
+    outbox.delivered(first.id, 201)
+    (second,) = outbox.due(300)
+    assert second.message.resolved
+    assert outbox.firing("s") == [], "a resolved incident is not refreshed"
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    Database(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StoreTooNew, match="newer driftwatch"):
+        Database(tmp_path)
+
+
+def test_something_else_than_a_history_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Database(tmp_path)
+
+
+def test_one_daemon_per_storage(tmp_path: Path) -> None:
+    assert not daemon_running(tmp_path)
+    lock = DaemonLock(tmp_path)
+    with pytest.raises(StoreError, match=f"Process {os.getpid()} holds it"):
+        DaemonLock(tmp_path)
+    assert daemon_running(tmp_path)
+    lock.release()
+    assert not daemon_running(tmp_path)
+    DaemonLock(tmp_path).release()
+
+
+def test_acknowledgements_are_an_audit_trail(database: Database) -> None:
+    asked = Acknowledgements(database)
+    number = asked.ask("m", "k", "accepted", until=None, note="season", who="me", now=5)
+    assert [item.id for item in asked.pending("m")] == [number]
+    History(database).commit(CheckRecord(monitor="m", now=9, acknowledged=[(number, "accepted: 1")]))
+    assert asked.pending("m") == []
+    found = asked.get(number)
+    assert found is not None
+    assert (found.note, found.who, found.applied_at, found.outcome) == ("season", "me", 9, "accepted: 1")
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from driftwatch.store.database import Database
+from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord
+history = History(Database(Path(sys.argv[1])))
+end = (history.last_end("m") or 0) + 1
+print("ready", flush=True)
+while True:
+    content = {"state": "ok", "evidence": 0.1, "page": False, "end": end}
+    history.commit(CheckRecord(monitor="m", now=end, verdicts=[(None, end, content), ("s", end, content)],
+                               tracks=[(None, end, str(end).encode()), ("s", end, str(end).encode())]))
+    end += 1
+"""
+
+
+def test_kill_9_in_a_loop_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    reached = 0
+    for cycle in range(8):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == "ready"
+        try:
+            child.wait(0.05 + 0.02 * cycle)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        database = Database(tmp_path)
+        history = History(database)
+        last = history.last_end("m") or 0
+        assert last > reached, "the loop must keep writing, or the kills hit an idle process"
+        for segment in (None, "s"):
+            ends = [item["end"] for item in history.verdicts("m", segment, limit=1 << 30)]
+            assert ends == list(range(1, last + 1))
+            assert history.track("m", segment) == str(last).encode()
+        assert database.query("PRAGMA integrity_check")[0][0] == "ok"
+        database.close()
+        reached = last

@@ -1,0 +1,270 @@
+"""What people read: the golden pages, the three things told apart, and names that try to be markup."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import example
+import numpy as np
+import pytest
+from web_site import Serve, Site, serving
+
+from driftwatch.daemon import words
+from driftwatch.daemon.look import blind_since, look_at
+from driftwatch.daemon.pages import MOST_DRAWN, cards, incidents
+from driftwatch.daemon.snapshot import MonitorView, OpenIncident, Snapshot
+from driftwatch.summary.batch import Levels, Numbers
+from driftwatch.summary.result import (
+    Breakage,
+    FileProblem,
+    NamedColumn,
+    Reason,
+    RejectedFile,
+    State,
+    Statistic,
+    Verdict,
+)
+from driftwatch.summary.schema import NANOSECONDS
+from driftwatch.summary.summary import Summary
+
+GOLDEN = Path(__file__).parent / "golden"
+PAGES = {
+    "index": "/",
+    "drifting": "/monitors/flight-delays",
+    "insufficient": "/monitors/flight-delays?segment=EWR",
+    "ok": "/monitors/churn",
+    "source_error": "/monitors/credit-risk",
+    "window": "/monitors/flight-delays/windows/2013-02-14T00:00:00Z",
+    "missing": "/nothing",
+}
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Serve]:
+    with serving() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve) -> Site:
+    return serve()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_what_they_were(site: Site, name: str) -> None:
+    text = site.get(PAGES[name]).data.decode()
+    file = GOLDEN / f"{name}.html"
+    if os.environ.get("DRIFTWATCH_WRITE_GOLDEN"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+HEADLINES = {
+    State.OK: (words.SAME, "nothing moved in 6 columns"),
+    State.DRIFTING: (words.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
+    State.BROKEN: (words.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
+    State.CALIBRATING: (words.BLIND, "could not look: learning what is usual since 14 Feb"),
+    State.INSUFFICIENT: (words.BLIND, "could not look: too few rows to tell since 14 Feb"),
+    State.NO_DATA: (words.BLIND, "could not look: source unreachable since 14 Feb"),
+    State.STALE: (words.BLIND, "could not look: source unreachable since 14 Feb"),
+    State.SOURCE_ERROR: (words.BLIND, "could not look: source unreachable since 14 Feb"),
+}
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_one_of_three_things(state: State) -> None:
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    verdict = replace(segment.verdict, state=state, reason=Reason.SOURCE_UNAVAILABLE)
+    trail = (*segment.trail[:-1], (example.END, None, str(state), False))
+    if not state.moved:
+        view = replace(view, incidents=())
+    look = look_at(view, replace(segment, verdict=verdict, trail=trail), example.NOW)
+    assert (look.kind, look.headline) == HEADLINES[state]
+
+
+def test_every_state_and_reason_has_words() -> None:
+    assert set(words.STATE_WORDS) == set(State)
+    assert set(words.REASON_WORDS) == set(Reason)
+
+
+def test_an_old_ok_is_not_an_ok() -> None:
+    view = example.calm()
+    segment = view.segments[0]
+    assert segment.looked_at is not None
+    limit = segment.looked_at + 3 * view.interval_seconds * NANOSECONDS
+    assert look_at(view, segment, limit).kind == words.SAME
+    old = look_at(view, segment, limit + 1)
+    assert (old.kind, old.headline) == (words.BLIND, "could not look: no check since 3 days ago")
+
+
+def test_an_open_incident_is_said_although_nothing_moves_now() -> None:
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    calm = replace(segment, verdict=replace(segment.verdict, state=State.OK))
+    assert look_at(view, calm, example.NOW).headline == "nothing moved of late, 1 incident still open"
+
+
+def test_blind_since_the_first_of_the_newest_failures() -> None:
+    segment = example.blind().segments[0]
+    assert blind_since(segment) == example.END - example.DAY
+
+
+def test_no_check_yet(serve: Serve) -> None:
+    view = replace(example.calm(), reference=None, segments=(), last_run_at=None, next_run_at=example.NOW)
+    site = serve(example.ExampleState(example.snapshot(view)))
+    for path in ("/", "/monitors/churn"):
+        assert "no check has completed yet" in site.get(path).data.decode()
+
+
+def hostile(name: str) -> Snapshot:
+    """Every text that comes from data is ``name``."""
+    rng = np.random.default_rng(5)
+    codes = (np.arange(400) % 3).astype(np.int32)
+    levels = (name + "1", name + "2", name + "3")
+    reference_rows = {name: Levels(codes=codes, levels=levels), "n" + name: Numbers(values=rng.random(400))}
+    reference = example.reference_of("churn", reference_rows, rng)
+    made = replace(
+        reference.provenance,
+        source=name,
+        notes=(name,),
+        set_aside=tuple(replace(column, reason=name) for column in reference.plan.columns),
+    )
+    reference = replace(reference, provenance=made, model_name=name)
+    moved = {
+        name: Levels(codes=codes, levels=("x", *levels[:2])),
+        "n" + name: Numbers(values=rng.random(400)),
+    }
+    window = Summary.of(reference.plan, example.batch(moved, rng), example.WINDOW)
+    incident = OpenIncident(
+        key=name, kind="drift", segment=None, columns=(name,), opened_at=1, onset=None, muted_until=None
+    )
+    verdict = Verdict(
+        monitor="churn",
+        segment=None,
+        window=example.WINDOW,
+        rows=400,
+        state=State.DRIFTING,
+        reason=Reason.EVIDENCE_COMPLETE,
+        detail=name,
+        statistics=(
+            Statistic(detector="ks", column=name, value=0.1, unit="u", effect=name),
+            Statistic(detector="psi", column=name, value=None, unit="", undefined=name),
+        ),
+        breakages=(Breakage(column=name, reason=Reason.COLUMN_MISSING, detail=name),),
+        rejected_files=(RejectedFile(name=name, problem=FileProblem.EMPTY, detail=name),),
+        named=(NamedColumn(column=name, detector="ks", share=0.5, effect=name, onset=1),),
+        unchanged=(name,),
+        incident=name,
+        evidence=1.0,
+        page=True,
+    )
+    view = example.calm()
+    segment = replace(view.segments[0], verdict=verdict, looked=verdict, window=window)
+    other = replace(segment, segment=name, verdict=replace(verdict, segment=name))
+    shown = replace(
+        view,
+        reference=reference,
+        segments=(segment, other),
+        incidents=(incident,),
+        model_name=name,
+        last_failure=name,
+    )
+    return example.snapshot(shown)
+
+
+class Tree(HTMLParser):
+    """Elements in order with their attributes' names, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.text: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attributes)))
+        self.links += [value or "" for name, value in attributes if name in ("href", "src", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "]]></title></svg><svg onload=alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt; &#60;i&#62;",
+    "javascript:alert(1)",
+    "nul\0 bell\a rtl\u202e half\ud800",
+    "line\u2028break\r\nSet-Cookie: a=b",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_becomes_markup(serve: Serve, name: str) -> None:
+    """A page of hostile names has the very elements of a page of harmless ones."""
+    end = "2013-02-14T00:00:00Z"
+    paths = ("/", "/monitors/churn", f"/monitors/churn/windows/{end}")
+    harmless = serve(example.ExampleState(hostile("harmless")))
+    site = serve(example.ExampleState(hostile(name)))
+    for path in paths:
+        expected, found = (Tree(each.get(path).data.decode()) for each in (harmless, site))
+        assert found.elements == expected.elements
+        assert words.visible(name) in "".join(found.text)
+        assert all(link.startswith(("/", "data:,")) for link in found.links)
+    linked = next(link for link in Tree(site.get("/").data.decode()).links if "segment=" in link)
+    assert "half" in linked or site.get(linked).status == 200
+
+
+def test_acknowledging_is_a_command_to_copy_even_with_odd_keys() -> None:
+    view = hostile("a b; rm -rf /").monitors[0]
+    command = incidents(view, None)[0].commands[0][1]
+    assert command == "driftwatch ack CONFIG --monitor churn --incident 'a b; rm -rf /' --as fixed"
+
+
+def wide(columns: int) -> MonitorView:
+    rng = np.random.default_rng(6)
+    rows = {f"column {n}": Numbers(values=rng.random(50)) for n in range(columns)}
+    reference = example.reference_of("churn", rows, rng)
+    view = example.calm()
+    window = Summary.of(reference.plan, example.batch(rows, rng), example.WINDOW)
+    looked = view.segments[0].looked
+    assert looked is not None
+    statistics = tuple(
+        Statistic(detector="ks", column=f"column {n}", value=n / columns, unit="") for n in range(columns)
+    )
+    named = (NamedColumn(column="column 3", detector="ks", share=1.0, effect="", onset=1),)
+    looked = replace(looked, statistics=statistics, named=named)
+    segment = replace(view.segments[0], verdict=looked, looked=looked, window=window)
+    return replace(view, reference=reference, segments=(segment,))
+
+
+def test_at_most_sixty_columns_are_drawn_named_and_furthest_first(serve: Serve) -> None:
+    view = wide(90)
+    drawn, listed = cards(view, view.segments[0])
+    assert (len(drawn), len(listed)) == (MOST_DRAWN, 30)
+    assert [card.column.name for card in drawn[:3]] == ["column 3", "column 89", "column 88"]
+    assert all(card.drawing for card in drawn)
+    assert not any(card.drawing for card in listed)
+    page = serve(example.ExampleState(example.snapshot(view))).get("/monitors/churn").data.decode()
+    assert page.count("<article") == MOST_DRAWN
+    assert "30 more columns" in page
+
+
+def test_a_window_on_other_cells_is_not_drawn() -> None:
+    view = example.calm()
+    other = example.blind().segments[0]
+    segment = replace(view.segments[0], window=wide(3).segments[0].window)
+    assert other.window is not None
+    drawn, _ = cards(view, segment)
+    assert not any(card.drawing for card in drawn)
+    assert all(card.missing[1] is None for card in drawn)
