@@ -256,7 +256,7 @@ def ack(config: Path, monitor: str, incident: str | None, verdict: str, until: s
     """Close, accept or mute an incident; the request is kept as an audit record."""
     from driftwatch.verbs import acknowledge
 
-    click.echo(acknowledge(config, monitor, incident, verdict, until, note))
+    click.echo(acknowledge(config, monitor, incident, verdict, until, note, say))
 
 
 @main.command()
@@ -268,7 +268,7 @@ def ack(config: Path, monitor: str, incident: str | None, verdict: str, until: s
 @_guarded
 def run(config: Path, log_format: str, log_level: str) -> int:
     """Run the daemon until it is told to stop."""
-    from driftwatch.daemon.app import run_daemon
+    from driftwatch.daemon.process import run_daemon
 
     return run_daemon(config, log_format=log_format, log_level=log_level)
 

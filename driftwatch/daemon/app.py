@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from types import FrameType
 
 from driftwatch import __version__
-from driftwatch.clock import Clock, SystemClock
-from driftwatch.config.load import load
+from driftwatch.clock import Clock
 from driftwatch.config.schema import Config, MonitorConfig
 from driftwatch.daemon.exporter import MetricsPage
 from driftwatch.daemon.loading import Loader
-from driftwatch.daemon.logs import configure
 from driftwatch.daemon.runner import Runner, Slot
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.sending import Senders
@@ -242,6 +237,10 @@ class Daemon:
             self._views = views
         self.loader.load(session)
 
+    def close(self) -> None:
+        """Let go of what a start that failed has opened."""
+        self._stack.close()
+
     def stop(self) -> bool:
         """Finish or abandon what is going on within ``limits.shutdown``; nothing half done is kept."""
         notify_systemd("STOPPING=1")
@@ -258,43 +257,3 @@ class Daemon:
         finished = self.loader.wait(1.0) and finished
         log.info("stopped", extra={"finished": finished})
         return finished
-
-
-def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
-    configure(log_format, log_level)
-    daemon = Daemon(lambda: load(path), SystemClock())
-    wake = threading.Event()
-    asked: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        wake.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, receive)
-    try:
-        daemon.start(wait_loaded=False)
-    except BaseException:
-        daemon._stack.close()
-        raise
-    while True:
-        wake.wait()
-        wake.clear()
-        while asked:
-            if asked.pop(0) != signal.SIGHUP:
-                return _leave(daemon)
-            try:
-                daemon.reload()
-            except DriftwatchError as error:
-                log.warning("reload refused", extra={"error": str(error)})
-
-
-def _leave(daemon: Daemon) -> int:
-    """Stop, and leave even when an abandoned read still holds a thread."""
-    import os
-
-    if not daemon.stop():
-        logging.shutdown()
-        os._exit(0)
-    return 0

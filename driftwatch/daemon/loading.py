@@ -12,6 +12,7 @@ from typing import Protocol
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.errors import DriftwatchError, ReaderDied, SourceTimeout, SourceUnavailable
 from driftwatch.monitor import Monitor
+from driftwatch.reading.memory import give_back
 from driftwatch.session import Session
 from driftwatch.summary.schema import NANOSECONDS
 
@@ -87,6 +88,7 @@ class Loader:
                 log.error("reference unusable", exc_info=None if known else error, extra=facts)
                 self._missing.add(item.name)
                 self._unusable(item, str(error))
+        give_back()
         self._loaded()
 
     def _load(self, session: Session, item: MonitorConfig) -> None:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import os
 import resource
 import signal
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -33,21 +28,6 @@ def confine(parent: int) -> None:
         os._exit(0)
 
 
-class Without(MetaPathFinder):
-    """Makes a package look as if it were not installed."""
-
-    def __init__(self, package: str) -> None:
-        self._package = package
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Raises for the package, passes on every other."""
-        if fullname == self._package:
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
-        return None
-
-
 def mapped() -> int:
     """Bytes of address space in use, which is what RLIMIT_AS counts; 0 when the system does not say."""
     try:
@@ -64,13 +44,3 @@ def allow_memory(limit: int | None) -> None:
     if hard != resource.RLIM_INFINITY:
         soft = hard if soft == resource.RLIM_INFINITY else min(soft, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def give_back() -> None:
-    """Return freed memory to the system, so that one large read does not stay a large process."""
-    import pyarrow as pa
-
-    gc.collect()
-    pa.default_memory_pool().release_unused()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -13,7 +13,8 @@ import traceback
 from typing import Any, BinaryIO
 
 from driftwatch.reading._frames import HEAD_BYTES, LARGEST, pack, sizes, unpack
-from driftwatch.reading._prison import Without, allow_memory, confine, give_back, mapped
+from driftwatch.reading._prison import allow_memory, confine, mapped
+from driftwatch.reading.memory import give_back, without_pandas
 
 #: Address space beside what the reading itself may take: thread stacks, allocator slack.
 _SLACK = 64 << 20
@@ -25,8 +26,7 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # pyarrow imports pandas when it first meets a numpy array, if it can: 40 MB and a third of a second.
-    sys.meta_path.insert(0, Without("pandas"))
+    without_pandas()
     import pyarrow as pa
 
     pa.set_cpu_count(1)

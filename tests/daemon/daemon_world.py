@@ -186,16 +186,17 @@ class Running:
 
 
 @contextmanager
-def running(config: Path, *, name: str = "log") -> Iterator[Running]:
-    """``driftwatch run`` as a process of its own, ended at the latest when the block ends."""
+def running(config: Path, *, name: str = "log", script: str | None = None) -> Iterator[Running]:
+    """``driftwatch run`` as a process of its own, ended at the latest when the block ends.
+
+    ``script`` is Python to run instead; its first argument is the configuration.
+    """
     log = config.parent / name
     began = time.monotonic()
+    verb = ["-m", "driftwatch", "run", str(config), "--log-format", "json"]
+    command = verb if script is None else ["-c", script, str(config)]
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "driftwatch", "run", str(config), "--log-format", "json"],
-            stdout=file,
-            stderr=file,
-        )
+        process = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file)
     try:
         yield Running(process=process, log=log, began=began)
     finally:

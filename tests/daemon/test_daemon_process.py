@@ -97,6 +97,28 @@ def test_a_reload_is_whole_or_not_at_all(world: World) -> None:
         assert daemon.process.poll() is None
 
 
+#: The daemon, and what it had imported when it ended.
+_LISTING = """
+import json, sys
+from pathlib import Path
+from driftwatch.daemon.process import run_daemon
+code = run_daemon(Path(sys.argv[1]), log_format="json", log_level="info")
+print(json.dumps({"message": "modules", "names": sorted(sys.modules)}))
+sys.exit(code)
+"""
+
+
+def test_a_daemon_that_built_its_reference_has_not_imported_pandas(world: World) -> None:
+    with running(world.config, script=_LISTING) as daemon:
+        assert daemon.url
+        until(daemon.checked)
+        assert daemon.logged("m: reference built")
+        assert daemon.end() == 0
+        (listed,) = daemon.logged("modules")
+    assert "pyarrow" in listed["names"]
+    assert not {"pandas", "sqlalchemy", "rich", "driftwatch.terminal"} & set(listed["names"])
+
+
 def test_a_second_daemon_names_the_first_and_leaves(world: World) -> None:
     with running(world.config) as first:
         assert first.url

@@ -1,0 +1,68 @@
+"""The process around the daemon: its memory, its signals, its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from driftwatch.daemon.logs import configure
+from driftwatch.errors import DriftwatchError
+from driftwatch.reading.memory import one_arena, without_pandas
+
+if TYPE_CHECKING:
+    from driftwatch.daemon.app import Daemon
+
+log = logging.getLogger(__name__)
+
+
+def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
+    """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
+    configure(log_format, log_level)
+    without_pandas()
+    one_arena()
+    # pyarrow chooses its allocator when it is imported: everything that may import it comes after.
+    from driftwatch.clock import SystemClock
+    from driftwatch.config.load import load
+    from driftwatch.daemon.app import Daemon
+
+    return _serve(Daemon(lambda: load(path), SystemClock()))
+
+
+def _serve(daemon: Daemon) -> int:
+    wake = threading.Event()
+    asked: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        wake.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, receive)
+    try:
+        daemon.start(wait_loaded=False)
+    except BaseException:
+        daemon.close()
+        raise
+    while True:
+        wake.wait()
+        wake.clear()
+        while asked:
+            if asked.pop(0) != signal.SIGHUP:
+                return _leave(daemon)
+            try:
+                daemon.reload()
+            except DriftwatchError as error:
+                log.warning("reload refused", extra={"error": str(error)})
+
+
+def _leave(daemon: Daemon) -> int:
+    """Stop, and leave even when an abandoned read still holds a thread."""
+    if not daemon.stop():
+        logging.shutdown()
+        os._exit(0)
+    return 0
