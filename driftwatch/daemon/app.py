@@ -25,7 +25,8 @@ from driftwatch.errors import DriftwatchError, StoreError
 from driftwatch.monitor import Monitor
 from driftwatch.report import verdict_from_json
 from driftwatch.session import Session, opened
-from driftwatch.store.database import DaemonLock, quarantine
+from driftwatch.store.database import quarantine
+from driftwatch.store.locks import DaemonLock
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS
 
@@ -172,6 +173,7 @@ class Daemon:
             ready=self._ready,
             scheduler_tick_at=self.scheduler.last_tick,
             scheduler_alive=not self._ticking or self.scheduler.alive,
+            scheduler_ticks_lost=self.scheduler.lost,
             reload_successful=self._reload_ok,
             reload_success_at=self._reloaded_at,
             store_errors=self._store_errors + self.runner.store_errors + self.senders.store_errors,

@@ -51,6 +51,11 @@ PROCESS = (
     _gauge(
         "scheduler_last_tick_timestamp_seconds", (), "When the scheduler last looked for checks that are due."
     ),
+    _counter(
+        "scheduler_ticks_lost",
+        (),
+        "Ticks of the scheduler that were missed, overlapped or failed since the process started.",
+    ),
     _gauge("checks_running", (), "Checks running now."),
     _counter("notifications", ("sink",), "Notifications delivered since the process started."),
     _counter(

@@ -21,7 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from driftwatch.clock import Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Ticks that may be missed before the scheduler counts as dead.
+#: Ticks in a row that may be lost before the scheduler counts as dead.
 _MISSED = 10
 
 
@@ -53,10 +53,11 @@ class Scheduler:
         self._marked = time.monotonic()
 
     def _run(self) -> None:
-        self._marked = time.monotonic()
-        with self._lock:
-            self._last = self._clock.now()
         self._tick()
+        # A tick that fails looked for nothing: when all do, the scheduler is as good as dead.
+        with self._lock:
+            self._marked = time.monotonic()
+            self._last = self._clock.now()
 
     def _count(self, _event: JobExecutionEvent) -> None:
         with self._lock:
@@ -64,7 +65,7 @@ class Scheduler:
 
     @property
     def last_tick(self) -> int | None:
-        """When it last ticked, by the daemon's clock."""
+        """When a tick last succeeded, by the daemon's clock; None before the first."""
         with self._lock:
             return self._last
 
@@ -76,7 +77,7 @@ class Scheduler:
 
     @property
     def alive(self) -> bool:
-        """True while its thread lives and ticked lately."""
+        """True while its thread lives and a tick succeeded lately."""
         thread = getattr(self._scheduler, "_thread", None)
         limit = max(_MISSED * self._seconds, 10.0)
         return thread is not None and thread.is_alive() and time.monotonic() - self._marked < limit

@@ -77,6 +77,7 @@ def process_samples(snapshot: Snapshot, python_version: str, dropped: int) -> It
     )
     yield "driftwatch_store_errors_total", (), snapshot.store_errors
     yield from _moment("driftwatch_scheduler_last_tick_timestamp_seconds", (), snapshot.scheduler_tick_at)
+    yield "driftwatch_scheduler_ticks_lost_total", (), snapshot.scheduler_ticks_lost
     yield "driftwatch_checks_running", (), snapshot.checks_running
     yield "driftwatch_series_dropped", (), dropped
     for sink in snapshot.sinks:

@@ -96,6 +96,7 @@ class Snapshot:
     ready: bool
     scheduler_tick_at: int | None
     scheduler_alive: bool
+    scheduler_ticks_lost: int
     reload_successful: bool
     reload_success_at: int | None
     store_errors: int

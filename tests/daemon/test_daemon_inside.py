@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,16 +153,36 @@ def test_a_dead_scheduler_is_unhealthy(world: World, monkeypatch: pytest.MonkeyP
         until(lambda: fetch(f"{url}/-/healthy")[0] == 503)
 
 
-def test_a_scheduler_that_stands_still_is_not_alive() -> None:
-    hold = threading.Event()
-    scheduler = Scheduler(lambda: bool(hold.wait(10)) and None, World_clock(), 0.05)
+@pytest.mark.parametrize("trouble", ["stands still", "fails"])
+def test_a_scheduler_whose_ticks_come_to_nothing_is_not_alive(trouble: str) -> None:
+    hold, good = threading.Event(), [True]
+
+    def tick() -> None:
+        if good:
+            good.clear()
+        elif trouble == "fails":
+            raise ZeroDivisionError
+        else:
+            hold.wait(20)
+
+    scheduler = Scheduler(tick, World_clock(), 0.05)
     scheduler.start()
-    until(lambda: scheduler.last_tick)
+    last = until(lambda: scheduler.last_tick)
     assert scheduler.alive
+    until(lambda: scheduler.lost > 2)
+    assert scheduler.last_tick == last
     scheduler._marked -= 11.0
     assert not scheduler.alive
     hold.set()
     scheduler.stop()
+
+
+def test_a_lost_tick_is_counted_and_exported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world.inside(1) as inside:
+        assert re.search(r"^driftwatch_scheduler_ticks_lost_total 0(\.0)?$", inside.page(), re.M)
+        monkeypatch.setattr(inside.daemon.runner, "tick", lambda: 1 / 0)
+        inside.daemon.scheduler._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
+        until(lambda: re.search(r"^driftwatch_scheduler_ticks_lost_total 1(\.0)?$", inside.page(), re.M))
 
 
 class World_clock:

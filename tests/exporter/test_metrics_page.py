@@ -116,6 +116,10 @@ def test_no_created_series_and_no_timestamps(shown: Snapshot) -> None:
             assert len(line.rpartition("}")[2].split()) == (1 if "{" in line else 2)
 
 
+def test_lost_ticks_are_counted(shown: Snapshot) -> None:
+    assert value(body(shown), "driftwatch_scheduler_ticks_lost_total") == 2
+
+
 def test_one_state_is_one_and_all_are_there(shown: Snapshot) -> None:
     text = body(shown)
     for monitor, state in (("flight-delays", "drifting"), ("churn", "ok"), ("credit-risk", "source_error")):

@@ -398,6 +398,7 @@ def snapshot(*monitors: MonitorView) -> Snapshot:
         ready=True,
         scheduler_tick_at=NOW - NANOSECONDS,
         scheduler_alive=True,
+        scheduler_ticks_lost=2,
         reload_successful=True,
         reload_success_at=NOW - 9 * DAY,
         store_errors=0,
