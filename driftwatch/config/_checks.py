@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import stat
 from collections.abc import Iterator
@@ -63,17 +62,10 @@ def _listening(document: Document) -> Iterator[Problem]:
         yield document.problem(
             where, f"must end in a port of 0 to {_HIGHEST_PORT}. Got {document.got(where)}."
         )
-    if _loopback(listen.host) or (isinstance(web, dict) and (web.get("tls") or web.get("auth"))):
+    if listen.loopback or (isinstance(web, dict) and (web.get("tls") or web.get("auth"))):
         return
     text = "must be a loopback address such as 127.0.0.1:9877, or web.auth or web.tls must be set"
     yield document.problem(where, f"{text}. Got {document.got(where)}.")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _secrets(document: Document) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +16,10 @@ from driftwatch.summary.schema import Kind, Role
 
 _DAY = 86400
 
-
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 
 
 class StorageConfig(Settings):
@@ -44,6 +47,7 @@ class WebConfig(Settings):
 
     listen: str = Field(default="127.0.0.1:9877", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
     external_url: str | None = None
+    allowed_hosts: list[HostName] = Field(default_factory=list)
     enable_reload: bool = False
     tls: TlsConfig | None = None
     auth: AuthConfig | None = None
@@ -52,6 +56,14 @@ class WebConfig(Settings):
     def host(self) -> str:
         """Host part of ``listen``."""
         return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach ``listen``."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def port(self) -> int:

@@ -1,17 +1,21 @@
-"""Around every answer: the bearer token and the headers browsers are held to."""
+"""Around every answer: who may ask under which name, and the headers browsers are held to."""
 
 from __future__ import annotations
 
 import hmac
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from driftwatch.config.schema import WebConfig
+from driftwatch.daemon.words import shortened, visible
 from driftwatch.settings import read_secret
 
-#: Probes of an orchestrator carry no token.
+#: Probes of an orchestrator carry no token and ask by any name; the answers say nothing about data.
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 
 SECURITY_HEADERS = {
@@ -28,14 +32,20 @@ SECURITY_HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. The token file is read anew for each request, so that it can be rotated."""
+    """ASGI middleware. The token file is read anew for each request, so that it can be rotated.
 
-    def __init__(self, app: ASGIApp, token_file: Path | None) -> None:
+    A page in a browser may point a name of its own at this machine and then read what it is answered (DNS
+    rebinding). Who listens beyond loopback has a token or a certificate against that; on loopback the name
+    is looked at.
+    """
+
+    def __init__(self, app: ASGIApp, web: WebConfig) -> None:
         self._app = app
-        self._token_file = token_file
+        self._token_file = None if web.auth is None else web.auth.token_file
+        self._names = _names(web) if web.loopback or web.allowed_hosts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 without the token, 503 when no token can be read; else pass the request on."""
+        """Answer 421 to a foreign name, 401 without the token, 503 when none can be read; else pass on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -52,20 +62,45 @@ class Guard:
         await (refusal or self._app)(scope, receive, with_headers)
 
     def _refusal(self, headers: Headers) -> PlainTextResponse | None:
-        if self._token_file is None:
-            return None
-        try:
-            token = read_secret(None, self._token_file)
-        except (OSError, UnicodeDecodeError):
-            token = None
-        if not token:
-            return PlainTextResponse("web.auth.token_file cannot be read or is empty.\n", status_code=503)
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        expected = token.encode("utf-8", "surrogateescape")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), expected):
-            return None
-        return PlainTextResponse(
-            "A bearer token is needed: Authorization: Bearer TOKEN.\n",
-            status_code=401,
-            headers={"WWW-Authenticate": 'Bearer realm="driftwatch"'},
-        )
+        asked = headers.get("host")
+        if self._names is not None and asked is not None and not _known(asked, self._names):
+            return PlainTextResponse(
+                "Host: expected an IP address, localhost, the host of web.listen or web.external_url, or one of "
+                f'web.allowed_hosts. Got "{shortened(visible(asked), 80)}".\n',
+                status_code=421,
+            )
+        return None if self._token_file is None else _unauthorised(headers, self._token_file)
+
+
+def _names(web: WebConfig) -> frozenset[str]:
+    own = (web.host, urlsplit(web.external_url or "").hostname or "", *web.allowed_hosts)
+    return frozenset({"localhost", *(name.lower().rstrip(".") for name in own)} - {""})
+
+
+def _known(host: str, names: frozenset[str]) -> bool:
+    """True when a Host header, its port left out, is one of the names or an IP address."""
+    bracketed = host.startswith("[")
+    name = host[1:].partition("]")[0] if bracketed else host.partition(":")[0]
+    try:
+        ip_address(name)
+    except ValueError:
+        return name.lower().rstrip(".") in names
+    return True
+
+
+def _unauthorised(headers: Headers, token_file: Path) -> PlainTextResponse | None:
+    try:
+        token = read_secret(None, token_file)
+    except (OSError, UnicodeDecodeError):
+        token = None
+    if not token:
+        return PlainTextResponse("web.auth.token_file cannot be read or is empty.\n", status_code=503)
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    expected = token.encode("utf-8", "surrogateescape")
+    if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), expected):
+        return None
+    return PlainTextResponse(
+        "A bearer token is needed: Authorization: Bearer TOKEN.\n",
+        status_code=401,
+        headers={"WWW-Authenticate": 'Bearer realm="driftwatch"'},
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -62,17 +61,17 @@ def create_app(state: State, web: WebConfig, export: ExportConfig) -> Starlette:
         },
     )
     app.state.metrics = site.metrics_page
-    app.token_file = None if web.auth is None else web.auth.token_file
+    app.web = web
     return app
 
 
 class _Guarded(Starlette):
     """The guard stands around everything, answers to faults included; plain middleware would not."""
 
-    token_file: Path | None = None
+    web: WebConfig
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Guard(super().build_middleware_stack(), self.token_file)
+        return Guard(super().build_middleware_stack(), self.web)
 
 
 class _Site:
