@@ -65,8 +65,8 @@ class Guard:
         asked = headers.get("host")
         if self._names is not None and asked is not None and not _known(asked, self._names):
             return PlainTextResponse(
-                "Host: expected an IP address, localhost, the host of web.listen or web.external_url, or one of "
-                f'web.allowed_hosts. Got "{shortened(visible(asked), 80)}".\n',
+                "Host: expected an IP address, localhost, the host of web.listen or web.external_url, or "
+                f'one of web.allowed_hosts. Got "{shortened(visible(asked), 80)}".\n',
                 status_code=421,
             )
         return None if self._token_file is None else _unauthorised(headers, self._token_file)

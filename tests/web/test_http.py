@@ -198,8 +198,8 @@ def test_links_come_from_external_url_and_never_from_host(serve: Serve) -> None:
 
 LOCAL = ("127.0.0.1", "127.0.0.1:80", "[::1]:9877", "192.0.2.7", "localhost", "LOCALHOST.:9877")
 FOREIGN = (
-    "evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "127.1", "x@127.0.0.1",
-    "[evil.example]", "ops.example.evil", "", ":80", "b\xfccher.example", "a" * 9000,
+    "evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "127.1",
+    "x@127.0.0.1", "[evil.example]", "ops.example.evil", "", ":80", "b\xfccher.example", "a" * 9000,
 )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def test_on_loopback_own_names_and_addresses_are_answered(site: Site, host: str)
 
 @pytest.mark.parametrize("host", FOREIGN)
 def test_on_loopback_a_foreign_name_reads_nothing(serve: Serve, host: str) -> None:
-    """A web page whose name was pointed at 127.0.0.1 (DNS rebinding) gets a refusal that names the setting."""
+    """A page whose name was pointed at 127.0.0.1 (DNS rebinding) gets a refusal that names the setting."""
     site = serve(external_url="https://ops.example/drift/", enable_reload=True)
     for path in ("/", "/metrics", "/api/v1/monitors", "/static/driftwatch.css", "/nothing"):
         refused = site.get(path, Host=host)
@@ -231,7 +231,7 @@ def test_names_of_the_configuration_are_answered(serve: Serve, tmp_path: Path) -
     assert site.get("/metrics", Host="node-8.internal").status == 421
     token = tmp_path / "token"
     token.write_text("s3cret", encoding="utf-8")
-    beyond = {"listen": "0.0.0.0:0", "auth": {"token_file": str(token)}}  # noqa: S104 - the case in question
+    beyond = {"listen": "0.0.0.0:0", "auth": {"token_file": str(token)}}
     carried = {"Host": "any.example", "Authorization": "Bearer s3cret"}
     assert serve(**beyond).get("/metrics", **carried).status == 200
     assert serve(**beyond, allowed_hosts=["one.example"]).get("/metrics", **carried).status == 421
