@@ -33,6 +33,7 @@ def apply_pending(monitor: Monitor, acknowledgements: Acknowledgements, now: int
 
 def _apply(monitor: Monitor, said: Acknowledgement, now: int) -> Monitor:
     tracks = {name: monitor.track(name) for name in monitor.reference.plan.segments}
+    before = monitor.reference
     found = [
         (name, incident)
         for name, track in tracks.items()
@@ -62,7 +63,8 @@ def _apply(monitor: Monitor, said: Acknowledgement, now: int) -> Monitor:
             if incident.kind == BLIND:
                 continue  # nothing was seen then that could be taken as normal
             monitor, tracks = rebase(monitor, tracks, segment, incident)
-        record = replace(record, reference=(monitor.reference, _source_key(monitor)))
+        if monitor.reference is not before:
+            record = replace(record, reference=(monitor.reference, _source_key(monitor)))
     until = max((track.decided_until or 0) for track in tracks.values())
     monitor.history.commit(
         replace(

@@ -14,7 +14,7 @@ from driftwatch.measure import Look, fresh_track, judge, looks
 from driftwatch.monitor import configuration_hash
 from driftwatch.pulling import read_tiles
 from driftwatch.report import page_json, window_json
-from driftwatch.store.history import History
+from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, State, Verdict
 from driftwatch.summary.schema import Span
@@ -90,7 +90,7 @@ class _Run:
 def backtest(
     config: MonitorConfig,
     reference: Reference,
-    history: History,
+    blocks: Blocks,
     readers: ReaderPool,
     *,
     start: int | None = None,
@@ -99,15 +99,18 @@ def backtest(
 ) -> Backtest:
     """Replay ``[start, end)`` (None: all the source has) window by window. Cost: one read of the data.
 
-    The arithmetic is the daemon's own; only the store and the notifiers are left out. Raises the
-    sources' errors: a history that cannot be read gives no result at all.
+    The arithmetic is the daemon's own; only the store and the notifiers are left out. ``reference`` is the
+    one built from the configuration's files, with its ``blocks``, also where an acknowledgement has rebased
+    the one in force: acceptances are not replayed, so that a backtest follows from configuration and data
+    alone and two of them can be compared. Raises the sources' errors: a history that cannot be read gives no
+    result at all.
     """
     edges = _edges(config, readers, start, end)
     chosen = looks(reference, config.detectors)
     tracks = {
         name: fresh_track(
             reference.at(name),
-            history.blocks(config.name, reference.fingerprint, name),
+            blocks(name),
             chosen,
             config,
             configuration_hash(config),

@@ -10,7 +10,9 @@
     │   └── ReferenceUnusable       the reference data cannot serve as a test distribution
     ├── SummaryMismatch             two summaries of different plans were added
     ├── StoreError                  the history cannot be read or written
-    │   └── StoreTooNew             a newer driftwatch wrote it
+    │   ├── StoreForgot             what was asked for is past its retention
+    │   └── StoreUnusable           2: where the configuration says, no history can be opened
+    │       └── StoreTooNew         a newer driftwatch wrote it
     └── MissingExtra                2: an optional dependency is not installed
 
 An error's text says where, what was expected, what was got and what to do.
@@ -72,7 +74,17 @@ class StoreError(DriftwatchError):
     """Raised when the history cannot be read or written."""
 
 
-class StoreTooNew(StoreError):
+class StoreUnusable(StoreError):
+    """Raised when no history can be opened at the configured place."""
+
+    exit_code = 2
+
+
+class StoreForgot(StoreError):
+    """Raised when a replay needs what is past its retention."""
+
+
+class StoreTooNew(StoreUnusable):
     """Raised when the history was written by a newer driftwatch than this one."""
 
 

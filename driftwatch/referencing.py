@@ -6,29 +6,111 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from driftwatch.config.schema import MonitorConfig, as_json
 from driftwatch.reference.build import build_reference
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.history import History
+from driftwatch.store.records import Blocks
+from driftwatch.store.trials import BlocksBySegment, TrialReferences
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
     from driftwatch.reading.pool import ReaderPool
 
+Say = Callable[[str], None]
+_Parts = tuple[Reference, BlocksBySegment]
+
 #: Settings that make another reference when they change.
 _SETTINGS = ("columns", "segment_by", "model", "timezone", "exclude")
+_MISSING, _CHANGED = "there was none", "its data or settings changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ensured:
-    """The reference in force and, when it was built just now, a line that says why."""
+class References:
+    """Finds or builds a monitor's references. ``now`` is nanoseconds; ``say`` takes notes for people."""
 
-    reference: Reference
-    built: bool
-    note: str
+    history: History
+    trials: TrialReferences
+    readers: ReaderPool
+    now: int
+    say: Say
+
+    def in_force(self, config: MonitorConfig, *, force: bool = False) -> Reference:
+        """The monitor's reference, built and put in force first when it is missing or out of date.
+
+        Raises ``ReferenceUnusable`` and the sources' errors.
+        """
+        key = self._key(config)
+        active = self.history.active_reference(config.name)
+        if active is not None and active[1] == key and not force:
+            return active[0]
+        why = "it was asked for" if force else _MISSING if active is None else _CHANGED
+        found = None if force else self.trials.get(config.name, key)
+        reference, blocks = found or self._build(config, why)
+        self.history.store_reference(reference, key, blocks, self.now)
+        if found:
+            self.say(
+                f"{config.name}: the reference built for a look at the past is in force now, since {why}"
+            )
+        return reference
+
+    def for_a_look(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
+        """A reference with its blocks for verbs that must leave the one in force alone.
+
+        The stored one when it was built from the same data and settings, else one that is built and kept
+        aside. A rebased one (``ack --as accepted``) is taken only with ``rebased``. Raises what ``in_force``
+        raises.
+        """
+        name, key = config.name, self._key(config)
+        active = self.history.active_reference(name)
+        if active is not None and active[1] == key:
+            built = active[0] if rebased else self.history.built_reference(name, key)
+            if built is not None:
+                if built.fingerprint != active[0].fingerprint:
+                    self.say(
+                        f"{name}: judged against the reference as it was built from its files; the one in "
+                        "force was changed by `ack --as accepted`"
+                    )
+                return built, partial(self.history.blocks, name, built.fingerprint)
+        found = self.trials.get(name, key)
+        if found is None:
+            why = _CHANGED if active is not None or self.trials.known(name) else _MISSING
+            found = self._build(config, why)
+            self.trials.keep(found[0], key, found[1])
+        reference, blocks = found
+        return reference, lambda segment: blocks.get(segment, ())
+
+    def _build(self, config: MonitorConfig, why: str) -> _Parts:
+        source, limits = reference_source(config), config.limits
+        self.say(f"{config.name}: building the reference, since {why}")
+        built = build_reference(
+            config,
+            lambda: self.readers.batches(source, None, seconds=limits.seconds, memory=int(limits.memory)),
+            built_at=self.now,
+            source=str(config.reference.path),
+            files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
+        )
+        rows = built.reference.summary.rows
+        self.say(f"{config.name}: reference built from {rows:,} rows, since {why}")
+        blocks: dict[str | None, Sequence[Summary]] = {None: built.blocks}
+        blocks.update(built.segment_blocks)
+        return built.reference, blocks
+
+    def _key(self, config: MonitorConfig) -> str:
+        limits = config.limits
+        version = self.readers.version(
+            reference_source(config), seconds=limits.seconds, memory=int(limits.memory)
+        )
+        data = as_json(config)
+        parts = {name: data[name] for name in _SETTINGS}
+        parts |= {"reference": data["reference"], "length": data["window"]["length"], "version": version}
+        # Event time of production is not watched, so what it is called decides what the reference holds.
+        parts["source"] = {name: data["source"].get(name) for name in ("time_column", "timezone")}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def reference_source(config: MonitorConfig) -> FilesConfig:
@@ -40,48 +122,3 @@ def reference_source(config: MonitorConfig) -> FilesConfig:
         time_column=config.reference.time_column,
         timezone=config.reference.timezone,
     )
-
-
-def ensure_reference(
-    config: MonitorConfig,
-    history: History,
-    readers: ReaderPool,
-    now: int,
-    *,
-    force: bool = False,
-    say: Callable[[str], None] = lambda _: None,
-) -> Ensured:
-    """The monitor's reference, built first when it is missing or its data or settings changed.
-
-    Raises ``ReferenceUnusable`` and the sources' errors.
-    """
-    source, limits = reference_source(config), config.limits
-    version = readers.version(source, seconds=limits.seconds, memory=int(limits.memory))
-    key = _key(config, version)
-    active = history.active_reference(config.name)
-    if active is not None and active[1] == key and not force:
-        return Ensured(reference=active[0], built=False, note="")
-    why = "there was none" if active is None else "its data or settings changed"
-    why = "it was asked for" if force else why
-    say(f"{config.name}: building the reference, since {why}")
-    built = build_reference(
-        config,
-        lambda: readers.batches(source, None, seconds=limits.seconds, memory=int(limits.memory)),
-        built_at=now,
-        source=str(config.reference.path),
-        files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
-    )
-    blocks: dict[str | None, Sequence[Summary]] = {None: built.blocks}
-    blocks.update(built.segment_blocks)
-    history.store_reference(built.reference, key, blocks, now)
-    note = f"{config.name}: reference built from {built.reference.summary.rows:,} rows, since {why}"
-    return Ensured(reference=built.reference, built=True, note=note)
-
-
-def _key(config: MonitorConfig, version: str) -> str:
-    data = as_json(config)
-    parts = {name: data[name] for name in _SETTINGS}
-    parts |= {"reference": data["reference"], "length": data["window"]["length"], "version": version}
-    # Event time of production is not watched, so what it is called decides what the reference holds.
-    parts["source"] = {name: data["source"].get(name) for name in ("time_column", "timezone")}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -13,10 +13,11 @@ from driftwatch.errors import ConfigError
 from driftwatch.monitor import Monitor
 from driftwatch.plugins import unknown
 from driftwatch.recording import Recorder
-from driftwatch.referencing import ensure_reference
+from driftwatch.referencing import References
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
+from driftwatch.store.trials import TrialReferences
 from driftwatch.summary.reference import Reference
 
 if TYPE_CHECKING:
@@ -39,12 +40,17 @@ class Session:
 
     def monitor(self, config: MonitorConfig, *, force: bool = False) -> Monitor:
         """A monitor with its reference, built first when that is missing or out of date."""
-        ensured = ensure_reference(
-            config, self.history, self.readers, self.clock.now(), force=force, say=self.say
+        return self.with_reference(config, self.references().in_force(config, force=force))
+
+    def references(self) -> References:
+        """Where a monitor's references are found or built, as of now."""
+        return References(
+            history=self.history,
+            trials=TrialReferences(self.database),
+            readers=self.readers,
+            now=self.clock.now(),
+            say=self.say,
         )
-        if ensured.built:
-            self.say(ensured.note)
-        return self.with_reference(config, ensured.reference)
 
     def with_reference(self, config: MonitorConfig, reference: Reference) -> Monitor:
         """A monitor on a reference that is known already."""

@@ -13,15 +13,17 @@ from driftwatch.backtest import Backtest, backtest
 from driftwatch.clock import SystemClock
 from driftwatch.config.load import load
 from driftwatch.config.schema import Config, MonitorConfig
-from driftwatch.errors import ConfigError, DataError
+from driftwatch.errors import ConfigError, DataError, StoreForgot
 from driftwatch.explaining import Explanation, explain
 from driftwatch.monitor import Monitor
+from driftwatch.replaying import Replay
 from driftwatch.report import verdict_from_json, window_json
 from driftwatch.session import Say, Session, chosen, opened
 from driftwatch.settings import parse_duration
 from driftwatch.store.acknowledgements import Acknowledgements
-from driftwatch.store.database import DaemonLock, Database, daemon_running
+from driftwatch.store.database import Database
 from driftwatch.store.history import History
+from driftwatch.store.locks import deciding
 from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import NANOSECONDS, iso
 from driftwatch.windows import due, newest_closed, parse_time
@@ -94,25 +96,44 @@ def check_now(path: Path, name: str | None, at: str | None, say: Say) -> Checked
     """One check now of each monitor; beside a running daemon, that daemon's newest verdicts."""
     config = load(path)
     picked = chosen(config, name)
-    if at is None and daemon_running(config.storage.path):
-        say("a daemon is running on this storage; these are its newest verdicts")
-        return _daemons_verdicts(config, picked)
-    with opened(config, SystemClock(), say) as session:
-        if at is not None:
-            found = [(item.name, _peek(session, item, moment(at, "--at"))) for item in picked]
-            return Checked(monitors=tuple(found))
-        lock = DaemonLock(config.storage.path)
-        try:
+    if at is not None:
+        return _look_back(config, picked, moment(at, "--at"), say)
+    with deciding(config.storage.path, say) as mine:
+        if not mine:
+            say("a daemon is running on this storage; these are its newest verdicts")
+            return _daemons_verdicts(config, picked)
+        with opened(config, SystemClock(), say) as session:
             found = [(item.name, _check_due(session, item)) for item in picked]
             _deliver(session)
-        finally:
-            lock.release()
     return Checked(monitors=tuple(found))
 
 
-def _peek(session: Session, config: MonitorConfig, at: int) -> tuple[Verdict, ...]:
+def _look_back(config: Config, picked: Sequence[MonitorConfig], at: int, say: Say) -> Checked:
+    """The newest window closed at ``at``, judged with what was known then; beside a daemon, too."""
+    with opened(config, SystemClock(), say) as session:
+        found = [(item.name, _as_of(session, item, at)) for item in picked]
+    return Checked(monitors=tuple(found))
+
+
+def _as_of(session: Session, config: MonitorConfig, at: int) -> tuple[Verdict, ...]:
     window = newest_closed(at, config.window.length, config.window.lag, config.timezone)
-    return session.monitor(config).check(window, at, record=False).verdicts
+    reference, blocks = session.references().for_a_look(config, rebased=True)
+    monitor = session.with_reference(config, reference)
+    replay = Replay(
+        config=config,
+        history=session.history,
+        reference=reference,
+        blocks=blocks,
+        chosen=monitor.looks,
+        configuration=monitor.configuration,
+    )
+    for segment in reference.plan.segments:
+        try:
+            monitor.tracks[segment] = replay.track_before(segment, window.end)
+        except StoreForgot as error:
+            session.say(f"{error} Judged by what the reference alone teaches.")
+            monitor.tracks[segment] = replay.fresh(segment)
+    return monitor.check(window, at, record=False).verdicts
 
 
 def _check_due(session: Session, config: MonitorConfig) -> tuple[Verdict, ...]:
@@ -170,11 +191,11 @@ def run_backtests(
     first = None if start is None else moment(start, "--from")
     last = None if end is None else moment(end, "--to")
     with opened(config, SystemClock(), say) as session:
+        references = session.references()
         return [
             backtest(
                 item,
-                session.monitor(item).reference,
-                session.history,
+                *references.for_a_look(item, rebased=False),
                 session.readers,
                 start=first,
                 end=last,
@@ -210,7 +231,7 @@ def _no_window(history: History, name: str, segment: str | None, window: str) ->
 
 
 def acknowledge(
-    path: Path, name: str, incident: str | None, verdict: str, until: str | None, note: str
+    path: Path, name: str, incident: str | None, verdict: str, until: str | None, note: str, say: Say
 ) -> str:
     """Ask for an acknowledgement; applied by the running daemon, or at once when there is none."""
     config = load(path)
@@ -218,7 +239,6 @@ def acknowledge(
     if (until is not None) != (verdict == MUTED):
         raise ConfigError("--until: expected with --as muted, and only there.")
     last = None if until is None else _until(until)
-    running = daemon_running(config.storage.path)
     database = Database(config.storage.path)
     try:
         known = [found.key for found in History(database).incidents(name)]
@@ -234,12 +254,21 @@ def acknowledge(
         )
     finally:
         database.close()
-    if running:
-        return f"asked (number {number}); the running daemon applies it within seconds"
-    with opened(config, SystemClock(), lambda _: None) as session:
-        apply_pending(session.monitor(item), session.acknowledgements, session.clock.now())
+    with deciding(config.storage.path, say) as mine:
+        if not mine:
+            return f"asked (number {number}); the running daemon applies it within seconds"
+        return f"done (number {number}): {_apply(config, item, number, say)}"
+
+
+def _apply(config: Config, item: MonitorConfig, number: int, say: Say) -> str:
+    with opened(config, SystemClock(), say) as session:
+        # The incident was opened under the reference in force; what its files say now must not replace it.
+        active = session.history.active_reference(item.name)
+        if active is not None:
+            monitor = session.with_reference(item, active[0])
+            apply_pending(monitor, session.acknowledgements, session.clock.now())
         done = session.acknowledgements.get(number)
-        return f"done (number {number}): {done.outcome if done else 'unknown'}"
+        return done.outcome if done else "unknown"
 
 
 def _until(text: str) -> int:

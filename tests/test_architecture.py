@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("backtest", "explaining", "acknowledging", "comparison"),
     ("monitor",),
-    ("recording", "referencing", "pulling"),
+    ("recording", "referencing", "pulling", "replaying"),
     ("messages", "measure", "frames"),
     ("reference",),
     ("config",),

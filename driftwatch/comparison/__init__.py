@@ -93,8 +93,11 @@ def compare_files(
     seed: int = 0,
 ) -> Comparison:
     """The same for two files or globs; ``read`` yields the record batches of one. Raises what it raises."""
+    before = joined(read(reference))
+    if not before.num_rows:
+        raise ReferenceUnusable(f"{reference}: expected rows to compare with. Got none.")
     return compare(
-        joined(read(reference)),
+        before,
         joined(read(current)),
         time_column=time_column,
         columns=columns,

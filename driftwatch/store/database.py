@@ -1,19 +1,16 @@
-"""The file itself: opening, migrating, transactions, the lock that keeps a second daemon out."""
+"""The file itself: opening, migrating, transactions; setting a corrupt one aside."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from driftwatch.errors import StoreError, StoreTooNew
+from driftwatch.errors import StoreError, StoreTooNew, StoreUnusable
 from driftwatch.store.migrations import MIGRATIONS
 
 log = logging.getLogger(__name__)
@@ -22,6 +19,7 @@ FILE = "driftwatch.sqlite"
 _BUSY_MS = 10_000
 #: How long a start looks for corruption.
 _LOOK_SECONDS = 3.0
+_UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
 
 
 class Database:
@@ -39,7 +37,7 @@ class Database:
             if not read_only:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             elif not self.path.exists():
-                raise StoreError(f"{self.path}: expected the history. There is none; run a check first.")
+                raise StoreUnusable(f"{self.path}: expected the history. There is none; run a check first.")
             self._connection = sqlite3.connect(
                 f"file:{_uri(self.path)}?mode={'ro' if read_only else 'rwc'}",
                 uri=True,
@@ -47,9 +45,16 @@ class Database:
                 check_same_thread=False,
                 timeout=_BUSY_MS / 1000,
             )
+        except (sqlite3.Error, OSError) as error:
+            raise not_opened(self.path, error) from error
+        try:
             self._prepare(read_only, checkpoints)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.path}: expected a history that can be opened. Got {error}.") from error
+            self._connection.close()
+            raise not_opened(self.path, error) from error
+        except StoreError:
+            self._connection.close()
+            raise
 
     def _prepare(self, read_only: bool, checkpoints: bool) -> None:
         connection = self._connection
@@ -58,7 +63,6 @@ class Database:
         connection.execute("PRAGMA trusted_schema = OFF")
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if found > len(MIGRATIONS):
-            connection.close()
             raise StoreTooNew(
                 f"{self.path}: expected schema {len(MIGRATIONS)} or older. Got {found}: a newer driftwatch "
                 "wrote it. Install that version, or use another storage.path."
@@ -66,14 +70,32 @@ class Database:
         if read_only:
             return
         self.path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {1000 if checkpoints else 0}")
         for version in range(found, len(MIGRATIONS)):
-            with self.transaction():
-                for statement in MIGRATIONS[version]:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {version + 1}")
+            self._migrate(version)
+
+    def _use_wal(self) -> None:
+        """SQLite does not wait by itself when several processes open a new file at once."""
+        ends = time.monotonic() + _BUSY_MS / 1000
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                    raise
+            time.sleep(0.02)
+
+    def _migrate(self, version: int) -> None:
+        with self.transaction() as connection:
+            # Another process that opened the same file may have been faster.
+            if int(connection.execute("PRAGMA user_version").fetchone()[0]) > version:
+                return
+            for statement in MIGRATIONS[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -145,39 +167,17 @@ def _uri(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-class DaemonLock:
-    """Held by the one daemon of a storage folder; freed by the kernel when the process dies."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file: IO[str] = (folder / "daemon.lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise StoreError(
-                f"{folder}: expected to be the only daemon here. Process {holder} holds it. Stop it, or "
-                "give this one another storage.path."
-            ) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
-
-    def release(self) -> None:
-        """Let another daemon in."""
-        self._file.close()
-
-
-def daemon_running(folder: Path) -> bool:
-    """True while a daemon holds the storage folder."""
-    path = folder / "daemon.lock"
-    if not path.exists():
-        return False
-    with path.open("r", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+def not_opened(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """What keeps a history from being opened, told apart: the configured place, or trouble within."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreUnusable(
+            f"{path}: expected driftwatch's history. Got a file that is not a database. Move it away, or "
+            "give another storage.path."
+        )
+    if isinstance(error, OSError) or code in _UNUSABLE:
+        return StoreUnusable(
+            f"{path.parent}: expected a folder that this user can write the history to. Got {error}. Change "
+            "its owner or permissions, or give another storage.path."
+        )
+    return StoreError(f"{path}: expected a history that can be opened. Got {error}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from driftwatch.store.database import Database
@@ -43,7 +43,15 @@ class History:
             self._write_facts(connection, record)
             self._write_incidents(connection, record)
             if record.reference is not None:
-                self._write_reference(connection, *record.reference, record.now)
+                reference, source_key = record.reference
+                self._write_reference(connection, reference, source_key, record.now)
+                connection.executemany(
+                    "INSERT OR REPLACE INTO beginnings VALUES (?, ?, ?, ?)",
+                    [
+                        (record.monitor, reference.fingerprint, segment or "", content)
+                        for segment, _, content in record.tracks
+                    ],
+                )
         return True
 
     def _write_facts(self, connection: Any, record: CheckRecord) -> None:
@@ -115,11 +123,16 @@ class History:
         )
 
     def store_reference(
-        self, reference: Reference, source_key: str, blocks: dict[str | None, Sequence[Summary]], now: int
+        self, reference: Reference, source_key: str, blocks: Mapping[str | None, Sequence[Summary]], now: int
     ) -> None:
         """Store a freshly built reference with its blocks and make it the monitor's active one."""
         with self._db.transaction() as connection:
             self._write_reference(connection, reference, source_key, now)
+            # Another window length can cut the same reference into other blocks.
+            connection.execute(
+                "DELETE FROM blocks WHERE monitor = ? AND fingerprint = ?",
+                (reference.monitor, reference.fingerprint),
+            )
             for segment, items in blocks.items():
                 connection.executemany(
                     "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
@@ -148,6 +161,23 @@ class History:
             (monitor, fingerprint),
         )
         return decode_reference(rows[0][0]) if rows else None
+
+    def built_reference(self, monitor: str, source_key: str) -> Reference | None:
+        """The newest version that was built from what the key stands for, and not rebased since."""
+        rows = self._db.query(
+            "SELECT content FROM reference_versions WHERE monitor = ? AND source_key = ? AND fingerprint"
+            " NOT IN (SELECT fingerprint FROM beginnings WHERE monitor = ?) ORDER BY stored_at DESC LIMIT 1",
+            (monitor, source_key, monitor),
+        )
+        return decode_reference(rows[0][0]) if rows else None
+
+    def beginning(self, monitor: str, fingerprint: str, segment: str | None) -> bytes | None:
+        """The track a rebased reference came into force with; None when the reference was built."""
+        rows = self._db.query(
+            "SELECT content FROM beginnings WHERE monitor = ? AND fingerprint = ? AND segment = ?",
+            (monitor, fingerprint, segment or ""),
+        )
+        return rows[0][0] if rows else None
 
     def blocks(self, monitor: str, fingerprint: str, segment: str | None) -> list[Summary]:
         """The reference's own blocks, oldest first."""

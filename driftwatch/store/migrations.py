@@ -45,4 +45,15 @@ _VERSION_1 = (
         applied_at INTEGER, outcome TEXT NOT NULL DEFAULT '')""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1,)
+_VERSION_2 = (
+    # Part 0 is the reference, the others are its blocks in order.
+    """CREATE TABLE trial_references (
+        monitor TEXT NOT NULL, part INTEGER NOT NULL, source_key TEXT NOT NULL, segment TEXT NOT NULL,
+        content BLOB NOT NULL, PRIMARY KEY (monitor, part)) WITHOUT ROWID""",
+    # What was known when a rebased reference came into force: it has no blocks to begin from.
+    """CREATE TABLE beginnings (
+        monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, segment TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (monitor, fingerprint, segment))""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
+
+#: A reference's own blocks of a segment, oldest first.
+Blocks = Callable[[str | None], Sequence[Summary]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

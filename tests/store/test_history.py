@@ -16,8 +16,9 @@ from driftwatch.errors import StoreError, StoreTooNew
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.notify.outbox import message_to_json
 from driftwatch.store.acknowledgements import Acknowledgements
-from driftwatch.store.database import FILE, DaemonLock, Database, daemon_running
+from driftwatch.store.database import FILE, Database
 from driftwatch.store.history import History
+from driftwatch.store.locks import DaemonLock, daemon_running
 from driftwatch.store.migrations import MIGRATIONS
 from driftwatch.store.outbox import OutboxTable
 from driftwatch.store.records import CheckRecord, StoredIncident
@@ -142,6 +143,7 @@ import sys
 from pathlib import Path
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
+from driftwatch.store.locks import DaemonLock, daemon_running
 from driftwatch.store.records import CheckRecord
 history = History(Database(Path(sys.argv[1])))
 end = (history.last_end("m") or 0) + 1

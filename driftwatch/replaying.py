@@ -1,0 +1,96 @@
+"""What was known just before a window: the nearest kept track, and the stored windows since judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.track import Track, decode
+from driftwatch.errors import StoreForgot
+from driftwatch.measure import Look, fresh_track, judge
+from driftwatch.report import verdict_from_json
+from driftwatch.store.history import History
+from driftwatch.store.records import Blocks
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.result import Verdict
+from driftwatch.summary.schema import iso
+from driftwatch.summary.summary import Summary, total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """Judges stored windows again, from the store alone, with today's configuration.
+
+    ``blocks`` are the reference's, asked for only when nothing else is remembered; ``chosen`` is what is
+    measured; ``configuration`` is the hash that the tracks carry.
+    """
+
+    config: MonitorConfig
+    history: History
+    reference: Reference
+    blocks: Blocks
+    chosen: Sequence[Look]
+    configuration: str
+
+    def track_before(self, segment: str | None, end: int) -> Track:
+        """The track as it was before the window ending at ``end``, knowing nothing that came later.
+
+        Without stored windows before it, that is what the reference's own blocks teach. Raises
+        ``StoreForgot`` when such windows are stored and their tiles are past retention.
+        """
+        track = replace(self._start(segment, end), configuration=self.configuration)
+        after = -(1 << 62) if track.decided_until is None else track.decided_until
+        for data in self.history.verdicts(self.config.name, segment, after=after, limit=1 << 30):
+            stored = verdict_from_json(data)
+            if stored.window.end >= end:
+                break
+            if stored.state.looked and stored.reference == self.reference.fingerprint:
+                track, _ = self.again(track, stored)
+        return track
+
+    def again(self, track: Track, stored: Verdict) -> tuple[Track, Verdict]:
+        """A stored window judged on the tiles it was decided on: the next track and the verdict."""
+        name, segment = self.config.name, stored.segment
+        tiles = [self.history.tile(name, segment, start, version) for start, version in stored.tiles]
+        known = [tile.summary for tile in tiles if tile is not None]
+        if len(known) != len(tiles):
+            raise StoreForgot(
+                f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "
+                "They are past retention.tiles."
+            )
+        plan = self.reference.plan
+        # A segment's window without rows has no tiles.
+        whole = total(known) if known else Summary.zero(plan, stored.window).seal(plan)
+        decision, verdict = judge(
+            self.reference,
+            replace(whole, span=stored.window),
+            self.chosen,
+            replace(track, configuration=stored.configuration),
+            self.config,
+            segment=segment,
+            tiles=stored.tiles,
+            rejected=stored.rejected_files,
+            newest_row=stored.newest_row,
+        )
+        return decision.track, replace(verdict, late_rows=stored.late_rows)
+
+    def fresh(self, segment: str | None) -> Track:
+        """What the reference's own blocks teach."""
+        reference, blocks = self.reference.at(segment), self.blocks(segment)
+        return fresh_track(reference, blocks, self.chosen, self.config, self.configuration)
+
+    def _start(self, segment: str | None, end: int) -> Track:
+        name, fingerprint = self.config.name, self.reference.fingerprint
+        kept = self.history.checkpoint_before(name, segment, end)
+        track = None if kept is None else decode(kept)
+        if track is not None and track.reference == fingerprint:
+            return track
+        begun = self.history.beginning(name, fingerprint, segment)
+        if begun is None:
+            return self.fresh(segment)
+        track = decode(begun)
+        if track.decided_until is not None and track.decided_until < end:
+            return track
+        # Older than the rebase: what was accepted counts, the evidence and incidents of that day do not.
+        return replace(track.reset(), incidents=(), decided_until=None)
