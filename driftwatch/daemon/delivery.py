@@ -18,14 +18,15 @@ from typing import Protocol
 from driftwatch.daemon.snapshot import SinkView
 from driftwatch.errors import StoreError
 from driftwatch.notify.base import Delivery, Notifier
-from driftwatch.notify.outbox import OutboxRow
+from driftwatch.notify.outbox import LONGEST_WAIT, OutboxRow
 
 _LOG = logging.getLogger(__name__)
 _NANOSECONDS = 1_000_000_000
 _FIRST_WAIT = 1.0
-_LONGEST_WAIT = 600.0
-_LONGEST_ASKED_WAIT = 3600.0
+_LONGEST_BACKOFF = 600.0
+# A message is given up when it is old and was tried often: one that is merely old waited out a standstill.
 _GIVE_UP_AFTER = 86_400.0
+_GIVE_UP_ATTEMPTS = 10
 _TICK = 1.0
 _FOREVER = 1 << 62
 
@@ -43,10 +44,10 @@ class Outbox(Protocol):
     """
 
     def due(self, now: int) -> list[OutboxRow]:
-        """Rows pending with ``next_at <= now`` and rows left in ``sending``, oldest first.
+        """Rows pending with ``next_at <= now``, untried, or left in ``sending``, oldest first.
 
-        A later row of the same (monitor, segment, sink) is not due before the earlier one is delivered
-        or dead.
+        A ``next_at`` beyond ``now + LONGEST_WAIT`` is due too: the clock was set back. A later row of the
+        same (monitor, segment, sink) is not due before the earlier one is delivered or dead.
         """
 
     def sending(self, number: int, now: int) -> None:
@@ -80,7 +81,7 @@ def backoff(attempts: int, rng: random.Random) -> float:
     >>> all(0.05 <= backoff(1, rng) <= 1 for _ in range(99)), backoff(2000, rng) <= 600
     (True, True)
     """
-    step = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 30))
+    step = min(_LONGEST_BACKOFF, _FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 30))
     return max(step / 20, rng.random() * step)
 
 
@@ -133,7 +134,8 @@ class SinkWorker:
             self._record(row.id, lambda: self._outbox.delivered(row.id, now))
             return True
         begun = self._first_failure.setdefault(row.id, now) if row.queued_at is None else row.queued_at
-        too_late = now - begun >= _GIVE_UP_AFTER * _NANOSECONDS
+        old = now - begun >= _GIVE_UP_AFTER * _NANOSECONDS
+        too_late = old and row.attempts + 1 >= _GIVE_UP_ATTEMPTS
         if not answer.retryable or too_late:
             self._first_failure.pop(row.id, None)
             self.failed["gave_up"] += 1
@@ -147,7 +149,7 @@ class SinkWorker:
         return False
 
     def _wait(self, attempts: int, answer: Delivery) -> float:
-        asked = min(answer.retry_after or 0.0, _LONGEST_ASKED_WAIT)
+        asked = min(answer.retry_after or 0.0, LONGEST_WAIT)
         return max(backoff(attempts, self._rng), asked)
 
     def _attempt(self, row: OutboxRow, now: int) -> Delivery:

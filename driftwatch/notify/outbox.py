@@ -8,6 +8,9 @@ from typing import Literal
 
 from driftwatch.notify.base import IncidentKind, Message
 
+#: Seconds between two attempts at most, also when the receiver asks for more.
+LONGEST_WAIT = 3600.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:

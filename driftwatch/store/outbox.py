@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from driftwatch.notify.outbox import OutboxRow, message_from_json
+from driftwatch.notify.outbox import LONGEST_WAIT, OutboxRow, message_from_json
 from driftwatch.store.database import Database
 
 _OPEN = "state IN ('pending', 'sending')"
+# Untried and interrupted messages wait for nothing, and no wait is longer than the longest: a later time
+# was written before the clock was set back.
+_DUE = "(attempts = 0 OR state = 'sending' OR next_at <= ? OR next_at > ?)"
+_LONGEST = int(LONGEST_WAIT * 1e9)
 
 
 class OutboxTable:
@@ -20,13 +24,16 @@ class OutboxTable:
         self._now = now
 
     def due(self, now: int) -> list[OutboxRow]:
-        """Rows whose time has come, oldest first; none that waits for an earlier one of its kind."""
+        """Rows whose time has come, oldest first; none that waits for an earlier one of its kind.
+
+        After the clock was set back a row waits for the longest back-off at most.
+        """
         rows = self._db.query(
-            f"SELECT * FROM outbox WHERE {_OPEN} AND next_at <= ? AND NOT EXISTS ("  # noqa: S608 - constant
+            f"SELECT * FROM outbox WHERE {_OPEN} AND {_DUE} AND NOT EXISTS ("  # noqa: S608 - constant
             " SELECT 1 FROM outbox AS earlier WHERE earlier.id < outbox.id AND earlier.sink = outbox.sink"
             " AND earlier.monitor = outbox.monitor AND earlier.segment = outbox.segment"
             " AND earlier.state IN ('pending', 'sending')) ORDER BY id",
-            (now,),
+            (now, now + _LONGEST),
         )
         return [_row(row) for row in rows]
 

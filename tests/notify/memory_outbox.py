@@ -75,7 +75,7 @@ class MemoryOutbox:
                 blocked.add(place)
                 if entry.state == "sending":
                     found.append(replace(entry.row, state="sending"))
-                elif entry.next_at <= now:
+                elif not entry.row.attempts or entry.next_at <= now or entry.next_at > now + 3600 * SECOND:
                     found.append(entry.row)
             return found
 
