@@ -13,10 +13,10 @@ from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout
 from driftwatch.measure import Look, fresh_track, judge, looks, policy_for
-from driftwatch.pulling import Pulled, late_tiles, pull
+from driftwatch.pulling import Pulled, glance, late, pull
 from driftwatch.recording import Recorder
 from driftwatch.store.history import History
-from driftwatch.store.records import CheckRecord
+from driftwatch.store.records import CheckRecord, StoredTile
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, State, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
@@ -44,7 +44,7 @@ class Outcome:
     """What one check came to. ``final`` says the window is decided; else it stays due.
 
     ``windows`` are the summaries by segment, for drawing; ``failure`` is the reason when nothing was read. Of
-    a ``glance`` only the statistics count.
+    a ``glance`` only the statistics count. ``kept`` is as in ``Late``.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -53,8 +53,21 @@ class Outcome:
     windows: dict[str | None, Summary] = field(default_factory=dict)
     failure: Reason | None = None
     rows_read: int = 0
+    kept: int = 0
     read_seconds: float = 0.0
     newest_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """What a second look at a decided window found.
+
+    ``rows`` came late. ``kept`` slices have fewer rows at the source than were seen, because rows are gone or
+    a file cannot be read: what was seen stays.
+    """
+
+    rows: int = 0
+    kept: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,7 +122,7 @@ class Monitor:
         decided = {name: self._decide(name, part, read) for name, part in parts.items()}
         verdicts = tuple(verdict for _, verdict in decided.values())
         if record:
-            if self.recorder.check(window, now, read.source_version, read.fresh, decided):
+            if self.recorder.check(window, now, self._fresh(read), decided):
                 self.tracks = {name: decision.track for name, (decision, _) in decided.items()}
             else:
                 self.tracks = {}
@@ -118,6 +131,7 @@ class Monitor:
             final=True,
             windows=parts,
             rows_read=read.rows,
+            kept=read.kept,
             read_seconds=read.seconds,
             newest_row=read.newest_row,
         )
@@ -135,24 +149,29 @@ class Monitor:
             newest_row=read.newest_row,
         )
 
-    def late(self, window: Span, now: int) -> int:
+    def _fresh(self, read: Pulled) -> list[StoredTile]:
+        return self.recorder.stored(read.fresh, read.versions, read.sources)
+
+    def late(self, window: Span, now: int) -> Late:
         """Look again at a decided window: changed data becomes a new version of its tiles.
 
-        The verdict keeps the version it was decided on. Returns the rows that came late.
+        The verdict keeps the version it was decided on. Raises the source's errors.
         """
-        plan = self.reference.plan
-        tiles, rows = late_tiles(self.config, plan, self.history, self.readers, window)
-        if tiles:
+        read = late(self.config, self.reference.plan, self.history, self.readers, window)
+        if read is None:
+            return Late()
+        if read.fresh:
+            tiles = self._fresh(read)
             self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
-        return rows
+        return Late(rows=read.late_rows, kept=read.kept)
 
     def glance(self, window: Span, now: int) -> Outcome:
         """Refresh the gauges over a sliding window: its tiles are kept, no evidence comes of it."""
         try:
-            read = pull(self.config, self.reference.plan, self.history, self.readers, window)
+            read = glance(self.config, self.reference.plan, self.history, self.readers, window)
         except DataError as error:
             return self._blind(window, now, *_failure(error), detail=str(error), record=False)
-        tiles = self.recorder.stored(read.fresh, read.source_version)
+        tiles = self._fresh(read)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         parts = read.windows(self.reference.plan, window)
         verdicts = tuple(self._decide(name, part, read)[1] for name, part in parts.items())

@@ -1,38 +1,57 @@
-"""A window's tiles: those the store has, and the missing ones read once from the source."""
+"""A window's tiles, one per slice: those the store has, and those that must be read, once, from the source.
+
+A window that is decided is made of the data as it is then: a slice that a glance stored before is read again
+when the source's version of it changed. The same look, later, finds rows that came late. What differs becomes
+a new version of the slice; verdicts keep the version that they were made of.
+
+What was seen is not unseen: a slice stays as it was when its rows are gone (the source keeps them for less
+time than we do), and while some file cannot be read (it is being written again) unless all that was seen is
+still there. Fewer or other rows in files that can all be read are a correction, and taken.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.store.history import History
-from driftwatch.store.records import StoredTile
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import RejectedFile
 from driftwatch.summary.schema import Span
+from driftwatch.summary.serial import encode_summary
 from driftwatch.summary.summary import Summary, total
-from driftwatch.windows import boundaries
+from driftwatch.windows import slices
 
 if TYPE_CHECKING:
     from driftwatch.reading.pool import ReaderPool, TilesRead
 
 Tiles = dict[tuple[int, str | None], Summary]
+Parts = dict[str | None, Summary]
+
+#: Stands for the version of data of which some file could not be read: it is looked at again every time.
+INCOMPLETE = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """The tiles of a window by (start, segment) with the version of each start, and what was read for it.
+    """The tiles of a window by (start, segment) with the version of each slice, and what was read for it.
 
-    ``fresh`` are the tiles that were read just now and are not in the store yet.
+    ``sources`` are the source's versions of the slices' data. ``fresh`` are the tiles that were read just now
+    and are not in the store yet, ``late_rows`` the rows they have beyond the stored ones; ``kept`` slices are
+    older than what the source has now, which is less.
     """
 
     tiles: Tiles
     versions: dict[int, int]
-    fresh: Tiles
-    source_version: str
+    sources: dict[int, str]
+    fresh: Tiles = field(default_factory=dict)
     rejected: tuple[RejectedFile, ...] = ()
     rows: int = 0
+    late_rows: int = 0
+    kept: int = 0
     newest_row: int | None = None
     seconds: float = 0.0
 
@@ -53,9 +72,13 @@ class Pulled:
 
 
 def read_tiles(
-    config: MonitorConfig, plan: Plan, readers: ReaderPool, edges: list[int], known: str | None = None
+    config: MonitorConfig,
+    plan: Plan,
+    readers: ReaderPool,
+    edges: list[int],
+    known: Sequence[str | None] | None = None,
 ) -> TilesRead:
-    """Read tiles from the source in a reader process."""
+    """Read tiles from the source in a reader process, without those of ``known`` versions."""
     return readers.tiles(
         plan,
         config.source,
@@ -63,82 +86,133 @@ def read_tiles(
         seconds=config.limits.seconds,
         memory=int(config.limits.memory),
         rows=config.limits.rows,
-        known_version=known,
+        known=known,
     )
 
 
 def pull(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
-    """The window's tiles. Stored ones are not read again. Raises the source's errors."""
-    edges = boundaries(config.window.step, config.timezone, window.start, window.end)
-    tiles: Tiles = {}
-    versions: dict[int, int] = {}
-    if len(edges) > 2:
-        tiles, versions = _stored(config, plan, history, window)
-    missing = [edge for edge in edges[:-1] if edge not in versions]
+    """The window's tiles as the source has them now. Raises the source's errors.
+
+    Cheap when nothing changed since the stored ones: the source is only asked for its versions.
+    """
+    edges = _edges(config, window)
+    return _checked(config, history, readers, plan, edges, _stored(config, plan, history, edges))
+
+
+def late(
+    config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span
+) -> Pulled | None:
+    """``pull`` of a decided window; None when not all of it is stored, so that nothing can be late."""
+    edges = _edges(config, window)
+    found = _stored(config, plan, history, edges)
+    if len(found.versions) < len(edges) - 1:
+        return None
+    return _checked(config, history, readers, plan, edges, found)
+
+
+def glance(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
+    """The window's tiles, of which only those that are not stored are read. Raises the source's errors."""
+    edges = _edges(config, window)
+    found = _stored(config, plan, history, edges)
+    missing = [place for place, edge in enumerate(edges[:-1]) if edge not in found.versions]
     if not missing:
-        return Pulled(tiles=tiles, versions=versions, fresh={}, source_version="")
-    read = read_tiles(config, plan, readers, edges[edges.index(missing[0]) :])
-    fresh = {key: part for key, part in read.tiles.items() if key[0] in missing}
+        return found
+    part = edges[missing[0] : missing[-1] + 2]
+    read = read_tiles(config, plan, readers, part, [None] * (len(part) - 1))
+    wanted = {edges[place] for place in missing}
+    newest = history.newest_versions(config.name, part[0], part[-1])
+    return _merged(found, read, part, newest, wanted)
+
+
+def _checked(
+    config: MonitorConfig, history: History, readers: ReaderPool, plan: Plan, edges: list[int], found: Pulled
+) -> Pulled:
+    """The stored slices, and in the place of those that changed what was read now."""
+    # The version of a lone slice comes with its rows: a source that is slow to list is listed once.
+    known = [found.sources.get(edge) for edge in edges[:-1]] if found.tiles or len(edges) > 2 else None
+    read = read_tiles(config, plan, readers, edges, known)
+    newest = history.newest_versions(config.name, edges[0], edges[-1])
+    return _merged(found, read, edges, newest, {start for start, _ in read.tiles})
+
+
+def _edges(config: MonitorConfig, window: Span) -> list[int]:
+    return slices(window, config.window.length, config.window.step, config.timezone)
+
+
+def _stored(config: MonitorConfig, plan: Plan, history: History, edges: list[int]) -> Pulled:
+    """The slices that the store has; one of another length was cut by another configuration."""
+    found = Pulled(tiles={}, versions={}, sources={})
+    ends = dict(pairwise(edges))
+    for segment in plan.segments:
+        for tile in history.tiles(config.name, segment, edges[0], edges[-1], plan.fingerprint):
+            if ends.get(tile.start) != tile.summary.span.end:
+                continue
+            found.tiles[tile.start, segment] = tile.summary
+            if segment is None:
+                found.versions[tile.start] = tile.version
+                found.sources[tile.start] = tile.source_version
+    return found
+
+
+def _merged(
+    found: Pulled, read: TilesRead, edges: list[int], newest: dict[int, int], wanted: set[int]
+) -> Pulled:
+    """What was read of the ``wanted`` slices, in the place of what was known of them where it may."""
+    now = dict(zip(edges, read.versions, strict=False))
+    tiles, fresh = dict(found.tiles), Tiles()
+    versions, sources = dict(found.versions), dict(found.sources)
+    late_rows = kept = 0
+    for start in sorted(wanted):
+        before, parts = _slice(found.tiles, start), _slice(read.tiles, start)
+        if before and _same(before, parts):
+            continue
+        if before and _less(before, parts, incomplete=bool(read.rejected)):
+            kept += 1
+            continue
+        late_rows += max(parts[None].rows - before[None].rows, 0) if before else 0
+        for name in before:
+            del tiles[start, name]
+        fresh |= {(start, name): part for name, part in parts.items()}
+        versions[start] = newest.get(start, 0) + 1
+        sources[start] = INCOMPLETE if read.rejected else now[start]
     return Pulled(
-        tiles={**tiles, **fresh},
-        versions={**versions, **dict.fromkeys(missing, 1)},
+        tiles=tiles | fresh,
+        versions=versions,
+        sources=sources,
         fresh=fresh,
-        source_version=read.version,
-        rejected=tuple(read.rejected),
+        rejected=read.rejected,
         rows=read.rows,
+        late_rows=late_rows,
+        kept=kept,
         newest_row=read.newest_row,
         seconds=read.seconds,
     )
 
 
-def _stored(
-    config: MonitorConfig, plan: Plan, history: History, window: Span
-) -> tuple[Tiles, dict[int, int]]:
-    tiles: Tiles = {}
-    versions: dict[int, int] = {}
-    for segment in plan.segments:
-        for tile in history.tiles(config.name, segment, window.start, window.end, plan.fingerprint):
-            tiles[tile.start, segment] = tile.summary
-            if segment is None:
-                versions[tile.start] = tile.version
-    return tiles, versions
+def _slice(tiles: Tiles, start: int) -> Parts:
+    return {name: part for (begin, name), part in tiles.items() if begin == start}
 
 
-def late_tiles(
-    config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span
-) -> tuple[list[StoredTile], int]:
-    """New versions of a decided window's tiles whose data changed since, and how many rows came late.
-
-    Cheap when nothing changed: the source is only asked for its version.
-    """
-    edges = boundaries(config.window.step, config.timezone, window.start, window.end)
-    late: list[StoredTile] = []
-    rows = 0
-    known = {
-        (tile.start, segment): tile
-        for segment in plan.segments
-        for tile in history.tiles(config.name, segment, window.start, window.end, plan.fingerprint)
+def _same(before: Parts, now: Parts) -> bool:
+    """True when every segment has the same rows as far as its summary tells."""
+    return {name: encode_summary(part.drop_sample()) for name, part in before.items()} == {
+        name: encode_summary(part.drop_sample()) for name, part in now.items()
     }
-    first = known.get((edges[0], None))
-    if first is None or any((edge, None) not in known for edge in edges[:-1]):
-        return [], 0
-    read = read_tiles(config, plan, readers, edges, first.source_version)
-    if read.unchanged:
-        return [], 0
-    for (start, segment), part in read.tiles.items():
-        old = known.get((start, segment))
-        if old is not None and old.summary.counts == part.counts and old.summary.rows == part.rows:
-            continue
-        version = known[start, None].version + 1
-        late.append(
-            StoredTile(
-                segment=segment,
-                start=start,
-                version=version,
-                source_version=read.version,
-                summary=part.drop_sample(),
-            )
+
+
+def _less(before: Parts, now: Parts, *, incomplete: bool) -> bool:
+    """True when a slice may show less than it did for reasons that are not the data's."""
+    if now[None].rows == 0:
+        return before[None].rows > 0
+    return incomplete and not all(name in now and _within(part, now[name]) for name, part in before.items())
+
+
+def _within(before: Summary, now: Summary) -> bool:
+    """True when every cell has what it had: rows came, and none went."""
+    return all(
+        bool(
+            (counts.cells <= now.counts[name].cells).all()
+            and (counts.special <= now.counts[name].special).all()
         )
-        if segment is None and old is not None:
-            rows += max(part.rows - old.summary.rows, 0)
-    return late, rows
+        for name, counts in before.counts.items()
+    )

@@ -42,7 +42,7 @@ class Recorder:
     external_url: str = ""
     keep_samples: bool = False
 
-    def check(self, window: Span, now: int, source_version: str, tiles: Tiles, decided: Decided) -> bool:
+    def check(self, window: Span, now: int, tiles: Sequence[StoredTile], decided: Decided) -> bool:
         """Commit one looked-at window of all segments; False when it was decided before."""
         said = [
             self.say(decision.opened, decision.resolved, verdict, now)
@@ -53,7 +53,7 @@ class Recorder:
             CheckRecord(
                 monitor=self.config.name,
                 now=now,
-                tiles=self.stored(tiles, source_version),
+                tiles=tiles,
                 verdicts=[(name, window.end, verdict_to_json(v)) for name, (_, v) in decided.items()],
                 tracks=[(name, window.end, encode(d.track)) for name, (d, _) in decided.items()],
                 opened=[item for part in said for item in part.opened],
@@ -63,14 +63,19 @@ class Recorder:
             )
         )
 
-    def stored(self, tiles: Tiles, source_version: str, version: int = 1) -> list[StoredTile]:
-        """Tiles as they are kept: without row samples unless the user turned them on."""
+    def stored(
+        self, tiles: Tiles, versions: Mapping[int, int], sources: Mapping[int, str]
+    ) -> list[StoredTile]:
+        """Tiles as they are kept: without row samples unless the user turned them on.
+
+        ``versions`` and ``sources`` are each slice's version and that of the source's data it was read from.
+        """
         return [
             StoredTile(
                 segment=segment,
                 start=start,
-                version=version,
-                source_version=source_version,
+                version=versions[start],
+                source_version=sources[start],
                 summary=part if self.keep_samples else part.drop_sample(),
             )
             for (start, segment), part in tiles.items()

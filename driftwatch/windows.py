@@ -45,6 +45,33 @@ def boundaries(length: int, timezone: str, start: int, end: int) -> list[int]:
     return edges
 
 
+def slices(window: Span, length: int, step: int, timezone: str = "UTC") -> list[int]:
+    """Boundaries of a window's slices: where slices of ``step`` and windows of ``length`` begin.
+
+    A local midnight can lie within a step; without a cut there, rows would count in two windows.
+
+    >>> hours = slices(Span(start=0, end=7200 * NANOSECONDS), 7200, 3600)
+    >>> [edge // NANOSECONDS for edge in hours]
+    [0, 3600, 7200]
+    """
+    edges = {window.start, window.end}
+    for size in (length, step):
+        edges.update(boundaries(size, timezone, window.start, window.end))
+    return sorted(edge for edge in edges if window.start <= edge <= window.end)
+
+
+def sliding(end: int, length: int, step: int, timezone: str = "UTC") -> Span:
+    """The ``length // step`` slices up to ``end``, itself the end of one: not ``length`` when clocks change.
+
+    >>> sliding(7200 * NANOSECONDS, 7200, 3600) == Span(start=0, end=7200 * NANOSECONDS)
+    True
+    """
+    start = end
+    for _ in range(length // step):
+        start = window_at(start - 1, step, timezone).start
+    return Span(start=start, end=end)
+
+
 def newest_closed(now: int, length: int, lag: int, timezone: str = "UTC") -> Span:
     """The newest window that had ended ``lag`` seconds before ``now``."""
     current = window_at(now - lag * NANOSECONDS, length, timezone)

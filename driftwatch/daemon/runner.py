@@ -15,7 +15,7 @@ from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor import Monitor, Outcome
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
-from driftwatch.windows import due, newest_closed, window_at
+from driftwatch.windows import due, newest_closed, sliding, window_at
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +199,7 @@ class Runner:
             tally.rejected[str(item.problem)] += 1
         slot.outcome = outcome
         self._log(outcome)
+        self._say_kept(slot.monitor.config.name, window, outcome.kept)
         if outcome.final:
             slot.last_end = window.end
         if outcome.failure is not None:
@@ -215,17 +216,22 @@ class Runner:
         for _ in range(LATE_WINDOWS):
             earlier = window_at(earlier.start - 1, config.window.length, config.timezone)
             try:
-                rows = slot.monitor.late(earlier, self._clock.now())
+                found = slot.monitor.late(earlier, self._clock.now())
             except DataError as error:
                 slot.tally.failures["late_rows"] += 1
                 log.warning("cannot look for late rows", extra={"monitor": config.name, "error": str(error)})
                 return
-            slot.tally.late_rows += rows
-            if rows:
-                log.info(
-                    "late rows",
-                    extra={"monitor": config.name, "window_end": iso(earlier.end), "rows": rows},
-                )
+            slot.tally.late_rows += found.rows
+            if found.rows:
+                extra = {"monitor": config.name, "window_end": iso(earlier.end), "rows": found.rows}
+                log.info("late rows", extra=extra)
+            self._say_kept(config.name, earlier, found.kept)
+
+    @staticmethod
+    def _say_kept(name: str, window: Span, kept: int) -> None:
+        if kept:
+            extra = {"monitor": name, "window_end": iso(window.end), "slices": kept}
+            log.warning("the source has fewer rows than were seen; what was seen is kept", extra=extra)
 
     def _glance(self, slot: Slot, now: int) -> Span | None:
         """The sliding window whose gauges are due, when the gauges are refreshed within windows."""
@@ -235,7 +241,7 @@ class Runner:
         end = newest_closed(now, window.step, window.lag, slot.monitor.config.timezone).end
         if end <= max(slot.last_glance, slot.last_end or 0):
             return None
-        return Span(start=end - window.length * NANOSECONDS, end=end)
+        return sliding(end, window.length, window.step, slot.monitor.config.timezone)
 
     def _refresh(self, slot: Slot) -> None:
         span = self._glance(slot, self._clock.now())

@@ -22,13 +22,14 @@ PLANS = 8
 class TilesRead:
     """What came of reading some tiles.
 
-    ``tiles`` by (start in nanoseconds, segment; None is all rows), sealed; empty when ``unchanged``, that
-    is when the source's ``version`` was the known one. ``files`` were read, ``rejected`` left out.
+    ``tiles`` by (start in nanoseconds, segment; None is all rows), sealed: only those whose version was not
+    the known one, so none when ``unchanged``. ``versions`` are the source's, one per tile that was asked for;
+    empty when several were and no known ones came along. ``files`` were read, ``rejected`` left out.
     ``rows`` were counted, ``untimed_rows`` had no usable time. ``seconds`` is the call's duration.
     """
 
     tiles: dict[tuple[int, str | None], Summary]
-    version: str
+    versions: tuple[str, ...]
     unchanged: bool
     rejected: tuple[RejectedFile, ...]
     files: int
@@ -89,13 +90,13 @@ def checked(
 def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary]) -> TilesRead:
     return TilesRead(
         tiles=tiles,
-        version=done["version"],
+        versions=tuple(done["versions"]),
         unchanged=done["unchanged"],
         rejected=tuple(rejected_files(done)),
-        files=done.get("files", 0),
-        rows=done.get("rows", 0),
-        newest_row=done.get("newest_row"),
-        untimed_rows=done.get("untimed", 0),
+        files=done["files"],
+        rows=done["rows"],
+        newest_row=done["newest_row"],
+        untimed_rows=done["untimed"],
         seconds=0.0,
     )
 

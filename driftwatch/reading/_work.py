@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
 from driftwatch import plugins
+from driftwatch.engines.base import Counted
 from driftwatch.engines.local import summarise
 from driftwatch.errors import DataError
 from driftwatch.sources.base import Reading, Source
@@ -65,23 +67,28 @@ class Worker:
                 with pa.ipc.new_stream(sink, piece.schema) as writer:
                     writer.write_batch(piece)
                 yield {"kind": "rows"}, sink.getvalue().to_pybytes()
-        yield {"kind": "done", **_told(reading)}, b""
+        yield {"kind": "done", "rejected": _left_out(reading)}, b""
 
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)
         edges: list[int] = header["boundaries"]
         source = open_source(_timed(header["source"], plan))
-        span = Span(start=edges[0], end=edges[-1]) if plan.time_column is not None else None
-        known = header["known_version"]
-        if known is not None and source.version(span) == known:
-            yield {"kind": "done", "unchanged": True, "version": known}, b""
-            return
-        reading = source.read(span, _columns(plan))
-        counted = summarise(plan, _bounded(reading, header["rows"]), edges)
-        for (start, segment), summary in counted.tiles.items():
-            yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(summary)
-        told = {"rows": counted.rows, "newest_row": counted.newest_row, "untimed": counted.untimed}
-        yield {"kind": "done", "unchanged": False, **_told(reading), **told}, b""
+        timed = plan.time_column is not None
+        spans = [Span(start=low, end=high) if timed else None for low, high in pairwise(edges)]
+        known: list[str | None] | None = header["known"]
+        # Versions are older than the rows: what changes in between is read once more, never missed.
+        versions = None if known is None else source.versions(spans)
+        told = _Told(versions=versions or [])
+        for low, high in _runs(known, versions, len(spans)):
+            span = Span(start=edges[low], end=edges[high]) if timed else None
+            reading = source.read(span, _columns(plan))
+            counted = summarise(plan, _bounded(reading, header["rows"]), edges[low : high + 1])
+            for (start, segment), summary in counted.tiles.items():
+                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(summary)
+            told.add(reading, counted)
+            if versions is None and len(spans) == 1:
+                told.versions = [reading.version]
+        yield {"kind": "done", **asdict(told)}, b""
 
     def _plan(self, key: str, blob: bytes) -> Plan:
         if blob:
@@ -92,6 +99,42 @@ class Worker:
         while len(self.plans) > PLANS:
             self.plans.popitem(last=False)
         return self.plans[key]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """What is said of reading tiles, once they were sent; a file is named once however often it was met."""
+
+    versions: list[str]
+    unchanged: bool = True
+    rejected: list[list[str]] = field(default_factory=list)
+    files: int = 0
+    rows: int = 0
+    newest_row: int | None = None
+    untimed: int = 0
+
+    def add(self, reading: Reading, counted: Counted) -> None:
+        """One more run of tiles was read, later than those before."""
+        self.unchanged = False
+        self.rejected += [item for item in _left_out(reading) if item not in self.rejected]
+        self.files += reading.files
+        self.rows += counted.rows
+        self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row
+        self.untimed += counted.untimed
+
+
+def _runs(
+    known: list[str | None] | None, versions: list[str] | None, tiles: int
+) -> Iterator[tuple[int, int]]:
+    """``[low, high)`` of neighbouring tiles whose version is not the known one; all when none is known."""
+    low = 0
+    for place in range(tiles):
+        if known is not None and versions is not None and known[place] == versions[place]:
+            if low < place:
+                yield low, place
+            low = place + 1
+    if low < tiles:
+        yield low, tiles
 
 
 def open_source(config: dict[str, Any]) -> Source:
@@ -118,9 +161,8 @@ def _span(header: dict[str, Any]) -> Span | None:
     return None if span is None else Span(start=span[0], end=span[1])
 
 
-def _told(reading: Reading) -> dict[str, Any]:
-    rejected = [[item.name, item.problem.value, item.detail] for item in reading.rejected]
-    return {"version": reading.version, "rejected": rejected, "files": reading.files}
+def _left_out(reading: Reading) -> list[list[str]]:
+    return [[item.name, item.problem.value, item.detail] for item in reading.rejected]
 
 
 def _bounded(reading: Reading, limit: int) -> Iterator[pa.RecordBatch]:

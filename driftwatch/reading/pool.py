@@ -57,10 +57,10 @@ class ReaderPool:
         seconds: float,
         memory: int,
         rows: int,
-        known_version: str | None = None,
+        known: Sequence[str | None] | None = None,
     ) -> TilesRead:
-        """Summaries of the tiles ``[boundaries[i], boundaries[i + 1])``; nothing is read when the data of
-        that span still has ``known_version``.
+        """Summaries of the tiles ``[boundaries[i], boundaries[i + 1])``, without those whose data still has
+        the version ``known[i]``: they are not read.
         """
         started = time.monotonic()
         plan = plan if plan.fingerprint else with_fingerprint(plan)
@@ -70,7 +70,7 @@ class ReaderPool:
             "source": source.model_dump(mode="json"),
             "boundaries": [int(edge) for edge in boundaries],
             "rows": rows,
-            "known_version": known_version,
+            "known": None if known is None else list(known),
             "memory": memory,
         }
         tiles: dict[tuple[int, str | None], Summary] = {}

@@ -46,6 +46,9 @@ class Source(Protocol):
     def version(self, span: Span | None) -> str:
         """A short text that changes whenever the data of ``span`` (None: all) changed. Cheap."""
 
+    def versions(self, spans: Sequence[Span | None]) -> list[str]:
+        """``version`` of each span, for little more than the price of one."""
+
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Rows of ``[start, end)`` in batches of bounded size; rows just outside may come along.
 

@@ -69,7 +69,24 @@ class FilesSource:
 
     def version(self, span: Span | None) -> str:
         """sha256 over name, size and time of change of every file that can hold rows of the span."""
-        return _version(self._candidates(span))
+        return self.versions([span])[0]
+
+    def versions(self, spans: Sequence[Span | None]) -> list[str]:
+        """``version`` of each span, from one listing: files in undated folders count for every span."""
+        known = [span for span in spans if span is not None]
+        whole = None
+        if known and len(known) == len(spans):
+            whole = Span(start=min(span.start for span in known), end=max(span.end for span in known))
+        entries = self._candidates(whole)
+        bounds = [self._bounds(entry.partitions) for entry in entries]
+        found: dict[tuple[int, ...], str] = {}
+        versions = []
+        for span in spans:
+            mine = tuple(place for place, item in enumerate(bounds) if _overlap(item, span))
+            if mine not in found:
+                found[mine] = _version([entries[place] for place in mine])
+            versions.append(found[mine])
+        return versions
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Rows of the span. A file of up to 64 MiB in memory is read whole or not at all."""
@@ -129,8 +146,7 @@ class FilesSource:
 
     def _keep(self, span: Span | None) -> Callable[[Partitions], bool]:
         def keep(partitions: Partitions) -> bool:
-            bounds = None if span is None else self._bounds(partitions)
-            return bounds is None or span is None or (bounds.start < span.end and bounds.end > span.start)
+            return span is None or _overlap(self._bounds(partitions), span)
 
         return keep
 
@@ -186,6 +202,10 @@ class FilesSource:
         except BadFile:
             return None
         return ends
+
+
+def _overlap(bounds: Span | None, span: Span | None) -> bool:
+    return bounds is None or span is None or (bounds.start < span.end and bounds.end > span.start)
 
 
 def _version(entries: list[Entry]) -> str:

@@ -188,13 +188,27 @@ class History:
         return [decode_summary(row[0]) for row in rows]
 
     def tiles(self, monitor: str, segment: str | None, start: int, end: int, plan: str) -> list[StoredTile]:
-        """Newest version of each stored tile of a plan in ``[start, end)``, oldest first."""
+        """Newest version of each stored tile of a plan in ``[start, end)``, oldest first.
+
+        A version of a slice is all of its segments together: one that has no rows in it any more has no tile.
+        """
         rows = self._db.query(
-            "SELECT start, max(version), source_version, content FROM tiles WHERE monitor = ? AND segment = ?"
-            " AND start >= ? AND start < ? AND plan = ? GROUP BY start ORDER BY start",
+            "SELECT t.start, t.version, t.source_version, t.content FROM tiles t WHERE t.monitor = ?"
+            " AND t.segment = ? AND t.start >= ? AND t.start < ? AND t.plan = ? AND t.version ="
+            " (SELECT max(w.version) FROM tiles w WHERE w.monitor = t.monitor AND w.segment = ''"
+            " AND w.start = t.start AND w.plan = t.plan) ORDER BY t.start",
             (monitor, segment or "", start, end, plan),
         )
         return [_tile(segment, row) for row in rows]
+
+    def newest_versions(self, monitor: str, start: int, end: int) -> dict[int, int]:
+        """Number of the newest version of each slice in ``[start, end)``, of whatever plan."""
+        rows = self._db.query(
+            "SELECT start, max(version) FROM tiles WHERE monitor = ? AND segment = '' AND start >= ?"
+            " AND start < ? GROUP BY start",
+            (monitor, start, end),
+        )
+        return {row[0]: row[1] for row in rows}
 
     def tile(self, monitor: str, segment: str | None, start: int, version: int) -> StoredTile | None:
         """One version of one tile."""

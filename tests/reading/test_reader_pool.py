@@ -102,15 +102,30 @@ def test_tiles_are_what_this_process_would_have_counted(pool: ReaderPool, tmp_pa
     assert got.newest_row == mine.newest_row
     assert [(item.name, item.problem) for item in got.rejected] == [("cut.parquet", FileProblem.HALF_WRITTEN)]
     assert got.tiles[3 * DAY, None].rows == 0
-    assert got.version == open_source(source).version(Span(start=DAY, end=4 * DAY))
 
 
-def test_a_known_version_is_not_read_again(pool: ReaderPool, tmp_path: Path) -> None:
-    source = config(write(tmp_path / "a.parquet", 1))
-    first = read(pool, source, [DAY, 2 * DAY])
-    again = read(pool, source, [DAY, 2 * DAY], known_version=first.version)
-    assert (again.unchanged, again.tiles, again.version) == (True, {}, first.version)
-    assert not read(pool, source, [DAY, 2 * DAY], known_version="another").unchanged
+def test_tiles_of_a_known_version_are_not_read_again(pool: ReaderPool, tmp_path: Path) -> None:
+    for day in (1, 2, 3):
+        folder = tmp_path / f"date=1970-01-0{day + 1}"
+        folder.mkdir()
+        write(folder / "a.parquet", day)
+    source, edges = config(tmp_path / "**" / "*.parquet"), [DAY, 2 * DAY, 3 * DAY, 4 * DAY]
+    first = read(pool, source, edges, known=[None] * 3)
+    assert {start for start, _ in first.tiles} == {DAY, 2 * DAY, 3 * DAY}
+    assert first.versions == tuple(
+        open_source(source).version(Span(start=day * DAY, end=(day + 1) * DAY)) for day in (1, 2, 3)
+    )
+    assert len(set(first.versions)) == 3
+    again = read(pool, source, edges, known=first.versions)
+    assert (again.unchanged, again.tiles, again.rows, again.versions) == (True, {}, 0, first.versions)
+    (tmp_path / "date=1970-01-03" / "a.parquet").write_bytes(b"PAR1 and no more")
+    outer = read(pool, source, edges, known=[None, again.versions[1], "another"])
+    assert {start for start, _ in outer.tiles} == {DAY, 2 * DAY, 3 * DAY}
+    between = read(pool, source, edges, known=[None, outer.versions[1], "another"])
+    assert (between.rows, between.files, between.rejected) == (200, 2, ())
+    assert {start for start, _ in between.tiles} == {DAY, 3 * DAY}
+    assert read(pool, source, [DAY, 2 * DAY]).versions == first.versions[:1]
+    assert read(pool, source, edges).versions == (), "nobody asked"
 
 
 def test_more_plans_than_a_child_remembers(pool: ReaderPool, tmp_path: Path) -> None:

@@ -243,6 +243,10 @@ def test_version_changes_with_the_files_of_the_span_only(tmp_path: Path) -> None
     assert opened.version(None) != before
     os.utime(tmp_path / "date=2013-04-01" / "a.parquet", ns=(1, 1))
     assert opened.version(day) != before
+    later = Span(start=START + DAY, end=START + 2 * DAY)
+    spans = [later, None, day, later]
+    assert opened.versions(spans) == [opened.version(span) for span in spans]
+    assert len({*opened.versions(spans)}) == 3
 
 
 def test_a_file_that_is_not_settled_waits(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def test_sqlite_rows_of_the_span_extent_and_version(database: Path) -> None:
     assert source.extent() == Span(start=START, end=START + 95 * HOUR + 1)
     before, other = source.version(span), source.version(Span(start=START + 30 * DAY, end=START + 31 * DAY))
     assert before == source.version(span) == source.read(span, ["x"]).version != other
+    assert source.versions([span, None]) == [before, source.version(None)]
     with closing(sqlite3.connect(database)) as link, link:
         link.execute("INSERT INTO flights VALUES ('2013-04-03 05:00', 1000, 'b')")
     assert source.version(span) != before
