@@ -10,6 +10,7 @@ from driftwatch.decide.incidents import BROKEN, DRIFT
 from driftwatch.decide.track import Incident
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.notify.outbox import message_from_json, message_to_json
+from driftwatch.summary.naming import columns_only, listed_words, named_words
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import iso
 
@@ -59,8 +60,10 @@ def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str
     model = f"{config.model.name} {config.model.version}".strip()
     where = f"{where} (model {model})" if model else where
     if incident.kind == DRIFT:
-        count = len(incident.columns)
-        return f"{where}: inputs drifted, {count} column{'s' if count != 1 else ''}"
+        count = len(columns_only(incident.columns))
+        what = f"{count} column{'s' if count != 1 else ''}"
+        what = what if count else ", ".join(listed_words(incident.columns))
+        return f"{where}: inputs drifted, {what}"
     if incident.kind == BROKEN:
         return f"{where}: input broken, {', '.join(incident.columns[:3])}"[:120]
     return f"{where}: could not look, {str(verdict.reason).replace('_', ' ')}"
@@ -73,10 +76,7 @@ def resolved_message(firing: str, now: int) -> str:
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == DRIFT:
-        moved = [
-            f"{item.column}: {item.effect or 'moved'} ({item.share:.0%} of the evidence)"
-            for item in verdict.named
-        ]
+        moved = [f"{named_words(item)} ({item.share:.0%} of the evidence)" for item in verdict.named]
         return [f"since {iso(incident.onset)}, {verdict.rows} rows in the window", *moved]
     if incident.kind == BROKEN:
         mine = set(incident.columns)

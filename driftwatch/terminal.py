@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftwatch.summary.naming import named_words
 from driftwatch.summary.result import State, Statistic, Verdict
 from driftwatch.summary.schema import iso
 
@@ -149,7 +150,7 @@ def pages_table(title: str, pages: Sequence[Verdict]) -> Table:
     """The pages and what each names."""
     table = _table(title, "window", "segment", "since", "named")
     for page in pages:
-        named = [f"{item.column}: {item.effect}".rstrip(": ") for item in page.named[:4]]
+        named = [named_words(item) for item in page.named[:4]]
         named += [f"{item.column}: {item.detail}" for item in page.breakages[:4]]
         more = len(page.named) + len(page.breakages) - len(named)
         text = "; ".join(named) + (f"; and {more} more" if more > 0 else "")

@@ -18,6 +18,7 @@ from driftwatch.daemon.runner import Slot
 from driftwatch.decide.incidents import DRIFT
 from driftwatch.errors import DriftwatchError
 from driftwatch.report import verdict_from_json
+from driftwatch.summary.naming import columns_only, listed_words
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS, iso
 from driftwatch.terminal import progress, show_pages
@@ -106,14 +107,14 @@ def _accept_season(daemon: Daemon, now: int) -> str:
     """The scripted acknowledgement: an incident of weather alone, open for weeks, is the season."""
     for incident in _slot(daemon).monitor.track(None).incidents:
         open_days = (now - incident.opened_at) / (86400 * NANOSECONDS)
-        weather = all(name in _SEASONAL or name.startswith("joint:") for name in incident.columns)
+        weather = all(name in _SEASONAL for name in columns_only(incident.columns))
         if incident.kind == DRIFT and weather and open_days >= _PATIENCE_DAYS:
             daemon.session.acknowledgements.ask(
                 _MONITOR, incident.key, "accepted", until=None, note="the season", who="demo", now=now
             )
             daemon.runner.tick()
             _settle(daemon)
-            named = ", ".join(incident.columns)
+            named = ", ".join(listed_words(incident.columns))
             return f"{iso(now)[:10]}: {incident.key} accepted by the script as the season ({named})"
     return ""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from driftwatch.daemon import series, words
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.notify.base import IncidentKind
+from driftwatch.summary.naming import columns_only, listed_words
 from driftwatch.summary.result import State, Verdict
 
 
@@ -83,7 +84,7 @@ def began(view: MonitorView, segment: SegmentView, kind: IncidentKind | None = N
 
 
 def moved_columns(view: MonitorView, segment: SegmentView) -> list[str]:
-    """Columns that are broken, named by an open incident or by the newest verdict."""
+    """What is broken, named by an open incident or by the newest verdict; all columns together among it."""
     verdict = segment.verdict
     broken = [] if verdict is None else [item.column for item in verdict.breakages]
     named = [] if verdict is None else [item.column for item in verdict.named]
@@ -105,13 +106,15 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
     verdict = segment.verdict
     broken = verdict is not None and verdict.state is State.BROKEN
     what = "inputs are broken" if broken else "inputs drifted"
-    columns, kind = moved_columns(view, segment), None
+    names, kind = moved_columns(view, segment), None
+    columns = columns_only(names)
     if verdict is not None and verdict.breakages:
         columns, kind = [item.column for item in verdict.breakages], IncidentKind.BROKEN
     watched = None if view.reference is None else len(view.reference.plan.columns)
     of = "" if watched is None else f" of {watched}"
     noun = "column" if (watched or len(columns)) == 1 else "columns"
-    count = f": {len(columns)}{of} {noun}" if columns else ": all columns together"
+    together = ", ".join(listed_words(names)) or "all columns together"
+    count = f": {len(columns)}{of} {noun}" if columns else f": {together}"
     since = began(view, segment, kind)
     return f"{what}{count}" + ("" if since is None else f", since {words.day(since, now)}")
 

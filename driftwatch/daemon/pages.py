@@ -15,6 +15,7 @@ from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView, S
 from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid, NumericGrid
+from driftwatch.summary.naming import columns_only
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import NamedColumn, Statistic, Verdict
 from driftwatch.summary.schema import Column, Kind, iso
@@ -148,6 +149,11 @@ def incidents(view: MonitorView, segment: str | None) -> list[Incident]:
             commands = tuple((why, f"driftwatch ack CONFIG {start} --as {way}") for why, way in ways)
             found.append(Incident(incident=item, commands=commands))
     return found
+
+
+def jointly(verdict: Verdict) -> list[NamedColumn]:
+    """What a verdict names of all columns together."""
+    return [item for item in verdict.named if not columns_only([item.column])]
 
 
 def explain_command(verdict: Verdict) -> str:

@@ -14,6 +14,7 @@ from driftwatch.daemon.pages import Links
 from driftwatch.daemon.ranking import by_contribution
 from driftwatch.daemon.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.settings import format_duration
+from driftwatch.summary.naming import column_words, listed_words, named_words
 from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import iso
 
@@ -38,6 +39,9 @@ class Pages:
             ago=words.ago,
             day=words.day,
             seen=words.visible,
+            named=named_words,
+            column=column_words,
+            columns=listed_words,
             plural=words.plural,
             duration=format_duration,
             iso=iso,
@@ -83,6 +87,7 @@ class Pages:
             drawn=drawn,
             listed=listed,
             joint=[] if looked is None else [item for item in looked.statistics if item.column is None],
+            together=[] if looked is None else pages.jointly(looked),
         )
 
     def window(

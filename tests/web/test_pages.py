@@ -93,6 +93,38 @@ def test_every_state_and_reason_has_words() -> None:
     assert set(words.REASON_WORDS) == set(Reason)
 
 
+def joint_only() -> MonitorView:
+    """An incident that no column caused by itself."""
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.looked is not None
+    effect = "all columns together: 12 times the usual distance"
+    named = (
+        NamedColumn(column="joint:mmd", detector="mmd", share=0.9, effect=effect, onset=example.ONSET),
+        NamedColumn(column="joint:correlation", detector="correlation", share=0.1, effect="", onset=1),
+    )
+    verdict = replace(segment.looked, named=named)
+    incident = replace(view.incidents[0], columns=("joint:mmd", "joint:together", "joint:correlation"))
+    segment = replace(segment, verdict=verdict, looked=verdict)
+    return replace(view, segments=(segment,), incidents=(incident,))
+
+
+def test_what_all_columns_show_together_is_said_in_words_and_counts_as_no_column(serve: Serve) -> None:
+    view = joint_only()
+    look = look_at(view, view.segments[0], example.NOW)
+    assert look.headline == "inputs drifted: all columns together, correlations, since 9 Feb"
+    site = serve(example.ExampleState(example.snapshot(view)))
+    for path in ("/", PAGES["drifting"], PAGES["window"]):
+        page = site.get(path).data.decode()
+        assert "joint:" not in page
+    banner = site.get(PAGES["drifting"]).data.decode().partition('class="moves"')[2].partition("</ul>")[0]
+    assert "<li>all columns together: 12 times the usual distance</li>" in banner
+    assert "<li>correlations: moved</li>" in banner
+    both = replace(view.incidents[0], columns=("carrier", "joint:mmd"))
+    look = look_at(replace(view, incidents=(both,)), view.segments[0], example.NOW)
+    assert look.headline == "inputs drifted: 1 of 6 columns, since 9 Feb"
+
+
 def test_an_old_ok_is_not_an_ok() -> None:
     view = example.calm()
     segment = view.segments[0]

@@ -1,0 +1,55 @@
+"""What a page names is said in plain words: in the terminal and in messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.track import Incident
+from driftwatch.messages import message_for
+from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
+from driftwatch.summary.schema import Span
+from driftwatch.terminal import show_pages
+
+TOGETHER = NamedColumn(
+    column="joint:mmd", detector="mmd", share=0.6, effect="all columns together: 12 times the usual", onset=0
+)
+AGE = NamedColumn(column="age", detector="ks", share=0.4, effect="median 41 → 29", onset=0)
+PAGE = Verdict(
+    monitor="m",
+    segment=None,
+    window=Span(start=0, end=1),
+    rows=9,
+    state=State.DRIFTING,
+    reason=Reason.EVIDENCE_COMPLETE,
+    page=True,
+    named=(TOGETHER, AGE, replace(TOGETHER, column="joint:volume", effect="")),
+)
+
+
+def test_the_terminal_names_no_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    show_pages("1 page(s)", [PAGE])
+    shown = capsys.readouterr().out
+    assert "joint:" not in shown
+    assert "all columns together: 12 times the usual; age: median 41 → 29; row count: moved" in shown
+
+
+@pytest.mark.parametrize(
+    ("columns", "title"),
+    [
+        (("joint:mmd", "age"), "m: inputs drifted, 1 column"),
+        (("joint:mmd", "joint:together"), "m: inputs drifted, all columns together"),
+        (("joint:volume",), "m: inputs drifted, row count"),
+    ],
+)
+def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
+    incident = Incident(key="k", kind="drift", columns=columns, opened_at=0, onset=0)
+    message = message_for(incident, PAGE, MonitorConfig.model_construct(name="m"), "")
+    assert message.title == title
+    assert message.lines[1:] == (
+        "all columns together: 12 times the usual (60% of the evidence)",
+        "age: median 41 → 29 (40% of the evidence)",
+        "row count: moved (60% of the evidence)",
+    )
