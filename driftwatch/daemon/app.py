@@ -196,10 +196,11 @@ class Daemon:
         found = self.session.history.verdict(monitor, segment, window_end)
         return None if found is None else verdict_from_json(found)
 
-    def reload(self) -> None:
+    def reload(self) -> tuple[str, ...]:
         """Swap in a whole valid configuration, or keep the old one and say so.
 
-        References that are missing or changed are built behind; until then a monitor goes on as it was.
+        Returns what of it takes effect only later, for people. References that are missing or changed are
+        built behind; until then a monitor goes on as it was.
         """
         with self._reloading:
             try:
@@ -216,14 +217,24 @@ class Daemon:
                 raise DriftwatchError(f"reload failed: {type(error).__name__}: {error}") from error
             self._reload_ok, self._reloaded_at = True, self.clock.now()
             log.info("reloaded", extra={"monitors": len(config.monitors)})
+            notes = self._waiting(config)
+            for note in notes:
+                log.warning(note)
+            return notes
+
+    def _waiting(self, config: Config) -> tuple[str, ...]:
+        if config.limits.workers == self.runner.workers:
+            return ()
+        return (
+            f"limits.workers: {config.limits.workers} takes effect at the next restart; "
+            f"until then {self.runner.workers} checks run at the same time.",
+        )
 
     def _swap(self, config: Config) -> None:
         if config.storage != self.config.storage or config.web != self.config.web:
             raise DriftwatchError(
                 "storage and web: expected them unchanged at a reload. They changed; restart the daemon."
             )
-        if config.limits.workers != self.config.limits.workers:
-            log.warning("limits.workers takes effect at the next restart")
         session = self.session.reconfigured(config)
         # Whatever can refuse comes first: past it nothing is half swapped.
         self.server.reload_certificate()

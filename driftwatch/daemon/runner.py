@@ -43,6 +43,7 @@ class Runner:
         self._acknowledgements = acknowledgements
         self._changed = changed
         self.catch_up = catch_up
+        self.workers = workers
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")

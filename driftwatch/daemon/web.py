@@ -39,8 +39,11 @@ class State(Protocol):
     def now(self) -> int:
         """Nanoseconds since 1970 UTC."""
 
-    def reload(self) -> None:
-        """Read the configuration again. Raises ``DriftwatchError`` and keeps the old one."""
+    def reload(self) -> tuple[str, ...]:
+        """Read the configuration again; what takes effect only later is returned.
+
+        Raises ``DriftwatchError`` and keeps the old one.
+        """
 
     def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
         """The newest verdicts, newest first."""
@@ -152,10 +155,10 @@ class _Site:
         if "origin" in request.headers:
             raise HTTPException(403, "Web pages may not reload the configuration.")
         try:
-            self._state.reload()
+            notes = self._state.reload()
         except DriftwatchError as error:
             return PlainTextResponse(f"{_plain(error)}\n", status_code=500)
-        return PlainTextResponse("The configuration was reloaded.\n")
+        return PlainTextResponse("".join(f"{line}\n" for line in ("The configuration was reloaded.", *notes)))
 
     async def css(self, request: Request) -> Response:
         return Response(self._css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})

@@ -78,8 +78,7 @@ def test_a_reload_is_whole_or_not_at_all(world: World) -> None:
         world.settings["monitors"] = [world.monitor("other")]
         world.settings["notify"] = [{"type": "webhook", "url": "http://127.0.0.1:9/"}]
         world.write()
-        status, _ = fetch(f"{url}/-/reload", "POST")
-        assert status == 200
+        assert fetch(f"{url}/-/reload", "POST") == (200, "The configuration was reloaded.\n")
         until(lambda: 'monitor="other"' in page_of(url))
         assert 'monitor="m"' not in page_of(url)
         world.config.write_text("version: 1\nmonitors: []\nnonsense: 1\n")
@@ -106,6 +105,22 @@ code = run_daemon(Path(sys.argv[1]), log_format="json", log_level="info")
 print(json.dumps({"message": "modules", "names": sorted(sys.modules)}))
 sys.exit(code)
 """
+
+
+def test_a_reload_says_what_waits_for_a_restart(world: World) -> None:
+    with running(world.config) as daemon:
+        url = daemon.url
+        world.write(limits={"workers": 3, "shutdown": "2s"})
+        said = "limits.workers: 3 takes effect at the next restart; until then 2 checks run at the same time."
+        for _ in range(2):
+            status, text = fetch(f"{url}/-/reload", "POST")
+            assert (status, text) == (200, f"The configuration was reloaded.\n{said}\n"), (
+                "as long as it is so"
+            )
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: len(daemon.logged(said)) == 3)
+        world.write()
+        assert fetch(f"{url}/-/reload", "POST") == (200, "The configuration was reloaded.\n")
 
 
 def test_a_daemon_that_built_its_reference_has_not_imported_pandas(world: World) -> None:

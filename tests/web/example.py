@@ -415,6 +415,7 @@ class ExampleState:
         self.shown = shown or snapshot()
         self.reloads = 0
         self.refusal: Exception | None = None
+        self.notes: tuple[str, ...] = ()
 
     def snapshot(self) -> Snapshot:
         return self.shown
@@ -422,10 +423,11 @@ class ExampleState:
     def now(self) -> int:
         return NOW
 
-    def reload(self) -> None:
+    def reload(self) -> tuple[str, ...]:
         if self.refusal is not None:
             raise self.refusal
         self.reloads += 1
+        return self.notes
 
     def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
         view = self.shown.monitor(monitor)

@@ -115,7 +115,12 @@ def test_reload(serve: Serve) -> None:
     state = example.ExampleState()
     site = serve(state, enable_reload=True)
     assert site.request("POST", "/-/reload").status == 200
-    assert site.request("PUT", "/-/reload").status == 200
+    state.notes = ("limits.workers: 4 takes effect at the next restart.",)
+    later = site.request("PUT", "/-/reload")
+    assert (later.status, later.data.decode()) == (
+        200,
+        "The configuration was reloaded.\nlimits.workers: 4 takes effect at the next restart.\n",
+    )
     assert site.get("/-/reload").status == 405
     assert state.reloads == 2
     assert site.request("POST", "/-/reload", Origin="http://evil.example").status == 403
