@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,20 @@ def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
     assert call("check", config, "--at", today()).exit_code == 0
 
 
+def test_what_is_accepted_is_the_reference_in_force_whatever_the_file_says_now(folder: Path) -> None:
+    config = folder / "c.yaml"
+    assert call("check", config).exit_code == 1
+    text = config.read_text()
+    config.write_text(text + "    columns: {city: {role: ignore}}\n")
+    done = call("ack", config, "--monitor", "one", "--as", "accepted")
+    assert "accepted: 1 incident(s)" in done.stdout
+    assert "building" not in done.stderr
+    config.write_text(text)
+    again = call("check", config, "--at", today())
+    assert again.exit_code == 0
+    assert "building" not in again.stderr
+
+
 def test_one_object_for_one_monitor_else_an_array(folder: Path) -> None:
     config = folder / "c.yaml"
     config.write_text(config.read_text() + SECOND % {"folder": folder})
@@ -192,6 +207,22 @@ def test_changed_settings_build_the_reference_again_and_say_so(folder: Path, cha
     assert "building" not in call("check", config, "--at", today()).stderr
     config.write_text(config.read_text() + change)
     assert "settings changed" in call("check", config, "--at", today()).stderr
+
+
+def test_another_window_length_cuts_the_reference_into_other_blocks(folder: Path) -> None:
+    config = folder / "c.yaml"
+    # Of one column alone the reference stays the same, bit for bit, however it is cut.
+    text = config.read_text() + "    columns: {city: {role: ignore}, fresh: {role: ignore}}\n"
+    starts = []
+    for length in ("12h", "1d"):
+        config.write_text(text.replace("1d", length))
+        assert call("reference", "build", config).exit_code == 0
+        with sqlite3.connect(folder / "store" / "driftwatch.sqlite") as connection:
+            starts.append(connection.execute("SELECT start, fingerprint FROM blocks ORDER BY 1").fetchall())
+        connection.close()
+    gaps = [{after[0] - before[0] for before, after in pairwise(found)} for found in starts]
+    assert gaps == [{43_200 * 10**9}, {86_400 * 10**9}]
+    assert len({fingerprint for found in starts for _, fingerprint in found}) == 1
 
 
 def test_compare(folder: Path) -> None:

@@ -110,6 +110,58 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         Database(tmp_path)
 
 
+def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE)
+    for statement in MIGRATIONS[0]:
+        connection.execute(statement)
+    connection.execute("INSERT INTO tracks VALUES ('m', '', x'01')")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        opened = Database(tmp_path)
+        assert opened.query("PRAGMA user_version")[0][0] == len(MIGRATIONS)
+        assert History(opened).track("m", None) == b"\x01"
+        assert History(opened).beginning("m", "f", None) is None
+        opened.close()
+
+
+_OPENER = """
+import sys
+from pathlib import Path
+from driftwatch.store.database import Database
+print("ready", flush=True)
+sys.stdin.readline()
+Database(Path(sys.argv[1])).close()
+"""
+
+
+def test_processes_that_open_a_new_history_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    # Another one is about to write its first page: SQLite refuses the change to WAL without waiting.
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    pipe = subprocess.PIPE
+    openers = [
+        subprocess.Popen([sys.executable, "-c", _OPENER, str(tmp_path)], stdin=pipe, stdout=pipe, text=True)
+        for _ in range(4)
+    ]
+    for opener in openers:
+        assert opener.stdout is not None
+        assert opener.stdout.readline().strip() == "ready"
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("go\n")
+        opener.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        openers[0].wait(0.5)
+    other.execute("ROLLBACK")
+    other.close()
+    for opener in openers:
+        opener.communicate(timeout=20)
+        assert opener.returncode == 0
+    Database(tmp_path).close()
+
+
 def test_something_else_than_a_history_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreError, match="not a database"):

@@ -1,0 +1,96 @@
+"""What is wrong with the user's places ends with its exit code and a text that says where and what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from driftwatch.store.database import FILE
+
+_ROWS = "when,amount\n" + "".join(f"2024-01-{day:02}T00:00:00Z,{day}.5\n" for day in range(1, 29))
+_CONFIG = """\
+version: 1
+storage: {path: "%(storage)s"}
+web: {listen: "127.0.0.1:0"}
+monitors:
+  - name: one
+    reference: {path: %(folder)s/rows.csv, time_column: when}
+    source: {type: files, path: %(folder)s/rows.csv, time_column: when}
+"""
+
+
+def process(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "driftwatch", *(str(word) for word in words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def configured(folder: Path, storage: Path | str) -> Path:
+    (folder / "rows.csv").write_text(_ROWS)
+    path = folder / "c.yaml"
+    path.write_text(_CONFIG % {"folder": folder, "storage": storage})
+    return path
+
+
+_VERBS = (
+    ("check",), ("check", "--at", "2024-02-01"), ("backtest",), ("run",), ("reference", "build"),
+    ("ack", "--monitor", "one", "--as", "fixed"),
+    ("explain", "--monitor", "one", "--window", "2024-01-05"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", _VERBS, ids=lambda words: " ".join(words[:2]))
+def test_a_storage_path_that_cannot_be_used_is_the_configurations_fault(
+    tmp_path: Path, verb: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("something else")
+    words = [item for item in verb if item != "build"]
+    options = words[1:]
+    # Nobody, not even root, can make a folder in a file or in /proc.
+    for storage in (tmp_path / "file", tmp_path / "file" / "below", "/proc/driftwatch"):
+        config = configured(tmp_path, storage)
+        done = process(*verb[: len(verb) - len(options)], config, *options)
+        assert done.returncode == 2, done.stderr
+        assert not done.stdout
+        assert str(storage) in done.stderr
+        expected = "run a check first" if verb[0] == "explain" else "give another storage.path"
+        assert expected in done.stderr
+        assert "internal error" not in done.stderr
+
+
+def test_something_else_than_a_history_is_the_configurations_fault(tmp_path: Path) -> None:
+    config = configured(tmp_path, tmp_path / "store")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / FILE).write_bytes(b"this is no database" * 100)
+    for words in (["check", config], ["backtest", config]):
+        done = process(*words)
+        assert done.returncode == 2, done.stderr
+        assert f"{tmp_path}/store/{FILE}: expected driftwatch's history" in done.stderr
+        assert "Move it away" in done.stderr
+
+
+def test_trouble_within_a_history_is_not_the_configurations_fault(tmp_path: Path) -> None:
+    config = configured(tmp_path, tmp_path / "store")
+    assert process("check", config, "--at", "2024-01-20").returncode in (0, 1, 3, 5)
+    history = tmp_path / "store" / FILE
+    content = bytearray(history.read_bytes())
+    content[100:4096] = bytes(3996)
+    history.write_bytes(content)
+    done = process("check", config, "--at", "2024-01-20")
+    assert done.returncode == 4, done.stderr
+    assert str(history) in done.stderr
+
+
+def test_compare_names_the_file_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(_ROWS)
+    for name, content in (("head.csv", "when,amount\n"), ("empty.csv", "")):
+        bad = tmp_path / name
+        bad.write_text(content)
+        for words in ([bad, tmp_path / "rows.csv"], [tmp_path / "rows.csv", bad]):
+            done = process("compare", *words)
+            assert done.returncode == 3, done.stderr
+            assert not done.stdout
+            assert str(bad) in done.stderr
+            assert "rows.csv" not in done.stderr
