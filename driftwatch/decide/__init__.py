@@ -14,12 +14,13 @@ supermartingale that begins at 0, and ``E[N] <= all w so far``: no independence 
 needed. (The e-detector of Shin, Ramdas, Rinaldo 2023 with ``w = 1/c``, in the form a daemon needs: budget in
 wall-clock time, restarts, missing windows.)
 
-Two nulls (``betting.py``). *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the
-reference's. *Usual*, for scores: the window is like the healthy windows seen so far. Production windows
-teach what is usual only ``WAIT`` windows later, by rule: a shift cannot teach while it is gathering evidence.
-One score is made of the others (``together.py``): many columns that each moved a little.
+Two nulls. *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the reference's
+(``betting.py``). *Usual*, for scores: the window is what the healthy windows before it predict
+(``prediction.py``). Production windows teach what is usual only ``WAIT`` windows later, by rule: a shift
+cannot teach while it is gathering evidence. One score is made of the others (``together.py``): many columns
+that each moved a little.
 
-What is outside the proof and is measured instead (``tests/bench/alarms.py``; day means that wander with
-autocorrelation .5 / .8 / .9 gave 0 / 2 / 8 pages in 8 quarters): shares whose rows are more dependent than
-the measured design effect says, scores of strongly autocorrelated windows, and seasons without a slot.
+What is outside the proof and is measured instead (``make bench-alarms``): shares whose rows are more
+dependent than the measured design effect says, scores whose law is not the predicted one, and seasons
+without a slot.
 """

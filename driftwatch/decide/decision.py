@@ -11,15 +11,17 @@ from driftwatch.decide.attribution import claims, name_columns
 from driftwatch.decide.evidence import (
     Bet,
     Stream,
+    Unusual,
     bet,
     design_effects,
+    how_unusual,
     key_of,
     log_weights,
     owner,
-    temperings,
 )
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.policy import Policy
+from driftwatch.decide.prediction import learned
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Healthy, Incident, StreamKey, Track
 from driftwatch.decide.usual import CONSERVATIVE, Moments
@@ -82,7 +84,9 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         )
     broken = frozenset(item.column for item in seen.breakages)
     seen = _with_together(track, seen)
-    bets = _bets(track, seen, policy, effects, broken)
+    track = replace(track, usual=learned(track.usual, track.history))
+    unusual = how_unusual(seen.streams, track, policy, seen.window, seen.slot)
+    bets = _bets(track, seen, policy, effects, unusual, broken)
     settled = settle(track.incidents, _out(seen, bets), broken)
     resting = _resting(track, broken)
     live = {i: made for i, made in bets.items() if owner(seen.streams[i]) not in resting}
@@ -102,7 +106,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         named = name_columns(claims(seen.streams, live), seen.statistics, policy)
         opened = (*opened, _drift_incident(named, seen, policy))
         after = after.reset()
-    after = _learn(after, seen, resting | {item.column for item in named})
+    after = _learn(after, seen, unusual.levels, resting | {item.column for item in named})
     after = replace(after, incidents=(*after.incidents, *opened))
     state, reason = _state(after, seen, policy, bool(named))
     return Decision(
@@ -132,20 +136,23 @@ def _ratio(track: Track) -> float:
 
 
 def _bets(
-    track: Track, seen: Measurement, policy: Policy, effects: Effects, broken: frozenset[str]
+    track: Track,
+    seen: Measurement,
+    policy: Policy,
+    effects: Effects,
+    unusual: Unusual,
+    broken: frozenset[str],
 ) -> dict[int, Bet]:
     weights = log_weights(track, policy, seen.window)
-    exponents = temperings(track, seen.slot)
     return {
         i: bet(
             stream,
             track,
             policy,
             effects,
-            exponents,
+            unusual,
             weights.get(key_of(stream), -np.inf),
             seen.window,
-            seen.slot,
         )
         for i, stream in enumerate(seen.streams)
         if owner(stream) not in broken
@@ -192,7 +199,9 @@ def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: P
     )
 
 
-def _learn(track: Track, seen: Measurement, silent: frozenset[str]) -> Track:
+def _learn(
+    track: Track, seen: Measurement, levels: Mapping[StreamKey, float], silent: frozenset[str]
+) -> Track:
     """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
     moments, history = dict(track.moments), dict(track.history)
     for stream in seen.streams:
@@ -203,8 +212,14 @@ def _learn(track: Track, seen: Measurement, silent: frozenset[str]) -> Track:
             moments[key] = counts.forget() if quiet else counts.wait(stream)
         else:
             scores = history.get(key, Healthy.empty())
-            history[key] = scores.forget() if quiet else scores.wait(stream.value, seen.slot)
-    return replace(track, moments=moments, history=history, healthy_windows=track.healthy_windows + 1)
+            scores = scores.forget() if quiet else scores.wait(stream.value, seen.slot)
+            history[key] = replace(scores, level=levels.get(key, np.nan), last_end=seen.window.end)
+    return replace(
+        track,
+        moments=moments,
+        history=history,
+        healthy_windows=track.healthy_windows + 1,
+    )
 
 
 def _moments(moments: Mapping[StreamKey, Moments], stream: Shares) -> Moments:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +10,12 @@ import numpy as np
 from driftwatch.decide.betting import (
     ALTERNATIVES,
     KAPPAS,
-    MIN_HISTORY,
     score_log_e,
     share_log_e,
-    tempering,
-    usual_p_value,
 )
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
-from driftwatch.decide.track import TOGETHER, Evidence, Healthy, StreamKey, Track
+from driftwatch.decide.prediction import Asked, p_values
+from driftwatch.decide.track import TOGETHER, Evidence, StreamKey, Track
 from driftwatch.decide.usual import CONSERVATIVE
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Score, Shares
@@ -28,6 +26,8 @@ Stream = Shares | Score
 _OUT_OF_BAND = 0.02
 #: The ``min_effect`` at which detectors state their floors.
 _STATED_EFFECT = 0.02
+#: Log evidence that a share's window may always give, however usual its size is.
+ORDINARY = 3.0
 #: Standard errors of the reference's own share that widen the tolerance.
 _REFERENCE_ERRORS = 2.0
 
@@ -39,6 +39,20 @@ class Bet:
     evidence: Evidence
     log_e: float
     out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unusual:
+    """P-values of a window's scores, where their filters then stand, and the most that shares may say.
+
+    ``most`` is the largest log evidence of shares of (detector, column). No e-value of a p exceeds ``1/p``:
+    a day as bad as some healthy days were counts ``ORDINARY`` only, so a run of them pages and one does not.
+    Shares without such a score, or with ranks only, have no limit, nor have those of joint detectors.
+    """
+
+    p_values: Mapping[StreamKey, float]
+    levels: Mapping[StreamKey, float]
+    most: Mapping[tuple[str, str | None], float]
 
 
 def key_of(stream: Stream) -> StreamKey:
@@ -106,21 +120,25 @@ def log_weights(track: Track, policy: Policy, window: Span) -> dict[StreamKey, f
     return weights
 
 
-def temperings(track: Track, slot: int) -> dict[str, float]:
-    """Exponent of each owner's scores: the smallest of them, for each shows one side of what persists.
-
-    All columns together are tempered at least as the median column is: a mean of what is cut at 0
-    shows less autocorrelation than the columns have.
-    """
-    found: dict[str, float] = {}
-    for key, healthy in track.history.items():
-        exponent = tempering(healthy.like(slot, MIN_HISTORY))
-        found[owner_of(key)] = min(exponent, found.get(owner_of(key), 1.0))
-    columns = [exponent for name, exponent in found.items() if not name.startswith(joint_owner(""))]
-    if columns and TOGETHER in track.history:
-        name = owner_of(TOGETHER)
-        found[name] = min(found[name], float(np.median(columns)))
-    return found
+def how_unusual(streams: Sequence[Stream], track: Track, policy: Policy, window: Span, slot: int) -> Unusual:
+    """How unusual each score of a window is, for those whose history is long enough to say."""
+    known = {key_of(item): item for item in streams if isinstance(item, Score)}
+    scores = {key: item for key, item in known.items() if key in track.history}
+    if track.usual is None or not scores:
+        return Unusual(p_values={}, levels={}, most={})
+    asked = Asked(
+        keys=tuple(scores),
+        value=np.array([item.value for item in scores.values()]),
+        floor=np.array([item.floor * policy.min_effect / _STATED_EFFECT for item in scores.values()]),
+    )
+    found = p_values(asked, track.usual, track.history, window.start, slot)
+    most: dict[tuple[str, str | None], float] = {}
+    for key, p, ranked in zip(asked.keys, found.p_value, found.ranked, strict=True):
+        if p == p and not ranked and key[1] is not None:
+            most[key[:2]] = max(most.get(key[:2], ORDINARY), -float(np.log(p)))
+    usable = {key: float(p) for key, p in zip(asked.keys, found.p_value, strict=True) if p == p}
+    levels = dict(zip(asked.keys, map(float, found.level), strict=True))
+    return Unusual(p_values=usable, levels=levels, most=most)
 
 
 def bet(
@@ -128,18 +146,19 @@ def bet(
     track: Track,
     policy: Policy,
     effects: Mapping[StreamKey, float | None],
-    exponents: Mapping[str, float],
+    unusual: Unusual,
     log_weight: float,
     window: Span,
-    slot: int,
 ) -> Bet:
     """One step of the recursion for one block of streams: ``M <- (M + w) e``."""
     key = key_of(stream)
     if isinstance(stream, Shares):
         log_e, out = _share_bet(stream, policy, effects.get(key))
+        log_e = np.minimum(log_e, unusual.most.get(key[:2], np.inf))
     else:
-        healthy = track.history.get(key, Healthy.empty()).like(slot, MIN_HISTORY)
-        log_e, out = _score_bet(stream, healthy, policy, exponents.get(owner(stream), 1.0))
+        p_value = unusual.p_values.get(key)
+        log_e = np.zeros(len(KAPPAS)) if p_value is None else score_log_e(p_value)
+        out = p_value is not None and p_value <= _OUT_OF_BAND
     before = track.evidence.get(key)
     if before is None or before.log_m.shape != log_e.shape:
         before = Evidence.empty(log_e.shape)
@@ -157,13 +176,3 @@ def _share_bet(stream: Shares, policy: Policy, effect: float | None) -> tuple[Fl
     share = stream.successes / np.maximum(stream.trials, 1)
     out = (np.abs(share - stream.reference) > slack) & (stream.trials > 0)
     return log_e, bool(out.any())
-
-
-def _score_bet(
-    stream: Score, history: Float64Array, policy: Policy, exponent: float
-) -> tuple[Float64Array, bool]:
-    floor = stream.floor * policy.min_effect / _STATED_EFFECT
-    p_value = usual_p_value(stream.value, history, floor, exponent)
-    if len(history) < MIN_HISTORY:
-        return np.zeros(len(KAPPAS)), False
-    return score_log_e(p_value, exponent), p_value <= _OUT_OF_BAND

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.betting import LEAST_SPREAD, MIN_HISTORY
+from driftwatch.decide.prediction import LEAST_SPREAD, MIN_HISTORY
 from driftwatch.decide.track import TOGETHER, Healthy, StreamKey, Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares, Statistic
@@ -72,7 +72,8 @@ def taught_together(track: Track, floors: Mapping[StreamKey, float]) -> Track:
         z = _left_out(track.history[key].values, slots, LEAST_SPREAD * floors[key])
         place = columns.index(key[1] or "")
         largest[place] = np.maximum(largest[place], z)
-    together = Healthy(values=largest.mean(axis=0), slots=slots)
+    values, sibling = largest.mean(axis=0), track.history[keys[0]]
+    together = replace(sibling, values=values, slots=slots)
     return replace(track, history={**track.history, TOGETHER: together})
 
 

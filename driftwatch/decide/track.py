@@ -6,7 +6,8 @@ Immutable; ``decide`` returns the next one. ``encode`` and ``decode`` carry it t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,14 @@ TOGETHER: StreamKey = ("together", None, "together")
 #: Healthy scores remembered per stream.
 HISTORY = 2000
 
+#: What is stored of each part of a track: its arrays, then the numbers of a ``Healthy``.
+_EVIDENCE = ("log_m", "run", "onset")
 _MOMENTS = ("blocks", "total", "square", "inverse", "open_successes", "open_trials", "open_windows",
             "waiting")  # fmt: skip
+_HEALTHY = ("values", "slots")
+_NUMBERS = ("waiting", "appended", "level", "last_end")
+_USUAL = ("taught", "phi", "phi_variance", "gain", "variance", "tail", "stretch")
+_LISTED = ("evidence", "moments", "history")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,39 +52,81 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Healthy:
-    """Scores of healthy windows, oldest first, with their season slots; the last ``waiting`` teach later."""
+    """Scores of healthy windows, oldest first, with their season slots; the last ``waiting`` teach later.
+
+    ``appended`` counts all there ever were. ``level`` is where the filter of ``prediction.py`` stood after
+    the newest window that was judged, which ended at ``last_end``; NaN while it stands nowhere.
+    """
 
     values: Float64Array
     slots: Int64Array
     waiting: int = 0
+    appended: int = 0
+    level: float = np.nan
+    last_end: int = 0
 
     @classmethod
     def empty(cls) -> Healthy:
         """No healthy window yet."""
         return cls(values=np.empty(0), slots=np.empty(0, dtype=np.int64))
 
+    @property
+    def teaching(self) -> int:
+        """How many of the values teach."""
+        return len(self.values) - self.waiting
+
+    @property
+    def taught(self) -> int:
+        """How many windows taught so far, the forgotten ones included."""
+        return self.appended - self.waiting
+
     def learn(self, value: float, slot: int) -> Healthy:
         """With one more healthy window; the oldest beyond ``HISTORY`` is forgotten."""
-        return Healthy(
-            values=np.append(self.values, value)[-HISTORY:], slots=np.append(self.slots, slot)[-HISTORY:]
+        return replace(
+            self,
+            values=np.append(self.values, value)[-HISTORY:],
+            slots=np.append(self.slots, slot)[-HISTORY:],
+            appended=self.appended + 1,
         )
 
     def wait(self, value: float, slot: int) -> Healthy:
         """With one more window that teaches ``WAIT`` windows later, at once while few have taught."""
-        longer = self.learn(value, slot)
         waits = min(self.waiting + 1, WAIT, max(len(self.values) + 1 - TAUGHT, 0))
-        return replace(longer, waiting=waits)
+        return replace(self.learn(value, slot), waiting=waits)
 
     def forget(self) -> Healthy:
         """Without the windows that still wait."""
-        kept = len(self.values) - self.waiting
-        return Healthy(values=self.values[:kept], slots=self.slots[:kept])
+        return replace(
+            self,
+            values=self.values[: self.teaching],
+            slots=self.slots[: self.teaching],
+            appended=self.taught,
+            waiting=0,
+        )
 
     def like(self, slot: int, at_least: int) -> Float64Array:
         """The scores of the same season slot that teach, or all while the slot is thin."""
-        taught = len(self.values) - self.waiting
-        same = self.values[:taught][self.slots[:taught] == slot]
-        return same if len(same) >= at_least else self.values[:taught]
+        same = self.values[: self.teaching][self.slots[: self.teaching] == slot]
+        return same if len(same) >= at_least else self.values[: self.teaching]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usual:
+    """The laws of the scores ``keys``, as learned when ``taught[k]`` windows had taught.
+
+    ``phi[k]`` is the level's memory with its ``phi_variance``, ``gain[k]`` of its filter, ``variance[k]`` of
+    what it leaves unexplained in squared spreads; ``tail[d, k]`` weighs degrees of freedom, whose scale in
+    standard deviations is ``stretch[d, k]``.
+    """
+
+    keys: tuple[StreamKey, ...]
+    taught: Int64Array
+    phi: Float64Array
+    phi_variance: Float64Array
+    gain: Float64Array
+    variance: Float64Array
+    tail: Float64Array
+    stretch: Float64Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +160,7 @@ class Track:
     evidence: Mapping[StreamKey, Evidence] = field(default_factory=dict)
     moments: Mapping[StreamKey, Moments] = field(default_factory=dict)
     history: Mapping[StreamKey, Healthy] = field(default_factory=dict)
+    usual: Usual | None = None
     ordinary: frozenset[tuple[str, str]] = frozenset()
     incidents: tuple[Incident, ...] = ()
 
@@ -134,47 +184,36 @@ class Track:
 def encode(track: Track) -> bytes:
     """A track as bytes."""
     arrays: Arrays = {}
-    keys: dict[str, list[list[str | None]]] = {"evidence": [], "moments": [], "history": []}
-    for position, (key, item) in enumerate(track.evidence.items()):
-        keys["evidence"].append(list(key))
-        arrays[f"m{position}"], arrays[f"r{position}"] = item.log_m, item.run
-        arrays[f"o{position}"] = item.onset
-    for position, (key, moments) in enumerate(track.moments.items()):
-        keys["moments"].append(list(key))
-        arrays |= {f"{name}{position}": getattr(moments, name) for name in _MOMENTS}
-    for position, (key, healthy) in enumerate(track.history.items()):
-        keys["history"].append(list(key))
-        arrays[f"values{position}"], arrays[f"slots{position}"] = healthy.values, healthy.slots
-        arrays[f"waiting_scores{position}"] = np.array([healthy.waiting])
+    for part, names in (("evidence", _EVIDENCE), ("moments", _MOMENTS), ("history", _HEALTHY)):
+        for position, item in enumerate(getattr(track, part).values()):
+            arrays |= {f"{part}.{name}.{position}": getattr(item, name) for name in names}
+    if track.usual is not None:
+        arrays |= {f"usual.{name}": getattr(track.usual, name) for name in _USUAL}
     header = {
         "reference": track.reference,
         "configuration": track.configuration,
         "healthy_windows": track.healthy_windows,
         "decided_until": track.decided_until,
-        "keys": keys,
+        "keys": {part: [list(key) for key in getattr(track, part)] for part in _LISTED},
+        "numbers": [[_json(getattr(item, name)) for name in _NUMBERS] for item in track.history.values()],
+        "usual": None if track.usual is None else [list(key) for key in track.usual.keys],
         "ordinary": sorted(list(item) for item in track.ordinary),
-        "incidents": [
-            {
-                "key": item.key,
-                "kind": item.kind,
-                "columns": list(item.columns),
-                "opened_at": item.opened_at,
-                "onset": item.onset,
-                "quiet": list(item.quiet),
-                "muted_until": item.muted_until,
-            }
-            for item in track.incidents
-        ],
+        "incidents": [asdict(item) for item in track.incidents],
     }
     return pack(header, arrays)
+
+
+def _json(number: float) -> float | None:
+    return None if number != number else number
 
 
 def decode(data: bytes) -> Track:
     """The track that ``encode`` was given."""
     header, arrays = unpack(data)
+    keys = {part: [_key(key) for key in header["keys"][part]] for part in _LISTED}
 
-    def keyed(kind: str) -> list[tuple[int, StreamKey]]:
-        return [(i, (key[0], key[1], key[2])) for i, key in enumerate(header["keys"][kind])]
+    def stored(part: str, names: tuple[str, ...], position: int) -> dict[str, Any]:
+        return {name: arrays[f"{part}.{name}.{position}"] for name in names}
 
     return Track(
         reference=header["reference"],
@@ -182,23 +221,30 @@ def decode(data: bytes) -> Track:
         healthy_windows=header["healthy_windows"],
         decided_until=header["decided_until"],
         evidence={
-            key: Evidence(log_m=arrays[f"m{i}"], run=arrays[f"r{i}"], onset=arrays[f"o{i}"])
-            for i, key in keyed("evidence")
+            key: Evidence(**stored("evidence", _EVIDENCE, i)) for i, key in enumerate(keys["evidence"])
         },
-        moments={
-            key: Moments(**{name: arrays[f"{name}{i}"] for name in _MOMENTS}) for i, key in keyed("moments")
-        },
+        moments={key: Moments(**stored("moments", _MOMENTS, i)) for i, key in enumerate(keys["moments"])},
         history={
-            key: Healthy(
-                values=arrays[f"values{i}"],
-                slots=arrays[f"slots{i}"],
-                waiting=int(arrays[f"waiting_scores{i}"][0]),
-            )
-            for i, key in keyed("history")
+            key: Healthy(**stored("history", _HEALTHY, i), **_numbers(header["numbers"][i]))
+            for i, key in enumerate(keys["history"])
         },
+        usual=None
+        if header["usual"] is None
+        else Usual(
+            keys=tuple(_key(key) for key in header["usual"]),
+            **{name: arrays[f"usual.{name}"] for name in _USUAL},
+        ),
         ordinary=frozenset((column, reason) for column, reason in header["ordinary"]),
         incidents=tuple(
             Incident(**{**item, "columns": tuple(item["columns"]), "quiet": tuple(item["quiet"])})
             for item in header["incidents"]
         ),
     )
+
+
+def _key(stored: list[Any]) -> StreamKey:
+    return stored[0], stored[1], stored[2]
+
+
+def _numbers(stored: list[Any]) -> dict[str, Any]:
+    return {name: np.nan if value is None else value for name, value in zip(_NUMBERS, stored, strict=True)}

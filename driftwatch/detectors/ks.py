@@ -12,8 +12,10 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
-#: A score that moved by less, in units of the distribution function, is never evidence.
-FLOOR = 0.02
+#: A component that moved by less is never evidence: a shift of .05 standard deviations, .02 of D.
+FLOOR = 0.05
+#: What each component says when it falls and when it rises, in this order.
+COMPONENTS = (("higher", "lower"), ("narrower", "wider"), ("skew_down", "skew_up"), ("outer", "peaks"))
 
 
 class KolmogorovSmirnov(Ordered):
@@ -52,14 +54,23 @@ class KolmogorovSmirnov(Ordered):
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """Shares of rows at or below the plan's marks; largest signed distances ``up`` and ``down``."""
+        """Shares of rows at or below the plan's marks, and the components of Neyman's smooth test.
+
+        With ``u`` the share of the reference below a value (ties count half), component ``k`` is the mean of
+        ``sqrt(2) cos(k pi u)`` less the reference's own: 1 location, 2 spread, 3 skew, 4 peaks (Neyman 1937;
+        1 is close to Mann-Whitney). Each is a score in both directions. They lie around 0 as sums do, so
+        that a wandering series keeps its shape; the distance itself folds it.
+        """
         both = _cells.pair(reference, window, column)
         if both.empty or not isinstance(both.grid, NumericGrid):
             return ()
-        apart = _cells.differences(both) / (float(both.n) * both.m)
+        place = (both.reference_upto - both.reference / 2) / both.n
+        waves = np.sqrt(2) * np.cos(np.pi * np.outer(np.arange(1, len(COMPONENTS) + 1), place))
+        moved = waves @ (both.window / both.m - both.reference / both.n)
         scores = tuple(
-            Score(detector=self.name, column=column, label=label, value=max(float(value), 0.0), floor=FLOOR)
-            for label, value in (("up", apart.max()), ("down", -apart.min()))
+            Score(detector=self.name, column=column, label=label, value=sign * float(value), floor=FLOOR)
+            for pair, value in zip(COMPONENTS, moved, strict=True)
+            for label, sign in zip(pair, (-1.0, 1.0), strict=True)
         )
         if not both.grid.marks:
             return scores

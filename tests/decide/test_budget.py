@@ -6,6 +6,8 @@ quarters has mean at most ``quarters``; the Poisson upper tail at the asserted c
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,7 +108,8 @@ def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
             if item.column in columns else item
             for item in shares
         ]  # fmt: skip
-        return measurement(day, moved, scores, 600)
+        far = [replace(item, value=0.8) if item.column in columns else item for item in scores]
+        return measurement(day, moved, far, 600)
 
     first = decide(track, shifted(100, {"c0"}), POLICY)
     assert first.page
