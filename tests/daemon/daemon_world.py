@@ -147,6 +147,23 @@ class Inside:
         return fetch(self.daemon.server.url.rstrip("/") + path)[1]
 
 
+def hourly(folder: Path, *, spare: float = 40.0, **settings: Any) -> World:
+    """A world of hours, five of them over now. No window closes within the next ``spare`` seconds."""
+    left = 3600 - time.time() % 3600
+    time.sleep(left + 1 if left < spare else 0)
+    hour = 60 * MINUTE
+    made = World(folder, start=time.time_ns() // hour * hour - 5 * hour, step=hour, **settings)
+    for number in range(5):
+        made.minute(number)
+    return made
+
+
+def driftwatch(*words: object) -> subprocess.CompletedProcess[str]:
+    """A verb as a process of its own, to its end."""
+    command = [sys.executable, "-m", "driftwatch", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
 def fetch(url: str, method: str = "GET") -> tuple[int, str]:
     """Status and text of an answer; an error status is no exception."""
     try:

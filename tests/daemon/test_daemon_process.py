@@ -10,22 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from daemon_world import MINUTE, World, children, fetch, running
+from daemon_world import World, children, fetch, hourly, running
 from peers import require, until
 
 from driftwatch.store.database import FILE
+from driftwatch.summary.schema import iso
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    # No window may close during a test: near the hour's end it waits for the next one.
-    left = 3600 - time.time() % 3600
-    time.sleep(left + 1 if left < 40 else 0)
-    hour = 60 * MINUTE
-    made = World(tmp_path, start=time.time_ns() // hour * hour - 5 * hour, step=hour)
-    for number in range(5):
-        made.minute(number)
-    return made
+    return hourly(tmp_path)
 
 
 @pytest.mark.peer
@@ -69,6 +63,40 @@ def test_sigterm_does_not_wait_for_a_source_that_hangs(world: World) -> None:
         assert time.monotonic() - began < 7
         assert daemon.logged("stopped")
         assert not Path(f"/proc/{child}").exists()
+
+
+def test_sigterm_ends_a_check_that_hangs_and_its_window_is_decided_later(world: World) -> None:
+    away = world.folder / "away"
+    (world.folder / "m").rename(away)
+    with running(world.config) as daemon:
+        url = daemon.url
+        # It cannot look, and looks again every few seconds: one of these looks shall hang in its reader.
+        until(lambda: daemon.logged("checked"))
+        readers = children(daemon.process.pid)
+        for reader in readers:
+            os.kill(reader, signal.SIGSTOP)
+        away.rename(world.folder / "m")
+        until(lambda: stuck(url, 1.5))
+        began = time.monotonic()
+        assert daemon.end() == 0
+        assert 2 <= time.monotonic() - began < 7, "limits.shutdown is 2 s"
+        assert daemon.logged("stopped")[0]["finished"] is False
+        assert not any(Path(f"/proc/{reader}").exists() for reader in readers)
+    assert not daemon.checked()
+    with running(world.config, name="second") as second:
+        (end,) = until(second.checked)
+        assert until(lambda: "driftwatch_window_rows{" in page_of(second.url))
+        assert end == iso(world.start + 5 * world.step)
+        assert second.end() == 0
+
+
+def stuck(url: str, seconds: float) -> bool:
+    """True when one check runs all that time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if "driftwatch_checks_running 1" not in page_of(url):
+            return False
+    return True
 
 
 def test_a_reload_is_whole_or_not_at_all(world: World) -> None:

@@ -1,0 +1,106 @@
+"""`check`, `ack` and `explain` as processes beside a real daemon, and `check` alone as cron starts it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon_world import Running, World, driftwatch, hourly, running
+from peers import Receiver, alertmanager, until
+
+from driftwatch.store.database import FILE
+
+
+def drifted(folder: Path, **settings: Any) -> World:
+    """A world whose newest hour is so far away that its first check is a page."""
+    world = hourly(folder, **settings)
+    world.minute(4, rows=2000, shift=6.0)
+    return world
+
+
+def stored(world: World, sql: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(f"file:{world.store / FILE}?mode=ro", uri=True)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+def newest(daemon: Running) -> str:
+    return str(until(daemon.checked)[-1])
+
+
+@pytest.mark.parametrize(("moved", "code"), [(False, 0), (True, 1)])
+def test_check_prints_the_verdict_of_the_daemon_and_leaves_nothing(
+    tmp_path: Path, moved: bool, code: int
+) -> None:
+    world = drifted(tmp_path) if moved else hourly(tmp_path)
+    everything = "SELECT segment, window_end, content FROM verdicts", "SELECT segment, content FROM tracks"
+    with running(world.config) as daemon:
+        end = newest(daemon)
+        before = [stored(world, sql) for sql in everything]
+        # Rows that came since are the daemon's to see: `check` does not look by itself.
+        world.minute(4, rows=2000, shift=-6.0)
+        result = driftwatch("check", world.config, "--format", "json")
+        assert "these are its newest verdicts" in result.stderr
+        assert [stored(world, sql) for sql in everything] == before
+        shown = json.loads(result.stdout)
+        (verdict,) = [json.loads(row[0]) for row in stored(world, "SELECT content FROM verdicts")]
+        assert result.returncode == code
+        assert (shown["monitor"], shown["end"], shown["page"]) == ("m", end, moved)
+        assert (shown["state"], shown["rows"]) == ("drifting" if moved else "ok", 2000 if moved else 200)
+        assert shown["evidence"] == verdict["evidence"]
+        assert driftwatch("check", world.config).returncode == code
+        assert daemon.end() == 0
+
+
+def test_explain_is_equal_before_and_after_a_daemon_rebased_the_reference(tmp_path: Path) -> None:
+    world = drifted(tmp_path)
+    with running(world.config) as daemon:
+        end = newest(daemon)
+        explain = ("explain", world.config, "--monitor", "m", "--window", end, "--format", "json")
+        before = json.loads(driftwatch(*explain).stdout)
+        assert before["equal"] is True
+        asked = driftwatch("ack", world.config, "--monitor", "m", "--as", "accepted", "--note", "the season")
+        assert asked.returncode == 0, asked.stderr
+        assert "the running daemon applies it" in asked.stdout
+        until(lambda: daemon.logged("reference rebased"))
+        until(lambda: stored(world, "SELECT 1 FROM incidents WHERE resolved_at IS NOT NULL"))
+        result = driftwatch(*explain)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == before, (
+            "the verdict is replayed on the reference it was made with"
+        )
+        assert daemon.end() == 0
+
+
+def test_a_check_from_cron_tells_a_webhook_once(tmp_path: Path, receiver: Receiver) -> None:
+    world = drifted(tmp_path, settings={"notify": [{"type": "webhook", "url": receiver.url}]})
+    receiver.answers = [(503, {}), (200, {})]
+    assert driftwatch("check", world.config).returncode == 1
+    assert len(receiver.requests) == 1, "it does not wait for a receiver that is down"
+    until(lambda: stored(world, "SELECT next_at FROM outbox")[0][0] < time.time_ns(), 5)
+    for _ in range(2):
+        # Nothing new is due: the page that waited is delivered, then nothing is left.
+        assert driftwatch("check", world.config).returncode == 1
+    first, second = receiver.bodies()
+    ((key,),) = stored(world, "SELECT key FROM outbox WHERE state = 'delivered'")
+    assert key in json.dumps(first)
+    assert key in json.dumps(second)
+
+
+@pytest.mark.peer
+def test_a_check_from_cron_raises_an_alert_in_a_real_alertmanager(tmp_path: Path, receiver: Receiver) -> None:
+    with alertmanager(tmp_path / "alertmanager", receiver.url) as url:
+        (tmp_path / "world").mkdir()
+        world = drifted(tmp_path / "world", settings={"notify": [{"type": "alertmanager", "urls": [url]}]})
+        result = driftwatch("check", world.config, "--format", "json")
+        assert result.returncode == 1, result.stderr
+        (alert,) = until(lambda: receiver.alerts("firing"))
+        ((key,),) = stored(world, "SELECT key FROM incidents")
+        assert (alert["labels"]["incident"], alert["labels"]["monitor"]) == (key, "m")
+        assert "x: above the reference's range" in alert["annotations"]["description"]
