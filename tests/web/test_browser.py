@@ -9,7 +9,7 @@ import example
 import pytest
 from peers import require
 from test_pages import PAGES, hostile
-from web_site import Serve, Site, serving
+from web_site import Serve, Site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,17 +28,6 @@ TEXTS = {
     "window": ("0.08 before, 0.11 after", "driftwatch explain CONFIG"),
     "missing": ("404 Not Found",),
 }
-
-
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Serve]:
-    with serving() as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve) -> Site:
-    return serve()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import example
 import pytest
 import urllib3
 from peers import require, until
-from web_site import Serve, Site, serving
+from web_site import Serve, Site
 
 from driftwatch.config.schema import ExportConfig, WebConfig
 from driftwatch.daemon import server as server_module
@@ -57,17 +56,6 @@ PATHS = {
     "/api/v1/monitors/churn/windows?limit=1e9": 400,
     "/-/reload": 404,
 }
-
-
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Serve]:
-    with serving() as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve) -> Site:
-    return serve()
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import example
 import numpy as np
 import pytest
-from web_site import Serve, Site, serving
+from web_site import Serve, Site
 
 from driftwatch.daemon import words
 from driftwatch.daemon.look import blind_since, look_at
@@ -41,17 +40,6 @@ PAGES = {
     "window": "/monitors/flight-delays/windows/2013-02-14T00:00:00Z",
     "missing": "/nothing",
 }
-
-
-@pytest.fixture(scope="module")
-def serve() -> Iterator[Serve]:
-    with serving() as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def site(serve: Serve) -> Site:
-    return serve()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,0 +1,21 @@
+"""The served example, for every test of the web."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from web_site import Serve, Site, serving
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Serve]:
+    """Serves states of its caller's choice until the module is done."""
+    with serving() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve) -> Site:
+    """The example, served."""
+    return serve()
