@@ -16,24 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_world import MINUTE, World, running
+from daemon_world import World, hourly, running
 from peers import until
 
 from driftwatch.errors import StoreError
 from driftwatch.store.locks import DaemonLock, daemon_running, deciding
 
-_HOUR = 60 * MINUTE
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    # No window may close during a test: near the hour's end it waits for the next one.
-    left = 3600 - time.time() % 3600
-    time.sleep(left + 1 if left < 40 else 0)
-    made = World(tmp_path, start=time.time_ns() // _HOUR * _HOUR - 5 * _HOUR, step=_HOUR)
-    for number in range(5):
-        made.minute(number)
-    return made
+    return hourly(tmp_path)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ def stored(world: World, sql: str) -> list[tuple[Any, ...]]:
 
 
 def newest(daemon: Running) -> str:
+    assert daemon.url, "it lives"
     return str(until(daemon.checked)[-1])
 
 
