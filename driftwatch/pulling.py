@@ -21,7 +21,6 @@ from driftwatch.store.history import History
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import RejectedFile
 from driftwatch.summary.schema import Span
-from driftwatch.summary.serial import encode_summary
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import slices
 
@@ -162,8 +161,9 @@ def _merged(
     tiles, fresh = dict(found.tiles), Tiles()
     versions, sources = dict(found.versions), dict(found.sources)
     late_rows = kept = 0
+    stored, came = _by_slice(found.tiles), _by_slice(read.tiles)
     for start in sorted(wanted):
-        before, parts = _slice(found.tiles, start), _slice(read.tiles, start)
+        before, parts = stored.get(start, {}), came[start]
         if before and _same(before, parts):
             continue
         if before and _less(before, parts, incomplete=bool(read.rejected)):
@@ -189,14 +189,17 @@ def _merged(
     )
 
 
-def _slice(tiles: Tiles, start: int) -> Parts:
-    return {name: part for (begin, name), part in tiles.items() if begin == start}
+def _by_slice(tiles: Tiles) -> dict[int, Parts]:
+    found: dict[int, Parts] = {}
+    for (start, name), part in tiles.items():
+        found.setdefault(start, {})[name] = part
+    return found
 
 
 def _same(before: Parts, now: Parts) -> bool:
     """True when every segment has the same rows as far as its summary tells."""
-    return {name: encode_summary(part.drop_sample()) for name, part in before.items()} == {
-        name: encode_summary(part.drop_sample()) for name, part in now.items()
+    return {name: part.drop_sample() for name, part in before.items()} == {
+        name: part.drop_sample() for name, part in now.items()
     }
 
 

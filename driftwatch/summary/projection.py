@@ -6,7 +6,7 @@ sample in hash order: one computation of fixed shape, the same whatever batches 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,13 @@ class Sums:
             agreeing=sample.weights @ agree.astype(np.int64),
             paired=sample.weights @ off_centre.astype(np.int64),
         )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sums) and all(
+            np.array_equal(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __add__(self, other: Sums) -> Sums:
         return self._combine(other, 1)
