@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def file_batches(path: str) -> Iterator[pa.RecordBatch]:
     """All rows of a file or glob. Raises ``SchemaMismatch`` naming the files that could not be read."""
-    reading = open_source(FilesConfig(type="files", path=path)).read(None, None)
+    reading = open_source(FilesConfig(type="files", path=path, unfinished=0)).read(None, None)
     yield from reading.batches
     if reading.rejected:
         first = reading.rejected[:5]

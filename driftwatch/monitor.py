@@ -182,7 +182,8 @@ class Monitor:
             names = ", ".join(f"{item.name} ({item.problem})" for item in read.rejected[:5])
             return self._blind(
                 window, now, State.SOURCE_ERROR, Reason.ALL_FILES_UNREADABLE,
-                detail=f"no file of this window could be read: {names}", record=record, read=read,
+                detail=f"no row of this window was found, and files could not be read: {names}",
+                record=record, read=read,
             )  # fmt: skip
         try:
             limits = self.config.limits
@@ -257,11 +258,13 @@ class Monitor:
             self.tracks[None] = track
 
 
+_REASONS: tuple[tuple[type[DataError], Reason], ...] = (
+    (SourceTimeout, Reason.SOURCE_TIMEOUT),
+    (ReaderDied, Reason.READER_DIED),
+    (SchemaMismatch, Reason.SCHEMA_MISMATCH),
+)
+
+
 def _failure(error: DataError) -> tuple[State, Reason]:
-    if isinstance(error, SourceTimeout):
-        return State.SOURCE_ERROR, Reason.SOURCE_TIMEOUT
-    if isinstance(error, ReaderDied):
-        return State.SOURCE_ERROR, Reason.READER_DIED
-    if isinstance(error, SchemaMismatch):
-        return State.SOURCE_ERROR, Reason.SCHEMA_MISMATCH
-    return State.SOURCE_ERROR, Reason.SOURCE_UNAVAILABLE
+    found = (reason for kind, reason in _REASONS if isinstance(error, kind))
+    return State.SOURCE_ERROR, next(found, Reason.SOURCE_UNAVAILABLE)

@@ -121,4 +121,5 @@ def reference_source(config: MonitorConfig) -> FilesConfig:
         format=config.reference.format,
         time_column=config.reference.time_column,
         timezone=config.reference.timezone,
+        unfinished=0,
     )

@@ -171,8 +171,9 @@ def _bounded(reading: Reading, limit: int) -> Iterator[pa.RecordBatch]:
         rows += batch.num_rows
         if rows > limit:
             raise DataError(
-                f"expected at most {limit:,} rows in one read (limits.rows). Got more. "
-                "Raise limits.rows or make the window shorter."
+                f"expected at most {limit:,} rows in one read (limits.rows). Got {rows:,} and stopped there. "
+                "Raise limits.rows, make window.length shorter, or keep other times out of what is read, as "
+                "folders named date=2026-01-31 do: CSV and JSON files are read, and counted, whole."
             )
         yield batch
 

@@ -10,13 +10,18 @@ import pyarrow.csv as pacsv
 
 from driftwatch.sources._listing import Entry
 from driftwatch.sources._request import BATCH_ROWS, BadFile, Request
-from driftwatch.sources._stream import tail_of
+from driftwatch.sources._stream import Tail, ends, tail_of
 from driftwatch.summary.result import FileProblem
 
 _BLOCK = 4 << 20
 _TYPO = re.compile(r"In CSV column #(\d+): ")
 _RAGGED = re.compile(r"Expected (\d+) columns, got (\d+)")
 _RETRIES = 64
+_UNENDED = (
+    "its last row has no newline, and it changed a moment ago: it may still be written. End the last row, or "
+    "set source.unfinished."
+)
+_CUT = "its last row has no newline, and a row lacks a value or an end: it is still being written, or cut."
 
 
 def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
@@ -33,7 +38,7 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
         rows = 0
         try:
             with entry.open() as file:
-                for batch in _batches(file, entry, request, names, forced, gzipped=gzipped):
+                for batch in _batches(file, request, names, forced, gzipped=gzipped):
                     skipped = max(0, min(batch.num_rows, done - rows))
                     rows += batch.num_rows
                     done = max(done, rows)
@@ -47,9 +52,14 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
 
 def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: bool) -> list[str]:
     """Column names in the order of the file; an error names columns by their position."""
-    head = tail_of(file, entry.size, gzipped=gzipped).read(1 << 20)
-    line = head[: head.find(b"\n") + 1] or head
-    for piece in (line, head):
+    if not gzipped and not request.ended and not ends(file, entry.size):
+        # Before a row is read: a file that is being written is not worth the time.
+        raise BadFile(FileProblem.HALF_WRITTEN, _UNENDED)
+    head = tail_of(file, gzipped=gzipped).read(1 << 20)
+    line = head[: head.find(b"\n") + 1]
+    if not line and len(head) < 1 << 20:
+        raise BadFile(FileProblem.HALF_WRITTEN, "its line of column names has no newline: there may be more.")
+    for piece in (line or head, head):
         try:
             reader = pacsv.open_csv(pa.BufferReader(piece), parse_options=_parsing(request))
             return list(reader.schema.names)
@@ -60,29 +70,43 @@ def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: boo
 
 def _batches(
     file: pa.NativeFile,
-    entry: Entry,
     request: Request,
     names: list[str],
     forced: dict[str, pa.DataType],
     *,
     gzipped: bool,
 ) -> Iterator[pa.RecordBatch]:
-    tail = tail_of(file, entry.size, gzipped=gzipped)
+    tail = tail_of(file, gzipped=gzipped)
     known = set(names)
     wanted = [name for name in (dict.fromkeys(names) if request.wanted is None else request.wanted)]
-    reader = pacsv.open_csv(
-        pa.PythonFile(tail, mode="r"),
-        read_options=pacsv.ReadOptions(block_size=_BLOCK, use_threads=False),
-        parse_options=_parsing(request),
-        convert_options=pacsv.ConvertOptions(
-            strings_can_be_null=True,
-            null_values=["", "NA", "N/A", "NULL", "null", "NaN", "nan"],
-            include_columns=[name for name in wanted if name in known] or names[:1],
-            column_types={name: kind for name, kind in forced.items() if name in known},
-        ),
-    )
-    yield from reader
-    tail.check()
+    try:
+        yield from pacsv.open_csv(
+            pa.PythonFile(tail, mode="r"),
+            read_options=pacsv.ReadOptions(block_size=_BLOCK, use_threads=False),
+            parse_options=_parsing(request),
+            convert_options=pacsv.ConvertOptions(
+                strings_can_be_null=True,
+                null_values=["", "NA", "N/A", "NULL", "null", "NaN", "nan"],
+                include_columns=[name for name in wanted if name in known] or names[:1],
+                column_types={name: kind for name, kind in forced.items() if name in known},
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if _TYPO.search(str(error)) is None and tail.unended():
+            raise BadFile(FileProblem.HALF_WRITTEN, _CUT) from error
+        raise
+    _check_end(tail, request)
+
+
+def _check_end(tail: Tail, request: Request) -> None:
+    """Turn a file away whose last row has no newline and may not be whole."""
+    if not tail.unended():
+        return
+    if not request.ended:
+        raise BadFile(FileProblem.HALF_WRITTEN, _UNENDED)
+    if tail.quotes % 2:
+        # Arrow takes the end of the file for the end of the value.
+        raise BadFile(FileProblem.HALF_WRITTEN, _CUT)
 
 
 def _parsing(request: Request) -> pacsv.ParseOptions:

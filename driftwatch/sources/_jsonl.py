@@ -11,7 +11,7 @@ import pyarrow.json as pajson
 
 from driftwatch.sources._listing import Entry
 from driftwatch.sources._request import BATCH_ROWS, BadFile, Request
-from driftwatch.sources._stream import line_blocks, tail_of
+from driftwatch.sources._stream import check_object, ends, last_line, line_blocks, tail_of
 from driftwatch.summary.result import FileProblem
 
 
@@ -20,7 +20,10 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
     texts: frozenset[str] = frozenset()
     checked = False
     with entry.open() as file:
-        for block in line_blocks(tail_of(file, entry.size, gzipped=gzipped)):
+        if not gzipped and not ends(file, entry.size) and (last := last_line(file, entry.size)).strip():
+            # Before a row is read: a file that is being written is not worth the time.
+            check_object(last)
+        for block in line_blocks(tail_of(file, gzipped=gzipped)):
             table, texts = _parse(block, texts)
             if not checked and table.num_rows:
                 request.check(table.schema.names, table.schema.types)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from driftwatch.errors import SourceUnavailable
+from driftwatch.sources._formats import format_of
 from driftwatch.sources._partitions import Partitions, partitions_of
 
 #: Whether a folder's partitions can hold rows that are asked for.
@@ -28,8 +29,8 @@ _DEEPEST = 64
 class Entry:
     """One file. ``name`` is relative to the glob's root and printable; ``size`` is in bytes.
 
-    ``modified`` is nanoseconds since 1970 UTC. ``regular`` is False for pipes, sockets and devices, ``named``
-    for files that only lie in a folder that was named.
+    ``modified`` is nanoseconds since 1970 UTC. ``fault`` says why it is no file that can be opened; ``named``
+    is False for files that only lie in a folder that was named.
     """
 
     path: str
@@ -38,7 +39,7 @@ class Entry:
     modified: int
     partitions: Partitions
     filesystem: Any = None
-    regular: bool = True
+    fault: str = ""
     named: bool = True
 
     def open(self) -> pa.NativeFile:
@@ -113,31 +114,43 @@ def _list_local(path: str, keep: Keep, listing: Listing) -> None:
             pattern, named = ["**", "*"], False
         else:
             root = str(Path(path).parent)
+    inside = "**" in pattern
     walk = _Walk(keep=keep, given=[part for part in root.split("/") if part])
     found = walk.expand(root, pattern, ()) if pattern else iter([path] if os.path.lexists(path) else [])
     for item in found:
-        entry = _local_entry(item, root, walk.given, named)
+        entry = _local_entry(item, root, walk.given, named=named, inside=inside)
         if entry is not None and keep(entry.partitions):
             listing.entries.setdefault(item, entry)
         listing.pruned |= entry is not None and not keep(entry.partitions)
     listing.pruned |= walk.pruned
 
 
-def _local_entry(path: str, root: str, given: list[str], named: bool) -> Entry | None:
+def _local_entry(path: str, root: str, given: list[str], *, named: bool, inside: bool) -> Entry | None:
+    """What lies at a path; nothing for a folder, unless its name is a file's and nobody looks ``inside``."""
+    relative = os.path.relpath(path, root)
+    fault = ""
     try:
         status = Path(path).stat()
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        # A link says that there should be a file; what was removed since it was listed does not.
+        if not Path(path).is_symlink():
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise
+        status, fault = Path(path).lstat(), "expected a file. Got a link that leads to none."
     if stat.S_ISDIR(status.st_mode):
-        return None
-    relative = os.path.relpath(path, root)
+        if inside or format_of(path) is None:
+            return None
+        fault = f"expected a file. Got a folder: name what is in it, as in {shown(relative)}/*."
+    elif not fault and not stat.S_ISREG(status.st_mode):
+        fault = "expected a regular file. Got a pipe, socket or device."
     return Entry(
         path=path,
         name=shown(relative),
         size=status.st_size,
         modified=status.st_mtime_ns,
         partitions=partitions_of([*given, *relative.split("/")[:-1]]),
-        regular=stat.S_ISREG(status.st_mode),
+        fault=fault,
         named=named,
     )
 
@@ -164,12 +177,12 @@ class _Walk:
             return
         for item in _scan(folder):
             if head == "**":
-                if _matches(item.name, "*") and item.is_dir() and not _loops(item, len(below)):
+                if _matches(item.name, "*") and _is_folder(item) and not _loops(item, len(below)):
                     yield from self._into(item.path, item.name, parts, below)
             elif _matches(item.name, head):
                 if not rest:
                     yield item.path
-                elif item.is_dir():
+                elif _is_folder(item):
                     yield from self._into(item.path, item.name, rest, below)
 
     def _into(self, path: str, name: str, parts: list[str], below: tuple[str, ...]) -> Iterator[str]:
@@ -191,6 +204,13 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 def _matches(name: str, pattern: str) -> bool:
     """Names that begin with a dot or an underscore are other programs' notes unless asked for."""
     return (name[0] not in "._" or pattern[0] == name[0]) and fnmatchcase(name, pattern)
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _loops(item: os.DirEntry[str], depth: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
 from driftwatch.eventtime import event_times
 from driftwatch.sources._csv import read_csv
+from driftwatch.sources._formats import SUFFIXES, Format, format_of
 from driftwatch.sources._jsonl import read_jsonl
 from driftwatch.sources._listing import Entry
 from driftwatch.sources._parquet import parquet_extent, read_parquet
@@ -18,22 +19,6 @@ from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.result import FileProblem
 
 T = TypeVar("T")
-Format = Literal["parquet", "csv", "jsonl"]
-SUFFIXES: dict[str, Format] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-}
-
-
-def format_of(path: str) -> Format | None:
-    """Format by suffix; csv and jsonl also with ``.gz``."""
-    name = path.lower()
-    plain = name.removesuffix(".gz")
-    found = next((kind for suffix, kind in SUFFIXES.items() if plain.endswith(suffix)), None)
-    return None if found == "parquet" and plain != name else found
 
 
 def rows_of(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
@@ -76,8 +61,8 @@ def _parquet_times(entry: Entry, request: Request) -> Iterator[Int64Array]:
 
 
 def _check(entry: Entry) -> None:
-    if not entry.regular:
-        raise BadFile(FileProblem.UNREADABLE, "expected a regular file. Got a pipe, socket or device.")
+    if entry.fault:
+        raise BadFile(FileProblem.UNREADABLE, entry.fault)
     if entry.size == 0:
         raise BadFile(FileProblem.EMPTY, "the file has 0 bytes.")
 

@@ -27,7 +27,10 @@ class BadFile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Rows of ``span`` (None: all) with ``columns`` (None: all); ``partitions`` come from the path."""
+    """Rows of ``span`` (None: all) with ``columns`` (None: all); ``partitions`` come from the path.
+
+    ``ended`` says that the file was left alone long enough for its last line to be whole.
+    """
 
     span: Span | None
     columns: tuple[str, ...] | None
@@ -35,6 +38,7 @@ class Request:
     timezone: str
     delimiter: str = ","
     partitions: tuple[str, ...] = ()
+    ended: bool = False
 
     @property
     def wanted(self) -> tuple[str, ...] | None:

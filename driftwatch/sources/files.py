@@ -15,8 +15,9 @@ from pydantic import AfterValidator, Field
 
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
 from driftwatch.settings import Duration
+from driftwatch.sources._formats import Format, format_of
 from driftwatch.sources._listing import Entry, Listing, Resolve, is_url, list_files, shown
-from driftwatch.sources._one import Format, format_of, rows_of, times_of
+from driftwatch.sources._one import rows_of, times_of
 from driftwatch.sources._partitions import Partitions, span_of
 from driftwatch.sources._request import BadFile, Request
 from driftwatch.sources.base import Reading, SourceConfig
@@ -40,14 +41,17 @@ class FilesConfig(SourceConfig):
 
     ``path``: paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
     ``format`` follows from the suffix unless given. ``settle``: a local file changed more recently is not
-    read yet. ``partition_time``: partitions that look like dates hold the event times of that date only;
-    off when they are dates of arrival.
+    read yet. ``unfinished``: a CSV whose last row has no newline is read once it was left alone for this
+    long; until then, and as long as that row lacks a value, it is ``half_written``. ``partition_time``:
+    partitions that look like dates hold the event times of that date only; off when they are dates of
+    arrival.
     """
 
     type: Literal["files"]
     path: Annotated[str | list[str], AfterValidator(_known_scheme)]
     format: Format | None = None
     settle: Duration = 0
+    unfinished: Duration = 60
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     partition_time: bool = True
 
@@ -55,9 +59,17 @@ class FilesConfig(SourceConfig):
 CONFIG = FilesConfig
 
 
-def open_source(config: FilesConfig, *, resolve: Resolve = pafs.FileSystem.from_uri) -> FilesSource:
-    """The files that a configuration names. ``resolve`` turns a URL into (filesystem, path)."""
-    return FilesSource(config=config, resolve=resolve)
+def open_source(
+    config: FilesConfig,
+    *,
+    resolve: Resolve = pafs.FileSystem.from_uri,
+    now: Callable[[], int] = time.time_ns,
+) -> FilesSource:
+    """The files that a configuration names.
+
+    ``resolve`` turns a URL into (filesystem, path); ``now`` is the clock files are dated by, in nanoseconds.
+    """
+    return FilesSource(config=config, resolve=resolve, now=now)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +78,7 @@ class FilesSource:
 
     config: FilesConfig
     resolve: Resolve = field(default=pafs.FileSystem.from_uri)
+    now: Callable[[], int] = field(default=time.time_ns)
 
     def version(self, span: Span | None) -> str:
         """sha256 over name, size and time of change of every file that can hold rows of the span."""
@@ -152,7 +165,7 @@ class FilesSource:
 
     def _settled(self, listing: Listing) -> list[Entry]:
         """Files to read now; what merely lies in a named folder and is of no known format is not ours."""
-        latest = time.time_ns() - self.config.settle * NANOSECONDS
+        latest = self.now() - self.config.settle * NANOSECONDS
         waits = self.config.settle > 0
         return [
             entry
@@ -169,6 +182,8 @@ class FilesSource:
             timezone=self.config.timezone,
             delimiter=self.config.delimiter,
             partitions=tuple(key for key, _ in entry.partitions),
+            ended=not self.config.unfinished
+            or entry.modified <= self.now() - self.config.unfinished * NANOSECONDS,
         )
 
     def _rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from daemon_world import MINUTE, NS, Inside, World, write_rows
 
 from driftwatch.explaining import explain
+from driftwatch.summary.plan import OTHER
 
 HOUR = 60 * MINUTE
 #: Midnight of a Tuesday.
@@ -156,14 +158,12 @@ def test_late_rows_of_one_slice_are_a_new_version_of_that_slice(world: Hours) ->
         parts = {
             segment: history.tiles("m", segment, START + 6 * HOUR, START + 7 * HOUR, plan.fingerprint)[0]
             for segment in plan.segments
-            if segment != "other"
+            if segment != OTHER
         }
         assert {part.version for part in parts.values()} == {2}
         assert sum(part.summary.rows for name, part in parts.items() if name is not None) == 200 + rows
         assert all(part.summary.sample is not None for part in parts.values())
-        for segment in plan.segments:
-            if segment != "other":
-                assert replayed(inside, 8, segment)
+        assert all(replayed(inside, 8, segment) for segment in plan.segments)
 
 
 def test_a_segment_that_left_a_slice_is_not_counted_from_its_older_version(world: Hours) -> None:
@@ -203,6 +203,36 @@ def test_what_was_seen_is_not_unseen_by_a_later_look(world: Hours, loss: str) ->
         hours(inside, 13, 14, 15, 16)
         assert versions(inside)[5] == [(1, 260), (2, 290)]
         assert versions(inside)[6] == [(1, 200)] if loss == "half written" else [(1, 200), (2, 210)]
+
+
+def test_a_correction_that_leaves_every_count_is_a_new_version_and_a_rewrite_is_not(world: Hours) -> None:
+    for number in range(8):
+        world.hour(number)
+    with world.inside(4 * 60) as inside:
+        hours(inside, 4, 5, 6, 7)
+        for number, order in ((5, slice(None)), (6, slice(None, None, -1))):
+            table = pq.ParquetFile(world.place(number)).read()
+            values = table["x"].to_numpy()[order]
+            pq.write_table(table.set_column(1, "x", [values]), world.place(number))
+        hours(inside, 8)
+        assert {number: len(versions(inside)[number]) for number in (5, 6)} == {5: 1, 6: 2}
+        assert replayed(inside, 8)
+
+
+def test_a_file_that_was_too_young_is_looked_at_again_though_it_did_not_change(world: Hours) -> None:
+    source = {"type": "files", "path": str(world.folder / "m" / "**" / "*"), "time_column": "at"}
+    world.configure(source={**source, "unfinished": "2s"})
+    for number in range(12):
+        world.hour(number)
+    with world.inside(4 * 60) as inside:
+        hours(inside, 4, 5, 6, 7)
+        world.place(6).with_name("tail.csv").write_text("at,x,level\n2023-11-14T06:00:01Z,0.5,a")
+        hours(inside, 8)
+        assert [item["problem"] for item in inside.verdicts()[-1]["rejected_files"]] == ["half_written"]
+        time.sleep(2.1)
+        hours(inside, 9, 10, 11, 12)
+        assert versions(inside)[6] == [(1, 200), (2, 201)]
+        assert inside.view().late_rows == 1
 
 
 def test_slices_of_another_reference_or_length_leave_decided_tiles_alone(world: Hours) -> None:

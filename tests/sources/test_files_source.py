@@ -228,9 +228,29 @@ def test_lists_of_paths_links_and_loops(tmp_path: Path) -> None:
     second = parquet(tmp_path / "b" / "2.parquet", [1])
     (tmp_path / "a" / "loop").symlink_to(tmp_path / "a")
     (tmp_path / "b" / "gone.parquet").symlink_to(tmp_path / "nothing")
-    assert rows(source(tmp_path / "**" / "*.parquet").read(None, ["x"])) == [0, 1]
+    reading = source(tmp_path / "**" / "*.parquet").read(None, ["x"])
+    assert rows(reading) == [0, 1]
+    assert problems(reading) == {"b/gone.parquet": "unreadable"}
     both = open_source(FilesConfig(type="files", path=[str(first), str(second), str(first)], time_column="t"))
     assert rows(both.read(None, ["x"])) == [0, 1]
+
+
+def test_a_folder_named_like_a_file_is_named_unless_it_is_looked_into(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", [0])
+    parquet(tmp_path / "spark.parquet" / "date=2013-04-01" / "part-0.parquet", [1])
+    day, later = Span(start=START, end=START + DAY), Span(start=START + 9 * DAY, end=START + 10 * DAY)
+    flat = source(tmp_path / "*.parquet").read(day, ["x"])
+    assert rows(flat) == [0]
+    assert problems(flat) == {"spark.parquet": "unreadable"}
+    assert "spark.parquet/*" in flat.rejected[0].detail
+    for span, found in ((day, [0, 1]), (later, [])):
+        deep = source(tmp_path / "**" / "*.parquet").read(span, ["x"])
+        assert (rows(deep), deep.rejected) == (found, [])
+    whole = source(tmp_path / "spark.parquet").read(day, ["x"])
+    assert (rows(whole), whole.rejected) == ([1], [])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceUnavailable, match="expected at least one file"):
+        source(tmp_path / "emp*").read(None, ["x"])
 
 
 def test_version_changes_with_the_files_of_the_span_only(tmp_path: Path) -> None:

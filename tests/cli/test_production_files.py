@@ -1,0 +1,199 @@
+"""`driftwatch check` as a process on production files of every layout, sound and not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+DAY = datetime(2024, 3, 21, tzinfo=UTC)
+ROWS, REFERENCE_DAYS = 200, 20
+COLUMNS = ("amount", "count", "city", "fresh")
+
+
+def rows(first: datetime, days: int, seed: int) -> pa.Table:
+    """Rows of whole days in the order of time, a tenth of the cities missing."""
+    random, size = np.random.default_rng(seed), days * ROWS
+    cities = random.choice(["north", "south", "east"], size).astype(object)
+    cities[random.random(size) < 0.1] = None
+    return pa.table(
+        {
+            "when": pa.array([first + timedelta(days=days) * (row / size) for row in range(size)]),
+            "amount": random.normal(3, 1, size).round(4),
+            "count": random.poisson(4, size),
+            "city": pa.array(cities.tolist()),
+            "fresh": random.random(size) < 0.3,
+        }
+    )
+
+
+TODAY = rows(DAY, 1, 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_of(tmp_path)
+
+
+def folder_of(folder: Path) -> Path:
+    """A reference, and a configuration whose source is everything under ``in``."""
+    before = rows(DAY - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, 1)
+    pq.write_table(before, folder / "reference.parquet")
+    (folder / "in").mkdir()
+    configure(folder)
+    return folder
+
+
+def configure(folder: Path, **changes: Any) -> None:
+    monitor = {
+        "name": "m",
+        "reference": {"path": str(folder / "reference.parquet"), "time_column": "when"},
+        "source": {"type": "files", "path": str(folder / "in" / "**" / "*"), "time_column": "when"},
+        "window": {"length": "1d", "min_rows": 50},
+        **changes,
+    }
+    config = {"version": 1, "storage": {"path": str(folder / "store")}, "monitors": [monitor]}
+    (folder / "c.yaml").write_text(json.dumps(config))
+
+
+def check(folder: Path) -> tuple[int, dict[str, Any]]:
+    """Exit code and answer for the day."""
+    at = (DAY + timedelta(days=1)).isoformat()
+    words = [sys.executable, "-m", "driftwatch", "check", str(folder / "c.yaml"), "--at", at]
+    words += ["--format", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def measured(told: dict[str, Any], *columns: str) -> dict[tuple[str, str], Any]:
+    return {
+        (item["column"], item["detector"]): item["statistic"]
+        for item in told["columns"]
+        if not columns or item["column"] in columns
+    }
+
+
+def lines(table: pa.Table) -> bytes:
+    found = [{**row, "when": row["when"].isoformat()} for row in table.to_pylist()]
+    return "".join(json.dumps(row) + "\n" for row in found).encode()
+
+
+def text(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pacsv.write_csv(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def hive(folder: Path) -> None:
+    """By date and city, neither of them in the files; and another day, whose file must not be opened."""
+    for city in ("north", "south", "east", None):
+        mine = TODAY.filter(pa.array([value == city for value in TODAY["city"].to_pylist()]))
+        name = "__HIVE_DEFAULT_PARTITION__" if city is None else city
+        path = folder / f"date={DAY:%Y-%m-%d}" / f"city={name}" / "part-0.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(mine.drop_columns(["city"]), path)
+    other = folder / f"date={DAY + timedelta(days=40):%Y-%m-%d}" / "city=north" / "part-0.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"damaged")
+
+
+def halves(suffix: str, write: Callable[[pa.Table], bytes]) -> Callable[[Path], None]:
+    def place(folder: Path) -> None:
+        for part in range(2):
+            (folder / f"{part}{suffix}").write_bytes(write(TODAY.slice(part * 100, 100)))
+
+    return place
+
+
+LAYOUTS: dict[str, Callable[[Path], None]] = {
+    "hive": hive,
+    "jsonl": halves(".jsonl", lines),
+    "jsonl.gz": halves(".jsonl.gz", lambda table: gzip.compress(lines(table))),
+    "csv": halves(".csv", text),
+    "csv.gz": halves(".csv.gz", lambda table: gzip.compress(text(table))),
+    "unended": halves(".jsonl", lambda table: lines(table)[:-1]),
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one sound file of the same rows comes to."""
+    folder = folder_of(tmp_path_factory.mktemp("plain"))
+    pq.write_table(TODAY, folder / "in" / "whole.parquet")
+    code, told = check(folder)
+    assert (code, told["state"], told["rows"]) == (0, "ok", ROWS)
+    assert {item["column"] for item in told["columns"]} == set(COLUMNS)
+    return told
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_of_production_is_measured_alike(
+    folder: Path, plain: dict[str, Any], layout: str
+) -> None:
+    LAYOUTS[layout](folder / "in")
+    code, told = check(folder)
+    assert (code, told["state"], told["rows"], told["rejected_files"]) == (0, "ok", ROWS, [])
+    assert measured(told) == measured(plain)
+    assert told["newest_row"] == plain["newest_row"]
+
+
+@pytest.mark.parametrize(("layout", "gone"), [("parquet", "amount"), ("csv", "city"), ("jsonl.gz", "count")])
+def test_a_column_that_vanishes_is_broken_and_the_others_are_judged(
+    folder: Path, plain: dict[str, Any], layout: str, gone: str
+) -> None:
+    left, place = TODAY.drop_columns([gone]), folder / "in" / f"a.{layout}"
+    if layout == "parquet":
+        pq.write_table(left, place)
+    else:
+        place.write_bytes(text(left) if layout == "csv" else gzip.compress(lines(left)))
+    code, told = check(folder)
+    assert (code, told["state"], told["reason"]) == (1, "broken", "column_missing")
+    assert told["rows"] == ROWS
+    assert [(item["column"], item["reason"]) for item in told["broken"]] == [(gone, "column_missing")]
+    others = [name for name in COLUMNS if name != gone]
+    assert measured(told, *others) == measured(plain, *others)
+    assert all(value is not None for value in measured(told, *others).values())
+    known = {name: value for (_, name), value in measured(told, gone).items() if value is not None}
+    assert known == {"missing": 1.0}, "of the rest nothing is known"
+
+
+def test_files_that_cannot_be_read_are_named_and_the_others_judged(folder: Path) -> None:
+    source = {"type": "files", "path": str(folder / "in" / "*"), "time_column": "when"}
+    configure(folder, source=source)
+    bad = unreadable(folder / "in")
+    code, told = check(folder)
+    assert (code, told["state"], told["reason"]) == (3, "source_error", "all_files_unreadable")
+    assert {item["name"]: item["problem"] for item in told["rejected_files"]} == bad
+    pq.write_table(TODAY, folder / "in" / "good.parquet")
+    code, told = check(folder)
+    assert (code, told["state"], told["rows"]) == (0, "ok", ROWS)
+    assert {item["name"]: item["problem"] for item in told["rejected_files"]} == bad
+    assert all(item["detail"].endswith(".") for item in told["rejected_files"])
+
+
+def unreadable(folder: Path) -> dict[str, str]:
+    """What a program that runs as root cannot read either."""
+    (folder / "spark.parquet").mkdir()
+    (folder / "spark.parquet" / "_SUCCESS").touch()
+    (folder / "gone.parquet").symlink_to(folder / "nothing")
+    (folder / "loop.csv").symlink_to(folder / "loop.csv")
+    (folder / "device.parquet").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "noise.parquet").write_bytes(bytes(range(256)))
+    (folder / "noise.csv.gz").write_bytes(bytes(range(256)))
+    (folder / "empty.jsonl").touch()
+    names = ("spark.parquet", "gone.parquet", "loop.csv", "device.parquet", "pipe.jsonl", "noise.parquet")
+    return dict.fromkeys((*names, "noise.csv.gz"), "unreadable") | {"empty.jsonl": "empty"}
