@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from driftwatch.decide.decision import Measurement, learn_block
-from driftwatch.decide.evidence import owner
 from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.keys import owner, owner_of
 from driftwatch.decide.track import Incident, Track, encode
 from driftwatch.measure import streams
 from driftwatch.monitor import Monitor
@@ -150,11 +152,14 @@ def _relearn(
         return name in columns or name.startswith(_JOINT)
 
     reference = monitor.reference.at(segment)
+    shares = np.array([moved(owner_of(key)) for key in track.shares.keys], dtype=np.bool_)
+    scores = np.array([moved(owner_of(key)) for key in track.scores.keys], dtype=np.bool_)
     kept = replace(
         track,
         reference=monitor.reference.fingerprint,
-        evidence={k: v for k, v in track.evidence.items() if not moved(k[1] or f"{_JOINT}{k[0]}")},
-        history={k: v for k, v in track.history.items() if not moved(k[1] or f"{_JOINT}{k[0]}")},
+        shares=track.shares.reset(shares),
+        scores=track.scores.without(scores),
+        usual=None,
     )
     config = monitor.config
     for tile in tiles:

@@ -89,8 +89,10 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
     policy = policy_for(config, segment, len(reference.plan.segments))
     _, recomputed = replay.again(track, stored)
     effects = {
-        f"{column or 'jointly'} {detector}": effect
-        for (detector, column, _), effect in design_effects(track, policy).items()
+        f"{column or 'jointly'} {detector}": None if effect != effect else effect
+        for (detector, column, _), effect in zip(
+            track.shares.keys, design_effects(track, policy).tolist(), strict=True
+        )
     }
     return Explanation(
         stored=stored,

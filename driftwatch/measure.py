@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.breakage import breakages
-from driftwatch.decide.decision import Decision, Measurement, decide, expecting, learn_block
-from driftwatch.decide.evidence import Stream, key_of
+from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
 from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.keys import Stream
 from driftwatch.decide.policy import BURN_IN, Policy
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
 from driftwatch.detectors.base import Detector, all_detectors, get
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Reason, RejectedFile, Score, Statistic, Verdict
+from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
 from driftwatch.summary.summary import Summary
 from driftwatch.windows import season_slot
@@ -111,8 +111,8 @@ def fresh_track(
     configuration: str,
 ) -> Track:
     """What the reference's own time blocks teach, each held against the rest (counts subtract)."""
-    known = streams(reference, reference.summary, chosen)
-    track = expecting(Track(reference=reference.fingerprint, configuration=configuration), known)
+    track = Track(reference=reference.fingerprint, configuration=configuration)
+    track = track.expecting(streams(reference, reference.summary, chosen))
     for block in blocks[-TAUGHT_BLOCKS:]:
         if block.rows < config.window.min_rows or excluded(block.span, config):
             continue
@@ -126,7 +126,7 @@ def fresh_track(
             slot=season_slot(block.span.start, tuple(config.season), config.timezone),
         )
         track = learn_block(track, seen)
-    return taught_together(track, {key_of(item): item.floor for item in known if isinstance(item, Score)})
+    return taught_together(track)
 
 
 def verdict_of(

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.decide.evidence import Bet, Stream, joint_owner, key_of, owner
-from driftwatch.decide.policy import Policy
+from driftwatch.decide.evidence import Part
+from driftwatch.decide.keys import joint_owner
 from driftwatch.summary.result import NamedColumn, Statistic
 
-#: A column whose own window speaks this loudly (log e) is named with the page it did not cause.
-_ALSO_MOVED = float(np.log(100.0))
+#: Expected share of named columns that did not move.
+_FALSE_NAMES = 0.05
 #: Which gauge describes a column best, first that has a value.
 _TELLING = ("missing", "unseen", "ks", "tv", "out_of_range", "volume", "correlation", "mmd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One owner's part in the evidence: log sum, its strongest detector, and the onset of that stream."""
+    """One owner's part in the evidence: log sum, its strongest detector, and the onset of that stream.
+
+    ``log_e`` is an e-value that the owner did not move: the mean of what all of its budget since the last
+    page became and what this window's alone did.
+    """
 
     owner: str
     log_m: float
@@ -28,64 +32,54 @@ class Claim:
     onset: int
 
 
-def claims(streams: Sequence[Stream], bets: Mapping[int, Bet]) -> list[Claim]:
-    """Every owner's part in the evidence, strongest first."""
-    found: dict[str, Claim] = {}
-    for position, stream in enumerate(streams):
-        if position not in bets:
-            continue
-        made = bets[position]
-        log_m = float(np.logaddexp.reduce(made.evidence.log_m, axis=None))
-        best = int(np.argmax(made.evidence.log_m))
-        claim = Claim(
-            owner=owner(stream),
-            log_m=log_m,
-            log_e=made.log_e,
-            detector=key_of(stream)[0],
-            onset=int(made.evidence.onset.flat[best]),
-        )
-        known = found.get(claim.owner)
-        if known is None:
-            found[claim.owner] = claim
-        else:
-            stronger = claim if claim.log_m > known.log_m else known
-            found[claim.owner] = Claim(
-                owner=claim.owner,
-                log_m=float(np.logaddexp(claim.log_m, known.log_m)),
-                log_e=max(claim.log_e, known.log_e),
-                detector=stronger.detector,
-                onset=stronger.onset,
+def claims(parts: Mapping[str, Sequence[Part]], windows: float) -> list[Claim]:
+    """Every owner's part in the evidence, strongest first, ``windows`` of budget after the last page."""
+    found = []
+    for owner, held in parts.items():
+        strongest = max(held, key=lambda part: part.log_m)
+        log_m = float(np.logaddexp.reduce([part.log_m for part in held]))
+        budget = float(np.logaddexp.reduce([part.log_budget for part in held]))
+        if not np.isfinite(budget):
+            continue  # first seen in this window: it has nothing to bet yet
+        now = float(np.logaddexp.reduce([part.log_now for part in held]))
+        since = log_m - budget - np.log(max(windows, 1.0))
+        found.append(
+            Claim(
+                owner=owner,
+                log_m=log_m,
+                log_e=float(np.logaddexp(since, now - budget) - np.log(2)),
+                detector=strongest.detector,
+                onset=strongest.onset,
             )
-    return sorted(found.values(), key=lambda claim: -claim.log_m)
+        )
+    return sorted(found, key=lambda claim: -claim.log_m)
 
 
-def name_columns(
-    ranked: Sequence[Claim], statistics: Sequence[Statistic], policy: Policy
-) -> tuple[NamedColumn, ...]:
-    """The columns a page names: those that would have paged with the whole budget to themselves.
+def name_columns(ranked: Sequence[Claim], statistics: Sequence[Statistic]) -> tuple[NamedColumn, ...]:
+    """The columns a page names: the strongest always, and what e-BH selects among all of them.
 
-    Each owner got 1/K of the budget, so its evidence times K is what it would have had alone; a column
-    that did not move reaches 1 at most as often as the whole page budget allows. The strongest is named
-    always; a column whose window alone is loud is named too, so that one cause is one page.
+    False names: of the columns named, at most ``_FALSE_NAMES`` are expected not to have moved, whatever the
+    dependence between columns (Wang, Ramdas 2022): the largest ``r`` with ``r`` e-values of at least
+    ``K / (r _FALSE_NAMES)``.
     """
     if not ranked:
         return ()
+    falling = sorted((claim.log_e for claim in ranked), reverse=True)
+    needed = [float(np.log(len(ranked) / ((r + 1) * _FALSE_NAMES))) for r in range(len(ranked))]
+    passed = [limit for log_e, limit in zip(falling, needed, strict=True) if log_e >= limit]
+    least = passed[-1] if passed else np.inf
     total = float(np.logaddexp.reduce([claim.log_m for claim in ranked]))
-    alone = float(np.log(len(ranked)))
-    named = []
-    for position, claim in enumerate(ranked):
-        if position and claim.log_m + alone < 0 and claim.log_e < _ALSO_MOVED:
-            continue
-        named.append(
-            NamedColumn(
-                column=claim.owner,
-                detector=claim.detector,
-                share=float(np.exp(claim.log_m - total)),
-                effect=describe(claim.owner, claim.detector, statistics),
-                onset=claim.onset,
-            )
+    return tuple(
+        NamedColumn(
+            column=claim.owner,
+            detector=claim.detector,
+            share=float(np.exp(claim.log_m - total)),
+            effect=describe(claim.owner, claim.detector, statistics),
+            onset=claim.onset,
         )
-    return tuple(named)
+        for position, claim in enumerate(ranked)
+        if not position or claim.log_e >= least
+    )
 
 
 def describe(name: str, detector: str, statistics: Sequence[Statistic]) -> str:

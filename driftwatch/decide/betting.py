@@ -19,7 +19,7 @@ def share_log_e(
     trials: Int64Array,
     reference: Float64Array,
     slack: Float64Array,
-    design_effect: float,
+    design_effect: Float64Array,
 ) -> Float64Array:
     """Log e-values ``[k, 2, A]`` of shares; side 0 is "more than tolerated", side 1 "fewer".
 
@@ -29,7 +29,7 @@ def share_log_e(
     ``1/b`` keeps that for rows that come in groups of up to ``b`` (Hoelder). Dropped sides and windows
     without trials give 0, that is e = 1. False alarms: see ``driftwatch.decide``.
 
-    >>> e = share_log_e(np.array([50]), np.array([100]), np.array([0.1]), np.array([0.05]), 1.0)
+    >>> e = share_log_e(np.array([50]), np.array([100]), np.array([0.1]), np.array([0.05]), np.ones(1))
     >>> bool(e[0, 0].max() > 20), bool(e[0, 1].max() <= 0)
     (True, True)
     """
@@ -38,11 +38,14 @@ def share_log_e(
     tolerated = np.stack([reference + slack, 1 - reference + slack], axis=1)[:, :, None]
     p0 = np.clip(tolerated, 1e-6, _CEILING)
     p1 = np.minimum(p0 + ALTERNATIVES, 1 - (1 - p0) * 0.05)
-    log_e = (count * np.log(p1 / p0) + rest * np.log((1 - p1) / (1 - p0))) / design_effect
+    log_e = (count * np.log(p1 / p0) + rest * np.log((1 - p1) / (1 - p0))) / design_effect[:, None, None]
     return np.where((tolerated < _CEILING) & (trials[:, None, None] > 0), log_e, 0.0)
 
 
-def score_log_e(p_value: float) -> Float64Array:
-    """Log e-values ``[3]`` of a p-value: ``kappa p^(kappa - 1)``, each integrates to 1 over uniform p."""
-    log_e: Float64Array = np.log(KAPPAS) + (KAPPAS - 1) * np.log(p_value)
-    return log_e
+def score_log_e(p_value: Float64Array) -> Float64Array:
+    """Log e-values ``[..., 3]`` of p-values: ``kappa p^(kappa - 1)``, each integrates to 1 over uniform p.
+
+    A NaN, nothing measured, gives 0, that is e = 1.
+    """
+    log_e: Float64Array = np.log(KAPPAS) + (KAPPAS - 1) * np.log(p_value)[..., None]
+    return np.nan_to_num(log_e)

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from driftwatch.decide.attribution import claims, name_columns
-from driftwatch.decide.evidence import (
-    Bet,
-    Stream,
-    Unusual,
-    bet,
-    design_effects,
-    how_unusual,
-    key_of,
-    log_weights,
-    owner,
-)
+from driftwatch.decide.evidence import Bets, bets, design_effects, evidence_by_owner, log_weights, with_bets
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
+from driftwatch.decide.keys import Stream, owner, owner_of
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import learned
+from driftwatch.decide.shares import CONSERVATIVE, shares_seen
 from driftwatch.decide.together import combined
-from driftwatch.decide.track import Healthy, Incident, StreamKey, Track
-from driftwatch.decide.usual import CONSERVATIVE, Moments
-from driftwatch.summary.result import Breakage, NamedColumn, Reason, Score, Shares, State, Statistic
+from driftwatch.decide.track import Incident, Track
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.result import Breakage, NamedColumn, Reason, State, Statistic
 from driftwatch.summary.schema import Span
+
+Flags = npt.NDArray[np.bool_]
 
 #: Joint detectors look at columns that an incident has set aside, so they rest while one is open.
 _RESTING = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
-
-
-Effects = Mapping[StreamKey, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,30 +75,27 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
             smallest_effect=_smallest_effect(effects, seen, policy),
         )
     broken = frozenset(item.column for item in seen.breakages)
-    seen = _with_together(track, seen)
-    track = replace(track, usual=learned(track.usual, track.history))
-    unusual = how_unusual(seen.streams, track, policy, seen.window, seen.slot)
-    bets = _bets(track, seen, policy, effects, unusual, broken)
-    settled = settle(track.incidents, _out(seen, bets), broken)
+    # The budget is split before the window: a stream that is first seen in it has no part yet.
+    weights = log_weights(track, policy, seen.window)
+    track, seen = _prepared(track, seen)
+    weights = _known_only(weights, track)
+    made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, seen.slot)
+    settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
-    live = {i: made for i, made in bets.items() if owner(seen.streams[i]) not in resting}
-    after = replace(
-        track,
-        evidence={
-            **track.evidence,
-            **{key_of(seen.streams[i]): made.evidence for i, made in live.items()},
-        },
-        incidents=settled.still_open,
-        decided_until=seen.window.end,
-    )
+    live = _live(track, resting)
+    after = with_bets(track, made, weights, live, seen.window.start)
+    since = seen.window.start if track.since is None else track.since
+    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end, since=since)
     evidence = _ratio(after)
     named: tuple[NamedColumn, ...] = ()
     opened = _breakage_incident(after, seen, policy)
     if evidence >= 1:
-        named = name_columns(claims(seen.streams, live), seen.statistics, policy)
+        windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
+        parts = evidence_by_owner(after, made, weights, live)
+        named = name_columns(claims(parts, windows), seen.statistics)
         opened = (*opened, _drift_incident(named, seen, policy))
         after = after.reset()
-    after = _learn(after, seen, unusual.levels, resting | {item.column for item in named})
+    after = _learn(after, seen, made, resting | {item.column for item in named})
     after = replace(after, incidents=(*after.incidents, *opened))
     state, reason = _state(after, seen, policy, bool(named))
     return Decision(
@@ -124,39 +113,34 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     )
 
 
-def _with_together(track: Track, seen: Measurement) -> Measurement:
-    both = combined(seen.streams, track, seen.slot)
-    if both is None:
-        return seen
-    return replace(seen, streams=(*seen.streams, both[0]), statistics=(*seen.statistics, both[1]))
+def _prepared(track: Track, seen: Measurement) -> tuple[Track, Measurement]:
+    """The track that knows this window's streams and the laws of its scores; all columns together added."""
+    track = track.expecting(seen.streams)
+    both = combined(track, seen.streams, seen.slot)
+    if both is not None:
+        seen = replace(seen, streams=(*seen.streams, both[0]), statistics=(*seen.statistics, both[1]))
+        track = track.expecting([both[0]])
+    return replace(track, usual=learned(track.usual, track.scores)), seen
 
 
 def _ratio(track: Track) -> float:
     return float(np.exp(min(track.log_evidence(), 0.0)))
 
 
-def _bets(
-    track: Track,
-    seen: Measurement,
-    policy: Policy,
-    effects: Effects,
-    unusual: Unusual,
-    broken: frozenset[str],
-) -> dict[int, Bet]:
-    weights = log_weights(track, policy, seen.window)
-    return {
-        i: bet(
-            stream,
-            track,
-            policy,
-            effects,
-            unusual,
-            weights.get(key_of(stream), -np.inf),
-            seen.window,
-        )
-        for i, stream in enumerate(seen.streams)
-        if owner(stream) not in broken
-    }
+def _padded(effects: Float64Array, track: Track) -> Float64Array:
+    new = len(track.shares.keys) - len(effects)
+    return np.concatenate([effects, np.full(new, np.nan)])
+
+
+def _known_only(
+    weights: tuple[Float64Array, Float64Array], track: Track
+) -> tuple[Float64Array, Float64Array]:
+    """The weights of before the window, with none for what it brought."""
+    new = len(track.shares.keys) - len(weights[0]), len(track.scores.keys) - len(weights[1])
+    return (
+        np.concatenate([weights[0], np.full(new[0], -np.inf)]),
+        np.concatenate([weights[1], np.full(new[1], -np.inf)]),
+    )
 
 
 def _resting(track: Track, broken: frozenset[str]) -> frozenset[str]:
@@ -164,11 +148,23 @@ def _resting(track: Track, broken: frozenset[str]) -> frozenset[str]:
     return aside | _RESTING if aside else aside
 
 
-def _out(seen: Measurement, bets: dict[int, Bet]) -> dict[str, bool]:
+def _live(track: Track, resting: frozenset[str]) -> tuple[Flags, Flags]:
+    return (
+        np.array([owner_of(key) not in resting for key in track.shares.keys], dtype=np.bool_),
+        np.array([owner_of(key) not in resting for key in track.scores.keys], dtype=np.bool_),
+    )
+
+
+def _out(track: Track, made: Bets, broken: frozenset[str]) -> dict[str, bool]:
+    """Whether each owner that was seen in the window is out of its band."""
     out: dict[str, bool] = {}
-    for position, made in bets.items():
-        name = owner(seen.streams[position])
-        out[name] = out.get(name, False) or made.out
+    seen = (
+        *zip(track.shares.keys, made.shares_seen.present, made.shares_out, strict=True),
+        *zip(track.scores.keys, made.scores_present, made.scores_out, strict=True),
+    )
+    for key, present, beyond in seen:
+        if present and owner_of(key) not in broken:
+            out[owner_of(key)] = out.get(owner_of(key), False) or bool(beyond)
     return out
 
 
@@ -199,40 +195,17 @@ def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: P
     )
 
 
-def _learn(
-    track: Track, seen: Measurement, levels: Mapping[StreamKey, float], silent: frozenset[str]
-) -> Track:
+def _learn(track: Track, seen: Measurement, made: Bets, silent: frozenset[str]) -> Track:
     """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
-    moments, history = dict(track.moments), dict(track.history)
-    for stream in seen.streams:
-        key = key_of(stream)
-        quiet = owner(stream) in silent
-        if isinstance(stream, Shares):
-            counts = _moments(moments, stream)
-            moments[key] = counts.forget() if quiet else counts.wait(stream)
-        else:
-            scores = history.get(key, Healthy.empty())
-            scores = scores.forget() if quiet else scores.wait(stream.value, seen.slot)
-            history[key] = replace(scores, level=levels.get(key, np.nan), last_end=seen.window.end)
+    live = _live(track, silent)
+    value = track.scores.seen(seen.streams)
+    scores = track.scores.wait(value, seen.slot, seen.window.end, ~live[1])
     return replace(
         track,
-        moments=moments,
-        history=history,
+        shares=track.shares.wait(made.shares_seen, ~live[0]),
+        scores=scores.standing_at(made.level, seen.window.end),
         healthy_windows=track.healthy_windows + 1,
     )
-
-
-def _moments(moments: Mapping[StreamKey, Moments], stream: Shares) -> Moments:
-    known = moments.get(key_of(stream))
-    fits = known is not None and known.total.shape[1] == len(stream.labels)
-    return known if known is not None and fits else Moments.zero(len(stream.labels))
-
-
-def expecting(track: Track, streams: Sequence[Stream]) -> Track:
-    """The track that knows of these streams: each has its part of the budget from the first window on."""
-    shares = {key_of(item): _moments(track.moments, item) for item in streams if isinstance(item, Shares)}
-    scores = {key_of(item): Healthy.empty() for item in streams if isinstance(item, Score)}
-    return replace(track, moments={**shares, **track.moments}, history={**scores, **track.history})
 
 
 def learn_block(track: Track, seen: Measurement) -> Track:
@@ -240,17 +213,11 @@ def learn_block(track: Track, seen: Measurement) -> Track:
 
     What looks broken in it is ordinary: it happens in healthy data.
     """
-    moments, history = dict(track.moments), dict(track.history)
-    for stream in seen.streams:
-        key = key_of(stream)
-        if isinstance(stream, Shares):
-            moments[key] = _moments(moments, stream).learn(stream.successes, stream.trials)
-        else:
-            history[key] = history.get(key, Healthy.empty()).learn(stream.value, seen.slot)
+    track = track.expecting(seen.streams)
     return replace(
         track,
-        moments=moments,
-        history=history,
+        shares=track.shares.learn(shares_seen(track.shares, seen.streams)),
+        scores=track.scores.learn(track.scores.seen(seen.streams), seen.slot, seen.window.end),
         healthy_windows=track.healthy_windows + 1,
         ordinary=track.ordinary | {(item.column, str(item.reason)) for item in seen.breakages},
     )
@@ -268,12 +235,12 @@ def _state(track: Track, seen: Measurement, policy: Policy, drifted: bool) -> tu
     return State.OK, Reason.NOTHING_MOVED
 
 
-def _typical(effects: Effects) -> float | None:
-    known = [effect for effect in effects.values() if effect is not None]
-    return float(np.median(known)) if known else None
+def _typical(effects: Float64Array) -> float | None:
+    known = effects[~np.isnan(effects)]
+    return float(np.median(known)) if len(known) else None
 
 
-def _smallest_effect(effects: Effects, seen: Measurement, policy: Policy) -> float | None:
+def _smallest_effect(effects: Float64Array, seen: Measurement, policy: Policy) -> float | None:
     """Smallest move of a share that one such window could page for; None when not even all rows would do."""
     if not seen.rows:
         return None

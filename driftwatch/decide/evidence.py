@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from driftwatch.decide.betting import (
-    ALTERNATIVES,
-    KAPPAS,
-    score_log_e,
-    share_log_e,
-)
+from driftwatch.decide.betting import ALTERNATIVES, KAPPAS, score_log_e, share_log_e
+from driftwatch.decide.keys import TOGETHER, StreamKey, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
-from driftwatch.decide.prediction import Asked, p_values
-from driftwatch.decide.track import TOGETHER, Evidence, StreamKey, Track
-from driftwatch.decide.usual import CONSERVATIVE
-from driftwatch.summary.batch import Float64Array
+from driftwatch.decide.prediction import Answer, p_values
+from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
+from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares
 from driftwatch.summary.schema import Span
 
-Stream = Shares | Score
+Flags = npt.NDArray[np.bool_]
+
 #: A score at or below this p-value is out of its usual band; above it the window counts as quiet.
 _OUT_OF_BAND = 0.02
 #: The ``min_effect`` at which detectors state their floors.
@@ -32,147 +30,215 @@ ORDINARY = 3.0
 _REFERENCE_ERRORS = 2.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bets:
+    """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 3]``, and which streams are out.
+
+    ``level[k]`` is where the scores' filters then stand.
+    """
+
+    shares: Float64Array
+    scores: Float64Array
+    shares_out: Flags
+    scores_out: Flags
+    shares_seen: SharesSeen
+    scores_present: Flags
+    level: Float64Array
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bet:
-    """What one block of streams said in one window: its new evidence, its own e-value, whether it is out."""
+class Part:
+    """One stream's part in the evidence: the log of its sum, and since when.
 
-    evidence: Evidence
-    log_e: float
-    out: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unusual:
-    """P-values of a window's scores, where their filters then stand, and the most that shares may say.
-
-    ``most`` is the largest log evidence of shares of (detector, column). No e-value of a p exceeds ``1/p``:
-    a day as bad as some healthy days were counts ``ORDINARY`` only, so a run of them pages and one does not.
-    Shares without such a score, or with ranks only, have no limit, nor have those of joint detectors.
+    ``log_budget`` is what the window gave it and ``log_now`` what became of that in this window alone.
     """
 
-    p_values: Mapping[StreamKey, float]
-    levels: Mapping[StreamKey, float]
-    most: Mapping[tuple[str, str | None], float]
+    detector: str
+    log_budget: float
+    log_m: float
+    log_now: float
+    onset: int
 
 
-def key_of(stream: Stream) -> StreamKey:
-    """The name a stream block keeps over all windows."""
-    return stream.detector, stream.column, stream.label if isinstance(stream, Score) else ""
-
-
-def owner(stream: Stream) -> str:
-    """Who the stream speaks for: its column, or the joint detector itself."""
-    return owner_of(key_of(stream))
-
-
-def owner_of(key: StreamKey) -> str:
-    """Who the streams of that name speak for."""
-    return joint_owner(key[0]) if key[1] is None else key[1]
-
-
-def joint_owner(detector: str) -> str:
-    """The name a joint detector goes by among columns.
-
-    >>> joint_owner("mmd")
-    'joint:mmd'
-    """
-    return f"joint:{detector}"
-
-
-def design_effects(track: Track, policy: Policy) -> dict[StreamKey, float | None]:
-    """Design effect of each block of share streams; None before it is measured.
-
-    A block that never varied borrows the largest of its column's other detectors.
-    """
+def design_effects(track: Track, policy: Policy) -> Float64Array:
+    """Design effect of each block of share streams; NaN before it is measured."""
     if policy.design_effect is not None:
-        return dict.fromkeys(track.moments, policy.design_effect)
-    measured = {key: moments.design_effect() for key, moments in track.moments.items()}
-    borrowed: dict[str | None, float] = {}
-    for (_, column, _), effect in measured.items():
-        if effect is not None and column is not None:
-            borrowed[column] = max(effect, borrowed.get(column, effect))
-    return {key: borrowed.get(key[1]) if effect is None else effect for key, effect in measured.items()}
+        return np.full(len(track.shares.keys), policy.design_effect)
+    return track.shares.design_effects()
 
 
-def log_weights(track: Track, policy: Policy, window: Span) -> dict[StreamKey, float]:
-    """Log budget of each single stream of each block for this window.
+def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Array, Float64Array]:
+    """Log budget for this window of each single stream: of each share key, and of each score.
 
     The window's budget is split by null, then by owner (weighted), then equally: a column with many
     levels takes nothing from the others. Fixed before the window: it is split among the streams known so
     far. One that is undefined in this window leaves its part unspent, and one first seen in it has none yet.
     """
     total = policy.pages_per_second * window.seconds
-    labels = {key: moments.total.shape[1] for key, moments in track.moments.items()}
-    shares = {key: count * 2 * len(ALTERNATIVES) for key, count in labels.items()}
-    scores = {key: len(KAPPAS) for key in track.history if key != TOGETHER}
-    weights: dict[StreamKey, float] = {}
-    for kind, part in ((shares, TOLERANCE_SHARE), (scores, 1 - TOLERANCE_SHARE - TOGETHER_SHARE)):
-        parts: dict[str, int] = {}
-        for key, count in kind.items():
+    scores = track.scores
+    streams = np.where(scores.signed, 2, 1) * len(KAPPAS)
+    together = np.array([key == TOGETHER for key in scores.keys], dtype=np.bool_)
+    rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
+    of_shares = _split(track.shares.keys, track.shares.sizes * 2 * len(ALTERNATIVES), policy)
+    of_scores = _split(scores.keys, np.where(together, 0, streams), policy)
+    with np.errstate(divide="ignore"):
+        return (
+            np.log(total * TOLERANCE_SHARE * of_shares),
+            np.log(total * np.where(together, TOGETHER_SHARE / len(KAPPAS), rest * of_scores)),
+        )
+
+
+def _split(keys: Sequence[StreamKey], streams: Int64Array, policy: Policy) -> Float64Array:
+    """The part of each single stream of each key, adding up to 1 over all of them."""
+    parts: dict[str, int] = {}
+    for key, count in zip(keys, streams.tolist(), strict=True):
+        if count:
             parts[owner_of(key)] = parts.get(owner_of(key), 0) + count
-        everything = sum(policy.weights.get(name, 1.0) for name in parts)
-        for key in kind:
-            name = owner_of(key)
-            share = policy.weights.get(name, 1.0) / everything / parts[name]
-            weights[key] = float(np.log(total * part * share))
-    if TOGETHER in track.history:
-        weights[TOGETHER] = float(np.log(total * TOGETHER_SHARE / len(KAPPAS)))
-    return weights
-
-
-def how_unusual(streams: Sequence[Stream], track: Track, policy: Policy, window: Span, slot: int) -> Unusual:
-    """How unusual each score of a window is, for those whose history is long enough to say."""
-    known = {key_of(item): item for item in streams if isinstance(item, Score)}
-    scores = {key: item for key, item in known.items() if key in track.history}
-    if track.usual is None or not scores:
-        return Unusual(p_values={}, levels={}, most={})
-    asked = Asked(
-        keys=tuple(scores),
-        value=np.array([item.value for item in scores.values()]),
-        floor=np.array([item.floor * policy.min_effect / _STATED_EFFECT for item in scores.values()]),
+    everything = sum(policy.weights.get(name, 1.0) for name in parts)
+    return np.array(
+        [
+            policy.weights.get(owner_of(key), 1.0) / everything / parts[owner_of(key)] if count else 0.0
+            for key, count in zip(keys, streams.tolist(), strict=True)
+        ]
     )
-    found = p_values(asked, track.usual, track.history, window.start, slot)
-    most: dict[tuple[str, str | None], float] = {}
-    for key, p, ranked in zip(asked.keys, found.p_value, found.ranked, strict=True):
-        if p == p and not ranked and key[1] is not None:
-            most[key[:2]] = max(most.get(key[:2], ORDINARY), -float(np.log(p)))
-    usable = {key: float(p) for key, p in zip(asked.keys, found.p_value, strict=True) if p == p}
-    levels = dict(zip(asked.keys, map(float, found.level), strict=True))
-    return Unusual(p_values=usable, levels=levels, most=most)
 
 
-def bet(
-    stream: Stream,
+def bets(
     track: Track,
+    streams: Sequence[Shares | Score],
     policy: Policy,
-    effects: Mapping[StreamKey, float | None],
-    unusual: Unusual,
-    log_weight: float,
+    effects: Float64Array,
     window: Span,
-) -> Bet:
-    """One step of the recursion for one block of streams: ``M <- (M + w) e``."""
-    key = key_of(stream)
-    if isinstance(stream, Shares):
-        log_e, out = _share_bet(stream, policy, effects.get(key))
-        log_e = np.minimum(log_e, unusual.most.get(key[:2], np.inf))
-    else:
-        p_value = unusual.p_values.get(key)
-        log_e = np.zeros(len(KAPPAS)) if p_value is None else score_log_e(p_value)
-        out = p_value is not None and p_value <= _OUT_OF_BAND
-    before = track.evidence.get(key)
-    if before is None or before.log_m.shape != log_e.shape:
-        before = Evidence.empty(log_e.shape)
-    log_m = np.logaddexp(before.log_m, log_weight) + log_e
-    onset = np.where(before.run <= 0, window.start, before.onset)
-    run = np.maximum(before.run, 0.0) + log_e
-    return Bet(evidence=Evidence(log_m=log_m, run=run, onset=onset), log_e=float(log_e.max()), out=out)
+    slot: int,
+) -> Bets:
+    """What every stream says in this window. The track must know them all (``expecting``, ``usual``)."""
+    seen, value = shares_seen(track.shares, streams), track.scores.seen(streams)
+    floor = track.scores.floor * policy.min_effect / _STATED_EFFECT
+    if track.usual is None:
+        raise ValueError("the laws of the scores must be learned first")
+    unusual = p_values(track.scores, track.usual, value, floor, window.start, slot)
+    log_e, shares_out = _share_bets(track, seen, policy, effects)
+    most = _most(track, unusual)[track.shares.which]
+    with np.errstate(invalid="ignore"):
+        beyond = unusual.p_value <= _OUT_OF_BAND
+    return Bets(
+        shares=np.minimum(log_e, most[:, None, None]),
+        scores=score_log_e(unusual.p_value),
+        shares_out=shares_out,
+        scores_out=beyond[:, 0] | beyond[:, 1],
+        shares_seen=seen,
+        scores_present=~np.isnan(value),
+        level=unusual.level,
+    )
 
 
-def _share_bet(stream: Shares, policy: Policy, effect: float | None) -> tuple[Float64Array, bool]:
-    design = CONSERVATIVE if effect is None else effect
-    error = np.sqrt(design * stream.reference * (1 - stream.reference) / max(stream.reference_trials, 1))
+def _most(track: Track, unusual: Answer) -> Float64Array:
+    """The most log evidence that one window's shares may give: what the same detector's scores allow.
+
+    No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
+    a run of them pages and one does not. Shares without such a score, or with ranks only, have no limit,
+    nor have those of joint detectors.
+    """
+    limits: dict[tuple[str, str | None], float] = {}
+    least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
+    for key, p, ranked in zip(track.scores.keys, least.tolist(), unusual.ranked, strict=True):
+        if p == p and not ranked and key[1] is not None:
+            limits[key[:2]] = max(limits.get(key[:2], ORDINARY), -float(np.log(p)))
+    return np.array([limits.get(key[:2], np.inf) for key in track.shares.keys])
+
+
+def _share_bets(
+    track: Track, seen: SharesSeen, policy: Policy, effects: Float64Array
+) -> tuple[Float64Array, Flags]:
+    which = track.shares.which
+    design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
+    error = np.sqrt(design * seen.reference * (1 - seen.reference) / seen.reference_trials[which])
     slack = policy.tolerance + _REFERENCE_ERRORS * error
-    log_e = share_log_e(stream.successes, stream.trials, stream.reference, slack, design)
-    share = stream.successes / np.maximum(stream.trials, 1)
-    out = (np.abs(share - stream.reference) > slack) & (stream.trials > 0)
-    return log_e, bool(out.any())
+    log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
+    share = seen.successes / np.maximum(seen.trials, 1)
+    beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)
+    out = np.zeros(len(track.shares.keys), dtype=np.bool_)
+    np.logical_or.at(out, which, beyond)
+    return log_e, out
+
+
+def with_bets(
+    track: Track,
+    made: Bets,
+    weights: tuple[Float64Array, Float64Array],
+    live: tuple[Flags, Flags],
+    start: int,
+) -> Track:
+    """One step of the recursion for all live streams: ``M <- (M + w) e``."""
+    shares, scores = track.shares, track.scores
+    which = shares.which
+    bet = (live[0] & made.shares_seen.present)[which][:, None, None]
+    log_m = np.where(
+        bet, np.logaddexp(shares.log_m, weights[0][which][:, None, None]) + made.shares, shares.log_m
+    )
+    strongest = _strongest_share(log_m, made.shares, shares.starts, which)
+    run, onset = _cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
+    bet_scores = live[1][:, None, None]
+    score_m = np.logaddexp(scores.log_m, weights[1][:, None, None]) + made.scores
+    score_m = np.where(bet_scores & np.isfinite(score_m), score_m, scores.log_m)
+    score_run, score_onset = _cusum(scores.run, scores.onset, made.scores, bet_scores, start)
+    return replace(
+        track,
+        shares=replace(shares, log_m=log_m, run=run, onset=onset),
+        scores=replace(scores, log_m=score_m, run=score_run, onset=score_onset),
+    )
+
+
+def _strongest_share(
+    log_m: Float64Array, log_e: Float64Array, starts: Int64Array, which: Int64Array
+) -> Float64Array:
+    """The log e-value of the part of each share key that holds the most evidence."""
+    if not len(log_m):
+        return np.empty(0)
+    flat_m, flat_e = log_m.reshape(len(log_m), -1), log_e.reshape(len(log_e), -1)
+    best = flat_m.argmax(axis=1)
+    rows = np.arange(len(flat_m))
+    label_m, label_e = flat_m[rows, best], flat_e[rows, best]
+    top = np.maximum.reduceat(label_m, starts)[which] == label_m
+    return np.maximum.reduceat(np.where(top, label_e, -np.inf), starts)
+
+
+def _cusum(
+    run: Float64Array, onset: Int64Array, said: Float64Array, live: Flags, start: int
+) -> tuple[Float64Array, Int64Array]:
+    """Page's CUSUM and the window it began in, the maximum-likelihood estimate of the change."""
+    begun = np.where(live & (run <= 0), start, onset)
+    return np.where(live, np.maximum(run, 0.0) + said, run), begun
+
+
+def evidence_by_owner(
+    track: Track, made: Bets, weights: tuple[Float64Array, Float64Array], live: tuple[Flags, Flags]
+) -> dict[str, list[Part]]:
+    """What holds the evidence, by owner."""
+    found: dict[str, list[Part]] = {}
+    shares, scores = track.shares, track.scores
+    of_shares = weights[0] + np.log(shares.sizes * 2 * len(ALTERNATIVES))
+    if len(shares.keys):
+        sums = np.logaddexp.reduceat(np.logaddexp.reduce(shares.log_m, axis=(1, 2)), shares.starts)
+        said = np.logaddexp.reduceat(np.logaddexp.reduce(made.shares, axis=(1, 2)), shares.starts)
+        for k in np.flatnonzero(live[0]):
+            part = Part(
+                detector=shares.keys[k][0],
+                log_budget=float(of_shares[k]),
+                log_m=float(sums[k]),
+                log_now=float(said[k] + weights[0][k]),
+                onset=int(shares.onset[k]),
+            )
+            found.setdefault(owner_of(shares.keys[k]), []).append(part)
+    sides = np.where(scores.signed, 2, 1)
+    for k in np.flatnonzero(live[1]):
+        best = int(scores.log_m[k].argmax())
+        part = Part(
+            detector=scores.keys[k][0],
+            log_budget=float(weights[1][k] + np.log(sides[k] * len(KAPPAS))),
+            log_m=float(np.logaddexp.reduce(scores.log_m[k], axis=None)),
+            log_now=float(np.logaddexp.reduce(made.scores[k, : sides[k]], axis=None) + weights[1][k]),
+            onset=int(scores.onset[k].flat[best]),
+        )
+        found.setdefault(owner_of(scores.keys[k]), []).append(part)
+    return found

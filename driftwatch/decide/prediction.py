@@ -18,14 +18,15 @@ autocorrelated series, Kendall 1954.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, stdtr
 
-from driftwatch.decide.track import Healthy, StreamKey, Usual
+from driftwatch.decide.keys import StreamKey
+from driftwatch.decide.scores import ScoreBook
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -66,19 +67,33 @@ _LOG_NORM = gammaln((_DEGREES + 1) / 2) - gammaln(_DEGREES / 2) - 0.5 * np.log(_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Asked:
-    """Scores of one window: ``value[k]`` of stream ``keys[k]`` with effect floor ``floor[k]``."""
+class Usual:
+    """The laws of the scores ``keys``, as learned when the book had seen ``windows``.
 
-    keys: Sequence[StreamKey]
-    value: Float64Array
-    floor: Float64Array
+    ``phi[k]`` is the level's memory with its ``phi_variance``, ``gain[k]`` of its filter, ``variance[k]`` of
+    what it leaves unexplained in squared spreads; ``tail[d, k]`` weighs degrees of freedom, whose scale in
+    standard deviations is ``stretch[d, k]``.
+    """
+
+    keys: tuple[StreamKey, ...]
+    phi: Float64Array
+    phi_variance: Float64Array
+    gain: Float64Array
+    variance: Float64Array
+    tail: Float64Array
+    stretch: Float64Array
+    windows: int
+
+
+#: Names of everything that is stored of it, its keys and number apart.
+USUAL_ARRAYS = ("phi", "phi_variance", "gain", "variance", "tail", "stretch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
-    """P(as far or further) of each score, NaN while its history is short; ``ranked`` are mere ranks.
+    """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``level`` is where the filter then stands, in spreads of the score.
+    ``ranked[k]`` are mere ranks. ``level[k]`` is where the filter then stands, in spreads of the score.
     """
 
     p_value: Float64Array
@@ -86,39 +101,31 @@ class Answer:
     level: Float64Array
 
 
-def learned(known: Usual | None, history: Mapping[StreamKey, Healthy]) -> Usual:
+def learned(known: Usual | None, book: ScoreBook) -> Usual:
     """What is known of the scores' laws, learned again once the history has grown enough."""
-    ready = {key: item for key, item in history.items() if item.teaching >= MIN_HISTORY}
-    if known is not None and known.keys == tuple(ready):
-        grown = np.array([item.taught for item in ready.values()]) - known.taught
-        lengths = np.array([item.teaching for item in ready.values()])
-        if (grown < np.maximum(1.0, _GROWN * lengths)).all():
+    if known is not None and known.keys == book.keys:
+        grown = book.windows - known.windows
+        if grown < max(1.0, _GROWN * len(book.values)):
             return known
-    return learn(ready)
+    return learn(book)
 
 
-def learn(history: Mapping[StreamKey, Healthy]) -> Usual:
+def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
-    keys, count = tuple(history), len(history)
+    healthy, count = book.healthy, len(book.keys)
+    told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~_mostly_one(healthy))
+    centred = left_out(healthy[:, told], book.slots)[-_LEARNED_FROM:]
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(_DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(_DEGREES), count))
-    series = {}
-    for members, values, slots in _groups(list(history.values())):
-        varied = ~_mostly_one(values)
-        told = [place for place, telling in zip(members, varied, strict=True) if telling]
-        centred = _without_season(values[:, varied], slots)[-_LEARNED_FROM:]
-        series[tuple(told)] = centred
-        log_level[:, told], variance[:, told] = _of_level(centred)
-    pools = _pools(keys)
+    log_level[:, told], variance[:, told] = _of_level(centred)
+    pools = _pools(book.keys)
     weights = _posterior(log_level, _LEVEL_PRIOR, pools)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
-    for places, centred in series.items():
-        told = list(places)
-        log_tail[:, told], stretch[:, told] = _of_tail(_filtered(centred, phi[told], gain[told]))
+    log_tail[:, told], stretch[:, told] = _of_tail(_innovations(centred, phi[told], gain[told]))
     return Usual(
-        keys=keys,
-        taught=np.array([item.taught for item in history.values()], dtype=np.int64),
+        keys=book.keys,
+        windows=book.windows,
         phi=phi,
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
@@ -126,21 +133,6 @@ def learn(history: Mapping[StreamKey, Healthy]) -> Usual:
         tail=_posterior(log_tail, _DEGREES_PRIOR, pools),
         stretch=stretch,
     )
-
-
-def _groups(histories: Sequence[Healthy]) -> list[tuple[tuple[int, ...], Float64Array, Int64Array]]:
-    """Histories of the same windows as one matrix ``[n, k]``, with which they are and their slots."""
-    found: dict[tuple[int, bytes], list[int]] = {}
-    for position, item in enumerate(histories):
-        found.setdefault((item.teaching, item.slots[: item.teaching].tobytes()), []).append(position)
-    return [
-        (
-            tuple(members),
-            np.stack([histories[i].values[:length] for i in members], axis=1),
-            histories[members[0]].slots[:length],
-        )
-        for (length, _), members in found.items()
-    ]
 
 
 def _pools(keys: Sequence[StreamKey]) -> list[list[int]]:
@@ -153,47 +145,89 @@ def _pools(keys: Sequence[StreamKey]) -> list[list[int]]:
 
 def _mostly_one(values: Float64Array) -> Flags:
     """Which scores had one value in more than half of their windows."""
-    most: Flags = 2 * (values == np.median(values, axis=0)).sum(axis=0) > len(values)
+    if not len(values):
+        return np.zeros(values.shape[1], dtype=np.bool_)
+    known = (~np.isnan(values)).sum(axis=0)
+    # NaN sorts last, so the known ones come first.
+    middle = np.maximum(known - 1, 0) // 2
+    median = np.take_along_axis(np.sort(values, axis=0), middle[None], axis=0)[0]
+    most: Flags = 2 * (values == median).sum(axis=0) > known
     return most
 
 
-def _without_season(values: Float64Array, slots: Int64Array) -> Float64Array:
-    """The series in standard deviations of its slot, around the mean of its slot's other windows."""
-    result = np.empty_like(values)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """Mean, spread and number of healthy windows ``[k]`` that a score is held against."""
+
+    centre: Float64Array
+    spread: Float64Array
+    n: Int64Array
+
+
+def _standing(values: Float64Array) -> Standing:
+    n = (~np.isnan(values)).sum(axis=0)
+    centre = np.nansum(values, axis=0) / np.maximum(n, 1)
+    square = np.nansum((values - centre) ** 2, axis=0)
+    return Standing(centre=centre, spread=np.sqrt(square / np.maximum(n - 1, 1)), n=n)
+
+
+def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
+    """Variance around the means of all slots."""
+    square, lost = np.zeros(values.shape[1]), np.zeros(values.shape[1], dtype=np.int64)
     for slot in np.unique(slots):
-        here = slots == slot
-        centre, spread, n = standing(values, slots, int(slot))
-        result[here] = (values[here] - centre) / np.maximum(spread, 1e-12) * np.sqrt(n / max(n - 1, 1))
-    return result
+        part = _standing(values[slots == slot])
+        square += part.spread**2 * np.maximum(part.n - 1, 0)
+        lost += part.n > 0
+    known = (~np.isnan(values)).sum(axis=0)
+    return np.asarray(square / np.maximum(known - lost, 1))
 
 
-def standing(values: Float64Array, slots: Int64Array, slot: int) -> tuple[Float64Array, Float64Array, int]:
-    """Mean, spread and count of the healthy windows of a slot; of all while the slot is thin.
+def standing(values: Float64Array, slots: Int64Array, slot: int) -> Standing:
+    """What the scores of a season slot are held against; all windows while the slot is thin.
 
     A slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it.
     """
-    here = values[slots == slot]
-    if len(here) < THIN_SLOT or len(here) == len(values):
-        mean = values.mean(axis=0)
-        return mean, np.sqrt(((values - mean) ** 2).sum(axis=0) / max(len(values) - 1, 1)), len(values)
-    groups, which = np.unique(slots, return_inverse=True)
-    sums = np.zeros((len(groups), values.shape[1]))
-    np.add.at(sums, which, values)
-    around = values - (sums / np.bincount(which)[:, None])[which]
-    pooled = (around**2).sum(axis=0) / max(len(values) - len(groups), 1)
-    own = ((here - here.mean(axis=0)) ** 2).sum(axis=0)
-    spread = np.sqrt((own + _SHRINK * pooled) / (len(here) - 1 + _SHRINK))
-    return here.mean(axis=0), spread, len(here)
+    every = _standing(values)
+    if not slots.any():
+        return every
+    return _of_slot(every, _standing(values[slots == slot]), _around_slots(values, slots))
 
 
-def _filtered(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Float64Array:
-    """Innovations ``[n, ..., k]`` of the steady filter."""
+def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
+    degrees = np.maximum(own.n - 1, 0)
+    shrunk = np.sqrt((own.spread**2 * degrees + _SHRINK * pooled) / (degrees + _SHRINK))
+    thin = own.n < THIN_SLOT
+    return Standing(
+        centre=np.where(thin, every.centre, own.centre),
+        spread=np.where(thin, every.spread, shrunk),
+        n=np.where(thin, every.n, own.n),
+    )
+
+
+def left_out(values: Float64Array, slots: Int64Array, least: Float64Array | float = 1e-12) -> Float64Array:
+    """The series in spreads of its slot, at least ``least``, around the mean of its slot's other windows."""
+    result = np.empty_like(values)
+    every, pooled = _standing(values), _around_slots(values, slots)
+    for slot in np.unique(slots):
+        here = slots == slot
+        found = _of_slot(every, _standing(values[here]), pooled) if slots.any() else every
+        inflation = np.sqrt(np.maximum(found.n, 1) / np.maximum(found.n - 1, 1))
+        result[here] = (values[here] - found.centre) / np.maximum(found.spread, least) * inflation
+    return result
+
+
+def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
+    """Innovations of the steady filter, window by window; NaN where nothing was seen."""
     level = np.zeros(np.broadcast_shapes(phi.shape, centred.shape[1:]))
-    innovations = np.empty((len(centred), *level.shape))
-    for t, seen in enumerate(centred):
-        innovations[t] = seen - phi * level
-        level = phi * level + gain * innovations[t]
-    return innovations
+    for seen in centred:
+        before = phi * level
+        innovation = seen - before
+        level = before + gain * np.nan_to_num(innovation)
+        yield innovation
+
+
+def _innovations(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Float64Array:
+    return np.array(list(_steps(centred, phi, gain))).reshape(centred.shape)
 
 
 def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -201,23 +235,27 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
 
     ``1 - phi`` is divided out for the mean being estimated, which biases short series towards no memory.
     """
-    n = len(centred)
-    innovations = _filtered(centred, _PHI[:, None], _STEADY[:, :1])
-    square = np.maximum((innovations**2).sum(axis=0), 1e-12) / max(n - 2, 1)
+    square = np.zeros((len(_PHI), centred.shape[1]))
+    for innovation in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
+        square += np.nan_to_num(innovation) ** 2
+    n = (~np.isnan(centred)).sum(axis=0)
+    square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
     return -(n - 1) / 2 * np.log(square) - np.log(1 - _PHI)[:, None], square
 
 
 def _of_tail(innovations: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Log likelihood ``[d, k]`` of degrees of freedom, and their scale in standard deviations."""
-    z = innovations / np.maximum(np.sqrt((innovations**2).mean(axis=0)), 1e-12)
+    n = np.maximum((~np.isnan(innovations)).sum(axis=0), 1)
+    root = np.sqrt(np.nansum(innovations**2, axis=0) / n)
+    z = innovations / np.maximum(root, 1e-12)
     log_like, stretch = [], []
     for degrees, norm in zip(_DEGREES, _LOG_NORM, strict=True):
         scale = np.ones(z.shape[1])
         for _ in range(_SCALE_STEPS):
-            scale = np.sqrt(((degrees + 1) * z**2 / (degrees + z**2 / scale**2)).mean(axis=0))
+            scale = np.sqrt(np.nansum((degrees + 1) * z**2 / (degrees + z**2 / scale**2), axis=0) / n)
             scale = np.maximum(scale, 1e-6)
         density = norm - (degrees + 1) / 2 * np.log1p((z / scale) ** 2 / degrees) - np.log(scale)
-        log_like.append(density.sum(axis=0))
+        log_like.append(np.nansum(density, axis=0))
         stretch.append(scale)
     return np.array(log_like), np.array(stretch)
 
@@ -236,51 +274,43 @@ def _posterior(log_like: Float64Array, prior: Float64Array, pools: Sequence[list
 
 
 def p_values(
-    asked: Asked, usual: Usual, history: Mapping[StreamKey, Healthy], start: int, slot: int
+    book: ScoreBook, usual: Usual, value: Float64Array, floor: Float64Array, start: int, slot: int
 ) -> Answer:
-    """P-values of the scores of the window that begins at ``start``.
+    """P-values of the scores ``value[k]`` of the window that begins at ``start``; NaN is not measured.
 
     Null (usual): the score continues its healthy history. 1 where the excess over the mean is below the
-    effect floor. Where half of the history is one value, conformal ranks: a share that is 0 on most days has
-    no spread to extrapolate from, and its gaps come in bursts.
+    effect floor ``floor[k]``. Where half of the history is one value, conformal ranks: a share that is 0 on
+    most days has no spread to extrapolate from, and its gaps come in bursts.
     """
-    count = len(asked.keys)
-    answer = Answer(
-        p_value=np.full(count, np.nan), ranked=np.zeros(count, dtype=np.bool_), level=np.full(count, np.nan)
-    )
-    known = {key: position for position, key in enumerate(usual.keys)}
-    places = [i for i, key in enumerate(asked.keys) if key in known]
-    histories = [history[asked.keys[i]] for i in places]
-    for members, values, slots in _groups(histories):
-        at = [places[i] for i in members]
-        of = [known[asked.keys[i]] for i in at]
-        follows = [histories[i].last_end == start for i in members]
-        level = np.where(follows, [histories[i].level for i in members], np.nan)
-        value, floor = asked.value[at], asked.floor[at]
-        centre, spread, n = standing(values, slots, slot)
-        x = (value - centre) / np.maximum(spread, np.maximum(LEAST_SPREAD * floor, 1e-9))
-        p = _tail(x, level, usual, of, n, len(values))
-        ranked = _mostly_one(values)
-        ranks = ((values >= value).sum(axis=0) + 1) / (len(values) + 1)
-        answer.p_value[at] = np.where(value - centre < floor, 1.0, np.where(ranked, ranks, p))
-        answer.ranked[at] = ranked
-        before = usual.phi[of] * np.nan_to_num(level)
-        answer.level[at] = before + usual.gain[of] * (x - before)
-    return answer
+    healthy = book.healthy
+    known = (~np.isnan(healthy)).sum(axis=0)
+    held = standing(healthy, book.slots, slot)
+    spread = np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9))
+    x = (value - held.centre) / spread
+    level = book.level if book.level_end == start else np.full(len(value), np.nan)
+    lower = _below(x, level, usual, held.n, known)
+    ranked = _mostly_one(healthy)
+    sides = []
+    for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
+        reached = ((sign * healthy) >= sign * value).sum(axis=0)
+        p = np.where(ranked, (reached + 1) / (known + 1), np.clip(tail, _SMALLEST_P, 1.0))
+        p = np.where(sign * (value - held.centre) < floor, 1.0, p)
+        sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
+    sides[1] = np.where(book.signed, sides[1], np.nan)
+    before = usual.phi * np.nan_to_num(level)
+    after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
+    return Answer(p_value=np.stack(sides, axis=1), ranked=ranked, level=after)
 
 
-def _tail(
-    x: Float64Array, level: Float64Array, usual: Usual, of: Sequence[int], slot_n: int, n: int
+def _below(
+    x: Float64Array, level: Float64Array, usual: Usual, slot_n: Int64Array, n: Int64Array
 ) -> Float64Array:
-    """Upper tail of the prediction of ``x`` from the level before; NaN there means it is unknown."""
+    """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown."""
     known = ~np.isnan(level)
     before = np.where(known, level, 0.0)
-    phi = usual.phi[of]
-    error = usual.phi_variance[of] + (1 - phi**2) / n
-    variance = np.where(known, usual.variance[of], 1.0) * (1 + 1 / slot_n) + before**2 * error
-    z = (x - phi * before) / np.sqrt(variance)
-    degrees = np.minimum(_DEGREES, n - 3)[:, None]
-    lower = stdtr(degrees, -np.abs(z) / usual.stretch[:, of])
-    tail = np.where(z > 0, lower, 1 - lower)
-    p: Float64Array = np.clip((usual.tail[:, of] * tail).sum(axis=0), _SMALLEST_P, 1.0)
-    return p
+    error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(n, 1)
+    variance = np.where(known, usual.variance, 1.0) * (1 + 1 / np.maximum(slot_n, 1)) + before**2 * error
+    z = (x - usual.phi * before) / np.sqrt(variance)
+    degrees = np.minimum(_DEGREES[:, None], np.maximum(n - 3, 1))
+    tail: Float64Array = (usual.tail * stdtr(degrees, z / usual.stretch)).sum(axis=0)
+    return tail

@@ -12,15 +12,17 @@ than a quarter of them aside there is no ``T``, for a mean of few spreads more t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.prediction import LEAST_SPREAD, MIN_HISTORY
-from driftwatch.decide.track import TOGETHER, Healthy, StreamKey, Track
-from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.decide.keys import TOGETHER, Stream
+from driftwatch.decide.prediction import LEAST_SPREAD, MIN_HISTORY, left_out, standing
+from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.result import Score, Statistic
 
 #: An excess of ``T`` by less than this, in standard deviations per column, is never evidence.
 FLOOR = 0.5
@@ -30,64 +32,58 @@ _FEWEST = 4
 _NAMED = 3
 
 
-def combined(streams: Sequence[Shares | Score], track: Track, slot: int) -> tuple[Score, Statistic] | None:
+def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score, Statistic] | None:
     """The score of all columns together and its gauge; None when too few columns have a history."""
+    book, aside = track.scores, track.aside
+    value, healthy = book.seen(streams), book.healthy
+    held = standing(healthy, book.slots, slot)
+    spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
+    z = _cut((value - held.centre) / spread, book)
+    usable = ~np.isnan(value) & ((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY)
     largest: dict[str, float] = {}
-    aside, away = track.aside, set[str]()
-    for item in streams:
-        if not isinstance(item, Score) or item.column is None:
-            continue
-        if item.column in aside:
-            away.add(item.column)
-            continue
-        known = track.history.get((item.detector, item.column, item.label), Healthy.empty())
-        past = known.like(slot, MIN_HISTORY)
-        if len(past) < MIN_HISTORY:
-            continue
-        spread = max(float(past.std(ddof=1)), LEAST_SPREAD * item.floor) * np.sqrt(1 + 1 / len(past))
-        z = min(max((item.value - float(past.mean())) / spread, 0.0), _CUT)
-        largest[item.column] = max(z, largest.get(item.column, 0.0))
+    for (_, column, _), far, telling in zip(book.keys, z.tolist(), usable, strict=True):
+        if column is not None and column not in aside and telling:
+            largest[column] = max(far, largest.get(column, 0.0))
+    away = {column for _, column, _ in book.keys if column in aside}
     if len(largest) < max(_FEWEST, 3 * len(away)):
         return None
-    value = float(np.mean(list(largest.values())))
+    mean = float(np.mean(list(largest.values())))
     top = sorted(largest, key=lambda name: (-largest[name], name))[:_NAMED]
     effect = f"several columns together, each a little: {', '.join(top)} the most"
-    detector, _, label = TOGETHER
-    score = Score(detector=detector, column=None, label=label, value=value, floor=FLOOR)
-    return score, Statistic(
-        detector=detector, column=None, value=value, unit="standard deviations", effect=effect
+    return _score(mean), Statistic(
+        detector=TOGETHER[0], column=None, value=mean, unit="standard deviations", effect=effect
     )
 
 
-def taught_together(track: Track, floors: Mapping[StreamKey, float]) -> Track:
+def _cut(z: Float64Array, book: ScoreBook) -> Float64Array:
+    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, _CUT))
+
+
+def _score(value: float) -> Score:
+    return Score(detector=TOGETHER[0], column=None, label=TOGETHER[2], value=value, floor=FLOOR)
+
+
+def taught_together(track: Track) -> Track:
     """The track with the ``T`` of every block of the reference, each held against the others."""
-    most = max((len(track.history[key].values) for key in floors if key in track.history), default=0)
-    keys = [key for key in floors if key[1] is not None and len(track.history[key].values) == most]
-    columns = sorted({key[1] or "" for key in keys})
-    if most <= MIN_HISTORY or len(columns) < _FEWEST:
+    book = track.scores
+    whole = [
+        place
+        for place, key in enumerate(book.keys)
+        if key[1] is not None and not np.isnan(book.values[:, place]).any()
+    ]
+    columns = sorted({book.keys[place][1] or "" for place in whole})
+    if len(book.values) <= MIN_HISTORY or len(columns) < _FEWEST:
         return track
-    slots = track.history[keys[0]].slots
-    largest = np.zeros((len(columns), most))
-    for key in keys:
-        z = _left_out(track.history[key].values, slots, LEAST_SPREAD * floors[key])
-        place = columns.index(key[1] or "")
-        largest[place] = np.maximum(largest[place], z)
-    values, sibling = largest.mean(axis=0), track.history[keys[0]]
-    together = replace(sibling, values=values, slots=slots)
-    return replace(track, history={**track.history, TOGETHER: together})
-
-
-def _left_out(values: Float64Array, slots: Int64Array, least: float) -> Float64Array:
-    """``z`` of each value against the others of its slot, or against all others while the slot is thin."""
-    result = np.empty(len(values))
-    for slot in np.unique(slots):
-        here = np.flatnonzero(slots == slot)
-        pool = values[here] if len(here) > MIN_HISTORY else values
-        n = len(pool) - 1
-        middle = pool.mean()
-        own = values[here] - middle
-        mean = -own / n
-        square = ((pool - middle) ** 2).sum() - own**2 - n * mean**2
-        spread = np.maximum(np.sqrt(np.maximum(square, 0.0) / (n - 1)), least) * np.sqrt(1 + 1 / n)
-        result[here] = np.clip((own - mean) / spread, 0.0, _CUT)
-    return result
+    z = np.zeros((len(book.values), len(book.keys)))
+    z[:, whole] = left_out(book.values[:, whole], book.slots, LEAST_SPREAD * book.floor[whole])
+    z = _cut(z, book)
+    largest = np.zeros((len(columns), len(book.values)))
+    for place in whole:
+        row = columns.index(book.keys[place][1] or "")
+        largest[row] = np.maximum(largest[row], z[:, place])
+    track = track.expecting([_score(0.0)])
+    book = track.scores
+    values, until = book.values.copy(), book.taught_until.copy()
+    values[:, book.keys.index(TOGETHER)] = largest.mean(axis=0)
+    until[book.keys.index(TOGETHER)] = book.ends[-1]
+    return replace(track, scores=replace(book, values=values, taught_until=until))

@@ -14,8 +14,8 @@ from driftwatch.summary.summary import Summary
 
 #: A component that moved by less is never evidence: a shift of .05 standard deviations, .02 of D.
 FLOOR = 0.05
-#: What each component says when it falls and when it rises, in this order.
-COMPONENTS = (("higher", "lower"), ("narrower", "wider"), ("skew_down", "skew_up"), ("outer", "peaks"))
+#: Smaller values raise ``location``, values at both ends ``spread``, and so on.
+COMPONENTS = ("location", "spread", "skew", "peaks")
 
 
 class KolmogorovSmirnov(Ordered):
@@ -58,7 +58,7 @@ class KolmogorovSmirnov(Ordered):
 
         With ``u`` the share of the reference below a value (ties count half), component ``k`` is the mean of
         ``sqrt(2) cos(k pi u)`` less the reference's own: 1 location, 2 spread, 3 skew, 4 peaks (Neyman 1937;
-        1 is close to Mann-Whitney). Each is a score in both directions. They lie around 0 as sums do, so
+        1 is close to Mann-Whitney). Each is a signed score. They lie around 0 as sums do, so
         that a wandering series keeps its shape; the distance itself folds it.
         """
         both = _cells.pair(reference, window, column)
@@ -68,10 +68,11 @@ class KolmogorovSmirnov(Ordered):
         waves = np.sqrt(2) * np.cos(np.pi * np.outer(np.arange(1, len(COMPONENTS) + 1), place))
         moved = waves @ (both.window / both.m - both.reference / both.n)
         scores = tuple(
-            Score(detector=self.name, column=column, label=label, value=sign * float(value), floor=FLOOR)
-            for pair, value in zip(COMPONENTS, moved, strict=True)
-            for label, sign in zip(pair, (-1.0, 1.0), strict=True)
-        )
+            Score(
+                detector=self.name, column=column, label=label, value=float(value), floor=FLOOR, signed=True
+            )
+            for label, value in zip(COMPONENTS, moved, strict=True)
+        )  # fmt: skip
         if not both.grid.marks:
             return scores
         at = 2 * np.array(both.grid.marks) + 1

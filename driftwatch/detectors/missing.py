@@ -65,8 +65,14 @@ class Missing(Univariate):
         )
         return (
             shares,
-            Score(detector=self.name, column=column, label="up", value=now - usual, floor=FLOOR),
-            Score(detector=self.name, column=column, label="down", value=usual - now, floor=FLOOR),
+            Score(
+                detector=self.name,
+                column=column,
+                label="missing",
+                value=now - usual,
+                floor=FLOOR,
+                signed=True,
+            ),
         )
 
 

@@ -40,13 +40,12 @@ class Volume(Joint):
         return self.gauge((reference.summary.rows, window.rows), float(window.rows), effect=effect)
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """Scores ``up`` and ``down``."""
+        """One signed score, the log of the ratio to the usual number."""
         if not window.rows:
             return ()
         ratio = math.log(window.rows / (reference.block_rows or 1.0))
         return (
-            Score(detector=self.name, column=None, label="up", value=ratio, floor=FLOOR),
-            Score(detector=self.name, column=None, label="down", value=-ratio, floor=FLOOR),
+            Score(detector=self.name, column=None, label="volume", value=ratio, floor=FLOOR, signed=True),
         )
 
 

@@ -114,7 +114,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One signed number per window, bigger means further away.
+    """One number per window, bigger means further away; a ``signed`` one moves away in both directions.
 
     An excess over what is usual of less than ``floor`` is never evidence.
     """
@@ -124,6 +124,7 @@ class Score:
     label: str
     value: float
     floor: float
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

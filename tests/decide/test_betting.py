@@ -7,7 +7,8 @@ import pytest
 from scipy.special import gammaln
 
 from driftwatch.decide.betting import KAPPAS, score_log_e, share_log_e
-from driftwatch.decide.usual import Moments
+from driftwatch.decide.shares import ShareBook, shares_seen
+from driftwatch.summary.result import Shares
 
 
 def binomial(n: int, p: float) -> np.ndarray:
@@ -25,26 +26,32 @@ def test_share_e_values_have_expectation_at_most_one_within_the_tolerance(
     true = min(max(reference + offset, 0.001), 0.999)
     successes = np.arange(n + 1)
     trials = np.full(n + 1, n)
-    log_e = share_log_e(successes, trials, np.full(n + 1, reference), np.full(n + 1, tolerance), 1.0)
+    log_e = share_log_e(
+        successes, trials, np.full(n + 1, reference), np.full(n + 1, tolerance), np.ones(n + 1)
+    )
     expectation = (np.exp(log_e) * binomial(n, true)[:, None, None]).sum(axis=0)
     assert expectation.max() <= 1 + 1e-9
 
 
 def test_share_e_values_grow_beyond_the_tolerance() -> None:
-    log_e = share_log_e(np.array([60]), np.array([80]), np.array([0.3]), np.array([0.05]), 1.0)
+    log_e = share_log_e(np.array([60]), np.array([80]), np.array([0.3]), np.array([0.05]), np.ones(1))
     assert log_e[0, 0].max() > 20
     assert log_e[0, 1].max() < 0
 
 
 def test_no_trials_are_no_evidence() -> None:
-    log_e = share_log_e(np.array([0]), np.array([0]), np.array([0.3]), np.array([0.05]), 1.0)
+    log_e = share_log_e(np.array([0]), np.array([0]), np.array([0.3]), np.array([0.05]), np.ones(1))
     assert (log_e == 0).all()
+
+
+def test_a_score_that_was_not_measured_is_no_evidence() -> None:
+    assert (score_log_e(np.array([np.nan])) == 0).all()
 
 
 def test_calibrators_integrate_to_one() -> None:
     # Midpoints of a fine grid of u with p = u^5: the integrand is smooth there even at p near 0.
     u = (np.arange(200_000) + 0.5) / 200_000
-    e = np.exp([score_log_e(p) for p in (u**5)[::100]])
+    e = np.exp(score_log_e((u**5)[::100]))
     weight = 5 * (u**4)[::100]
     integral = (e * weight[:, None]).mean(axis=0)
     assert integral.shape == KAPPAS.shape
@@ -55,10 +62,14 @@ def test_calibrators_integrate_to_one() -> None:
 def test_the_design_effect_finds_how_many_rows_count_as_one(cluster: int, low: float, high: float) -> None:
     rng = np.random.default_rng(3)
     reference = np.linspace(0.1, 0.9, 9)
-    moments = Moments.zero(9)
+    book = ShareBook.empty([("ks", "c", "")], [9])
     for _ in range(100):
         uniform = np.repeat(rng.random(1000 // cluster), cluster)
-        moments = moments.learn((uniform[:, None] <= reference).sum(axis=0), np.full(9, 1000))
-    measured = moments.design_effect()
-    assert measured is not None
+        seen = Shares(
+            detector="ks", column="c", labels=tuple("abcdefghi"),
+            successes=(uniform[:, None] <= reference).sum(axis=0), trials=np.full(9, 1000),
+            reference=reference, reference_trials=10_000,
+        )  # fmt: skip
+        book = book.learn(shares_seen(book, [seen]))
+    (measured,) = book.design_effects()
     assert low <= measured <= high

@@ -7,24 +7,38 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from driftwatch.decide.prediction import MIN_HISTORY, Asked, learn, learned, p_values
-from driftwatch.decide.track import Healthy, StreamKey, Track, decode, encode
+from driftwatch.decide.keys import StreamKey
+from driftwatch.decide.prediction import MIN_HISTORY, Answer, learn, learned, p_values
+from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.result import Score
 
 COLUMNS = 10
-KEYS: list[StreamKey] = [("ks", f"c{i}", "higher") for i in range(COLUMNS)]
+KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
 
 
-def histories(values: Float64Array, slots: list[int] | None = None) -> dict[StreamKey, Healthy]:
-    kept = np.zeros(len(values), dtype=np.int64) if slots is None else np.array(slots, dtype=np.int64)
-    return {
-        key: Healthy(values=values[:, i], slots=kept, appended=len(values), last_end=1, level=np.nan)
-        for i, key in enumerate(KEYS[: values.shape[1]])
-    }
+def book_of(values: Float64Array, slots: list[int] | None = None) -> ScoreBook:
+    """A book that healthy windows taught, the last of which ended at its number."""
+    book = ScoreBook.empty(
+        [
+            Score(detector="ks", column=f"c{i}", label="location", value=0.0, floor=0.0, signed=True)
+            for i in range(values.shape[1])
+        ]
+    )
+    for t, row in enumerate(values):
+        book = book.learn(row, 0 if slots is None else slots[t], t + 1)
+    return book
 
 
-def asked(value: Float64Array, floor: float = 0.0) -> Asked:
-    return Asked(keys=KEYS[: len(value)], value=value, floor=np.full(len(value), floor))
+def above(
+    value: Float64Array, book: ScoreBook, *, floor: float = 0.0, start: int = -1, slot: int = 0
+) -> Float64Array:
+    return asked(value, book, floor, start, slot).p_value[:, 0]
+
+
+def asked(value: Float64Array, book: ScoreBook, floor: float, start: int, slot: int) -> Answer:
+    return p_values(book, learn(book), value, np.full(len(value), floor), start, slot)
 
 
 def independent(rng: np.random.Generator, n: int) -> Float64Array:
@@ -52,20 +66,17 @@ def test_p_values_are_valid(world: Callable[[np.random.Generator, int], Float64A
     found = []
     for _ in range(40):
         series = world(rng, 70)
-        known = histories(series[:60])
-        usual = learn(known)
+        book = book_of(series[:60])
+        usual = learn(book)
         run = []
         for t in range(60, 70):
-            answer = p_values(asked(series[t]), usual, known, 1, 0)
+            answer = p_values(book, usual, series[t], np.zeros(COLUMNS), t, 0)
             run.append(answer.p_value)
-            known = {
-                key: Healthy(values=item.values, slots=item.slots, last_end=1, level=float(level))
-                for (key, item), level in zip(known.items(), answer.level, strict=True)
-            }
+            book = book.standing_at(answer.level, t + 1)
         found.append(np.array(run))
     p = np.array(found)
     for level in (0.2, 0.05, 0.01):
-        shares = (p <= level).mean(axis=(1, 2))
+        shares = (p <= level).mean(axis=(1, 2, 3))
         error = shares.std(ddof=1) / np.sqrt(len(shares))
         assert shares.mean() <= level + 3.72 * error
     assert (p > 0).all()
@@ -74,69 +85,69 @@ def test_p_values_are_valid(world: Callable[[np.random.Generator, int], Float64A
 
 def test_a_spell_is_not_counted_anew_each_day() -> None:
     rng = np.random.default_rng(4)
-    known = histories(wandering(rng, 80))
-    usual = learn(known)
-    assert (usual.phi > 0.5).all()
+    book = book_of(wandering(rng, 80))
+    assert (learn(book).phi > 0.5).all()
     high = np.full(COLUMNS, 3.0)
-    fresh = p_values(asked(high), usual, known, 1, 0)
-    after = {
-        key: Healthy(values=item.values, slots=item.slots, last_end=1, level=2.0)
-        for key, item in known.items()
-    }
-    again = p_values(asked(high), usual, after, 1, 0)
-    assert (again.p_value > 3 * fresh.p_value).all()
+    fresh = above(high, book, start=80)
+    stands = book.standing_at(np.full(COLUMNS, 2.0), 80)
+    assert (above(high, stands, start=80) > 3 * fresh).all()
     # After a gap nobody knows where the level stands.
-    gap = p_values(asked(high), usual, after, 2, 0)
-    assert np.array_equal(gap.p_value, fresh.p_value)
+    assert np.array_equal(above(high, stands, start=81), fresh)
 
 
 def test_below_the_floor_or_without_history_nothing_is_unusual() -> None:
     rng = np.random.default_rng(5)
-    known = histories(rng.normal(0, 0.001, (50, 3)))
-    usual = learn(known)
-    assert (p_values(asked(np.full(3, 0.01), floor=0.02), usual, known, 1, 0).p_value == 1.0).all()
-    assert (p_values(asked(np.full(3, 0.1), floor=0.02), usual, known, 1, 0).p_value < 1e-4).all()
-    short = histories(rng.normal(size=(MIN_HISTORY - 1, 3)))
-    assert learned(None, short).keys == ()
-    assert np.isnan(p_values(asked(np.ones(3)), learned(None, short), short, 1, 0).p_value).all()
+    book = book_of(rng.normal(0, 0.001, (50, 3)))
+    assert (above(np.full(3, 0.01), book, floor=0.02) == 1.0).all()
+    assert (above(np.full(3, 0.1), book, floor=0.02) < 1e-4).all()
+    assert np.isnan(above(np.ones(3), book_of(rng.normal(size=(MIN_HISTORY - 1, 3))))).all()
+    assert np.isnan(above(np.ones(3), book_of(np.empty((0, 3))))).all()
+    assert np.isnan(above(np.array([1.0, np.nan, 1.0]), book)).tolist() == [False, True, False]
 
 
 def test_a_score_that_was_mostly_one_value_has_ranks_only() -> None:
-    known = histories(np.zeros((50, 2)))
-    answer = p_values(asked(np.array([0.5, 0.5]), floor=0.02), learn(known), known, 1, 0)
-    assert answer.p_value == pytest.approx([1 / 51, 1 / 51])
+    book = book_of(np.zeros((50, 2)))
+    answer = asked(np.array([0.5, 0.5]), book, 0.02, -1, 0)
+    assert answer.p_value[:, 0] == pytest.approx([1 / 51, 1 / 51])
     assert answer.ranked.all()
 
 
 def test_a_season_slot_has_its_own_mean() -> None:
     rng = np.random.default_rng(6)
     slots = [t % 2 for t in range(60)]
-    series = rng.normal(0, 0.1, (60, 4)) + np.array(slots)[:, None]
-    known = histories(series, slots)
-    usual = learn(known)
-    busy = asked(np.full(4, 1.0))
-    assert (p_values(busy, usual, known, 1, 1).p_value > 0.05).all()
-    assert (p_values(busy, usual, known, 1, 0).p_value < 1e-3).all()
+    book = book_of(rng.normal(0, 0.1, (60, 4)) + np.array(slots)[:, None], slots)
+    busy = np.full(4, 1.0)
+    assert (above(busy, book, slot=1) > 0.05).all()
+    assert (above(busy, book, slot=0) < 1e-3).all()
 
 
 def test_laws_are_learned_again_only_once_the_history_has_grown() -> None:
     rng = np.random.default_rng(7)
-    known = histories(rng.normal(size=(100, 3)))
-    usual = learned(None, known)
-    one_more = {key: item.learn(0.1, 0) for key, item in known.items()}
-    assert learned(usual, one_more) is usual
-    for _ in range(5):
-        one_more = {key: item.learn(0.1, 0) for key, item in one_more.items()}
-    assert learned(usual, one_more) is not usual
+    book = book_of(rng.normal(size=(100, 3)))
+    usual = learned(None, book)
+    more = book.learn(np.full(3, 0.1), 0, 101)
+    assert learned(usual, more) is usual
+    for end in range(102, 107):
+        more = more.learn(np.full(3, 0.1), 0, end)
+    assert learned(usual, more) is not usual
+
+
+def test_a_window_that_is_learned_again_replaces_its_own_row() -> None:
+    book = book_of(np.arange(30.0).reshape(10, 3))
+    again = book.learn(np.array([7.0, np.nan, 7.0]), 0, 4)
+    assert again.values.shape == book.values.shape
+    assert again.values[3].tolist() == [7.0, 10.0, 7.0]
 
 
 def test_what_was_learned_survives_the_store() -> None:
     rng = np.random.default_rng(8)
-    known = histories(rng.normal(size=(30, 3)))
-    track = Track(reference="r", configuration="c", history=known, usual=learn(known))
+    book = book_of(rng.normal(size=(30, 3)))
+    track = Track(reference="r", configuration="c", scores=book, usual=learn(book))
     back = decode(encode(track))
     assert encode(back) == encode(track)
     assert back.usual is not None
     assert track.usual is not None
+    assert back.usual.keys == track.usual.keys
     assert np.array_equal(back.usual.tail, track.usual.tail)
-    assert np.isnan(back.history[KEYS[0]].level)
+    assert np.array_equal(back.scores.values, track.scores.values)
+    assert np.isnan(back.scores.level).all()

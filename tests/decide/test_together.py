@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftwatch.decide.decision import Decision, Measurement, decide, expecting, learn_block
+from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
 from driftwatch.decide.evidence import log_weights
+from driftwatch.decide.keys import TOGETHER
 from driftwatch.decide.policy import Policy
+from driftwatch.decide.shares import WAIT
 from driftwatch.decide.together import combined, taught_together
-from driftwatch.decide.track import TOGETHER, Track
-from driftwatch.decide.usual import WAIT
+from driftwatch.decide.track import Track
 from driftwatch.summary.result import Score
 from driftwatch.summary.schema import NANOSECONDS, Span
 
@@ -37,7 +38,7 @@ def learned(rng: np.random.Generator) -> Track:
     track = Track(reference="r", configuration="c")
     for day in range(40):
         track = learn_block(track, seen(day, scores(rng.normal(0.05, 0.02, 12))))
-    return taught_together(track, dict.fromkeys(KEYS, 0.02))
+    return taught_together(track)
 
 
 def test_many_columns_that_each_moved_a_little_page_together() -> None:
@@ -55,22 +56,22 @@ def test_many_columns_that_each_moved_a_little_page_together() -> None:
 def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> None:
     rng = np.random.default_rng(2)
     track = learned(rng)
-    later = [combined(scores(rng.normal(0.05, 0.02, 12)), track, 0) for _ in range(400)]
+    later = [combined(track, scores(rng.normal(0.05, 0.02, 12)), 0) for _ in range(400)]
     values = np.array([item[0].value for item in later if item is not None])
-    taught = track.history[TOGETHER].values
+    taught = track.scores.values[:, track.scores.keys.index(TOGETHER)]
     error = np.hypot(values.std() / np.sqrt(400), taught.std() / np.sqrt(40))
     # Two normal means differ by 5 standard errors with probability 6e-7.
     assert abs(values.mean() - taught.mean()) < 5 * error
 
 
 def test_an_absent_stream_leaves_its_part_of_the_budget_unspent() -> None:
-    track = expecting(Track(reference="r", configuration="c"), scores(np.zeros(12)))
+    track = Track(reference="r", configuration="c").expecting(scores(np.zeros(12)))
     window = Span(start=0, end=DAY)
-    whole = log_weights(track, POLICY, window)
+    _, whole = log_weights(track, POLICY, window)
     assert len(whole) == 12
     after = decide(track, seen(0, scores(np.zeros(12))[:3]), POLICY).track
-    assert {key: log_weights(after, POLICY, window)[key] for key in KEYS} == pytest.approx(whole)
-    spent = 3 * sum(np.exp(list(whole.values())))
+    assert log_weights(after, POLICY, window)[1][:12] == pytest.approx(whole)
+    spent = 3 * np.exp(whole).sum()
     assert spent <= POLICY.pages_per_second * window.seconds
 
 
@@ -78,9 +79,14 @@ def test_a_shift_does_not_teach_before_it_has_waited() -> None:
     rng = np.random.default_rng(3)
     quiet = replace(POLICY, pages_per_second=1e-30)
     track = learned(rng)
-    before = track.history[KEYS[0]].like(0, 8)
+
+    def teaching(known: Track) -> list[float]:
+        values = known.scores.healthy[:, 0]
+        return values[~np.isnan(values)].tolist()
+
+    before = teaching(track)
     for day in range(100, 100 + WAIT):
         track = decide(track, seen(day, scores(np.full(12, 0.2))), quiet).track
-    assert np.array_equal(track.history[KEYS[0]].like(0, 8), before)
+    assert teaching(track) == before
     track = decide(track, seen(200, scores(np.full(12, 0.2))), quiet).track
-    assert track.history[KEYS[0]].like(0, 8).max() == 0.2
+    assert max(teaching(track)) == pytest.approx(0.2)

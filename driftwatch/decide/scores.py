@@ -1,0 +1,167 @@
+"""Scores of all columns as arrays: the healthy windows they are judged against, and their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftwatch.decide.betting import KAPPAS
+from driftwatch.decide.keys import StreamKey, key_of
+from driftwatch.decide.shares import TAUGHT, WAIT
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.result import Score, Shares
+
+Flags = npt.NDArray[np.bool_]
+
+_NEVER = -(1 << 62)
+#: Windows remembered; more where season slots need them.
+HISTORY, SEASON_HISTORY = 400, 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreBook:
+    """Everything remembered of scores ``keys[k]``, with effect ``floor[k]``; ``signed[k]`` looks both ways.
+
+    ``values[n, k]`` are the healthy windows that ended at ``ends[n]``, of season slot ``slots[n]``, oldest
+    first; NaN where a score was absent or set aside. Windows up to ``taught_until[k]`` taught at once.
+    ``windows`` counts all there ever were. ``level[k]`` is where the filter of ``prediction.py`` stood after
+    the window that ended at ``level_end``; NaN is nowhere. ``log_m[k, 2, 3]`` is the evidence above and
+    below what is usual, per calibrator; ``run[k, 2, 3]`` its CUSUM and ``onset[k, 2, 3]`` the start of
+    the window that began in.
+    """
+
+    keys: tuple[StreamKey, ...]
+    signed: Flags
+    floor: Float64Array
+    values: Float64Array
+    slots: Int64Array
+    ends: Int64Array
+    level: Float64Array
+    log_m: Float64Array
+    run: Float64Array
+    onset: Int64Array
+    taught_until: Int64Array
+    windows: int = 0
+    level_end: int = 0
+
+    @classmethod
+    def empty(cls, scores: Sequence[Score] = (), rows: int = 0) -> ScoreBook:
+        """Nothing seen yet of these scores."""
+        count = len(scores)
+        return cls(
+            keys=tuple(key_of(item) for item in scores),
+            signed=np.array([item.signed for item in scores], dtype=np.bool_),
+            floor=np.array([item.floor for item in scores], dtype=np.float64),
+            values=np.full((rows, count), np.nan),
+            slots=np.zeros(rows, dtype=np.int64),
+            ends=np.zeros(rows, dtype=np.int64),
+            level=np.full(count, np.nan),
+            log_m=np.full((count, 2, len(KAPPAS)), -np.inf),
+            run=np.zeros((count, 2, len(KAPPAS))),
+            onset=np.zeros((count, 2, len(KAPPAS)), dtype=np.int64),
+            taught_until=np.full(count, _NEVER, dtype=np.int64),
+        )
+
+    def expecting(self, streams: Sequence[Shares | Score]) -> ScoreBook:
+        """The book that knows of these scores too."""
+        known = set(self.keys)
+        new = [item for item in streams if isinstance(item, Score) and key_of(item) not in known]
+        if not new:
+            return self
+        more = ScoreBook.empty(new, len(self.values))
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
+            for name, axis in _AXES.items()
+        }
+        return replace(self, keys=self.keys + more.keys, **joined)
+
+    def reset(self, which: Flags | None = None) -> ScoreBook:
+        """Evidence back to nothing, of all scores or of those flagged."""
+        gone = np.ones(len(self.keys), dtype=np.bool_) if which is None else which
+        each = gone[:, None, None]
+        return replace(self, log_m=np.where(each, -np.inf, self.log_m), run=np.where(each, 0.0, self.run))
+
+    def without(self, which: Flags) -> ScoreBook:
+        """The book that has seen nothing yet of the flagged scores."""
+        return replace(
+            self.reset(which),
+            values=np.where(which, np.nan, self.values),
+            level=np.where(which, np.nan, self.level),
+        )
+
+    @property
+    def waiting(self) -> Flags:
+        """``[n, k]``: the windows that teach later: the newest ``WAIT``, fewer while few have taught."""
+        known = (~np.isnan(self.values)).sum(axis=0)
+        waits = np.clip(known - TAUGHT, 0, WAIT)
+        age = np.arange(len(self.values), 0, -1)
+        late: Flags = (age[:, None] <= waits) & (self.ends[:, None] > self.taught_until)
+        return late
+
+    @property
+    def healthy(self) -> Float64Array:
+        """``[n, k]``: the scores that teach, NaN elsewhere."""
+        return np.where(self.waiting, np.nan, self.values)
+
+    def learn(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
+        """With one more window that teaches at once."""
+        until = np.where(np.isnan(value), self.taught_until, np.maximum(self.taught_until, end))
+        return replace(self._with(value, slot, end), taught_until=until)
+
+    def wait(self, value: Float64Array, slot: int, end: int, silent: Flags) -> ScoreBook:
+        """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
+        dropped = np.where(self.waiting & silent, np.nan, self.values)
+        return replace(self, values=dropped)._with(np.where(silent, np.nan, value), slot, end)
+
+    def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
+        """With a window's scores, in its own row when it has one; the oldest are forgotten.
+
+        Values are kept in single precision.
+        """
+        row = value.astype(np.float32).astype(np.float64)
+        at = int(np.searchsorted(self.ends, end))
+        if at < len(self.ends) and int(self.ends[at]) == end:
+            values = self.values.copy()
+            values[at] = np.where(np.isnan(row), values[at], row)
+            return replace(self, values=values)
+        slots = np.insert(self.slots, at, slot)
+        kept = SEASON_HISTORY if slots.any() else HISTORY
+        return replace(
+            self,
+            values=np.insert(self.values, at, row, axis=0)[-kept:],
+            slots=slots[-kept:],
+            ends=np.insert(self.ends, at, end)[-kept:],
+            windows=self.windows + 1,
+        )
+
+    def standing_at(self, level: Float64Array, end: int) -> ScoreBook:
+        """With the filter's new levels after the window that ended at ``end``."""
+        return replace(self, level=level, level_end=end)
+
+    def seen(self, streams: Sequence[Shares | Score]) -> Float64Array:
+        """One window's scores in the order of the book; NaN where one was not measured."""
+        places = {key: place for place, key in enumerate(self.keys)}
+        value = np.full(len(self.keys), np.nan)
+        for item in streams:
+            if isinstance(item, Score):
+                value[places[key_of(item)]] = item.value
+        return value
+
+
+#: Every array of a book that grows with its scores, and the axis they lie on.
+_AXES = {
+    "signed": 0,
+    "floor": 0,
+    "values": 1,
+    "level": 0,
+    "log_m": 0,
+    "run": 0,
+    "onset": 0,
+    "taught_until": 0,
+}
+#: Names of everything that is stored of a book, its keys and numbers apart.
+SCORE_ARRAYS = (*_AXES, "slots", "ends")

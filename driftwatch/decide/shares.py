@@ -1,0 +1,247 @@
+"""Share streams of all columns as arrays: what healthy windows taught about their rows, and their evidence.
+
+The design effect is how many rows count as one, measured on healthy windows:
+``b = Var(share over blocks) / (binomial variance of independent rows)``, pooled over a column's edges, the
+largest over blocks of 1, 2, 4 and 7 windows, each with an upper 80 % limit. Blocks longer than a window see
+dependence between windows (weather, weeks) that single windows do not. A reference that itself wanders has a
+large ``b``: honest, and conservative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri
+
+from driftwatch.decide.betting import ALTERNATIVES
+from driftwatch.decide.keys import StreamKey, key_of
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.result import Score, Shares
+
+Flags = npt.NDArray[np.bool_]
+
+#: Windows per block.
+BLOCKS = np.array([1, 2, 4, 7])
+#: Blocks of one length before their variance is believed.
+MIN_BLOCKS = 8
+#: Used and shown until a column's own is measured.
+CONSERVATIVE = 25.0
+#: Production windows that wait before they teach, so that a shift cannot make itself usual (and read as a
+#: spell, and as a large design effect) while its evidence is still being gathered.
+WAIT = 7
+#: Windows from which on newer ones wait: before that all are needed.
+TAUGHT = 20
+_UPPER = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShareBook:
+    """Everything remembered of share streams; ``keys[k]`` has ``sizes[k]`` labels, ``L`` in all, end to end.
+
+    ``log_m[L, 2, A]`` is the evidence per side and alternative; ``run[k]`` the CUSUM of its strongest part
+    and ``onset[k]`` the start of the window it began in. Per block length: ``blocks[4, k]`` finished ones,
+    ``total``/``square``/``inverse[4, L]`` of their shares, squares and 1/trials, ``open_successes``/
+    ``open_trials[4, L]`` and ``open_windows[4, k]`` of the unfinished one. ``waiting[w, 2, L]`` are successes
+    and trials of the newest windows, which teach later; trials of 0 are none.
+    """
+
+    keys: tuple[StreamKey, ...]
+    sizes: Int64Array
+    log_m: Float64Array
+    run: Float64Array
+    onset: Int64Array
+    blocks: Int64Array
+    open_windows: Int64Array
+    total: Float64Array
+    square: Float64Array
+    inverse: Float64Array
+    open_successes: Int64Array
+    open_trials: Int64Array
+    waiting: Int64Array
+
+    @classmethod
+    def empty(cls, keys: Sequence[StreamKey] = (), sizes: Sequence[int] = ()) -> ShareBook:
+        """Nothing seen yet of these streams."""
+        labels, count, lengths = sum(sizes), len(keys), len(BLOCKS)
+
+        def none(*shape: int) -> Int64Array:
+            return np.zeros(shape, dtype=np.int64)
+
+        return cls(
+            keys=tuple(keys),
+            sizes=np.array(sizes, dtype=np.int64),
+            log_m=np.full((labels, 2, len(ALTERNATIVES)), -np.inf),
+            run=np.zeros(count),
+            onset=none(count),
+            blocks=none(lengths, count),
+            open_windows=none(lengths, count),
+            total=np.zeros((lengths, labels)),
+            square=np.zeros((lengths, labels)),
+            inverse=np.zeros((lengths, labels)),
+            open_successes=none(lengths, labels),
+            open_trials=none(lengths, labels),
+            waiting=none(0, 2, labels),
+        )
+
+    @property
+    def which(self) -> Int64Array:
+        """The stream ``k`` of each label."""
+        return np.repeat(np.arange(len(self.keys)), self.sizes)
+
+    @property
+    def starts(self) -> Int64Array:
+        """The first label of each stream."""
+        return np.cumsum(self.sizes) - self.sizes
+
+    def expecting(self, streams: Sequence[Shares | Score]) -> ShareBook:
+        """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
+        known = dict(zip(self.keys, self.sizes.tolist(), strict=True))
+        found = {key_of(item): len(item.labels) for item in streams if isinstance(item, Shares)}
+        if any(known.get(key, size) != size for key, size in found.items()):
+            raise ValueError("share streams of one plan keep their labels")
+        new = {key: size for key, size in found.items() if key not in known}
+        if not new:
+            return self
+        more = ShareBook.empty(tuple(new), tuple(new.values()))
+        idle = np.zeros((len(self.waiting), 2, len(more.log_m)), dtype=np.int64)
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
+            for name, axis in _AXES.items()
+        }
+        return replace(
+            self,
+            keys=self.keys + more.keys,
+            waiting=np.concatenate([self.waiting, idle], axis=2),
+            **joined,
+        )
+
+    def reset(self, which: Flags | None = None) -> ShareBook:
+        """Evidence back to nothing, of all streams or of those flagged."""
+        gone = np.ones(len(self.keys), dtype=np.bool_) if which is None else which
+        each = gone[self.which][:, None, None]
+        return replace(self, log_m=np.where(each, -np.inf, self.log_m), run=np.where(gone, 0.0, self.run))
+
+    def wait(self, seen: SharesSeen, silent: Flags) -> ShareBook:
+        """With one more window that teaches ``WAIT`` windows later, at once while few have taught.
+
+        What waits of ``silent`` streams is dropped with this window: it may be the shift itself.
+        """
+        few = (self.blocks[0] < TAUGHT) & ~silent
+        taught = self._learn(seen.successes, seen.trials, few)
+        waits = (~few & ~silent & seen.complete)[self.which]
+        queue = np.where(silent[self.which], 0, self.waiting)
+        row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]
+        queue = np.concatenate([queue, row])
+        if len(queue) > WAIT:
+            everything = np.ones(len(self.keys), dtype=np.bool_)
+            taught = taught._learn(queue[0, 0], queue[0, 1], everything)
+            queue = queue[1:]
+        return replace(taught, waiting=queue)
+
+    def learn(self, seen: SharesSeen) -> ShareBook:
+        """With one more window that teaches at once."""
+        return self._learn(seen.successes, seen.trials, np.ones(len(self.keys), dtype=np.bool_))
+
+    def _learn(self, successes: Int64Array, trials: Int64Array, teaching: Flags) -> ShareBook:
+        if not len(self.keys):
+            return self
+        complete = np.minimum.reduceat(trials, self.starts) > 0
+        used = (complete & teaching).astype(np.int64)
+        each = used[self.which]
+        successes = self.open_successes + each * successes
+        trials = self.open_trials + each * trials
+        windows = self.open_windows + used
+        full = (windows >= BLOCKS[:, None]) & (used > 0)
+        done = full[:, self.which]
+        share = np.where(done, successes / np.maximum(trials, 1), 0.0)
+        return replace(
+            self,
+            blocks=self.blocks + full,
+            total=self.total + share,
+            square=self.square + share**2,
+            inverse=self.inverse + np.where(done, 1 / np.maximum(trials, 1), 0.0),
+            open_successes=np.where(done, 0, successes),
+            open_trials=np.where(done, 0, trials),
+            open_windows=np.where(full, 0, windows),
+        )
+
+    def design_effects(self) -> Float64Array:
+        """The measured design effect of each stream, at least 1; NaN before ``MIN_BLOCKS`` windows.
+
+        A stream that never varied borrows the largest of its column's others. False-alarm behaviour: the
+        exponent 1/b keeps the page budget when rows of a block are no more dependent than this says; the
+        upper limit pays for estimating it.
+        """
+        if not len(self.keys):
+            return np.empty(0)
+        blocks = np.maximum(self.blocks, 2)
+        each = blocks[:, self.which]
+        mean = self.total / each
+        variance = np.clip(self.square / each - mean**2, 0, None) * each / (each - 1)
+        independent = mean * (1 - mean) * self.inverse / each
+        over = np.add.reduceat(variance, self.starts, axis=1)
+        under = np.add.reduceat(independent, self.starts, axis=1)
+        believed = (self.blocks >= MIN_BLOCKS) & (under > 0)
+        ratio = over / np.where(believed, under, 1.0) * (blocks - 1) / chdtri(blocks - 1, _UPPER)
+        largest = np.where(believed, np.maximum(ratio, 1.0), -np.inf).max(axis=0)
+        effects = np.where(np.isfinite(largest), largest, np.nan)
+        borrowed: dict[str | None, float] = {}
+        for (_, column, _), effect in zip(self.keys, effects, strict=True):
+            if column is not None and effect == effect:
+                borrowed[column] = max(float(effect), borrowed.get(column, 1.0))
+        lent = np.array([borrowed.get(key[1], np.nan) for key in self.keys])
+        return np.where(np.isnan(effects), lent, effects)
+
+
+#: Every array of a book and the axis its streams or labels lie on; ``waiting`` apart.
+_AXES = {
+    "sizes": 0, "log_m": 0, "run": 0, "onset": 0, "blocks": 1, "open_windows": 1, "total": 1, "square": 1,
+    "inverse": 1, "open_successes": 1, "open_trials": 1,
+}  # fmt: skip
+#: Names of everything that is stored of a book, its keys apart.
+SHARE_ARRAYS = (*_AXES, "waiting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharesSeen:
+    """One window's shares in the order of a book: zeros where a stream was not seen.
+
+    ``complete[k]`` says that every label of a stream had rows; ``present[k]`` that it was measured at all.
+    """
+
+    successes: Int64Array
+    trials: Int64Array
+    reference: Float64Array
+    reference_trials: Int64Array
+    present: Flags
+    complete: Flags
+
+
+def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSeen:
+    """The window's shares, aligned to the book."""
+    labels = int(book.sizes.sum())
+    successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
+    reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
+    present = np.zeros(len(book.keys), dtype=np.bool_)
+    places = {key: place for place, key in enumerate(book.keys)}
+    starts = book.starts
+    for item in streams:
+        if not isinstance(item, Shares):
+            continue
+        place = places[key_of(item)]
+        here = slice(int(starts[place]), int(starts[place]) + len(item.labels))
+        successes[here], trials[here], reference[here] = item.successes, item.trials, item.reference
+        rows[place], present[place] = max(item.reference_trials, 1), True
+    complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
+    return SharesSeen(
+        successes=successes,
+        trials=trials,
+        reference=reference,
+        reference_trials=rows,
+        present=present,
+        complete=complete,
+    )
