@@ -219,7 +219,8 @@ class Monitor:
         """Could not look. Nothing is learned and no evidence changes; the window may stay due."""
         overdue = now - window.end - self.config.window.lag * NANOSECONDS
         tries = self.attempts.get(window.end, 0) + 1
-        self.attempts[window.end] = tries
+        if record:
+            self.attempts[window.end] = tries
         if final is None:
             patient = overdue < PATIENCE * (window.end - window.start)
             unreachable = reason is Reason.SOURCE_UNAVAILABLE

@@ -235,6 +235,23 @@ def test_a_file_that_was_too_young_is_looked_at_again_though_it_did_not_change(w
         assert inside.view().late_rows == 1
 
 
+def test_a_glance_that_fails_is_no_attempt_at_a_window(world: Hours) -> None:
+    for number in range(8):
+        world.hour(number)
+    with world.inside(4 * 60) as inside:
+        hours(inside, 4)
+        (world.folder / "m").rename(world.folder / "gone")
+        hours(inside, 5, 6, 7)
+        assert inside.view().failures == (("source_unavailable", 3),)
+        assert inside.daemon.runner.slot("m").monitor.attempts == {}
+        hours(inside, 8)
+        assert inside.daemon.runner.slot("m").monitor.attempts == {START + 8 * HOUR: 1}
+        (world.folder / "gone").rename(world.folder / "m")
+        hours(inside, 9)
+        assert [item["rows"] for item in inside.verdicts()] == [800, 800]
+        assert inside.daemon.runner.slot("m").monitor.attempts == {}
+
+
 def test_slices_of_another_reference_or_length_leave_decided_tiles_alone(world: Hours) -> None:
     for number in range(12):
         world.hour(number)
