@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,11 @@ def read(pool: ReaderPool, source: FilesConfig, edges: list[int], **changes: Any
 
 def children() -> set[int]:
     """Our own children, zombies included."""
-    folder = Path(f"/proc/{os.getpid()}/task")
-    return {int(pid) for task in folder.iterdir() for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended since it was listed
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def busy(pool: ReaderPool) -> int:
