@@ -6,6 +6,7 @@
     │   ├── SourceUnavailable       the source did not answer; trying again can help
     │   ├── SourceTimeout           reading took longer than the deadline; the reader was killed
     │   ├── ReaderDied              the child process that read foreign bytes died
+    │   ├── TooManyRows             one read would take more rows than limits.rows allows
     │   ├── SchemaMismatch          what was read does not have the shape that was asked for
     │   └── ReferenceUnusable       the reference data cannot serve as a test distribution
     ├── SummaryMismatch             two summaries of different plans were added
@@ -56,6 +57,10 @@ class SourceTimeout(DataError):
 
 class ReaderDied(DataError):
     """Raised when the child process that reads foreign bytes died (memory limit, crash)."""
+
+
+class TooManyRows(DataError):
+    """Raised when one read would take more rows than ``limits.rows`` allows."""
 
 
 class SchemaMismatch(DataError):

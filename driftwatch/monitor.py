@@ -11,7 +11,7 @@ from driftwatch.config.schema import MonitorConfig, as_json
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
-from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout
+from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.measure import Look, fresh_track, judge, looks, policy_for
 from driftwatch.pulling import Pulled, glance, late, pull
 from driftwatch.recording import Recorder
@@ -262,6 +262,7 @@ class Monitor:
 _REASONS: tuple[tuple[type[DataError], Reason], ...] = (
     (SourceTimeout, Reason.SOURCE_TIMEOUT),
     (ReaderDied, Reason.READER_DIED),
+    (TooManyRows, Reason.TOO_MANY_ROWS),
     (SchemaMismatch, Reason.SCHEMA_MISMATCH),
 )
 

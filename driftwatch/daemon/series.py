@@ -27,6 +27,7 @@ FAILURES = (
     Reason.SOURCE_UNAVAILABLE,
     Reason.SOURCE_TIMEOUT,
     Reason.READER_DIED,
+    Reason.TOO_MANY_ROWS,
     Reason.ALL_FILES_UNREADABLE,
     Reason.SCHEMA_MISMATCH,
     "reference_unusable",

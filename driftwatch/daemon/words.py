@@ -41,6 +41,7 @@ REASON_WORDS = {
     Reason.SOURCE_UNAVAILABLE: "source unreachable",
     Reason.SOURCE_TIMEOUT: "reading the source took longer than allowed",
     Reason.READER_DIED: "the reading process died",
+    Reason.TOO_MANY_ROWS: "more rows than limits.rows allows",
     Reason.ALL_FILES_UNREADABLE: "no file could be read",
     Reason.SCHEMA_MISMATCH: "the data does not have the expected columns",
     Reason.EXCLUDED: "the day is excluded by the configuration",

@@ -13,7 +13,7 @@ import pyarrow as pa
 from driftwatch import plugins
 from driftwatch.engines.base import Counted
 from driftwatch.engines.local import summarise
-from driftwatch.errors import DataError
+from driftwatch.errors import TooManyRows
 from driftwatch.sources.base import Reading, Source
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.schema import Span
@@ -170,7 +170,7 @@ def _bounded(reading: Reading, limit: int) -> Iterator[pa.RecordBatch]:
     for batch in reading.batches:
         rows += batch.num_rows
         if rows > limit:
-            raise DataError(
+            raise TooManyRows(
                 f"expected at most {limit:,} rows in one read (limits.rows). Got {rows:,} and stopped there. "
                 "Raise limits.rows, make window.length shorter, or keep other times out of what is read, as "
                 "folders named date=2026-01-31 do: CSV and JSON files are read, and counted, whole."

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     SOURCE_UNAVAILABLE = "source_unavailable"
     SOURCE_TIMEOUT = "source_timeout"
     READER_DIED = "reader_died"
+    TOO_MANY_ROWS = "too_many_rows"
     ALL_FILES_UNREADABLE = "all_files_unreadable"
     SCHEMA_MISMATCH = "schema_mismatch"
     EXCLUDED = "excluded"

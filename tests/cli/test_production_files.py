@@ -197,3 +197,15 @@ def unreadable(folder: Path) -> dict[str, str]:
     (folder / "empty.jsonl").touch()
     names = ("spark.parquet", "gone.parquet", "loop.csv", "device.parquet", "pipe.jsonl", "noise.parquet")
     return dict.fromkeys((*names, "noise.csv.gz"), "unreadable") | {"empty.jsonl": "empty"}
+
+
+def test_more_rows_than_allowed_have_a_reason_of_their_own(folder: Path) -> None:
+    pq.write_table(TODAY, folder / "in" / "whole.parquet")
+    configure(folder, limits={"rows": ROWS - 1})
+    code, told = check(folder)
+    assert (code, told["state"], told["reason"]) == (3, "source_error", "too_many_rows")
+    assert f"at most {ROWS - 1} rows" in told["detail"]
+    assert f"Got {ROWS}" in told["detail"]
+    assert "limits.rows" in told["detail"]
+    configure(folder, limits={"rows": ROWS})
+    assert check(folder)[0] == 0
