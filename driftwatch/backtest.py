@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ from driftwatch.decide.track import Track
 from driftwatch.errors import DataError
 from driftwatch.measure import Look, fresh_track, judge, looks
 from driftwatch.monitor import configuration_hash
+from driftwatch.predicting import Prediction, predict
 from driftwatch.pulling import read_tiles
 from driftwatch.report import page_json, window_json
+from driftwatch.sensitivity import Calm, Sensitivity, Stretch, sensitivity
 from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, State, Verdict
@@ -30,10 +32,16 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
-    """Every window's verdict, oldest first, segments of one window together."""
+    """Every window's verdict, oldest first, segments of one window together, and what they predict.
+
+    ``calm`` is the stretch that faults can be injected into, ``injected`` what became of them, if asked.
+    """
 
     monitor: str
     verdicts: tuple[Verdict, ...]
+    prediction: Prediction
+    calm: Stretch | None = None
+    injected: Sensitivity | None = None
 
     @property
     def pages(self) -> tuple[Verdict, ...]:
@@ -46,6 +54,8 @@ class Backtest:
             "monitor": self.monitor,
             "windows": [window_json(verdict) for verdict in self.verdicts],
             "pages": [page_json(verdict) for verdict in self.pages],
+            "prediction": self.prediction.to_json(),
+            "injected": None if self.injected is None else self.injected.to_json(),
         }
 
 
@@ -55,6 +65,7 @@ class _Run:
     reference: Reference
     chosen: tuple[Look, ...]
     tracks: dict[str | None, Track]
+    calm: Calm = field(default_factory=Calm)
 
     def window(
         self, span: Span, parts: dict[str | None, Summary], rejected: tuple[RejectedFile, ...]
@@ -63,18 +74,16 @@ class _Run:
         for name in segments:
             part = parts.get(name) or Summary.zero(self.reference.plan, span).seal(self.reference.plan)
             if parts[None].rows == 0:
+                self.calm.cut()
                 yield self._empty(span, name, rejected)
                 continue
+            part, before = replace(part, span=span), self.tracks[name]
             decision, verdict = judge(
-                self.reference,
-                replace(part, span=span),
-                self.chosen,
-                self.tracks[name],
-                self.config,
-                segment=name,
-                rejected=rejected,
+                self.reference, part, self.chosen, before, self.config, segment=name, rejected=rejected
             )
             self.tracks[name] = decision.track
+            if name is None:
+                self.calm.add(before, part, verdict)
             yield verdict
 
     def _empty(self, span: Span, name: str | None, rejected: tuple[RejectedFile, ...]) -> Verdict:
@@ -123,7 +132,21 @@ def backtest(
         part = edges[first : first + CHUNK + 1]
         verdicts += _chunk(run, readers, part)
         progress(min(first + CHUNK, len(edges) - 1), len(edges) - 1)
-    return Backtest(monitor=config.name, verdicts=tuple(verdicts))
+    run.calm.cut()
+    return Backtest(
+        monitor=config.name,
+        verdicts=tuple(verdicts),
+        prediction=predict(verdicts, config.alarm.false_pages),
+        calm=run.calm.best,
+    )
+
+
+def with_faults(
+    result: Backtest, config: MonitorConfig, reference: Reference, progress: Callable[[int, int], None]
+) -> Backtest:
+    """The result with the smallest faults the configuration would have caught. Reads nothing."""
+    chosen = looks(reference, config.detectors)
+    return replace(result, injected=sensitivity(config, reference, chosen, result.calm, progress))
 
 
 def _edges(config: MonitorConfig, readers: ReaderPool, start: int | None, end: int | None) -> list[int]:

@@ -203,17 +203,38 @@ def check(config: Path, monitor: str | None, at: str | None, form: str) -> int:
 @click.option("--from", "start", metavar="T", help="First moment; default: the oldest row.")
 @click.option("--to", "end", metavar="T", help="Last moment; default: the newest row.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when there was a page.")
+@click.option(
+    "--inject/--no-inject", default=True, show_default=True, help="Which sizes of faults would have paged."
+)
+@click.option("--picture", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw it.")
 @_FORMAT
 @_guarded
 def backtest(
-    config: Path, monitor: str | None, start: str | None, end: str | None, fail_on_drift: bool, form: str
+    config: Path,
+    monitor: str | None,
+    start: str | None,
+    end: str | None,
+    fail_on_drift: bool,
+    inject: bool,
+    picture: Path | None,
+    form: str,
 ) -> int:
-    """Replay history: every window's verdict and the pages there would have been."""
+    """Replay history: every window's verdict, the pages there would have been, and what they predict.
+
+    \b
+    driftwatch backtest driftwatch.yaml --picture backtest.svg
+    """
     from driftwatch.terminal import progress, show_backtest, show_json
     from driftwatch.verbs import as_one_or_many, run_backtests
 
-    with progress("windows") as advance:
-        results = run_backtests(config, monitor, start, end, say, advance)
+    if picture is not None and not picture.parent.is_dir():
+        raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
+    results = run_backtests(config, monitor, start, end, say, progress, inject=inject)
+    if picture is not None:
+        from driftwatch.picture import draw
+
+        draw(results, picture)
+        say(f"wrote {picture}")
     if form == "json":
         show_json(as_one_or_many([item.to_json() for item in results]))
     else:

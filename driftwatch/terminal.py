@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from driftwatch.predicting import LEVEL, Prediction
 from driftwatch.summary.naming import named_words
 from driftwatch.summary.result import State, Statistic, Verdict
 from driftwatch.summary.schema import iso
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from driftwatch.backtest import Backtest
     from driftwatch.comparison import Comparison
     from driftwatch.explaining import Explanation
+    from driftwatch.sensitivity import Sensitivity
 
 _STYLES = {
     State.OK: "green",
@@ -165,7 +167,7 @@ def show_pages(title: str, pages: Sequence[Verdict]) -> None:
 
 
 def show_backtest(result: Backtest) -> None:
-    """States counted, then every page."""
+    """States counted, then every page, what they predict, and the faults that would have paged."""
     counted: dict[str, int] = {}
     for verdict in result.verdicts:
         counted[str(verdict.state)] = counted.get(str(verdict.state), 0) + 1
@@ -177,6 +179,50 @@ def show_backtest(result: Backtest) -> None:
         show_pages(f"{len(result.pages)} page(s)", result.pages)
     else:
         click.echo("No page.")
+    _show_prediction(result.prediction)
+    if result.injected is not None:
+        _show_injected(result.injected)
+
+
+def _show_prediction(item: Prediction) -> None:
+    if item.interval is None:
+        return
+    low, high = map(number, item.interval)
+    click.echo(
+        f"{item.pages} pages in {item.seconds / 86400:.0f} days are {number(item.per_quarter)} in 90 days "
+        f"({LEVEL:.0%} interval {low} to {high}, exact Poisson). Of false ones the budget allows "
+        f"{number(item.budget)}."
+    )
+    shares = {
+        "calibrating": item.share(State.CALIBRATING),
+        "insufficient": item.share(State.INSUFFICIENT),
+        "could not look": item.could_not_look,
+    }
+    click.echo("Windows: " + ", ".join(f"{share or 0:.0%} {name}" for name, share in shares.items()) + ".")
+
+
+def _show_injected(item: Sensitivity) -> None:
+    if item.stretch is None:
+        click.echo("No fault was injected: no window was looked at that had no page.")
+        return
+    click.echo(
+        f"Faults injected into {item.within} windows without a page ({item.stretch.words}; "
+        f"{item.stretch.ok} of them ok), {len(item.columns)} of {item.watched} columns: the smallest that "
+        "would have paged."
+    )
+    table = _table("", "column", "fault", "smallest size", "pages in window", "named", "why not")
+    for caught in item.caught:
+        found = caught.smallest
+        _row(
+            table,
+            caught.column,
+            str(caught.fault),
+            "-" if found is None else caught.fault.words(found.size),
+            "-" if found is None else str(found.delay),
+            "-" if found is None else "yes" if found.named else "no",
+            caught.reason or ("" if found else f"not even {caught.fault.words(caught.tried[0].size)}"),
+        )
+    _print(table)
 
 
 def show_comparison(result: Comparison) -> None:

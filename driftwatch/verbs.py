@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from driftwatch.acknowledging import MUTED, apply_pending
-from driftwatch.backtest import Backtest, backtest
+from driftwatch.backtest import Backtest, backtest, with_faults
 from driftwatch.clock import SystemClock
 from driftwatch.config.load import load
 from driftwatch.config.schema import Config, MonitorConfig
@@ -184,25 +185,28 @@ def run_backtests(
     start: str | None,
     end: str | None,
     say: Say,
-    advance: Callable[[int, int], None],
+    progress: Callable[[str], AbstractContextManager[Callable[[int, int], None]]],
+    *,
+    inject: bool = True,
 ) -> list[Backtest]:
-    """Backtest each monitor."""
+    """Backtest each monitor, and inject faults into its history. ``progress`` shows a named piece of work."""
     config = load(path)
     first = None if start is None else moment(start, "--from")
     last = None if end is None else moment(end, "--to")
+    found = []
     with opened(config, SystemClock(), say) as session:
         references = session.references()
-        return [
-            backtest(
-                item,
-                *references.for_a_look(item, rebased=False),
-                session.readers,
-                start=first,
-                end=last,
-                progress=advance,
-            )
-            for item in chosen(config, name)
-        ]
+        for item in chosen(config, name):
+            reference, blocks = references.for_a_look(item, rebased=False)
+            with progress(f"{item.name}: windows") as advance:
+                result = backtest(
+                    item, reference, blocks, session.readers, start=first, end=last, progress=advance
+                )
+            if inject:
+                with progress(f"{item.name}: columns injected") as advance:
+                    result = with_faults(result, item, reference, advance)
+            found.append(result)
+    return found
 
 
 def explain_window(path: Path, name: str, window: str, segment: str | None) -> Explanation:

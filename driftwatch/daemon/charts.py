@@ -6,46 +6,22 @@ for screen readers; what a colour says, a shape or a word says too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from driftwatch.daemon import words
 from driftwatch.daemon.bars import LevelBar, NumericBars
+from driftwatch.daemon.svg import line, rect, svg, text
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import State
 
 #: (window end, evidence or None, state, page), oldest first.
 Trail = Sequence[tuple[int, float | None, str, bool]]
 
-_NARROW, _WIDE = 160.0, 720.0
-
-
-def _text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">'
-        f"{escape(words.visible(content))}</text>"
-    )
-
-
-def _rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> str:
-    inside = f"<title>{escape(words.visible(title))}</title>" if title else ""
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" '
-        f'class="{css}">{inside}</rect>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
-
-
-def _svg(width: float, height: float, title: str, css: str, parts: Iterable[str]) -> Markup:
-    # Every text in ``parts`` went through ``escape``; the hostile-name tests parse the result.
-    return Markup(  # noqa: S704
-        f'<svg viewBox="0 0 {width:g} {height:g}" class="{css}" role="img">'
-        f"<title>{escape(words.visible(title))}</title>{''.join(parts)}</svg>"
-    )
+#: Width of a timeline and its height.
+WIDE, TALL = 720.0, 196.0
+_NARROW = 160.0
 
 
 def _kind(state: str) -> str:
@@ -69,11 +45,11 @@ def sparkline(trail: Trail, most: int = 60) -> Markup:
     if not trail:
         return Markup()
     step, height = _NARROW / len(trail), 36.0
-    parts = [_line(0, 4, _NARROW, 4, "limit")]
+    parts = [line(0, 4, _NARROW, 4, "limit")]
     parts += _blind_spots(trail, step, 0, 4, height - 4)
     parts += [_page_mark((n + 0.5) * step, 4, 4) for n, (*_, page) in enumerate(trail) if page]
     parts += _evidence_lines(trail, step, 0, 4, height - 4)
-    return _svg(_NARROW, height, "evidence over the newest windows", "spark", parts)
+    return svg(_NARROW, height, "evidence over the newest windows", "spark", parts)
 
 
 def _blind_spots(trail: Trail, step: float, left: float, top: float, bottom: float) -> list[str]:
@@ -83,7 +59,7 @@ def _blind_spots(trail: Trail, step: float, left: float, top: float, bottom: flo
         if kind == words.BLIND:
             start = n if start is None else start
         elif start is not None:
-            parts.append(_rect(left + start * step, top, (n - start) * step, bottom - top, "blind"))
+            parts.append(rect(left + start * step, top, (n - start) * step, bottom - top, "blind"))
             start = None
     return parts
 
@@ -114,29 +90,34 @@ def timeline(trail: Trail, now: int, onset: int | None = None, most: int = 120) 
     trail = trail[-most:]
     if not trail:
         return Markup()
-    left, right, top, bottom = 52.0, _WIDE - 8, 24.0, 150.0
+    pages = sum(page for *_, page in trail)
+    title = f"evidence in {words.plural(len(trail), 'window')}, {words.plural(pages, 'page')}"
+    return svg(WIDE, TALL, title, "timeline", timeline_parts(trail, now, onset))
+
+
+def timeline_parts(trail: Trail, now: int, onset: int | None = None) -> list[str]:
+    """What a timeline is drawn of, ``WIDE`` and ``TALL``; at least one window."""
+    left, right, top, bottom = 52.0, WIDE - 8, 24.0, 150.0
     step = (right - left) / len(trail)
     parts = [
-        _line(left, top, right, top, "limit"),
-        _line(left, bottom, right, bottom, "axis"),
-        _text(left - 6, top + 4, "a page", "tick", "end"),
-        _text(left - 6, bottom + 2, "0", "tick", "end"),
-        _text(left - 6, bottom + 17, "state", "tick", "end"),
+        line(left, top, right, top, "limit"),
+        line(left, bottom, right, bottom, "axis"),
+        text(left - 6, top + 4, "a page", "tick", "end"),
+        text(left - 6, bottom + 2, "0", "tick", "end"),
+        text(left - 6, bottom + 17, "state", "tick", "end"),
     ]
     parts += _blind_spots(trail, step, left, top, bottom)
     parts += _evidence_lines(trail, step, left, top, bottom)
     for n, (end, evidence, state, page) in enumerate(trail):
         said = words.STATE_WORDS[State(state)] if state in list(State) else state
         title = f"window to {words.instant(end)}: {said}, evidence {words.number(evidence)}"
-        parts.append(_rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, _kind(state), title))
+        parts.append(rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, _kind(state), title))
         if page:
             parts.append(_page_mark(left + (n + 0.5) * step, top - 9, 6))
-            parts.append(_line(left + (n + 0.5) * step, top, left + (n + 0.5) * step, bottom, "pageline"))
+            parts.append(line(left + (n + 0.5) * step, top, left + (n + 0.5) * step, bottom, "pageline"))
     parts += _onset(trail, onset, left, step, bottom)
     parts += _dates(trail, now, left, step, bottom + 36)
-    pages = sum(page for *_, page in trail)
-    title = f"evidence in {words.plural(len(trail), 'window')}, {words.plural(pages, 'page')}"
-    return _svg(_WIDE, 196, title, "timeline", parts)
+    return parts
 
 
 def _onset(trail: Trail, onset: int | None, left: float, step: float, bottom: float) -> list[str]:
@@ -146,7 +127,7 @@ def _onset(trail: Trail, onset: int | None, left: float, step: float, bottom: fl
     if first is None:
         return []
     x, top = left + first * step, bottom - 104
-    return [_line(x, top, x, bottom + 22, "onset"), _text(x - 4, top + 8, "began", "tick", "end")]
+    return [line(x, top, x, bottom + 22, "onset"), text(x - 4, top + 8, "began", "tick", "end")]
 
 
 def _dates(trail: Trail, now: int, left: float, step: float, y: float) -> list[str]:
@@ -155,7 +136,7 @@ def _dates(trail: Trail, now: int, left: float, step: float, y: float) -> list[s
     for n in shown if len(trail) > 4 else range(len(trail)):
         anchor = "start" if n == 0 and len(trail) > 1 else "end" if n == len(trail) - 1 else "middle"
         x = left + (n + (0 if anchor == "start" else 1 if anchor == "end" else 0.5)) * step
-        parts.append(_text(x, y, words.day(trail[n][0], now), "tick", anchor))
+        parts.append(text(x, y, words.day(trail[n][0], now), "tick", anchor))
     return parts
 
 
@@ -171,20 +152,20 @@ def histogram(bars: NumericBars, name: str) -> Markup:
     scale = (bottom - top) / peak
     parts = []
     for (x, wide), share in zip(boxes, bars.reference, strict=True):
-        parts.append(_rect(x, bottom - share * scale, wide - 0.5, share * scale, "reference"))
+        parts.append(rect(x, bottom - share * scale, wide - 0.5, share * scale, "reference"))
     if bars.window is not None:
         parts += _outline(boxes, bars.window * scale, bottom)
-    parts.append(_line(0, bottom, width, bottom, "axis"))
+    parts.append(line(0, bottom, width, bottom, "axis"))
     parts += _bar_titles(boxes, bars, top, bottom)
     low, high = float(bars.edges[0]), float(bars.edges[-1])
     for n, (value, label) in enumerate(bars.ticks):
         x = side + (value - low) / (high - low) * (width - 2 * side)
         ends = {0: "start", len(bars.ticks) - 1: "end"} if len(bars.ticks) == 3 else {}
-        parts.append(_text(x, bottom + 14, label, "tick", ends.get(n, "middle")))
-    parts.append(_text(0, bottom + 26, "below", "tick"))
-    parts.append(_text(width, bottom + 26, "above", "tick", "end"))
-    parts.append(_text(0, top - 1, f"{words.percent(peak)} of rows", "tick"))
-    return _svg(width, height, f"{name}: reference and newest window", "chart", parts)
+        parts.append(text(x, bottom + 14, label, "tick", ends.get(n, "middle")))
+    parts.append(text(0, bottom + 26, "below", "tick"))
+    parts.append(text(width, bottom + 26, "above", "tick", "end"))
+    parts.append(text(0, top - 1, f"{words.percent(peak)} of rows", "tick"))
+    return svg(width, height, f"{name}: reference and newest window", "chart", parts)
 
 
 def _outline(boxes: list[tuple[float, float]], heights: Float64Array, bottom: float) -> list[str]:
@@ -206,7 +187,7 @@ def _bar_titles(boxes: list[tuple[float, float]], bars: NumericBars, top: float,
     for n, (x, wide) in enumerate(boxes):
         now = None if bars.window is None else float(bars.window[n])
         title = f"reference {words.percent(float(bars.reference[n]))}, now {words.percent(now)}"
-        parts.append(_rect(x, top, wide, bottom - top, "hover", title))
+        parts.append(rect(x, top, wide, bottom - top, "hover", title))
     return parts
 
 
@@ -221,24 +202,24 @@ def levels(bars: Sequence[LevelBar], name: str) -> Markup:
         css = "tick rest" if bar.rest else "tick level"
         label = words.shortened(words.visible(bar.label), 20)
         now = bar.window or 0.0
-        parts.append(_text(left - 8, y + 15, label, css, "end"))
-        parts.append(_rect(left, y + 1, bar.reference * scale, 9, "reference"))
-        parts.append(_rect(left, y + 12, now * scale, 9, "window"))
-        parts.append(_text(left + bar.reference * scale + 4, y + 9, words.percent(bar.reference), "tick"))
-        parts.append(_text(left + now * scale + 4, y + 21, words.percent(bar.window), "tick now"))
-        parts.append(_rect(0, y, width, row - 4, "hover", bar.label))
-    return _svg(width, len(bars) * row + 4, f"{name}: reference and newest window", "chart", parts)
+        parts.append(text(left - 8, y + 15, label, css, "end"))
+        parts.append(rect(left, y + 1, bar.reference * scale, 9, "reference"))
+        parts.append(rect(left, y + 12, now * scale, 9, "window"))
+        parts.append(text(left + bar.reference * scale + 4, y + 9, words.percent(bar.reference), "tick"))
+        parts.append(text(left + now * scale + 4, y + 21, words.percent(bar.window), "tick now"))
+        parts.append(rect(0, y, width, row - 4, "hover", bar.label))
+    return svg(width, len(bars) * row + 4, f"{name}: reference and newest window", "chart", parts)
 
 
 def meter(evidence: float | None) -> Markup:
     """Evidence as a bar that is full at a page."""
     width, height = 96.0, 12.0
     if evidence is None:
-        parts = [_rect(0.5, 0.5, width - 1, height - 1, "blind")]
-        return _svg(width, height, "evidence unknown", "meter", parts)
+        parts = [rect(0.5, 0.5, width - 1, height - 1, "blind")]
+        return svg(width, height, "evidence unknown", "meter", parts)
     share = min(max(evidence, 0.0), 1.0)
     parts = [
-        _rect(0.5, 0.5, width - 1, height - 1, "frame"),
-        _rect(0.5, 0.5, share * (width - 1), height - 1, "fill"),
+        rect(0.5, 0.5, width - 1, height - 1, "frame"),
+        rect(0.5, 0.5, share * (width - 1), height - 1, "fill"),
     ]
-    return _svg(width, height, f"evidence {words.number(evidence)}, a page at 1", "meter", parts)
+    return svg(width, height, f"evidence {words.number(evidence)}, a page at 1", "meter", parts)
