@@ -63,36 +63,23 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they carry no
     evidence and teach nothing.
     """
-    before = _ratio(track)
     effects = design_effects(track, policy)
     if seen.excluded or seen.rows < policy.min_rows:
-        return Decision(
-            track=replace(track, decided_until=seen.window.end),
-            state=State.INSUFFICIENT,
-            reason=Reason.EXCLUDED if seen.excluded else Reason.TOO_FEW_ROWS,
-            evidence_before=before,
-            evidence=before,
-            smallest_effect=_smallest_effect(effects, seen, policy),
-        )
+        return _skipped(track, seen, policy, effects)
+    before = _ratio(track)
     broken = frozenset(item.column for item in seen.breakages)
-    # The budget is split before the window: a stream that is first seen in it has no part yet.
-    weights = log_weights(track, policy, seen.window)
-    track, seen = _prepared(track, seen)
-    weights = _known_only(weights, track)
+    track, seen, weights = _prepared(track, seen, policy)
     made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, seen.slot)
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
     live = _live(track, resting)
     after = with_bets(track, made, weights, live, seen.window.start)
-    since = seen.window.start if track.since is None else track.since
-    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end, since=since)
+    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end)
     evidence = _ratio(after)
     named: tuple[NamedColumn, ...] = ()
     opened = _breakage_incident(after, seen, policy)
     if evidence >= 1:
-        windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
-        parts = evidence_by_owner(after, made, weights, live)
-        named = name_columns(claims(parts, windows), seen.statistics)
+        named = _named(after, seen, made, weights, live)
         opened = (*opened, _drift_incident(named, seen, policy))
         after = after.reset()
     after = _learn(after, seen, made, resting | {item.column for item in named})
@@ -113,14 +100,47 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     )
 
 
-def _prepared(track: Track, seen: Measurement) -> tuple[Track, Measurement]:
-    """The track that knows this window's streams and the laws of its scores; all columns together added."""
+def _skipped(track: Track, seen: Measurement, policy: Policy, effects: Float64Array) -> Decision:
+    evidence = _ratio(track)
+    return Decision(
+        track=replace(track, decided_until=seen.window.end),
+        state=State.INSUFFICIENT,
+        reason=Reason.EXCLUDED if seen.excluded else Reason.TOO_FEW_ROWS,
+        evidence_before=evidence,
+        evidence=evidence,
+        smallest_effect=_smallest_effect(effects, seen, policy),
+    )
+
+
+def _named(
+    track: Track,
+    seen: Measurement,
+    made: Bets,
+    weights: tuple[Float64Array, Float64Array],
+    live: tuple[Flags, Flags],
+) -> tuple[NamedColumn, ...]:
+    """What the page names, of all the budget that was given since the last one."""
+    since = seen.window.start if track.since is None else track.since
+    windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
+    return name_columns(claims(evidence_by_owner(track, made, weights, live), windows), seen.statistics)
+
+
+def _prepared(
+    track: Track, seen: Measurement, policy: Policy
+) -> tuple[Track, Measurement, tuple[Float64Array, Float64Array]]:
+    """The track that knows this window's streams and the laws of its scores; all columns together added.
+
+    With the budget as it was split before the window: a stream that is first seen in it has no part yet.
+    """
+    weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
     both = combined(track, seen.streams, seen.slot)
     if both is not None:
         seen = replace(seen, streams=(*seen.streams, both[0]), statistics=(*seen.statistics, both[1]))
         track = track.expecting([both[0]])
-    return replace(track, usual=learned(track.usual, track.scores)), seen
+    since = seen.window.start if track.since is None else track.since
+    track = replace(track, usual=learned(track.usual, track.scores), since=since)
+    return track, seen, _known_only(weights, track)
 
 
 def _ratio(track: Track) -> float:

@@ -18,8 +18,9 @@ from dataclasses import replace
 import numpy as np
 
 from driftwatch.decide.keys import TOGETHER, Stream
-from driftwatch.decide.prediction import LEAST_SPREAD, MIN_HISTORY, left_out, standing
+from driftwatch.decide.prediction import LEAST_SPREAD, MIN_HISTORY
 from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.standing import left_out, standing
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Score, Statistic
