@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test check bench screenshots clean
+.PHONY: help install demo test check bench bench-alarms screenshots clean
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
 	@echo "make test         every test, lint and type check"
 	@echo "make install      $(BIN)/driftwatch"
 	@echo "make bench        the benchmarks"
+	@echo "make bench-alarms false pages, delays and rivals; goes on where it was stopped (hours: ALARMS='--quarters 4')"
 	@echo "make screenshots  the pages as pictures (needs Chromium)"
 
 $(BIN)/python:
@@ -38,6 +39,15 @@ test: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	$(BIN)/python tests/bench/run.py
+
+$(VENV)/.benching: $(VENV)/.developing
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'
+	touch $@
+
+# One thread each: two processes share the work. ALARMS are more options, see --help.
+bench-alarms: $(VENV)/.benching
+	PYTHONPATH=tests/bench OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+		$(BIN)/python -m alarms.run --out .alarms.jsonl $(ALARMS)
 
 screenshots: $(VENV)/.developing
 	$(BIN)/python tests/web/screenshots.py

@@ -10,7 +10,7 @@ the square root of their number were independent. The p-value (``p_values``) is 
 the steady Kalman filter, with the errors of mean and ``phi`` in its variance.
 
 Why predict instead of rank: ranks of 28 windows can never say more than 1/29. False alarms: a parametric
-prediction, so measured (``tests/bench/alarms.py``) rather than proven; day means that wander with
+prediction, so measured (``make bench-alarms``) rather than proven; day means that wander with
 autocorrelation .9 and window effects with three degrees of freedom keep the budget there.
 Source: Kalman 1960 (filter, steady gain); Student's t prediction; Bayesian model averaging; the bias of short
 autocorrelated series, Kendall 1954.

@@ -1,0 +1,266 @@
+"""Shifted worlds: one change at a known window, and what an oracle learns from each changed window.
+
+A change picks whole users and draws nothing else anew. ``gain`` is the log likelihood ratio of a changed
+window against the healthy law, the law of its users being exact: normal with one common correlation. A rate
+that the healthy world does not have (nulls, unseen levels) counts there as one in the reference's users +
+2, which is what a reference can say of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
+
+from alarms.healthy import K_SHARES, NORMAL, PAIR, S_SHARES, WINDOWS_APART, Flags, Setting, codes, numbers
+from alarms.path import Rows, size, take
+from driftwatch.summary.batch import Float64Array, Levels
+
+#: What the last level of ``k`` moves to; the other levels keep their proportions.
+K_MOVED = np.append(K_SHARES[:-1] * 0.85 / 0.95, 0.15)
+MODE_SHARE, MODE_AT, SCALE, DEGREES, RAMP = 0.05, 4.0, 1.25, 3.0, 0.02
+Change = Callable[[Setting, Rows, int, np.random.Generator], Rows]
+Gain = Callable[[Setting, Rows, int], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A change, the log likelihood ratio it yields, and which owners a page should name.
+
+    ``moved`` is the largest share of rows that any column's law has elsewhere (total variation; for the
+    flip that of the pair, for the volume the share of rows lost, for the ramp after 30 windows). ``gross``
+    shifts have to page in the first window.
+    """
+
+    change: Change
+    gain: Gain
+    names: frozenset[str]
+    moved: float
+    gross: bool = False
+    segmented: bool = False
+
+
+def _shift_tv(delta: float) -> float:
+    return float(2 * ndtr(abs(delta) / 2) - 1)
+
+
+def mean_shift(delta: Callable[[int], float], moved: float, *names: str, gross: bool = False) -> Line:
+    """The columns' means move by ``delta(t)`` standard deviations in window ``t`` (0 the first)."""
+
+    def change(_at: Setting, rows: Rows, t: int, _rng: np.random.Generator) -> Rows:
+        return {**rows, **{name: numbers(rows, name) + delta(t) for name in names}}
+
+    def gain(at: Setting, rows: Rows, t: int) -> float:
+        found = (at.log_density(numbers(rows, name) - delta(t)) - at.log_density(numbers(rows, name))
+                 for name in names)  # fmt: skip
+        return float(sum(item.sum() for item in found))
+
+    together = frozenset({"joint:together", "joint:mmd"}) if len(names) > 1 else frozenset()
+    return Line(
+        change=change, gain=gain, names=frozenset(names) | together, moved=moved, gross=gross
+    )  # fmt: skip
+
+
+def scaled(factor: float, name: str) -> Line:
+    """The column's spread grows by ``factor``."""
+    crossing = math.sqrt(2 * math.log(factor) / (1 - factor**-2))
+    return Line(
+        change=lambda _at, rows, _t, _rng: {**rows, name: factor * numbers(rows, name)},
+        gain=lambda at, rows, _t: float(
+            (
+                at.log_density(numbers(rows, name) / factor)
+                - at.burst * math.log(factor)
+                - at.log_density(numbers(rows, name))
+            ).sum()
+        ),
+        names=frozenset({name}),
+        moved=float(2 * (ndtr(crossing) - ndtr(crossing / factor))),
+    )
+
+
+def _tailed(z: Float64Array) -> Float64Array:
+    return np.asarray(student.ppf(ndtr(z), DEGREES)) / math.sqrt(DEGREES / (DEGREES - 2))
+
+
+def heavier(name: str) -> Line:
+    """The column's law becomes Student's t with 3 degrees of freedom and the same variance."""
+    unit = math.sqrt(DEGREES / (DEGREES - 2))
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        y = numbers(rows, name)
+        z = -np.sign(y) * ndtri(student.cdf(-np.abs(y) * unit, DEGREES))
+        slope = (
+            -(z**2) / 2
+            - math.log(math.sqrt(2 * math.pi))
+            - student.logpdf(y * unit, DEGREES)
+            - math.log(unit)
+        )
+        found = at.log_density(z) - at.log_density(y) - slope.reshape(-1, at.burst).sum(axis=1)
+        return float(found.sum())
+
+    x = np.linspace(-12, 12, 24_001)
+    apart = np.abs(np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) - unit * student.pdf(x * unit, DEGREES))
+    return Line(
+        change=lambda _at, rows, _t, _rng: {**rows, name: _tailed(numbers(rows, name))},
+        gain=gain,
+        names=frozenset({name}),
+        moved=float(apart.sum() * (x[1] - x[0]) / 2),
+    )
+
+
+def mode(name: str) -> Line:
+    """5 % of the users move by 4 standard deviations."""
+
+    def change(at: Setting, rows: Rows, _t: int, rng: np.random.Generator) -> Rows:
+        moves = at.some(rng, size(rows), MODE_SHARE)
+        return {**rows, name: numbers(rows, name) + np.where(moves, MODE_AT, 0.0)}
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        here, there = at.log_density(numbers(rows, name)), at.log_density(numbers(rows, name) - MODE_AT)
+        stays, goes = math.log(1 - MODE_SHARE), math.log(MODE_SHARE)
+        return float((np.logaddexp(stays + here, goes + there) - here).sum())
+
+    return Line(
+        change=change, gain=gain, names=frozenset({name}), moved=MODE_SHARE * _shift_tv(MODE_AT)
+    )  # fmt: skip
+
+
+def levels(share: float | None) -> Line:
+    """The last level of ``k`` moves from 5 % to 15 %, or a new level takes ``share`` of the users."""
+
+    def change(at: Setting, rows: Rows, _t: int, rng: np.random.Generator) -> Rows:
+        old, count = codes(rows, "k")
+        share_lost = 1 - K_MOVED[0] / K_SHARES[0] if share is None else share
+        goes = at.some(rng, len(old), share_lost) & ((old < count - 1) | (share is not None))
+        new = np.where(goes, count - 1 if share is None else count, old).astype(np.int32)
+        names = (*(f"k{i}" for i in range(count)), "new")
+        return {**rows, "k": Levels(codes=new, levels=names)}
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        code = codes(rows, "k")[0][:: at.burst]
+        if share is None:
+            return float(np.log(K_MOVED / K_SHARES)[code].sum())
+        return _rate(code == len(K_SHARES), share, at)
+
+    moved = K_MOVED[-1] - K_SHARES[-1] if share is None else share
+    return Line(
+        change=change,
+        gain=gain,
+        names=frozenset({"k"}),
+        moved=float(moved),
+        gross=moved >= 0.1 and share is not None,
+    )
+
+
+def _rate(happened: Flags, share: float, at: Setting) -> float:
+    """Log likelihood ratio of a rate ``share`` that the reference did not have."""
+    before = 1 / (at.users + 2)
+    hits = int(happened.sum())
+    return hits * math.log(share / before) + (len(happened) - hits) * math.log((1 - share) / (1 - before))
+
+
+def nulls(share: float, name: str) -> Line:
+    """The column is null for ``share`` of the users."""
+
+    def change(at: Setting, rows: Rows, _t: int, rng: np.random.Generator) -> Rows:
+        return {**rows, name: np.where(at.some(rng, size(rows), share), np.nan, numbers(rows, name))}
+
+    return Line(
+        change=change,
+        gain=lambda at, rows, _t: _rate(np.isnan(numbers(rows, name)[:: at.burst]), share, at),
+        names=frozenset({name}),
+        moved=share,
+        gross=share >= 0.5,
+    )
+
+
+def unit(factor: float) -> Line:
+    """``amount`` comes in another unit."""
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        z = np.log(numbers(rows, "amount"))
+        return float((at.log_density(z - math.log(factor)) - at.log_density(z)).sum())
+
+    return Line(
+        change=lambda _at, rows, _t, _rng: {**rows, "amount": factor * numbers(rows, "amount")},
+        gain=gain,
+        names=frozenset({"amount"}),
+        moved=_shift_tv(math.log(factor)),
+        gross=True,
+    )
+
+
+def flip() -> Line:
+    """The pair's correlation turns from .9 to -.9; both columns keep their law."""
+    left = math.sqrt(1 - PAIR**2)
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        a, b = numbers(rows, "a"), numbers(rows, "b")
+        return float((at.log_density((b + PAIR * a) / left) - at.log_density((b - PAIR * a) / left)).sum())
+
+    return Line(
+        change=lambda _at, rows, _t, _rng: {**rows, "b": -numbers(rows, "b")},
+        gain=gain,
+        names=frozenset({"a", "b", "joint:correlation", "joint:mmd"}),
+        # Both laws are normal along the diagonals with variances 1 +- .9: the odds cross where a b = 0.
+        moved=float(2 * math.asin(PAIR) / math.pi),
+        gross=True,
+    )
+
+
+def halved() -> Line:
+    """Every second user is lost."""
+
+    def change(at: Setting, rows: Rows, _t: int, _rng: np.random.Generator) -> Rows:
+        return take(rows, np.arange(max(1, size(rows) // at.burst // 2) * at.burst))
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        z = math.log(size(rows) / at.rows) / WINDOWS_APART
+        step = math.log(0.5) / WINDOWS_APART
+        return step * z - step**2 / 2
+
+    return Line(
+        change=change, gain=gain, names=frozenset({"joint:volume"}), moved=0.5
+    )  # fmt: skip
+
+
+def in_segment(delta: float, name: str) -> Line:
+    """A shift of ``delta`` in the 3 % of the traffic that are ``s3``; the monitor is split by ``s``."""
+
+    def change(_at: Setting, rows: Rows, _t: int, _rng: np.random.Generator) -> Rows:
+        inside = codes(rows, "s")[0] == len(S_SHARES) - 1
+        return {**rows, name: numbers(rows, name) + np.where(inside, delta, 0.0)}
+
+    def gain(at: Setting, rows: Rows, _t: int) -> float:
+        inside = codes(rows, "s")[0][:: at.burst] == len(S_SHARES) - 1
+        z = numbers(rows, name)
+        return float((at.log_density(z - delta) - at.log_density(z))[inside].sum())
+
+    moved = float(S_SHARES[-1]) * _shift_tv(delta)
+    return Line(change=change, gain=gain, names=frozenset({name}), moved=moved, segmented=True)
+
+
+LINES: Mapping[str, Line] = {
+    "mean .1": mean_shift(lambda _t: 0.1, _shift_tv(0.1), "n3"),
+    "mean .25": mean_shift(lambda _t: 0.25, _shift_tv(0.25), "n3"),
+    "mean .5": mean_shift(lambda _t: 0.5, _shift_tv(0.5), "n3"),
+    "mean 1": mean_shift(lambda _t: 1.0, _shift_tv(1.0), "n3", gross=True),
+    "all .1": mean_shift(lambda _t: 0.1, _shift_tv(0.1), *(f"n{i}" for i in range(NORMAL))),
+    "ramp .02": mean_shift(lambda t: RAMP * (t + 1), _shift_tv(30 * RAMP), "n3"),
+    "scale 1.25": scaled(SCALE, "n3"),
+    "tail t3": heavier("n3"),
+    "mode 5 %": mode("n3"),
+    "level 5-15 %": levels(None),
+    "unseen 1 %": levels(0.01),
+    "unseen 10 %": levels(0.10),
+    "nulls 5 %": nulls(0.05, "n3"),
+    "nulls 50 %": nulls(0.50, "n3"),
+    "x1000": unit(1000.0),
+    "flip": flip(),
+    "segment 3 %": in_segment(1.0, "n3"),
+    "volume halved": halved(),
+}
