@@ -298,6 +298,9 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     )  # fmt: skip
     done = run.read(out)
     assert len(done) == 1
+    with run.opened(out) as more:
+        more.write(json.dumps({"kind": "null"}) + "\n")
+    assert len(run.read(out)) == 2
     done.append({"kind": "shift", "setting": "1d_1000_bursty", "number": 0, "line": "flip", "budget": BUDGET})
     todo = [(function.__name__, arguments[:2]) for function, arguments in run.pieces(asked, done)]
     assert todo == [("quarter", ("hourly", 0)), ("repeat", ("1d_1000_bursty", 0)), ("quarter", ("ties", 1))]

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import driftwatch
 from alarms import delays, nulls, report
@@ -54,6 +54,15 @@ def read(path: Path) -> list[Result]:
     return found
 
 
+def opened(path: Path) -> TextIO:
+    """The file to append to; a line cut short by a kill is ended first."""
+    cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+    out = path.open("a", encoding="utf-8")
+    if cut:
+        out.write("\n")
+    return out
+
+
 def pieces(asked: argparse.Namespace, done: list[Result]) -> Iterator[Piece]:
     """What is still to be done, in the order that gives every world its first quarters first."""
     quarters = {(r["world"], r["number"]) for r in done if r["kind"] == "null"}
@@ -84,7 +93,7 @@ def work(asked: argparse.Namespace) -> None:
         )
     todo = list(pieces(asked, [item for item in before if item["budget"] == asked.budget]))
     started = time.perf_counter()
-    with ProcessPoolExecutor(asked.processes) as workers, asked.out.open("a", encoding="utf-8") as out:
+    with ProcessPoolExecutor(asked.processes) as workers, opened(asked.out) as out:
         waiting = [workers.submit(function, *arguments) for function, arguments in todo]
         try:
             for number, ready in enumerate(as_completed(waiting), 1):

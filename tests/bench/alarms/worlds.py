@@ -1,8 +1,8 @@
 """Null worlds: nothing moves in them, so every page is false.
 
-A world draws the rows of window ``t``; the reference are the windows before 0. Worlds outside the proof carry
-what would make the promise hold there (``remedy``). ``CALENDAR`` worlds have hourly windows that begin on
-Thursday 1 January 1970 at 00:00 UTC. Windows of fewer than 30 rows are not judged (``min_rows: 30``).
+A world draws the rows of window ``t``; the reference are the windows before 0, and time 0 is Thursday,
+1 January 1970, 00:00 UTC. Worlds outside the proof carry what would make the promise hold there (``remedy``).
+Windows of fewer than 30 rows are not judged (``min_rows: 30``).
 """
 
 from __future__ import annotations
