@@ -19,7 +19,7 @@ from driftwatch.detectors.base import Detector, all_detectors, get
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
-from driftwatch.summary.summary import Summary
+from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import season_slot
 
 #: Reference blocks that teach what is usual; the newest ones when there are more.
@@ -61,16 +61,34 @@ def statistics(reference: Reference, window: Summary, chosen: Iterable[Look]) ->
 def measure(
     reference: Reference, window: Summary, chosen: Sequence[Look], track: Track, config: MonitorConfig
 ) -> Measurement:
-    """Everything measured in one window of one segment; ``reference`` is the one of that segment."""
+    """Everything measured in one window of one segment; ``reference`` is the one of that segment.
+
+    A window of an excluded day stands alone; any other is measured together with those held before it.
+    Detectors that speak of whole windows (the number of rows) have nothing to say of several.
+    """
+    out = excluded(window.span, config)
+    together = window if out or track.held is None else total([track.held, window])
+    several = together is not window
+    telling = [look for look in chosen if not several or look[0].pools]
     return Measurement(
-        window=window.span,
-        rows=window.rows,
-        statistics=statistics(reference, window, chosen),
-        streams=streams(reference, window, chosen),
-        breakages=breakages(reference, window, track.ordinary),
+        window=together.span,
+        rows=together.rows,
+        statistics=statistics(reference, together, chosen),
+        streams=streams(reference, together, telling),
+        breakages=breakages(reference, together, track.ordinary),
         slot=season_slot(window.span.start, tuple(config.season), config.timezone),
-        excluded=excluded(window.span, config),
+        excluded=out,
     )
+
+
+def _holding(track: Track, decision: Decision, window: Summary) -> Decision:
+    """The decision whose track holds what was too little to judge, and nothing that was judged."""
+    held = track.held
+    if decision.reason is Reason.TOO_FEW_ROWS:
+        held = (window if held is None else total([held, window])).drop_sample()
+    elif decision.reason is not Reason.EXCLUDED:
+        held = None
+    return replace(decision, track=replace(decision.track, held=held))
 
 
 def excluded(window: Span, config: MonitorConfig) -> bool:
@@ -133,6 +151,7 @@ def verdict_of(
     seen: Measurement,
     decision: Decision,
     *,
+    window: Summary,
     policy: Policy,
     tiles: tuple[tuple[int, int], ...],
     rejected: tuple[RejectedFile, ...] = (),
@@ -146,8 +165,10 @@ def verdict_of(
     return Verdict(
         monitor=policy.monitor,
         segment=policy.segment,
-        window=seen.window,
-        rows=seen.rows,
+        window=window.span,
+        rows=window.rows,
+        judged_from=None if seen.window.start == window.span.start else seen.window.start,
+        judged_rows=seen.rows,
         state=decision.state,
         reason=decision.reason,
         detail=detail or _detail(seen, decision),
@@ -162,6 +183,7 @@ def verdict_of(
         named=decision.named,
         unchanged=tuple(name for name in watched if name not in moved)[:_UNCHANGED_LISTED],
         smallest_effect=decision.smallest_effect,
+        smallest_effects=decision.smallest_effects,
         design_effect=decision.design_effect,
         reference=decision.track.reference,
         configuration=decision.track.configuration,
@@ -190,8 +212,16 @@ def judge(
     track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
     policy = policy_for(config, segment, len(reference.plan.segments))
     seen = measure(reference.at(segment), window, chosen, track, config)
-    decision = decide(track, seen, policy)
-    verdict = verdict_of(seen, decision, policy=policy, tiles=tiles, rejected=rejected, newest_row=newest_row)
+    decision = _holding(track, decide(track, seen, policy), window)
+    verdict = verdict_of(
+        seen,
+        decision,
+        window=window,
+        policy=policy,
+        tiles=tiles,
+        rejected=rejected,
+        newest_row=newest_row,
+    )
     return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
 
 
@@ -199,9 +229,9 @@ def _detail(seen: Measurement, decision: Decision) -> str:
     if seen.breakages:
         return "; ".join(f"{item.column}: {item.detail}" for item in seen.breakages)
     if decision.reason is Reason.TOO_FEW_ROWS:
-        text = f"{seen.rows} rows are fewer than window.min_rows"
+        text = f"{seen.rows} rows are fewer than window.min_rows; they are held until there are enough"
         if decision.smallest_effect is not None:
-            text += f"; one such window could show a move of {decision.smallest_effect:.0%} of the rows"
+            text += f". So few could show a move of {decision.smallest_effect:.0%} of the rows"
         return text
     if decision.reason is Reason.EXCLUDED:
         return "the window touches an excluded day"

@@ -136,12 +136,15 @@ class Monitor:
             newest_row=read.newest_row,
         )
 
-    def _decide(self, segment: str | None, part: Summary, read: Pulled) -> tuple[Decision, Verdict]:
+    def _decide(
+        self, segment: str | None, part: Summary, read: Pulled, *, alone: bool = False
+    ) -> tuple[Decision, Verdict]:
+        track = self.track(segment)
         return judge(
             self.reference,
             part,
             self.looks,
-            self.track(segment),
+            replace(track, held=None) if alone else track,
             self.config,
             segment=segment,
             tiles=read.used(segment),
@@ -174,7 +177,7 @@ class Monitor:
         tiles = self._fresh(read)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         parts = read.windows(self.reference.plan, window)
-        verdicts = tuple(self._decide(name, part, read)[1] for name, part in parts.items())
+        verdicts = tuple(self._decide(name, part, read, alone=True)[1] for name, part in parts.items())
         return Outcome(verdicts=verdicts, final=False, glance=True, windows=parts, newest_row=read.newest_row)
 
     def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:

@@ -29,6 +29,8 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "end": iso(verdict.window.end),
         "segment": verdict.segment,
         "rows": verdict.rows,
+        "judged_from": _time(verdict.judged_from),
+        "judged_rows": verdict.judged_rows,
         "state": str(verdict.state),
         "reason": str(verdict.reason),
         "detail": verdict.detail,
@@ -44,6 +46,7 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "unchanged": list(verdict.unchanged),
         "rejected_files": [asdict(item) for item in verdict.rejected_files],
         "smallest_effect": verdict.smallest_effect,
+        "smallest_effects": dict(verdict.smallest_effects),
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "newest_row": _time(verdict.newest_row),
@@ -121,6 +124,7 @@ def verdict_from_json(data: dict[str, Any]) -> Verdict:
             ),
             "named": tuple(NamedColumn(**item) for item in data["named"]),
             "unchanged": tuple(data["unchanged"]),
+            "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
         }
     )

@@ -54,6 +54,7 @@ class Decision:
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
     smallest_effect: float | None = None
+    smallest_effects: tuple[tuple[str, float | None], ...] = ()
     design_effect: float | None = None
 
 
@@ -95,7 +96,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         named=named,
         opened=opened,
         resolved=settled.resolved,
-        smallest_effect=_smallest_effect(effects, seen, policy),
+        smallest_effect=_smallest_effect(_typical(effects), seen, policy),
+        smallest_effects=_by_column(track, effects, seen, policy),
         design_effect=_typical(effects),
     )
 
@@ -108,7 +110,8 @@ def _skipped(track: Track, seen: Measurement, policy: Policy, effects: Float64Ar
         reason=Reason.EXCLUDED if seen.excluded else Reason.TOO_FEW_ROWS,
         evidence_before=evidence,
         evidence=evidence,
-        smallest_effect=_smallest_effect(effects, seen, policy),
+        smallest_effect=_smallest_effect(_typical(effects), seen, policy),
+        smallest_effects=_by_column(track, effects, seen, policy),
     )
 
 
@@ -260,12 +263,24 @@ def _typical(effects: Float64Array) -> float | None:
     return float(np.median(known)) if len(known) else None
 
 
-def _smallest_effect(effects: Float64Array, seen: Measurement, policy: Policy) -> float | None:
+def _by_column(
+    track: Track, effects: Float64Array, seen: Measurement, policy: Policy
+) -> tuple[tuple[str, float | None], ...]:
+    """Smallest move of each column's shares, by the largest design effect of its streams."""
+    largest: dict[str, float] = {}
+    for (_, column, _), effect in zip(track.shares.keys, effects.tolist(), strict=False):
+        if column is not None:
+            known = CONSERVATIVE if effect != effect else effect
+            largest[column] = max(known, largest.get(column, 1.0))
+    return tuple((name, _smallest_effect(effect, seen, policy)) for name, effect in largest.items())
+
+
+def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
     """Smallest move of a share that one such window could page for; None when not even all rows would do."""
     if not seen.rows:
         return None
-    design = _typical(effects) or CONSERVATIVE
     owners = {owner(stream) for stream in seen.streams} or {""}
     budget = policy.pages_per_second * seen.window.seconds / len(owners)
-    smallest = policy.tolerance + float(np.sqrt(max(-np.log(budget), 1.0) * design / (2 * seen.rows)))
+    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
+    smallest = policy.tolerance + float(np.sqrt(needed))
     return smallest if smallest < 1 else None

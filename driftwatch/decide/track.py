@@ -16,6 +16,8 @@ from driftwatch.decide.prediction import USUAL_ARRAYS, Usual
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
 from driftwatch.summary.codec import Arrays, pack, unpack
+from driftwatch.summary.serial import decode_summary, encode_summary
+from driftwatch.summary.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ class Track:
     """Everything a (monitor, segment) carries from window to window.
 
     ``reference`` and ``configuration`` say what it belongs to; it is refused on any other.
-    ``since`` is the start of the first window after the last page. ``ordinary`` names breakages that healthy
+    ``since`` is the start of the first window after the last page; ``held`` the sum of windows that had too
+    few rows each, to be judged together once they have enough. ``ordinary`` names breakages that healthy
     windows show too (a column that is all null on some days).
     """
 
@@ -48,6 +51,7 @@ class Track:
     healthy_windows: int = 0
     decided_until: int | None = None
     since: int | None = None
+    held: Summary | None = None
     shares: ShareBook = field(default_factory=ShareBook.empty)
     scores: ScoreBook = field(default_factory=ScoreBook.empty)
     usual: Usual | None = None
@@ -79,6 +83,8 @@ def encode(track: Track) -> bytes:
     arrays |= {f"scores.{name}": getattr(track.scores, name) for name in SCORE_ARRAYS}
     # They were rounded to it when they were learned.
     arrays["scores.values"] = track.scores.values.astype(np.float32)
+    if track.held is not None:
+        arrays["held"] = np.frombuffer(encode_summary(track.held), dtype=np.uint8)
     if track.usual is not None:
         arrays |= {f"usual.{name}": getattr(track.usual, name) for name in USUAL_ARRAYS}
     header = {
@@ -114,6 +120,7 @@ def decode(data: bytes) -> Track:
         healthy_windows=header["healthy_windows"],
         decided_until=header["decided_until"],
         since=header["since"],
+        held=decode_summary(arrays["held"].tobytes()) if "held" in arrays else None,
         shares=ShareBook(
             keys=_keys(header["shares"]), **{name: arrays[f"shares.{name}"] for name in SHARE_ARRAYS}
         ),

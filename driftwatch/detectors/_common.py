@@ -19,6 +19,7 @@ class Univariate:
     unit = ""
     joint = False
     default = True
+    pools = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True for every column."""
@@ -89,6 +90,7 @@ class Joint:
     unit = ""
     joint = True
     default = True
+    pools = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when called for all columns together."""

@@ -23,13 +23,15 @@ class Detector(Protocol):
     """Turns (reference, window summary) into a statistic; bigger means further away.
 
     ``joint`` detectors look at all columns together and are called with ``column`` None. ``default`` is
-    False for a detector that runs only when a configuration names it.
+    False for a detector that runs only when a configuration names it. ``pools`` is False for one that speaks
+    of whole windows and so has nothing to say of several that are judged together.
     """
 
     name: str
     joint: bool
     unit: str
     default: bool
+    pools: bool
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when the detector can look at the column (None: jointly)."""

@@ -30,6 +30,7 @@ class Volume(Joint):
 
     name = "volume"
     unit = "rows"
+    pools = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Rows, 0 or more."""

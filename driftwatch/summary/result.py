@@ -150,7 +150,11 @@ class NamedColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The stored outcome of one check of one window of one segment (None: all rows)."""
+    """The stored outcome of one check of one window of one segment (None: all rows).
+
+    ``judged_from`` is the start of the first window that was judged together with this one because each
+    had too few rows, None when it stands alone; ``judged_rows`` are the rows of all of them.
+    """
 
     monitor: str
     segment: str | None
@@ -159,6 +163,8 @@ class Verdict:
     state: State
     reason: Reason
     detail: str = ""
+    judged_from: int | None = None
+    judged_rows: int = 0
     statistics: tuple[Statistic, ...] = ()
     breakages: tuple[Breakage, ...] = ()
     rejected_files: tuple[RejectedFile, ...] = ()
@@ -170,6 +176,7 @@ class Verdict:
     named: tuple[NamedColumn, ...] = ()
     unchanged: tuple[str, ...] = ()
     smallest_effect: float | None = None
+    smallest_effects: tuple[tuple[str, float | None], ...] = ()
     design_effect: float | None = None
     late_rows: int = 0
     reference: str = ""
