@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,12 +13,14 @@ from driftwatch.decide.decision import Decision, Measurement, decide, learn_bloc
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.keys import Stream
 from driftwatch.decide.policy import BURN_IN, Policy
+from driftwatch.decide.sight import Sight
+from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
 from driftwatch.detectors.base import Detector, all_detectors, get
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
-from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.summary.schema import NANOSECONDS, Span, iso
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import season_slot
 
@@ -78,6 +80,7 @@ def measure(
         breakages=breakages(reference, together, track.ordinary),
         slot=season_slot(window.span.start, tuple(config.season), config.timezone),
         excluded=out,
+        untimed=not reference.blocks,
     )
 
 
@@ -152,6 +155,7 @@ def verdict_of(
     decision: Decision,
     *,
     window: Summary,
+    sight: Sight,
     policy: Policy,
     tiles: tuple[tuple[int, int], ...],
     rejected: tuple[RejectedFile, ...] = (),
@@ -171,7 +175,7 @@ def verdict_of(
         judged_rows=seen.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=detail or _detail(seen, decision),
+        detail=detail or _detail(seen, decision, sight, window.span.start),
         statistics=tuple(seen.statistics),
         breakages=tuple(seen.breakages),
         rejected_files=rejected,
@@ -182,9 +186,7 @@ def verdict_of(
         onset=incidents[-1].onset if incidents else None,
         named=decision.named,
         unchanged=tuple(name for name in watched if name not in moved)[:_UNCHANGED_LISTED],
-        smallest_effect=decision.smallest_effect,
-        smallest_effects=decision.smallest_effects,
-        design_effect=decision.design_effect,
+        **{item.name: getattr(sight, item.name) for item in fields(sight)},
         reference=decision.track.reference,
         configuration=decision.track.configuration,
         tiles=tiles,
@@ -217,6 +219,7 @@ def judge(
         seen,
         decision,
         window=window,
+        sight=look(track, decision.track, seen, policy),
         policy=policy,
         tiles=tiles,
         rejected=rejected,
@@ -225,14 +228,16 @@ def judge(
     return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
 
 
-def _detail(seen: Measurement, decision: Decision) -> str:
+def _detail(seen: Measurement, decision: Decision, sight: Sight, start: int) -> str:
     if seen.breakages:
         return "; ".join(f"{item.column}: {item.detail}" for item in seen.breakages)
     if decision.reason is Reason.TOO_FEW_ROWS:
         text = f"{seen.rows} rows are fewer than window.min_rows; they are held until there are enough"
-        if decision.smallest_effect is not None:
-            text += f". So few could show a move of {decision.smallest_effect:.0%} of the rows"
+        if sight.smallest_effect is not None:
+            text += f". So few could show a move of {sight.smallest_effect:.0%} of the rows"
         return text
     if decision.reason is Reason.EXCLUDED:
         return "the window touches an excluded day"
+    if seen.window.start < start:
+        return f"judged together with the windows since {iso(seen.window.start)}, {seen.rows} rows in all"
     return ""

@@ -15,6 +15,8 @@ from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import iso
 
 _LINES = 8
+#: A test set that may stand for this share of the traffic is not said to fall short.
+_REPRESENTED = 0.95
 
 
 def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, external_url: str) -> Message:
@@ -77,11 +79,22 @@ def resolved_message(firing: str, now: int) -> str:
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == DRIFT:
         moved = [f"{named_words(item)} ({item.share:.0%} of the evidence)" for item in verdict.named]
-        return [f"since {iso(incident.onset)}, {verdict.rows} rows in the window", *moved]
+        since = f"since {iso(incident.onset)}, {verdict.rows} rows in the window"
+        return [since, *moved, *_unrepresented(verdict)]
     if incident.kind == BROKEN:
         mine = set(incident.columns)
         return [f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in mine]
     return [verdict.detail, "nothing is known about drift until this works again"]
+
+
+def _unrepresented(verdict: Verdict) -> list[str]:
+    """Said where the test set surely never stood for this traffic: an offset is not a change."""
+    return [
+        f"apart from any change, the test set stands for {item.share:.0%} of usual traffic in {item.column} "
+        f"({item.low:.0%} to {item.high:.0%})"
+        for item in verdict.represented[:1]
+        if item.high < _REPRESENTED
+    ]
 
 
 def _unchanged(verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ from driftwatch.summary.result import (
     NamedColumn,
     Reason,
     RejectedFile,
+    Represented,
     State,
     Statistic,
     Verdict,
@@ -47,6 +48,7 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "rejected_files": [asdict(item) for item in verdict.rejected_files],
         "smallest_effect": verdict.smallest_effect,
         "smallest_effects": dict(verdict.smallest_effects),
+        "represented": [asdict(item) for item in verdict.represented],
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "newest_row": _time(verdict.newest_row),
@@ -125,6 +127,7 @@ def verdict_from_json(data: dict[str, Any]) -> Verdict:
             "named": tuple(NamedColumn(**item) for item in data["named"]),
             "unchanged": tuple(data["unchanged"]),
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
+            "represented": tuple(Represented(**item) for item in data.get("represented", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
         }
     )

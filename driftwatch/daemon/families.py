@@ -121,6 +121,11 @@ HEALTH = (
     ),
     _gauge("window_rows", _SEGMENT, f"Rows in the window {_LOOKED}"),
     _gauge("evidence_ratio", _SEGMENT, f"Evidence that the inputs moved, 1 is a page, {_LOOKED}"),
+    _gauge(
+        "represented_ratio",
+        _SEGMENT,
+        f"Share of usual traffic that a test set without times stands for in its worst column, {_LOOKED}",
+    ),
 )
 
 #: The families that ``export`` and ``max_series`` may leave out.

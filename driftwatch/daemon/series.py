@@ -155,6 +155,8 @@ def _segment_samples(view: MonitorView, item: SegmentView, stale: bool) -> Itera
     if not stale:
         yield "driftwatch_window_rows", labels, item.looked.rows
         yield from _known("driftwatch_evidence_ratio", labels, item.looked.evidence)
+        for worst in item.looked.represented[:1]:
+            yield "driftwatch_represented_ratio", labels, worst.share
 
 
 def column_samples(

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from driftwatch.decide.attribution import claims, name_columns
 from driftwatch.decide.evidence import Bets, bets, design_effects, evidence_by_owner, log_weights, with_bets
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
-from driftwatch.decide.keys import Stream, owner, owner_of
+from driftwatch.decide.keys import Stream, owner_of
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import learned
-from driftwatch.decide.shares import CONSERVATIVE, shares_seen
+from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
@@ -29,7 +29,11 @@ _RESTING = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged."""
+    """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
+
+    ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
+    usual.
+    """
 
     window: Span
     rows: int
@@ -38,6 +42,7 @@ class Measurement:
     breakages: Sequence[Breakage] = ()
     slot: int = 0
     excluded: bool = False
+    untimed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,6 @@ class Decision:
     named: tuple[NamedColumn, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
-    smallest_effect: float | None = None
-    smallest_effects: tuple[tuple[str, float | None], ...] = ()
-    design_effect: float | None = None
 
 
 def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
@@ -64,10 +66,9 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they carry no
     evidence and teach nothing.
     """
-    effects = design_effects(track, policy)
     if seen.excluded or seen.rows < policy.min_rows:
-        return _skipped(track, seen, policy, effects)
-    before = _ratio(track)
+        return _skipped(track, seen)
+    before, effects = _ratio(track), design_effects(track, policy)
     broken = frozenset(item.column for item in seen.breakages)
     track, seen, weights = _prepared(track, seen, policy)
     made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, seen.slot)
@@ -96,13 +97,10 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         named=named,
         opened=opened,
         resolved=settled.resolved,
-        smallest_effect=_smallest_effect(_typical(effects), seen, policy),
-        smallest_effects=_by_column(track, effects, seen, policy),
-        design_effect=_typical(effects),
     )
 
 
-def _skipped(track: Track, seen: Measurement, policy: Policy, effects: Float64Array) -> Decision:
+def _skipped(track: Track, seen: Measurement) -> Decision:
     evidence = _ratio(track)
     return Decision(
         track=replace(track, decided_until=seen.window.end),
@@ -110,8 +108,6 @@ def _skipped(track: Track, seen: Measurement, policy: Policy, effects: Float64Ar
         reason=Reason.EXCLUDED if seen.excluded else Reason.TOO_FEW_ROWS,
         evidence_before=evidence,
         evidence=evidence,
-        smallest_effect=_smallest_effect(_typical(effects), seen, policy),
-        smallest_effects=_by_column(track, effects, seen, policy),
     )
 
 
@@ -256,31 +252,3 @@ def _state(track: Track, seen: Measurement, policy: Policy, drifted: bool) -> tu
     if track.healthy_windows < policy.burn_in:
         return State.CALIBRATING, Reason.BURN_IN
     return State.OK, Reason.NOTHING_MOVED
-
-
-def _typical(effects: Float64Array) -> float | None:
-    known = effects[~np.isnan(effects)]
-    return float(np.median(known)) if len(known) else None
-
-
-def _by_column(
-    track: Track, effects: Float64Array, seen: Measurement, policy: Policy
-) -> tuple[tuple[str, float | None], ...]:
-    """Smallest move of each column's shares, by the largest design effect of its streams."""
-    largest: dict[str, float] = {}
-    for (_, column, _), effect in zip(track.shares.keys, effects.tolist(), strict=False):
-        if column is not None:
-            known = CONSERVATIVE if effect != effect else effect
-            largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, _smallest_effect(effect, seen, policy)) for name, effect in largest.items())
-
-
-def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
-    """Smallest move of a share that one such window could page for; None when not even all rows would do."""
-    if not seen.rows:
-        return None
-    owners = {owner(stream) for stream in seen.streams} or {""}
-    budget = policy.pages_per_second * seen.window.seconds / len(owners)
-    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
-    smallest = policy.tolerance + float(np.sqrt(needed))
-    return smallest if smallest < 1 else None

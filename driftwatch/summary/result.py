@@ -138,6 +138,20 @@ class Breakage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Represented:
+    """The share of usual traffic that the test set stands for in one column, with its 95 % interval.
+
+    ``windows`` are the healthy windows it was measured on.
+    """
+
+    column: str
+    share: float
+    low: float
+    high: float
+    windows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedColumn:
     """A column a page names: its share of the evidence, the strongest detector, the effect in words."""
 
@@ -177,6 +191,7 @@ class Verdict:
     unchanged: tuple[str, ...] = ()
     smallest_effect: float | None = None
     smallest_effects: tuple[tuple[str, float | None], ...] = ()
+    represented: tuple[Represented, ...] = ()
     design_effect: float | None = None
     late_rows: int = 0
     reference: str = ""

@@ -149,4 +149,3 @@ def test_too_few_rows_change_nothing_but_the_date() -> None:
     assert str(decision.state) == "insufficient"
     assert encode(replace(decision.track, decided_until=None)) == encode(track)
     assert decision.track.healthy_windows == track.healthy_windows
-    assert decision.smallest_effect is not None

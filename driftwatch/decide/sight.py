@@ -1,0 +1,73 @@
+"""What a window could have shown, and what its reference stands for: said beside the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftwatch.decide.decision import Measurement
+from driftwatch.decide.evidence import design_effects
+from driftwatch.decide.keys import owner
+from driftwatch.decide.policy import Policy
+from driftwatch.decide.representing import represented
+from driftwatch.decide.shares import CONSERVATIVE, shares_seen
+from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.result import Represented
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """``smallest_effect`` is the smallest move of a typical column's share that the window could page for.
+
+    ``smallest_effects`` are those of each column; None is that not even all rows would do.
+    ``design_effect`` is the typical one, None while it is not measured.
+    """
+
+    smallest_effect: float | None
+    smallest_effects: tuple[tuple[str, float | None], ...]
+    design_effect: float | None
+    represented: tuple[Represented, ...]
+
+
+def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sight:
+    """What the window could have shown on the track before it, and what the track after it represents."""
+    effects = design_effects(before, policy)
+    typical = _typical(effects)
+    book = after.shares.expecting(seen.streams)
+    told = represented(book, shares_seen(book, seen.streams)) if seen.untimed else ()
+    return Sight(
+        smallest_effect=_smallest_effect(typical, seen, policy),
+        smallest_effects=_by_column(before, effects, seen, policy),
+        design_effect=typical,
+        represented=told,
+    )
+
+
+def _typical(effects: Float64Array) -> float | None:
+    known = effects[~np.isnan(effects)]
+    return float(np.median(known)) if len(known) else None
+
+
+def _by_column(
+    track: Track, effects: Float64Array, seen: Measurement, policy: Policy
+) -> tuple[tuple[str, float | None], ...]:
+    """Smallest move of each column's shares, by the largest design effect of its streams."""
+    largest: dict[str, float] = {}
+    for (_, column, _), effect in zip(track.shares.keys, effects.tolist(), strict=False):
+        if column is not None:
+            known = CONSERVATIVE if effect != effect else effect
+            largest[column] = max(known, largest.get(column, 1.0))
+    return tuple((name, _smallest_effect(effect, seen, policy)) for name, effect in largest.items())
+
+
+def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
+    """Smallest move of a share that one such window could page for; None when not even all rows would do."""
+    if not seen.rows:
+        return None
+    owners = {owner(stream) for stream in seen.streams} or {""}
+    budget = policy.pages_per_second * seen.window.seconds / len(owners)
+    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
+    smallest = policy.tolerance + float(np.sqrt(needed))
+    return smallest if smallest < 1 else None
