@@ -20,7 +20,7 @@ from driftwatch.injecting import Fault, injection, spread
 from driftwatch.measure import Look, judge
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import State, Statistic, Verdict
-from driftwatch.summary.schema import Column, iso
+from driftwatch.summary.schema import Column, Span, iso
 from driftwatch.summary.summary import Summary
 
 #: Windows within which a fault has to page.
@@ -177,7 +177,7 @@ def sensitivity(
     columns = tuple(watched[place] for place in places)
     caught: list[Caught] = []
     if stretch is not None:
-        remembering = tuple(map(_Remembering.of, chosen))
+        remembering = tuple(map(Remembering.of, chosen))
         run = _Run(config=config, reference=reference, stretch=stretch, chosen=remembering)
         for done, column in enumerate(columns, start=1):
             caught += [run.caught(column, fault) for fault in run.faults(column)]
@@ -190,7 +190,7 @@ class _Run:
     config: MonitorConfig
     reference: Reference
     stretch: Stretch
-    chosen: tuple[_Remembering, ...]
+    chosen: tuple[Remembering, ...]
 
     def faults(self, column: str) -> tuple[Fault, ...]:
         grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
@@ -223,8 +223,8 @@ class _Run:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Remembering:
-    """A detector on one column that measures a window once, unless the fault is in that column.
+class Remembering:
+    """A detector on one column that measures a span once, unless the fault is in that column.
 
     Joint detectors see the window as it was, since only counts move.
     """
@@ -235,12 +235,13 @@ class _Remembering:
     joint: bool
     unit: str
     default: bool
+    pools: bool
     injected: str = ""
-    gauges: dict[int, Statistic] = field(default_factory=dict)
-    drawn: dict[int, Streams] = field(default_factory=dict)
+    gauges: dict[Span, Statistic] = field(default_factory=dict)
+    drawn: dict[Span, Streams] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, look: Look) -> _Remembering:
+    def of(cls, look: Look) -> Remembering:
         """The same detector on the same column, with a memory."""
         inner, column = look
         return cls(
@@ -250,6 +251,7 @@ class _Remembering:
             joint=inner.joint,
             unit=inner.unit,
             default=inner.default,
+            pools=inner.pools,
         )
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
@@ -260,16 +262,14 @@ class _Remembering:
         """The gauge, remembered where no fault was injected."""
         if column == self.injected:
             return self.inner.measure(reference, window, column)
-        start = window.span.start
-        if start not in self.gauges:
-            self.gauges[start] = self.inner.measure(reference, window, column)
-        return self.gauges[start]
+        if window.span not in self.gauges:
+            self.gauges[window.span] = self.inner.measure(reference, window, column)
+        return self.gauges[window.span]
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The streams, remembered where no fault was injected."""
         if column == self.injected:
             return self.inner.streams(reference, window, column)
-        start = window.span.start
-        if start not in self.drawn:
-            self.drawn[start] = self.inner.streams(reference, window, column)
-        return self.drawn[start]
+        if window.span not in self.drawn:
+            self.drawn[window.span] = self.inner.streams(reference, window, column)
+        return self.drawn[window.span]

@@ -26,10 +26,11 @@ from driftwatch.decide.track import Incident
 from driftwatch.injecting import Fault, spread
 from driftwatch.measure import judge, looks
 from driftwatch.picture import MOST, picture, shortened
-from driftwatch.sensitivity import SIZES, WITHIN, Calm, sensitivity
+from driftwatch.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
 from driftwatch.session import opened
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import State, Verdict
+from driftwatch.summary.summary import total
 from driftwatch.verbs import run_backtests
 
 ROWS, DAYS, REFERENCE_DAYS = 150, 40, 40
@@ -67,6 +68,12 @@ def replayed(folder: Path) -> Backtest:
     return found
 
 
+def loaded(folder: Path) -> tuple[MonitorConfig, Reference]:
+    config = load(folder / "c.yaml")
+    with opened(config, SystemClock(), lambda _: None) as session:
+        return config.monitors[0], session.references().for_a_look(config.monitors[0], rebased=False)[0]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("history")
@@ -78,9 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def monitor(folder: Path) -> tuple[MonitorConfig, Reference]:
-    config = load(folder / "c.yaml")
-    with opened(config, SystemClock(), lambda _: None) as session:
-        return config.monitors[0], session.references().for_a_look(config.monitors[0], rebased=False)[0]
+    return loaded(folder)
 
 
 @pytest.fixture(scope="module")
@@ -121,27 +126,52 @@ def test_a_larger_fault_pages_no_later(found: Backtest) -> None:
         assert caught.smallest.size > SIZES[caught.fault][0]
 
 
+@pytest.mark.parametrize("min_rows", [100, 400])
 def test_the_same_shift_in_the_rows_pages_when_it_was_predicted_to(
-    found: Backtest, monitor: tuple[MonitorConfig, Reference], folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, min_rows: int
 ) -> None:
-    reference = monitor[1]
+    """With 400 rows at least, three windows of 150 are judged together."""
+    (tmp_path / "c.yaml").write_text(
+        (folder / "c.yaml").read_text().replace(f"{folder}/current", f"{tmp_path}/current")
+        .replace("min_rows: 100", f"min_rows: {min_rows}"),
+        encoding="utf-8",
+    )  # fmt: skip
+    write(tmp_path / "current.csv", FIRST, DAYS, 2)
+    config, reference = loaded(tmp_path)
+    found = with_faults(replayed(tmp_path), config, reference, lambda _done, _all: None)
     width = spread(reference.plan.grids["amount"], reference.summary.counts["amount"])
     assert found.injected is not None
     assert found.calm is not None
     assert width is not None
     caught = next(item for item in found.injected.caught if item.column == "amount")
-    since = [item.window.start for item in found.verdicts].index(found.calm.windows[0].span.start)
-    (tmp_path / "c.yaml").write_text(
-        (folder / "c.yaml").read_text().replace(f"{folder}/current", f"{tmp_path}/current"), encoding="utf-8"
-    )
-    for tried in caught.tried:
-        if tried.delay is None:
-            continue
-        write(tmp_path / "current.csv", FIRST, DAYS, 2, shift=tried.size * width, since=since)
+    windows = [item.window for item in found.verdicts]
+    since = windows.index(found.calm.windows[0].span)
+    tried = [item for item in caught.tried if item.delay is not None]
+    assert len(tried) >= 2
+    for item in tried:
+        write(tmp_path / "current.csv", FIRST, DAYS, 2, shift=item.size * width, since=since)
         page, *_ = replayed(tmp_path).pages
-        delay = [item.window for item in found.verdicts].index(page.window) - since + 1
+        delay = windows.index(page.window) - since + 1
         # Joint detectors see the rows move, but not the counts: a page may come a little sooner.
-        assert tried.delay - 2 <= delay <= tried.delay, tried
+        assert item.delay is not None
+        assert item.delay - 3 <= delay <= item.delay, item
+
+
+def test_what_is_remembered_is_what_would_be_measured(
+    found: Backtest, monitor: tuple[MonitorConfig, Reference]
+) -> None:
+    reference = monitor[1]
+    assert found.calm is not None
+    one, two = found.calm.windows[:2]
+    for detector, column in looks(reference, None):
+        kept = Remembering.of((detector, column))
+        for window in (one, two, total([one, two]), one):
+            measured = detector.measure(reference, window, column)
+            assert kept.measure(reference, window, column) == measured
+        fault = replace(kept, injected=column or "")
+        other = replace(two, span=one.span)
+        seen = fault.measure(reference, other, column)
+        assert seen == (detector.measure(reference, other if column else one, column))
 
 
 def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
