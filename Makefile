@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test check bench bench-alarms screenshots clean
+.PHONY: help install demo test check bench bench-alarms bench-streams screenshots clean
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
@@ -12,6 +12,7 @@ help:
 	@echo "make install      $(BIN)/driftwatch"
 	@echo "make bench        the benchmarks"
 	@echo "make bench-alarms false pages, delays and rivals; goes on where it was stopped (hours: ALARMS='--quarters 4')"
+	@echo "make bench-streams every page on real streams, and what season slots buy (STREAMS='--only flights,loan')"
 	@echo "make screenshots  the pages as pictures (needs Chromium)"
 
 $(BIN)/python:
@@ -49,8 +50,11 @@ bench-alarms: $(VENV)/.benching
 	PYTHONPATH=tests/bench OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 		$(BIN)/python -m alarms.run --out .alarms.jsonl $(ALARMS)
 
+bench-streams: $(VENV)/.developing
+	$(BIN)/python tests/bench/streams.py $(STREAMS)
+
 screenshots: $(VENV)/.developing
 	$(BIN)/python tests/web/screenshots.py
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
