@@ -175,7 +175,7 @@ def employed(cache: Path) -> None:
 def cycles(cache: Path, seeds: Sequence[int], run: ThreadPoolExecutor) -> None:
     """What same-slot calibration buys: false pages, and the delay of shifts of two columns."""
     print(
-        f"\n== days, nights and weekends, 120 rows an hour, seeds {seeds[0]}-{seeds[-1]}, reference of 8 weeks"
+        f"\n== days, nights and weekends, 120 rows an hour, seeds {seeds[0]}-{seeds[-1]}, reference 8 weeks"
         "\n   median hours to the page that names `load` (seasonal) and `flat` (not), moved at once (runs)"
     )
     head = f"{'windows':<9}{'season':<16}{'pages/quarter':>14}{'upper 95':>10}{'in incident':>13}"
