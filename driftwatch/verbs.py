@@ -173,7 +173,7 @@ def _daemons_verdicts(config: Config, picked: Sequence[MonitorConfig]) -> Checke
 
 
 def _deliver(session: Session) -> None:
-    """One attempt for every waiting message, so that a check from cron notifies too."""
+    """One attempt for every waiting message, so that who has no daemon is told too."""
     from driftwatch.daemon.sending import deliver_waiting
 
     deliver_waiting(session)
@@ -271,6 +271,7 @@ def _apply(config: Config, item: MonitorConfig, number: int, say: Say) -> str:
         if active is not None:
             monitor = session.with_reference(item, active[0])
             apply_pending(monitor, session.acknowledgements, session.clock.now())
+            _deliver(session)
         done = session.acknowledgements.get(number)
         return done.outcome if done else "unknown"
 

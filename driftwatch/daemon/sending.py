@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 
 from driftwatch import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
 from driftwatch.daemon.snapshot import SinkView
-from driftwatch.notify.base import Notifier
+from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.session import Session
 from driftwatch.store.outbox import OutboxTable
 
@@ -19,10 +21,10 @@ def open_notifiers(session: Session) -> dict[str, Notifier]:
     }
 
 
-def _loop(session: Session) -> DeliveryLoop:
+def _loop(session: Session, notifiers: Mapping[str, Notifier]) -> DeliveryLoop:
     return DeliveryLoop(
         OutboxTable(session.database, session.clock.now),
-        open_notifiers(session),
+        notifiers,
         clock=session.clock.now,
         rng=random.Random(),  # noqa: S311 - spreads retries, protects nothing
     )
@@ -32,7 +34,7 @@ class Senders:
     """The delivery threads of a running daemon."""
 
     def __init__(self, session: Session) -> None:
-        self._loop = _loop(session)
+        self._loop = _loop(session, open_notifiers(session))
 
     def start(self) -> None:
         """Begin delivering."""
@@ -47,7 +49,7 @@ class Senders:
 
         Raises what opening a notifier raises; then the old ones go on.
         """
-        fresh = _loop(session)
+        fresh = _loop(session, open_notifiers(session))
         self._loop.stop()
         self._loop = fresh
         self._loop.start()
@@ -66,7 +68,26 @@ class Senders:
         return self._loop.views()
 
 
+class _Seldom:
+    """A notifier told only when somebody runs a check: what fires has to last until the next one."""
+
+    def __init__(self, notifier: Notifier, again_within: Mapping[str, float]) -> None:
+        self.refreshes = notifier.refreshes
+        self._notifier = notifier
+        self._again_within = again_within
+
+    def send(self, message: Message, now: int) -> Delivery:
+        """Send once, with the seconds until the next check of the message's monitor."""
+        again = self._again_within.get(message.monitor)
+        return self._notifier.send(replace(message, again_within=again), now)
+
+
 def deliver_waiting(session: Session) -> None:
-    """One attempt for every waiting message, in this thread."""
-    if session.config.notify:
-        _loop(session).deliver_once(session.clock.now())
+    """One attempt for every waiting message, in this thread, and what fires is told again.
+
+    Checks come once a window, and one may be missed: alerts last for two windows and the lag.
+    """
+    windows = {item.name: item.window for item in session.config.monitors}
+    again_within = {name: 2.0 * window.length + window.lag for name, window in windows.items()}
+    notifiers = {sink: _Seldom(found, again_within) for sink, found in open_notifiers(session).items()}
+    _loop(session, notifiers).deliver_once(session.clock.now())

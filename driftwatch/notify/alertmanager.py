@@ -1,7 +1,8 @@
 """Alertmanager, told directly through its API, version 2.
 
 Prometheus with the rules in ``deploy/prometheus`` is the better way where there is one: it also notices when
-driftwatch itself is gone. Here an alert that is not sent again for four minutes is taken for resolved.
+driftwatch itself is gone. Here an alert that is not sent again is taken for resolved: after four minutes when
+a daemon sends it, after ``Message.again_within`` seconds when a check without one does.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from driftwatch.notify._http import Timeout, Url, post
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 REFRESH_SECONDS = 60.0
+_LASTS_SECONDS = 4 * REFRESH_SECONDS
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -54,7 +56,8 @@ class AlertmanagerNotifier:
 
     def send(self, message: Message, now: int) -> Delivery:
         """Send once to every member, within ``timeout`` seconds."""
-        content = alert(message, now, 4 * REFRESH_SECONDS, self._config.labels)
+        lasts = max(_LASTS_SECONDS, message.again_within or 0.0)
+        content = alert(message, now, lasts, self._config.labels)
         body = json.dumps([content], ensure_ascii=True).encode()
 
         def tell(url: str) -> Delivery:

@@ -40,6 +40,8 @@ class Message:
 
     ``key`` is the same for every resend, over restarts and crashes. Times are nanoseconds since 1970
     UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not.
+    ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
+    daemon, which keeps to the notifier's ``refreshes``.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Message:
     model_version: str = ""
     url: str = ""
     possible_duplicate: bool = False
+    again_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_world import Running, World, driftwatch, hourly, running
-from peers import Receiver, alertmanager, until
+from daemon_world import MINUTE, NS, Running, World, driftwatch, hourly, running
+from peers import Receiver, alertmanager, get_json, until
 
 from driftwatch.store.database import FILE
+from driftwatch.windows import parse_time
 
 
 def drifted(folder: Path, **settings: Any) -> World:
@@ -105,3 +106,39 @@ def test_a_check_from_cron_raises_an_alert_in_a_real_alertmanager(tmp_path: Path
         ((key,),) = stored(world, "SELECT key FROM incidents")
         assert (alert["labels"]["incident"], alert["labels"]["monitor"]) == (key, "m")
         assert "x: above the reference's range" in alert["annotations"]["description"]
+
+
+@pytest.mark.peer
+def test_an_alert_from_cron_lasts_until_the_next_check_and_ends_with_its_incident(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    (tmp_path / "world").mkdir()
+    with alertmanager(tmp_path / "alertmanager", receiver.url) as url:
+        notify = [{"type": "alertmanager", "urls": [url]}]
+        world = hourly(tmp_path / "world", window={"lag": "3h"}, settings={"notify": notify})
+        world.minute(1, shift=float("nan"))
+        ends = []
+        for _ in range(2):
+            began = time.time_ns() // NS * NS
+            assert driftwatch("check", world.config).returncode == 1
+            (alert,) = get_json(f"{url}/api/v2/alerts")
+            ends.append(parse_time(alert["endsAt"]))
+            lasts = (2 * 60 + 180) * MINUTE
+            assert began + lasts <= ends[-1] <= time.time_ns() + lasts
+        assert ends[1] > ends[0], "the second check had nothing to decide, and told it again"
+        # Three hours more are over now, and quiet.
+        world.window["lag"] = "0s"
+        world.write()
+        assert driftwatch("check", world.config).returncode == 0
+        (ended,) = until(lambda: receiver.alerts("resolved"))
+        ((key,),) = stored(world, "SELECT key FROM incidents WHERE resolved_at IS NOT NULL")
+        assert ended["labels"]["incident"] == alert["labels"]["incident"] == key
+        assert len(receiver.alerts("firing")) == 1
+        assert get_json(f"{url}/api/v2/alerts") == []
+
+
+def test_an_acknowledgement_without_a_daemon_is_told_at_once(tmp_path: Path, receiver: Receiver) -> None:
+    world = drifted(tmp_path, settings={"notify": [{"type": "webhook", "url": receiver.url}]})
+    assert driftwatch("check", world.config).returncode == 1
+    assert driftwatch("ack", world.config, "--monitor", "m", "--as", "fixed").returncode == 0
+    assert [body["status"] for body in receiver.bodies()] == ["firing", "resolved"]
