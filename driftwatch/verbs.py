@@ -86,11 +86,19 @@ def moment(text: str, option: str) -> int:
 
 
 def build_references(path: Path, name: str | None, say: Say) -> None:
-    """Build and store references."""
+    """Build and store references; refused beside a daemon, which judges with the ones it has."""
     config = load(path)
-    with opened(config, SystemClock(), say) as session:
-        for item in chosen(config, name):
-            session.monitor(item, force=True)
+    picked = chosen(config, name)
+    with deciding(config.storage.path, say) as mine:
+        if not mine:
+            raise ConfigError(
+                f"{config.storage.path}: expected no daemon on this storage. One is running, and its "
+                "references must not change behind its back. Reload it (SIGHUP): it builds those whose data "
+                "or settings changed. To build one anew all the same, stop it first."
+            )
+        with opened(config, SystemClock(), say) as session:
+            for item in picked:
+                session.monitor(item, force=True)
 
 
 def check_now(path: Path, name: str | None, at: str | None, say: Say) -> Checked:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_world import MINUTE, NS, Running, World, driftwatch, hourly, running
+from daemon_world import MINUTE, NS, Running, World, driftwatch, hourly, running, write_rows
 from peers import Receiver, alertmanager, get_json, until
 
 from driftwatch.store.database import FILE
@@ -78,6 +79,30 @@ def test_explain_is_equal_before_and_after_a_daemon_rebased_the_reference(tmp_pa
             "the verdict is replayed on the reference it was made with"
         )
         assert daemon.end() == 0
+
+
+def test_a_reference_is_not_built_behind_the_back_of_a_daemon(tmp_path: Path) -> None:
+    world = hourly(tmp_path)
+    build = ("reference", "build", world.config)
+    everything = "SELECT * FROM active_references", "SELECT * FROM reference_versions", "SELECT * FROM blocks"
+    with running(world.config) as daemon:
+        assert newest(daemon)
+        before = [stored(world, sql) for sql in everything]
+        refused = driftwatch(*build)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        for said in ("expected no daemon", "Reload it (SIGHUP)", "stop it first"):
+            assert said in refused.stderr
+        assert [stored(world, sql) for sql in everything] == before
+        # What the message says works: the daemon builds what changed.
+        begin = world.start - 40 * world.step
+        write_rows(world.folder / "reference.parquet", begin, world.start, 9000, seed=1)
+        daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: daemon.logged("m: reference built from 9,000 rows"))
+        until(lambda: stored(world, everything[0]) != before[0])
+        assert daemon.end() == 0
+    result = driftwatch(*build)
+    assert result.returncode == 0, result.stderr
+    assert "since it was asked for" in result.stderr
 
 
 def test_a_check_from_cron_tells_a_webhook_once(tmp_path: Path, receiver: Receiver) -> None:
