@@ -26,6 +26,8 @@ _OUT_OF_BAND = 0.02
 _STATED_EFFECT = 0.02
 #: Log evidence that a share's window may always give, however usual its size is.
 ORDINARY = 3.0
+#: The ``tolerance`` at which detectors state their own.
+_USUAL_TOLERANCE = 0.05
 #: Standard errors of the reference's own share that widen the tolerance.
 _REFERENCE_ERRORS = 2.0
 
@@ -153,7 +155,8 @@ def _share_bets(
     which = track.shares.which
     design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
     error = np.sqrt(design * seen.reference * (1 - seen.reference) / seen.reference_trials[which])
-    slack = policy.tolerance + _REFERENCE_ERRORS * error
+    own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
+    slack = np.where(np.isnan(own), policy.tolerance, own)[which] + _REFERENCE_ERRORS * error
     log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
     share = seen.successes / np.maximum(seen.trials, 1)
     beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)

@@ -32,7 +32,7 @@ MIN_BLOCKS = 8
 CONSERVATIVE = 25.0
 #: Production windows that wait before they teach, so that a shift cannot make itself usual (and read as a
 #: spell, and as a large design effect) while its evidence is still being gathered.
-WAIT = 7
+WAIT = 10
 #: Windows from which on newer ones wait: before that all are needed.
 TAUGHT = 20
 _UPPER = 0.8
@@ -210,13 +210,15 @@ SHARE_ARRAYS = (*_AXES, "waiting")
 class SharesSeen:
     """One window's shares in the order of a book: zeros where a stream was not seen.
 
-    ``complete[k]`` says that every label of a stream had rows; ``present[k]`` that it was measured at all.
+    ``tolerance[k]`` is NaN where the usual one holds. ``complete[k]`` says that every label of a stream had
+    rows; ``present[k]`` that it was measured at all.
     """
 
     successes: Int64Array
     trials: Int64Array
     reference: Float64Array
     reference_trials: Int64Array
+    tolerance: Float64Array
     present: Flags
     complete: Flags
 
@@ -226,7 +228,7 @@ def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSee
     labels = int(book.sizes.sum())
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
-    present = np.zeros(len(book.keys), dtype=np.bool_)
+    present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
     places = {key: place for place, key in enumerate(book.keys)}
     starts = book.starts
     for item in streams:
@@ -236,12 +238,14 @@ def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSee
         here = slice(int(starts[place]), int(starts[place]) + len(item.labels))
         successes[here], trials[here], reference[here] = item.successes, item.trials, item.reference
         rows[place], present[place] = max(item.reference_trials, 1), True
+        own[place] = np.nan if item.tolerance is None else item.tolerance
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,
         trials=trials,
         reference=reference,
         reference_trials=rows,
+        tolerance=own,
         present=present,
         complete=complete,
     )

@@ -11,6 +11,9 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Shares, Statistic
 from driftwatch.summary.summary import Summary
 
+#: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
+TOLERANCE = 0.005
+
 
 class Unseen(Levelled):
     """Share of the rows with a value whose level has no cell of its own in the reference.
@@ -33,7 +36,7 @@ class Unseen(Levelled):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        expected = int(both.reference[-1]) + int(np.count_nonzero(both.reference[:-1] == 1))
+        expected = _expected(both)
         now = int(both.window[-1])
         return self.gauge(
             both,
@@ -43,7 +46,10 @@ class Unseen(Levelled):
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """The share itself."""
+        """The share itself, held against Good and Turing's estimate of what the reference has not seen.
+
+        It is told apart from 0 much sooner than a share that may wander: its tolerance is its own.
+        """
         both = _cells.pair(reference, window, column)
         if both.empty:
             return ()
@@ -54,10 +60,16 @@ class Unseen(Levelled):
                 labels=("unseen",),
                 successes=both.window[-1:].copy(),
                 trials=np.array([both.m], dtype=np.int64),
-                reference=both.reference[-1:] / both.n,
+                reference=np.array([_expected(both) / both.n]),
                 reference_trials=both.n,
+                tolerance=TOLERANCE,
             ),
         )
+
+
+def _expected(both: _cells.Pair) -> int:
+    """Rows of the reference with a level that the rest of it never had (Good, Turing 1953)."""
+    return int(both.reference[-1]) + int(np.count_nonzero(both.reference[:-1] == 1))
 
 
 DETECTOR: Detector = Unseen()

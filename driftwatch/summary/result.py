@@ -101,7 +101,8 @@ class Shares:
     """Share streams of one detector on one column: ``successes[k]`` of ``trials[k]`` rows.
 
     ``reference[k]`` are the reference's shares, of ``reference_trials`` rows. ``labels[k]`` are stable
-    names, the same in every window of one plan.
+    names, the same in every window of one plan. ``tolerance`` is the detector's own where the usual one would
+    hide what it looks for.
     """
 
     detector: str
@@ -111,6 +112,7 @@ class Shares:
     trials: Int64Array
     reference: Float64Array
     reference_trials: int
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
