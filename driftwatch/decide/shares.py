@@ -32,7 +32,7 @@ MIN_BLOCKS = 8
 CONSERVATIVE = 25.0
 #: Production windows that wait before they teach, so that a shift cannot make itself usual (and read as a
 #: spell, and as a large design effect) while its evidence is still being gathered.
-WAIT = 10
+WAIT = 7
 #: Windows from which on newer ones wait: before that all are needed.
 TAUGHT = 20
 _UPPER = 0.8
