@@ -14,6 +14,7 @@ from driftwatch.summary.schema import NANOSECONDS, Span
 
 _DAY = 86400
 _MONDAY = date(1970, 1, 5).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:
@@ -104,12 +105,14 @@ def season_slot(start: int, seasons: tuple[str, ...], timezone: str = "UTC") -> 
 
 
 def parse_time(text: str) -> int:
-    """Nanoseconds of an ISO 8601 time; without a zone it is UTC. Raises ``ValueError``.
+    """Nanoseconds of an ISO 8601 time, to the microsecond; without a zone it is UTC. Raises ``ValueError``.
 
     >>> parse_time("1970-01-02")
     86400000000000
+    >>> parse_time("1970-01-01T00:00:01.75Z")
+    1750000000
     """
     moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp()) * NANOSECONDS
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

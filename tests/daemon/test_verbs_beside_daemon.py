@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon_world import MINUTE, NS, Running, World, driftwatch, hourly, running, write_rows
+from daemon_world import MINUTE, Running, World, driftwatch, hourly, running, write_rows
 from peers import Receiver, alertmanager, get_json, until
 
 from driftwatch.store.database import FILE
@@ -144,7 +144,7 @@ def test_an_alert_from_cron_lasts_until_the_next_check_and_ends_with_its_inciden
         world.minute(1, shift=float("nan"))
         ends = []
         for _ in range(2):
-            began = time.time_ns() // NS * NS
+            began = time.time_ns() // 1_000_000 * 1_000_000
             assert driftwatch("check", world.config).returncode == 1
             (alert,) = get_json(f"{url}/api/v2/alerts")
             ends.append(parse_time(alert["endsAt"]))
