@@ -9,11 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.attribution import claims, name_columns
-from driftwatch.decide.evidence import Bets, bets, design_effects, evidence_by_owner, log_weights, with_bets
+from driftwatch.decide.evidence import (
+    Bets,
+    bets,
+    design_effects,
+    evidence_by_owner,
+    floors,
+    log_weights,
+    with_bets,
+)
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.keys import Stream, owner_of
 from driftwatch.decide.policy import Policy
-from driftwatch.decide.prediction import learned
+from driftwatch.decide.prediction import learned, mean_since_onset
 from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
@@ -72,6 +80,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     broken = frozenset(item.column for item in seen.breakages)
     track, seen, weights = _prepared(track, seen, policy)
     made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, seen.slot)
+    track = replace(track, scores=track.scores.watched(made.x))
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
     live = _live(track, resting)
@@ -83,7 +92,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     if evidence >= 1:
         named = _named(after, seen, made, weights, live)
         opened = (*opened, _drift_incident(named, seen, policy))
-        after = after.reset()
+        after = _paged(after, made, policy, frozenset(opened[-1].columns))
     after = _learn(after, seen, made, resting | {item.column for item in named})
     after = replace(after, incidents=(*after.incidents, *opened))
     state, reason = _state(after, seen, policy, bool(named))
@@ -98,6 +107,13 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         opened=opened,
         resolved=settled.resolved,
     )
+
+
+def _paged(track: Track, made: Bets, policy: Policy, columns: frozenset[str]) -> Track:
+    """The track after a page: no evidence is left, and where these columns' scores stood is kept."""
+    named = np.array([owner_of(key) in columns for key in track.scores.keys], dtype=np.bool_)
+    shift = mean_since_onset(track.scores, floors(track, policy), made.x)
+    return replace(track, scores=track.scores.moved(named, shift)).reset()
 
 
 def _skipped(track: Track, seen: Measurement) -> Decision:
@@ -175,11 +191,12 @@ def _live(track: Track, resting: frozenset[str]) -> tuple[Flags, Flags]:
 
 
 def _out(track: Track, made: Bets, broken: frozenset[str]) -> dict[str, bool]:
-    """Whether each owner that was seen in the window is out of its band."""
+    """Whether each owner that was seen in the window is out of its band, or yet where a page found it."""
     out: dict[str, bool] = {}
+    away = made.scores_out | (~np.isnan(track.scores.shift) & (track.scores.still > 0))
     seen = (
         *zip(track.shares.keys, made.shares_seen.present, made.shares_out, strict=True),
-        *zip(track.scores.keys, made.scores_present, made.scores_out, strict=True),
+        *zip(track.scores.keys, made.scores_present, away, strict=True),
     )
     for key, present, beyond in seen:
         if present and owner_of(key) not in broken:

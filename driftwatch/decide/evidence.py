@@ -36,7 +36,7 @@ _REFERENCE_ERRORS = 2.0
 class Bets:
     """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 3]``, and which streams are out.
 
-    ``level[k]`` is where the scores' filters then stand.
+    ``x[k]`` is where the scores stand and ``level[k]`` where their filters then do, in spreads from usual.
     """
 
     shares: Float64Array
@@ -45,6 +45,7 @@ class Bets:
     scores_out: Flags
     shares_seen: SharesSeen
     scores_present: Flags
+    x: Float64Array
     level: Float64Array
 
 
@@ -115,7 +116,7 @@ def bets(
 ) -> Bets:
     """What every stream says in this window. The track must know them all (``expecting``, ``usual``)."""
     seen, value = shares_seen(track.shares, streams), track.scores.seen(streams)
-    floor = track.scores.floor * policy.min_effect / _STATED_EFFECT
+    floor = floors(track, policy)
     if track.usual is None:
         raise ValueError("the laws of the scores must be learned first")
     unusual = p_values(track.scores, track.usual, value, floor, window.start, slot)
@@ -130,8 +131,14 @@ def bets(
         scores_out=beyond[:, 0] | beyond[:, 1],
         shares_seen=seen,
         scores_present=~np.isnan(value),
+        x=unusual.x,
         level=unusual.level,
     )
+
+
+def floors(track: Track, policy: Policy) -> Float64Array:
+    """The effect floor of each score under this policy."""
+    return track.scores.floor * policy.min_effect / _STATED_EFFECT
 
 
 def _most(track: Track, unusual: Answer) -> Float64Array:

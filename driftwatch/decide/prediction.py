@@ -5,8 +5,8 @@ Model of one score's healthy history, once season slots are taken out: a level t
 comes in spells (weather, sales), and every window has the noise of its own rows besides: a spell must not be
 counted each day anew, and one loud window must not be taken for a spell. ``phi``, the level's share of the
 variance and the degrees of freedom are averaged over grids by their likelihood (``learn``). The few windows
-of one column say little about them, so the likelihood of all columns' scores of one name is pooled, as if
-the square root of their number were independent. The p-value (``p_values``) is the tail of the prediction of
+of one column say little about them, so the laws of all columns' scores of one name are learned together, as
+draws from one population. The p-value (``p_values``) is the tail of the prediction of
 the steady Kalman filter, with the errors of mean and ``phi`` in its variance.
 
 Why predict instead of rank: ranks of 28 windows can never say more than 1/29. False alarms: a parametric
@@ -18,7 +18,7 @@ autocorrelated series, Kendall 1954.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,8 @@ from scipy.special import gammaln, stdtr
 
 from driftwatch.decide.keys import StreamKey
 from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.standing import left_out, mostly_one, standing
+from driftwatch.decide.shares import LONGEST_WAIT
+from driftwatch.decide.standing import Standing, left_out, mostly_one, standing
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -40,7 +41,10 @@ LEAST_SPREAD = 0.25
 _LEARNED_FROM = 400
 #: Learned again once so much more has been taught.
 _GROWN = 0.05
-_SMALLEST_P = 1e-8
+_SMALLEST_P = 1e-12
+#: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
+_PSEUDO = 2.0
+_ROUNDS = 25
 _SCALE_STEPS = 4
 
 
@@ -56,10 +60,10 @@ def _steady(phi: float, share: float) -> tuple[float, float]:
 _PHI = np.array([0.0, *np.repeat([0.3, 0.5, 0.7, 0.8, 0.9, 0.97], 4)])
 _SHARE = np.array([0.5, *np.tile([0.25, 0.5, 0.75, 1.0], 6)])
 _STEADY = np.array([_steady(phi, share) for phi, share in zip(_PHI, _SHARE, strict=True)])
-#: No memory is one model among 25; long memory is believed a little sooner, for missing it costs pages.
-_LEVEL_PRIOR = np.array([0.0, *(np.repeat([0.5, 1.0, 1.5, 2.0, 2.5, 3.0], 4) - np.log(4))])
-_DEGREES = np.array([2.0, 3.0, 4.0, 6.0, 10.0, 30.0])
-_DEGREES_PRIOR = np.array([0.0, 1.0, 1.0, -0.5, -2.0, -3.5])
+#: No memory is one model among 25, and each memory as likely.
+_LEVEL_PRIOR = np.array([0.0, *np.full(24, -np.log(4))])
+_DEGREES = np.array([2.0, 3.0, 4.0, 6.0, 10.0, 30.0, 100.0])
+_DEGREES_PRIOR = np.array([0.0, 1.0, 1.0, -0.5, -2.0, -3.5, -5.0])
 _LOG_NORM = gammaln((_DEGREES + 1) / 2) - gammaln(_DEGREES / 2) - 0.5 * np.log(_DEGREES * np.pi)
 
 
@@ -90,11 +94,13 @@ USUAL_ARRAYS = ("phi", "phi_variance", "gain", "variance", "tail", "stretch")
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks. ``level[k]`` is where the filter then stands, in spreads of the score.
+    ``ranked[k]`` are mere ranks. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does,
+    in spreads from the usual mean.
     """
 
     p_value: Float64Array
     ranked: Flags
+    x: Float64Array
     level: Float64Array
 
 
@@ -117,7 +123,8 @@ def learn(book: ScoreBook) -> Usual:
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(_DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
     pools = _pools(book.keys)
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools)
+    series = dict(zip(told.tolist(), centred.T, strict=True))
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     log_tail[:, told], stretch[:, told] = _of_tail(_innovations(centred, phi[told], gain[told]))
     return Usual(
@@ -127,7 +134,7 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series),
         stretch=stretch,
     )
 
@@ -157,14 +164,17 @@ def _innovations(centred: Float64Array, phi: Float64Array, gain: Float64Array) -
 def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Log likelihood ``[g, k]`` of the grid of levels, and the variance of their innovations.
 
-    ``1 - phi`` is divided out for the mean being estimated, which biases short series towards no memory.
+    Restricted likelihood (Patterson, Thompson 1971), for the mean is estimated, which biases short series
+    towards no memory: the root mean square of what the filter leaves of a constant is divided out.
     """
     square = np.zeros((len(_PHI), centred.shape[1]))
     for innovation in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
         square += np.nan_to_num(innovation) ** 2
     n = (~np.isnan(centred)).sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
-    return -(n - 1) / 2 * np.log(square) - np.log(1 - _PHI)[:, None], square
+    constant = np.ones((max(len(centred), 1), 1))
+    of_mean = np.array(list(_steps(constant, _PHI[:, None], _STEADY[:, :1]))).reshape(-1, len(_PHI))
+    return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
 
 
 def _of_tail(innovations: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -184,17 +194,52 @@ def _of_tail(innovations: Float64Array) -> tuple[Float64Array, Float64Array]:
     return np.array(log_like), np.array(stretch)
 
 
-def _posterior(log_like: Float64Array, prior: Float64Array, pools: Sequence[list[int]]) -> Float64Array:
-    """Weights ``[g, k]`` that add up to 1: a score's own likelihood with its pool's; NaN says nothing."""
+def _independent(centred: Float64Array) -> float:
+    """How many independent series tell as much about a common law as these ``[n, k]`` do.
+
+    ``k / (1 + (k - 1) r2)`` with the mean squared correlation ``r2`` between them, less what chance gives:
+    log likelihoods are quadratic, so they correlate as the squares do.
+    """
+    n, count = centred.shape
+    if count < 2:
+        return float(count)
+    known = np.nan_to_num(centred)
+    unit = known / np.maximum(np.sqrt((known**2).sum(axis=0)), 1e-12)
+    both = unit @ unit.T if n < count else unit.T @ unit
+    squared = max(0.0, ((both**2).sum() / count - 1) / (count - 1) - 1 / max(n - 1, 1))
+    return float(count / (1 + (count - 1) * squared))
+
+
+def _posterior(
+    log_like: Float64Array,
+    prior: Float64Array,
+    pools: Sequence[list[int]],
+    series: Mapping[int, Float64Array],
+) -> Float64Array:
+    """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
+
+    Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
+    Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
+    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
+    """
     weights = np.empty_like(log_like)
+    start = np.exp(prior - np.logaddexp.reduce(prior))
     for pool in pools:
-        relative = log_like[:, pool] - log_like[:, pool].max(axis=0)
-        telling = ~np.isnan(relative[0])
-        root = np.sqrt(max(int(telling.sum()), 1))
-        pooled = relative[:, telling].mean(axis=1) * root if telling.any() else np.zeros(len(prior))
-        relative = np.nan_to_num(relative) * (1 - 1 / root) + (pooled + prior)[:, None]
-        weights[:, pool] = np.exp(relative - relative.max(axis=0))
-    return np.asarray(weights / weights.sum(axis=0))
+        like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
+        telling = ~np.isnan(like[0])
+        like[:, ~telling] = 1.0
+        count = int(telling.sum())
+        told = [series[place] for place, knows in zip(pool, telling, strict=True) if knows]
+        alike = _independent(np.stack(told, axis=1)) / count if count else 0.0
+        population = start
+        for _ in range(_ROUNDS):
+            each = population[:, None] * like
+            each /= each.sum(axis=0)
+            population = _PSEUDO * start + alike * each[:, telling].sum(axis=1)
+            population = population / population.sum()
+        each = population[:, None] * like
+        weights[:, pool] = each / each.sum(axis=0)
+    return weights
 
 
 def p_values(
@@ -209,8 +254,7 @@ def p_values(
     healthy = book.healthy
     known = (~np.isnan(healthy)).sum(axis=0)
     held = standing(healthy, book.slots, slot)
-    spread = np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9))
-    x = (value - held.centre) / spread
+    x = _in_spreads(value, held, floor)
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held.n, known)
     ranked = mostly_one(healthy)
@@ -223,7 +267,27 @@ def p_values(
     sides[1] = np.where(book.signed, sides[1], np.nan)
     before = usual.phi * np.nan_to_num(level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
-    return Answer(p_value=np.stack(sides, axis=1), ranked=ranked, level=after)
+    return Answer(p_value=np.stack(sides, axis=1), ranked=ranked, x=x, level=after)
+
+
+def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:
+    return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
+
+
+def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:
+    """Where each suspected score stood on average since its onset, in spreads from the usual mean.
+
+    ``x[k]`` is the window that is not in the book yet. NaN for scores that are not suspected.
+    """
+    healthy, begun = book.healthy, book.begun
+    total, windows = np.nan_to_num(x), (~np.isnan(x)).astype(np.int64)
+    for row in range(max(0, len(book.values) - LONGEST_WAIT), len(book.values)):
+        since = (book.ends[row] > begun) & ~np.isnan(book.values[row])
+        if since.any():
+            held = standing(healthy, book.slots, int(book.slots[row]))
+            total += np.where(since, np.nan_to_num(_in_spreads(book.values[row], held, floor)), 0.0)
+            windows += since
+    return np.where(book.suspected, total / np.maximum(windows, 1), np.nan)
 
 
 def _below(

@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from driftwatch.decide.betting import KAPPAS
 from driftwatch.decide.keys import StreamKey, key_of
-from driftwatch.decide.shares import TAUGHT, WAIT
+from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares
 
 Flags = npt.NDArray[np.bool_]
 
-_NEVER = -(1 << 62)
+_NEVER, _LATEST = -(1 << 62), 1 << 62
+#: Where the likelihood that a moved score is there yet is cut: wrongly called back once in ``e^4`` times.
+_SURELY = 4.0
 #: Windows remembered; more where season slots need them.
 HISTORY, SEASON_HISTORY = 400, 2000
 
@@ -31,7 +33,8 @@ class ScoreBook:
     ``windows`` counts all there ever were. ``level[k]`` is where the filter of ``prediction.py`` stood after
     the window that ended at ``level_end``; NaN is nowhere. ``log_m[k, 2, 3]`` is the evidence above and
     below what is usual, per calibrator; ``run[k, 2, 3]`` its CUSUM and ``onset[k, 2, 3]`` the start of
-    the window that began in.
+    the window that began in. ``shift[k]`` is where a page found the score, in spreads from usual, NaN where
+    it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
     """
 
     keys: tuple[StreamKey, ...]
@@ -45,6 +48,8 @@ class ScoreBook:
     run: Float64Array
     onset: Int64Array
     taught_until: Int64Array
+    shift: Float64Array
+    still: Float64Array
     windows: int = 0
     level_end: int = 0
 
@@ -64,6 +69,8 @@ class ScoreBook:
             run=np.zeros((count, 2, len(KAPPAS))),
             onset=np.zeros((count, 2, len(KAPPAS)), dtype=np.int64),
             taught_until=np.full(count, _NEVER, dtype=np.int64),
+            shift=np.full(count, np.nan),
+            still=np.zeros(count),
         )
 
     def expecting(self, streams: Sequence[Shares | Score]) -> ScoreBook:
@@ -95,12 +102,43 @@ class ScoreBook:
 
     @property
     def waiting(self) -> Flags:
-        """``[n, k]``: the windows that teach later: the newest ``WAIT``, fewer while few have taught."""
+        """``[n, k]``: the windows that teach later: the newest ``WAIT``, fewer while few have taught.
+
+        Of a suspected score all since its onset wait, at most ``LONGEST_WAIT`` of them.
+        """
         known = (~np.isnan(self.values)).sum(axis=0)
         waits = np.clip(known - TAUGHT, 0, WAIT)
-        age = np.arange(len(self.values), 0, -1)
-        late: Flags = (age[:, None] <= waits) & (self.ends[:, None] > self.taught_until)
-        return late
+        age = np.arange(len(self.values), 0, -1)[:, None]
+        since = np.where(self.suspected, self.begun, _LATEST)
+        late: Flags = (age <= waits) | ((age <= LONGEST_WAIT) & (self.ends[:, None] > since))
+        return late & (self.ends[:, None] > self.taught_until)
+
+    @property
+    def suspected(self) -> Flags:
+        """Scores whose evidence grows."""
+        return np.asarray(self.run.max(axis=(1, 2), initial=0.0) >= SUSPECTED)
+
+    @property
+    def begun(self) -> Int64Array:
+        """The start of the window in which each score's strongest CUSUM began."""
+        run, onset = (part.reshape(len(self.keys), -1) for part in (self.run, self.onset))
+        return np.asarray(np.take_along_axis(onset, run.argmax(axis=1)[:, None], axis=1)[:, 0])
+
+    def moved(self, which: Flags, shift: Float64Array) -> ScoreBook:
+        """With where a page found the flagged scores, NaN for those that did not move."""
+        return replace(
+            self,
+            shift=np.where(which, shift, self.shift),
+            still=np.where(which, _SURELY, self.still),
+        )
+
+    def watched(self, x: Float64Array) -> ScoreBook:
+        """With one more window ``x[k]``, in spreads from usual, of scores that moved: there yet, or back.
+
+        Page's test turned round: log likelihood ratio of normal laws with means ``shift`` and 0.
+        """
+        gain = np.nan_to_num(self.shift * (x - self.shift / 2))
+        return replace(self, still=np.clip(self.still + gain, 0.0, _SURELY))
 
     @property
     def healthy(self) -> Float64Array:
@@ -162,6 +200,8 @@ _AXES = {
     "run": 0,
     "onset": 0,
     "taught_until": 0,
+    "shift": 0,
+    "still": 0,
 }
 #: Names of everything that is stored of a book, its keys and numbers apart.
 SCORE_ARRAYS = (*_AXES, "slots", "ends")

@@ -33,6 +33,9 @@ CONSERVATIVE = 25.0
 #: Production windows that wait before they teach, so that a shift cannot make itself usual (and read as a
 #: spell, and as a large design effect) while its evidence is still being gathered.
 WAIT = 7
+#: A CUSUM from which on a stream is suspected, and windows that may then wait: what is under suspicion
+#: teaches when it is over, or in the end after all.
+SUSPECTED, LONGEST_WAIT = 3.0, 30
 #: Windows from which on newer ones wait: before that all are needed.
 TAUGHT = 20
 _UPPER = 0.8
@@ -128,7 +131,8 @@ class ShareBook:
     def wait(self, seen: SharesSeen, silent: Flags) -> ShareBook:
         """With one more window that teaches ``WAIT`` windows later, at once while few have taught.
 
-        What waits of ``silent`` streams is dropped with this window: it may be the shift itself.
+        What waits of ``silent`` streams is dropped with this window: it may be the shift itself. What waits
+        of suspected ones goes on waiting.
         """
         few = (self.blocks[0] < TAUGHT) & ~silent
         taught = self._learn(seen.successes, seen.trials, few)
@@ -136,11 +140,14 @@ class ShareBook:
         queue = np.where(silent[self.which], 0, self.waiting)
         row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]
         queue = np.concatenate([queue, row])
-        if len(queue) > WAIT:
-            everything = np.ones(len(self.keys), dtype=np.bool_)
-            taught = taught._learn(queue[0, 0], queue[0, 1], everything)
-            queue = queue[1:]
-        return replace(taught, waiting=queue)
+        suspected = self.run >= SUSPECTED
+        for age in range(len(queue), WAIT, -1):
+            over = ~suspected | (age > LONGEST_WAIT)
+            waited = queue[-age]
+            taught = taught._learn(waited[0], waited[1], over)
+            queue[-age] = np.where(over[self.which], 0, waited)
+        longest = np.flatnonzero(queue.any(axis=(1, 2)))
+        return replace(taught, waiting=queue[longest[0] if len(longest) else len(queue) :])
 
     def learn(self, seen: SharesSeen) -> ShareBook:
         """With one more window that teaches at once."""

@@ -26,7 +26,7 @@ from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Score, Statistic
 
 #: An excess of ``T`` by less than this, in standard deviations per column, is never evidence.
-FLOOR = 0.5
+FLOOR = 0.2
 _CUT = 5.0
 #: Fewer columns than this are judged one by one.
 _FEWEST = 4

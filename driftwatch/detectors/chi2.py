@@ -7,12 +7,15 @@ import numpy as np
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Levelled
 from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Shares, Statistic
+from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
-#: Levels, most frequent first, that have a share stream of their own.
-MOST = 20
+#: Levels, most frequent first, that have a share stream of their own, and those that have a score too.
+MOST, SCORED = 20, 8
+#: A score that moved by less is never evidence: .02 of the rows for a share of a half, .01 for one of 5 %.
+FLOOR = 0.04
 
 
 class ChiSquare(Levelled):
@@ -53,22 +56,43 @@ class ChiSquare(Levelled):
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """Shares of the most frequent levels; ``level0`` is the most frequent one in the plan."""
+        """Shares of the most frequent levels, and how far each moved; ``level0`` is the plan's most frequent.
+
+        A score is ``2 asin sqrt(share)`` less the reference's: its spread over windows is the same for rare
+        and frequent levels (Anscombe 1948).
+        """
         both = _cells.pair(reference, window, column)
         count = min(len(both.levels), MOST)
         if both.empty or not count:
             return ()
+        shares = Shares(
+            detector=self.name,
+            column=column,
+            labels=tuple(f"level{level}" for level in range(count)),
+            successes=both.window[:count].copy(),
+            trials=np.full(count, both.m, dtype=np.int64),
+            reference=both.reference[:count] / both.n,
+            reference_trials=both.n,
+        )
+        moved = _angle(both.window[:SCORED], both.m) - _angle(both.reference[:SCORED], both.n)
         return (
-            Shares(
-                detector=self.name,
-                column=column,
-                labels=tuple(f"level{level}" for level in range(count)),
-                successes=both.window[:count].copy(),
-                trials=np.full(count, both.m, dtype=np.int64),
-                reference=both.reference[:count] / both.n,
-                reference_trials=both.n,
+            shares,
+            *(
+                Score(
+                    detector=self.name,
+                    column=column,
+                    label=label,
+                    value=value,
+                    floor=FLOOR,
+                    signed=True,
+                )
+                for label, value in zip(shares.labels[:SCORED], moved[:count].tolist(), strict=True)
             ),
         )
+
+
+def _angle(count: Int64Array, rows: int) -> Float64Array:
+    return np.asarray(2 * np.arcsin(np.sqrt((count + 0.375) / (rows + 0.75))))
 
 
 DETECTOR: Detector = ChiSquare()

@@ -12,6 +12,11 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Shares, Statistic
 from driftwatch.summary.summary import Summary
 
+#: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
+TOLERANCE = 0.005
+#: Edges within the range from which on its outermost gaps hold little.
+_FEWEST = 64
+
 
 class OutOfRange(Ordered):
     """Share of the rows with a value below the reference's smallest or above its largest.
@@ -35,31 +40,68 @@ class OutOfRange(Ordered):
             return self.undefined(both, both.empty)
         before, (below, above) = _outside(both, both.reference), _outside(both, both.window)
         now = below + above
-        side = "below" if below > above else "above"
-        where = f"{side} the reference's range " if now else "outside the reference's range "
         return self.gauge(
             both,
             now / both.m,
             p_value=_pvalues.more_often(2 + sum(before), both.n, now, both.m),
-            effect=where + _words.shares(sum(before) / both.n, now / both.m),
+            effect=_effect(both, sum(before), (below, above)),
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """The shares of rows below and above."""
+        """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
+
+        Next to nothing is there in the reference, so their tolerance is their own.
+        """
         both = _cells.pair(reference, window, column)
         if both.empty:
             return ()
+        labels: tuple[str, ...] = ("below", "above")
+        before: tuple[int, ...] = _outside(both, both.reference)
+        after: tuple[int, ...] = _outside(both, both.window)
+        ends = _near_ends(both)
+        if ends is not None:
+            labels, before, after = (*labels, "low", "high"), before + ends[0], after + ends[1]
         return (
             Shares(
                 detector=self.name,
                 column=column,
-                labels=("below", "above"),
-                successes=np.array(_outside(both, both.window), dtype=np.int64),
-                trials=np.full(2, both.m, dtype=np.int64),
-                reference=np.array(_outside(both, both.reference)) / both.n,
+                labels=labels,
+                successes=np.array(after, dtype=np.int64),
+                trials=np.full(len(labels), both.m, dtype=np.int64),
+                reference=np.array(before) / both.n,
                 reference_trials=both.n,
+                tolerance=TOLERANCE,
             ),
         )
+
+
+def _effect(both: _cells.Pair, before: int, outside: tuple[int, int]) -> str:
+    """How many rows are outside the range, or near an end of it where that is most of what grew."""
+    usual, now = before / both.n, sum(outside) / both.m
+    ends = _near_ends(both)
+    if ends is not None:
+        shares = [(was / both.n, found / both.m) for was, found in zip(*ends, strict=True)]
+        end = max((0, 1), key=lambda place: shares[place][1] - shares[place][0])
+        if shares[end][1] - shares[end][0] > 2 * max(now - usual, 0.0):
+            return f"among the reference's {('lowest', 'highest')[end]} " + _words.shares(*shares[end])
+    side = "below" if outside[0] > outside[1] else "above"
+    where = f"{side} the reference's range " if now else "outside the reference's range "
+    return where + _words.shares(usual, now)
+
+
+def _near_ends(both: _cells.Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Rows of reference and of window up to the second edge of the range, and from the last but one.
+
+    None where the edges are all of its few values: its ends are then as frequent as any.
+    """
+    grid = both.grid
+    if not isinstance(grid, NumericGrid) or grid.exact or grid.last - grid.first < _FEWEST:
+        return None
+    low, high = 2 * (grid.first + 1) + 1, 2 * (grid.last - 1)
+    before, after = (
+        (int(upto[low]), int(upto[-1] - upto[high])) for upto in (both.reference_upto, both.window_upto)
+    )
+    return before, after
 
 
 def _outside(both: _cells.Pair, cells: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[int, int]:

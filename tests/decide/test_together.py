@@ -11,7 +11,7 @@ from driftwatch.decide.decision import Decision, Measurement, decide, learn_bloc
 from driftwatch.decide.evidence import log_weights
 from driftwatch.decide.keys import TOGETHER
 from driftwatch.decide.policy import Policy
-from driftwatch.decide.shares import WAIT
+from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT
 from driftwatch.decide.together import combined, taught_together
 from driftwatch.decide.track import Track
 from driftwatch.summary.result import Score
@@ -77,7 +77,7 @@ def test_an_absent_stream_leaves_its_part_of_the_budget_unspent() -> None:
 
 def test_a_shift_does_not_teach_before_it_has_waited() -> None:
     rng = np.random.default_rng(3)
-    quiet = replace(POLICY, pages_per_second=1e-30)
+    quiet = replace(POLICY, pages_per_second=1e-300)
     track = learned(rng)
 
     def teaching(known: Track) -> list[float]:
@@ -85,8 +85,23 @@ def test_a_shift_does_not_teach_before_it_has_waited() -> None:
         return values[~np.isnan(values)].tolist()
 
     before = teaching(track)
-    for day in range(100, 100 + WAIT):
+    for day in range(100, 100 + LONGEST_WAIT):
         track = decide(track, seen(day, scores(np.full(12, 0.2))), quiet).track
-    assert teaching(track) == before
+        assert teaching(track) == before, "it is suspected and goes on waiting"
     track = decide(track, seen(200, scores(np.full(12, 0.2))), quiet).track
-    assert max(teaching(track)) == pytest.approx(0.2)
+    assert max(teaching(track)) == pytest.approx(0.2), "in the end it teaches after all"
+
+
+def test_what_was_suspected_teaches_once_the_suspicion_is_over() -> None:
+    rng = np.random.default_rng(4)
+    quiet = replace(POLICY, pages_per_second=1e-300)
+    track = learned(rng)
+    known = int((~np.isnan(track.scores.healthy[:, 0])).sum())
+    for day in range(100, 103):
+        track = decide(track, seen(day, scores(np.full(12, 0.2))), quiet).track
+    for day in range(103, 120):
+        track = decide(track, seen(day, scores(np.zeros(12))), quiet).track
+    assert not (track.scores.run[0] >= SUSPECTED).any()
+    healthy = track.scores.healthy[:, 0]
+    assert int((~np.isnan(healthy)).sum()) == known + 20 - WAIT
+    assert np.nanmax(healthy) == pytest.approx(0.2)

@@ -75,13 +75,10 @@ class Setting:
         """A random choice of whole users."""
         return np.repeat(rng.random(rows // self.burst) < share, self.burst)
 
-    def log_density(self, values: Float64Array) -> Float64Array:
-        """Log density of each user's standard normal values of one column, up to a constant."""
-        each = values.reshape(-1, self.burst)
-        mean = each.mean(axis=1)
-        own = ((each - mean[:, None]) ** 2).sum(axis=1) / (1 - self.icc)
-        shared: Float64Array = mean**2 / (self.icc + (1 - self.icc) / self.burst)
-        return np.asarray(-(own + shared) / 2)
+    @property
+    def worth(self) -> float:
+        """What a row counts for: one part of the design effect of a mean, ``1 + (burst - 1) icc``."""
+        return 1 / (1 + (self.burst - 1) * self.icc)
 
 
 SETTINGS: dict[str, Setting] = {

@@ -1,9 +1,10 @@
 """Shifted worlds: one change at a known window, and what an oracle learns from each changed window.
 
 A change picks whole users and draws nothing else anew. ``gain`` is the log likelihood ratio of a changed
-window against the healthy law, the law of its users being exact: normal with one common correlation. A rate
-that the healthy world does not have (nulls, unseen levels) counts there as one in the reference's users +
-2, which is what a reference can say of it.
+window's rows against the healthy law, raised to ``Setting.worth``: the oracle knows both laws and how many
+rows count as one, but not whose a row is, for no monitor is told. Whole users that are null or of a level
+count as one row each, exactly. A rate that the healthy world does not have (nulls, unseen levels) counts
+there as one in the reference's users + 2, which is what a reference can say of it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Line:
     segmented: bool = False
 
 
+def log_density(values: Float64Array) -> Float64Array:
+    """Of the healthy law of a numeric column, standard normal, up to a constant."""
+    return np.asarray(-(values**2) / 2)
+
+
 def _shift_tv(delta: float) -> float:
     return float(2 * ndtr(abs(delta) / 2) - 1)
 
@@ -55,9 +61,9 @@ def mean_shift(delta: Callable[[int], float], moved: float, *names: str, gross: 
         return {**rows, **{name: numbers(rows, name) + delta(t) for name in names}}
 
     def gain(at: Setting, rows: Rows, t: int) -> float:
-        found = (at.log_density(numbers(rows, name) - delta(t)) - at.log_density(numbers(rows, name))
+        found = (log_density(numbers(rows, name) - delta(t)) - log_density(numbers(rows, name))
                  for name in names)  # fmt: skip
-        return float(sum(item.sum() for item in found))
+        return at.worth * float(sum(item.sum() for item in found))
 
     together = frozenset({"joint:together", "joint:mmd"}) if len(names) > 1 else frozenset()
     return Line(
@@ -70,12 +76,15 @@ def scaled(factor: float, name: str) -> Line:
     crossing = math.sqrt(2 * math.log(factor) / (1 - factor**-2))
     return Line(
         change=lambda _at, rows, _t, _rng: {**rows, name: factor * numbers(rows, name)},
-        gain=lambda at, rows, _t: float(
-            (
-                at.log_density(numbers(rows, name) / factor)
-                - at.burst * math.log(factor)
-                - at.log_density(numbers(rows, name))
-            ).sum()
+        gain=lambda at, rows, _t: (
+            at.worth
+            * float(
+                (
+                    log_density(numbers(rows, name) / factor)
+                    - math.log(factor)
+                    - log_density(numbers(rows, name))
+                ).sum()
+            )
         ),
         names=frozenset({name}),
         moved=float(2 * (ndtr(crossing) - ndtr(crossing / factor))),
@@ -99,8 +108,7 @@ def heavier(name: str) -> Line:
             - student.logpdf(y * unit, DEGREES)
             - math.log(unit)
         )
-        found = at.log_density(z) - at.log_density(y) - slope.reshape(-1, at.burst).sum(axis=1)
-        return float(found.sum())
+        return at.worth * float((log_density(z) - log_density(y) - slope).sum())
 
     x = np.linspace(-12, 12, 24_001)
     apart = np.abs(np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) - unit * student.pdf(x * unit, DEGREES))
@@ -120,9 +128,9 @@ def mode(name: str) -> Line:
         return {**rows, name: numbers(rows, name) + np.where(moves, MODE_AT, 0.0)}
 
     def gain(at: Setting, rows: Rows, _t: int) -> float:
-        here, there = at.log_density(numbers(rows, name)), at.log_density(numbers(rows, name) - MODE_AT)
+        here, there = log_density(numbers(rows, name)), log_density(numbers(rows, name) - MODE_AT)
         stays, goes = math.log(1 - MODE_SHARE), math.log(MODE_SHARE)
-        return float((np.logaddexp(stays + here, goes + there) - here).sum())
+        return at.worth * float((np.logaddexp(stays + here, goes + there) - here).sum())
 
     return Line(
         change=change, gain=gain, names=frozenset({name}), moved=MODE_SHARE * _shift_tv(MODE_AT)
@@ -183,7 +191,7 @@ def unit(factor: float) -> Line:
 
     def gain(at: Setting, rows: Rows, _t: int) -> float:
         z = np.log(numbers(rows, "amount"))
-        return float((at.log_density(z - math.log(factor)) - at.log_density(z)).sum())
+        return at.worth * float((log_density(z - math.log(factor)) - log_density(z)).sum())
 
     return Line(
         change=lambda _at, rows, _t, _rng: {**rows, "amount": factor * numbers(rows, "amount")},
@@ -200,7 +208,9 @@ def flip() -> Line:
 
     def gain(at: Setting, rows: Rows, _t: int) -> float:
         a, b = numbers(rows, "a"), numbers(rows, "b")
-        return float((at.log_density((b + PAIR * a) / left) - at.log_density((b - PAIR * a) / left)).sum())
+        return at.worth * float(
+            (log_density((b + PAIR * a) / left) - log_density((b - PAIR * a) / left)).sum()
+        )
 
     return Line(
         change=lambda _at, rows, _t, _rng: {**rows, "b": -numbers(rows, "b")},
@@ -236,9 +246,9 @@ def in_segment(delta: float, name: str) -> Line:
         return {**rows, name: numbers(rows, name) + np.where(inside, delta, 0.0)}
 
     def gain(at: Setting, rows: Rows, _t: int) -> float:
-        inside = codes(rows, "s")[0][:: at.burst] == len(S_SHARES) - 1
+        inside = codes(rows, "s")[0] == len(S_SHARES) - 1
         z = numbers(rows, name)
-        return float((at.log_density(z - delta) - at.log_density(z))[inside].sum())
+        return at.worth * float((log_density(z - delta) - log_density(z))[inside].sum())
 
     moved = float(S_SHARES[-1]) * _shift_tv(delta)
     return Line(change=change, gain=gain, names=frozenset({name}), moved=moved, segmented=True)
