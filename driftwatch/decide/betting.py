@@ -8,10 +8,10 @@ from driftwatch.summary.batch import Float64Array, Int64Array
 
 #: Alternatives of the tolerance test: how far beyond a tolerated share of 5 % or more. Below that they
 #: shrink as its standard deviation does.
-ALTERNATIVES = np.array([0.01, 0.02, 0.04, 0.08, 0.16, 0.32])
+ALTERNATIVES = np.array([0.02, 0.05, 0.12, 0.3])
 _WHOLE_STEPS = 0.05
 #: Power calibrators ``kappa * p^(kappa - 1)`` of the usual test, each a stream of its own.
-KAPPAS = np.array([0.2, 0.5, 0.7])
+KAPPAS = np.array([0.1, 0.4, 0.7])
 #: A tolerated share above this leaves no room for an alternative: the side is dropped.
 _CEILING = 0.97
 

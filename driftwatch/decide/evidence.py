@@ -161,15 +161,25 @@ def _share_bets(
 ) -> tuple[Float64Array, Flags]:
     which = track.shares.which
     design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
-    error = np.sqrt(design * seen.reference * (1 - seen.reference) / seen.reference_trials[which])
+    error = _reference_error(seen.reference, seen.reference_trials[which] / design)
     own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
-    slack = np.where(np.isnan(own), policy.tolerance, own)[which] + _REFERENCE_ERRORS * error
+    slack = np.where(np.isnan(own), policy.tolerance, own)[which] + error
     log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
     share = seen.successes / np.maximum(seen.trials, 1)
     beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)
     out = np.zeros(len(track.shares.keys), dtype=np.bool_)
     np.logical_or.at(out, which, beyond)
     return log_e, out
+
+
+def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:
+    """How far the true share may be from the reference's, ``_REFERENCE_ERRORS`` standard errors of it.
+
+    Half the width of Wilson's interval (1927) and its shift: a share that the reference never had may be 4
+    in its rows.
+    """
+    spread = share * (1 - share) / rows + (_REFERENCE_ERRORS / (2 * rows)) ** 2
+    return np.asarray(_REFERENCE_ERRORS * np.sqrt(spread) + _REFERENCE_ERRORS**2 / (2 * rows))
 
 
 def with_bets(

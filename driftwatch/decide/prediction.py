@@ -60,8 +60,8 @@ def _steady(phi: float, share: float) -> tuple[float, float]:
 _PHI = np.array([0.0, *np.repeat([0.3, 0.5, 0.7, 0.8, 0.9, 0.97], 4)])
 _SHARE = np.array([0.5, *np.tile([0.25, 0.5, 0.75, 1.0], 6)])
 _STEADY = np.array([_steady(phi, share) for phi, share in zip(_PHI, _SHARE, strict=True)])
-#: No memory is one model among 25, and each memory as likely.
-_LEVEL_PRIOR = np.array([0.0, *np.full(24, -np.log(4))])
+#: No memory is one model among 25; long memory is believed a little sooner, for missing it costs pages.
+_LEVEL_PRIOR = np.array([0.0, *(np.repeat([0.0, 0.25, 0.5, 0.75, 1.0, 1.0], 4) - np.log(4))])
 _DEGREES = np.array([2.0, 3.0, 4.0, 6.0, 10.0, 30.0, 100.0])
 _DEGREES_PRIOR = np.array([0.0, 1.0, 1.0, -0.5, -2.0, -3.5, -5.0])
 _LOG_NORM = gammaln((_DEGREES + 1) / 2) - gammaln(_DEGREES / 2) - 0.5 * np.log(_DEGREES * np.pi)

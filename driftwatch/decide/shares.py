@@ -38,7 +38,8 @@ WAIT = 7
 SUSPECTED, LONGEST_WAIT = 3.0, 30
 #: Windows from which on newer ones wait: before that all are needed.
 TAUGHT = 20
-_UPPER = 0.8
+#: Upper limit of the variance of blocks of each length; longer ones only have to show that they vary more.
+_UPPER = np.array([0.8, 0.6, 0.6, 0.6])[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

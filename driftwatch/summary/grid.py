@@ -21,7 +21,7 @@ FEW_VALUES = 256
 #: shift goes, then 10, ... 10^5 times its width, which tell x10 from x1000.
 STEPS, DECADES = 16, 6
 #: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
-MARKS = 15
+MARKS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
