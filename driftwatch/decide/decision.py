@@ -20,8 +20,9 @@ from driftwatch.decide.evidence import (
 )
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.keys import Stream, owner_of
+from driftwatch.decide.laws import learned
 from driftwatch.decide.policy import Policy
-from driftwatch.decide.prediction import learned, mean_since_onset
+from driftwatch.decide.prediction import mean_since_onset
 from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track

@@ -9,6 +9,8 @@ Stream = Shares | Score
 StreamKey = tuple[str, str | None, str]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
+#: The score of how many rows there are, the log of a ratio.
+VOLUME: StreamKey = ("volume", None, "volume")
 
 
 def key_of(stream: Stream) -> StreamKey:

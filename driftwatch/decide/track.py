@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from driftwatch.decide.keys import Stream, StreamKey
-from driftwatch.decide.prediction import USUAL_ARRAYS, Usual
+from driftwatch.decide.laws import USUAL_ARRAYS, Usual
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
 from driftwatch.summary.codec import Arrays, pack, unpack

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.special import ndtr
 
@@ -66,7 +68,11 @@ class Correlation(Joint):
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """Sign agreement of the most correlated pairs as shares, and the value as a score."""
+        """Sign agreement of the most correlated pairs as shares, and the value as a score.
+
+        Of fewer rows than usual correlations lie further apart by themselves: the score is told at the usual
+        number.
+        """
         before, after, projection = reference.summary.sums, window.sums, reference.plan.projection
         statistic = self.measure(reference, window, column)
         streams: list[Shares | Score] = []
@@ -85,13 +91,14 @@ class Correlation(Joint):
                         reference_trials=int(before.paired.min()),
                     )
                 )
-        if statistic.value is not None:
+        if statistic.value is not None and after is not None:
+            usual_rows = min(reference.block_rows or math.inf, reference.plan.sample_rows)
             streams.append(
                 Score(
                     detector=self.name,
                     column=None,
                     label="correlation",
-                    value=statistic.value,
+                    value=statistic.value * math.sqrt(min(1.0, after.rows / usual_rows)),
                     floor=FLOOR,
                 )
             )

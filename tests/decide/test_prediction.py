@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from driftwatch.decide.keys import StreamKey
-from driftwatch.decide.prediction import MIN_HISTORY, Answer, learn, learned, p_values
+from driftwatch.decide.laws import MIN_HISTORY, learn, learned
+from driftwatch.decide.prediction import Answer, p_values
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array

@@ -1,0 +1,216 @@
+"""The laws of scores, learned from their healthy windows: memory of the level, noise, tails.
+
+Model of one score's healthy history, once season slots are taken out: a level that returns to its mean,
+``level_t = phi level_{t-1} + change``, seen through noise, with innovations from Student's t. Real traffic
+comes in spells (weather, sales), and every window has the noise of its own rows besides: a spell must not be
+counted each day anew, and one loud window must not be taken for a spell. ``phi``, the level's share of the
+variance and the degrees of freedom are averaged over grids by their likelihood. The few windows of one column
+say little about them, so the laws of all columns' scores of one name are learned together, as draws from one
+population.
+Source: Kalman 1960 (steady filter); restricted likelihood, Patterson, Thompson 1971; nonparametric empirical
+Bayes, Robbins 1956, Laird 1978; Bayesian model averaging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from driftwatch.decide.keys import StreamKey
+from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.standing import left_out, mostly_one
+from driftwatch.summary.batch import Float64Array
+
+#: Healthy windows before a score is evidence.
+MIN_HISTORY = 8
+#: Newest windows that the laws are learned from.
+_LEARNED_FROM = 400
+#: Learned again once so much more has been taught.
+_GROWN = 0.05
+#: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
+_PSEUDO = 2.0
+_ROUNDS = 25
+_SCALE_STEPS = 4
+
+
+def _steady(phi: float, share: float) -> tuple[float, float]:
+    """Gain and innovation variance of the filter of a level with ``share`` of a variance of 1."""
+    change, noise = share * (1 - phi**2), 1 - share
+    variance = share
+    for _ in range(200):
+        variance = phi**2 * (variance - variance**2 / (variance + noise)) + change
+    return variance / (variance + noise), variance + noise
+
+
+_PHI = np.array([0.0, *np.repeat([0.3, 0.5, 0.7, 0.8, 0.9, 0.97], 4)])
+_SHARE = np.array([0.5, *np.tile([0.25, 0.5, 0.75, 1.0], 6)])
+_STEADY = np.array([_steady(phi, share) for phi, share in zip(_PHI, _SHARE, strict=True)])
+#: No memory is one model among 25; long memory is believed a little sooner, for missing it costs pages.
+_LEVEL_PRIOR = np.array([0.0, *(np.repeat([0.0, 0.25, 0.5, 0.75, 1.0, 1.0], 4) - np.log(4))])
+DEGREES = np.array([2.0, 3.0, 4.0, 6.0, 10.0, 30.0, 100.0])
+_DEGREES_PRIOR = np.array([0.0, 1.0, 1.0, -0.5, -2.0, -3.5, -5.0])
+_LOG_NORM = gammaln((DEGREES + 1) / 2) - gammaln(DEGREES / 2) - 0.5 * np.log(DEGREES * np.pi)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Usual:
+    """The laws of the scores ``keys``, as learned when the book had seen ``windows``.
+
+    ``phi[k]`` is the level's memory with its ``phi_variance``, ``gain[k]`` of its filter, ``variance[k]`` of
+    what it leaves unexplained in squared spreads; ``tail[d, k]`` weighs degrees of freedom, whose scale in
+    standard deviations is ``stretch[d, k]``.
+    """
+
+    keys: tuple[StreamKey, ...]
+    phi: Float64Array
+    phi_variance: Float64Array
+    gain: Float64Array
+    variance: Float64Array
+    tail: Float64Array
+    stretch: Float64Array
+    windows: int
+
+
+#: Names of everything that is stored of it, its keys and number apart.
+USUAL_ARRAYS = ("phi", "phi_variance", "gain", "variance", "tail", "stretch")
+
+
+def learned(known: Usual | None, book: ScoreBook) -> Usual:
+    """What is known of the scores' laws, learned again once the history has grown enough."""
+    if known is not None and known.keys == book.keys:
+        grown = book.windows - known.windows
+        if grown < max(1.0, _GROWN * len(book.values)):
+            return known
+    return learn(book)
+
+
+def learn(book: ScoreBook) -> Usual:
+    """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
+    healthy, count = book.healthy, len(book.keys)
+    told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~mostly_one(healthy))
+    centred = left_out(healthy[:, told], book.slots)[-_LEARNED_FROM:]
+    log_level = np.full((len(_PHI), count), np.nan)
+    log_tail = np.full((len(DEGREES), count), np.nan)
+    variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
+    log_level[:, told], variance[:, told] = _of_level(centred)
+    pools = _pools(book.keys)
+    series = dict(zip(told.tolist(), centred.T, strict=True))
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series)
+    phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
+    log_tail[:, told], stretch[:, told] = _of_tail(_innovations(centred, phi[told], gain[told]))
+    return Usual(
+        keys=book.keys,
+        windows=book.windows,
+        phi=phi,
+        phi_variance=_PHI**2 @ weights - phi**2,
+        gain=gain,
+        variance=(weights * variance).sum(axis=0),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series),
+        stretch=stretch,
+    )
+
+
+def _pools(keys: Sequence[StreamKey]) -> list[list[int]]:
+    """Which scores are pooled: those of one detector and name, over all columns."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for position, (detector, _, label) in enumerate(keys):
+        found.setdefault((detector, label), []).append(position)
+    return list(found.values())
+
+
+def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
+    """Innovations of the steady filter, window by window; NaN where nothing was seen."""
+    level = np.zeros(np.broadcast_shapes(phi.shape, centred.shape[1:]))
+    for seen in centred:
+        before = phi * level
+        innovation = seen - before
+        level = before + gain * np.nan_to_num(innovation)
+        yield innovation
+
+
+def _innovations(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Float64Array:
+    return np.array(list(_steps(centred, phi, gain))).reshape(centred.shape)
+
+
+def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Log likelihood ``[g, k]`` of the grid of levels, and the variance of their innovations.
+
+    Restricted likelihood (Patterson, Thompson 1971), for the mean is estimated, which biases short series
+    towards no memory: the root mean square of what the filter leaves of a constant is divided out.
+    """
+    square = np.zeros((len(_PHI), centred.shape[1]))
+    for innovation in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
+        square += np.nan_to_num(innovation) ** 2
+    n = (~np.isnan(centred)).sum(axis=0)
+    square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
+    constant = np.ones((max(len(centred), 1), 1))
+    of_mean = np.array(list(_steps(constant, _PHI[:, None], _STEADY[:, :1]))).reshape(-1, len(_PHI))
+    return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
+
+
+def _of_tail(innovations: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Log likelihood ``[d, k]`` of degrees of freedom, and their scale in standard deviations."""
+    n = np.maximum((~np.isnan(innovations)).sum(axis=0), 1)
+    root = np.sqrt(np.nansum(innovations**2, axis=0) / n)
+    z = innovations / np.maximum(root, 1e-12)
+    log_like, stretch = [], []
+    for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
+        scale = np.ones(z.shape[1])
+        for _ in range(_SCALE_STEPS):
+            scale = np.sqrt(np.nansum((degrees + 1) * z**2 / (degrees + z**2 / scale**2), axis=0) / n)
+            scale = np.maximum(scale, 1e-6)
+        density = norm - (degrees + 1) / 2 * np.log1p((z / scale) ** 2 / degrees) - np.log(scale)
+        log_like.append(np.nansum(density, axis=0))
+        stretch.append(scale)
+    return np.array(log_like), np.array(stretch)
+
+
+def _independent(centred: Float64Array) -> float:
+    """How many independent series tell as much about a common law as these ``[n, k]`` do.
+
+    ``k / (1 + (k - 1) r2)`` with the mean squared correlation ``r2`` between them, less what chance gives:
+    log likelihoods are quadratic, so they correlate as the squares do.
+    """
+    n, count = centred.shape
+    if count < 2:
+        return float(count)
+    known = np.nan_to_num(centred)
+    unit = known / np.maximum(np.sqrt((known**2).sum(axis=0)), 1e-12)
+    both = unit @ unit.T if n < count else unit.T @ unit
+    squared = max(0.0, ((both**2).sum() / count - 1) / (count - 1) - 1 / max(n - 1, 1))
+    return float(count / (1 + (count - 1) * squared))
+
+
+def _posterior(
+    log_like: Float64Array,
+    prior: Float64Array,
+    pools: Sequence[list[int]],
+    series: Mapping[int, Float64Array],
+) -> Float64Array:
+    """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
+
+    Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
+    Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
+    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
+    """
+    weights = np.empty_like(log_like)
+    start = np.exp(prior - np.logaddexp.reduce(prior))
+    for pool in pools:
+        like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
+        telling = ~np.isnan(like[0])
+        like[:, ~telling] = 1.0
+        count = int(telling.sum())
+        told = [series[place] for place, knows in zip(pool, telling, strict=True) if knows]
+        alike = _independent(np.stack(told, axis=1)) / count if count else 0.0
+        population = start
+        for _ in range(_ROUNDS):
+            each = population[:, None] * like
+            each /= each.sum(axis=0)
+            population = _PSEUDO * start + alike * each[:, telling].sum(axis=1)
+            population = population / population.sum()
+        each = population[:, None] * like
+        weights[:, pool] = each / each.sum(axis=0)
+    return weights
