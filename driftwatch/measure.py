@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -84,7 +84,7 @@ def measure(
     )
 
 
-def _holding(track: Track, decision: Decision, window: Summary) -> Decision:
+def holding(track: Track, decision: Decision, window: Summary) -> Decision:
     """The decision whose track holds what was too little to judge, and nothing that was judged."""
     held = track.held
     if decision.reason is Reason.TOO_FEW_ROWS:
@@ -131,23 +131,36 @@ def fresh_track(
     config: MonitorConfig,
     configuration: str,
 ) -> Track:
-    """What the reference's own time blocks teach, each held against the rest (counts subtract)."""
+    """What the reference's own time blocks teach, each held against the rest (counts subtract).
+
+    Blocks of too few rows are taken together, as windows of too few are.
+    """
     track = Track(reference=reference.fingerprint, configuration=configuration)
     track = track.expecting(streams(reference, reference.summary, chosen))
-    for block in blocks[-TAUGHT_BLOCKS:]:
-        if block.rows < config.window.min_rows or excluded(block.span, config):
-            continue
+    for block, several in _pooled(blocks[-TAUGHT_BLOCKS:], config):
         rest = reference.without(block)
         seen = Measurement(
             window=block.span,
             rows=block.rows,
             statistics=(),
-            streams=streams(rest, block, chosen),
+            streams=streams(rest, block, [look for look in chosen if not several or look[0].pools]),
             breakages=breakages(rest, block, frozenset()),
             slot=season_slot(block.span.start, tuple(config.season), config.timezone),
         )
         track = learn_block(track, seen)
     return taught_together(track)
+
+
+def _pooled(blocks: Sequence[Summary], config: MonitorConfig) -> Iterator[tuple[Summary, bool]]:
+    """Blocks with enough rows each, and whether they are the sum of several; excluded days are left out."""
+    held: list[Summary] = []
+    for block in blocks:
+        if excluded(block.span, config):
+            continue
+        held.append(block)
+        if sum(item.rows for item in held) >= config.window.min_rows:
+            yield (total(held), True) if len(held) > 1 else (block, False)
+            held = []
 
 
 def verdict_of(
@@ -214,7 +227,7 @@ def judge(
     track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
     policy = policy_for(config, segment, len(reference.plan.segments))
     seen = measure(reference.at(segment), window, chosen, track, config)
-    decision = _holding(track, decide(track, seen, policy), window)
+    decision = holding(track, decide(track, seen, policy), window)
     verdict = verdict_of(
         seen,
         decision,

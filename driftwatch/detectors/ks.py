@@ -16,7 +16,7 @@ from driftwatch.summary.summary import Summary
 #: A component that moved by less is never evidence: a shift of .05 standard deviations, .02 of D.
 FLOOR = 0.05
 #: Larger values raise ``location``, values at both ends ``spread``, and so on.
-COMPONENTS = ("location", "spread", "skew", "peaks")
+COMPONENTS = ("location", "spread", "middle", "skew", "peaks")
 
 #: No row counts as further out than this share of the reference: three standard deviations.
 _OUTERMOST = 1 / 1024
@@ -58,12 +58,12 @@ class KolmogorovSmirnov(Ordered):
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """Shares of rows at or below the plan's marks, and four signed scores that speak of ranks only.
+        """Shares of rows at or below the plan's marks, and five signed scores that speak of ranks only.
 
         With ``u`` the share of the reference below a value (ties count half) and ``z`` its normal quantile:
         *location* is the mean of ``z`` (van der Waerden 1952: as efficient as the t-test on normal rows),
-        *spread* the cube root of the mean of ``z^2`` (Wilson, Hilferty 1931: nearly normal), *skew* and
-        *peaks* means of ``sqrt(2) cos(k pi u)``, k = 3 and 4 (Neyman 1937), each against the reference's own.
+        *spread* the cube root of the mean of ``z^2`` (Wilson, Hilferty 1931: nearly normal), *middle*, *skew*
+        and *peaks* means of ``sqrt(2) cos(k pi u)``, k = 2, 3, 4 (Neyman 1937), against the reference's own.
         They lie around 0 as sums do, so that a wandering series keeps its shape; the distance folds it.
         """
         both = _cells.pair(reference, window, column)
@@ -91,15 +91,15 @@ class KolmogorovSmirnov(Ordered):
         return (shares, *scores)
 
 
-def _moved(both: _cells.Pair) -> tuple[float, float, float, float]:
+def _moved(both: _cells.Pair) -> tuple[float, ...]:
     """How far each component moved, in standard deviations of a single row."""
     u = np.clip((both.reference_upto - both.reference / 2) / both.n, _OUTERMOST, 1 - _OUTERMOST)
     before, after = both.reference / both.n, both.window / both.m
     z = ndtri(u)
-    waves = np.sqrt(2) * np.cos(np.pi * np.outer((3, 4), u)) @ (after - before)
+    waves = np.sqrt(2) * np.cos(np.pi * np.outer((2, 3, 4), u)) @ (after - before)
     usual = float(z**2 @ before)
     spread = 3 / np.sqrt(2) * (np.cbrt(float(z**2 @ after) / usual) - 1) if usual else 0.0
-    return float(z @ (after - before)), float(spread), float(waves[0]), float(waves[1])
+    return float(z @ (after - before)), float(spread), *waves.tolist()
 
 
 DETECTOR: Detector = KolmogorovSmirnov()

@@ -12,7 +12,7 @@ from driftwatch.summary.result import Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
-TOLERANCE = 0.002
+TOLERANCE = 0.001
 
 
 class Unseen(Levelled):

@@ -16,7 +16,7 @@ from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, Measurement, decide
 from driftwatch.decide.track import Track
-from driftwatch.measure import Look, fresh_track, looks, policy_for, statistics, streams
+from driftwatch.measure import Look, fresh_track, holding, looks, policy_for, statistics, streams
 from driftwatch.reference._projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
@@ -228,16 +228,21 @@ class Monitor:
         return replace(before, rows=rows, summary=summary, streams=said)
 
     def decide(self, track: Track, seen: Looked, *, words: bool = False) -> Decision:
-        """Decide a window; the gauges are measured only where a page has to be worded."""
-        span, summary = seen.summary.span, seen.summary
+        """Decide a window, with those held before it; the gauges are measured only where a page is worded."""
+        summary = seen.summary
+        streamed = [item for said in seen.streams.values() for item in said]
+        if track.held is not None:
+            summary = total([track.held, seen.summary])
+            streamed = streams(self.reference, summary, [look for look in self.looks if look[0].pools])
         measured = Measurement(
-            window=span, rows=summary.rows,
+            window=summary.span, rows=summary.rows,
             statistics=statistics(self.reference, summary, self.looks) if words else (),
-            streams=[item for said in seen.streams.values() for item in said],
+            streams=streamed,
             breakages=breakages(self.reference, summary, track.ordinary),
-            slot=season_slot(span.start, tuple(self.config.season), self.config.timezone),
+            slot=season_slot(seen.summary.span.start, tuple(self.config.season), self.config.timezone),
         )  # fmt: skip
-        return decide(track, measured, policy_for(self.config, self.segment, self.segments))
+        decision = decide(track, measured, policy_for(self.config, self.segment, self.segments))
+        return holding(track, decision, seen.summary)
 
 
 def altered(before: Rows, after: Rows) -> set[str]:

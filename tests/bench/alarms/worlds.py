@@ -2,7 +2,7 @@
 
 A world draws the rows of window ``t``; the reference are the windows before 0, and time 0 is Thursday,
 1 January 1970, 00:00 UTC. Worlds outside the proof carry what would make the promise hold there (``remedy``).
-Windows of fewer than 30 rows are not judged (``min_rows: 30``).
+Windows of fewer than 30 rows are held until there are as many (``min_rows: 30``).
 """
 
 from __future__ import annotations
