@@ -121,7 +121,7 @@ def bets(
         raise ValueError("the laws of the scores must be learned first")
     unusual = p_values(track.scores, track.usual, value, floor, window.start, slot)
     log_e, shares_out = _share_bets(track, seen, policy, effects)
-    most = _most(track, unusual)[track.shares.which]
+    most = _most(track, seen, unusual)[track.shares.which]
     with np.errstate(invalid="ignore"):
         beyond = unusual.p_value <= _OUT_OF_BAND
     return Bets(
@@ -141,19 +141,27 @@ def floors(track: Track, policy: Policy) -> Float64Array:
     return track.scores.floor * policy.min_effect / _STATED_EFFECT
 
 
-def _most(track: Track, unusual: Answer) -> Float64Array:
+def _most(track: Track, seen: SharesSeen, unusual: Answer) -> Float64Array:
     """The most log evidence that one window's shares may give: what the same detector's scores allow.
 
     No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
-    a run of them pages and one does not. Shares without such a score, or with ranks only, have no limit,
-    nor have those of joint detectors.
+    a run of them pages and one does not. Shares without such a score have no limit, nor have those of joint
+    detectors; mere ranks limit only shares with a tolerance of their own, which look at rare rows.
     """
     limits: dict[tuple[str, str | None], float] = {}
+    ranks: dict[tuple[str, str | None], float] = {}
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
     for key, p, ranked in zip(track.scores.keys, least.tolist(), unusual.ranked, strict=True):
-        if p == p and not ranked and key[1] is not None:
-            limits[key[:2]] = max(limits.get(key[:2], ORDINARY), -float(np.log(p)))
-    return np.array([limits.get(key[:2], np.inf) for key in track.shares.keys])
+        if p == p and key[1] is not None:
+            known = ranks if ranked else limits
+            known[key[:2]] = max(known.get(key[:2], ORDINARY), -float(np.log(p)))
+    rare = ~np.isnan(seen.tolerance)
+    return np.array(
+        [
+            limits.get(key[:2], ranks.get(key[:2], np.inf) if own else np.inf)
+            for key, own in zip(track.shares.keys, rare, strict=True)
+        ]
+    )
 
 
 def _share_bets(

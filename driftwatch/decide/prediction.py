@@ -27,6 +27,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
+#: Degrees of freedom up to which tails are heavy: days far out come in every kind.
+_HEAVY = 4.0
 _SMALLEST_P = 1e-12
 
 
@@ -51,7 +53,8 @@ def p_values(
 
     Null (usual): the score continues its healthy history. 1 where the excess over the mean is below the
     effect floor ``floor[k]``. Where half of the history is one value, conformal ranks: a share that is 0 on
-    most days has no spread to extrapolate from, and its gaps come in bursts.
+    most days has no spread to extrapolate from, and its gaps come in bursts. A column's score whose tails
+    are heavy is not extrapolated either: no p-value below that of a first among all windows seen.
     """
     healthy = book.healthy
     known = (~np.isnan(healthy)).sum(axis=0)
@@ -60,10 +63,13 @@ def p_values(
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held.n, known)
     ranked = mostly_one(healthy)
+    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > 0.5
+    heavy &= np.array([column is not None for _, column, _ in book.keys], dtype=np.bool_)
+    least = np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     sides = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
         reached = ((sign * healthy) >= sign * value).sum(axis=0)
-        p = np.where(ranked, (reached + 1) / (known + 1), np.clip(tail, _SMALLEST_P, 1.0))
+        p = np.where(ranked, (reached + 1) / (known + 1), np.clip(tail, least, 1.0))
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
     sides[1] = np.where(book.signed, sides[1], np.nan)

@@ -180,9 +180,10 @@ class ShareBook:
     def design_effects(self) -> Float64Array:
         """The measured design effect of each stream, at least 1; NaN before ``MIN_BLOCKS`` windows.
 
-        A stream that never varied borrows the largest of its column's others. False-alarm behaviour: the
-        exponent 1/b keeps the page budget when rows of a block are no more dependent than this says; the
-        upper limit pays for estimating it.
+        Rows of a column are at least as dependent in any stream as in the one that varies most, which knows
+        best: rare rows (ends, nulls, new levels) may all come on days that were not seen yet.
+        False-alarm behaviour: the exponent 1/b keeps the page budget when rows of a block are no more
+        dependent than this says; the upper limit pays for estimating it.
         """
         if not len(self.keys):
             return np.empty(0)
@@ -197,12 +198,13 @@ class ShareBook:
         ratio = over / np.where(believed, under, 1.0) * (blocks - 1) / chdtri(blocks - 1, _UPPER)
         largest = np.where(believed, np.maximum(ratio, 1.0), -np.inf).max(axis=0)
         effects = np.where(np.isfinite(largest), largest, np.nan)
-        borrowed: dict[str | None, float] = {}
-        for (_, column, _), effect in zip(self.keys, effects, strict=True):
+        knows: dict[str | None, tuple[float, float]] = {}
+        for key, varies, effect in zip(self.keys, under[0].tolist(), effects.tolist(), strict=True):
+            column = key[1]
             if column is not None and effect == effect:
-                borrowed[column] = max(float(effect), borrowed.get(column, 1.0))
-        lent = np.array([borrowed.get(key[1], np.nan) for key in self.keys])
-        return np.where(np.isnan(effects), lent, effects)
+                knows[column] = max((varies, effect), knows.get(column, (0.0, 1.0)))
+        least = np.array([knows.get(key[1], (0.0, np.nan))[1] for key in self.keys])
+        return np.asarray(np.fmax(effects, least))
 
 
 #: Every array of a book and the axis its streams or labels lie on; ``waiting`` apart.

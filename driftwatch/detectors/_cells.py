@@ -145,6 +145,17 @@ def pooled(both: Pair) -> tuple[Int64Array, Int64Array]:
     return before, after
 
 
+def angle(count: int, rows: int) -> float:
+    """``2 asin sqrt(count / rows)``: its standard error is ``1 / sqrt(rows)`` for rare and frequent alike.
+
+    Source: Anscombe 1948, with his 3/8.
+
+    >>> round(angle(10, 100) - angle(5, 100), 2)
+    0.19
+    """
+    return 2 * math.asin(math.sqrt((count + 0.375) / (rows + 0.75)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Quantiles:
     """Quantiles ``value[q]`` interpolated in their cells, which reach from ``low[q]`` to ``high[q]``."""

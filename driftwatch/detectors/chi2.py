@@ -7,7 +7,6 @@ import numpy as np
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Levelled
 from driftwatch.detectors.base import Detector, Streams
-from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
@@ -74,7 +73,7 @@ class ChiSquare(Levelled):
             reference=both.reference[:count] / both.n,
             reference_trials=both.n,
         )
-        moved = _angle(both.window[:SCORED], both.m) - _angle(both.reference[:SCORED], both.n)
+        levels = zip(shares.labels[:SCORED], both.window.tolist(), both.reference.tolist(), strict=False)
         return (
             shares,
             *(
@@ -82,17 +81,13 @@ class ChiSquare(Levelled):
                     detector=self.name,
                     column=column,
                     label=label,
-                    value=value,
+                    value=_cells.angle(now, both.m) - _cells.angle(before, both.n),
                     floor=FLOOR,
                     signed=True,
                 )
-                for label, value in zip(shares.labels[:SCORED], moved[:count].tolist(), strict=True)
+                for label, now, before in levels
             ),
         )
-
-
-def _angle(count: Int64Array, rows: int) -> Float64Array:
-    return np.asarray(2 * np.arcsin(np.sqrt((count + 0.375) / (rows + 0.75))))
 
 
 DETECTOR: Detector = ChiSquare()

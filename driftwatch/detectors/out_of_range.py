@@ -9,11 +9,13 @@ from driftwatch.detectors._common import Ordered
 from driftwatch.detectors.base import Detector, Streams
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Shares, Statistic
+from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
 TOLERANCE = 0.005
+#: An excess of the score by less is never evidence: one row in a thousand where there were none.
+FLOOR = 0.06
 #: Edges within the range from which on its outermost gaps hold little.
 _FEWEST = 64
 
@@ -50,7 +52,8 @@ class OutOfRange(Ordered):
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
-        Next to nothing is there in the reference, so their tolerance is their own.
+        Next to nothing is there in the reference, so their tolerance is their own. One score, *ends*, is
+        their sum: single days far out are ordinary in some columns, and it learns of which.
         """
         both = _cells.pair(reference, window, column)
         if both.empty:
@@ -71,6 +74,13 @@ class OutOfRange(Ordered):
                 reference=np.array(before) / both.n,
                 reference_trials=both.n,
                 tolerance=TOLERANCE,
+            ),
+            Score(
+                detector=self.name,
+                column=column,
+                label="ends",
+                value=_cells.angle(sum(after[-2:]), both.m) - _cells.angle(sum(before[-2:]), both.n),
+                floor=FLOOR,
             ),
         )
 
