@@ -107,8 +107,9 @@ def _accept_season(daemon: Daemon, now: int) -> str:
     """The scripted acknowledgement: an incident of weather alone, open for weeks, is the season."""
     for incident in _slot(daemon).monitor.track(None).incidents:
         open_days = (now - incident.opened_at) / (86400 * NANOSECONDS)
-        weather = all(name in _SEASONAL for name in columns_only(incident.columns))
-        if incident.kind == DRIFT and weather and open_days >= _PATIENCE_DAYS:
+        weather = columns_only(incident.columns)
+        seasonal = bool(weather) and all(name in _SEASONAL for name in weather)
+        if incident.kind == DRIFT and seasonal and open_days >= _PATIENCE_DAYS:
             daemon.session.acknowledgements.ask(
                 _MONITOR, incident.key, "accepted", until=None, note="the season", who="demo", now=now
             )
