@@ -18,6 +18,7 @@ from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
 from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.errors import ConfigError
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
@@ -34,7 +35,10 @@ Look = tuple[Detector, str | None]
 
 
 def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]:
-    """Every (detector, column) there is to measure; ``names`` None takes all default detectors."""
+    """Every (detector, column) there is to measure; ``names`` None takes all default detectors.
+
+    Raises ``ConfigError`` when none of them yields evidence here: every window would be ``ok`` for ever.
+    """
     chosen = [item for item in all_detectors() if item.default] if names is None else [get(n) for n in names]
     found: list[Look] = []
     for detector in chosen:
@@ -47,6 +51,13 @@ def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]
             for column in reference.plan.columns
             if column.role.watched and detector.applies(column, reference)
         ]
+    if not any(detector.evidence for detector, _ in found):
+        kinds = sorted({str(column.kind.value) for column in reference.plan.columns if column.role.watched})
+        raise ConfigError(
+            f"monitor {reference.monitor!r}: detectors: expected one that can page and fits a watched column "
+            f"({', '.join(kinds)}). Got {', '.join(item.name for item in chosen)}. Leave detectors out for "
+            "all that fit, or add missing."
+        )
     return tuple(found)
 
 
@@ -164,7 +175,8 @@ def verdict_of(
 ) -> Verdict:
     """The stored outcome of a decided window."""
     moved = {item.column for item in decision.named} | decision.track.aside
-    watched = dict.fromkeys(item.column for item in seen.statistics if item.column is not None)
+    # A gauge alone cannot say that nothing moved.
+    watched = dict.fromkeys(item.column for item in seen.streams if item.column is not None)
     incidents = decision.opened or decision.track.incidents
     return Verdict(
         monitor=policy.monitor,

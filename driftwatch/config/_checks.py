@@ -110,6 +110,19 @@ def _detectors(document: Document, where: Where) -> Iterator[Problem]:
             yield problem
         elif name in listed[:index]:
             yield document.problem((*place, index), f"must be listed once. Got {show(name)} again.")
+    if listed and all(name in known and not _evidence(name) for name in listed):
+        telling = ", ".join(name for name in known if _evidence(name))
+        measured = ", ".join(dict.fromkeys(listed))
+        text = f"must name at least one detector that can page ({telling})"
+        yield document.problem(place, f"{text}. Got only {measured}, which measure and can never page.")
+
+
+def _evidence(name: str) -> bool:
+    """True when a page can come of the detector. One that cannot be imported says so where it is used."""
+    try:
+        return bool(plugins.load("detectors", name).DETECTOR.evidence)
+    except (ImportError, AttributeError):
+        return True
 
 
 def _said_twice(document: Document, where: Where) -> Iterator[Problem]:

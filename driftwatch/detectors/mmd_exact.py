@@ -46,6 +46,7 @@ class ExactMeanDiscrepancy(Joint):
     name = "mmd_exact"
     unit = "squared kernel distance"
     default = False
+    evidence = False
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when the reference carries a projection and its row sample."""

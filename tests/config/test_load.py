@@ -20,6 +20,7 @@ from driftwatch.config._document import Document, Where, show
 from driftwatch.config._words import _annotation, _models, _options
 from driftwatch.config.load import _validate, check, load
 from driftwatch.config.schema import Config
+from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "config"
@@ -30,7 +31,8 @@ _NO_DEFAULT = re.compile(r"\s+\(no default\)$")
 
 
 def known(text: str) -> str:
-    """Golden texts name lists of plugins that grow: {sources}, {detectors}."""
+    """Golden texts name lists of plugins that grow: {sources}, {detectors}, {paging}."""
+    text = text.replace("{paging}", ", ".join(item.name for item in all_detectors() if item.evidence))
     for package in ("sources", "detectors", "notify"):
         text = text.replace(f"{{{package}}}", ", ".join(plugins.names(package)))
     return text
