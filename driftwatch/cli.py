@@ -108,6 +108,7 @@ def init(reference: str, current: str, output: Path | None) -> None:
     driftwatch init test.csv --current 'logs/*.csv' -o driftwatch.yaml
     """
     from driftwatch.config.init import write_config
+    from driftwatch.config.load import check
     from driftwatch.frames import file_batches
 
     text = write_config(reference, current, read=file_batches)
@@ -117,7 +118,11 @@ def init(reference: str, current: str, output: Path | None) -> None:
     if output.exists():
         raise ConfigError(f"{output}: expected a new file. It exists; choose another name or remove it.")
     output.write_text(text, encoding="utf-8")
-    say(f"wrote {output}. Next: driftwatch check-config {output}; driftwatch backtest {output}")
+    to_do = check(output)
+    if to_do:
+        say("\n".join((f"wrote {output}. Before it can run:", *to_do)))
+    else:
+        say(f"wrote {output}. Next: driftwatch check-config {output}; driftwatch backtest {output}")
 
 
 @main.command("check-config")

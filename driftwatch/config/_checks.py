@@ -28,6 +28,7 @@ def cross_problems(document: Document) -> Iterator[Problem]:
     for where in _items(document, "monitors"):
         yield from _detectors(document, where)
         yield from _said_twice(document, where)
+        yield from _untimed(document, where)
 
 
 def _items(document: Document, key: str) -> Iterator[Where]:
@@ -123,6 +124,17 @@ def _evidence(name: str) -> bool:
         return bool(plugins.load("detectors", name).DETECTOR.evidence)
     except (ImportError, AttributeError):
         return True
+
+
+def _untimed(document: Document, where: Where) -> Iterator[Problem]:
+    """Without event time a file that nobody writes any more would be new traffic in every window."""
+    place = (*where, "source", "time_column")
+    if isinstance(document.at(place[:-1]), dict) and document.at(place) in (None, ""):
+        text = (
+            "is required: production is cut into windows of event time. Name the column that holds it; a "
+            "folder key such as date (date=2026-01-31) will do."
+        )
+        yield document.problem(place, text)
 
 
 def _said_twice(document: Document, where: Where) -> Iterator[Problem]:

@@ -201,7 +201,7 @@ def _source_lines(side: _Side) -> list[str]:
         "      # The daemon cuts production into windows of event time: without it no window can be placed.",
         "      # Log the time of each request in a column of its own (timestamp or ISO 8601 text), and name",
         "      # it here. Until then `driftwatch compare` can hold the two files against each other.",
-        *(f"      # time_column: {scalar(name)}" for name in side.time.candidates or ("NAME",)),
+        f"      time_column:   # {' or '.join(map(scalar, side.time.candidates)) or 'NAME'}",
     ]
 
 

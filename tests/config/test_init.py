@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftwatch.config.init import scalar, write_config
-from driftwatch.config.load import load
+from driftwatch.config.load import check, load
 from driftwatch.config.schema import Config, MonitorConfig
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.summary.schema import Role
@@ -45,6 +45,19 @@ def written(tmp_path: Path, reference: pa.Table, current: pa.Table) -> tuple[str
     file = tmp_path / "driftwatch.yaml"
     file.write_text(text, encoding="utf-8")
     return text, load(file)
+
+
+def untimed(tmp_path: Path, reference: pa.Table, current: pa.Table) -> str:
+    """The text; the one thing wrong with it is the event time that has to be filled in."""
+    text = write_config("ref.parquet", "cur/*.parquet", read=reader(ref=reference, cur=current))
+    file = tmp_path / "driftwatch.yaml"
+    file.write_text(text, encoding="utf-8")
+    line = 1 + next(at for at, line in enumerate(text.splitlines()) if "time_column:   #" in line)
+    (problem,) = check(file)
+    assert problem.startswith(f"{file}:{line}: monitors.ref.source.time_column: is required: ")
+    file.write_text(text.replace("time_column:   #", "time_column: t   #"), encoding="utf-8")
+    assert only(load(file)).source.time_column == "t"
+    return text
 
 
 def only(config: Config) -> MonitorConfig:
@@ -100,11 +113,10 @@ def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
 
 
 def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(3000, 5), table(3000, 5, event_time=None))
-    assert only(config).source.time_column is None
-    assert only(config).reference.time_column == "event_time"
+    text = untimed(tmp_path, table(3000, 5), table(3000, 5, event_time=None))
     assert "TO DO: no event time is known" in text
-    assert "# time_column: NAME" in text
+    assert "      time_column:   # NAME" in text
+    assert "      time_column: event_time" in text
     more, config = written(tmp_path, table(500, 5, event_time=None), table(3000, 5))
     assert only(config).reference.time_column is None
     assert "# No event time: no column holds timestamps" in more
@@ -113,10 +125,9 @@ def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
 def test_several_candidates_are_offered(tmp_path: Path) -> None:
     times = [START + timedelta(minutes=row) for row in range(3000)]
     both = table(3000, 5, event_time=None, b=times, a=times)
-    text, config = written(tmp_path, both, both)
-    assert only(config).source.time_column is None
-    assert "# time_column: a" in text
-    assert "# time_column: b" in text
+    text = untimed(tmp_path, both, both)
+    assert "      time_column:   # b or a" in text
+    assert "      # time_column: b\n      # time_column: a" in text
 
 
 def test_columns_only_one_side_has(tmp_path: Path) -> None:
@@ -133,9 +144,7 @@ def test_an_empty_reference_is_refused() -> None:
 
 
 def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(3000, 5), pa.table({}))
-    assert only(config).source.time_column is None
-    assert "0 rows" in text
+    assert "0 rows" in untimed(tmp_path, table(3000, 5), pa.table({}))
 
 
 HOSTILE = [
