@@ -171,7 +171,7 @@ def verdict_of(
     tiles: tuple[tuple[int, int], ...],
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
-    detail: str = "",
+    untimed: int = 0,
 ) -> Verdict:
     """The stored outcome of a decided window."""
     moved = {item.column for item in decision.named} | decision.track.aside
@@ -187,7 +187,7 @@ def verdict_of(
         judged_rows=seen.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=detail or _detail(seen, decision, sight, window.span.start),
+        detail=with_untimed(_detail(seen, decision, sight, window.span.start), untimed),
         statistics=tuple(seen.statistics),
         breakages=tuple(seen.breakages),
         rejected_files=rejected,
@@ -201,9 +201,16 @@ def verdict_of(
         **{item.name: getattr(sight, item.name) for item in fields(sight)},
         reference=decision.track.reference,
         configuration=decision.track.configuration,
+        untimed_rows=untimed,
         tiles=tiles,
         newest_row=newest_row,
     )
+
+
+def with_untimed(detail: str, rows: int) -> str:
+    """The detail, and that rows were left out for want of an event time."""
+    told = f"{rows:,} rows that were read have no usable event time and are in no window" if rows else ""
+    return "; ".join(part for part in (detail, told) if part)
 
 
 def judge(
@@ -217,6 +224,7 @@ def judge(
     tiles: tuple[tuple[int, int], ...] = (),
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
+    untimed: int = 0,
 ) -> tuple[Decision, Verdict]:
     """One window measured and decided: the arithmetic of a check, a backtest and a replay alike.
 
@@ -236,6 +244,7 @@ def judge(
         tiles=tiles,
         rejected=rejected,
         newest_row=newest_row,
+        untimed=untimed,
     )
     return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
 

@@ -50,6 +50,7 @@ def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
         rejected=(),
         rows_read=0,
         late_rows=0,
+        untimed_rows=None,
     )
 
 
@@ -151,6 +152,7 @@ def _assemble(slot: Slot, history: History, segments: tuple[SegmentView, ...], l
         rejected=tuple(sorted(tally.rejected.items())),
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
+        untimed_rows=tally.untimed_rows,
     )
 
 

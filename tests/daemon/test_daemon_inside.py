@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from daemon_world import MINUTE, NS, Inside, World, children, fetch, write_rows
 from peers import until
@@ -100,6 +102,23 @@ def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> Non
         world.minute(3)
         inside.to(4)
         assert inside.view().late_rows == 60, "counted once"
+
+
+def test_rows_without_a_time_are_shown_as_long_as_they_are_there(world: World) -> None:
+    whole = pq.read_table(world.minute(0))
+    times = whole["at"].to_pylist()
+    part = whole.set_column(0, "at", pa.array([*times[:150], *[None] * 50], whole.schema.field("at").type))
+    pq.write_table(part, world.folder / "m" / "0000-0.parquet")
+    with world.inside(1) as inside:
+        inside.to(1)
+        assert inside.view().segment(None).verdict.rows == 150
+        assert re.search(r'^driftwatch_untimed_rows\{monitor="m"\} 50(\.0)?$', inside.page(), re.M)
+        assert "50 rows" in inside.verdicts()[0]["detail"]
+        world.minute(0)
+        world.minute(1)
+        inside.to(2)
+        assert inside.view().untimed_rows == 0
+        assert inside.verdicts()[1]["detail"] == ""
 
 
 def test_no_rows_and_rows_that_are_late_are_told_apart(world: World) -> None:
