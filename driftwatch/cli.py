@@ -142,13 +142,22 @@ def check_config(config: Path) -> None:
 @click.argument("current")
 @_FORMAT
 @click.option("--time-column", metavar="C", help="Column to leave out of the comparison.")
+@click.option(
+    "--detector", "also", metavar="NAME", multiple=True, help="Run this one too, such as mmd_exact."
+)
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when any p-value is below alpha / count.")
 @click.option("--alpha", default=0.01, show_default=True, callback=_level, help="Over all p-values together.")
 @_guarded
 def compare(
-    reference: str, current: str, form: str, time_column: str | None, fail_on_drift: bool, alpha: float
+    reference: str,
+    current: str,
+    form: str,
+    time_column: str | None,
+    also: tuple[str, ...],
+    fail_on_drift: bool,
+    alpha: float,
 ) -> int:
-    """Compare two files or globs once, with every detector.
+    """Compare two files or globs once, with every detector that runs by default.
 
     \b
     driftwatch compare test.parquet 'today/*.parquet' --format json
@@ -157,7 +166,7 @@ def compare(
     from driftwatch.frames import file_batches
     from driftwatch.terminal import show_comparison, show_json
 
-    result = compare_files(reference, current, time_column=time_column, read=file_batches)
+    result = compare_files(reference, current, time_column=time_column, also=also, read=file_batches)
     if not result.current_rows:
         raise DataError(f"{current}: expected rows. Got none.")
     if form == "json":

@@ -31,13 +31,17 @@ _MISSING, _CHANGED = "there was none", "its data or settings changed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """Finds or builds a monitor's references. ``now`` is nanoseconds; ``say`` takes notes for people."""
+    """Finds or builds a monitor's references. ``now`` is nanoseconds; ``say`` takes notes for people.
+
+    ``keep_samples`` keeps the reference's sample of rows, as ``Recorder`` does those of windows.
+    """
 
     history: History
     trials: TrialReferences
     readers: ReaderPool
     now: int
     say: Say
+    keep_samples: bool = False
 
     def in_force(self, config: MonitorConfig, *, force: bool = False) -> Reference:
         """The monitor's reference, built and put in force first when it is missing or out of date.
@@ -93,6 +97,7 @@ class References:
             built_at=self.now,
             source=str(config.reference.path),
             files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
+            row_sample=self.keep_samples,
         )
         rows = built.reference.summary.rows
         self.say(f"{config.name}: reference built from {rows:,} rows, since {why}")
@@ -110,6 +115,8 @@ class References:
         parts |= {"reference": data["reference"], "length": data["window"]["length"], "version": version}
         # Event time of production is not watched, so what it is called decides what the reference holds.
         parts["source"] = {name: data["source"].get(name) for name in ("time_column", "timezone")}
+        if self.keep_samples:
+            parts["row_sample"] = True
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -225,6 +226,20 @@ def test_another_window_length_cuts_the_reference_into_other_blocks(folder: Path
     assert len({fingerprint for found in starts for _, fingerprint in found}) == 1
 
 
+def test_the_exact_detector_has_the_rows_it_needs_once_they_are_kept(folder: Path) -> None:
+    config = folder / "c.yaml"
+    text = config.read_text() + "    detectors: [missing, mmd_exact]\n"
+    config.write_text(text)
+    told = answer("check", config, "--at", today())
+    assert "storage.row_sample: true" in told["joint"][0]["undefined"]
+    config.write_text(re.sub(r"storage: {(.*?)}", r"storage: {\1, row_sample: true}", text))
+    assert answer("check", config, "--at", days_ago(4))["joint"][0]["p_value"] > 0.01
+    (exact,) = answer("check", config)["joint"]
+    assert (exact["detector"], exact["undefined"]) == ("mmd_exact", "")
+    assert exact["p_value"] < 0.01
+    assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
+
+
 def test_compare(folder: Path) -> None:
     before, after = folder / "reference.csv", folder / "current.csv"
     told = answer("compare", before, after, "--time-column", "when")
@@ -233,6 +248,13 @@ def test_compare(folder: Path) -> None:
         assert {"column", "kind", "missing", "detectors"} <= set(column)
         assert set(column["missing"]) == {"reference", "current"}
         assert all({"statistic", "p_value"} <= set(item) for item in column["detectors"].values())
+    assert "mmd_exact" not in told["joint"]
+    exact = answer("compare", before, after, "--time-column", "when", "--detector", "mmd_exact")["joint"]
+    assert exact["mmd_exact"]["p_value"] < 0.01
+    assert set(exact) == {*told["joint"], "mmd_exact"}
+    unknown = call("compare", before, after, "--detector", "mmd_exakt")
+    assert unknown.exit_code == 2
+    assert 'Did you mean "mmd_exact"?' in unknown.stderr
     assert call("compare", before, after, "--fail-on-drift").exit_code == 1
     assert call("compare", before, before, "--fail-on-drift").exit_code == 0
     for level in ("0", "-1", "nan", "2"):
