@@ -248,6 +248,7 @@ def test_compare(folder: Path) -> None:
         assert {"column", "kind", "missing", "detectors"} <= set(column)
         assert set(column["missing"]) == {"reference", "current"}
         assert all({"statistic", "p_value"} <= set(item) for item in column["detectors"].values())
+    assert "set aside: nothing: no value in any of" in call("compare", before, after).stdout
     assert "mmd_exact" not in told["joint"]
     exact = answer("compare", before, after, "--time-column", "when", "--detector", "mmd_exact")["joint"]
     assert exact["mmd_exact"]["p_value"] < 0.01
