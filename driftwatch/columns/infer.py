@@ -21,6 +21,7 @@ import numpy.typing as npt
 from driftwatch import plugins
 from driftwatch.columns import _relations as relations
 from driftwatch.columns._arrow import Shape
+from driftwatch.columns._datelike import datelike
 from driftwatch.columns.profile import ColumnProfile, Profile
 from driftwatch.columns.times import moments
 from driftwatch.errors import ConfigError
@@ -264,6 +265,9 @@ def _integer_identifier(it: ColumnProfile) -> tuple[Kind, Role, str] | None:
 
 def _text(it: ColumnProfile) -> tuple[Kind, Role, str]:
     share = it.share_distinct
+    if datelike(it.values):
+        reason = "dates that are not all ISO 8601: each new one would be an unseen level; write 2026-01-31"
+        return Kind.CATEGORICAL, Role.IGNORE, reason
     if it.mean_length > LONG_TEXT and share > 0.2:
         return Kind.TEXT, Role.FEATURE, f"texts of {it.mean_length:.0f} characters, counted by their length"
     if it.present >= FEW_ROWS:
