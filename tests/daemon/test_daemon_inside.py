@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -75,6 +76,9 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         assert inside.ends() == [1, 2]
         assert [item.kind for item in inside.view().incidents] == ["blind"]
         assert [kind for *_, kind in outbox(inside)] == ["firing"]
+        (said,) = inside.daemon.session.database.query("SELECT content FROM incidents")
+        link = json.loads(said[0])["url"]
+        assert link.endswith("/monitors/m"), "no window that may stay undecided"
         assert re.search(r'^driftwatch_state\{.*state="source_error"\} 1(\.0)?$', inside.page(), re.M)
         (world.folder / "gone").rename(world.folder / "m")
         inside.to(5.9)
@@ -152,6 +156,11 @@ def test_gauges_within_a_window_are_no_evidence(tmp_path: Path) -> None:
             shown = inside.view().segment(None)
             assert shown.verdict == whole
             assert shown.looked.window.end == world.start + (first + minute) * MINUTE
+            page = inside.page("/monitors/m")
+            links = set(re.findall(r'href="(/monitors/m/windows/[^"]+)"', page))
+            assert len(links) == 1, "only a decided window has a page"
+            assert all(fetch(inside.daemon.server.url.rstrip("/") + link)[0] == 200 for link in links)
+            assert "not decided yet" in page
         assert tracks(inside) == before
         assert inside.ends() == [first]
         inside.to(first + 4)
