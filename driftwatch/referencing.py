@@ -10,6 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from driftwatch.config.schema import MonitorConfig, as_json
+from driftwatch.decide.keys import joint_owner
+from driftwatch.detectors.base import all_detectors
+from driftwatch.errors import ConfigError
+from driftwatch.plugins import unknown
 from driftwatch.reference.build import build_reference
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.history import History
@@ -46,12 +50,13 @@ class References:
     def in_force(self, config: MonitorConfig, *, force: bool = False) -> Reference:
         """The monitor's reference, built and put in force first when it is missing or out of date.
 
-        Raises ``ReferenceUnusable`` and the sources' errors.
+        Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for names of columns that it
+        does not have.
         """
         key = self._key(config)
         active = self.history.active_reference(config.name)
         if active is not None and active[1] == key and not force:
-            return active[0]
+            return _fitting(active[0], config)
         why = "it was asked for" if force else _MISSING if active is None else _CHANGED
         found = None if force else self.trials.get(config.name, key)
         reference, blocks = found or self._build(config, why)
@@ -60,7 +65,7 @@ class References:
             self.say(
                 f"{config.name}: the reference built for a look at the past is in force now, since {why}"
             )
-        return reference
+        return _fitting(reference, config)
 
     def for_a_look(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
         """A reference with its blocks for verbs that must leave the one in force alone.
@@ -79,13 +84,13 @@ class References:
                         f"{name}: judged against the reference as it was built from its files; the one in "
                         "force was changed by `ack --as accepted`"
                     )
-                return built, partial(self.history.blocks, name, built.fingerprint)
+                return _fitting(built, config), partial(self.history.blocks, name, built.fingerprint)
         found = self.trials.get(name, key)
         if found is None:
             why = _CHANGED if active is not None or self.trials.known(name) else _MISSING
             found = self._build(config, why)
             self.trials.keep(found[0], key, found[1])
-        reference, blocks = found
+        reference, blocks = _fitting(found[0], config), found[1]
         return reference, lambda segment: blocks.get(segment, ())
 
     def _build(self, config: MonitorConfig, why: str) -> _Parts:
@@ -118,6 +123,26 @@ class References:
         if self.keep_samples:
             parts["row_sample"] = True
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _fitting(reference: Reference, config: MonitorConfig) -> Reference:
+    """The reference, once every column that ``weights`` and ``groups`` name is one of its data."""
+    plan = reference.plan
+    carried = [] if plan.segmentation is None else [plan.segmentation.column]
+    names = [*(column.name for column in plan.columns), *plan.carried, *carried]
+    names += [column.name for column in reference.provenance.set_aside]
+    known = tuple(dict.fromkeys(names))
+    together = [joint_owner(item.name) for item in all_detectors() if item.joint]
+    named = [("weights", name) for name in config.weights if name not in together]
+    named += [(f"groups.{group}", name) for group, listed in config.groups.items() for name in listed]
+    wrong = [
+        f"monitor {config.name!r}: {where}: {unknown('column', name, known)}"
+        for where, name in named
+        if name not in known
+    ]
+    if wrong:
+        raise ConfigError(wrong)
+    return reference
 
 
 def reference_source(config: MonitorConfig) -> FilesConfig:

@@ -277,6 +277,23 @@ def test_data_that_cannot_be_read(folder: Path, content: bytes | None, ending: s
         assert not result.stdout
 
 
+def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
+    config = folder / "c.yaml"
+    text = config.read_text()
+    good = "    weights: {amount: 2, nothing: 1, 'joint:mmd': 0.5}\n    groups: {place: [city, fresh]}\n"
+    config.write_text(text + good)
+    assert call("check", config, "--at", days_ago(4)).exit_code == 0
+    config.write_text(text + good.replace("amount", "amonut").replace("fresh", "fersh"))
+    for verb in ("check", "backtest"):
+        result = call(verb, config)
+        assert result.exit_code == 2
+        first, second = result.stderr.splitlines()[-2:]
+        assert first.startswith("monitor 'one': weights: unknown column. Got \"amonut\".")
+        assert 'Did you mean "amount"?' in first
+        assert "groups.place" in second
+        assert 'Did you mean "fresh"?' in second
+
+
 def test_wrong_usage(folder: Path) -> None:
     config = folder / "c.yaml"
     typo = folder / "typo.yaml"
