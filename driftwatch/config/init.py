@@ -30,6 +30,8 @@ _LENGTHS = (3600, 86400, 7 * 86400)
 _PLAIN = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.*-]*", re.ASCII)
 _WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 _FEW_WINDOWS = 14
+#: Columns a refusal lists.
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def write_config(
 
     At most ``LOOKED_ROWS`` rows of each are looked at. Kinds, roles and what is set aside stand in comments
     with their reasons; what the two sides do not share is set to ``role: ignore``. Raises
-    ``ReferenceUnusable`` when the reference has no rows, and whatever ``read`` raises.
+    ``ReferenceUnusable`` when the reference has no rows or nothing to watch, and whatever ``read`` raises.
     """
     from driftwatch.columns.infer import infer
 
@@ -66,6 +68,7 @@ def write_config(
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
     window = _choose_window(source if _times(source) is not None else reference)
     columns = infer(reference.profile, time=reference.time, window=window.length)
+    _refuse_nothing(columns, reference, source)
     return "\n".join(
         (
             *_head(reference, source),
@@ -77,6 +80,23 @@ def write_config(
             "",
         )
     )
+
+
+def _refuse_nothing(columns: Iterable[Column], reference: _Side, source: _Side) -> None:
+    """Raise ``ReferenceUnusable`` when the configuration could watch no column."""
+    there = {column.name for column in source.profile.columns}
+    aside = [
+        f"{scalar(column.name)}: {'not in the production inputs' if column.role.watched else column.reason}"
+        for column in columns
+        if not column.role.watched or (there and column.name not in there)
+    ]
+    if len(aside) == len(reference.profile.columns):
+        listed = "; ".join(map(_comment, aside[:_LISTED]))
+        more = f"; and {len(aside) - _LISTED} more" if len(aside) > _LISTED else ""
+        raise ReferenceUnusable(
+            f"{reference.path}: expected at least one column to watch. Got none ({listed}{more}). Name "
+            "data that holds the inputs, or give columns a role in a configuration of your own."
+        )
 
 
 def scalar(text: str) -> str:

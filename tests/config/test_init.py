@@ -147,6 +147,17 @@ def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
     assert "0 rows" in untimed(tmp_path, table(3000, 5), pa.table({}))
 
 
+def test_nothing_to_watch_is_refused_with_every_reason() -> None:
+    nothing = table(3000, 5, amount=None, city=None, same=np.ones(3000))
+    with pytest.raises(ReferenceUnusable, match="at least one column to watch") as raised:
+        write_config("ref.csv", "cur.csv", read=reader(ref=nothing, cur=nothing))
+    for words in ("event_time: event time", "order_id: every whole number", "same: the same value"):
+        assert words in str(raised.value)
+    other = table(3000, 5).rename_columns(["event_time", "b", "c", "d"])
+    with pytest.raises(ReferenceUnusable, match="amount: not in the production inputs"):
+        write_config("ref.csv", "cur.csv", read=reader(ref=table(3000, 5), cur=other))
+
+
 HOSTILE = [
     "a\nmonitors: []",
     "${HOME}",
