@@ -201,6 +201,8 @@ def run_backtests(
     config = load(path)
     first = None if start is None else moment(start, "--from")
     last = None if end is None else moment(end, "--to")
+    if first is not None and last is not None and last <= first:
+        raise ConfigError(f'--to: expected a time after --from, which is "{start}". Got "{end}".')
     found = []
     with opened(config, SystemClock(), say) as session:
         references = session.references()

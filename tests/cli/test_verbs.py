@@ -107,7 +107,11 @@ def test_backtest_shapes_and_the_page_at_the_shift(folder: Path) -> None:
     assert call("backtest", folder / "c.yaml", "--fail-on-drift").exit_code == 1
     calm = ("--from", days_ago(SHIFTED_FROM + 3), "--to", days_ago(3))
     assert call("backtest", folder / "c.yaml", "--fail-on-drift", *calm).exit_code == 0
-    assert call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3)).exit_code == 3
+    backwards = call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3))
+    assert backwards.exit_code == 2
+    assert backwards.stderr.startswith("--to: expected a time after --from")
+    # Only the data says that nothing lies between them.
+    assert call("backtest", folder / "c.yaml", "--to", days_ago(300)).exit_code == 3
 
 
 def test_only_check_leaves_evidence(folder: Path) -> None:
