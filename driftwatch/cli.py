@@ -109,9 +109,9 @@ def init(reference: str, current: str, output: Path | None) -> None:
     """
     from driftwatch.config.init import write_config
     from driftwatch.config.load import check
-    from driftwatch.frames import file_batches
+    from driftwatch.frames import delimiter_of, file_batches
 
-    text = write_config(reference, current, read=file_batches)
+    text = write_config(reference, current, read=file_batches, delimiter=delimiter_of)
     if output is None:
         click.echo(text, nl=False)
         return

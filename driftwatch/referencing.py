@@ -117,7 +117,10 @@ class References:
         )
         data = as_json(config)
         parts = {name: data[name] for name in _SETTINGS}
-        parts |= {"reference": data["reference"], "length": data["window"]["length"], "version": version}
+        reference = dict(data["reference"])
+        if reference["delimiter"] == ",":
+            del reference["delimiter"]  # references of before it could be set stay in force
+        parts |= {"reference": reference, "length": data["window"]["length"], "version": version}
         # Event time of production is not watched, so what it is called decides what the reference holds.
         parts["source"] = {name: data["source"].get(name) for name in ("time_column", "timezone")}
         if self.keep_samples:
@@ -151,6 +154,7 @@ def reference_source(config: MonitorConfig) -> FilesConfig:
         type="files",
         path=config.reference.path,
         format=config.reference.format,
+        delimiter=config.reference.delimiter,
         time_column=config.reference.time_column,
         timezone=config.reference.timezone,
         unfinished=0,

@@ -22,6 +22,7 @@ from driftwatch import plugins
 from driftwatch.columns import _relations as relations
 from driftwatch.columns._arrow import Shape
 from driftwatch.columns._datelike import datelike
+from driftwatch.columns.event import TimeColumn, find_time
 from driftwatch.columns.profile import ColumnProfile, Profile
 from driftwatch.columns.times import moments
 from driftwatch.errors import ConfigError
@@ -59,49 +60,12 @@ _CALENDAR_NAME = re.compile(
     r"day_?of_?(week|month|year)|week_?of_?year)($|[_\-. ])|^is_?weekend$",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(
-    r"^(time|timestamp|ts|date|datetime|event_?time|event_?timestamp|event_?date|created_?at|created|logged_?at|"
-    r"request_?time|inference_?time|prediction_?time|observed_?at|received_?at|recorded_?time|time_?hour|occurred_?at)$",
-    re.IGNORECASE,
-)
-_NOT_EVENT = re.compile(r"birth|dob|expir|until|due|valid|start|end|closed|deleted|updated", re.IGNORECASE)
 _OUTPUTS = {
     "prediction": Role.PREDICTION,
     "score": Role.SCORE,
     "label": Role.LABEL,
     "uncertainty": Role.UNCERTAINTY,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeColumn:
-    """The event time column (None: not known) and why."""
-
-    name: str | None
-    reason: str
-    candidates: tuple[str, ...] = ()
-
-
-def find_time(profile: Profile, declared: str | None = None) -> TimeColumn:
-    """Event time: the declared column; else the only timestamp; else the only one with a telling name.
-
-    A column named like a birth or an expiry date is never taken for event time.
-    """
-    if declared is not None:
-        return TimeColumn(name=declared, reason="event time: declared in the configuration")
-    found = [column.name for column in profile.columns if column.earliest is not None]
-    likely = [name for name in found if not _NOT_EVENT.search(name)]
-    if not likely:
-        return TimeColumn(name=None, reason="no column holds timestamps", candidates=tuple(found))
-    if len(likely) == 1:
-        return TimeColumn(name=likely[0], reason="event time: the only column of timestamps")
-    named = [name for name in likely if _TIME_NAME.search(name)]
-    if len(named) == 1:
-        return TimeColumn(name=named[0], reason="event time: the only timestamp with such a name")
-    listing = ", ".join(likely)
-    return TimeColumn(
-        name=None, reason=f"several columns could be event time: {listing}", candidates=tuple(likely)
-    )
 
 
 def infer(

@@ -76,6 +76,7 @@ class ReferenceConfig(Settings):
 
     path: str | list[str]
     format: Literal["parquet", "csv", "jsonl"] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     time_column: str | None = None
     timezone: Zone = "UTC"
 

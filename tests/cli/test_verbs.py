@@ -18,6 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from driftwatch.cli import main
+from driftwatch.config.load import load
+from driftwatch.config.schema import as_json
+from driftwatch.frames import delimiter_of
 
 WINDOW = {"start", "end", "segment", "rows", "state", "reason", "evidence", "page", "columns"}
 ROWS, REFERENCE_DAYS, SHIFTED_FROM = 200, 20, 4
@@ -296,6 +299,35 @@ def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
         assert 'Did you mean "amount"?' in first
         assert "groups.place" in second
         assert 'Did you mean "fresh"?' in second
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_other_delimiters_are_found_and_written(folder: Path, mark: str) -> None:
+    for name in ("reference.csv", "current.csv"):
+        (folder / f"odd-{name}").write_text((folder / name).read_text().replace(",", mark))
+    before, after, out = folder / "odd-reference.csv", folder / "odd-current.csv", folder / "odd.yaml"
+    assert call("init", before, "--current", after, "-o", out).exit_code == 0
+    text = out.read_text().replace("./driftwatch-data", str(folder / "odd-store"))
+    out.write_text(text)
+    monitor = load(out).monitors[0]
+    assert monitor.reference.delimiter == as_json(monitor)["source"]["delimiter"] == mark
+    told = answer("check", out, "--at", days_ago(4))
+    assert told["rows"] == ROWS
+    assert {item["column"] for item in told["columns"]} == {"amount", "city", "fresh"}
+    found = answer("compare", before, after)
+    assert {"amount", "city", "fresh"} <= {item["column"] for item in found["columns"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "mark"),
+    [("a,b\n1,2\n", ","), ("a;b\n1,5;2,5\n", ";"), ('id,"a;b|c",d\n1,2,3\n', ","), ("only\nx;y\n", ","),
+     ("a|b\n1|2\n", "|"), ("only\n1\n", ",")],
+)  # fmt: skip
+def test_a_delimiter_is_taken_from_a_whole_table_only(tmp_path: Path, content: str, mark: str) -> None:
+    (tmp_path / "date=2026-01-31").mkdir()
+    path = tmp_path / "date=2026-01-31" / "rows.csv"
+    path.write_text(content)
+    assert delimiter_of(str(path)) == mark
 
 
 def test_wrong_usage(folder: Path) -> None:

@@ -122,6 +122,23 @@ def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
     assert "# No event time: no column holds timestamps" in more
 
 
+@pytest.mark.parametrize("unit", [1, 1000, 1_000_000_000])
+def test_numbers_since_1970_are_event_time_by_their_name(tmp_path: Path, unit: int) -> None:
+    seconds = [1_772_409_600 + 300 * row for row in range(3000)]
+    data = table(3000, 5, event_time=None, ts=[second * unit for second in seconds], until_ts=seconds)
+    text, config = written(tmp_path, data, data)
+    assert only(config).source.time_column == only(config).reference.time_column == "ts"
+    assert "numbers since 1970" in text
+    assert "3,000 rows, 2026-03-02T00:00:00Z to " in text
+    assert only(config).window.length == 86400
+    dated = table(3000, 5, ts=seconds)
+    assert only(written(tmp_path, dated, dated)[1]).source.time_column == "event_time"
+    counted = table(3000, 5, event_time=None, time=np.arange(3000) % 50)
+    untimed(tmp_path, counted, counted)
+    both = table(3000, 5, event_time=None, ts=seconds, timestamp=seconds)
+    assert "time_column:   # ts or timestamp" in untimed(tmp_path, both, both)
+
+
 def test_several_candidates_are_offered(tmp_path: Path) -> None:
     times = [START + timedelta(minutes=row) for row in range(3000)]
     both = table(3000, 5, event_time=None, b=times, a=times)
