@@ -109,7 +109,7 @@ def _segment(slot: Slot, history: History, name: str | None) -> SegmentView:
         segment=name,
         verdict=verdicts[-1] if verdicts else None,
         looked=looked,
-        looked_at=None if looked is None else looked.window.end + config.window.lag * NANOSECONDS,
+        looked_at=None if looked is None else history.decided_at(config.name, name, looked.window.end),
         trail=tuple((v.window.end, v.evidence, str(v.state), v.page) for v in verdicts),
         window=window,
     )

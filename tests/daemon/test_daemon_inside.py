@@ -125,6 +125,18 @@ def test_rows_without_a_time_are_shown_as_long_as_they_are_there(world: World) -
         assert inside.verdicts()[1]["detail"] == ""
 
 
+def test_a_restart_keeps_the_moment_of_the_newest_look(world: World) -> None:
+    pattern = re.compile(r'^driftwatch_check_last_success_timestamp_seconds\{monitor="m"\} (\S+)$', re.M)
+    world.minute(0)
+    with world.inside(1) as inside:
+        inside.to(1.4)
+        assert inside.ends() == [1]
+        before = pattern.findall(inside.page())
+    assert [float(moment) for moment in before] == [(world.start + int(1.4 * MINUTE)) / NS]
+    with world.inside(1.6) as inside:
+        assert pattern.findall(inside.page()) == before
+
+
 def test_no_rows_and_rows_that_are_late_are_told_apart(world: World) -> None:
     world.minute(0)
     with world.inside(1) as inside:
