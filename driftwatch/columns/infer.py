@@ -43,6 +43,8 @@ LONG_TEXT = 64
 #: Rows needed before uniqueness means anything.
 FEW_ROWS = 20
 _LARGE = 1 << 40
+#: Beyond the first every float is whole, beyond the second no integer has 64 bits.
+_EXACT_FLOAT, _INT64 = 1 << 53, 1 << 63
 #: Sampled rows that columns are held against event time on.
 _RELATED_ROWS = 20_000
 
@@ -170,12 +172,13 @@ class _Looking:
         return Kind.DATETIME, Role.FEATURE, f"timestamps that do not advance with {self.time.name}"
 
     def _number(self, it: ColumnProfile) -> tuple[Kind, Role, str]:
-        aside = (self._counts_time(it) or _integer_identifier(it)) if it.integers else None
+        whole = it.integers and not _measured(it)
+        aside = (self._counts_time(it) or _integer_identifier(it)) if whole else None
         if aside is not None:
             return aside
         if it.exact and it.distinct <= 2 and it.present >= FEW_ROWS:
             return Kind.CATEGORICAL, Role.FEATURE, "a number with two values"
-        if not it.integers or (it.shape is Shape.FLOAT and it.present == it.rows):
+        if not whole or (it.shape is Shape.FLOAT and it.present == it.rows):
             return Kind.NUMERIC, Role.FEATURE, "numbers"
         if _CODE_NAME.search(it.name) and it.distinct <= MAX_LEVELS and it.repeats >= 2:
             return Kind.CATEGORICAL, Role.FEATURE, f"{it.distinct:,} whole numbers, and the name says code"
@@ -202,6 +205,14 @@ class _Looking:
             reason = f"counts up with {self.time.name}: it would always drift"
             return Kind.NUMERIC, Role.ID, reason
         return None
+
+
+def _measured(it: ColumnProfile) -> bool:
+    """True for floats so large that all of them are whole, and that no 64-bit identifier can be."""
+    low, high = it.minimum, it.maximum
+    if it.shape is not Shape.FLOAT or low is None or high is None:
+        return False
+    return max(-low, high) > _EXACT_FLOAT and (low < 0 or high >= _INT64)
 
 
 def _steps(it: ColumnProfile) -> int:
