@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,15 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
-    from driftwatch.reading.pool import ReaderPool
+    from driftwatch.reading.pool import FilesRead, ReaderPool
 
 Say = Callable[[str], None]
 _Parts = tuple[Reference, BlocksBySegment]
 
 #: Settings that make another reference when they change.
 _SETTINGS = ("columns", "segment_by", "model", "timezone", "exclude")
+#: Files a note lists.
+_LISTED = 5
 _MISSING, _CHANGED = "there was none", "its data or settings changed"
 
 
@@ -94,21 +96,27 @@ class References:
         return reference, lambda segment: blocks.get(segment, ())
 
     def _build(self, config: MonitorConfig, why: str) -> _Parts:
+        from driftwatch.reading.pool import FilesRead
+
         source, limits = reference_source(config), config.limits
         self.say(f"{config.name}: building the reference, since {why}")
+        told, seconds, memory = FilesRead(), limits.seconds, int(limits.memory)
         built = build_reference(
             config,
-            lambda: self.readers.batches(source, None, seconds=limits.seconds, memory=int(limits.memory)),
+            lambda: self.readers.batches(source, None, seconds=seconds, memory=memory, told=told),
             built_at=self.now,
             source=str(config.reference.path),
             files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
             row_sample=self.keep_samples,
         )
-        rows = built.reference.summary.rows
-        self.say(f"{config.name}: reference built from {rows:,} rows, since {why}")
+        reference = _with_files(built.reference, told)
+        rows = f"{reference.summary.rows:,} rows in {told.files:,} file(s)"
+        self.say(f"{config.name}: reference built from {rows}, since {why}")
+        for note in reference.provenance.notes[len(built.reference.provenance.notes) :]:
+            self.say(f"{config.name}: {note}")
         blocks: dict[str | None, Sequence[Summary]] = {None: built.blocks}
         blocks.update(built.segment_blocks)
-        return built.reference, blocks
+        return reference, blocks
 
     def _key(self, config: MonitorConfig) -> str:
         limits = config.limits
@@ -126,6 +134,17 @@ class References:
         if self.keep_samples:
             parts["row_sample"] = True
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _with_files(reference: Reference, told: FilesRead) -> Reference:
+    """The reference that says how many files it was built from, and which ones could not be read."""
+    notes = list(reference.provenance.notes)
+    if told.rejected:
+        some = told.rejected[:_LISTED]
+        listed = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in some)
+        notes.append(f"{len(told.rejected):,} file(s) could not be read and were left out ({listed})")
+    provenance = replace(reference.provenance, files=told.files, notes=tuple(notes))
+    return replace(reference, provenance=provenance)
 
 
 def _fitting(reference: Reference, config: MonitorConfig) -> Reference:

@@ -20,6 +20,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from driftwatch.summary.serial import decode_reference
+
 DAY = datetime(2024, 3, 21, tzinfo=UTC)
 ROWS, REFERENCE_DAYS = 200, 20
 COLUMNS = ("amount", "count", "city", "fresh")
@@ -211,6 +213,24 @@ def test_more_rows_than_allowed_have_a_reason_of_their_own(folder: Path) -> None
     assert "limits.rows" in told["detail"]
     configure(folder, limits={"rows": ROWS})
     assert check(folder)[0] == 0
+
+
+def test_the_reference_says_how_many_files_it_was_built_from(folder: Path) -> None:
+    before = pq.read_table(folder / "reference.parquet")
+    (folder / "before").mkdir()
+    for part in range(4):
+        pq.write_table(before.slice(part * 1000, 1000), folder / "before" / f"{part}.parquet")
+    (folder / "before" / "bad.parquet").write_bytes(b"damaged")
+    configure(folder, reference={"path": str(folder / "before" / "*.parquet"), "time_column": "when"})
+    words = [sys.executable, "-m", "driftwatch", "reference", "build", str(folder / "c.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    assert "reference built from 4,000 rows in 4 file(s)" in done.stderr
+    assert "1 file(s) could not be read and were left out (bad.parquet: unreadable" in done.stderr
+    with closing(sqlite3.connect(folder / "store" / "driftwatch.sqlite")) as link:
+        ((content,),) = link.execute("SELECT content FROM reference_versions").fetchall()
+    made = decode_reference(content).provenance
+    assert made.files == 4
+    assert any("bad.parquet" in note for note in made.notes)
 
 
 def american(table: pa.Table) -> pa.Table:
