@@ -239,22 +239,25 @@ def backtest(
     driftwatch backtest driftwatch.yaml --picture backtest.svg
     """
     from driftwatch.terminal import progress, show_backtest, show_json
-    from driftwatch.verbs import as_one_or_many, run_backtests
+    from driftwatch.verbs import run_backtests
 
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
-    results = run_backtests(config, monitor, start, end, say, progress, inject=inject)
+    done = run_backtests(config, monitor, start, end, say, progress, inject=inject)
     if picture is not None:
         from driftwatch.picture import draw
 
-        draw(results, picture)
+        draw(done.results, picture)
         say(f"wrote {picture}")
     if form == "json":
-        show_json(as_one_or_many([item.to_json() for item in results]))
+        show_json(done.to_json())
     else:
-        for item in results:
+        for item in done.results:
             show_backtest(item)
-    return int(fail_on_drift and any(item.pages for item in results))
+    for failure in done.failures:
+        say(f"driftwatch: {failure}")
+    moved = fail_on_drift and any(item.pages for item in done.results)
+    return 1 if moved else DataError.exit_code if done.failures else 0
 
 
 @main.command()

@@ -284,6 +284,19 @@ def test_data_that_cannot_be_read(folder: Path, content: bytes | None, ending: s
         assert not result.stdout
 
 
+def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
+    config = folder / "c.yaml"
+    config.write_text((CONFIG + SECOND.replace("current.csv", "gone.csv")) % {"folder": folder})
+    result = call("backtest", config, "--format", "json", "--no-inject")
+    assert result.exit_code == 3
+    assert [item["monitor"] for item in json.loads(result.stdout)] == ["one"]
+    assert "gone.csv: expected at least one file" in result.stderr
+    assert call("backtest", config, "--no-inject", "--fail-on-drift").exit_code == 1
+    assert call("backtest", config, "--no-inject", "--monitor", "one").exit_code == 0
+    alone = call("backtest", config, "--no-inject", "--monitor", "two")
+    assert (alone.exit_code, alone.stdout) == (3, "")
+
+
 def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
     config = folder / "c.yaml"
     text = config.read_text()
