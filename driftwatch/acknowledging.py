@@ -133,7 +133,8 @@ def rebased(
             return old
         new = total(tiles)
         counts = {name: new.counts[name] if name in columns else old.counts[name] for name in old.counts}
-        return replace(old, counts=counts, sums=new.sums if old.sums is not None else None)
+        sums = new.sums if old.sums is not None else None
+        return replace(old, counts=counts, sums=sums, sample=new.sample if old.sample is not None else None)
 
     draft = replace(
         reference,

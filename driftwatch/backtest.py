@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Track
 from driftwatch.errors import DataError
-from driftwatch.measure import Look, fresh_track, judge, looks
+from driftwatch.measure import Look, fresh_track, judge, looks, with_untimed
 from driftwatch.monitor import configuration_hash
 from driftwatch.predicting import Prediction, predict
 from driftwatch.pulling import read_tiles
@@ -68,29 +68,33 @@ class _Run:
     calm: Calm = field(default_factory=Calm)
 
     def window(
-        self, span: Span, parts: dict[str | None, Summary], rejected: tuple[RejectedFile, ...]
+        self, span: Span, parts: dict[str | None, Summary], rejected: tuple[RejectedFile, ...], untimed: int
     ) -> Iterator[Verdict]:
         segments = self.reference.plan.segments
         for name in segments:
             part = parts.get(name) or Summary.zero(self.reference.plan, span).seal(self.reference.plan)
             if parts[None].rows == 0:
                 self.calm.cut()
-                yield self._empty(span, name, rejected)
+                yield self._empty(span, name, rejected, untimed)
                 continue
             part, before = replace(part, span=span), self.tracks[name]
             decision, verdict = judge(
-                self.reference, part, self.chosen, before, self.config, segment=name, rejected=rejected
-            )
+                self.reference, part, self.chosen, before, self.config, segment=name, rejected=rejected,
+                untimed=untimed if name is None else 0,
+            )  # fmt: skip
             self.tracks[name] = decision.track
             if name is None:
                 self.calm.add(before, part, verdict)
             yield verdict
 
-    def _empty(self, span: Span, name: str | None, rejected: tuple[RejectedFile, ...]) -> Verdict:
+    def _empty(
+        self, span: Span, name: str | None, rejected: tuple[RejectedFile, ...], untimed: int
+    ) -> Verdict:
         return Verdict(
             monitor=self.config.name, segment=name, window=span, rows=0,
             state=State.SOURCE_ERROR if rejected else State.NO_DATA,
             reason=Reason.ALL_FILES_UNREADABLE if rejected else Reason.NO_ROWS,
+            detail=with_untimed("", untimed), untimed_rows=untimed,
             rejected_files=rejected, reference=self.reference.fingerprint,
             configuration=configuration_hash(self.config),
         )  # fmt: skip
@@ -154,7 +158,7 @@ def _edges(config: MonitorConfig, readers: ReaderPool, start: int | None, end: i
     if start is None or end is None:
         extent = readers.extent(config.source, seconds=limits.seconds, memory=int(limits.memory))
         if extent is None:
-            return []
+            raise DataError(f"{config.name}: expected rows with an event time in the source. Got none.")
         whole = boundaries(length, config.timezone, extent.start, extent.end)
         start = whole[0] if start is None else start
         end = whole[-1] if end is None else end
@@ -176,5 +180,5 @@ def _chunk(run: _Run, readers: ReaderPool, edges: list[int]) -> list[Verdict]:
         span = Span(start=start, end=stop)
         parts = {name: total(items) for name, items in by_window.get(start, {}).items()}
         parts.setdefault(None, Summary.zero(run.reference.plan, span).seal(run.reference.plan))
-        verdicts += run.window(span, parts, rejected)
+        verdicts += run.window(span, parts, rejected, read.untimed_rows)
     return verdicts

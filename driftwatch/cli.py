@@ -108,16 +108,21 @@ def init(reference: str, current: str, output: Path | None) -> None:
     driftwatch init test.csv --current 'logs/*.csv' -o driftwatch.yaml
     """
     from driftwatch.config.init import write_config
-    from driftwatch.frames import file_batches
+    from driftwatch.config.load import check
+    from driftwatch.frames import delimiter_of, file_batches
 
-    text = write_config(reference, current, read=file_batches)
+    text = write_config(reference, current, read=file_batches, delimiter=delimiter_of)
     if output is None:
         click.echo(text, nl=False)
         return
     if output.exists():
         raise ConfigError(f"{output}: expected a new file. It exists; choose another name or remove it.")
     output.write_text(text, encoding="utf-8")
-    say(f"wrote {output}. Next: driftwatch check-config {output}; driftwatch backtest {output}")
+    to_do = check(output)
+    if to_do:
+        say("\n".join((f"wrote {output}. Before it can run:", *to_do)))
+    else:
+        say(f"wrote {output}. Next: driftwatch check-config {output}; driftwatch backtest {output}")
 
 
 @main.command("check-config")
@@ -137,13 +142,22 @@ def check_config(config: Path) -> None:
 @click.argument("current")
 @_FORMAT
 @click.option("--time-column", metavar="C", help="Column to leave out of the comparison.")
+@click.option(
+    "--detector", "also", metavar="NAME", multiple=True, help="Run this one too, such as mmd_exact."
+)
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when any p-value is below alpha / count.")
 @click.option("--alpha", default=0.01, show_default=True, callback=_level, help="Over all p-values together.")
 @_guarded
 def compare(
-    reference: str, current: str, form: str, time_column: str | None, fail_on_drift: bool, alpha: float
+    reference: str,
+    current: str,
+    form: str,
+    time_column: str | None,
+    also: tuple[str, ...],
+    fail_on_drift: bool,
+    alpha: float,
 ) -> int:
-    """Compare two files or globs once, with every detector.
+    """Compare two files or globs once, with every detector that runs by default.
 
     \b
     driftwatch compare test.parquet 'today/*.parquet' --format json
@@ -152,7 +166,7 @@ def compare(
     from driftwatch.frames import file_batches
     from driftwatch.terminal import show_comparison, show_json
 
-    result = compare_files(reference, current, time_column=time_column, read=file_batches)
+    result = compare_files(reference, current, time_column=time_column, also=also, read=file_batches)
     if not result.current_rows:
         raise DataError(f"{current}: expected rows. Got none.")
     if form == "json":
@@ -225,22 +239,25 @@ def backtest(
     driftwatch backtest driftwatch.yaml --picture backtest.svg
     """
     from driftwatch.terminal import progress, show_backtest, show_json
-    from driftwatch.verbs import as_one_or_many, run_backtests
+    from driftwatch.verbs import run_backtests
 
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
-    results = run_backtests(config, monitor, start, end, say, progress, inject=inject)
+    done = run_backtests(config, monitor, start, end, say, progress, inject=inject)
     if picture is not None:
         from driftwatch.picture import draw
 
-        draw(results, picture)
+        draw(done.results, picture)
         say(f"wrote {picture}")
     if form == "json":
-        show_json(as_one_or_many([item.to_json() for item in results]))
+        show_json(done.to_json())
     else:
-        for item in results:
+        for item in done.results:
             show_backtest(item)
-    return int(fail_on_drift and any(item.pages for item in results))
+    for failure in done.failures:
+        say(f"driftwatch: {failure}")
+    moved = fail_on_drift and any(item.pages for item in done.results)
+    return 1 if moved else DataError.exit_code if done.failures else 0
 
 
 @main.command()

@@ -80,7 +80,7 @@ class StoreError(DriftwatchError):
 
 
 class StoreUnusable(StoreError):
-    """Raised when no history can be opened at the configured place."""
+    """Raised when no history can be opened at the configured place, or another process holds it."""
 
     exit_code = 2
 

@@ -18,6 +18,7 @@ from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
 from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.errors import ConfigError
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
@@ -34,7 +35,10 @@ Look = tuple[Detector, str | None]
 
 
 def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]:
-    """Every (detector, column) there is to measure; ``names`` None takes all default detectors."""
+    """Every (detector, column) there is to measure; ``names`` None takes all default detectors.
+
+    Raises ``ConfigError`` when none of them yields evidence here: every window would be ``ok`` for ever.
+    """
     chosen = [item for item in all_detectors() if item.default] if names is None else [get(n) for n in names]
     found: list[Look] = []
     for detector in chosen:
@@ -47,6 +51,13 @@ def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]
             for column in reference.plan.columns
             if column.role.watched and detector.applies(column, reference)
         ]
+    if not any(detector.evidence for detector, _ in found):
+        kinds = sorted({str(column.kind.value) for column in reference.plan.columns if column.role.watched})
+        raise ConfigError(
+            f"monitor {reference.monitor!r}: detectors: expected one that can page and fits a watched column "
+            f"({', '.join(kinds)}). Got {', '.join(item.name for item in chosen)}. Leave detectors out for "
+            "all that fit, or add missing."
+        )
     return tuple(found)
 
 
@@ -173,11 +184,12 @@ def verdict_of(
     tiles: tuple[tuple[int, int], ...],
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
-    detail: str = "",
+    untimed: int = 0,
 ) -> Verdict:
     """The stored outcome of a decided window."""
     moved = {item.column for item in decision.named} | decision.track.aside
-    watched = dict.fromkeys(item.column for item in seen.statistics if item.column is not None)
+    # A gauge alone cannot say that nothing moved.
+    watched = dict.fromkeys(item.column for item in seen.streams if item.column is not None)
     incidents = decision.opened or decision.track.incidents
     return Verdict(
         monitor=policy.monitor,
@@ -188,7 +200,7 @@ def verdict_of(
         judged_rows=seen.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=detail or _detail(seen, decision, sight, window.span.start),
+        detail=with_untimed(_detail(seen, decision, sight, window.span.start), untimed),
         statistics=tuple(seen.statistics),
         breakages=tuple(seen.breakages),
         rejected_files=rejected,
@@ -202,9 +214,16 @@ def verdict_of(
         **{item.name: getattr(sight, item.name) for item in fields(sight)},
         reference=decision.track.reference,
         configuration=decision.track.configuration,
+        untimed_rows=untimed,
         tiles=tiles,
         newest_row=newest_row,
     )
+
+
+def with_untimed(detail: str, rows: int) -> str:
+    """The detail, and that rows were left out for want of an event time."""
+    told = f"{rows:,} rows that were read have no usable event time and are in no window" if rows else ""
+    return "; ".join(part for part in (detail, told) if part)
 
 
 def judge(
@@ -218,6 +237,7 @@ def judge(
     tiles: tuple[tuple[int, int], ...] = (),
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
+    untimed: int = 0,
 ) -> tuple[Decision, Verdict]:
     """One window measured and decided: the arithmetic of a check, a backtest and a replay alike.
 
@@ -237,6 +257,7 @@ def judge(
         tiles=tiles,
         rejected=rejected,
         newest_row=newest_row,
+        untimed=untimed,
     )
     return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
 

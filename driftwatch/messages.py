@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from driftwatch.config.schema import MonitorConfig
-from driftwatch.decide.incidents import BROKEN, DRIFT
+from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
 from driftwatch.decide.track import Incident
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.notify.outbox import message_from_json, message_to_json
@@ -43,7 +43,7 @@ def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, ext
         reason=str(verdict.reason),
         model_name=config.model.name,
         model_version=config.model.version,
-        url=_link(verdict, external_url),
+        url=_link(incident, verdict, external_url),
     )
 
 
@@ -105,9 +105,11 @@ def _unchanged(verdict: Verdict) -> str:
     return f"Not moved: {listed}{f' and {more} more' if more > 0 else ''}."
 
 
-def _link(verdict: Verdict, external_url: str) -> str:
+def _link(incident: Incident, verdict: Verdict, external_url: str) -> str:
+    """The window's page; the monitor's when the window could not be looked at and may stay undecided."""
     if not external_url:
         return ""
     base = external_url.rstrip("/")
     query = f"?segment={quote(verdict.segment, safe='')}" if verdict.segment is not None else ""
-    return f"{base}/monitors/{quote(verdict.monitor)}/windows/{iso(verdict.window.end)}{query}"
+    window = "" if incident.kind == BLIND else f"/windows/{iso(verdict.window.end)}"
+    return f"{base}/monitors/{quote(verdict.monitor)}{window}{query}"

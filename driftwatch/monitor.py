@@ -12,7 +12,7 @@ from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
-from driftwatch.measure import Look, fresh_track, judge, looks, policy_for
+from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed
 from driftwatch.pulling import Pulled, glance, late, pull
 from driftwatch.recording import Recorder
 from driftwatch.store.history import History
@@ -44,7 +44,7 @@ class Outcome:
     """What one check came to. ``final`` says the window is decided; else it stays due.
 
     ``windows`` are the summaries by segment, for drawing; ``failure`` is the reason when nothing was read. Of
-    a ``glance`` only the statistics count. ``kept`` is as in ``Late``.
+    a ``glance`` only the statistics count. ``kept`` is as in ``Late``, ``untimed`` as in ``Pulled``.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -54,6 +54,7 @@ class Outcome:
     failure: Reason | None = None
     rows_read: int = 0
     kept: int = 0
+    untimed: int | None = None
     read_seconds: float = 0.0
     newest_row: int | None = None
 
@@ -132,6 +133,7 @@ class Monitor:
             windows=parts,
             rows_read=read.rows,
             kept=read.kept,
+            untimed=read.untimed,
             read_seconds=read.seconds,
             newest_row=read.newest_row,
         )
@@ -150,6 +152,7 @@ class Monitor:
             tiles=read.used(segment),
             rejected=read.rejected,
             newest_row=read.newest_row,
+            untimed=(read.untimed or 0) if segment is None else 0,
         )
 
     def _fresh(self, read: Pulled) -> list[StoredTile]:
@@ -178,7 +181,14 @@ class Monitor:
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         parts = read.windows(self.reference.plan, window)
         verdicts = tuple(self._decide(name, part, read, alone=True)[1] for name, part in parts.items())
-        return Outcome(verdicts=verdicts, final=False, glance=True, windows=parts, newest_row=read.newest_row)
+        return Outcome(
+            verdicts=verdicts,
+            final=False,
+            glance=True,
+            windows=parts,
+            untimed=read.untimed,
+            newest_row=read.newest_row,
+        )
 
     def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:
         if read.rejected:
@@ -202,7 +212,10 @@ class Monitor:
                 detail="the source has newer rows, but none in this window", read=read,
             )  # fmt: skip
         state, reason, detail = State.STALE, Reason.SOURCE_BEHIND, "the source's newest row is older"
-        if newest is None:
+        if newest is None and read.untimed:
+            state, reason = State.SOURCE_ERROR, Reason.SCHEMA_MISMATCH
+            detail = f"no row has a usable event time in {self.reference.plan.time_column!r}"
+        elif newest is None:
             state, reason, detail = State.NO_DATA, Reason.NO_ROWS, "the source has no rows"
         return self._blind(window, now, state, reason, detail=detail, newest=newest, record=record, read=read)
 
@@ -228,10 +241,12 @@ class Monitor:
             patient = overdue < PATIENCE * (window.end - window.start)
             unreachable = reason is Reason.SOURCE_UNAVAILABLE
             final = not patient and not unreachable and tries >= ATTEMPTS
+        untimed = read.untimed if read else None
         verdicts = tuple(
             Verdict(
                 monitor=self.config.name, segment=name, window=window, rows=0, state=state, reason=reason,
-                detail=detail, rejected_files=read.rejected if read else (), newest_row=newest,
+                detail=with_untimed(detail, untimed or 0), untimed_rows=untimed or 0,
+                rejected_files=read.rejected if read else (), newest_row=newest,
                 reference=self.reference.fingerprint, configuration=self.configuration,
             )
             for name in self.reference.plan.segments
@@ -240,7 +255,7 @@ class Monitor:
             self._record_blind(window, now, verdicts, final=final, overdue=overdue)
         if final:
             self.attempts.pop(window.end, None)
-        return Outcome(verdicts=verdicts, final=final, failure=reason, newest_row=newest)
+        return Outcome(verdicts=verdicts, final=final, failure=reason, untimed=untimed, newest_row=newest)
 
     def _record_blind(
         self, window: Span, now: int, verdicts: tuple[Verdict, ...], *, final: bool, overdue: int

@@ -40,7 +40,8 @@ class Pulled:
 
     ``sources`` are the source's versions of the slices' data. ``fresh`` are the tiles that were read just now
     and are not in the store yet, ``late_rows`` the rows they have beyond the stored ones; ``kept`` slices are
-    older than what the source has now, which is less.
+    older than what the source has now, which is less. ``untimed`` rows that were read have no usable event
+    time and are in no tile; None when nothing was read.
     """
 
     tiles: Tiles
@@ -51,6 +52,7 @@ class Pulled:
     rows: int = 0
     late_rows: int = 0
     kept: int = 0
+    untimed: int | None = None
     newest_row: int | None = None
     seconds: float = 0.0
 
@@ -184,6 +186,7 @@ def _merged(
         rows=read.rows,
         late_rows=late_rows,
         kept=kept,
+        untimed=None if read.unchanged else read.untimed_rows,
         newest_row=read.newest_row,
         seconds=read.seconds,
     )

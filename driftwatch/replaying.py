@@ -72,6 +72,7 @@ class Replay:
             tiles=stored.tiles,
             rejected=stored.rejected_files,
             newest_row=stored.newest_row,
+            untimed=stored.untimed_rows,
         )
         return decision.track, replace(verdict, late_rows=stored.late_rows)
 

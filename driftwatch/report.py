@@ -51,6 +51,7 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "represented": [asdict(item) for item in verdict.represented],
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
+        "untimed_rows": verdict.untimed_rows,
         "newest_row": _time(verdict.newest_row),
         "reference": verdict.reference,
         "configuration": verdict.configuration,

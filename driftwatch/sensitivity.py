@@ -236,6 +236,7 @@ class Remembering:
     unit: str
     default: bool
     pools: bool
+    evidence: bool
     injected: str = ""
     gauges: dict[Span, Statistic] = field(default_factory=dict)
     drawn: dict[Span, Streams] = field(default_factory=dict)
@@ -252,6 +253,7 @@ class Remembering:
             unit=inner.unit,
             default=inner.default,
             pools=inner.pools,
+            evidence=inner.evidence,
         )
 
     def applies(self, column: Column | None, reference: Reference) -> bool:

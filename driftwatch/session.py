@@ -50,6 +50,7 @@ class Session:
             readers=self.readers,
             now=self.clock.now(),
             say=self.say,
+            keep_samples=self.config.storage.row_sample,
         )
 
     def with_reference(self, config: MonitorConfig, reference: Reference) -> Monitor:

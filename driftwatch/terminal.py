@@ -226,7 +226,7 @@ def _show_injected(item: Sensitivity) -> None:
 
 
 def show_comparison(result: Comparison) -> None:
-    """One line per column and detector."""
+    """One line per column and detector, then what was not compared and why."""
     data = result.to_json()
     title = f"{data['reference_rows']:,} reference rows against {data['current_rows']:,}"
     table = _table(title, "column", "kind", "detector", "statistic", "p", "what")
@@ -240,6 +240,10 @@ def show_comparison(result: Comparison) -> None:
         p_value, effect = number(item["p_value"]), item.get("effect") or ""
         _row(table, "(jointly)", "", detector, number(item["statistic"]), p_value, effect)
     _print(table)
+    for aside in data["set_aside"]:
+        click.echo(f"set aside: {clean(aside['column'])}: {clean(aside['reason'])}")
+    if data["only_current"]:
+        click.echo(f"only in the current sample: {', '.join(map(clean, data['only_current']))}")
 
 
 def show_explanation(item: Explanation) -> None:

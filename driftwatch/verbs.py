@@ -29,6 +29,9 @@ from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import NANOSECONDS, iso
 from driftwatch.windows import due, newest_closed, parse_time
 
+#: Shows a named piece of work; what it gives is told how much is done, and of how much.
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
 #: Times whose nanoseconds, and those of the windows around them, fit 64 bits.
 _EARLIEST, _LATEST = parse_time("1700-01-01"), parse_time("2200-01-01")
 
@@ -51,6 +54,19 @@ class Checked:
             windows = [window_json(verdict) for verdict in verdicts]
             objects.append({"monitor": name, **windows[0], "segments": windows[1:]})
         return as_one_or_many(objects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtests:
+    """The backtest of each monitor whose data could be read, and why that of others could not."""
+
+    results: tuple[Backtest, ...]
+    failures: tuple[DataError, ...] = ()
+
+    def to_json(self) -> Any:
+        """One object when one monitor was asked for, else a list of those that could be had."""
+        objects = [item.to_json() for item in self.results]
+        return objects if self.failures else as_one_or_many(objects)
 
 
 def as_one_or_many(objects: list[dict[str, Any]]) -> Any:
@@ -193,28 +209,49 @@ def run_backtests(
     start: str | None,
     end: str | None,
     say: Say,
-    progress: Callable[[str], AbstractContextManager[Callable[[int, int], None]]],
+    progress: Progress,
     *,
     inject: bool = True,
-) -> list[Backtest]:
-    """Backtest each monitor, and inject faults into its history. ``progress`` shows a named piece of work."""
+) -> Backtests:
+    """Backtest each monitor, and inject faults into its history. ``progress`` shows a named piece of work.
+
+    One whose data cannot be read leaves the others. Raises its ``DataError`` when it was the only one.
+    """
     config = load(path)
     first = None if start is None else moment(start, "--from")
     last = None if end is None else moment(end, "--to")
-    found = []
+    if first is not None and last is not None and last <= first:
+        raise ConfigError(f'--to: expected a time after --from, which is "{start}". Got "{end}".')
+    picked = chosen(config, name)
+    found: list[Backtest] = []
+    failures: list[DataError] = []
     with opened(config, SystemClock(), say) as session:
-        references = session.references()
-        for item in chosen(config, name):
-            reference, blocks = references.for_a_look(item, rebased=False)
-            with progress(f"{item.name}: windows") as advance:
-                result = backtest(
-                    item, reference, blocks, session.readers, start=first, end=last, progress=advance
-                )
-            if inject:
-                with progress(f"{item.name}: columns injected") as advance:
-                    result = with_faults(result, item, reference, advance)
-            found.append(result)
-    return found
+        for item in picked:
+            try:
+                found.append(_backtest(session, item, first, last, progress, inject=inject))
+            except DataError as error:
+                failures.append(error)
+    if len(picked) == 1 and failures:
+        raise failures[0]
+    return Backtests(results=tuple(found), failures=tuple(failures))
+
+
+def _backtest(
+    session: Session,
+    item: MonitorConfig,
+    first: int | None,
+    last: int | None,
+    progress: Progress,
+    *,
+    inject: bool,
+) -> Backtest:
+    reference, blocks = session.references().for_a_look(item, rebased=False)
+    with progress(f"{item.name}: windows") as advance:
+        result = backtest(item, reference, blocks, session.readers, start=first, end=last, progress=advance)
+    if inject:
+        with progress(f"{item.name}: columns injected") as advance:
+            result = with_faults(result, item, reference, advance)
+    return result
 
 
 def explain_window(path: Path, name: str, window: str, segment: str | None) -> Explanation:

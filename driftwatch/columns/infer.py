@@ -21,6 +21,8 @@ import numpy.typing as npt
 from driftwatch import plugins
 from driftwatch.columns import _relations as relations
 from driftwatch.columns._arrow import Shape
+from driftwatch.columns._datelike import datelike
+from driftwatch.columns.event import TimeColumn, find_time
 from driftwatch.columns.profile import ColumnProfile, Profile
 from driftwatch.columns.times import moments
 from driftwatch.errors import ConfigError
@@ -41,6 +43,8 @@ LONG_TEXT = 64
 #: Rows needed before uniqueness means anything.
 FEW_ROWS = 20
 _LARGE = 1 << 40
+#: Beyond the first every float is whole, beyond the second no integer has 64 bits.
+_EXACT_FLOAT, _INT64 = 1 << 53, 1 << 63
 #: Sampled rows that columns are held against event time on.
 _RELATED_ROWS = 20_000
 
@@ -58,49 +62,12 @@ _CALENDAR_NAME = re.compile(
     r"day_?of_?(week|month|year)|week_?of_?year)($|[_\-. ])|^is_?weekend$",
     re.IGNORECASE,
 )
-_TIME_NAME = re.compile(
-    r"^(time|timestamp|ts|date|datetime|event_?time|event_?timestamp|event_?date|created_?at|created|logged_?at|"
-    r"request_?time|inference_?time|prediction_?time|observed_?at|received_?at|recorded_?time|time_?hour|occurred_?at)$",
-    re.IGNORECASE,
-)
-_NOT_EVENT = re.compile(r"birth|dob|expir|until|due|valid|start|end|closed|deleted|updated", re.IGNORECASE)
 _OUTPUTS = {
     "prediction": Role.PREDICTION,
     "score": Role.SCORE,
     "label": Role.LABEL,
     "uncertainty": Role.UNCERTAINTY,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeColumn:
-    """The event time column (None: not known) and why."""
-
-    name: str | None
-    reason: str
-    candidates: tuple[str, ...] = ()
-
-
-def find_time(profile: Profile, declared: str | None = None) -> TimeColumn:
-    """Event time: the declared column; else the only timestamp; else the only one with a telling name.
-
-    A column named like a birth or an expiry date is never taken for event time.
-    """
-    if declared is not None:
-        return TimeColumn(name=declared, reason="event time: declared in the configuration")
-    found = [column.name for column in profile.columns if column.earliest is not None]
-    likely = [name for name in found if not _NOT_EVENT.search(name)]
-    if not likely:
-        return TimeColumn(name=None, reason="no column holds timestamps", candidates=tuple(found))
-    if len(likely) == 1:
-        return TimeColumn(name=likely[0], reason="event time: the only column of timestamps")
-    named = [name for name in likely if _TIME_NAME.search(name)]
-    if len(named) == 1:
-        return TimeColumn(name=named[0], reason="event time: the only timestamp with such a name")
-    listing = ", ".join(likely)
-    return TimeColumn(
-        name=None, reason=f"several columns could be event time: {listing}", candidates=tuple(likely)
-    )
 
 
 def infer(
@@ -205,12 +172,13 @@ class _Looking:
         return Kind.DATETIME, Role.FEATURE, f"timestamps that do not advance with {self.time.name}"
 
     def _number(self, it: ColumnProfile) -> tuple[Kind, Role, str]:
-        aside = (self._counts_time(it) or _integer_identifier(it)) if it.integers else None
+        whole = it.integers and not _measured(it)
+        aside = (self._counts_time(it) or _integer_identifier(it)) if whole else None
         if aside is not None:
             return aside
         if it.exact and it.distinct <= 2 and it.present >= FEW_ROWS:
             return Kind.CATEGORICAL, Role.FEATURE, "a number with two values"
-        if not it.integers or (it.shape is Shape.FLOAT and it.present == it.rows):
+        if not whole or (it.shape is Shape.FLOAT and it.present == it.rows):
             return Kind.NUMERIC, Role.FEATURE, "numbers"
         if _CODE_NAME.search(it.name) and it.distinct <= MAX_LEVELS and it.repeats >= 2:
             return Kind.CATEGORICAL, Role.FEATURE, f"{it.distinct:,} whole numbers, and the name says code"
@@ -239,6 +207,14 @@ class _Looking:
         return None
 
 
+def _measured(it: ColumnProfile) -> bool:
+    """True for floats so large that all of them are whole, and that no 64-bit identifier can be."""
+    low, high = it.minimum, it.maximum
+    if it.shape is not Shape.FLOAT or low is None or high is None:
+        return False
+    return max(-low, high) > _EXACT_FLOAT and (low < 0 or high >= _INT64)
+
+
 def _steps(it: ColumnProfile) -> int:
     """Values the range would hold at the column's own step (tens, fives, ...)."""
     ordered = np.sort(it.values.astype(np.float64))
@@ -264,6 +240,9 @@ def _integer_identifier(it: ColumnProfile) -> tuple[Kind, Role, str] | None:
 
 def _text(it: ColumnProfile) -> tuple[Kind, Role, str]:
     share = it.share_distinct
+    if datelike(it.values):
+        reason = "dates that are not all ISO 8601: each new one would be an unseen level; write 2026-01-31"
+        return Kind.CATEGORICAL, Role.IGNORE, reason
     if it.mean_length > LONG_TEXT and share > 0.2:
         return Kind.TEXT, Role.FEATURE, f"texts of {it.mean_length:.0f} characters, counted by their length"
     if it.present >= FEW_ROWS:

@@ -47,15 +47,17 @@ def compare(
     time_column: str | None = None,
     columns: Chosen = None,
     detectors: Sequence[str] | None = None,
+    also: Sequence[str] = (),
     seed: int = 0,
 ) -> Comparison:
     """Compare two data frames (pandas, or anything Arrow makes a table of), column by column and jointly.
 
     ``columns`` None compares what inference takes for a feature or an output; identifiers, event time,
     what follows from it and constants that stayed constant are set aside with a reason. Named ones are
-    compared whatever they are. ``detectors`` None runs all default ones. ``seed`` draws the row samples
-    and the null of the joint detectors. Raises ``ConfigError`` for unknown names, ``ReferenceUnusable`` for a
-    reference without rows. p-values assume independent rows. Cost: two sorts and the memory of a column.
+    compared whatever they are. ``detectors`` None runs all default ones; ``also`` are run besides, such as
+    ``mmd_exact``. ``seed`` draws the row samples and the null of the joint detectors. Raises ``ConfigError``
+    for unknown names, ``ReferenceUnusable`` for a reference without rows. p-values assume independent rows.
+    Cost: two sorts and the memory of a column.
 
     >>> import pandas as pd
     >>> before = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0] * 50, "city": ["a", "b"] * 100})
@@ -70,7 +72,7 @@ def compare(
     if not looked.rows:
         raise ReferenceUnusable("the reference sample has no rows: expected at least one.")
     compared, aside = choose(kinds_of(looked, time_column, columns), columns, looked, after)
-    chosen = _named(detectors)
+    chosen = _named(detectors, also)
     joint, single = ([item for item in chosen if item.joint is wanted] for wanted in (True, False))
     return Comparison(
         reference_rows=before.num_rows,
@@ -90,6 +92,7 @@ def compare_files(
     time_column: str | None = None,
     columns: Chosen = None,
     detectors: Sequence[str] | None = None,
+    also: Sequence[str] = (),
     seed: int = 0,
 ) -> Comparison:
     """The same for two files or globs; ``read`` yields the record batches of one. Raises what it raises."""
@@ -102,6 +105,7 @@ def compare_files(
         time_column=time_column,
         columns=columns,
         detectors=detectors,
+        also=also,
         seed=seed,
     )
 
@@ -162,7 +166,9 @@ class Reference:
         """sha256 over the frozen cells and counts."""
         return self.artefact.fingerprint
 
-    def compare(self, frame: Any, *, detectors: Sequence[str] | None = None) -> Comparison:
+    def compare(
+        self, frame: Any, *, detectors: Sequence[str] | None = None, also: Sequence[str] = ()
+    ) -> Comparison:
         """Hold a data frame against the frozen cells, as the daemon does: KS may be a bracket only."""
         table = as_table(frame)
         plan = replace(self.artefact.plan, sample_rows=JOINT_ROWS)
@@ -170,7 +176,7 @@ class Reference:
         for part in table.to_batches(max_chunksize=_BATCH_ROWS):
             window = window + Summary.of(plan, encoded(part, plan.columns, plan.carried, plan.salt), _ANY)
         window = window.seal(plan)
-        chosen = _named(detectors)
+        chosen = _named(detectors, also)
         return Comparison(
             reference_rows=self.artefact.summary.rows,
             current_rows=window.rows,
@@ -202,11 +208,11 @@ class Reference:
         return pd.DataFrame(rows)
 
 
-def _named(names: Sequence[str] | None) -> list[Detector]:
+def _named(names: Sequence[str] | None, also: Sequence[str]) -> list[Detector]:
     """The detectors of these names; None: the default ones but ``volume``, as a sample has no usual size."""
     if names is None:
-        return [item for item in all_detectors() if item.default and item.name != "volume"]
-    return [get(name) for name in dict.fromkeys(names)]
+        names = [item.name for item in all_detectors() if item.default and item.name != "volume"]
+    return [get(name) for name in dict.fromkeys((*names, *also))]
 
 
 __all__ = ["ALPHA", "ColumnComparison", "Comparison", "Reference", "compare", "compare_files"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from driftwatch import plugins
 from driftwatch.columns.infer import find_time, infer
-from driftwatch.columns.profile import Profile
+from driftwatch.columns.profile import Profile, Shape
 from driftwatch.comparison._comparison import ColumnComparison
 from driftwatch.detectors.base import Detector
 from driftwatch.engines._encode import encode
@@ -76,6 +76,7 @@ def choose(
 
 
 def _constant_moved(column: Column, looked: Profile, after: pa.Table) -> bool:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     known = looked.column(column.name)
@@ -83,8 +84,12 @@ def _constant_moved(column: Column, looked: Profile, after: pa.Table) -> bool:
         return False
     if known.present < known.rows or column.name not in after.column_names or not after.num_rows:
         return False
-    now = pc.unique(after[column.name].slice(0, JOINT_ROWS)).to_pylist()
-    before = looked.sample[column.name][0].as_py()
+    if known.shape is Shape.OTHER:
+        return False  # its values are not told apart
+    before, some = looked.sample[column.name][0].as_py(), after[column.name].slice(0, JOINT_ROWS)
+    if pa.types.is_nested(some.type):
+        return any(value != before for value in some.to_pylist())
+    now = pc.unique(some).to_pylist()
     return bool(now != [before] or pc.count_distinct(after[column.name], mode="all").as_py() > 1)
 
 

@@ -28,6 +28,7 @@ def cross_problems(document: Document) -> Iterator[Problem]:
     for where in _items(document, "monitors"):
         yield from _detectors(document, where)
         yield from _said_twice(document, where)
+        yield from _untimed(document, where)
 
 
 def _items(document: Document, key: str) -> Iterator[Where]:
@@ -110,6 +111,30 @@ def _detectors(document: Document, where: Where) -> Iterator[Problem]:
             yield problem
         elif name in listed[:index]:
             yield document.problem((*place, index), f"must be listed once. Got {show(name)} again.")
+    if listed and all(name in known and not _evidence(name) for name in listed):
+        telling = ", ".join(name for name in known if _evidence(name))
+        measured = ", ".join(dict.fromkeys(listed))
+        text = f"must name at least one detector that can page ({telling})"
+        yield document.problem(place, f"{text}. Got only {measured}, which measure and can never page.")
+
+
+def _evidence(name: str) -> bool:
+    """True when a page can come of the detector. One that cannot be imported says so where it is used."""
+    try:
+        return bool(plugins.load("detectors", name).DETECTOR.evidence)
+    except (ImportError, AttributeError):
+        return True
+
+
+def _untimed(document: Document, where: Where) -> Iterator[Problem]:
+    """Without event time a file that nobody writes any more would be new traffic in every window."""
+    place = (*where, "source", "time_column")
+    if isinstance(document.at(place[:-1]), dict) and document.at(place) in (None, ""):
+        text = (
+            "is required: production is cut into windows of event time. Name the column that holds it; a "
+            "folder key such as date (date=2026-01-31) will do."
+        )
+        yield document.problem(place, text)
 
 
 def _said_twice(document: Document, where: Where) -> Iterator[Problem]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-import numpy as np
 import yaml
 
+from driftwatch.config._side import LENGTHS, Side, Window, choose_window, times_of
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.settings import format_duration
 from driftwatch.summary.schema import NANOSECONDS, Column, Role, iso
@@ -18,54 +17,37 @@ from driftwatch.summary.schema import NANOSECONDS, Column, Role, iso
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from driftwatch.columns.infer import TimeColumn
-    from driftwatch.columns.profile import Profile
-
 #: Rows of each side that are looked at.
 LOOKED_ROWS = 2_000_000
-#: Rows a window should have, and the share of windows that must have them.
-ENOUGH = 200
-MOSTLY = 0.75
-_LENGTHS = (3600, 86400, 7 * 86400)
 _PLAIN = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.*-]*", re.ASCII)
 _WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
 _FEW_WINDOWS = 14
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
-    """One side's data: what it looks like, and its event time."""
-
-    path: str
-    profile: Profile
-    time: TimeColumn
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Window:
-    """A window length in seconds, rows it needs, and why."""
-
-    length: int
-    min_rows: int
-    why: str
+#: Columns a refusal lists.
+_LISTED = 20
 
 
 def write_config(
-    reference_path: str, current: str, *, read: Callable[[str], Iterable[pa.RecordBatch]]
+    reference_path: str,
+    current: str,
+    *,
+    read: Callable[[str], Iterable[pa.RecordBatch]],
+    delimiter: Callable[[str], str] = lambda _path: ",",
 ) -> str:
     """A commented configuration (YAML, version 1) for a reference and a path or glob of production inputs.
 
-    At most ``LOOKED_ROWS`` rows of each are looked at. Kinds, roles and what is set aside stand in comments
+    ``delimiter`` tells what stands between the values of a path's CSV files. At most ``LOOKED_ROWS`` rows of
+    each are looked at. Kinds, roles and what is set aside stand in comments
     with their reasons; what the two sides do not share is set to ``role: ignore``. Raises
-    ``ReferenceUnusable`` when the reference has no rows, and whatever ``read`` raises.
+    ``ReferenceUnusable`` when the reference has no rows or nothing to watch, and whatever ``read`` raises.
     """
     from driftwatch.columns.infer import infer
 
-    reference, source = _look(reference_path, read), _look(current, read)
+    reference, source = (_look(path, read, delimiter(path)) for path in (reference_path, current))
     if not reference.profile.rows:
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
-    window = _choose_window(source if _times(source) is not None else reference)
+    window = choose_window(source if times_of(source) is not None else reference)
     columns = infer(reference.profile, time=reference.time, window=window.length)
+    _refuse_nothing(columns, reference, source)
     return "\n".join(
         (
             *_head(reference, source),
@@ -77,6 +59,23 @@ def write_config(
             "",
         )
     )
+
+
+def _refuse_nothing(columns: Iterable[Column], reference: Side, source: Side) -> None:
+    """Raise ``ReferenceUnusable`` when the configuration could watch no column."""
+    there = {column.name for column in source.profile.columns}
+    aside = [
+        f"{scalar(column.name)}: {'not in the production inputs' if column.role.watched else column.reason}"
+        for column in columns
+        if not column.role.watched or (there and column.name not in there)
+    ]
+    if len(aside) == len(reference.profile.columns):
+        listed = "; ".join(map(_comment, aside[:_LISTED]))
+        more = f"; and {len(aside) - _LISTED} more" if len(aside) > _LISTED else ""
+        raise ReferenceUnusable(
+            f"{reference.path}: expected at least one column to watch. Got none ({listed}{more}). Name "
+            "data that holds the inputs, or give columns a role in a configuration of your own."
+        )
 
 
 def scalar(text: str) -> str:
@@ -91,12 +90,17 @@ def scalar(text: str) -> str:
     return quoted.rstrip("\n")
 
 
-def _look(path: str, read: Callable[[str], Iterable[pa.RecordBatch]]) -> _Side:
-    from driftwatch.columns.infer import find_time
+def _look(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delimiter: str) -> Side:
+    from driftwatch.columns.event import find_time
     from driftwatch.columns.profile import profile
 
     looked = profile(_first(read(path), LOOKED_ROWS))
-    return _Side(path=path, profile=looked, time=find_time(looked))
+    time = find_time(looked, numbers=True)
+    column = None if time.name is None else looked.column(time.name)
+    if column is not None and column.earliest is None:
+        # Numbers are moments only where they are declared to be.
+        looked = profile(_first(read(path), LOOKED_ROWS), time_column=time.name)
+    return Side(path=path, profile=looked, time=time, delimiter=delimiter)
 
 
 def _first(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
@@ -107,40 +111,7 @@ def _first(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
             return
 
 
-def _times(side: _Side) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
-    """Event times of the sampled rows, nanoseconds; None without event time."""
-    from driftwatch.columns.times import NO_TIME, moments
-
-    if side.time.name is None or not side.profile.rows:
-        return None
-    times = moments(side.profile.sample[side.time.name], "UTC")
-    times = times[times != NO_TIME]
-    return times if len(times) else None
-
-
-def _choose_window(side: _Side) -> _Window:
-    """The shortest of an hour, a day, a week that mostly holds enough rows."""
-    times = _times(side)
-    if times is None:
-        return _Window(length=86400, min_rows=ENOUGH, why="a day: without event time nothing better is known")
-    factor = side.profile.rows / len(times)
-    typical = 0
-    for length in _LENGTHS:
-        counts = np.bincount((times - times.min()) // (length * NANOSECONDS)) * factor
-        typical = round(float(np.median(counts)))
-        enough = float((counts >= ENOUGH).mean())
-        # The last block is hardly ever full; with a few blocks it would decide alone.
-        if len(counts) < 4 and counts.max() >= ENOUGH and len(counts) > 1:
-            enough = 1.0
-        if enough >= MOSTLY:
-            why = f"about {typical:,} rows in each; the shortest of 1h, 1d, 7d that mostly has {ENOUGH}"
-            return _Window(length=length, min_rows=ENOUGH, why=why)
-    smaller = max(20, typical // 2)
-    why = f"only about {typical:,} rows a week: small shifts will take long to see, and min_rows is lower"
-    return _Window(length=_LENGTHS[-1], min_rows=min(ENOUGH, smaller), why=why)
-
-
-def _head(reference: _Side, source: _Side) -> list[str]:
+def _head(reference: Side, source: Side) -> list[str]:
     return [
         "# Written by driftwatch init. Check it:  driftwatch check-config THIS_FILE",
         "# See what it would have done:           driftwatch backtest THIS_FILE",
@@ -165,11 +136,12 @@ def _name(path: str) -> str:
     return "model"
 
 
-def _reference_lines(side: _Side) -> list[str]:
+def _reference_lines(side: Side) -> list[str]:
     lines = [
         f"    # The test distribution: {_extent(side)}",
         "    reference:",
         f"      path: {scalar(side.path)}",
+        *_delimiter(side),
     ]
     if side.time.name is not None:
         return [*lines, f"      time_column: {scalar(side.time.name)}   # {_comment(side.time.reason)}"]
@@ -181,12 +153,17 @@ def _reference_lines(side: _Side) -> list[str]:
     ]
 
 
-def _source_lines(side: _Side) -> list[str]:
+def _delimiter(side: Side) -> list[str]:
+    return [] if side.delimiter == "," else [f"      delimiter: {scalar(side.delimiter)}"]
+
+
+def _source_lines(side: Side) -> list[str]:
     lines = [
         f"    # Production inputs: {_extent(side)}",
         "    source:",
         "      type: files",
         f"      path: {scalar(side.path)}",
+        *_delimiter(side),
     ]
     if side.time.name is not None:
         zone = "      # timezone: UTC                       # of times that do not name one"
@@ -201,11 +178,11 @@ def _source_lines(side: _Side) -> list[str]:
         "      # The daemon cuts production into windows of event time: without it no window can be placed.",
         "      # Log the time of each request in a column of its own (timestamp or ISO 8601 text), and name",
         "      # it here. Until then `driftwatch compare` can hold the two files against each other.",
-        *(f"      # time_column: {scalar(name)}" for name in side.time.candidates or ("NAME",)),
+        f"      time_column:   # {' or '.join(map(scalar, side.time.candidates)) or 'NAME'}",
     ]
 
 
-def _extent(side: _Side) -> str:
+def _extent(side: Side) -> str:
     rows = f"{side.profile.rows:,} rows"
     if side.profile.rows >= LOOKED_ROWS:
         rows = f"the first {rows} were looked at"
@@ -215,11 +192,11 @@ def _extent(side: _Side) -> str:
     return f"{rows}, {iso(column.earliest)} to {iso(column.latest)}"
 
 
-def _window_lines(window: _Window, reference: _Side) -> list[str]:
+def _window_lines(window: Window, reference: Side) -> list[str]:
     lines = [
         f"    # One window: {window.why}.",
         "    window:",
-        f"      length: {'7d' if window.length == _LENGTHS[-1] else format_duration(window.length)}",
+        f"      length: {'7d' if window.length == LENGTHS[-1] else format_duration(window.length)}",
         f"      min_rows: {window.min_rows}                       # fewer rows: insufficient, never ok",
         "      # every: 1h                          # look more often (evidence stays with whole windows)",
         "      # lag: 0s                            # how late rows may arrive",
@@ -235,7 +212,7 @@ def _window_lines(window: _Window, reference: _Side) -> list[str]:
     return lines
 
 
-def _column_lines(columns: Iterable[Column], reference: _Side, source: _Side) -> list[str]:
+def _column_lines(columns: Iterable[Column], reference: Side, source: Side) -> list[str]:
     there = {column.name for column in source.profile.columns}
     watched = [column for column in columns if column.role.watched]
     missing = [column for column in watched if there and column.name not in there]

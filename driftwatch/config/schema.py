@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, SerializeAsAny, model_validator
+from pydantic import ByteSize, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from driftwatch.notify.base import NotifierConfig
 from driftwatch.settings import Budget, Duration, PageBudget, Settings, Zone
@@ -76,6 +76,7 @@ class ReferenceConfig(Settings):
 
     path: str | list[str]
     format: Literal["parquet", "csv", "jsonl"] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     time_column: str | None = None
     timezone: Zone = "UTC"
 
@@ -88,17 +89,25 @@ class WindowConfig(Settings):
     lag: Duration = 0
     min_rows: Annotated[int, Field(ge=1)] = 200
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.length <= 0:
-            raise ValueError("length: expected a duration above zero")
-        if self.every is not None and (self.every <= 0 or self.length % self.every):
-            raise ValueError("every: expected a duration that divides length without rest")
-        if self.length < _DAY and _DAY % self.length:
-            raise ValueError("length: expected a duration that divides a day, or whole days")
-        if self.length > _DAY and self.length % _DAY:
-            raise ValueError("length: expected whole days when longer than a day")
-        return self
+    # Of the fields, not of the whole: that one would be looked at only once nothing else is wrong.
+    @field_validator("length")
+    @classmethod
+    def _cuts_days(cls, length: int) -> int:
+        if length <= 0:
+            raise ValueError("expected a duration above zero")
+        if length < _DAY and _DAY % length:
+            raise ValueError("expected a duration that divides a day, or whole days")
+        if length > _DAY and length % _DAY:
+            raise ValueError("expected whole days when longer than a day")
+        return length
+
+    @field_validator("every")
+    @classmethod
+    def _cuts_windows(cls, every: int | None, info: ValidationInfo) -> int | None:
+        length = info.data.get("length")
+        if every is not None and (every <= 0 or (length is not None and length % every)):
+            raise ValueError("expected a duration that divides length without rest")
+        return every
 
     @property
     def step(self) -> int:

@@ -109,6 +109,7 @@ HEALTH = (
     _counter(
         "late_rows", _MONITOR, "Rows that came after their window was decided, since the process started."
     ),
+    _gauge("untimed_rows", _MONITOR, "Rows of the newest read without a usable event time, so in no window."),
     _gauge(
         "window_start_timestamp_seconds",
         _SEGMENT,

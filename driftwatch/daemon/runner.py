@@ -196,6 +196,7 @@ class Runner:
         tally.read_seconds = outcome.read_seconds
         tally.rows_read += outcome.rows_read
         tally.newest_row_at = outcome.newest_row or tally.newest_row_at
+        self._untimed(slot, outcome)
         for item in outcome.verdicts[0].rejected_files:
             tally.rejected[str(item.problem)] += 1
         slot.outcome = outcome
@@ -210,6 +211,16 @@ class Runner:
         tally.last_failure = ""
         slot.failures_in_row = 0
         return True
+
+    @staticmethod
+    def _untimed(slot: Slot, outcome: Outcome) -> None:
+        """Remember, and say once, how many rows of the newest read have no usable event time."""
+        if outcome.untimed is None:
+            return
+        if outcome.untimed and outcome.untimed != slot.tally.untimed_rows:
+            extra = {"monitor": slot.monitor.config.name, "rows": outcome.untimed}
+            log.warning("rows without a usable event time are in no window", extra=extra)
+        slot.tally.untimed_rows = outcome.untimed
 
     def _late(self, slot: Slot, window: Span) -> None:
         config = slot.monitor.config
@@ -250,6 +261,7 @@ class Runner:
             return
         slot.last_glance = span.end
         outcome = slot.monitor.glance(span, self._clock.now())
+        self._untimed(slot, outcome)
         if outcome.glance:
             slot.outcome = outcome
         else:

@@ -124,6 +124,7 @@ def _check_samples(view: MonitorView) -> Iterator[Sample]:
     yield "driftwatch_checks_total", name, view.checks
     yield "driftwatch_rows_read_total", name, view.rows_read
     yield "driftwatch_late_rows_total", name, view.late_rows
+    yield from _known("driftwatch_untimed_rows", name, view.untimed_rows)
 
 
 def _could_look(view: MonitorView) -> bool:

@@ -19,6 +19,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     rows_read: int = 0
     late_rows: int = 0
+    untimed_rows: int | None = None
     last_run_at: int | None = None
     last_success_at: int | None = None
     last_failure: str = ""

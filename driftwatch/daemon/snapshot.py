@@ -70,6 +70,7 @@ class MonitorView:
     rejected: tuple[tuple[str, int], ...]
     rows_read: int
     late_rows: int
+    untimed_rows: int | None
 
     def segment(self, name: str | None) -> SegmentView | None:
         """The view of one segment."""

@@ -50,6 +50,7 @@ def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
         rejected=(),
         rows_read=0,
         late_rows=0,
+        untimed_rows=None,
     )
 
 
@@ -108,7 +109,7 @@ def _segment(slot: Slot, history: History, name: str | None) -> SegmentView:
         segment=name,
         verdict=verdicts[-1] if verdicts else None,
         looked=looked,
-        looked_at=None if looked is None else looked.window.end + config.window.lag * NANOSECONDS,
+        looked_at=None if looked is None else history.decided_at(config.name, name, looked.window.end),
         trail=tuple((v.window.end, v.evidence, str(v.state), v.page) for v in verdicts),
         window=window,
     )
@@ -151,6 +152,7 @@ def _assemble(slot: Slot, history: History, segments: tuple[SegmentView, ...], l
         rejected=tuple(sorted(tally.rejected.items())),
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
+        untimed_rows=tally.untimed_rows,
     )
 
 

@@ -57,11 +57,14 @@ def _fault(grid: Grid, reference: Counts, window: Counts) -> tuple[Reason, str] 
 def _one_value(grid: Grid, window: Counts) -> bool:
     """True when all values are the same: one point cell, one level, or one narrow gap of a quantile grid.
 
-    A gap beyond the reference's range, or between few distinct values, may hold many values.
+    A gap beyond the reference's range, or between few distinct values, may hold many values; so may the cell
+    of unseen levels.
     """
     cell = int(np.argmax(window.cells))
     if int(window.cells[cell]) != window.present:
         return False
-    if isinstance(grid, LevelGrid) or cell % 2 == 1:
+    if isinstance(grid, LevelGrid):
+        return cell < len(grid.levels)
+    if cell % 2 == 1:
         return True
     return not grid.exact and 2 * grid.first < cell < 2 * grid.last + 2

@@ -20,13 +20,14 @@ class Univariate:
     joint = False
     default = True
     pools = True
+    evidence = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True for every column."""
         return column is not None
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """No evidence is drawn from this gauge."""
+        """None: a detector that yields some says which, one that yields none sets ``evidence`` False."""
         return ()
 
     def undefined(self, both: Pair, reason: str) -> Statistic:
@@ -91,13 +92,14 @@ class Joint:
     joint = True
     default = True
     pools = True
+    evidence = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when called for all columns together."""
         return column is None
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """No evidence is drawn from this gauge."""
+        """None: a detector that yields some says which, one that yields none sets ``evidence`` False."""
         return ()
 
     def gauge(

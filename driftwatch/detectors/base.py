@@ -24,7 +24,8 @@ class Detector(Protocol):
 
     ``joint`` detectors look at all columns together and are called with ``column`` None. ``default`` is
     False for a detector that runs only when a configuration names it. ``pools`` is False for one that speaks
-    of whole windows and so has nothing to say of several that are judged together.
+    of whole windows and so has nothing to say of several that are judged together. ``evidence`` is False for
+    one that only measures: its ``streams`` are always empty, and alone it could never page.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Detector(Protocol):
     unit: str
     default: bool
     pools: bool
+    evidence: bool
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when the detector can look at the column (None: jointly)."""

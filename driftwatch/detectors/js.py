@@ -31,6 +31,7 @@ class JensenShannon(Univariate):
 
     name = "js"
     unit = "distance, base 2"
+    evidence = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Distance in [0, 1]."""

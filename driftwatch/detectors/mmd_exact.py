@@ -27,6 +27,8 @@ _BLOCK = 1_024
 
 Float32Array = npt.NDArray[np.float32]
 
+_NO_SAMPLE = "the row samples were not kept: a daemon keeps them with storage.row_sample: true"
+
 
 class ExactMeanDiscrepancy(Joint):
     """Unbiased squared MMD between the row samples of both sides.
@@ -46,6 +48,7 @@ class ExactMeanDiscrepancy(Joint):
     name = "mmd_exact"
     unit = "squared kernel distance"
     default = False
+    evidence = False
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when the reference carries a projection and its row sample."""
@@ -55,7 +58,7 @@ class ExactMeanDiscrepancy(Joint):
         """Unbiased MMD^2; slightly below 0 is normal without drift."""
         before, after, projection = reference.summary.sample, window.sample, reference.plan.projection
         if before is None or after is None or projection is None:
-            return self.gauge((0, 0), None, undefined="the row samples are no longer there")
+            return self.gauge((0, 0), None, undefined=_NO_SAMPLE)
         rows = (before.size, after.size)
         if min(rows) < 2 or max(rows) > MOST_ROWS:
             wanted = f"2 to {MOST_ROWS:,} sampled rows are needed on both sides"

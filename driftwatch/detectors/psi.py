@@ -28,6 +28,7 @@ class PopulationStability(Univariate):
 
     name = "psi"
     unit = "nats, +0.5 on every count"
+    evidence = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """PSI, 0 or more."""

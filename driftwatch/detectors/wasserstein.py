@@ -28,6 +28,7 @@ class Wasserstein(Ordered):
 
     name = "wasserstein"
     unit = "units of the column"
+    evidence = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Distance, 0 or more, in the column's units (seconds for datetimes)."""

@@ -39,6 +39,14 @@ class TilesRead:
     seconds: float
 
 
+@dataclass(slots=True, kw_only=True)
+class FilesRead:
+    """Which files a ``batches`` iterator read and left out, known once it is exhausted."""
+
+    files: int = 0
+    rejected: tuple[RejectedFile, ...] = ()
+
+
 class SourceFailed(Exception):
     """Carries what the source raised out of a child that is as good as before."""
 

@@ -67,7 +67,7 @@ class Worker:
                 with pa.ipc.new_stream(sink, piece.schema) as writer:
                     writer.write_batch(piece)
                 yield {"kind": "rows"}, sink.getvalue().to_pybytes()
-        yield {"kind": "done", "rejected": _left_out(reading)}, b""
+        yield {"kind": "done", "rejected": _left_out(reading), "files": reading.files}, b""
 
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)

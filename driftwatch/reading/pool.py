@@ -11,11 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.errors import ReaderDied
-from driftwatch.reading._answers import SourceFailed, TilesRead, checked, planned, rejected_files, tiles_read
+from driftwatch.reading._answers import (
+    FilesRead,
+    SourceFailed,
+    TilesRead,
+    checked,
+    planned,
+    rejected_files,
+    tiles_read,
+)
 from driftwatch.reading._process import Deadline, Reader
 from driftwatch.sources.base import SourceConfig
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.result import RejectedFile
 from driftwatch.summary.schema import Span
 from driftwatch.summary.serial import decode_summary, with_fingerprint
 from driftwatch.summary.summary import Summary
@@ -23,7 +30,7 @@ from driftwatch.summary.summary import Summary
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ReaderPool", "TilesRead"]
+__all__ = ["FilesRead", "ReaderPool", "TilesRead"]
 
 
 class ReaderPool:
@@ -102,12 +109,12 @@ class ReaderPool:
         memory: int,
         seconds: float,
         span: Span | None = None,
-        rejected: list[RejectedFile] | None = None,
+        told: FilesRead | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """All rows of the source (or of ``span``), some MiB at a time.
 
         ``seconds`` bounds the time spent waiting for the child, not what the caller does in between.
-        Files that were left out are added to ``rejected``.
+        ``told`` is filled in at the end.
         """
         import pyarrow as pa
 
@@ -125,8 +132,8 @@ class ReaderPool:
                 if answer["kind"] == "rows":
                     with pa.ipc.open_stream(blob) as stream:
                         yield from stream
-                elif rejected is not None:
-                    rejected += rejected_files(answer)
+                elif told is not None:
+                    told.files, told.rejected = answer["files"], tuple(rejected_files(answer))
 
     def ping(self, *, seconds: float = 60.0) -> None:
         """Have one child started and its imports done."""

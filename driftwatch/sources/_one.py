@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import pyarrow as pa
@@ -29,17 +30,53 @@ def rows_of(entry: Entry, request: Request, given: Format | None) -> Iterator[pa
     """
     held: list[pa.RecordBatch] = []
     weight = 0
-    for batch in _named(_read(entry, request, given)):
-        whole = _with_partitions(batch, entry, request)
+    for whole in _placed(_named(_read(entry, request, given)), entry, request, given):
         if weight > BATCH_BYTES:
             yield whole
             continue
         held.append(whole)
-        weight += batch.nbytes
+        weight += whole.nbytes
         if weight > BATCH_BYTES:
             yield from held
             held.clear()
     yield from held
+
+
+def _placed(
+    batches: Iterator[pa.RecordBatch], entry: Entry, request: Request, given: Format | None
+) -> Iterator[pa.RecordBatch]:
+    """Batches with their partitions; ``BadFile`` at the end when a span was asked for and no row has a time.
+
+    Of most files only the first batch is looked at.
+    """
+    rows, timed = 0, request.span is None or request.time_column is None
+    for batch in batches:
+        rows += batch.num_rows
+        whole = _with_partitions(batch, entry, request)
+        timed = timed or _any(_times_in(whole, request))
+        yield whole
+    if timed or not rows:
+        return
+    parquet = (given or format_of(entry.path)) == "parquet"
+    # Row groups whose statistics lie outside of the span were not read, and have times.
+    if parquet and _any(times_of(entry, replace(request, span=None), given)):
+        return
+    raise BadFile(
+        FileProblem.FOREIGN_SCHEMA,
+        f"expected times in column {request.time_column!r}. None of {rows:,} rows has a usable one. Write "
+        "timestamps, ISO 8601 texts (2026-01-31T08:00:00Z) or numbers since 1970.",
+    )
+
+
+def _any(found: Iterator[Int64Array]) -> bool:
+    return any(len(times) for times in found)
+
+
+def _times_in(batch: pa.RecordBatch, request: Request) -> Iterator[Int64Array]:
+    column = request.time_column or ""
+    if column in batch.schema.names:
+        times, usable = event_times(batch.column(batch.schema.names.index(column)), request.timezone)
+        yield times[usable]
 
 
 def times_of(entry: Entry, request: Request, given: Format | None) -> Iterator[Int64Array]:
@@ -49,9 +86,7 @@ def times_of(entry: Entry, request: Request, given: Format | None) -> Iterator[I
         yield from _named(_parquet_times(entry, request))
         return
     for batch in rows_of(entry, request, given):
-        if column in batch.schema.names:
-            times, usable = event_times(batch.column(batch.schema.names.index(column)), request.timezone)
-            yield times[usable]
+        yield from _times_in(batch, request)
 
 
 def _parquet_times(entry: Entry, request: Request) -> Iterator[Int64Array]:

@@ -219,6 +219,14 @@ class History:
         )
         return _tile(segment, rows[0]) if rows else None
 
+    def decided_at(self, monitor: str, segment: str | None, window_end: int) -> int | None:
+        """When a window was decided, nanoseconds; None when it was not."""
+        rows = self._db.query(
+            "SELECT decided_at FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
+            (monitor, segment or "", window_end),
+        )
+        return int(rows[0][0]) if rows else None
+
     def verdict(self, monitor: str, segment: str | None, end: int) -> dict[str, Any] | None:
         """One stored verdict as JSON."""
         rows = self._db.query(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from driftwatch.errors import StoreError
+from driftwatch.errors import StoreError, StoreUnusable
 from driftwatch.store.database import not_opened
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ class _FileLock:
 class DaemonLock:
     """Held by the one daemon of a storage folder, from which on nobody else decides windows there.
 
-    A check that is going on is waited for. Raises ``StoreError`` naming the process that does not let go,
-    ``StoreUnusable`` when the folder cannot be written.
+    A check that is going on is waited for. Raises ``StoreUnusable`` naming the process that does not let go,
+    or when the folder cannot be written.
     """
 
     def __init__(self, folder: Path, *, wait: float = _DAEMON_WAITS) -> None:
@@ -79,7 +79,7 @@ class DaemonLock:
         if not self._only.take_within(_ASKING_SECONDS):
             holder = self._only.holder
             self._only.close()
-            raise StoreError(
+            raise StoreUnusable(
                 f"{folder}: expected to be the only daemon here. Process {holder} holds it. Stop it, or "
                 "give this one another storage.path."
             )
@@ -90,7 +90,7 @@ class DaemonLock:
         log.warning("waiting for a check that is going on", extra={"holder": holder})
         if not self._deciding.take_within(wait):
             self.release()
-            raise StoreError(
+            raise StoreUnusable(
                 f"{folder}: expected the check that is going on to end within {wait:g} s. Process {holder} "
                 "still checks. Let it end or stop it, then start again."
             )

@@ -196,6 +196,7 @@ class Verdict:
     represented: tuple[Represented, ...] = ()
     design_effect: float | None = None
     late_rows: int = 0
+    untimed_rows: int = 0
     reference: str = ""
     configuration: str = ""
     tiles: tuple[tuple[int, int], ...] = ()

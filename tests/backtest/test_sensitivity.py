@@ -64,8 +64,8 @@ def silent(_what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def replayed(folder: Path) -> Backtest:
-    (found,) = run_backtests(folder / "c.yaml", None, None, None, lambda _: None, silent, inject=False)
-    return found
+    done = run_backtests(folder / "c.yaml", None, None, None, lambda _: None, silent, inject=False)
+    return done.results[0]
 
 
 def loaded(folder: Path) -> tuple[MonitorConfig, Reference]:

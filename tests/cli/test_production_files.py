@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
+
+from driftwatch.summary.serial import decode_reference
 
 DAY = datetime(2024, 3, 21, tzinfo=UTC)
 ROWS, REFERENCE_DAYS = 200, 20
@@ -209,3 +213,73 @@ def test_more_rows_than_allowed_have_a_reason_of_their_own(folder: Path) -> None
     assert "limits.rows" in told["detail"]
     configure(folder, limits={"rows": ROWS})
     assert check(folder)[0] == 0
+
+
+def test_the_reference_says_how_many_files_it_was_built_from(folder: Path) -> None:
+    before = pq.read_table(folder / "reference.parquet")
+    (folder / "before").mkdir()
+    for part in range(4):
+        pq.write_table(before.slice(part * 1000, 1000), folder / "before" / f"{part}.parquet")
+    (folder / "before" / "bad.parquet").write_bytes(b"damaged")
+    configure(folder, reference={"path": str(folder / "before" / "*.parquet"), "time_column": "when"})
+    words = [sys.executable, "-m", "driftwatch", "reference", "build", str(folder / "c.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    assert "reference built from 4,000 rows in 4 file(s)" in done.stderr
+    assert "1 file(s) could not be read and were left out (bad.parquet: unreadable" in done.stderr
+    with closing(sqlite3.connect(folder / "store" / "driftwatch.sqlite")) as link:
+        ((content,),) = link.execute("SELECT content FROM reference_versions").fetchall()
+    made = decode_reference(content).provenance
+    assert made.files == 4
+    assert any("bad.parquet" in note for note in made.notes)
+
+
+def american(table: pa.Table) -> pa.Table:
+    """The same rows with times that are not ISO 8601."""
+    texts = pa.array([moment.strftime("%m/%d/%Y %H:%M") for moment in table["when"].to_pylist()])
+    return table.set_column(0, "when", texts)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_rows_whose_time_cannot_be_read_are_never_silent(folder: Path, suffix: str) -> None:
+    source = {"type": "files", "path": str(folder / "in" / "*"), "time_column": "when"}
+    configure(folder, source=source)
+    written = american(TODAY)
+    path = folder / "in" / f"american.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(written, path)
+    else:
+        rows = [json.dumps(row) + "\n" for row in written.to_pylist()]
+        path.write_bytes(text(written) if suffix == "csv" else "".join(rows).encode())
+    code, told = check(folder)
+    assert (code, told["state"], told["reason"]) == (3, "source_error", "all_files_unreadable")
+    ((bad),) = told["rejected_files"]
+    assert (bad["name"], bad["problem"]) == (path.name, "foreign_schema")
+    assert f"None of {ROWS} rows" in bad["detail"]
+    pq.write_table(TODAY, folder / "in" / "good.parquet")
+    code, told = check(folder)
+    assert (code, told["state"], told["rows"], told["untimed_rows"]) == (0, "ok", ROWS, 0)
+    assert [item["name"] for item in told["rejected_files"]] == [path.name]
+
+
+def test_rows_without_a_time_in_a_sound_file_are_counted_and_told(folder: Path) -> None:
+    source = {"type": "files", "path": str(folder / "in" / "*"), "time_column": "when"}
+    configure(folder, source=source)
+    half = text(TODAY) + text(american(TODAY.slice(0, 70))).split(b"\n", 1)[1]
+    (folder / "in" / "half.csv").write_bytes(half)
+    code, told = check(folder)
+    assert (code, told["state"], told["rows"], told["untimed_rows"]) == (0, "ok", ROWS, 70)
+    assert told["detail"] == "70 rows that were read have no usable event time and are in no window"
+    assert told["rejected_files"] == []
+
+
+def test_a_table_whose_times_cannot_be_read_is_no_empty_one(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "rows.db")) as link, link:
+        link.execute('CREATE TABLE rows ("when" TEXT, amount REAL, count INTEGER, city TEXT, fresh INTEGER)')
+        values = [tuple(row.values()) for row in american(TODAY).to_pylist()]
+        link.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", values)
+    url = f"sqlite:///{folder / 'rows.db'}"
+    configure(folder, source={"type": "sql", "url": url, "table": "rows", "time_column": "when"})
+    code, told = check(folder)
+    assert (code, told["state"], told["reason"]) == (3, "source_error", "schema_mismatch")
+    assert (told["rows"], told["untimed_rows"]) == (0, ROWS)
+    assert "no row has a usable event time in 'when'; 200 rows" in told["detail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from driftwatch.cli import main
+from driftwatch.config.load import load
+from driftwatch.config.schema import as_json
+from driftwatch.frames import delimiter_of
 
 WINDOW = {"start", "end", "segment", "rows", "state", "reason", "evidence", "page", "columns"}
 ROWS, REFERENCE_DAYS, SHIFTED_FROM = 200, 20, 4
@@ -106,7 +110,11 @@ def test_backtest_shapes_and_the_page_at_the_shift(folder: Path) -> None:
     assert call("backtest", folder / "c.yaml", "--fail-on-drift").exit_code == 1
     calm = ("--from", days_ago(SHIFTED_FROM + 3), "--to", days_ago(3))
     assert call("backtest", folder / "c.yaml", "--fail-on-drift", *calm).exit_code == 0
-    assert call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3)).exit_code == 3
+    backwards = call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3))
+    assert backwards.exit_code == 2
+    assert backwards.stderr.startswith("--to: expected a time after --from")
+    # Only the data says that nothing lies between them.
+    assert call("backtest", folder / "c.yaml", "--to", days_ago(300)).exit_code == 3
 
 
 def test_only_check_leaves_evidence(folder: Path) -> None:
@@ -225,6 +233,20 @@ def test_another_window_length_cuts_the_reference_into_other_blocks(folder: Path
     assert len({fingerprint for found in starts for _, fingerprint in found}) == 1
 
 
+def test_the_exact_detector_has_the_rows_it_needs_once_they_are_kept(folder: Path) -> None:
+    config = folder / "c.yaml"
+    text = config.read_text() + "    detectors: [missing, mmd_exact]\n"
+    config.write_text(text)
+    told = answer("check", config, "--at", today())
+    assert "storage.row_sample: true" in told["joint"][0]["undefined"]
+    config.write_text(re.sub(r"storage: {(.*?)}", r"storage: {\1, row_sample: true}", text))
+    assert answer("check", config, "--at", days_ago(4))["joint"][0]["p_value"] > 0.01
+    (exact,) = answer("check", config)["joint"]
+    assert (exact["detector"], exact["undefined"]) == ("mmd_exact", "")
+    assert exact["p_value"] < 0.01
+    assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
+
+
 def test_compare(folder: Path) -> None:
     before, after = folder / "reference.csv", folder / "current.csv"
     told = answer("compare", before, after, "--time-column", "when")
@@ -233,6 +255,14 @@ def test_compare(folder: Path) -> None:
         assert {"column", "kind", "missing", "detectors"} <= set(column)
         assert set(column["missing"]) == {"reference", "current"}
         assert all({"statistic", "p_value"} <= set(item) for item in column["detectors"].values())
+    assert "set aside: nothing: no value in any of" in call("compare", before, after).stdout
+    assert "mmd_exact" not in told["joint"]
+    exact = answer("compare", before, after, "--time-column", "when", "--detector", "mmd_exact")["joint"]
+    assert exact["mmd_exact"]["p_value"] < 0.01
+    assert set(exact) == {*told["joint"], "mmd_exact"}
+    unknown = call("compare", before, after, "--detector", "mmd_exakt")
+    assert unknown.exit_code == 2
+    assert 'Did you mean "mmd_exact"?' in unknown.stderr
     assert call("compare", before, after, "--fail-on-drift").exit_code == 1
     assert call("compare", before, before, "--fail-on-drift").exit_code == 0
     for level in ("0", "-1", "nan", "2"):
@@ -252,6 +282,65 @@ def test_data_that_cannot_be_read(folder: Path, content: bytes | None, ending: s
         assert result.exit_code == 3
         assert str(bad) in result.stderr
         assert not result.stdout
+
+
+def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
+    config = folder / "c.yaml"
+    config.write_text((CONFIG + SECOND.replace("current.csv", "gone.csv")) % {"folder": folder})
+    result = call("backtest", config, "--format", "json", "--no-inject")
+    assert result.exit_code == 3
+    assert [item["monitor"] for item in json.loads(result.stdout)] == ["one"]
+    assert "gone.csv: expected at least one file" in result.stderr
+    assert call("backtest", config, "--no-inject", "--fail-on-drift").exit_code == 1
+    assert call("backtest", config, "--no-inject", "--monitor", "one").exit_code == 0
+    alone = call("backtest", config, "--no-inject", "--monitor", "two")
+    assert (alone.exit_code, alone.stdout) == (3, "")
+
+
+def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
+    config = folder / "c.yaml"
+    text = config.read_text()
+    good = "    weights: {amount: 2, nothing: 1, 'joint:mmd': 0.5}\n    groups: {place: [city, fresh]}\n"
+    config.write_text(text + good)
+    assert call("check", config, "--at", days_ago(4)).exit_code == 0
+    config.write_text(text + good.replace("amount", "amonut").replace("fresh", "fersh"))
+    for verb in ("check", "backtest"):
+        result = call(verb, config)
+        assert result.exit_code == 2
+        first, second = result.stderr.splitlines()[-2:]
+        assert first.startswith("monitor 'one': weights: unknown column. Got \"amonut\".")
+        assert 'Did you mean "amount"?' in first
+        assert "groups.place" in second
+        assert 'Did you mean "fresh"?' in second
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_other_delimiters_are_found_and_written(folder: Path, mark: str) -> None:
+    for name in ("reference.csv", "current.csv"):
+        (folder / f"odd-{name}").write_text((folder / name).read_text().replace(",", mark))
+    before, after, out = folder / "odd-reference.csv", folder / "odd-current.csv", folder / "odd.yaml"
+    assert call("init", before, "--current", after, "-o", out).exit_code == 0
+    text = out.read_text().replace("./driftwatch-data", str(folder / "odd-store"))
+    out.write_text(text)
+    monitor = load(out).monitors[0]
+    assert monitor.reference.delimiter == as_json(monitor)["source"]["delimiter"] == mark
+    told = answer("check", out, "--at", days_ago(4))
+    assert told["rows"] == ROWS
+    assert {item["column"] for item in told["columns"]} == {"amount", "city", "fresh"}
+    found = answer("compare", before, after)
+    assert {"amount", "city", "fresh"} <= {item["column"] for item in found["columns"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "mark"),
+    [("a,b\n1,2\n", ","), ("a;b\n1,5;2,5\n", ";"), ('id,"a;b|c",d\n1,2,3\n', ","), ("only\nx;y\n", ","),
+     ("a|b\n1|2\n", "|"), ("only\n1\n", ",")],
+)  # fmt: skip
+def test_a_delimiter_is_taken_from_a_whole_table_only(tmp_path: Path, content: str, mark: str) -> None:
+    (tmp_path / "date=2026-01-31").mkdir()
+    path = tmp_path / "date=2026-01-31" / "rows.csv"
+    path.write_text(content)
+    assert delimiter_of(str(path)) == mark
 
 
 def test_wrong_usage(folder: Path) -> None:

@@ -197,3 +197,34 @@ def test_reference_is_built_once_and_held_against_frames() -> None:
     assert ks.high is not None
     assert ks.low <= exact <= ks.high
     assert reference.compare(before.iloc[:0]).current_rows == 0
+
+
+NESTED = {
+    "struct": (pa.array([{"a": 1}] * 60), pa.array([{"a": 2}] * 60)),
+    "texts": (pa.array([["x"]] * 60), pa.array([["y"]] * 60)),
+    "map": (pa.array([[("k", 1)]] * 60, pa.map_(pa.string(), pa.int64())),) * 2,
+    "matrix": (pa.array([[[1.0]]] * 60),) * 2,
+    "duration": (pa.array([1] * 60, pa.duration("s")), pa.array([2] * 60, pa.duration("s"))),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_cannot_be_counted_is_set_aside(name: str) -> None:
+    numbers = pa.array([row % 7 for row in range(60)])
+    before, after = (pa.table({"x": numbers, name: side}) for side in NESTED[name])
+    found = driftwatch.compare(before, after)
+    assert [item.column.name for item in found.columns] == ["x"]
+    ((aside),) = found.set_aside
+    assert aside.name == name
+    assert aside.reason.endswith("cannot be counted")
+
+
+def test_a_constant_that_became_nested_is_compared() -> None:
+    vectors, others = pa.array([[1.0, 2.0]] * 60), pa.array([[1.0, 3.0]] * 60)
+    for before, after, moved in (
+        (vectors, others, True),
+        (vectors, vectors, False),
+        (pa.array([1] * 60), NESTED["struct"][0], True),
+    ):
+        found = driftwatch.compare(pa.table({"v": before}), pa.table({"v": after}))
+        assert [item.column.name for item in found.columns] == ["v"] * moved

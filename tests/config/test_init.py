@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftwatch.config.init import scalar, write_config
-from driftwatch.config.load import load
+from driftwatch.config.load import check, load
 from driftwatch.config.schema import Config, MonitorConfig
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.summary.schema import Role
@@ -45,6 +45,19 @@ def written(tmp_path: Path, reference: pa.Table, current: pa.Table) -> tuple[str
     file = tmp_path / "driftwatch.yaml"
     file.write_text(text, encoding="utf-8")
     return text, load(file)
+
+
+def untimed(tmp_path: Path, reference: pa.Table, current: pa.Table) -> str:
+    """The text; the one thing wrong with it is the event time that has to be filled in."""
+    text = write_config("ref.parquet", "cur/*.parquet", read=reader(ref=reference, cur=current))
+    file = tmp_path / "driftwatch.yaml"
+    file.write_text(text, encoding="utf-8")
+    line = 1 + next(at for at, line in enumerate(text.splitlines()) if "time_column:   #" in line)
+    (problem,) = check(file)
+    assert problem.startswith(f"{file}:{line}: monitors.ref.source.time_column: is required: ")
+    file.write_text(text.replace("time_column:   #", "time_column: t   #"), encoding="utf-8")
+    assert only(load(file)).source.time_column == "t"
+    return text
 
 
 def only(config: Config) -> MonitorConfig:
@@ -100,23 +113,38 @@ def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
 
 
 def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(3000, 5), table(3000, 5, event_time=None))
-    assert only(config).source.time_column is None
-    assert only(config).reference.time_column == "event_time"
+    text = untimed(tmp_path, table(3000, 5), table(3000, 5, event_time=None))
     assert "TO DO: no event time is known" in text
-    assert "# time_column: NAME" in text
+    assert "      time_column:   # NAME" in text
+    assert "      time_column: event_time" in text
     more, config = written(tmp_path, table(500, 5, event_time=None), table(3000, 5))
     assert only(config).reference.time_column is None
     assert "# No event time: no column holds timestamps" in more
 
 
+@pytest.mark.parametrize("unit", [1, 1000, 1_000_000_000])
+def test_numbers_since_1970_are_event_time_by_their_name(tmp_path: Path, unit: int) -> None:
+    seconds = [1_772_409_600 + 300 * row for row in range(3000)]
+    data = table(3000, 5, event_time=None, ts=[second * unit for second in seconds], until_ts=seconds)
+    text, config = written(tmp_path, data, data)
+    assert only(config).source.time_column == only(config).reference.time_column == "ts"
+    assert "numbers since 1970" in text
+    assert "3,000 rows, 2026-03-02T00:00:00Z to " in text
+    assert only(config).window.length == 86400
+    dated = table(3000, 5, ts=seconds)
+    assert only(written(tmp_path, dated, dated)[1]).source.time_column == "event_time"
+    counted = table(3000, 5, event_time=None, time=np.arange(3000) % 50)
+    untimed(tmp_path, counted, counted)
+    both = table(3000, 5, event_time=None, ts=seconds, timestamp=seconds)
+    assert "time_column:   # ts or timestamp" in untimed(tmp_path, both, both)
+
+
 def test_several_candidates_are_offered(tmp_path: Path) -> None:
     times = [START + timedelta(minutes=row) for row in range(3000)]
     both = table(3000, 5, event_time=None, b=times, a=times)
-    text, config = written(tmp_path, both, both)
-    assert only(config).source.time_column is None
-    assert "# time_column: a" in text
-    assert "# time_column: b" in text
+    text = untimed(tmp_path, both, both)
+    assert "      time_column:   # b or a" in text
+    assert "      # time_column: b\n      # time_column: a" in text
 
 
 def test_columns_only_one_side_has(tmp_path: Path) -> None:
@@ -133,9 +161,18 @@ def test_an_empty_reference_is_refused() -> None:
 
 
 def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(3000, 5), pa.table({}))
-    assert only(config).source.time_column is None
-    assert "0 rows" in text
+    assert "0 rows" in untimed(tmp_path, table(3000, 5), pa.table({}))
+
+
+def test_nothing_to_watch_is_refused_with_every_reason() -> None:
+    nothing = table(3000, 5, amount=None, city=None, same=np.ones(3000))
+    with pytest.raises(ReferenceUnusable, match="at least one column to watch") as raised:
+        write_config("ref.csv", "cur.csv", read=reader(ref=nothing, cur=nothing))
+    for words in ("event_time: event time", "order_id: every whole number", "same: the same value"):
+        assert words in str(raised.value)
+    other = table(3000, 5).rename_columns(["event_time", "b", "c", "d"])
+    with pytest.raises(ReferenceUnusable, match="amount: not in the production inputs"):
+        write_config("ref.csv", "cur.csv", read=reader(ref=table(3000, 5), cur=other))
 
 
 HOSTILE = [

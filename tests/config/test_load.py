@@ -20,6 +20,7 @@ from driftwatch.config._document import Document, Where, show
 from driftwatch.config._words import _annotation, _models, _options
 from driftwatch.config.load import _validate, check, load
 from driftwatch.config.schema import Config
+from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 
 EXAMPLES = Path(__file__).parents[2] / "config"
@@ -30,7 +31,8 @@ _NO_DEFAULT = re.compile(r"\s+\(no default\)$")
 
 
 def known(text: str) -> str:
-    """Golden texts name lists of plugins that grow: {sources}, {detectors}."""
+    """Golden texts name lists of plugins that grow: {sources}, {detectors}, {paging}."""
+    text = text.replace("{paging}", ", ".join(item.name for item in all_detectors() if item.evidence))
     for package in ("sources", "detectors", "notify"):
         text = text.replace(f"{{{package}}}", ", ".join(plugins.names(package)))
     return text
@@ -67,7 +69,7 @@ def config_file(folder: Path, more: str = "", monitor: str = "") -> Path:
     path = folder / "driftwatch.yaml"
     path.write_text(
         f"version: 1\n{more}\nmonitors:\n  - name: fraud\n    reference: {{path: x}}\n"
-        f"    source: {{type: files, path: x}}\n{monitor}\n"
+        f"    source: {{type: files, path: x, time_column: at}}\n{monitor}\n"
     )
     return path
 
@@ -266,7 +268,11 @@ def test_every_mutant_of_the_example_is_rejected_on_the_right_line(tmp_path: Pat
         info = owner.model_fields[key]
         # Deleted: a required key is missed on its parent's line, any other has a default.
         deleted = refusals(replaced(text, line, key, None, None))
-        required = info.is_required() or key == "type" or where == ("notify", 1, "url")
+        required = (
+            info.is_required()
+            or key == "type"
+            or where in (("notify", 1, "url"), ("monitors", 0, "source", "time_column"))
+        )
         if required:
             # A mapping without a key of its own, a file or list item, begins at its first key.
             parent = document.lines[where[:-1]]

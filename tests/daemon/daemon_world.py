@@ -102,9 +102,9 @@ class World:
         return path
 
     @contextmanager
-    def inside(self, minutes: int = 1) -> Iterator[Inside]:
+    def inside(self, minutes: float = 1) -> Iterator[Inside]:
         """A daemon in this process, its clock standing ``minutes`` after the start; it ticks when told."""
-        clock = ReplayClock(self.start + minutes * MINUTE)
+        clock = ReplayClock(self.start + int(minutes * MINUTE))
         daemon = Daemon(lambda: load(self.config), clock, tick_seconds=3600.0)
         daemon.start()
         try:

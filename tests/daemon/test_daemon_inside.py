@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from daemon_world import MINUTE, NS, Inside, World, children, fetch, write_rows
 from peers import until
@@ -73,6 +76,9 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         assert inside.ends() == [1, 2]
         assert [item.kind for item in inside.view().incidents] == ["blind"]
         assert [kind for *_, kind in outbox(inside)] == ["firing"]
+        (said,) = inside.daemon.session.database.query("SELECT content FROM incidents")
+        link = json.loads(said[0])["url"]
+        assert link.endswith("/monitors/m"), "no window that may stay undecided"
         assert re.search(r'^driftwatch_state\{.*state="source_error"\} 1(\.0)?$', inside.page(), re.M)
         (world.folder / "gone").rename(world.folder / "m")
         inside.to(5.9)
@@ -100,6 +106,35 @@ def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> Non
         world.minute(3)
         inside.to(4)
         assert inside.view().late_rows == 60, "counted once"
+
+
+def test_rows_without_a_time_are_shown_as_long_as_they_are_there(world: World) -> None:
+    whole = pq.read_table(world.minute(0))
+    times = whole["at"].to_pylist()
+    part = whole.set_column(0, "at", pa.array([*times[:150], *[None] * 50], whole.schema.field("at").type))
+    pq.write_table(part, world.folder / "m" / "0000-0.parquet")
+    with world.inside(1) as inside:
+        inside.to(1)
+        assert inside.view().segment(None).verdict.rows == 150
+        assert re.search(r'^driftwatch_untimed_rows\{monitor="m"\} 50(\.0)?$', inside.page(), re.M)
+        assert "50 rows" in inside.verdicts()[0]["detail"]
+        world.minute(0)
+        world.minute(1)
+        inside.to(2)
+        assert inside.view().untimed_rows == 0
+        assert inside.verdicts()[1]["detail"] == ""
+
+
+def test_a_restart_keeps_the_moment_of_the_newest_look(world: World) -> None:
+    pattern = re.compile(r'^driftwatch_check_last_success_timestamp_seconds\{monitor="m"\} (\S+)$', re.M)
+    world.minute(0)
+    with world.inside(1) as inside:
+        inside.to(1.4)
+        assert inside.ends() == [1]
+        before = pattern.findall(inside.page())
+    assert [float(moment) for moment in before] == [(world.start + int(1.4 * MINUTE)) / NS]
+    with world.inside(1.6) as inside:
+        assert pattern.findall(inside.page()) == before
 
 
 def test_no_rows_and_rows_that_are_late_are_told_apart(world: World) -> None:
@@ -133,6 +168,11 @@ def test_gauges_within_a_window_are_no_evidence(tmp_path: Path) -> None:
             shown = inside.view().segment(None)
             assert shown.verdict == whole
             assert shown.looked.window.end == world.start + (first + minute) * MINUTE
+            page = inside.page("/monitors/m")
+            links = set(re.findall(r'href="(/monitors/m/windows/[^"]+)"', page))
+            assert len(links) == 1, "only a decided window has a page"
+            assert all(fetch(inside.daemon.server.url.rstrip("/") + link)[0] == 200 for link in links)
+            assert "not decided yet" in page
         assert tracks(inside) == before
         assert inside.ends() == [first]
         inside.to(first + 4)

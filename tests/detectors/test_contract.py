@@ -110,6 +110,15 @@ def test_streams_are_the_same_in_every_window(name: str, reference: Reference) -
             check_stream(stream, detector, column)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_detector_says_whether_it_yields_evidence(name: str, reference: Reference) -> None:
+    detector = get(name)
+    window = window_of(reference, world(np.random.default_rng(3), 700))
+    yielded = [detector.streams(reference, window, column) for column in looks(reference, detector)]
+    assert detector.evidence == any(yielded)
+    assert not detector.evidence or all(yielded), "a column that is looked at and never heard"
+
+
 def stream_labels(
     detector: Detector, reference: Reference, window: Summary, column: str | None
 ) -> list[object]:

@@ -21,7 +21,7 @@ import pytest
 
 from driftwatch.engines.local import summarise
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, SourceUnavailable
-from driftwatch.reading.pool import ReaderPool, TilesRead
+from driftwatch.reading.pool import FilesRead, ReaderPool, TilesRead
 from driftwatch.sources.files import FilesConfig, open_source
 from driftwatch.summary.grid import LevelGrid, numeric_grid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -166,9 +166,10 @@ def test_rows_may_be_left_half_read_and_say_what_was_left_out(pool: ReaderPool, 
     rows = pool.batches(config(tmp_path / "*.parquet"), None, **LIMITS)
     assert next(rows).num_rows > 0
     rows.close()
-    rejected: list[Any] = []
-    assert sum(batch.num_rows for batch in pool.batches(config(tmp_path), None, rejected=rejected, **LIMITS))
-    assert [item.problem for item in rejected] == [FileProblem.EMPTY]
+    told = FilesRead()
+    assert sum(batch.num_rows for batch in pool.batches(config(tmp_path), None, told=told, **LIMITS))
+    assert told.files == 1
+    assert [item.problem for item in told.rejected] == [FileProblem.EMPTY]
 
 
 def test_errors_of_the_source_keep_their_type_text_and_child(pool: ReaderPool, tmp_path: Path) -> None:

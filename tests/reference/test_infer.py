@@ -41,6 +41,14 @@ PREPARED = {
     "counter": (RANDOM.permutation(ROWS), Kind.NUMERIC, Role.ID),
     "userId": (RANDOM.integers(0, 10**9, ROWS), Kind.NUMERIC, Role.ID),
     "snowflake": (RANDOM.permutation(ROWS) * 4096 + 2**60, Kind.NUMERIC, Role.ID),
+    "snowflake_float": ((RANDOM.permutation(ROWS) * 4096 + 2**60).astype(float), Kind.NUMERIC, Role.ID),
+    "huge": (RANDOM.normal(size=ROWS) * 1e20, Kind.NUMERIC, Role.FEATURE),
+    "large": (RANDOM.normal(size=ROWS) * 1e17, Kind.NUMERIC, Role.FEATURE),
+    "huge_with_gaps": (
+        np.where(RANDOM.random(ROWS) < 0.1, np.nan, RANDOM.choice([1e20, 2e20, 5e20], ROWS)),
+        Kind.NUMERIC,
+        Role.FEATURE,
+    ),
     "same": (np.full(ROWS, 7), Kind.NUMERIC, Role.IGNORE),
     "empty": (pa.nulls(ROWS, pa.float64()), Kind.NUMERIC, Role.IGNORE),
     "nested": ([{"a": 1}] * ROWS, Kind.CATEGORICAL, Role.IGNORE),
@@ -98,6 +106,37 @@ def test_what_changes_daily_but_is_no_calendar_stays_a_feature() -> None:
         }
     )
     assert [column.role for column in infer(profile(table.to_batches()))[1:]] == [Role.FEATURE] * 2
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%d/%m/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d", "%d-%b-%y",
+     "%d %B %Y", "%b %d, %Y", "%A, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S +0000", "%m/%d/%Y %I:%M %p"],
+)  # fmt: skip
+def test_dates_in_other_forms_are_set_aside(form: str) -> None:
+    texts = [(START + timedelta(days=row // 30)).strftime(form) for row in range(ROWS)]
+    (column,) = infer(profile(pa.table({"booked": texts}).to_batches()))
+    assert (column.role, column.kind) == (Role.IGNORE, Kind.CATEGORICAL)
+    assert "ISO 8601" in column.reason
+
+
+def test_a_column_of_iso_dates_with_a_few_other_texts_is_set_aside() -> None:
+    texts = [(START + timedelta(days=row // 30)).strftime("%Y-%m-%d") for row in range(ROWS)]
+    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()))
+    assert column.role is Role.IGNORE
+    given = {"booked": (Kind.CATEGORICAL, None)}
+    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()), overrides=given)
+    assert column.role is Role.FEATURE
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["1.2.10", "3.11.9", "2.0.1"], ["10.0.0.1", "10.0.0.2"], ["12-34-5678", "98-76-5432"], ["1/2", "3/4"],
+     ["may", "june", "july"], ["99/88/2026", "77/66/2025"], ["03/2026", "04/2026"], ["a", "b"]],
+)  # fmt: skip
+def test_what_only_resembles_dates_stays_a_feature(texts: list[str]) -> None:
+    (column,) = infer(profile(pa.table({"version": texts * 100}).to_batches()))
+    assert column.role is Role.FEATURE
 
 
 def test_several_times_and_no_telling_name_choose_none() -> None:

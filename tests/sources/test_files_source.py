@@ -190,6 +190,20 @@ def test_every_bad_file_is_named_and_the_others_are_read(tmp_path: Path) -> None
         assert "hello" not in item.detail
 
 
+def test_row_groups_that_were_skipped_vouch_for_a_file(tmp_path: Path) -> None:
+    kind = pa.timestamp("us")
+    times = pa.chunked_array([pa.array([None] * 3, kind), pa.array([5 * 3_600_000_000] * 3, kind)])
+    pq.write_table(pa.table({"at": times, "x": range(6)}), tmp_path / "a.parquet", row_group_size=3)
+    early = Span(start=0, end=HOUR)
+    reading = source(tmp_path / "a.parquet", time_column="at").read(early, None)
+    assert rows(reading) == [0, 1, 2], "the group without times cannot be skipped"
+    assert problems(reading) == {}
+    pq.write_table(pa.table({"at": times[:3], "x": range(3)}), tmp_path / "a.parquet")
+    reading = source(tmp_path / "a.parquet", time_column="at").read(early, None)
+    assert rows(reading) == []
+    assert problems(reading) == {"a.parquet": "foreign_schema"}
+
+
 def test_a_folder_gives_only_files_of_known_formats(tmp_path: Path) -> None:
     parquet(tmp_path / "a" / "1.parquet", [0])
     parquet(tmp_path / "_temporary" / "2.parquet", [1])

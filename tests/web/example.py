@@ -192,6 +192,7 @@ def _monitor(
         "rejected": (),
         "rows_read": 8211,
         "late_rows": 12,
+        "untimed_rows": 3,
     }
     return MonitorView(**{**values, **more})  # type: ignore[arg-type]
 
