@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.grid import Grid, LevelGrid
@@ -24,6 +25,8 @@ MIN_ROWS = 50
 _DISTANCE_ROWS = 500
 #: Pooled sampled rows that scales, widths and pairs are chosen from.
 POOLED = 20_000
+#: Dimensions up to which frequencies are shared out evenly, and rounds that settle the golden ratio.
+_EVEN, _SETTLED = 20, 60
 #: The interquartile range of a normal distribution in standard deviations.
 _NORMAL_IQR = 1.349
 
@@ -55,7 +58,7 @@ def choose_projection(
     widths = kernel_widths(scaled)
     if widths is None:
         return None
-    normal = np.random.default_rng(seed).standard_normal((len(inputs), BANDWIDTHS, FREQUENCIES))
+    normal = frequencies(len(inputs), seed)
     return Projection(
         inputs=inputs,
         center=center,
@@ -63,6 +66,24 @@ def choose_projection(
         frequencies=(normal / widths[None, :, None]).reshape(len(inputs), -1).astype(np.float32),
         pairs=_pairs(inputs, scaled, sample.weights),
     )
+
+
+def frequencies(dimensions: int, seed: int) -> Float64Array:
+    """Directions ``[d, B, F]`` of random Fourier features: standard normal, evenly so in few dimensions.
+
+    Up to ``_EVEN`` dimensions they are the normal quantiles of a randomly shifted Kronecker sequence of the
+    generalised golden ratio (Roberts 2018; quasi-Monte Carlo features, Avron et al. 2016): as many see more.
+    Independent draws beyond, where evenness is worth nothing.
+    """
+    random, shape = np.random.default_rng(seed), (dimensions, BANDWIDTHS, FREQUENCIES)
+    if dimensions > _EVEN:
+        return random.standard_normal(shape)
+    ratio = 2.0
+    for _ in range(_SETTLED):
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    step = ratio ** -np.arange(1.0, dimensions + 1)
+    places = (random.random(dimensions) + np.arange(1, BANDWIDTHS * FREQUENCIES + 1)[:, None] * step) % 1
+    return np.asarray(ndtri(np.clip(places, 1e-6, 1 - 1e-6)).T.reshape(shape))
 
 
 def pool(samples: Sequence[RowSample], width: int) -> RowSample:
