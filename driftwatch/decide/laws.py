@@ -124,10 +124,10 @@ def _pools(keys: Sequence[StreamKey]) -> list[list[int]]:
 def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
     """Innovations of the steady filter, window by window; NaN where nothing was seen."""
     level = np.zeros(np.broadcast_shapes(phi.shape, centred.shape[1:]))
-    for seen in centred:
+    for seen, unseen in zip(centred, np.isnan(centred), strict=True):
         before = phi * level
         innovation = seen - before
-        level = before + gain * np.nan_to_num(innovation)
+        level = before + gain * np.where(unseen, 0.0, innovation)
         yield innovation
 
 
@@ -142,9 +142,10 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     towards no memory: the root mean square of what the filter leaves of a constant is divided out.
     """
     square = np.zeros((len(_PHI), centred.shape[1]))
-    for innovation in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
-        square += np.nan_to_num(innovation) ** 2
-    n = (~np.isnan(centred)).sum(axis=0)
+    seen = ~np.isnan(centred)
+    for known, innovation in zip(seen, _steps(centred, _PHI[:, None], _STEADY[:, :1]), strict=True):
+        square += np.where(known, innovation, 0.0) ** 2
+    n = seen.sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
     constant = np.ones((max(len(centred), 1), 1))
     of_mean = np.array(list(_steps(constant, _PHI[:, None], _STEADY[:, :1]))).reshape(-1, len(_PHI))

@@ -145,6 +145,8 @@ class ShareBook:
         for age in range(len(queue), WAIT, -1):
             over = ~suspected | (age > LONGEST_WAIT)
             waited = queue[-age]
+            if not (waited[1].astype(np.bool_) & over[self.which]).any():
+                continue
             taught = taught._learn(waited[0], waited[1], over)
             queue[-age] = np.where(over[self.which], 0, waited)
         longest = np.flatnonzero(queue.any(axis=(1, 2)))
