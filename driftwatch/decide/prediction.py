@@ -29,6 +29,8 @@ Flags = npt.NDArray[np.bool_]
 LEAST_SPREAD = 0.25
 #: Degrees of freedom up to which tails are heavy: days far out come in every kind.
 _HEAVY = 4.0
+#: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
+_SURELY = 0.9
 _SMALLEST_P = 1e-12
 
 
@@ -63,7 +65,7 @@ def p_values(
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held.n, known)
     ranked = mostly_one(healthy)
-    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > 0.5
+    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= np.array([column is not None for _, column, _ in book.keys], dtype=np.bool_)
     least = np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     sides = []

@@ -130,7 +130,7 @@ def test_a_check_from_cron_raises_an_alert_in_a_real_alertmanager(tmp_path: Path
         (alert,) = until(lambda: receiver.alerts("firing"))
         ((key,),) = stored(world, "SELECT key FROM incidents")
         assert (alert["labels"]["incident"], alert["labels"]["monitor"]) == (key, "m")
-        assert "x: above the reference's range" in alert["annotations"]["description"]
+        assert "x: median 0.0" in alert["annotations"]["description"]
 
 
 @pytest.mark.peer
