@@ -17,12 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import gammaln
 
 from driftwatch.decide.keys import StreamKey
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
 from driftwatch.summary.batch import Float64Array
+
+Flags = npt.NDArray[np.bool_]
 
 #: Healthy windows before a score is evidence.
 MIN_HISTORY = 8
@@ -91,7 +94,7 @@ def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
     healthy, count = book.healthy, len(book.keys)
     told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~mostly_one(healthy))
-    centred = left_out(healthy[:, told], book.slots)[-_LEARNED_FROM:]
+    centred = left_out(healthy[:, told], book.slots, book.rows)[-_LEARNED_FROM:]
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
@@ -100,7 +103,8 @@ def learn(book: ScoreBook) -> Usual:
     series = dict(zip(told.tolist(), centred.T, strict=True))
     weights = _posterior(log_level, _LEVEL_PRIOR, pools, series)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
-    log_tail[:, told], stretch[:, told] = _of_tail(_innovations(centred, phi[told], gain[told]))
+    innovations = _innovations(centred, phi[told], gain[told])
+    log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
     return Usual(
         keys=book.keys,
         windows=book.windows,
@@ -152,11 +156,15 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
 
 
-def _of_tail(innovations: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Log likelihood ``[d, k]`` of degrees of freedom, and their scale in standard deviations."""
-    n = np.maximum((~np.isnan(innovations)).sum(axis=0), 1)
-    root = np.sqrt(np.nansum(innovations**2, axis=0) / n)
+def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Float64Array]:
+    """Log likelihood ``[d, k]`` of degrees of freedom, and their scale in standard deviations.
+
+    Of an unsigned score, a distance, only what lies above counts, and its tail there is the longer one.
+    """
+    root = np.sqrt(np.nansum(innovations**2, axis=0) / np.maximum((~np.isnan(innovations)).sum(axis=0), 1))
     z = innovations / np.maximum(root, 1e-12)
+    z = np.where(signed | (z > 0), z, np.nan)
+    n = np.maximum((~np.isnan(z)).sum(axis=0), 1)
     log_like, stretch = [], []
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
         scale = np.ones(z.shape[1])

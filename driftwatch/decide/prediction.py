@@ -60,10 +60,10 @@ def p_values(
     """
     healthy = book.healthy
     known = (~np.isnan(healthy)).sum(axis=0)
-    held = standing(healthy, book.slots, slot)
+    held = standing(healthy, book.slots, slot, book.rows)
     x = _in_spreads(value, held, floor)
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
-    lower = _below(x, level, usual, held.n, known)
+    lower = _below(x, level, usual, held, known)
     ranked = mostly_one(healthy)
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= np.array([column is not None for _, column, _ in book.keys], dtype=np.bool_)
@@ -94,21 +94,19 @@ def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> F
     for row in range(max(0, len(book.values) - LONGEST_WAIT), len(book.values)):
         since = (book.ends[row] > begun) & ~np.isnan(book.values[row])
         if since.any():
-            held = standing(healthy, book.slots, int(book.slots[row]))
+            held = standing(healthy, book.slots, int(book.slots[row]), book.rows)
             total += np.where(since, np.nan_to_num(_in_spreads(book.values[row], held, floor)), 0.0)
             windows += since
     return np.where(book.suspected, total / np.maximum(windows, 1), np.nan)
 
 
-def _below(
-    x: Float64Array, level: Float64Array, usual: Usual, slot_n: Int64Array, n: Int64Array
-) -> Float64Array:
+def _below(x: Float64Array, level: Float64Array, usual: Usual, held: Standing, n: Int64Array) -> Float64Array:
     """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown."""
     known = ~np.isnan(level)
     before = np.where(known, level, 0.0)
     error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(n, 1)
-    variance = np.where(known, usual.variance, 1.0) * (1 + 1 / np.maximum(slot_n, 1)) + before**2 * error
+    variance = np.where(known, usual.variance, 1.0) * (1 + 1 / np.maximum(held.n, 1)) + before**2 * error
     z = (x - usual.phi * before) / np.sqrt(variance)
-    degrees = np.minimum(DEGREES[:, None], np.maximum(n - 3, 1))
+    degrees = np.minimum(DEGREES[:, None], held.degrees)
     tail: Float64Array = (usual.tail * stdtr(degrees, z / usual.stretch)).sum(axis=0)
     return tail

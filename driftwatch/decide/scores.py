@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import KAPPAS
-from driftwatch.decide.keys import StreamKey, key_of
+from driftwatch.decide.keys import VOLUME, StreamKey, key_of
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares
@@ -144,6 +144,13 @@ class ScoreBook:
     def healthy(self) -> Float64Array:
         """``[n, k]``: the scores that teach, NaN elsewhere."""
         return np.where(self.waiting, np.nan, self.values)
+
+    @property
+    def rows(self) -> Float64Array:
+        """``[n]``: rows of each window, relative to the reference's; 1 where they are not watched."""
+        if VOLUME not in self.keys:
+            return np.ones(len(self.values))
+        return np.asarray(np.exp(self.values[:, self.keys.index(VOLUME)]))
 
     def learn(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
         """With one more window that teaches at once."""

@@ -31,18 +31,23 @@ def mostly_one(values: Float64Array) -> Flags:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Standing:
-    """Mean, spread and number of healthy windows ``[k]`` that a score is held against."""
+    """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
+
+    ``degrees`` are those of freedom of the spread: a slot's stands on few windows.
+    """
 
     centre: Float64Array
     spread: Float64Array
     n: Int64Array
+    degrees: Float64Array
 
 
 def _standing(values: Float64Array) -> Standing:
     n = (~np.isnan(values)).sum(axis=0)
     centre = np.nansum(values, axis=0) / np.maximum(n, 1)
     square = np.nansum((values - centre) ** 2, axis=0)
-    return Standing(centre=centre, spread=np.sqrt(square / np.maximum(n - 1, 1)), n=n)
+    spread = np.sqrt(square / np.maximum(n - 1, 1))
+    return Standing(centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0))
 
 
 def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
@@ -56,15 +61,26 @@ def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
     return np.asarray(square / np.maximum(known - lost, 1))
 
 
-def standing(values: Float64Array, slots: Int64Array, slot: int) -> Standing:
+def standing(values: Float64Array, slots: Int64Array, slot: int, rows: Float64Array) -> Standing:
     """What the scores of a season slot are held against; all windows while the slot is thin.
 
-    A slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it.
+    A slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it:
+    larger where the slot's windows have fewer ``rows[n]`` (relative ones) than the others.
     """
     every = _standing(values)
     if not slots.any():
         return every
-    return _of_slot(every, _standing(values[slots == slot]), _around_slots(values, slots))
+    here = slots == slot
+    pooled = _around_slots(values, slots) * _fewer(rows, here)
+    return _of_slot(every, _standing(values[here]), pooled)
+
+
+def _fewer(rows: Float64Array, here: Flags) -> float:
+    """How many times fewer rows these windows have than all, at least 1: variances are as much larger."""
+    known = ~np.isnan(rows)
+    if not (known & here).any():
+        return 1.0
+    return max(1.0, float(rows[known].mean() / rows[known & here].mean()))
 
 
 def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
@@ -75,16 +91,25 @@ def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
         centre=np.where(thin, every.centre, own.centre),
         spread=np.where(thin, every.spread, shrunk),
         n=np.where(thin, every.n, own.n),
+        degrees=np.where(thin, every.degrees, np.minimum(degrees + _SHRINK, every.degrees)),
     )
 
 
-def left_out(values: Float64Array, slots: Int64Array, least: Float64Array | float = 1e-12) -> Float64Array:
-    """The series in spreads of its slot, at least ``least``, around the mean of its slot's other windows."""
+def left_out(
+    values: Float64Array, slots: Int64Array, rows: Float64Array, least: Float64Array | float = 1e-12
+) -> Float64Array:
+    """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
     result = np.empty_like(values)
     every, pooled = _standing(values), _around_slots(values, slots)
     for slot in np.unique(slots):
         here = slots == slot
-        found = _of_slot(every, _standing(values[here]), pooled) if slots.any() else every
+        found = every
+        if slots.any():
+            found = _of_slot(every, _standing(values[here]), pooled * _fewer(rows, here))
         inflation = np.sqrt(np.maximum(found.n, 1) / np.maximum(found.n - 1, 1))
-        result[here] = (values[here] - found.centre) / np.maximum(found.spread, least) * inflation
+        apart = (values[here] - found.centre) * inflation
+        # The spread without the window itself, which otherwise hides behind its own distance.
+        degrees = np.maximum(found.degrees, 3.0)
+        others = np.maximum((found.spread**2 * degrees - apart**2) / (degrees - 1), 0.25 * found.spread**2)
+        result[here] = apart / np.maximum(np.sqrt(others), least)
     return result

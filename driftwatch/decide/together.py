@@ -39,7 +39,7 @@ def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score,
     """The score of all columns together and its gauge; None when too few columns have a history."""
     book, aside = track.scores, track.aside
     value, healthy = book.seen(streams), book.healthy
-    held = standing(healthy, book.slots, slot)
+    held = standing(healthy, book.slots, slot, book.rows)
     spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
     z = _cut((value - held.centre) / spread * _fewer(book, value, held), book)
     usable = ~np.isnan(value) & ((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY)
@@ -90,7 +90,7 @@ def taught_together(track: Track) -> Track:
     if len(book.values) <= MIN_HISTORY or len(columns) < _FEWEST:
         return track
     z = np.zeros((len(book.values), len(book.keys)))
-    z[:, whole] = left_out(book.values[:, whole], book.slots, LEAST_SPREAD * book.floor[whole])
+    z[:, whole] = left_out(book.values[:, whole], book.slots, book.rows, LEAST_SPREAD * book.floor[whole])
     z = _cut(z, book)
     largest = np.zeros((len(columns), len(book.values)))
     for place in whole:

@@ -16,6 +16,8 @@ from driftwatch.summary.summary import Summary
 TOLERANCE = 0.005
 #: An excess of the score by less is never evidence: one row in a thousand where there were none.
 FLOOR = 0.06
+#: Rows expected near the ends in a usual window from which on their number has a law worth learning.
+EXPECTED = 5.0
 #: Edges within the range from which on its outermost gaps hold little.
 _FEWEST = 64
 
@@ -52,8 +54,9 @@ class OutOfRange(Ordered):
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
-        Next to nothing is there in the reference, so their tolerance is their own. One score, *ends*, is
-        their sum: single days far out are ordinary in some columns, and it learns of which.
+        Next to nothing is there in the reference, so their tolerance is their own. One score, *ends*, is the
+        sum of those near the ends, where enough are expected: single days far out are ordinary in some
+        columns, and it learns of which.
         """
         both = _cells.pair(reference, window, column)
         if both.empty:
@@ -64,24 +67,22 @@ class OutOfRange(Ordered):
         ends = _near_ends(both)
         if ends is not None:
             labels, before, after = (*labels, "low", "high"), before + ends[0], after + ends[1]
+        shares = Shares(
+            detector=self.name,
+            column=column,
+            labels=labels,
+            successes=np.array(after, dtype=np.int64),
+            trials=np.full(len(labels), both.m, dtype=np.int64),
+            reference=np.array(before) / both.n,
+            reference_trials=both.n,
+            tolerance=TOLERANCE,
+        )
+        if ends is None or sum(ends[0]) / both.n * (reference.block_rows or 0.0) < EXPECTED:
+            return (shares,)
+        moved = _cells.angle(sum(ends[1]), both.m) - _cells.angle(sum(ends[0]), both.n)
         return (
-            Shares(
-                detector=self.name,
-                column=column,
-                labels=labels,
-                successes=np.array(after, dtype=np.int64),
-                trials=np.full(len(labels), both.m, dtype=np.int64),
-                reference=np.array(before) / both.n,
-                reference_trials=both.n,
-                tolerance=TOLERANCE,
-            ),
-            Score(
-                detector=self.name,
-                column=column,
-                label="ends",
-                value=_cells.angle(sum(after[-2:]), both.m) - _cells.angle(sum(before[-2:]), both.n),
-                floor=FLOOR,
-            ),
+            shares,
+            Score(detector=self.name, column=column, label="ends", value=moved, floor=FLOOR),
         )
 
 
