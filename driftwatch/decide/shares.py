@@ -47,7 +47,8 @@ class ShareBook:
     """Everything remembered of share streams; ``keys[k]`` has ``sizes[k]`` labels, ``L`` in all, end to end.
 
     ``log_m[L, 2, A]`` is the evidence per side and alternative; ``run[k]`` the CUSUM of its strongest part
-    and ``onset[k]`` the start of the window it began in. Per block length: ``blocks[4, k]`` finished ones,
+    and ``onset[k]`` the start of the window it began in; ``effect[k]`` its design effect, NaN while it is
+    being measured. Per block length: ``blocks[4, k]`` finished ones,
     ``total``/``square``/``inverse[4, L]`` of their shares, squares and 1/trials, ``open_successes``/
     ``open_trials[4, L]`` and ``open_windows[4, k]`` of the unfinished one. ``waiting[w, 2, L]`` are successes
     and trials of the newest windows, which teach later; trials of 0 are none.
@@ -58,6 +59,7 @@ class ShareBook:
     log_m: Float64Array
     run: Float64Array
     onset: Int64Array
+    effect: Float64Array
     blocks: Int64Array
     open_windows: Int64Array
     total: Float64Array
@@ -81,6 +83,7 @@ class ShareBook:
             log_m=np.full((labels, 2, len(ALTERNATIVES)), -np.inf),
             run=np.zeros(count),
             onset=none(count),
+            effect=np.full(count, np.nan),
             blocks=none(lengths, count),
             open_windows=none(lengths, count),
             total=np.zeros((lengths, labels)),
@@ -136,7 +139,7 @@ class ShareBook:
         of suspected ones goes on waiting.
         """
         few = (self.blocks[0] < TAUGHT) & ~silent
-        taught = self._learn(seen.successes, seen.trials, few)
+        taught = self._settled()._learn(seen.successes, seen.trials, few)
         waits = (~few & ~silent & seen.complete)[self.which]
         queue = np.where(silent[self.which], 0, self.waiting)
         row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]
@@ -179,14 +182,26 @@ class ShareBook:
             open_windows=np.where(full, 0, windows),
         )
 
-    def design_effects(self) -> Float64Array:
-        """The measured design effect of each stream, at least 1; NaN before ``MIN_BLOCKS`` windows.
+    def _settled(self) -> ShareBook:
+        """With the design effects of what has been taught enough.
 
+        They stay: a season would teach that a day's rows count for ever less, and be usual by it.
+        """
+        new = np.isnan(self.effect) & (self.blocks[0] >= TAUGHT)
+        return replace(self, effect=np.where(new, self._measured(), self.effect)) if new.any() else self
+
+    def design_effects(self) -> Float64Array:
+        """The design effect of each stream, at least 1; NaN before ``MIN_BLOCKS`` windows.
+
+        Measured on the reference's blocks or the first ``TAUGHT`` windows.
         Rows of a column are at least as dependent in any stream as in the one that varies most, which knows
         best: rare rows (ends, nulls, new levels) may all come on days that were not seen yet.
         False-alarm behaviour: the exponent 1/b keeps the page budget when rows of a block are no more
         dependent than this says; the upper limit pays for estimating it.
         """
+        return np.where(np.isnan(self.effect), self._measured(), self.effect)
+
+    def _measured(self) -> Float64Array:
         if not len(self.keys):
             return np.empty(0)
         blocks = np.maximum(self.blocks, 2)
@@ -211,8 +226,8 @@ class ShareBook:
 
 #: Every array of a book and the axis its streams or labels lie on; ``waiting`` apart.
 _AXES = {
-    "sizes": 0, "log_m": 0, "run": 0, "onset": 0, "blocks": 1, "open_windows": 1, "total": 1, "square": 1,
-    "inverse": 1, "open_successes": 1, "open_trials": 1,
+    "sizes": 0, "log_m": 0, "run": 0, "onset": 0, "effect": 0, "blocks": 1, "open_windows": 1, "total": 1,
+    "square": 1, "inverse": 1, "open_successes": 1, "open_trials": 1,
 }  # fmt: skip
 #: Names of everything that is stored of a book, its keys apart.
 SHARE_ARRAYS = (*_AXES, "waiting")

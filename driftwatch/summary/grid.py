@@ -18,7 +18,7 @@ QUANTILES = 255
 #: A column with at most this many distinct values gets them all as edges, so its KS is exact.
 FEW_VALUES = 256
 #: Frozen edges beyond the reference's range: steps up to once its width, where a season or an accepted
-#: shift goes, then 10, ... 10^5 times its width, which tell x10 from x1000.
+#: shift goes, then 10, ... 10^5 times its width (or its largest value), which tell x10 from x1000.
 STEPS, DECADES = 16, 6
 #: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
 MARKS = 7
@@ -86,7 +86,7 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     """Freeze the edges for a column from reference values (NaN-free; a sample, or all of them).
 
     Few distinct values: all of them. Else quantiles, and values too frequent for one quantile are edges
-    anyway because the quantiles meet on them. The extremes are always edges, and ``STEPS + DECADES`` edges
+    anyway because the quantiles meet on them. The extremes are always edges, and ``STEPS + DECADES - 1`` more
     lie beyond each of them.
 
     >>> grid = numeric_grid(np.array([1.0, 2.0, 2.0, 4.0]))
@@ -111,7 +111,8 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     low, high = finite[0], finite[-1]
     with np.errstate(over="ignore"):
         width = max(high - low, abs(high), abs(low), 1e-12) if high > low else max(abs(high), 1.0)
-        reach = width * 10.0 ** np.arange(DECADES)
+        steps = np.arange(1, STEPS + 1) / STEPS
+        reach = width * np.concatenate([steps, 10.0 ** np.arange(1, DECADES)])
         outer = np.concatenate([low - reach, high + reach])
     outer = outer[np.isfinite(outer)]
     edges = np.union1d(inner, outer)
