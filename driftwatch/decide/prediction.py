@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr
 
+from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
@@ -61,7 +62,7 @@ def p_values(
     healthy = book.healthy
     known = (~np.isnan(healthy)).sum(axis=0)
     held = standing(healthy, book.slots, slot, book.rows)
-    x = _in_spreads(value, held, floor)
+    x = _in_spreads(value, held, floor) * worth(book, value, held)
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held, known)
     ranked = mostly_one(healthy)
@@ -82,6 +83,19 @@ def p_values(
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:
     return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
+
+
+def worth(book: ScoreBook, value: Float64Array, held: Standing) -> Float64Array:
+    """What a distance ``[k]`` counts for: less in a window of fewer rows than usual.
+
+    A column's scores lie further apart there by themselves. Where rows are lost all columns seem to move; it is
+    the volume that did.
+    """
+    if VOLUME not in book.keys:
+        return np.ones(len(value))
+    now = float(np.exp(value[book.keys.index(VOLUME)]))
+    fewer = float(np.sqrt(min(1.0, now / held.rows))) if now == now and held.rows > 0 else 1.0
+    return np.array([1.0 if column is None else fewer for _, column, _ in book.keys])
 
 
 def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +33,15 @@ def mostly_one(values: Float64Array) -> Flags:
 class Standing:
     """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
 
-    ``degrees`` are those of freedom of the spread: a slot's stands on few windows.
+    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``rows`` is how many these
+    windows had on average, relative to the reference's.
     """
 
     centre: Float64Array
     spread: Float64Array
     n: Int64Array
     degrees: Float64Array
+    rows: float = 1.0
 
 
 def _standing(values: Float64Array) -> Standing:
@@ -69,10 +71,15 @@ def standing(values: Float64Array, slots: Int64Array, slot: int, rows: Float64Ar
     """
     every = _standing(values)
     if not slots.any():
-        return every
+        return replace(every, rows=_mean(rows))
     here = slots == slot
     pooled = _around_slots(values, slots) * _fewer(rows, here)
-    return _of_slot(every, _standing(values[here]), pooled)
+    return replace(_of_slot(every, _standing(values[here]), pooled), rows=_mean(rows[here]))
+
+
+def _mean(rows: Float64Array) -> float:
+    known = rows[~np.isnan(rows)]
+    return float(known.mean()) if len(known) else 1.0
 
 
 def _fewer(rows: Float64Array, here: Flags) -> float:

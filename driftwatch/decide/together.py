@@ -18,11 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.keys import TOGETHER, VOLUME, Stream
+from driftwatch.decide.keys import TOGETHER, Stream
 from driftwatch.decide.laws import MIN_HISTORY
-from driftwatch.decide.prediction import LEAST_SPREAD
+from driftwatch.decide.prediction import LEAST_SPREAD, worth
 from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.standing import Standing, left_out, standing
+from driftwatch.decide.standing import left_out, standing
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Score, Statistic
@@ -41,7 +41,7 @@ def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score,
     value, healthy = book.seen(streams), book.healthy
     held = standing(healthy, book.slots, slot, book.rows)
     spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
-    z = _cut((value - held.centre) / spread * _fewer(book, value, held), book)
+    z = _cut((value - held.centre) / spread * worth(book, value, held), book)
     usable = ~np.isnan(value) & ((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY)
     largest: dict[str, float] = {}
     for (_, column, _), far, telling in zip(book.keys, z.tolist(), usable, strict=True):
@@ -56,18 +56,6 @@ def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score,
     return _score(mean), Statistic(
         detector=TOGETHER[0], column=None, value=mean, unit="standard deviations", effect=effect
     )
-
-
-def _fewer(book: ScoreBook, value: Float64Array, held: Standing) -> float:
-    """What a spread counts for in a window of fewer rows than usual, where scores lie further apart.
-
-    Where rows are lost all columns seem to move; it is the volume that did.
-    """
-    if VOLUME not in book.keys:
-        return 1.0
-    place = book.keys.index(VOLUME)
-    ratio = float(value[place] - held.centre[place])
-    return float(np.exp(min(ratio, 0.0) / 2)) if held.n[place] and ratio == ratio else 1.0
 
 
 def _cut(z: Float64Array, book: ScoreBook) -> Float64Array:
