@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeo
 from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed
 from driftwatch.pulling import Pulled, glance, late, pull
 from driftwatch.recording import Recorder
+from driftwatch.selftest import Selftest, failed
 from driftwatch.store.history import History
-from driftwatch.store.records import CheckRecord, StoredTile
+from driftwatch.store.records import CheckRecord, StoredSelftest, StoredTile
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, State, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
@@ -25,6 +27,8 @@ from driftwatch.summary.summary import Summary
 if TYPE_CHECKING:
     from driftwatch.reading.pool import ReaderPool
 
+log = logging.getLogger(__name__)
+
 #: Lengths of a window a late or failing source is waited for before the window is given up, and said so.
 PATIENCE = 2
 #: Attempts before a read that kills its reader is given up.
@@ -32,8 +36,12 @@ ATTEMPTS = 3
 
 
 def configuration_hash(config: MonitorConfig) -> str:
-    """sha256 of everything in a monitor's configuration, its secrets left out."""
+    """sha256 of everything in a monitor's configuration, its secrets left out.
+
+    The self-test too: nothing is decided by it.
+    """
     data = as_json(config)
+    del data["selftest"]
     for secret in ("url", "password"):
         data["source"].pop(secret, None)
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
@@ -84,10 +92,12 @@ class Monitor:
     tracks: dict[str | None, Track] = field(default_factory=dict)
     configuration: str = ""
     looks: tuple[Look, ...] = ()
+    selftest: Selftest | None = None
 
     def __post_init__(self) -> None:
         self.configuration = configuration_hash(self.config)
         self.looks = looks(self.reference, self.config.detectors)
+        self.selftest = Selftest.of(self.config, self.reference, self.looks)
 
     def track(self, segment: str | None) -> Track:
         """What is remembered for a segment; from the reference's own blocks when nothing is yet.
@@ -123,7 +133,8 @@ class Monitor:
         decided = {name: self._decide(name, part, read) for name, part in parts.items()}
         verdicts = tuple(verdict for _, verdict in decided.values())
         if record:
-            if self.recorder.check(window, now, self._fresh(read), decided):
+            tested = self._tested(parts[None], decided[None][0])
+            if self.recorder.check(window, now, self._fresh(read), decided, tested):
                 self.tracks = {name: decision.track for name, (decision, _) in decided.items()}
             else:
                 self.tracks = {}
@@ -154,6 +165,17 @@ class Monitor:
             newest_row=read.newest_row,
             untimed=(read.untimed or 0) if segment is None else 0,
         )
+
+    def _tested(self, window: Summary, real: Decision) -> StoredSelftest | None:
+        """What the window changes of the self-test. Whatever fails in it, the check itself goes on."""
+        if self.selftest is None:
+            return None
+        known = self.history.selftest(self.config.name)
+        try:
+            return self.selftest.advance(known, self.track(None), window, real)
+        except Exception:
+            log.exception("self-test failed", extra={"monitor": self.config.name})
+            return failed(known, window)
 
     def _fresh(self, read: Pulled) -> list[StoredTile]:
         return self.recorder.stored(read.fresh, read.versions, read.sources)

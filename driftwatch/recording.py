@@ -13,7 +13,7 @@ from driftwatch.messages import message_for, resolved_message
 from driftwatch.notify.outbox import message_to_json
 from driftwatch.report import verdict_to_json
 from driftwatch.store.history import CHECKPOINT_EVERY, History
-from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import Span
 from driftwatch.summary.summary import Summary
@@ -42,8 +42,18 @@ class Recorder:
     external_url: str = ""
     keep_samples: bool = False
 
-    def check(self, window: Span, now: int, tiles: Sequence[StoredTile], decided: Decided) -> bool:
-        """Commit one looked-at window of all segments; False when it was decided before."""
+    def check(
+        self,
+        window: Span,
+        now: int,
+        tiles: Sequence[StoredTile],
+        decided: Decided,
+        selftest: StoredSelftest | None = None,
+    ) -> bool:
+        """Commit one looked-at window of all segments; False when it was decided before.
+
+        ``selftest`` is what the window changed of it, if anything.
+        """
         said = [
             self.say(decision.opened, decision.resolved, verdict, now)
             for decision, verdict in decided.values()
@@ -60,6 +70,7 @@ class Recorder:
                 resolved=[item for part in said for item in part.resolved],
                 messages=[item for part in said for item in part.messages],
                 checkpoint=count % CHECKPOINT_EVERY == 0,
+                selftest=selftest,
             )
         )
 

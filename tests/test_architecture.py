@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("session",),
     ("backtest", "explaining", "acknowledging", "comparison"),
     ("monitor",),
-    ("recording", "referencing", "pulling", "replaying", "sensitivity"),
+    ("recording", "referencing", "pulling", "replaying", "sensitivity", "selftest"),
     ("messages", "measure", "frames"),
     ("reference",),
     ("config",),

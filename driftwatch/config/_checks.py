@@ -14,6 +14,7 @@ from driftwatch import plugins
 from driftwatch.config._document import Document, Problem, Where, show
 from driftwatch.config._words import name_problem
 from driftwatch.config.schema import WebConfig
+from driftwatch.summary.schema import Role
 
 _PUBLIC_FILES = ("cert_file", "ca_file")
 _HIGHEST_PORT = 65535
@@ -29,6 +30,7 @@ def cross_problems(document: Document) -> Iterator[Problem]:
         yield from _detectors(document, where)
         yield from _said_twice(document, where)
         yield from _untimed(document, where)
+        yield from _untested(document, where)
 
 
 def _items(document: Document, key: str) -> Iterator[Where]:
@@ -135,6 +137,17 @@ def _untimed(document: Document, where: Where) -> Iterator[Problem]:
             "folder key such as date (date=2026-01-31) will do."
         )
         yield document.problem(place, text)
+
+
+def _untested(document: Document, where: Where) -> Iterator[Problem]:
+    """A self-test of a column that the file itself says not to watch would never find anything."""
+    place = (*where, "selftest", "column")
+    name = document.at(place)
+    role = document.at((*where, "columns", name, "role")) if isinstance(name, str) else None
+    if role in [item.value for item in Role if not item.watched]:
+        line = document.line((*where, "columns", name, "role"))
+        text = f"must be a column that is watched; line {line} gives it the role {role}"
+        yield document.problem(place, f"{text}. Got {document.got(place)}.")
 
 
 def _said_twice(document: Document, where: Where) -> Iterator[Problem]:

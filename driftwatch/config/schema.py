@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ByteSize, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from driftwatch.notify.base import NotifierConfig
-from driftwatch.settings import Budget, Duration, PageBudget, Settings, Zone
+from driftwatch.settings import Budget, Duration, PageBudget, Settings, Zone, format_duration
 from driftwatch.sources.base import SourceConfig
 from driftwatch.summary.schema import Kind, Role
 
@@ -153,6 +153,18 @@ class AlarmConfig(Settings):
     design_effect: Annotated[float, Field(ge=1)] | None = None
 
 
+class SelftestConfig(Settings):
+    """``every`` so often a fault is injected beside the real windows, to measure whether it is found.
+
+    ``shift`` is in spreads; ``column`` None takes the columns in turn; ``within`` None is ten windows.
+    """
+
+    every: Duration
+    shift: Annotated[float, Field(gt=0, le=10)] = 0.5
+    column: str | None = None
+    within: Duration | None = None
+
+
 class MonitorConfig(Settings):
     """One model's inputs watched."""
 
@@ -174,6 +186,20 @@ class MonitorConfig(Settings):
     exclude: list[date] = Field(default_factory=list)
     model: ModelConfig = ModelConfig()
     limits: LimitsConfig = LimitsConfig()
+    selftest: SelftestConfig | None = None
+
+    @field_validator("selftest")
+    @classmethod
+    def _tests_windows(cls, selftest: SelftestConfig | None, info: ValidationInfo) -> SelftestConfig | None:
+        window = info.data.get("window")
+        if selftest is None or window is None:
+            return selftest
+        for name in ("every", "within"):
+            given = getattr(selftest, name)
+            if given is not None and given < window.length:
+                least = format_duration(window.length)
+                raise ValueError(f"{name}: expected a duration of at least window.length, {least}")
+        return selftest
 
     @property
     def tolerated(self) -> float:

@@ -109,6 +109,21 @@ HEALTH = (
     _counter(
         "late_rows", _MONITOR, "Rows that came after their window was decided, since the process started."
     ),
+    _counter(
+        "selftest_trials",
+        ("monitor", "outcome"),
+        "Trials of the self-test that ended, ever; false_alarm: the real windows paged during the trial.",
+    ),
+    _counter(
+        "selftest_delay_windows",
+        _MONITOR,
+        "Windows from the injected fault to its page, summed over detected trials, ever.",
+    ),
+    _gauge(
+        "selftest_last_end_timestamp_seconds",
+        _MONITOR,
+        "End of the window that ended the newest trial that was not abandoned.",
+    ),
     _gauge("untimed_rows", _MONITOR, "Rows of the newest read without a usable event time, so in no window."),
     _gauge(
         "window_start_timestamp_seconds",

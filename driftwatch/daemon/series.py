@@ -100,6 +100,7 @@ def health_samples(view: MonitorView, stale: frozenset[str | None]) -> Iterator[
         yield "driftwatch_columns_watched", (name,), len(reference.plan.columns)
     yield from _moment("driftwatch_reference_loaded_timestamp_seconds", (name,), view.reference_loaded_at)
     yield from _check_samples(view)
+    yield from _selftest_samples(view)
     yield from _counted("driftwatch_check_failures_total", name, view.failures, FAILURES)
     yield from _counted("driftwatch_checks_skipped_total", name, view.skipped, SKIPPED)
     yield from _counted("driftwatch_files_rejected_total", name, view.rejected, tuple(FileProblem))
@@ -125,6 +126,16 @@ def _check_samples(view: MonitorView) -> Iterator[Sample]:
     yield "driftwatch_rows_read_total", name, view.rows_read
     yield "driftwatch_late_rows_total", name, view.late_rows
     yield from _known("driftwatch_untimed_rows", name, view.untimed_rows)
+
+
+def _selftest_samples(view: MonitorView) -> Iterator[Sample]:
+    if view.selftest is None:
+        return
+    for outcome, count in view.selftest.outcomes:
+        yield "driftwatch_selftest_trials_total", (view.name, outcome), count
+    yield from _known("driftwatch_selftest_delay_windows_total", (view.name,), view.selftest.delay_windows)
+    ended_at = view.selftest.measured_at
+    yield from _moment("driftwatch_selftest_last_end_timestamp_seconds", (view.name,), ended_at)
 
 
 def _could_look(view: MonitorView) -> bool:

@@ -40,10 +40,25 @@ class SegmentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SelftestView:
+    """What the self-test came to. ``outcomes`` count every trial there ever was.
+
+    ``delay_windows`` is summed over the detected ones, None before the first. ``words`` speak of the trials
+    of today's faults that are kept.
+    """
+
+    outcomes: tuple[tuple[str, int], ...]
+    delay_windows: int | None
+    measured_at: int | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorView:
     """One monitor as the outside sees it. Times are nanoseconds since 1970 UTC; None is unknown.
 
-    ``failures``, ``skipped`` and ``rejected`` count by reason since the process started.
+    ``failures``, ``skipped`` and ``rejected`` count by reason since the process started. ``selftest`` is None
+    when it is off.
     """
 
     name: str
@@ -71,6 +86,7 @@ class MonitorView:
     rows_read: int
     late_rows: int
     untimed_rows: int | None
+    selftest: SelftestView | None = None
 
     def segment(self, name: str | None) -> SegmentView | None:
         """The view of one segment."""

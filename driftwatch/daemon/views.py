@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from driftwatch.config.schema import MonitorConfig
+from driftwatch.daemon.selftests import selftest_view
 from driftwatch.daemon.slots import Slot, Tally
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.report import verdict_from_json
@@ -153,6 +154,7 @@ def _assemble(slot: Slot, history: History, segments: tuple[SegmentView, ...], l
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
         untimed_rows=tally.untimed_rows,
+        selftest=selftest_view(monitor, history),
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from driftwatch.store.database import Database
-from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile, StoredTrial
+from driftwatch.store.selftests import read_selftest, read_trials, write_selftest
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.serial import (
     decode_reference,
@@ -42,6 +43,8 @@ class History:
                     return False
             self._write_facts(connection, record)
             self._write_incidents(connection, record)
+            if record.selftest is not None:
+                write_selftest(connection, record.monitor, record.selftest)
             if record.reference is not None:
                 reference, source_key = record.reference
                 self._write_reference(connection, reference, source_key, record.now)
@@ -286,14 +289,23 @@ class History:
             for row in rows
         ]
 
+    def selftest(self, monitor: str) -> StoredSelftest:
+        """What is known of a monitor's self-test."""
+        return read_selftest(self._db, monitor)
+
+    def trials(self, monitor: str) -> list[StoredTrial]:
+        """The trials of a monitor's self-test that ended, oldest first."""
+        return read_trials(self._db, monitor)
+
     def forget(self, tiles_before: int, verdicts_before: int) -> None:
-        """Retention: drop old tiles, verdicts, checkpoints and delivered messages."""
+        """Retention: drop old tiles, verdicts, ended trials, checkpoints and delivered messages."""
         with self._db.transaction() as connection:
             for sql, before in (
                 ("DELETE FROM tiles WHERE start < ?", tiles_before),
                 ("DELETE FROM checkpoints WHERE decided_until < ?", tiles_before),
                 ("DELETE FROM verdicts WHERE window_end < ?", verdicts_before),
                 ("DELETE FROM incidents WHERE resolved_at < ?", verdicts_before),
+                ("DELETE FROM selftest_trials WHERE ended_at < ?", verdicts_before),
                 (
                     # Messages of an open incident are what its refresh sends: dropped, its alert would end.
                     "DELETE FROM outbox WHERE state IN ('delivered', 'dead') AND created_at < ?"

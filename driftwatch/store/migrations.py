@@ -56,4 +56,17 @@ _VERSION_2 = (
         PRIMARY KEY (monitor, fingerprint, segment))""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = (
+    # Counts never shrink, the trial under way is the shadow's track with its fault.
+    """CREATE TABLE selftests (
+        monitor TEXT PRIMARY KEY, begun_at INTEGER, detected INTEGER NOT NULL, missed INTEGER NOT NULL,
+        false_alarm INTEGER NOT NULL, abandoned INTEGER NOT NULL, delay_windows INTEGER NOT NULL,
+        measured_at INTEGER, trial BLOB)""",
+    """CREATE TABLE selftest_trials (
+        monitor TEXT NOT NULL, begun_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+        column_name TEXT NOT NULL, fault TEXT NOT NULL, size REAL NOT NULL, within INTEGER NOT NULL,
+        outcome TEXT NOT NULL, delay INTEGER, named INTEGER NOT NULL,
+        PRIMARY KEY (monitor, begun_at)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -42,6 +42,49 @@ class StoredIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """A trial of the self-test that ended. Times are window edges, nanoseconds; ``delay`` is in windows.
+
+    ``size`` is in the unit of its ``fault``; ``named`` says whether the page named the column.
+    """
+
+    begun_at: int
+    ended_at: int
+    column: str
+    fault: str
+    size: float
+    within: int
+    outcome: str
+    delay: int | None
+    named: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSelftest:
+    """A monitor's self-test: how many of its trials ended in which way, and the one under way as bytes.
+
+    Counts only ever grow, whatever retention drops. ``begun_at`` is when the newest trial began,
+    ``delay_windows`` the sum over those detected, ``measured_at`` the end of the newest one that was not
+    abandoned. ``ended`` is the trial that the window at hand ended, to be kept.
+    """
+
+    begun_at: int | None = None
+    detected: int = 0
+    missed: int = 0
+    false_alarm: int = 0
+    abandoned: int = 0
+    delay_windows: int = 0
+    measured_at: int | None = None
+    trial: bytes | None = None
+    ended: StoredTrial | None = None
+
+    @property
+    def trials(self) -> int:
+        """Trials that ended."""
+        return self.detected + self.missed + self.false_alarm + self.abandoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRecord:
     """Everything one check changes, for one transaction.
 
@@ -61,3 +104,4 @@ class CheckRecord:
     acknowledged: Sequence[tuple[int, str]] = ()
     muted: Sequence[tuple[str, int | None]] = ()
     reference: tuple[Reference, str] | None = None
+    selftest: StoredSelftest | None = None

@@ -49,13 +49,17 @@ def write_rows(path: Path, start: int, end: int, rows: int, *, shift: float = 0.
 
 @dataclass
 class World:
-    """``settings`` are the configuration; ``write`` puts it into the file the daemon reads."""
+    """``settings`` are the configuration, ``options`` those of each monitor.
+
+    ``write`` puts it into the file the daemon reads.
+    """
 
     folder: Path
     monitors: tuple[str, ...] = ("m",)
     start: int = START
     settings: dict[str, Any] = field(default_factory=dict)
     window: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     step: int = MINUTE
 
     def __post_init__(self) -> None:
@@ -78,6 +82,7 @@ class World:
             "reference": {"path": str(self.folder / "reference.parquet"), "time_column": "at"},
             "source": {"type": "files", "path": str(self.folder / name / "*.parquet"), "time_column": "at"},
             "window": {"length": f"{self.step // MINUTE}m", "min_rows": 50, **self.window},
+            **self.options,
         }
 
     def write(self, **changes: Any) -> None:

@@ -23,7 +23,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:4]
 from daemon_world import World
-world = World(Path(sys.argv[1]), settings={"notify": [{"type": "webhook", "url": "http://127.0.0.1:9/"}]})
+world = World(Path(sys.argv[1]), settings={"notify": [{"type": "webhook", "url": "http://127.0.0.1:9/"}]},
+              options={"selftest": {"every": "3m", "shift": 0.2, "within": "4m"}})
 with world.inside(1 if sys.argv[4] == "first" else int(sys.argv[4])) as inside:
     inside.daemon.runner.tick()
     assert inside.daemon.runner.wait_idle(60)
@@ -55,6 +56,8 @@ def everything(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
         "tiles": query(folder, "SELECT segment, start, version, content FROM tiles ORDER BY 1, 2, 3"),
         "outbox": query(folder, "SELECT sink, key, kind FROM outbox ORDER BY 1, 2, 3"),
         "incidents": query(folder, "SELECT key, opened_at, onset FROM incidents ORDER BY 1"),
+        "selftests": query(folder, "SELECT * FROM selftests"),
+        "selftest_trials": query(folder, "SELECT * FROM selftest_trials ORDER BY begun_at"),
     }
 
 
@@ -88,6 +91,7 @@ def test_kills_change_nothing(tmp_path: Path) -> None:
     expected = everything(world.folder)
     assert len(expected["verdicts"]) == _WINDOWS
     assert expected["outbox"], "there was a page to lose"
+    assert len(expected["selftest_trials"]) >= 4, "and there were trials"
     for part in world.store.iterdir():
         part.unlink()
     (beginning / "store" / FILE).rename(world.store / FILE)

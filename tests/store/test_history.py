@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from driftwatch.store.history import History
 from driftwatch.store.locks import DaemonLock, daemon_running
 from driftwatch.store.migrations import MIGRATIONS
 from driftwatch.store.outbox import OutboxTable
-from driftwatch.store.records import CheckRecord, StoredIncident
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTrial
 
 
 def verdict(end: int, *, page: bool = False) -> dict[str, Any]:
@@ -110,12 +111,14 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         Database(tmp_path)
 
 
-def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path, version: int) -> None:
     connection = sqlite3.connect(tmp_path / FILE)
-    for statement in MIGRATIONS[0]:
-        connection.execute(statement)
+    for statements in MIGRATIONS[:version]:
+        for statement in statements:
+            connection.execute(statement)
     connection.execute("INSERT INTO tracks VALUES ('m', '', x'01')")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
     connection.close()
     for _ in range(2):
@@ -123,7 +126,45 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
         assert opened.query("PRAGMA user_version")[0][0] == len(MIGRATIONS)
         assert History(opened).track("m", None) == b"\x01"
         assert History(opened).beginning("m", "f", None) is None
+        assert History(opened).selftest("m") == StoredSelftest()
         opened.close()
+
+
+def trial(begun_at: int) -> StoredTrial:
+    return StoredTrial(
+        begun_at=begun_at, ended_at=begun_at + 2, column="a b", fault="shift", size=0.5, within=10,
+        outcome="detected", delay=2, named=True,
+    )  # fmt: skip
+
+
+def test_a_self_test_is_stored_with_its_window_or_not_at_all(database: Database) -> None:
+    history = History(database)
+    assert history.selftest("m") == StoredSelftest()
+    under_way = StoredSelftest(begun_at=9, trial=b"shadow")
+    assert history.commit(record(10, selftest=under_way))
+    assert history.selftest("m") == under_way
+    assert history.selftest("other") == StoredSelftest()
+    ended = StoredSelftest(begun_at=9, detected=1, delay_windows=2, measured_at=11, ended=trial(9))
+    assert not history.commit(record(10, selftest=ended)), "the window was decided"
+    with pytest.raises(StoreError):
+        history.commit(record(11, selftest=ended, messages=[("s", "k", "firing", None, None)]))  # type: ignore[list-item]
+    assert history.selftest("m") == under_way
+    assert history.trials("m") == []
+    assert history.commit(record(11, selftest=ended))
+    assert history.selftest("m") == replace(ended, ended=None)
+    assert history.trials("m") == [trial(9)]
+    assert history.commit(record(12))
+    assert history.selftest("m").detected == 1, "a check without a change leaves it alone"
+
+
+def test_retention_drops_old_trials_and_no_count(database: Database) -> None:
+    history = History(database)
+    for end in (10, 20):
+        counts = StoredSelftest(begun_at=end, missed=end // 10, ended=trial(end))
+        history.commit(record(end, selftest=counts))
+    history.forget(0, 13)
+    assert history.trials("m") == [trial(20)]
+    assert history.selftest("m").missed == 2
 
 
 _OPENER = """

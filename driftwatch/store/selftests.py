@@ -1,0 +1,55 @@
+"""The self-test in the history: counts and the trial under way of each monitor, and the trials that ended."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from driftwatch.store.database import Database
+from driftwatch.store.records import StoredSelftest, StoredTrial
+
+
+def write_selftest(connection: sqlite3.Connection, monitor: str, selftest: StoredSelftest) -> None:
+    """Part of the transaction of a check."""
+    connection.execute(
+        "INSERT OR REPLACE INTO selftests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            monitor, selftest.begun_at, selftest.detected, selftest.missed, selftest.false_alarm,
+            selftest.abandoned, selftest.delay_windows, selftest.measured_at, selftest.trial,
+        ),
+    )  # fmt: skip
+    if selftest.ended is not None:
+        ended = selftest.ended
+        connection.execute(
+            "INSERT OR REPLACE INTO selftest_trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                monitor, ended.begun_at, ended.ended_at, ended.column, ended.fault, ended.size, ended.within,
+                ended.outcome, ended.delay, int(ended.named),
+            ),
+        )  # fmt: skip
+
+
+def read_selftest(database: Database, monitor: str) -> StoredSelftest:
+    """What is known of a monitor's self-test; nothing when it never began a trial."""
+    rows = database.query("SELECT * FROM selftests WHERE monitor = ?", (monitor,))
+    if not rows:
+        return StoredSelftest()
+    return StoredSelftest(**{name: rows[0][name] for name in rows[0].keys() if name != "monitor"})  # noqa: SIM118 - a row iterates over its values
+
+
+def read_trials(database: Database, monitor: str) -> list[StoredTrial]:
+    """Trials that ended and are within retention, oldest first."""
+    rows = database.query("SELECT * FROM selftest_trials WHERE monitor = ? ORDER BY begun_at", (monitor,))
+    return [
+        StoredTrial(
+            begun_at=row["begun_at"],
+            ended_at=row["ended_at"],
+            column=row["column_name"],
+            fault=row["fault"],
+            size=row["size"],
+            within=row["within"],
+            outcome=row["outcome"],
+            delay=row["delay"],
+            named=bool(row["named"]),
+        )
+        for row in rows
+    ]
