@@ -88,8 +88,8 @@ def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Flo
 def worth(book: ScoreBook, value: Float64Array, held: Standing) -> Float64Array:
     """What a distance ``[k]`` counts for: less in a window of fewer rows than usual.
 
-    A column's scores lie further apart there by themselves. Where rows are lost all columns seem to move; it is
-    the volume that did.
+    A column's scores lie further apart there by themselves. Where rows are lost all columns seem to move; it
+    is the volume that did.
     """
     if VOLUME not in book.keys:
         return np.ones(len(value))
