@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import time
@@ -130,7 +131,9 @@ def test_a_check_from_cron_raises_an_alert_in_a_real_alertmanager(tmp_path: Path
         (alert,) = until(lambda: receiver.alerts("firing"))
         ((key,),) = stored(world, "SELECT key FROM incidents")
         assert (alert["labels"]["incident"], alert["labels"]["monitor"]) == (key, "m")
-        assert "x: median 0.0" in alert["annotations"]["description"]
+        # Which of its streams is the strongest depends on the hour's rows; both have moved by far.
+        moved = r"^x: (above the reference's range 0 % → \d+ %|median -?0\.0\d+ → )"
+        assert re.search(moved, alert["annotations"]["description"], re.MULTILINE)
 
 
 @pytest.mark.peer
