@@ -2,9 +2,9 @@
 
 The design effect is how many rows count as one, measured on healthy windows:
 ``b = Var(share over blocks) / (binomial variance of independent rows)``, pooled over a column's edges, the
-largest over blocks of 1, 2, 4 and 7 windows, each with an upper 80 % limit. Blocks longer than a window see
-dependence between windows (weather, weeks) that single windows do not. A reference that itself wanders has a
-large ``b``: honest, and conservative.
+largest over blocks of 1, 2, 4 and 7 windows, with an upper limit of 80 % for single windows and of 60 % for
+longer blocks, which see dependence between windows (weather, weeks) that single windows do not. It stays once
+it is measured. A reference that itself wanders has a large ``b``: honest, and conservative.
 """
 
 from __future__ import annotations
