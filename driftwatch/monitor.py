@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from driftwatch.config.schema import MonitorConfig, as_json
+from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed
 from driftwatch.pulling import Pulled, glance, late, pull
-from driftwatch.recording import Recorder
+from driftwatch.recording import Recorder, configuration_of
 from driftwatch.selftest import Selftest, failed
 from driftwatch.store.history import History
 from driftwatch.store.records import CheckRecord, StoredSelftest, StoredTile
@@ -36,15 +34,8 @@ ATTEMPTS = 3
 
 
 def configuration_hash(config: MonitorConfig) -> str:
-    """sha256 of everything in a monitor's configuration, its secrets left out.
-
-    The self-test too: nothing is decided by it.
-    """
-    data = as_json(config)
-    del data["selftest"]
-    for secret in ("url", "password"):
-        data["source"].pop(secret, None)
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    """sha256 of everything in a monitor's configuration that decides, its secrets left out."""
+    return configuration_of(config)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

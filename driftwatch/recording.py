@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.schema import MonitorConfig, as_json
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.track import Incident, Track, encode
@@ -21,6 +23,19 @@ from driftwatch.summary.summary import Summary
 Tiles = Mapping[tuple[int, str | None], Summary]
 Decided = Mapping[str | None, tuple[Decision, Verdict]]
 Queued = tuple[str, str, str, str | None, str]
+
+
+def configuration_of(config: MonitorConfig) -> tuple[str, str]:
+    """A monitor's configuration as JSON without its secrets, after the sha256 that verdicts carry of it.
+
+    The self-test is left out too: nothing is decided by it.
+    """
+    data = as_json(config)
+    del data["selftest"]
+    for secret in ("url", "password"):
+        data["source"].pop(secret, None)
+    text = json.dumps(data, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest(), text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +86,7 @@ class Recorder:
                 messages=[item for part in said for item in part.messages],
                 checkpoint=count % CHECKPOINT_EVERY == 0,
                 selftest=selftest,
+                configuration=configuration_of(self.config),
             )
         )
 
@@ -111,6 +127,7 @@ class Recorder:
                 tracks=[(None, window.end, encode(track))] if opened else [],
                 opened=said.opened,
                 messages=said.messages,
+                configuration=configuration_of(self.config),
             )
         )
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+from typing_extensions import TypedDict
 
 from driftwatch.summary.result import (
     Breakage,
@@ -18,12 +21,101 @@ from driftwatch.summary.result import (
 )
 from driftwatch.summary.schema import Span, iso
 
+#: ISO 8601 in UTC, to the nanosecond where needed.
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class StatisticJson(TypedDict):
+    """One detector's gauge on one column; of all columns together ``column`` is null."""
+
+    column: str | None
+    detector: str
+    statistic: float | None
+    p_value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    effect: str
+    n_reference: int
+    n_window: int
+    undefined: str
+
+
+class NamedJson(TypedDict):
+    """A column that a page names. ``share`` is its part of the evidence."""
+
+    column: str
+    detector: str
+    share: float | None
+    effect: str
+    onset: Moment | None
+
+
+class BrokenJson(TypedDict):
+    """A column that is broken, and how."""
+
+    column: str
+    reason: Reason
+    detail: str
+
+
+class RejectedFileJson(TypedDict):
+    """A file that was left out."""
+
+    name: str
+    problem: FileProblem
+    detail: str
+
+
+class RepresentedJson(TypedDict):
+    """The share of usual traffic the test set stands for in a column, with its 95 % interval."""
+
+    column: str
+    share: float | None
+    low: float | None
+    high: float | None
+    windows: int
+
+
+class WindowJson(TypedDict):
+    """One verdict. Times are ISO 8601 in UTC; what is undefined is null, never 0."""
+
+    start: Moment
+    end: Moment
+    segment: str | None
+    rows: int
+    judged_from: Moment | None
+    judged_rows: int
+    state: State
+    reason: Reason
+    detail: str
+    evidence: float | None
+    evidence_before: float | None
+    page: bool
+    incident: str | None
+    onset: Moment | None
+    columns: list[StatisticJson]
+    joint: list[StatisticJson]
+    broken: list[BrokenJson]
+    named: list[NamedJson]
+    unchanged: list[str]
+    rejected_files: list[RejectedFileJson]
+    smallest_effect: float | None
+    smallest_effects: dict[str, float | None]
+    represented: list[RepresentedJson]
+    design_effect: float | None
+    late_rows: int
+    untimed_rows: int
+    newest_row: Moment | None
+    reference: str
+    configuration: str
+
 
 def _time(nanoseconds: int | None) -> str | None:
     return None if nanoseconds is None else iso(nanoseconds)
 
 
-def window_json(verdict: Verdict) -> dict[str, Any]:
+def window_json(verdict: Verdict) -> WindowJson:
     """One window object, as ``backtest`` lists them and ``check`` prints one."""
     return {
         "start": iso(verdict.window.start),
@@ -32,8 +124,8 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "rows": verdict.rows,
         "judged_from": _time(verdict.judged_from),
         "judged_rows": verdict.judged_rows,
-        "state": str(verdict.state),
-        "reason": str(verdict.reason),
+        "state": verdict.state,
+        "reason": verdict.reason,
         "detail": verdict.detail,
         "evidence": verdict.evidence,
         "evidence_before": verdict.evidence_before,
@@ -42,13 +134,28 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "onset": _time(verdict.onset),
         "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
         "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
-        "broken": [asdict(item) for item in verdict.breakages],
+        "broken": [
+            {"column": item.column, "reason": item.reason, "detail": item.detail}
+            for item in verdict.breakages
+        ],
         "named": [named_json(item) for item in verdict.named],
         "unchanged": list(verdict.unchanged),
-        "rejected_files": [asdict(item) for item in verdict.rejected_files],
+        "rejected_files": [
+            {"name": item.name, "problem": item.problem, "detail": item.detail}
+            for item in verdict.rejected_files
+        ],
         "smallest_effect": verdict.smallest_effect,
         "smallest_effects": dict(verdict.smallest_effects),
-        "represented": [asdict(item) for item in verdict.represented],
+        "represented": [
+            {
+                "column": item.column,
+                "share": item.share,
+                "low": item.low,
+                "high": item.high,
+                "windows": item.windows,
+            }
+            for item in verdict.represented
+        ],
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
@@ -58,7 +165,7 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def statistic_json(item: Statistic) -> dict[str, Any]:
+def statistic_json(item: Statistic) -> StatisticJson:
     """One gauge."""
     return {
         "column": item.column,
@@ -75,7 +182,7 @@ def statistic_json(item: Statistic) -> dict[str, Any]:
     }
 
 
-def named_json(item: NamedColumn) -> dict[str, Any]:
+def named_json(item: NamedColumn) -> NamedJson:
     """One column that a page names."""
     return {
         "column": item.column,

@@ -13,6 +13,7 @@ from driftwatch.clock import Clock
 from driftwatch.config.schema import Config, MonitorConfig
 from driftwatch.daemon.exporter import MetricsPage
 from driftwatch.daemon.loading import Loader
+from driftwatch.daemon.past import Past
 from driftwatch.daemon.runner import Runner, Slot
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.sending import Senders
@@ -23,11 +24,9 @@ from driftwatch.daemon.views import refreshed_view, restored_view, unloaded_view
 from driftwatch.daemon.web import create_app
 from driftwatch.errors import DriftwatchError, StoreError
 from driftwatch.monitor import Monitor
-from driftwatch.report import verdict_from_json
 from driftwatch.session import Session, opened
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
-from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS
 
 log = logging.getLogger(__name__)
@@ -64,6 +63,7 @@ class Daemon:
         self.session: Session = self._stack.enter_context(
             opened(self.config, self.clock, log.info, checkpoints=True)
         )
+        self.past = Past(self.session.database)
         self.runner = Runner(
             self.clock,
             self.session.acknowledgements,
@@ -185,16 +185,6 @@ class Daemon:
     def now(self) -> int:
         """Nanoseconds since 1970 UTC."""
         return self.clock.now()
-
-    def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
-        """The newest verdicts, newest first."""
-        found = self.session.history.verdicts(monitor, segment, limit=limit)
-        return [verdict_from_json(item) for item in reversed(found)]
-
-    def verdict(self, monitor: str, segment: str | None, window_end: int) -> Verdict | None:
-        """One stored verdict."""
-        found = self.session.history.verdict(monitor, segment, window_end)
-        return None if found is None else verdict_from_json(found)
 
     def reload(self) -> tuple[str, ...]:
         """Swap in a whole valid configuration, or keep the old one and say so.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.daemon import words
+from driftwatch.detectors._cells import quantiles
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import STEPS, LevelGrid, NumericGrid
@@ -108,6 +109,11 @@ def _spread(grid: NumericGrid, counts: Counts, edges: Float64Array) -> Float64Ar
     total = float(points.sum() + gaps.sum())
     shares: Float64Array = np.diff(np.concatenate(([0.0], upto, [total]))) / total
     return shares
+
+
+def quantiles_of(grid: NumericGrid, counts: Counts, shares: Float64Array) -> Float64Array:
+    """Quantiles of the counted rows, interpolated within their cells; at least one row has a value."""
+    return quantiles(grid.edges, counts.cells.cumsum(), shares).value
 
 
 def level_bars(grid: LevelGrid, reference: Counts, window: Counts) -> list[LevelBar]:

@@ -6,26 +6,25 @@ for screen readers; what a colour says, a shape or a word says too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from driftwatch.daemon import words
 from driftwatch.daemon.bars import LevelBar, NumericBars
 from driftwatch.daemon.svg import line, rect, svg, text
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.result import State
+from driftwatch.summary.schema import NANOSECONDS
 
 #: (window end, evidence or None, state, page), oldest first.
 Trail = Sequence[tuple[int, float | None, str, bool]]
+#: (place in a trail, what began there).
+Change = tuple[int, str]
 
 #: Width of a timeline and its height.
 WIDE, TALL = 720.0, 196.0
 _NARROW = 160.0
-
-
-def _kind(state: str) -> str:
-    return words.kind_of(State(state)) if state in list(State) else words.BLIND
 
 
 def _runs(trail: Trail) -> list[list[tuple[int, float]]]:
@@ -54,7 +53,7 @@ def sparkline(trail: Trail, most: int = 60) -> Markup:
 
 def _blind_spots(trail: Trail, step: float, left: float, top: float, bottom: float) -> list[str]:
     parts, start = [], None
-    kinds = [_kind(state) for _, _, state, _ in trail]
+    kinds = [words.kind_of(state) for _, _, state, _ in trail]
     for n, kind in enumerate([*kinds, words.SAME]):
         if kind == words.BLIND:
             start = n if start is None else start
@@ -85,17 +84,32 @@ def _evidence_lines(trail: Trail, step: float, left: float, top: float, bottom: 
     return parts
 
 
-def timeline(trail: Trail, now: int, onset: int | None = None, most: int = 120) -> Markup:
-    """Evidence window by window, a strip of states beneath, pages as triangles, dates at the foot."""
-    trail = trail[-most:]
+def timeline(
+    trail: Trail,
+    now: int,
+    onset: int | None = None,
+    changes: Sequence[Change] = (),
+    url: Callable[[int], str] | None = None,
+) -> Markup:
+    """Evidence window by window, a strip of states beneath, pages as triangles, dates at the foot.
+
+    ``changes`` are places where another reference came into force; ``url`` links each page to its window.
+    """
     if not trail:
         return Markup()
     pages = sum(page for *_, page in trail)
     title = f"evidence in {words.plural(len(trail), 'window')}, {words.plural(pages, 'page')}"
-    return svg(WIDE, TALL, title, "timeline", timeline_parts(trail, now, onset))
+    parts = timeline_parts(trail, now, onset, changes, url)
+    return svg(WIDE, TALL, title, "timeline", parts, group=url is not None)
 
 
-def timeline_parts(trail: Trail, now: int, onset: int | None = None) -> list[str]:
+def timeline_parts(
+    trail: Trail,
+    now: int,
+    onset: int | None = None,
+    changes: Sequence[Change] = (),
+    url: Callable[[int], str] | None = None,
+) -> list[str]:
     """What a timeline is drawn of, ``WIDE`` and ``TALL``; at least one window."""
     left, right, top, bottom = 52.0, WIDE - 8, 24.0, 150.0
     step = (right - left) / len(trail)
@@ -109,40 +123,76 @@ def timeline_parts(trail: Trail, now: int, onset: int | None = None) -> list[str
     parts += _blind_spots(trail, step, left, top, bottom)
     parts += _evidence_lines(trail, step, left, top, bottom)
     for n, (end, evidence, state, page) in enumerate(trail):
-        said = words.STATE_WORDS[State(state)] if state in list(State) else state
+        said = next((told for known, told in words.STATE_WORDS.items() if known == state), state)
         title = f"window to {words.instant(end)}: {said}, evidence {words.number(evidence)}"
-        parts.append(rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, _kind(state), title))
+        parts.append(rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, words.kind_of(state), title))
         if page:
-            parts.append(_page_mark(left + (n + 0.5) * step, top - 9, 6))
-            parts.append(line(left + (n + 0.5) * step, top, left + (n + 0.5) * step, bottom, "pageline"))
+            x = left + (n + 0.5) * step
+            parts.append(line(x, top, x, bottom, "pageline"))
+            parts.append(_linked(_page_mark(x, top - 9, 6), end, url))
+    for place, what in changes:
+        parts += _moment(left + place * step, bottom, what, "newreference", high=False)
     parts += _onset(trail, onset, left, step, bottom)
     parts += _dates(trail, now, left, step, bottom + 36)
     return parts
+
+
+def _linked(mark: str, end: int, url: Callable[[int], str] | None) -> str:
+    if url is None:
+        return mark
+    label = escape(f"the page of {words.instant(end)}")
+    return f'<a href="{escape(url(end))}" aria-label="{label}">{mark}</a>'
 
 
 def _onset(trail: Trail, onset: int | None, left: float, step: float, bottom: float) -> list[str]:
     if onset is None or onset < trail[0][0]:
         return []
     first = next((n for n, (end, *_) in enumerate(trail) if end > onset), None)
-    if first is None:
-        return []
-    x, top = left + first * step, bottom - 104
-    return [line(x, top, x, bottom + 22, "onset"), text(x - 4, top + 8, "began", "tick", "end")]
+    return [] if first is None else _moment(left + first * step, bottom, "began", "onset", high=True)
+
+
+def _moment(x: float, bottom: float, what: str, css: str, *, high: bool) -> list[str]:
+    """A line through the drawing; its word stands where there is room for it."""
+    anchor, beside = ("end", x - 4) if x > WIDE / 5 else ("start", x + 4)
+    y = bottom - (104 if high else 88)
+    return [line(x, y - 8, x, bottom + 22, css), text(beside, y, what, "tick said", anchor)]
 
 
 def _dates(trail: Trail, now: int, left: float, step: float, y: float) -> list[str]:
     shown = sorted({0, len(trail) - 1, *(round((len(trail) - 1) * share) for share in (0.25, 0.5, 0.75))})
+    shown = shown if len(trail) > 4 else list(range(len(trail)))
+    labels = date_labels([trail[n][0] for n in shown], now)
     parts = []
-    for n in shown if len(trail) > 4 else range(len(trail)):
+    for n, label in zip(shown, labels, strict=True):
         anchor = "start" if n == 0 and len(trail) > 1 else "end" if n == len(trail) - 1 else "middle"
         x = left + (n + (0 if anchor == "start" else 1 if anchor == "end" else 0.5)) * step
-        parts.append(text(x, y, words.day(trail[n][0], now), "tick", anchor))
+        parts.append(text(x, y, label, "tick", anchor))
     return parts
+
+
+def date_labels(ends: Sequence[int], now: int) -> list[str]:
+    """Short dates of moments in order: a day, the year where it changes, the hour when days would repeat.
+
+    >>> date_labels([0, 86400 * NANOSECONDS], 0), date_labels([0, 3600 * NANOSECONDS], 0)
+    (['1 Jan', '2 Jan'], ['1 Jan 00:00', '1 Jan 01:00'])
+    """
+    moments = [datetime.fromtimestamp(end // NANOSECONDS, tz=UTC) for end in ends]
+    days = [f"{moment.day} {moment:%b}" for moment in moments]
+    if len(set(days)) < len(days):
+        days = [f"{day} {moment:%H:%M}" for day, moment in zip(days, moments, strict=True)]
+    this_year = datetime.fromtimestamp(now // NANOSECONDS, tz=UTC).year
+    if all(moment.year == this_year for moment in moments):
+        return days
+    years = [None, *(moment.year for moment in moments)]
+    return [
+        day if moment.year == before else f"{day} {moment.year}"
+        for day, moment, before in zip(days, moments, years, strict=False)
+    ]
 
 
 def histogram(bars: NumericBars, name: str) -> Markup:
     """Reference as filled bars, the window as an outline over the same cells; rows beyond at both ends."""
-    width, height, top, bottom, side = 360.0, 150.0, 10.0, 122.0, 26.0
+    width, height, top, bottom, side = 360.0, 150.0, 16.0, 122.0, 26.0
     shares = [bars.reference] if bars.window is None else [bars.reference, bars.window]
     peak = max(float(share.max()) for share in shares) or 1.0
     inner = (width - 2 * side) / (len(bars.edges) - 1)
@@ -164,7 +214,7 @@ def histogram(bars: NumericBars, name: str) -> Markup:
         parts.append(text(x, bottom + 14, label, "tick", ends.get(n, "middle")))
     parts.append(text(0, bottom + 26, "below", "tick"))
     parts.append(text(width, bottom + 26, "above", "tick", "end"))
-    parts.append(text(0, top - 1, f"{words.percent(peak)} of rows", "tick"))
+    parts.append(text(0, 10, f"{words.percent(peak)} of rows", "tick"))
     return svg(width, height, f"{name}: reference and newest window", "chart", parts)
 
 

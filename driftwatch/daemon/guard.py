@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
+import json
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftwatch.config.schema import WebConfig
@@ -18,14 +21,18 @@ from driftwatch.settings import read_secret
 #: Probes of an orchestrator carry no token and ask by any name; the answers say nothing about data.
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 
+#: Where a request's scope holds the name that came with the password.
+VISITOR = "driftwatch.visitor"
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # Other hosts learn nothing; with no-referrer a browser hides the Origin of our own forms.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -58,18 +65,25 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(Headers(scope=scope))
+        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(scope)
         await (refusal or self._app)(scope, receive, with_headers)
 
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
         asked = headers.get("host")
         if self._names is not None and asked is not None and not _known(asked, self._names):
-            return PlainTextResponse(
-                "Host: expected an IP address, localhost, the host of web.listen or web.external_url, or "
-                f'one of web.allowed_hosts. Got "{shortened(visible(asked), 80)}".\n',
-                status_code=421,
+            expected = (
+                "Host: expected an IP address, localhost, the host of web.listen or web.external_url, or"
             )
-        return None if self._token_file is None else _unauthorised(headers, self._token_file)
+            got = shortened(visible(asked), 80)
+            return _refused(scope, 421, f'{expected} one of web.allowed_hosts. Got "{got}".')
+        return None if self._token_file is None else _unauthorised(scope, headers, self._token_file)
+
+
+def _refused(scope: Scope, status: int, why: str, headers: dict[str, str] | None = None) -> Response:
+    if scope["path"].startswith("/api/"):
+        return Response(json.dumps({"error": why}), status, headers, "application/json")
+    return PlainTextResponse(f"{why}\n", status, headers)
 
 
 def _names(web: WebConfig) -> frozenset[str]:
@@ -88,19 +102,34 @@ def _known(host: str, names: frozenset[str]) -> bool:
     return True
 
 
-def _unauthorised(headers: Headers, token_file: Path) -> PlainTextResponse | None:
+def _unauthorised(scope: Scope, headers: Headers, token_file: Path) -> Response | None:
     try:
         token = read_secret(None, token_file)
     except (OSError, UnicodeDecodeError):
         token = None
     if not token:
-        return PlainTextResponse("web.auth.token_file cannot be read or is empty.\n", status_code=503)
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    expected = token.encode("utf-8", "surrogateescape")
-    if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), expected):
+        return _refused(scope, 503, "web.auth.token_file cannot be read or is empty.")
+    name, given = _credentials(headers.get("authorization", ""))
+    if hmac.compare_digest(given, token.encode("utf-8", "surrogateescape")):
+        scope[VISITOR] = name
         return None
-    return PlainTextResponse(
-        "A bearer token is needed: Authorization: Bearer TOKEN.\n",
-        status_code=401,
-        headers={"WWW-Authenticate": 'Bearer realm="driftwatch"'},
+    return _refused(
+        scope,
+        401,
+        "The token is needed: Authorization: Bearer TOKEN, or your name and the token as the password.",
+        {"WWW-Authenticate": 'Bearer realm="driftwatch", Basic realm="driftwatch", charset="UTF-8"'},
     )
+
+
+def _credentials(header: str) -> tuple[str, bytes]:
+    """The name and the token of an Authorization header. A browser's password is the token, its name free."""
+    scheme, _, given = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return "somebody with the token", given.strip().encode("latin-1")
+    if scheme.lower() != "basic":
+        return "", b""
+    try:
+        name, _, password = base64.b64decode(given.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return "", b""
+    return name.decode("utf-8", "replace").strip() or "somebody with the token", password

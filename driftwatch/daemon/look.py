@@ -96,7 +96,7 @@ def blind_since(segment: SegmentView) -> int:
     """End of the first of the newest windows in a row that could not be looked at."""
     since = 0 if segment.verdict is None else segment.verdict.window.end
     for end, _, state, _ in reversed(segment.trail):
-        if state not in list(State) or words.kind_of(State(state)) != words.BLIND:
+        if words.kind_of(state) != words.BLIND:
             break
         since = min(since, end)
     return since

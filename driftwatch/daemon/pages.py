@@ -1,37 +1,32 @@
-"""What the pages show, worked out before any template runs."""
+"""What the pages show of monitors and incidents, worked out before any template runs."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
-from driftwatch.daemon import bars, charts, words
-from driftwatch.daemon.look import Look, look_at, moved_columns
-from driftwatch.daemon.ranking import by_contribution
+from driftwatch.daemon import charts, words
+from driftwatch.daemon.links import Links
+from driftwatch.daemon.look import Look, look_at
+from driftwatch.daemon.paging import Part, part_of
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView, Snapshot
 from driftwatch.notify.base import IncidentKind
-from driftwatch.summary.counts import Counts
-from driftwatch.summary.grid import LevelGrid, NumericGrid
 from driftwatch.summary.naming import columns_only
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import NamedColumn, Statistic, Verdict
-from driftwatch.summary.schema import Column, Kind, iso
-from driftwatch.summary.summary import Summary
+from driftwatch.summary.result import NamedColumn, Verdict
+from driftwatch.summary.schema import Kind, iso
 
-#: Columns drawn on one page; the others are listed in a table.
-MOST_DRAWN = 60
-#: Windows listed under the timeline.
-MOST_WINDOWS = 30
-
-_ORDER = (words.MOVED, words.BLIND, words.SAME)
+#: Monitors on one page; segments and incidents said of each.
+PER_PAGE = 40
+MOST_SAID = 4
+ORDER = (words.MOVED, words.BLIND, words.SAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One monitor on the first page, or one segment in the list of segments."""
+    """One monitor on the first page."""
 
     name: str
     url: str
@@ -48,56 +43,69 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
-    """An open incident and the commands that close it."""
+class Fleet:
+    """One page of monitors; ``counts`` are of all that match the search, by kind."""
 
-    incident: OpenIncident
-    commands: tuple[tuple[str, str], ...]
+    part: Part[Row]
+    counts: tuple[tuple[str, int], ...]
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """One column: how it looked in the reference and how it looks now."""
+class Way:
+    """One way to acknowledge an incident: why, the verdict for the form, the command for a terminal."""
 
-    column: Column
-    named: NamedColumn | None
-    broken: str
-    effects: tuple[str, ...]
-    drawing: Markup
-    statistics: tuple[Statistic, ...]
-    missing: tuple[float | None, float | None]
+    why: str
+    verdict: str
+    command: str
 
 
-class Links:
-    """Paths of the pages below the prefix of ``web.external_url``. The request's Host is never used."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """An open incident and the ways to close it."""
 
-    def __init__(self, prefix: str = "") -> None:
-        self.prefix = prefix.rstrip("/")
-
-    def monitor(self, name: str, segment: str | None = None) -> str:
-        """The page of one monitor, or of one of its segments."""
-        return f"{self.prefix}/monitors/{quote(name, safe='')}{self._query(segment)}"
-
-    def window(self, name: str, end: int, segment: str | None = None) -> str:
-        """The page of one verdict."""
-        return f"{self.prefix}/monitors/{quote(name, safe='')}/windows/{iso(end)}{self._query(segment)}"
-
-    @staticmethod
-    def _query(segment: str | None) -> str:
-        if segment is None:
-            return ""
-        return "?" + urlencode({"segment": segment}, errors="surrogatepass")
+    incident: OpenIncident
+    ways: tuple[Way, ...]
 
 
-def rows(snapshot: Snapshot, now: int, links: Links) -> list[Row]:
-    """Every monitor, those that moved first, then those that could not look."""
-    listed = [_row(view, now, links) for view in snapshot.monitors]
-    return sorted(listed, key=lambda row: _ORDER.index(_worst(row)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Somebody who may change things: the name they gave, and the proof their forms carry."""
+
+    name: str
+    proof: str
 
 
-def _worst(row: Row) -> str:
-    kinds = [row.look.kind, *(item.kind for _, _, item in row.segments)]
-    return min(kinds, key=_ORDER.index)
+def fleet(
+    snapshot: Snapshot, now: int, links: Links, search: str = "", kind: str = "", page: int = 1
+) -> Fleet:
+    """Monitors whose name or model holds ``search``: those that moved first, then those that could not look.
+
+    Only the monitors of one page are worked out whole.
+    """
+    wanted = search.casefold()
+    known = [view for view in snapshot.monitors if wanted in f"{view.name} {_model(view)}".casefold()]
+    looks = {view.name: _worst(view, now) for view in known}
+    counts = tuple((each, sum(found == each for found in looks.values())) for each in ORDER)
+    picked = [view for view in known if not kind or looks[view.name] == kind]
+    picked.sort(key=lambda view: ORDER.index(looks[view.name]))
+    part = part_of(picked, page, PER_PAGE, search)
+    rows = tuple(_row(view, now, links) for view in part.items)
+    shown = Part(
+        items=rows, page=part.page, pages=part.pages, total=part.total, asked=search, before=part.before
+    )
+    return Fleet(part=shown, counts=counts, kind=kind)
+
+
+def _model(view: MonitorView) -> str:
+    return " ".join(part for part in (view.model_name, view.model_version) if part)
+
+
+def _worst(view: MonitorView, now: int) -> str:
+    segments: Sequence[SegmentView | None] = view.segments or (None,)
+    if view.segment(None) is None:
+        segments = (None, *segments)
+    return min((look_at(view, item, now).kind for item in segments), key=ORDER.index)
 
 
 def _row(view: MonitorView, now: int, links: Links) -> Row:
@@ -105,10 +113,14 @@ def _row(view: MonitorView, now: int, links: Links) -> Row:
     looked = None if overall is None else overall.looked
     evidence = None if overall is None else newest_evidence(overall)
     others = [item for item in view.segments if item.segment is not None]
+    told = [
+        (str(item.segment), links.monitor(view.name, item.segment), look_at(view, item, now))
+        for item in others
+    ]
     return Row(
         name=view.name,
         url=links.monitor(view.name),
-        model=" ".join(part for part in (view.model_name, view.model_version) if part),
+        model=_model(view),
         look=look_at(view, overall, now),
         evidence=evidence,
         meter=charts.meter(evidence),
@@ -117,10 +129,7 @@ def _row(view: MonitorView, now: int, links: Links) -> Row:
         window_end=None if looked is None else looked.window.end,
         rows=None if looked is None else looked.rows,
         incidents=view.incidents,
-        segments=tuple(
-            (str(item.segment), links.monitor(view.name, item.segment), look_at(view, item, now))
-            for item in others
-        ),
+        segments=tuple(sorted(told, key=lambda item: ORDER.index(item[2].kind))),
     )
 
 
@@ -133,22 +142,28 @@ def newest_evidence(segment: SegmentView) -> float | None:
 
 
 def incidents(view: MonitorView, segment: str | None) -> list[Incident]:
-    """The open incidents of a segment with the commands to acknowledge them."""
-    found = []
-    for item in view.incidents:
-        if item.segment == segment:
-            start = shlex.join(["--monitor", view.name, "--incident", item.key])
-            if item.kind == IncidentKind.BLIND:
-                ways = [("quiet for a while", "muted --until 2d")]
-            else:
-                ways = [
-                    ("the cause was repaired", "fixed"),
-                    ("this is the new normal: the reference is rebased", "accepted"),
-                    ("known, be quiet for a while", "muted --until 2d"),
-                ]
-            commands = tuple((why, f"driftwatch ack CONFIG {start} --as {way}") for why, way in ways)
-            found.append(Incident(incident=item, commands=commands))
-    return found
+    """The open incidents of a segment, newest first, with the ways to acknowledge them."""
+    here = [item for item in view.incidents if item.segment == segment]
+    return [
+        Incident(incident=item, ways=_ways(view.name, item))
+        for item in sorted(here, key=lambda item: -item.opened_at)
+    ]
+
+
+def _ways(monitor: str, item: OpenIncident) -> tuple[Way, ...]:
+    start = f"driftwatch ack CONFIG {shlex.join(['--monitor', monitor, '--incident', item.key])}"
+    known = Way(why="known, be quiet for a while", verdict="muted", command=f"{start} --as muted --until 2d")
+    if item.kind == IncidentKind.BLIND:
+        return (known,)
+    return (
+        Way(why="the cause was repaired", verdict="fixed", command=f"{start} --as fixed"),
+        Way(
+            why="this is the new normal: the reference is rebased",
+            verdict="accepted",
+            command=f"{start} --as accepted",
+        ),
+        known,
+    )
 
 
 def jointly(verdict: Verdict) -> list[NamedColumn]:
@@ -162,71 +177,6 @@ def explain_command(verdict: Verdict) -> str:
     if verdict.segment is not None:
         parts += ["--segment", words.visible(verdict.segment)]
     return f"driftwatch explain CONFIG {shlex.join(parts)}"
-
-
-def cards(view: MonitorView, segment: SegmentView) -> tuple[list[Card], list[Card]]:
-    """Columns in the order they matter: those that are drawn, and the rest."""
-    if view.reference is None:
-        return [], []
-    reference = view.reference.at(segment.segment)
-    known = {column.name: column for column in reference.plan.columns}
-    ranked = [] if segment.looked is None else by_contribution(segment.looked)
-    names = [
-        name for name in dict.fromkeys([*moved_columns(view, segment), *ranked, *known]) if name in known
-    ]
-    window = comparable(segment, reference)
-    made = [
-        _card(known[name], segment.looked, reference, window, drawn=rank < MOST_DRAWN)
-        for rank, name in enumerate(names)
-    ]
-    return made[:MOST_DRAWN], made[MOST_DRAWN:]
-
-
-def comparable(segment: SegmentView, reference: Reference) -> Summary | None:
-    """The window's summary while it is at hand and counted on the reference's own cells."""
-    window = segment.window
-    if window is None or segment.looked is None or window.plan != reference.plan.fingerprint:
-        return None
-    return window
-
-
-def _card(
-    column: Column, verdict: Verdict | None, reference: Reference, window: Summary | None, *, drawn: bool
-) -> Card:
-    here = () if verdict is None else tuple(item for item in verdict.statistics if item.column == column.name)
-    named = None if verdict is None else next((i for i in verdict.named if i.column == column.name), None)
-    broken = (
-        "" if verdict is None else next((i.detail for i in verdict.breakages if i.column == column.name), "")
-    )
-    effects = [named.effect] if named is not None else []
-    effects += [item.effect for item in here if item.effect]
-    expected = reference.summary.counts.get(column.name)
-    found = None if window is None else window.counts.get(column.name)
-    return Card(
-        column=column,
-        named=named,
-        broken=broken,
-        effects=tuple(dict.fromkeys(effect for effect in effects if effect)),
-        drawing=_drawing(column, reference, expected, found) if drawn else Markup(),
-        statistics=here,
-        missing=(_missing(expected), _missing(found)),
-    )
-
-
-def _missing(counts: Counts | None) -> float | None:
-    return None if counts is None or not counts.rows else counts.missing / counts.rows
-
-
-def _drawing(column: Column, reference: Reference, expected: Counts | None, found: Counts | None) -> Markup:
-    grid = reference.plan.grids.get(column.name)
-    if expected is None or found is None:
-        return Markup()
-    if isinstance(grid, LevelGrid):
-        return charts.levels(bars.level_bars(grid, expected, found), column.name)
-    if isinstance(grid, NumericGrid):
-        numeric = bars.numeric_bars(grid, expected, found, column.kind)
-        return Markup() if numeric is None else charts.histogram(numeric, column.name)
-    return Markup()
 
 
 def counted_as(kind: Kind) -> str:

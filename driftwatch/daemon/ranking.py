@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from driftwatch.summary.counts import Counts
+from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import Statistic, Verdict
+from driftwatch.summary.summary import Summary
 
 #: Statistics in [0, 1] that compare across columns: distance of distribution functions, total variation.
-_COMPARABLE = ("ks", "tv", "missing", "unseen", "out_of_range")
+COMPARABLE = ("ks", "tv", "missing", "unseen", "out_of_range")
 
 
 def by_contribution(verdict: Verdict) -> list[str]:
@@ -24,6 +30,33 @@ def by_contribution(verdict: Verdict) -> list[str]:
 
 
 def _distance(item: Statistic) -> float:
-    if item.detector not in _COMPARABLE or item.value is None:
+    if item.detector not in COMPARABLE or item.value is None:
         return -1.0
     return abs(item.value)
+
+
+def by_distance(plan: Plan, before: Summary, after: Summary) -> list[str]:
+    """Columns by how far two summaries lie apart: KS, total variation or the change of the missing share."""
+    size = {
+        column.name: distance(
+            before.counts[column.name],
+            after.counts[column.name],
+            levels=isinstance(plan.grids[column.name], LevelGrid),
+        )
+        for column in plan.columns
+    }
+    return sorted(size, key=lambda name: -size[name])
+
+
+def distance(before: Counts, after: Counts, *, levels: bool) -> float:
+    """In [0, 1]: KS on ordered cells, total variation of levels; the missing share where it changed more."""
+    gone = abs(_share(before.missing, before.rows) - _share(after.missing, after.rows))
+    if not before.present or not after.present:
+        return gone
+    difference = before.cells / before.present - after.cells / after.present
+    apart = np.abs(difference).sum() / 2 if levels else np.abs(np.cumsum(difference)).max()
+    return max(float(apart), gone)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

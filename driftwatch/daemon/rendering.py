@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from driftwatch.daemon import charts, pages, words
-from driftwatch.daemon.look import began, look_at
-from driftwatch.daemon.pages import Links
-from driftwatch.daemon.ranking import by_contribution
+from driftwatch.daemon import pages, words
+from driftwatch.daemon.asked import Side
+from driftwatch.daemon.cards import Sides, cards_of
+from driftwatch.daemon.comparing import Compared
+from driftwatch.daemon.lines import trend
+from driftwatch.daemon.links import Links
+from driftwatch.daemon.look import began, look_at, moved_columns
+from driftwatch.daemon.pages import Visitor
+from driftwatch.daemon.past import Past, Working
+from driftwatch.daemon.sections import DRAWN, Asked, judged_columns, timeline
 from driftwatch.daemon.snapshot import MonitorView, SegmentView, Snapshot
+from driftwatch.daemon.state import State
+from driftwatch.daemon.telling import tell
+from driftwatch.daemon.worklog import worklog
 from driftwatch.settings import format_duration
 from driftwatch.summary.naming import column_words, listed_words, named_words
-from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import iso
+
+#: Windows in a list, and in the selectors of a comparison.
+LISTED, CHOICES = 100, 400
+#: Longest name shown whole; page after page of longer ones would not stay small.
+_LONGEST = 160
+_LONGEST_SETTINGS = 60_000
 
 
 class Pages:
     """Renders pages for people. ``css`` only names the version of the style sheet."""
 
-    def __init__(self, links: Links, css: bytes) -> None:
-        self._links = links
+    def __init__(self, links: Links, css: bytes, state: State) -> None:
+        self.links = links
+        self._state = state
         self._environment = Environment(
             loader=PackageLoader("driftwatch.daemon", "templates"),
             autoescape=True,
@@ -38,13 +56,17 @@ class Pages:
             instant=words.instant,
             ago=words.ago,
             day=words.day,
-            seen=words.visible,
+            seen=lambda text: words.visible(words.shortened(str(text), 4 * _LONGEST)),
+            name=lambda text: words.visible(words.shortened(str(text), _LONGEST)),
             named=named_words,
             column=column_words,
             columns=listed_words,
             plural=words.plural,
             duration=format_duration,
             iso=iso,
+            json=lambda value: words.shortened(
+                json.dumps(value, indent=1, sort_keys=True), _LONGEST_SETTINGS
+            ),
         )
         style = f"{links.prefix}/static/driftwatch.css?{hashlib.sha256(css).hexdigest()[:8]}"
         self._environment.globals.update(
@@ -58,46 +80,104 @@ class Pages:
             counted_as=pages.counted_as,
         )
 
-    def index(self, snapshot: Snapshot, now: int) -> str:
-        """Every monitor."""
-        listed = pages.rows(snapshot, now, self._links)
-        kinds = (words.MOVED, words.BLIND, words.SAME)
-        counts = [(kind, sum(row.look.kind == kind for row in listed)) for kind in kinds]
-        return self._render("index.html", snapshot=snapshot, now=now, rows=listed, counts=counts)
+    @property
+    def _past(self) -> Past:
+        return self._state.past
 
-    def monitor(self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, now: int) -> str:
-        """One monitor, or one of its segments."""
-        drawn, listed = pages.cards(view, segment)
-        looked = segment.looked
+    def index(self, snapshot: Snapshot, now: int, search: str = "", kind: str = "", page: int = 1) -> str:
+        """The monitors that match, page by page."""
+        fleet = pages.fleet(snapshot, now, self.links, search, kind, page)
+        return self._render("index.html", snapshot=snapshot, now=now, fleet=fleet)
+
+    def monitor(
+        self,
+        snapshot: Snapshot,
+        view: MonitorView,
+        segment: SegmentView,
+        now: int,
+        asked: Asked,
+        visitor: Visitor | None = None,
+        said: int | None = None,
+    ) -> str:
+        """One monitor, or one of its segments. ``said`` is the number of what the visitor just asked for."""
+        looked, look = segment.looked, look_at(view, segment, now)
+        reference = None if view.reference is None else view.reference.at(segment.segment)
+        window = segment.window
+        if reference is None or window is None or window.plan != reference.plan.fingerprint:
+            window = None
+        first = moved_columns(view, segment)
+        acknowledgements = self._past.acknowledgements(view.name)
+        windows = self._past.windows(view.name, segment.segment, None, DRAWN)
         return self._render(
             "monitor.html",
             snapshot=snapshot,
             now=now,
             view=view,
             segment=segment,
-            look=look_at(view, segment, now),
+            look=look,
+            told=tell(view, segment, look, now),
             segments=[(item, look_at(view, item, now)) for item in view.segments],
             evidence=pages.newest_evidence(segment),
-            timeline=charts.timeline(segment.trail, now, began(view, segment)),
-            windows=[
-                (end, evidence, State(state), page)
-                for end, evidence, state, page in reversed(segment.trail[-pages.MOST_WINDOWS :])
-            ],
+            timeline=self._timeline(view, segment, windows, now),
             incidents=pages.incidents(view, segment.segment),
-            drawn=drawn,
-            listed=listed,
+            columns=judged_columns(
+                reference, looked, window, first, asked, self._past, self._column_url(view, segment)
+            ),
+            column_page=lambda page: self.links.monitor(
+                view.name, segment.segment, q=asked.search, page=page
+            ),
             joint=[] if looked is None else [item for item in looked.statistics if item.column is None],
-            together=[] if looked is None else pages.jointly(looked),
+            acknowledgements=acknowledgements,
+            said=next((item for item in acknowledgements if item.id == said), None),
+            visitor=visitor,
+        )
+
+    def _timeline(self, view: MonitorView, segment: SegmentView, windows: Sequence[Any], now: int) -> str:
+        versions = self._past.versions(view.name)
+        url = partial(self.links.window, view.name, segment=segment.segment)
+        return timeline(windows, versions, now, began(view, segment), url)
+
+    def _column_url(self, view: MonitorView, segment: SegmentView) -> Any:
+        return partial(self.links.column, view.name, segment=segment.segment)
+
+    def windows(
+        self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, now: int, before: int | None
+    ) -> str:
+        """The windows that end before ``before``, newest first."""
+        listed = self._past.windows(view.name, segment.segment, before, LISTED)
+        older = self._past.windows(view.name, segment.segment, listed[-1].end, 1) if listed else []
+        newer = []
+        if listed and before is not None:
+            newer = self._past.following(view.name, segment.segment, listed[0].end, LISTED + 1)
+        return self._render(
+            "windows.html",
+            snapshot=snapshot,
+            now=now,
+            view=view,
+            segment=segment,
+            listed=listed,
+            total=self._past.count(view.name, segment.segment),
+            older=listed[-1].end if older else None,
+            newest=before is None or not newer,
+            newer=newer[-1].end if len(newer) > LISTED else None,
+            timeline=self._timeline(view, segment, listed, now),
         )
 
     def window(
-        self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, verdict: Verdict, now: int
+        self,
+        snapshot: Snapshot,
+        view: MonitorView,
+        segment: SegmentView,
+        working: Working,
+        now: int,
+        asked: Asked,
     ) -> str:
         """The working of one verdict."""
-        ends = [end for end, *_ in segment.trail]
-        place = ends.index(verdict.window.end) if verdict.window.end in ends else None
-        rank = {column: place for place, column in enumerate(by_contribution(verdict))}
-        columns = [item for item in verdict.statistics if item.column is not None]
+        verdict = working.verdict
+        end, name = verdict.window.end, segment.segment
+        older = self._past.windows(view.name, name, end, 1)
+        newer = self._past.following(view.name, name, end, 1)
+        first = [item.column for item in verdict.breakages] + [item.column for item in verdict.named]
         return self._render(
             "window.html",
             snapshot=snapshot,
@@ -105,12 +185,80 @@ class Pages:
             view=view,
             segment=segment,
             verdict=verdict,
+            working=working,
             kind=words.kind_of(verdict.state),
-            before=None if not place else ends[place - 1],
-            after=None if place is None or place + 1 == len(ends) else ends[place + 1],
-            statistics=sorted(columns, key=lambda item: rank[str(item.column)]),
+            older=older[0].end if older else None,
+            newer=newer[0].end if newer else None,
+            columns=judged_columns(
+                working.reference,
+                verdict,
+                working.window,
+                first,
+                asked,
+                self._past,
+                self._column_url(view, segment),
+            ),
             joint=[item for item in verdict.statistics if item.column is None],
+            together=pages.jointly(verdict),
+            configuration=self._past.configuration(verdict),
+            log=worklog(working, self._past),
             command=pages.explain_command(verdict),
+            column_page=lambda page: self.links.window(view.name, end, name, q=asked.search, page=page),
+        )
+
+    def column(
+        self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, name: str, now: int
+    ) -> str | None:
+        """One column over time; None when the reference does not watch it."""
+        reference = None if view.reference is None else view.reference.at(segment.segment)
+        known = {} if reference is None else {item.name: item for item in reference.plan.columns}
+        if reference is None or name not in known:
+            return None
+        trends = self._past.trends(view.name, segment.segment, [name], None, DRAWN)
+        window = segment.window
+        if window is not None and window.plan != reference.plan.fingerprint:
+            window = None
+        sides = Sides(columns=known, grids=reference.plan.grids, before=reference.summary, after=window)
+        (card,) = cards_of(sides, [name], self._column_url(view, segment), segment.looked)
+        return self._render(
+            "column.html",
+            snapshot=snapshot,
+            now=now,
+            view=view,
+            segment=segment,
+            card=card,
+            trends=[
+                (detector, found, trend(found, f"{name}, {detector}"))
+                for (_, detector), found in trends.items()
+            ],
+        )
+
+    def compare(
+        self,
+        snapshot: Snapshot,
+        view: MonitorView,
+        segment: SegmentView,
+        sides: tuple[Side | None, Side | None],
+        compared: Compared,
+        now: int,
+        asked: Asked,
+    ) -> str:
+        """Two windows, or a window and the reference, side by side; ``compared`` says what was found."""
+        choices = [item.end for item in self._past.windows(view.name, segment.segment, None, CHOICES)]
+        ends = [None if side is None else side.end for side in sides]
+        chosen = {side.end for side in sides if side is not None and side.end is not None}
+        return self._render(
+            "compare.html",
+            snapshot=snapshot,
+            now=now,
+            view=view,
+            segment=segment,
+            choices=sorted({*choices, *chosen}, reverse=True),
+            ends=ends,
+            compared=compared,
+            column_page=lambda page: self.links.compare(
+                view.name, ends[0], ends[1], segment.segment, q=asked.search, page=page
+            ),
         )
 
     def error(self, status: int, detail: str) -> str:

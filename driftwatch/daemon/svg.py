@@ -31,10 +31,16 @@ def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
-def svg(width: float, height: float, title: str, css: str, parts: Iterable[str]) -> Markup:
-    """A whole drawing with a title for screen readers; ``parts`` were escaped by their makers."""
+def svg(
+    width: float, height: float, title: str, css: str, parts: Iterable[str], *, group: bool = False
+) -> Markup:
+    """A whole drawing with a title for screen readers; ``parts`` were escaped by their makers.
+
+    ``group``: it holds links, which a picture must not.
+    """
+    role, name = "group" if group else "img", escape(words.visible(title))
     # Every text in ``parts`` went through ``escape``; the hostile-name tests parse the result.
     return Markup(  # noqa: S704
-        f'<svg viewBox="0 0 {width:g} {height:g}" class="{css}" role="img">'
-        f"<title>{escape(words.visible(title))}</title>{''.join(parts)}</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" class="{css}" role="{role}">'
+        f"<title>{name}</title>{''.join(parts)}</svg>"
     )

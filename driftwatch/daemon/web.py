@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -15,41 +16,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from driftwatch.config.schema import ExportConfig, WebConfig
-from driftwatch.daemon import api
+from driftwatch.daemon import api, asked
+from driftwatch.daemon.acting import Acting
+from driftwatch.daemon.api_site import Api
+from driftwatch.daemon.comparing import compare
 from driftwatch.daemon.exporter import MetricsPage
 from driftwatch.daemon.guard import Guard
-from driftwatch.daemon.pages import Links
+from driftwatch.daemon.links import Links
+from driftwatch.daemon.pages import ORDER
 from driftwatch.daemon.rendering import Pages
-from driftwatch.daemon.snapshot import MonitorView, SegmentView, Snapshot
+from driftwatch.daemon.sections import Asked
+from driftwatch.daemon.state import State
 from driftwatch.errors import DriftwatchError
-from driftwatch.report import window_json
-from driftwatch.summary.result import Verdict
-from driftwatch.windows import parse_time
-
-_JSON = "application/json"
-_WINDOWS, _MOST_WINDOWS = 100, 1000
-
-
-class State(Protocol):
-    """What the web needs of the running daemon. Every method may be called from several threads."""
-
-    def snapshot(self) -> Snapshot:
-        """The newest snapshot."""
-
-    def now(self) -> int:
-        """Nanoseconds since 1970 UTC."""
-
-    def reload(self) -> tuple[str, ...]:
-        """Read the configuration again; what takes effect only later is returned.
-
-        Raises ``DriftwatchError`` and keeps the old one.
-        """
-
-    def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
-        """The newest verdicts, newest first."""
-
-    def verdict(self, monitor: str, segment: str | None, window_end: int) -> Verdict | None:
-        """One stored verdict."""
 
 
 def create_app(state: State, web: WebConfig, export: ExportConfig) -> Starlette:
@@ -82,40 +60,91 @@ class _Site:
         self._state = state
         self._reloads = web.enable_reload
         self._css = files("driftwatch.daemon").joinpath("static/driftwatch.css").read_bytes()
-        self._pages = Pages(Links(urlsplit(web.external_url or "").path), self._css)
+        outside = urlsplit(web.external_url or "")
+        self._links = Links(outside.path)
+        self._pages = Pages(self._links, self._css, state)
+        self._api = Api(state, secured=web.auth is not None)
+        self._acting = Acting(state, self._links, outside.netloc)
         self.metrics_page = MetricsPage(export)
 
     def routes(self) -> list[Route]:
         get: list[tuple[str, Callable[[Request], Any]]] = [
             ("/", self.index),
             ("/monitors/{name}", self.monitor),
+            ("/monitors/{name}/column", self.column),
+            ("/monitors/{name}/compare", self.compare),
+            ("/monitors/{name}/windows", self.windows),
             ("/monitors/{name}/windows/{end}", self.window),
             ("/metrics", self.metrics),
-            ("/api/v1/monitors", self.api_monitors),
-            ("/api/v1/monitors/{name}", self.api_monitor),
-            ("/api/v1/monitors/{name}/windows", self.api_windows),
+            *self._api.routes(),
             ("/-/healthy", self.healthy),
             ("/-/ready", self.ready),
             ("/static/driftwatch.css", self.css),
         ]
-        reload = [Route("/-/reload", self.reload, methods=["POST", "PUT"])] if self._reloads else []
-        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in get] + reload
+        post = [Route("/monitors/{name}/acknowledge", self._acting.acknowledge, methods=["POST"])]
+        if self._reloads:
+            post.append(Route("/-/reload", self.reload, methods=["POST", "PUT"]))
+        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in get] + post
 
     def index(self, request: Request) -> Response:
-        return _html(self._pages.index(self._state.snapshot(), self._state.now()))
+        search, kind = asked.search(request), asked.choice(request, "state", ORDER)
+        snapshot = self._state.snapshot()
+        return _html(self._pages.index(snapshot, self._state.now(), search, kind, asked.page(request)))
 
     def monitor(self, request: Request) -> Response:
         snapshot = self._state.snapshot()
-        view, segment = _found(snapshot, request)
-        return _html(self._pages.monitor(snapshot, view, segment, self._state.now()))
+        view, segment = asked.found(snapshot, request)
+        said = request.query_params.get("said", "")
+        return _html(
+            self._pages.monitor(
+                snapshot,
+                view,
+                segment,
+                self._state.now(),
+                _columns(request),
+                self._acting.visitor(request),
+                int(said) if said.isascii() and said.isdigit() and len(said) < 16 else None,
+            )
+        )
+
+    def column(self, request: Request) -> Response:
+        snapshot = self._state.snapshot()
+        view, segment = asked.found(snapshot, request)
+        name = request.query_params.get("name", "")
+        page = self._pages.column(snapshot, view, segment, name, self._state.now())
+        if page is None:
+            raise HTTPException(404, "The monitor watches no column of that name.")
+        return _html(page)
+
+    def windows(self, request: Request) -> Response:
+        snapshot = self._state.snapshot()
+        view, segment = asked.found(snapshot, request)
+        before = asked.before(request)
+        return _html(self._pages.windows(snapshot, view, segment, self._state.now(), before))
 
     def window(self, request: Request) -> Response:
         snapshot = self._state.snapshot()
-        view, segment = _found(snapshot, request)
-        verdict = self._state.verdict(view.name, segment.segment, _moment(request.path_params["end"]))
-        if verdict is None:
-            raise HTTPException(404, "No verdict is stored for a window that ends then.")
-        return _html(self._pages.window(snapshot, view, segment, verdict, self._state.now()))
+        view, segment = asked.found(snapshot, request)
+        end = asked.moment(request.path_params["end"])
+        working = self._state.past.working(view, segment.segment, end)
+        if working is None:
+            raise HTTPException(
+                404,
+                "No verdict is stored for a window that ends then: it was not decided yet, or it is older "
+                "than retention.verdicts.",
+            )
+        shown = _columns(request)
+        return _html(self._pages.window(snapshot, view, segment, working, self._state.now(), shown))
+
+    def compare(self, request: Request) -> Response:
+        snapshot = self._state.snapshot()
+        view, segment = asked.found(snapshot, request)
+        sides = (asked.side(request, "a"), asked.side(request, "b"))
+        shown = _columns(request)
+        url = partial(self._links.column, view.name, segment=segment.segment)
+        compared = compare(self._state.past, view, segment.segment, sides, shown, url)
+        now = self._state.now()
+        return _html(self._pages.compare(snapshot, view, segment, sides, compared, now, shown))
 
     def metrics(self, request: Request) -> Response:
         page = self.metrics_page.render(
@@ -128,18 +157,6 @@ class _Site:
         if page.encoding is not None:
             headers["Content-Encoding"] = page.encoding
         return Response(page.body, headers=headers)
-
-    def api_monitors(self, request: Request) -> Response:
-        return _json({"monitors": [api.monitor_json(view) for view in self._state.snapshot().monitors]})
-
-    def api_monitor(self, request: Request) -> Response:
-        return _json(api.detail_json(_monitor(self._state.snapshot(), request)))
-
-    def api_windows(self, request: Request) -> Response:
-        view, segment = _found(self._state.snapshot(), request)
-        verdicts = self._state.verdicts(view.name, segment.segment, _limit(request))
-        windows = [window_json(verdict) for verdict in verdicts]
-        return _json({"monitor": view.name, "segment": segment.segment, "windows": windows})
 
     async def healthy(self, request: Request) -> Response:
         if self._state.snapshot().scheduler_alive:
@@ -179,48 +196,14 @@ class _Site:
     ) -> Response:
         path = request.scope["path"]
         if path.startswith("/api/"):
-            return Response(api.dumps({"error": detail}), status, headers, _JSON)
+            return Response(api.dumps({"error": detail}), status, headers, "application/json")
         if path == "/metrics" or path.startswith("/-/"):
             return PlainTextResponse(f"{detail}\n", status, headers)
         return _html(self._pages.error(status, detail), status, headers)
 
 
-def _monitor(snapshot: Snapshot, request: Request) -> MonitorView:
-    view = snapshot.monitor(request.path_params["name"])
-    if view is None:
-        raise HTTPException(404, "There is no monitor of that name.")
-    return view
-
-
-def _found(snapshot: Snapshot, request: Request) -> tuple[MonitorView, SegmentView]:
-    view = _monitor(snapshot, request)
-    asked = request.query_params.get("segment")
-    segment = view.segment(asked)
-    if segment is None and not asked:
-        segment = view.segment(None) or SegmentView(
-            segment=None, verdict=None, looked=None, looked_at=None, trail=(), window=None
-        )
-    if segment is None:
-        raise HTTPException(404, "The monitor has no segment of that name.")
-    return view, segment
-
-
-def _moment(text: str) -> int:
-    wrong = HTTPException(404, "Expected the end of a window as ISO 8601 or nanoseconds.")
-    try:
-        moment = int(text) if text.isascii() and text.isdigit() else parse_time(text)
-    except (ValueError, OverflowError) as error:
-        raise wrong from error
-    if not 0 <= moment < 1 << 63:
-        raise wrong
-    return moment
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(_WINDOWS))
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= _MOST_WINDOWS):
-        raise HTTPException(400, f"limit: expected a number from 1 to {_MOST_WINDOWS}.")
-    return int(text)
+def _columns(request: Request) -> Asked:
+    return Asked(search=asked.search(request), page=asked.page(request))
 
 
 def _plain(error: Exception) -> str:
@@ -231,7 +214,3 @@ def _html(text: str, status: int = 200, headers: Mapping[str, str] | None = None
     return Response(
         text.encode("utf-8", "backslashreplace"), status, headers, media_type="text/html; charset=utf-8"
     )
-
-
-def _json(value: Any) -> Response:
-    return Response(api.dumps(value), media_type=_JSON)

@@ -51,13 +51,13 @@ _DAY = 86400
 _SMALLEST = 1e-16
 
 
-def kind_of(state: State | None) -> str:
-    """Which of the three things a state says; no state yet is *could not look*."""
-    if state is None:
+def kind_of(state: str | None) -> str:
+    """Which of the three things a state says; no state yet, or an unknown one, is *could not look*."""
+    if state is None or state not in STATE_WORDS:
         return BLIND
-    if state.moved:
+    if State(state).moved:
         return MOVED
-    return SAME if state is State.OK else BLIND
+    return SAME if state == State.OK else BLIND
 
 
 def number(value: float | None) -> str:

@@ -121,6 +121,9 @@ class Database:
         with self._lock:
             try:
                 return self._connection.execute(sql, parameters).fetchall()
+            except UnicodeEncodeError:
+                # Half a surrogate pair: no text in the store can be equal to it.
+                return []
             except sqlite3.Error as error:
                 raise StoreError(f"{self.path}: expected to read. Got {error}.") from error
 

@@ -43,6 +43,11 @@ class History:
                     return False
             self._write_facts(connection, record)
             self._write_incidents(connection, record)
+            if record.configuration is not None:
+                connection.execute(
+                    "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?)",
+                    (record.monitor, record.configuration[0], record.now, record.configuration[1]),
+                )
             if record.selftest is not None:
                 write_selftest(connection, record.monitor, record.selftest)
             if record.reference is not None:

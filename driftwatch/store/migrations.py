@@ -69,4 +69,11 @@ _VERSION_3 = (
         PRIMARY KEY (monitor, begun_at)) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # What the hash in a verdict stands for, secrets left out, so that an old verdict can be read for ever.
+    """CREATE TABLE configurations (
+        monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, first_at INTEGER NOT NULL, content TEXT NOT NULL,
+        PRIMARY KEY (monitor, fingerprint))""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

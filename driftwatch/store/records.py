@@ -89,7 +89,8 @@ class CheckRecord:
     """Everything one check changes, for one transaction.
 
     ``verdicts`` are (segment, window end, JSON object); ``tracks`` (segment, decided until, bytes).
-    ``messages`` are (sink, key, "firing" or "resolved", segment, JSON text).
+    ``messages`` are (sink, key, "firing" or "resolved", segment, JSON text). ``configuration`` is (hash,
+    JSON text without secrets) of what the verdicts were decided with.
     """
 
     monitor: str
@@ -105,3 +106,4 @@ class CheckRecord:
     muted: Sequence[tuple[str, int | None]] = ()
     reference: tuple[Reference, str] | None = None
     selftest: StoredSelftest | None = None
+    configuration: tuple[str, str] | None = None

@@ -6,10 +6,16 @@ Everything is drawn with a fixed seed and counted by the real summaries, so that
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
+import weakref
+import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from driftwatch.daemon.past import Past
 from driftwatch.daemon.snapshot import (
     MonitorView,
     OpenIncident,
@@ -18,6 +24,10 @@ from driftwatch.daemon.snapshot import (
     SinkView,
     Snapshot,
 )
+from driftwatch.report import verdict_to_json
+from driftwatch.store.database import Database
+from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -425,13 +435,73 @@ def snapshot(*monitors: MonitorView) -> Snapshot:
 
 
 class ExampleState:
-    """What the web application needs of the daemon, over a fixed snapshot."""
+    """What the web application needs of the daemon, over a fixed snapshot and a real store.
+
+    The store holds a verdict for every window of the trails, the tiles of the newest ones, the references,
+    the incidents and what the demo's people said.
+    """
 
     def __init__(self, shown: Snapshot | None = None) -> None:
         self.shown = shown or snapshot()
         self.reloads = 0
         self.refusal: Exception | None = None
         self.notes: tuple[str, ...] = ()
+        folder = Path(tempfile.mkdtemp(prefix="driftwatch-example-"))
+        self.database = Database(folder)
+        self.close = weakref.finalize(self, _forget, self.database, folder)
+        self.history = History(self.database)
+        self.past = Past(self.database)
+        for view in self.shown.monitors:
+            self._store(view)
+
+    def _store(self, view: MonitorView) -> None:
+        if view.reference is not None:
+            self.history.store_reference(view.reference, "example", {}, NOW - 60 * DAY)
+        rng = np.random.default_rng(zlib.crc32(view.name.encode()))
+        for segment in view.segments:
+            # No source can deliver half a surrogate pair, and no store keeps one.
+            if "\ud800" not in (segment.segment or ""):
+                self._store_trail(view, segment, rng)
+        opened = [
+            StoredIncident(
+                monitor=view.name, content="{}", resolved_at=None, resolution=None,
+                key=item.key, kind=item.kind, segment=item.segment, columns=item.columns,
+                opened_at=item.opened_at, onset=item.onset or item.opened_at, muted_until=item.muted_until,
+            )
+            for item in view.incidents
+            if "\ud800" not in item.key
+        ]  # fmt: skip
+        self.history.commit(CheckRecord(monitor=view.name, now=NOW, opened=opened))
+
+    def _store_trail(self, view: MonitorView, segment: SegmentView, rng: np.random.Generator) -> None:
+        known = {item.window.end: item for item in (segment.looked, segment.verdict) if item is not None}
+        likeness = segment.looked
+        ends = {end: (evidence, state, page) for end, evidence, state, page in segment.trail}
+        for end in sorted({*ends, *known}):
+            verdict = known.get(end)
+            if verdict is None and likeness is not None:
+                evidence, state, page = ends[end]
+                verdict = _past(likeness, end, evidence, State(state), rng, page=page)
+            if verdict is None:
+                continue
+            tiles = []
+            if verdict is segment.looked and segment.window is not None:
+                verdict = replace(verdict, tiles=((verdict.window.start, 1),))
+                tiles = [
+                    StoredTile(
+                        segment=segment.segment, start=verdict.window.start, version=1,
+                        source_version="a", summary=segment.window,
+                    )
+                ]  # fmt: skip
+            self.history.commit(
+                CheckRecord(
+                    monitor=view.name,
+                    now=end + 300 * NANOSECONDS,
+                    tiles=tiles,
+                    verdicts=[(segment.segment, end, verdict_to_json(verdict))],
+                    configuration=(verdict.configuration, '{"name": "example", "window": {"length": "1d"}}'),
+                )
+            )
 
     def snapshot(self) -> Snapshot:
         return self.shown
@@ -445,12 +515,31 @@ class ExampleState:
         self.reloads += 1
         return self.notes
 
-    def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
-        view = self.shown.monitor(monitor)
-        part = None if view is None else view.segment(segment)
-        found = [] if part is None else [part.verdict, part.looked]
-        return list({item.window.end: item for item in found if item is not None}.values())[:limit]
 
-    def verdict(self, monitor: str, segment: str | None, window_end: int) -> Verdict | None:
-        found = self.verdicts(monitor, segment, 100)
-        return next((item for item in found if item.window.end == window_end), None)
+def _forget(database: Database, folder: Path) -> None:
+    database.close()
+    shutil.rmtree(folder)
+
+
+def _past(
+    like: Verdict, end: int, evidence: float | None, state: State, rng: np.random.Generator, *, page: bool
+) -> Verdict:
+    """An earlier verdict: statistics of a window in which nothing moved lie low, of others as high as now."""
+    shrink = 1.0 if state.moved else 0.2
+    statistics = tuple(
+        replace(
+            item, value=None if item.value is None else round(item.value * shrink * rng.uniform(0.6, 1.1), 6)
+        )
+        for item in like.statistics
+    )
+    return replace(
+        like,
+        window=Span(start=end - DAY, end=end),
+        state=state,
+        reason=Reason.NOTHING_MOVED if state is State.OK else Reason.EVIDENCE_COMPLETE,
+        evidence=evidence,
+        page=page,
+        statistics=statistics if state.looked else (),
+        named=like.named if state.moved else (),
+        tiles=(),
+    )

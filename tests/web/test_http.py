@@ -19,10 +19,11 @@ from web_site import Serve, Site
 from driftwatch.config.schema import ExportConfig, WebConfig
 from driftwatch.daemon import server as server_module
 from driftwatch.daemon.guard import SECURITY_HEADERS
+from driftwatch.daemon.past import Past
 from driftwatch.daemon.server import WebServer
 from driftwatch.daemon.web import create_app
-from driftwatch.errors import ConfigError, DriftwatchError, StoreError
-from driftwatch.summary.result import Verdict
+from driftwatch.errors import ConfigError, DriftwatchError
+from driftwatch.store.browsing import StoredWindow
 
 WINDOW = "2013-02-14T00:00:00Z"
 PATHS = {
@@ -139,11 +140,12 @@ def test_json_is_what_scripts_rely_on(site: Site) -> None:
     ]
     windows = site.get("/api/v1/monitors/credit-risk/windows").json()
     assert windows["segment"] is None
-    assert [(item["end"], item["state"], item["evidence"]) for item in windows["windows"]] == [
+    assert [(item["end"], item["state"], item["evidence"]) for item in windows["windows"]][:3] == [
         (WINDOW, "source_error", None),
+        ("2013-02-13T00:00:00Z", "source_error", None),
         ("2013-02-12T00:00:00Z", "ok", 0.06),
     ]
-    assert len(site.get("/api/v1/monitors/credit-risk/windows?limit=1").json()["windows"]) == 1
+    assert (len(windows["windows"]), windows["next_before"]) == (40, None)
 
 
 def test_json_never_holds_what_json_has_not(serve: Serve) -> None:
@@ -161,18 +163,22 @@ def test_json_never_holds_what_json_has_not(serve: Serve) -> None:
     assert site.get("/metrics").status == 200
 
 
-class Failing(example.ExampleState):
-    def verdicts(self, monitor: str, segment: str | None, limit: int) -> list[Verdict]:
-        raise StoreError("driftwatch-data/driftwatch.db: disk I/O error")
-
-    def verdict(self, monitor: str, segment: str | None, window_end: int) -> Verdict | None:
+class Faulty(Past):
+    def windows(self, *asked: object, **more: object) -> list[StoredWindow]:
         raise RuntimeError("a bug with a secret in it")
 
 
 def test_errors_are_told_and_faults_are_not_spread(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    site = serve(Failing())
-    answer = site.get("/api/v1/monitors/churn/windows")
-    assert (answer.status, answer.json()) == (500, {"error": "driftwatch-data/driftwatch.db: disk I/O error"})
+    state = example.ExampleState()
+    site = serve(state)
+    with state.database.transaction() as connection:
+        connection.execute("DROP TABLE incidents")
+    answer = site.get("/api/v1/monitors/churn/incidents")
+    assert (answer.status, list(answer.json())) == (500, ["error"])
+    assert answer.json()["error"].endswith(
+        "driftwatch.sqlite: expected to read. Got no such table: incidents."
+    )
+    state.past = Faulty(state.database)
     fault = site.get(f"/monitors/churn/windows/{WINDOW}")
     assert fault.status == 500
     assert b"secret" not in fault.data
@@ -208,7 +214,8 @@ def test_on_loopback_a_foreign_name_reads_nothing(serve: Serve, host: str) -> No
     for path in ("/", "/metrics", "/api/v1/monitors", "/static/driftwatch.css", "/nothing"):
         refused = site.get(path, Host=host)
         assert refused.status == 421
-        assert refused.data.startswith(b"Host: expected an IP address, localhost")
+        begins = b'{"error": "' if path.startswith("/api/") else b""
+        assert refused.data.startswith(begins + b"Host: expected an IP address, localhost")
         assert b"web.allowed_hosts" in refused.data
         assert len(refused.data) < 300
         assert b"churn" not in refused.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from web_site import Serve, Site
 
 from driftwatch.daemon import words
+from driftwatch.daemon.cards import PER_PAGE
 from driftwatch.daemon.look import blind_since, look_at
-from driftwatch.daemon.pages import MOST_DRAWN, cards, incidents
+from driftwatch.daemon.pages import incidents
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, Snapshot
 from driftwatch.summary.batch import Levels, Numbers
 from driftwatch.summary.result import (
@@ -38,6 +40,10 @@ PAGES = {
     "ok": "/monitors/churn",
     "source_error": "/monitors/credit-risk",
     "window": "/monitors/flight-delays/windows/2013-02-14T00:00:00Z",
+    "windows": "/monitors/flight-delays/windows",
+    "column": "/monitors/churn/column?name=tenure",
+    "compare": "/monitors/churn/compare?a=reference&b=2013-02-14T00:00:00Z",
+    "compare_nothing": "/monitors/churn/compare",
     "missing": "/nothing",
 }
 
@@ -182,6 +188,7 @@ def hostile(name: str) -> Snapshot:
         named=(NamedColumn(column=name, detector="ks", share=0.5, effect=name, onset=1),),
         unchanged=(name,),
         incident=name,
+        reference=reference.fingerprint,
         evidence=1.0,
         page=True,
     )
@@ -233,21 +240,26 @@ HOSTILE = (
 def test_no_name_becomes_markup(serve: Serve, name: str) -> None:
     """A page of hostile names has the very elements of a page of harmless ones."""
     end = "2013-02-14T00:00:00Z"
-    paths = ("/", "/monitors/churn", f"/monitors/churn/windows/{end}")
+    paths = (
+        "/",
+        "/monitors/churn",
+        f"/monitors/churn/windows/{end}",
+        f"/monitors/churn/compare?a=reference&b={end}",
+    )
     harmless = serve(example.ExampleState(hostile("harmless")))
     site = serve(example.ExampleState(hostile(name)))
     for path in paths:
         expected, found = (Tree(each.get(path).data.decode()) for each in (harmless, site))
         assert found.elements == expected.elements
         assert words.visible(name) in "".join(found.text)
-        assert all(link.startswith(("/", "data:,")) for link in found.links)
+        assert all(link.startswith(("/", "data:,", "#main")) for link in found.links)
     linked = next(link for link in Tree(site.get("/").data.decode()).links if "segment=" in link)
     assert "half" in linked or site.get(linked).status == 200
 
 
 def test_acknowledging_is_a_command_to_copy_even_with_odd_keys() -> None:
     view = hostile("a b; rm -rf /").monitors[0]
-    command = incidents(view, None)[0].commands[0][1]
+    command = incidents(view, None)[0].ways[0].command
     assert command == "driftwatch ack CONFIG --monitor churn --incident 'a b; rm -rf /' --as fixed"
 
 
@@ -268,23 +280,36 @@ def wide(columns: int) -> MonitorView:
     return replace(view, reference=reference, segments=(segment,))
 
 
-def test_at_most_sixty_columns_are_drawn_named_and_furthest_first(serve: Serve) -> None:
+def articles(page: str) -> list[str]:
+    """Names of the columns drawn, in order."""
+    return re.findall(r"<h3><a [^>]*><bdi>([^<]*)</bdi>", page)
+
+
+def test_columns_come_page_by_page_named_and_furthest_first(serve: Serve) -> None:
     view = wide(90)
-    drawn, listed = cards(view, view.segments[0])
-    assert (len(drawn), len(listed)) == (MOST_DRAWN, 30)
-    assert [card.column.name for card in drawn[:3]] == ["column 3", "column 89", "column 88"]
-    assert all(card.drawing for card in drawn)
-    assert not any(card.drawing for card in listed)
-    page = serve(example.ExampleState(example.snapshot(view))).get("/monitors/churn").data.decode()
-    assert page.count("<article") == MOST_DRAWN
-    assert "30 more columns" in page
+    site = serve(example.ExampleState(example.snapshot(view)))
+    first = site.get("/monitors/churn").data.decode()
+    assert articles(first)[:3] == ["column 3", "column 89", "column 88"]
+    assert first.count("<article") == first.count('class="chart"') == PER_PAGE
+    assert "1 to 18 of 90 columns" in first
+    second = site.get("/monitors/churn?page=2").data.decode()
+    assert not set(articles(first)) & set(articles(second))
+    seen = [
+        name
+        for page in range(1, 6)
+        for name in articles(site.get(f"/monitors/churn?page={page}").data.decode())
+    ]
+    assert sorted(seen) == sorted(f"column {n}" for n in range(90))
+    assert articles(site.get("/monitors/churn?page=99").data.decode()) == seen[-18:]
+    assert articles(site.get("/monitors/churn?q=COLUMN+8").data.decode())[:2] == ["column 89", "column 88"]
+    assert "No column matches" in site.get("/monitors/churn?q=nothing").data.decode()
 
 
-def test_a_window_on_other_cells_is_not_drawn() -> None:
+def test_a_window_on_other_cells_is_not_drawn(serve: Serve) -> None:
     view = example.calm()
-    other = example.blind().segments[0]
     segment = replace(view.segments[0], window=wide(3).segments[0].window)
-    assert other.window is not None
-    drawn, _ = cards(view, segment)
-    assert not any(card.drawing for card in drawn)
-    assert all(card.missing[1] is None for card in drawn)
+    shown = replace(view, segments=(segment,))
+    page = serve(example.ExampleState(example.snapshot(shown))).get("/monitors/churn").data.decode()
+    assert page.count("<article") == 3
+    assert 'class="chart"' not in page
+    assert "past retention" in page

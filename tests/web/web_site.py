@@ -42,6 +42,7 @@ def serving() -> Iterator[Serve]:
         def start(state: ExampleState | None = None, **settings: object) -> Site:
             web = WebConfig(**{"listen": "127.0.0.1:0", **settings})
             shown = state or ExampleState()
+            stack.callback(shown.close)
             server = WebServer(create_app(shown, web, ExportConfig()), web)
             server.start()
             stack.callback(server.stop, 2)
