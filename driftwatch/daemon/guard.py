@@ -80,10 +80,10 @@ class Guard:
         return None if self._token_file is None else _unauthorised(scope, headers, self._token_file)
 
 
-def _refused(scope: Scope, status: int, why: str, headers: dict[str, str] | None = None) -> Response:
+def _refused(scope: Scope, status: int, why: str) -> Response:
     if scope["path"].startswith("/api/"):
-        return Response(json.dumps({"error": why}), status, headers, "application/json")
-    return PlainTextResponse(f"{why}\n", status, headers)
+        return Response(json.dumps({"error": why}), status, media_type="application/json")
+    return PlainTextResponse(f"{why}\n", status)
 
 
 def _names(web: WebConfig) -> frozenset[str]:
@@ -113,12 +113,12 @@ def _unauthorised(scope: Scope, headers: Headers, token_file: Path) -> Response 
     if hmac.compare_digest(given, token.encode("utf-8", "surrogateescape")):
         scope[VISITOR] = name
         return None
-    return _refused(
-        scope,
-        401,
-        "The token is needed: Authorization: Bearer TOKEN, or your name and the token as the password.",
-        {"WWW-Authenticate": 'Bearer realm="driftwatch", Basic realm="driftwatch", charset="UTF-8"'},
-    )
+    why = "The token is needed: Authorization: Bearer TOKEN, or any name of yours with the token as password."
+    refused = _refused(scope, 401, why)
+    # Two lines: browsers do not split one that holds two challenges.
+    refused.headers.append("WWW-Authenticate", 'Bearer realm="driftwatch"')
+    refused.headers.append("WWW-Authenticate", 'Basic realm="driftwatch", charset="UTF-8"')
+    return refused
 
 
 def _credentials(header: str) -> tuple[str, bytes]:

@@ -1,4 +1,7 @@
-"""The pages in a real browser: no error, no script, nothing from elsewhere, nothing wider than a phone."""
+"""The pages in a real browser: no error, no script, nothing from elsewhere, nothing wider than a phone.
+
+Every page is checked with axe, every control is used.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,12 @@ TEXTS = {
     "source_error": ("could not look", "answered 503", "last window that could be looked at"),
     "window": ("0.08 before, 0.11 after", "driftwatch explain CONFIG"),
     "missing": ("404 Not Found",),
+    "windows": ("43 windows", "inputs drifted"),
+    "column": ("Each statistic over time", "usually"),
+    "compare": ("Compare two windows", "20,000 rows", "2,480 rows", "median"),
+    "compare_nothing": ("Choose two windows",),
 }
+SIZES = [(1280, "light"), (360, "dark")]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_pages_load_cleanly(browser: Browser, site: Site, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
@@ -60,6 +68,40 @@ def test_pages_load_cleanly(browser: Browser, site: Site, width: int, scheme: st
     assert [text for text in said if "404" not in text] == []
     assert all(url.startswith(site.root) or url.startswith("data:") for url in asked)
     context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
+def test_axe_finds_nothing(browser: Browser, site: Site, width: int, scheme: str) -> None:
+    """WCAG 2.2 AA and axe's best practices, with everything that can be unfolded open."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    wrong = {}
+    for name, path in PAGES.items():
+        page.goto(site.root + path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        found = Axe().run(page).response["violations"]
+        wrong[name] = [(item["id"], item["nodes"][0]["html"]) for item in found]
+    assert {name: found for name, found in wrong.items() if found} == {}
+    context.close()
+
+
+def test_every_control_can_be_reached_and_seen_with_the_keyboard(browser: Browser, site: Site) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 700})
+    for name, path in PAGES.items():
+        page.goto(site.root + path)
+        expected = page.evaluate(_FOCUSABLE)
+        reached = []
+        for _ in range(expected + 5):
+            page.keyboard.press("Tab")
+            here = page.evaluate(_FOCUSED)
+            if here is None:
+                break
+            reached.append(here)
+        assert len(reached) == expected, name
+        assert all(item["seen"] for item in reached), (name, [item for item in reached if not item["seen"]])
+    page.close()
 
 
 def test_colours_of_text_can_be_read(browser: Browser, site: Site) -> None:
@@ -86,6 +128,18 @@ def test_nothing_hostile_runs(browser: Browser, serve: Serve) -> None:
     page.close()
 
 
+_FOCUSABLE = """() => [...document.querySelectorAll(
+  'a[href], button, input, select, summary, [tabindex="0"]')]
+  .filter(each => each.type !== 'hidden' && (each.checkVisibility() || each.closest('svg'))).length"""
+_FOCUSED = """() => {
+  const here = document.activeElement;
+  if (!here || here === document.body || here.dataset.reached) return null;
+  here.dataset.reached = 'yes';
+  const style = getComputedStyle(here), mark = here.closest('svg a') && here.querySelector('.page');
+  const box = here.getBoundingClientRect();
+  const ringed = style.outlineStyle !== 'none' || (mark && getComputedStyle(mark).stroke !== 'none');
+  return {html: here.outerHTML.slice(0, 120), seen: Boolean(ringed) && box.width > 0 && box.left >= 0};
+}"""
 _COLOURS = """() => [...document.querySelectorAll('.badge')].map(badge => {
   const style = getComputedStyle(badge);
   return [style.color, style.backgroundColor];
