@@ -44,7 +44,11 @@ def number(name: str, about: str, usual: int, least: int, most: int) -> Paramete
 
 
 NAME = Parameter(
-    name="name", about="Name of the monitor.", schema={"type": "string"}, where="path", required=True
+    name="name",
+    about="Name of the monitor.",
+    schema={"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"},
+    where="path",
+    required=True,
 )
 END = Parameter(
     name="end",
