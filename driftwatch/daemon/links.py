@@ -8,6 +8,8 @@ from driftwatch.summary.schema import iso
 
 #: The side of a comparison that is no window.
 REFERENCE = "reference"
+#: Longest column name that a link carries.
+LONGEST = 300
 
 
 class Links:
@@ -25,7 +27,9 @@ class Links:
         return f"{self._base(name)}{_query({'segment': segment, **query})}"
 
     def column(self, name: str, column: str, segment: str | None = None) -> str:
-        """One column over time."""
+        """One column over time; empty when its name is too long for a link."""
+        if len(column) > LONGEST:
+            return ""
         return f"{self._base(name)}/column{_query({'name': column, 'segment': segment})}"
 
     def windows(self, name: str, segment: str | None = None, **query: object) -> str:

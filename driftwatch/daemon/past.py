@@ -20,11 +20,12 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.summary import Summary, total
 
-#: Windows of a trend, and the most bytes of stored verdicts that are searched for it.
+#: Windows of a trend, and the most bytes of stored verdicts that are searched for it, for each column.
 TREND = 60
-MOST_BYTES = 24_000_000
-#: Most statistics in one answer: some ten megabytes of JSON.
-MOST_STATISTICS = 40_000
+MOST_BYTES = 64_000_000
+FEWEST_BYTES = 6_000_000
+#: Most statistics in one answer: some five megabytes of JSON.
+MOST_STATISTICS = 20_000
 #: A usual band needs this many windows in which nothing moved; it holds the middle of them.
 FEWEST = 10
 MIDDLE = (5.0, 95.0)
@@ -149,11 +150,15 @@ class Past:
         before: int | None,
         limit: int = TREND,
     ) -> dict[tuple[str, str], Trend]:
-        """Trend of each (column, detector) over the newest windows, as far back as ``MOST_BYTES`` reach."""
+        """Trend of each (column, detector) over the newest windows: fewer of them in wide monitors.
+
+        Each column searches every verdict, so that the work is what is bounded.
+        """
         if not columns:
             return {}
+        most_bytes = max(MOST_BYTES // len(columns), FEWEST_BYTES)
         found = self._browsing.trend(
-            monitor, segment, columns, before=before, limit=limit, most_bytes=MOST_BYTES
+            monitor, segment, columns, before=before, limit=limit, most_bytes=most_bytes
         )
         return trends_of(found)
 

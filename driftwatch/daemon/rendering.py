@@ -32,7 +32,7 @@ from driftwatch.summary.schema import iso
 #: Windows in a list, and in the selectors of a comparison.
 LISTED, CHOICES = 100, 400
 #: Longest name shown whole; page after page of longer ones would not stay small.
-_LONGEST = 160
+_LONGEST = 100
 _LONGEST_SETTINGS = 60_000
 
 
@@ -56,8 +56,8 @@ class Pages:
             instant=words.instant,
             ago=words.ago,
             day=words.day,
-            seen=lambda text: words.visible(words.shortened(str(text), 4 * _LONGEST)),
-            name=lambda text: words.visible(words.shortened(str(text), _LONGEST)),
+            seen=lambda text: words.shortened(words.visible(str(text)), 6 * _LONGEST),
+            name=lambda text: words.shortened(words.visible(str(text)), _LONGEST),
             named=named_words,
             column=column_words,
             columns=listed_words,
@@ -119,6 +119,8 @@ class Pages:
             segments=[(item, look_at(view, item, now)) for item in view.segments],
             evidence=pages.newest_evidence(segment),
             timeline=self._timeline(view, segment, windows, now),
+            # What the gauges show may be younger than any window that was decided.
+            decided=windows[0].end if windows else None,
             incidents=pages.incidents(view, segment.segment),
             columns=judged_columns(
                 reference, looked, window, first, asked, self._past, self._column_url(view, segment)

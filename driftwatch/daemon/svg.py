@@ -8,6 +8,13 @@ from markupsafe import Markup, escape
 
 from driftwatch.daemon import words
 
+#: Longest title; names and levels from data may be of any length.
+_LONGEST = 160
+
+
+def _title(said: str) -> str:
+    return str(escape(words.shortened(words.visible(said), _LONGEST)))
+
 
 def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
     """A line of text at (x, y)."""
@@ -19,7 +26,7 @@ def text(x: float, y: float, content: str, css: str = "", anchor: str = "start")
 
 def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> str:
     """A box; ``title`` is what it says when pointed at."""
-    inside = f"<title>{escape(words.visible(title))}</title>" if title else ""
+    inside = f"<title>{_title(title)}</title>" if title else ""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" '
         f'class="{css}">{inside}</rect>'
@@ -38,9 +45,9 @@ def svg(
 
     ``group``: it holds links, which a picture must not.
     """
-    role, name = "group" if group else "img", escape(words.visible(title))
+    role = "group" if group else "img"
     # Every text in ``parts`` went through ``escape``; the hostile-name tests parse the result.
     return Markup(  # noqa: S704
         f'<svg viewBox="0 0 {width:g} {height:g}" class="{css}" role="{role}">'
-        f"<title>{name}</title>{''.join(parts)}</svg>"
+        f"<title>{_title(title)}</title>{''.join(parts)}</svg>"
     )

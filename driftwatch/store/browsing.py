@@ -13,6 +13,11 @@ from driftwatch.store.database import Database
 
 #: Verdicts are read so many at a time, so that a look at many wide ones holds few of them.
 _AT_ONCE = 8
+#: The index holds all of it, so that wide verdicts are passed over.
+_LISTED = (
+    "window_end, state, evidence, page, decided_at FROM verdicts INDEXED BY verdicts_listed"
+    " WHERE monitor = ? AND segment = ?"
+)
 _DECODER = json.JSONDecoder()
 
 
@@ -69,8 +74,7 @@ class Browsing:
     ) -> list[StoredWindow]:
         """The newest windows that end before ``before``, newest first."""
         rows = self._db.query(
-            "SELECT window_end, state, evidence, page, decided_at FROM verdicts WHERE monitor = ? AND"
-            " segment = ? AND window_end < ? ORDER BY window_end DESC LIMIT ?",
+            f"SELECT {_LISTED} AND window_end < ? ORDER BY window_end DESC LIMIT ?",
             (monitor, segment or "", _below(before), limit),
         )
         return [_window(row) for row in rows]
@@ -78,8 +82,7 @@ class Browsing:
     def following(self, monitor: str, segment: str | None, end: int, limit: int = 1) -> list[StoredWindow]:
         """The windows that end after ``end``, oldest first."""
         rows = self._db.query(
-            "SELECT window_end, state, evidence, page, decided_at FROM verdicts WHERE monitor = ? AND"
-            " segment = ? AND window_end > ? ORDER BY window_end LIMIT ?",
+            f"SELECT {_LISTED} AND window_end > ? ORDER BY window_end LIMIT ?",
             (monitor, segment or "", end, limit),
         )
         return [_window(row) for row in rows]
@@ -87,7 +90,8 @@ class Browsing:
     def count(self, monitor: str, segment: str | None) -> int:
         """How many windows are stored."""
         rows = self._db.query(
-            "SELECT count(*) FROM verdicts WHERE monitor = ? AND segment = ?", (monitor, segment or "")
+            "SELECT count(*) FROM verdicts INDEXED BY verdicts_listed WHERE monitor = ? AND segment = ?",
+            (monitor, segment or ""),
         )
         return int(rows[0][0])
 

@@ -74,6 +74,9 @@ _VERSION_4 = (
     """CREATE TABLE configurations (
         monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, first_at INTEGER NOT NULL, content TEXT NOT NULL,
         PRIMARY KEY (monitor, fingerprint))""",
+    # Years of windows are listed and counted without touching their statistics.
+    """CREATE INDEX verdicts_listed ON verdicts (
+        monitor, segment, window_end, state, evidence, page, decided_at)""",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

@@ -1,5 +1,7 @@
 """The pages as pictures: runs the demo, opens it in Chromium, saves light, dark and phone width.
 
+The demo ends with broken columns; the pages of a storm and of a comparison are of days in summer and autumn.
+
 `make screenshots`. Needs Debian's chromium, or another one named by CHROMIUM.
 """
 
@@ -16,11 +18,17 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 TARGET = Path(__file__).parents[2] / "deploy" / "screenshots"
+MONITOR = "/monitors/flight-delays"
+#: Name, page, width, colours, and the part of the page that is at the top of the picture.
 SHOTS = (
-    ("fleet-light", "/", 1280, "light"),
-    ("monitor-light", "/monitors/flight-delays", 1280, "light"),
-    ("monitor-dark", "/monitors/flight-delays", 1280, "dark"),
-    ("monitor-phone", "/monitors/flight-delays", 390, "dark"),
+    ("fleet-light", "/", 1280, "light", ""),
+    ("monitor-light", MONITOR, 1280, "light", ""),
+    ("monitor-dark", MONITOR, 1280, "dark", ""),
+    ("monitor-phone", MONITOR, 390, "dark", ""),
+    ("columns-light", MONITOR, 1280, "light", "#columns"),
+    ("window-dark", f"{MONITOR}/windows/2013-06-30T04:00:00Z", 1280, "dark", ""),
+    ("compare-light", f"{MONITOR}/compare?a=reference&b=2013-06-30T04:00:00Z", 1280, "light", ""),
+    ("column-phone", f"{MONITOR}/column?name=dep_delay", 390, "light", ""),
 )
 
 
@@ -36,9 +44,9 @@ def main() -> int:
         TARGET.mkdir(parents=True, exist_ok=True)
         with sync_playwright() as play:
             chromium = play.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-            for name, path, width, scheme in SHOTS:
+            for name, path, width, scheme, top in SHOTS:
                 page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-                page.goto(url + path)
+                page.goto(f"{url}{path}{top}")
                 page.screenshot(path=TARGET / f"{name}.png")
                 page.close()
             chromium.close()
