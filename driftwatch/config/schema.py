@@ -37,7 +37,10 @@ class TlsConfig(Settings):
 
 
 class AuthConfig(Settings):
-    """Bearer token that all requests but ``/-/healthy`` and ``/-/ready`` must carry."""
+    """Token that all requests but ``/-/healthy`` and ``/-/ready`` must carry, as bearer or as a password.
+
+    Whoever has it may acknowledge incidents from the page.
+    """
 
     token_file: Path
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from driftwatch.daemon import bars, charts, lines, words
 from driftwatch.daemon.past import Trend
-from driftwatch.daemon.ranking import COMPARABLE
+from driftwatch.daemon.ranking import COMPARABLE, effects_of
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.result import NamedColumn, Statistic, Verdict
@@ -92,7 +92,7 @@ def _card(
     named = None if verdict is None else next((i for i in verdict.named if i.column == name), None)
     broken = None if verdict is None else next((i for i in verdict.breakages if i.column == name), None)
     effects = [named.effect] if named is not None else []
-    effects += [item.effect for item in here if item.effect]
+    effects += effects_of(here)
     column, grid = sides.columns[name], sides.grids.get(name)
     before, after = sides.counts(name)
     leading = _leading(named, here, name, trends)

@@ -26,7 +26,7 @@ MOST_BYTES = 64_000_000
 FEWEST_BYTES = 6_000_000
 #: Most statistics in one answer: some five megabytes of JSON.
 MOST_STATISTICS = 20_000
-#: A usual band needs this many windows in which nothing moved; it holds the middle of them.
+#: A usual band needs this many windows in which the column did not change; it holds the middle of them.
 FEWEST = 10
 MIDDLE = (5.0, 95.0)
 
@@ -49,8 +49,8 @@ class Working:
 class Trend:
     """One statistic over windows, oldest first. ``usual`` is the band of healthy windows, None if few.
 
-    Healthy: nothing moved, and the same reference as the newest window's. ``since`` is the place of the first
-    window that was compared with that reference.
+    Healthy: the column did not change, and the same reference as the newest window's. ``since`` is the place
+    of the first window that was compared with that reference.
     """
 
     ends: tuple[int, ...]
@@ -218,9 +218,9 @@ def trends_of(found: Sequence[StoredTrend]) -> dict[tuple[str, str], Trend]:
             key = (statistic["column"], statistic["detector"])
             places.setdefault(key, {})[place] = statistic["value"]
     ends = tuple(item.end for item in found)
-    healthy = [n for n, item in enumerate(found) if n >= since and item.state == "ok"]
     trends = {}
     for key, values in places.items():
+        healthy = (n for n in range(since, len(found)) if _healthy(found[n], key[0]))
         usual = [value for n in healthy if (value := values.get(n)) is not None]
         low, high = np.percentile(usual, MIDDLE) if len(usual) >= FEWEST else (None, None)
         trends[key] = Trend(
@@ -230,3 +230,7 @@ def trends_of(found: Sequence[StoredTrend]) -> dict[tuple[str, str], Trend]:
             since=since,
         )
     return trends
+
+
+def _healthy(window: StoredTrend, column: str) -> bool:
+    return window.state == "ok" or column in window.unchanged

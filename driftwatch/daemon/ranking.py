@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from driftwatch.summary.counts import Counts
@@ -10,6 +12,9 @@ from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import Statistic, Verdict
 from driftwatch.summary.summary import Summary
 
+#: Detectors by how plainly their effects read, and the missing share below whose change nothing is said.
+_PLAINEST = ("unseen", "out_of_range", "ks", "wasserstein", "tv", "missing")
+_STILL = 0.005
 #: Statistics in [0, 1] that compare across columns: distance of distribution functions, total variation.
 COMPARABLE = ("ks", "tv", "missing", "unseen", "out_of_range")
 
@@ -33,6 +38,23 @@ def _distance(item: Statistic) -> float:
     if item.detector not in COMPARABLE or item.value is None:
         return -1.0
     return abs(item.value)
+
+
+def effects_of(statistics: Sequence[Statistic]) -> list[str]:
+    """What happened to one column in words, the plainest first: medians and levels before bins of a distance.
+
+    A missing share that stayed where it was is not said.
+    """
+
+    def place(item: Statistic) -> int:
+        return _PLAINEST.index(item.detector) if item.detector in _PLAINEST else len(_PLAINEST)
+
+    told = [item for item in statistics if item.effect and not _still(item)]
+    return list(dict.fromkeys(item.effect for item in sorted(told, key=place)))
+
+
+def _still(item: Statistic) -> bool:
+    return item.detector == "missing" and (item.value is None or abs(item.value) < _STILL)
 
 
 def by_distance(plan: Plan, before: Summary, after: Summary) -> list[str]:

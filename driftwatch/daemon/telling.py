@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftwatch.daemon import words
-from driftwatch.daemon.look import Look, began, moved_columns, open_here
+from driftwatch.daemon.look import Look, began, open_here
+from driftwatch.daemon.ranking import effects_of
 from driftwatch.daemon.snapshot import MonitorView, SegmentView
-from driftwatch.summary.naming import column_words, columns_only, named_words
+from driftwatch.notify.base import IncidentKind
+from driftwatch.summary.naming import column_words, columns_only, listed_words, named_words
 from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
 
 #: Moves and unchanged columns that are said before "and N more".
-MOST_MOVES, MOST_UNCHANGED = 6, 8
+MOST_MOVES, MOST_UNCHANGED = 5, 8
 
 _UPSTREAM = "Ask what changed then: a deploy, an upstream table or export, a campaign, the season."
 _ENDINGS = (
@@ -71,15 +73,15 @@ def tell(view: MonitorView, segment: SegmentView, look: Look, now: int) -> Told:
 
 
 def _moves(view: MonitorView, segment: SegmentView) -> list[tuple[str, str]]:
+    """Broken columns alone when there are any, else what the newest pages name."""
     verdict = segment.verdict
     if verdict is None:
         return []
-    found = {item.column: (item.column, item.detail) for item in verdict.breakages}
+    if verdict.breakages:
+        return [(item.column, item.detail) for item in verdict.breakages]
     named = {item.column: item for item in verdict.named}
-    for name in moved_columns(view, segment):
-        if name not in found:
-            found[name] = _move(name, named.get(name), segment.looked)
-    return list(found.values())
+    opened = [column for item in reversed(open_here(view, segment.segment)) for column in item.columns]
+    return [_move(name, named.get(name), segment.looked) for name in dict.fromkeys([*named, *opened])]
 
 
 def _move(name: str, named: NamedColumn | None, looked: Verdict | None) -> tuple[str, str]:
@@ -88,13 +90,25 @@ def _move(name: str, named: NamedColumn | None, looked: Verdict | None) -> tuple
         return ("", f"{column_words(name)} moved" if named is None else named_words(named))
     if named is not None and named.effect:
         return (name, named.effect)
-    effects = [item.effect for item in (looked.statistics if looked else ()) if item.column == name]
-    return (name, next((effect for effect in effects if effect), "moved"))
+    here = [item for item in (looked.statistics if looked else ()) if item.column == name]
+    return (name, next(iter(effects_of(here)), "moved"))
 
 
 def _since(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:
-    start = began(view, segment) if look.kind == words.MOVED else None
-    return "" if start is None else f"{words.day(start, now)}, {words.ago(start, now)}"
+    if look.kind != words.MOVED or segment.verdict is None:
+        return ""
+    broken = segment.verdict.state is State.BROKEN
+    start = began(view, segment, IncidentKind.BROKEN if broken else None)
+    if start is None:
+        return ""
+    others = [item for item in open_here(view, segment.segment) if item.kind != IncidentKind.BROKEN]
+    earlier = ""
+    if broken and others:
+        moved = listed_words([column for item in others for column in item.columns])
+        shown = ", ".join(words.shortened(words.visible(name), 60) for name in moved[:4])
+        more = f" and {len(moved) - 4} more" if len(moved) > 4 else ""
+        earlier = f" Drift incidents are open beside it: {shown}{more}."
+    return f"{words.day(start, now)}, {words.ago(start, now)}.{earlier}"
 
 
 def _sure(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:

@@ -55,11 +55,12 @@ class StoredSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrend:
-    """The statistics of some columns in one window, as the store has them."""
+    """The statistics of some columns in one window, as the store has them, and which did not change."""
 
     end: int
     state: str
     reference: str
+    unchanged: frozenset[str]
     statistics: tuple[Mapping[str, Any], ...]
 
 
@@ -112,13 +113,21 @@ class Browsing:
         """
         found: list[StoredTrend] = []
         marks = [f'"column": {json.dumps(column)}, "value": ' for column in columns]
-        size = 0
+        wanted, size = frozenset(columns), 0
         for end, state, text in self._texts(monitor, segment, before, limit):
             size += len(text)
             if found and size > most_bytes:
                 break
             picked = tuple(item for mark in marks for item in _picked(text, mark))
-            found.append(StoredTrend(end=end, state=state, reference=_reference(text), statistics=picked))
+            found.append(
+                StoredTrend(
+                    end=end,
+                    state=state,
+                    reference=_after(text, '"reference": '),
+                    unchanged=frozenset(_after(text, '"unchanged": ')) & wanted,
+                    statistics=picked,
+                )
+            )
         return found[::-1]
 
     def _texts(
@@ -192,11 +201,9 @@ def _window(row: sqlite3.Row) -> StoredWindow:
     )
 
 
-def _reference(text: str) -> str:
-    """Fingerprint of the reference a stored verdict was compared with."""
-    mark = '"reference": "'
-    begins = text.rfind(mark) + len(mark)
-    return text[begins : text.find('"', begins)]
+def _after(text: str, mark: str) -> Any:
+    """What a verdict holds under one of its own keys, which come after its statistics."""
+    return _DECODER.raw_decode(text, text.rindex(mark) + len(mark))[0]
 
 
 def _picked(text: str, mark: str) -> Iterator[Mapping[str, Any]]:
