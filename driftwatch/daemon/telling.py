@@ -13,7 +13,7 @@ from driftwatch.summary.naming import column_words, columns_only, listed_words, 
 from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
 
 #: Moves and unchanged columns that are said before "and N more".
-MOST_MOVES, MOST_UNCHANGED = 5, 8
+MOST_MOVES, MOST_UNCHANGED = 4, 8
 
 _UPSTREAM = "Ask what changed then: a deploy, an upstream table or export, a campaign, the season."
 _ENDINGS = (
