@@ -152,8 +152,9 @@ def _prepared(
     track = track.expecting(seen.streams)
     both = combined(track, seen.streams, seen.slot)
     if both is not None:
-        seen = replace(seen, streams=(*seen.streams, both[0]), statistics=(*seen.statistics, both[1]))
-        track = track.expecting([both[0]])
+        scores, gauge, track = both
+        seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
+        track = track.expecting(scores)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, _known_only(weights, track)
