@@ -48,6 +48,7 @@ def window_json(verdict: Verdict) -> dict[str, Any]:
         "rejected_files": [asdict(item) for item in verdict.rejected_files],
         "smallest_effect": verdict.smallest_effect,
         "smallest_effects": dict(verdict.smallest_effects),
+        "smallest_joint_effect": verdict.smallest_joint_effect,
         "represented": [asdict(item) for item in verdict.represented],
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,

@@ -74,3 +74,8 @@ def score_log_e(p_value: Float64Array, ranked: npt.NDArray[np.bool_], least: Flo
     far = np.log(power) + (power - 1) * np.log(p)
     log_e = np.concatenate([far, np.where(ranked[:, None, None], step, shifted)], axis=-1)
     return np.asarray(np.where(np.isnan(p), 0.0, log_e))
+
+
+def log_p_for(log_e: float) -> float:
+    """Log of the p-value of a prediction that a bet on what is far out makes this log e-value of."""
+    return float((np.log(_POWER) - log_e) / (1 - _POWER))

@@ -30,7 +30,8 @@ from driftwatch.summary.result import Score, Statistic
 
 #: An excess of ``T`` by less than this, in standard deviations per column, is never evidence.
 FLOOR = 0.2
-_CUT = 5.0
+#: How far a column counts at most.
+CUT = 5.0
 #: Fewer columns than this are judged one by one.
 _FEWEST = 4
 _NAMED = 3
@@ -72,7 +73,7 @@ def combined(
 
 
 def _cut(z: Float64Array, book: ScoreBook) -> Float64Array:
-    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, _CUT))
+    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, CUT))
 
 
 def _score(value: float) -> Score:

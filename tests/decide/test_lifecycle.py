@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import QUIET, Policy
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT, ShareBook, shares_seen
 from driftwatch.decide.together import taught_together

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evidence import log_weights
 from driftwatch.decide.keys import DIRECTION, TOGETHER
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT
+from driftwatch.decide.smallest import smallest_joint_effect
 from driftwatch.decide.together import combined, taught_together
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
@@ -117,19 +119,21 @@ def located(values: Float64Array) -> list[Score]:
     ]
 
 
-def of_locations(rng: np.random.Generator, columns: int, common: float = 0.0) -> tuple[Track, list[float]]:
-    """A track that 40 blocks and then 60 windows taught, and the windows' scores along their lean."""
+def of_locations(
+    rng: np.random.Generator, columns: int, common: float = 0.0, windows: int = 60
+) -> tuple[Track, list[float]]:
+    """A track that 40 blocks and then these windows taught, and the windows' scores along their lean."""
     track = Track(reference="r", configuration="c")
     for day in range(40):
         track = learn_block(track, seen(day, located(drawn(rng, columns, common))))
     track, found = taught_together(track), []
-    for day in range(40, 100):
+    for day in range(40, 40 + windows):
         streams = located(drawn(rng, columns, common))
         answer = combined(track, streams, 0)
         assert answer is not None
-        track = replace(
-            answer[2], scores=answer[2].scores.learn(track.scores.seen(streams), 0, (day + 1) * DAY)
-        )
+        track = answer[2].expecting(answer[0])
+        value = track.scores.seen([*streams, *answer[0]])
+        track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY))
         found += [score.value for score in answer[0] if score.label == DIRECTION[2]]
     return track, found
 
@@ -171,3 +175,22 @@ def test_one_column_alone_is_no_direction() -> None:
                       located(np.full(12, 5.0)), 0)  # fmt: skip
     assert answer is not None
     assert [score.label for score in answer[0]] == [TOGETHER[2]]
+
+
+def test_the_smallest_joint_effect_is_where_one_window_begins_to_page() -> None:
+    rng = np.random.default_rng(7)
+    track, _ = of_locations(rng, 40, windows=300)
+    track = decide(track, seen(400, located(drawn(rng, 40, 0.0))), POLICY).track
+    smallest = smallest_joint_effect(track, seen(401, located(np.zeros(40))), POLICY)
+    assert smallest is not None
+
+    def pages(moved: float) -> int:
+        found = 0
+        for _ in range(20):
+            way = np.where(rng.random(40) < 0.5, -moved, moved)
+            found += decide(track, seen(401, located(drawn(rng, 40, 0.0) + way)), POLICY).page
+        return found
+
+    # The mean of 40 columns' distances has a standard error of .16 spreads: .8 are five of them.
+    assert pages(smallest + 0.8) == 20
+    assert pages(smallest - 0.8) == 0
