@@ -26,6 +26,11 @@ _SEGMENT = f'{_ONE}, segment=~"$segment"'
 _COLUMN = f'{_SEGMENT}, column=~"$column"'
 
 
+def _named(query: str) -> str:
+    """All rows have no segment, and an empty legend says nothing."""
+    return f'label_replace({query}, "segment", "(all rows)", "segment", "")'
+
+
 def build() -> Dashboard:
     """The dashboard."""
     made = dashboard(
@@ -99,9 +104,9 @@ def _evidence(made: Dashboard) -> None:
     made.with_panel(
         timeline(
             "State",
-            "A row for each segment; the one without a name is all rows. A gap: driftwatch was not there.",
-            state_number(_SEGMENT, "monitor, segment"),
-            "{{monitor}} {{segment}}",
+            "A row for each segment. A gap: driftwatch was not there.",
+            _named(state_number(_SEGMENT, "monitor, segment")),
+            "{{segment}}",
         )
     )
     made.with_panel(
@@ -109,7 +114,7 @@ def _evidence(made: Dashboard) -> None:
             "Evidence",
             "Evidence that the inputs moved, over all columns and windows; a page at 1.",
             "short",
-            (f"max by (segment) (driftwatch_evidence_ratio{{{_SEGMENT}}})", "all rows {{segment}}"),
+            (_named(f"max by (segment) (driftwatch_evidence_ratio{{{_SEGMENT}}})"), "{{segment}}"),
             limit=1,
         )
     )
@@ -119,7 +124,7 @@ def _evidence(made: Dashboard) -> None:
             "Over all columns together: a correlation that broke shows here and in no column alone.",
             "short",
             (
-                f"max by (segment, detector) (driftwatch_joint_statistic{{{_SEGMENT}}})",
+                _named(f"max by (segment, detector) (driftwatch_joint_statistic{{{_SEGMENT}}})"),
                 "{{detector}} {{segment}}",
             ),
         )
@@ -156,14 +161,14 @@ def _columns(made: Dashboard) -> None:
         ),
     )
     for title, about, query in panels:
-        made.with_panel(lines(title, about, "percentunit", (query, "{{column}} {{segment}}")))
+        made.with_panel(lines(title, about, "percentunit", (_named(query), "{{column}} {{segment}}")))
     values = lines(
         "Textbook p-values",
         "Of one window and one test each, on a logarithmic axis. Pages are not drawn from these: over many "
         "columns and checks small ones are certain.",
         "short",
         (
-            f"min by (column, detector, segment) (driftwatch_column_p_value{{{_COLUMN}}})",
+            _named(f"min by (column, detector, segment) (driftwatch_column_p_value{{{_COLUMN}}})"),
             "{{column}} {{detector}} {{segment}}",
         ),
     )
@@ -182,7 +187,7 @@ def _looking(made: Dashboard) -> None:
             "Rows in the window",
             "A fall in traffic shows here first.",
             "short",
-            (f"max by (segment) (driftwatch_window_rows{{{_SEGMENT}}})", "all rows {{segment}}"),
+            (_named(f"max by (segment) (driftwatch_window_rows{{{_SEGMENT}}})"), "{{segment}}"),
         ),
         (
             "Age",

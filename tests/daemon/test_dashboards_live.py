@@ -78,8 +78,7 @@ def test_every_query_returns_data(uid: str, panel: dict[str, Any], filled: str) 
         assert found, target["expr"]
         assert all(item["value"][1] != "NaN" for item in found)
         legend = set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
-        # An empty label, as the segment of all rows, is none.
-        assert legend - {"segment"} <= set.intersection(*(set(item["metric"]) for item in found))
+        assert legend <= set.intersection(*(set(item["metric"]) for item in found))
 
 
 @pytest.mark.peer
