@@ -162,6 +162,7 @@ class Daemon:
                 loaded = self._loaded[name] = self.clock.now()
             view = refreshed_view(old, slot, self.session.history, loaded)
         self._show(name, view)
+        self._metrics.warm(view, self.clock.now())
         self.senders.wake()
 
     def snapshot(self) -> Snapshot:
