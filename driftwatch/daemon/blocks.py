@@ -10,6 +10,7 @@ from driftwatch.config.schema import ExportConfig
 from driftwatch.daemon import series
 from driftwatch.daemon.exposition import Lines, lines
 from driftwatch.daemon.snapshot import MonitorView, SegmentView
+from driftwatch.daemon.squeezing import Piece, piece
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.summary import Summary
 
@@ -34,13 +35,13 @@ class Columns:
     order: list[str]
     wanted: int
 
-    def cut(self, share: int) -> Lines:
-        """The first ``share`` lines. Cheap: nothing is rendered."""
+    def cut(self, share: int) -> dict[str, Piece]:
+        """The first ``share`` lines. Nothing is rendered, but what is kept is squeezed."""
         if share >= len(self.order):
-            return self.found
+            return {name: piece(text) for name, text in self.found.items()}
         counts = Counter(self.order[:share])
         return {
-            name: b"\n".join(self.found[name].split(b"\n", count)[:count]) + b"\n"
+            name: piece(b"\n".join(self.found[name].split(b"\n", count)[:count]) + b"\n")
             for name, count in counts.items()
         }
 
@@ -55,7 +56,7 @@ class Block:
     health: Lines
     health_count: int
     columns: Columns
-    published: Lines
+    published: dict[str, Piece]
     share: int
 
     @property
@@ -90,6 +91,10 @@ def render(view: MonitorView, now: int, export: ExportConfig, known: Block | Non
     health, order = lines(series.health_samples(view, stale))
     if known is not None and columns is known.columns:
         return replace(known, view=view, stale=stale, health=health, health_count=len(order))
+    share = columns.wanted
+    if known is not None and known.share < known.wanted:
+        # Cut as the last scrape cut it: the next one has that much less to do.
+        share = min(share, known.share)
     return Block(
         view=view,
         export=export,
@@ -97,8 +102,8 @@ def render(view: MonitorView, now: int, export: ExportConfig, known: Block | Non
         health=health,
         health_count=len(order),
         columns=columns,
-        published=columns.found,
-        share=columns.wanted,
+        published=columns.cut(share),
+        share=share,
     )
 
 

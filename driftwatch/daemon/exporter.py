@@ -7,7 +7,6 @@ the text format wants all samples of a family together under one HELP and TYPE.
 
 from __future__ import annotations
 
-import gzip
 import platform
 import threading
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from driftwatch.daemon.blocks import Block, render
 from driftwatch.daemon.exposition import Lines
 from driftwatch.daemon.families import FAMILIES
 from driftwatch.daemon.snapshot import MonitorView, Snapshot
+from driftwatch.daemon.squeezing import Piece, gzipped, piece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +73,9 @@ class MetricsPage:
             parts.append(self._process.read(open_metrics=open_metrics))
         if open_metrics:
             parts.append(exposition.EOF)
-        body = b"".join(parts)
         squeeze = exposition.gzip_accepted(accept_encoding)
         return Page(
-            body=gzip.compress(body, compresslevel=1, mtime=0) if squeeze else body,
+            body=gzipped(_pieces(parts)) if squeeze else b"".join(map(_raw, parts)),
             content_type=exposition.content_type(open_metrics=open_metrics),
             encoding="gzip" if squeeze else None,
         )
@@ -103,12 +102,36 @@ class MetricsPage:
                 del self._blocks[name]
         return cut, sum(block.wanted - block.share for block in cut)
 
-    def _parts(self, shared: Lines, blocks: list[Block], *, open_metrics: bool) -> list[bytes]:
-        parts: list[bytes] = []
+    def _parts(self, shared: Lines, blocks: list[Block], *, open_metrics: bool) -> list[bytes | Piece]:
+        parts: list[bytes | Piece] = []
         for family in FAMILIES:
-            found = [shared.get(family.name, b"")]
+            name = family.name
+            found: list[bytes | Piece] = [shared[name]] if name in shared else []
             for block in blocks:
-                found.append(block.health.get(family.name) or block.published.get(family.name, b""))
-            if any(found):
-                parts += [self._headers[open_metrics][family.name], *found]
+                text = block.health.get(name) or block.published.get(name)
+                if text is not None:
+                    found.append(text)
+            if found:
+                parts += [self._headers[open_metrics][name], *found]
         return parts
+
+
+def _raw(part: bytes | Piece) -> bytes:
+    return part if isinstance(part, bytes) else part.raw
+
+
+def _pieces(parts: list[bytes | Piece]) -> list[Piece]:
+    """What is not squeezed yet is, neighbours together."""
+    pieces: list[Piece] = []
+    loose: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            loose.append(part)
+            continue
+        if loose:
+            pieces.append(piece(b"".join(loose)))
+            loose = []
+        pieces.append(part)
+    if loose:
+        pieces.append(piece(b"".join(loose)))
+    return pieces
