@@ -161,8 +161,9 @@ class Daemon:
             if old.reference.fingerprint != slot.monitor.reference.fingerprint:
                 loaded = self._loaded[name] = self.clock.now()
             view = refreshed_view(old, slot, self.session.history, loaded)
-        self._show(name, view)
+        # First rendered, then shown: a scrape in between would render it once more, and wait for that.
         self._metrics.warm(view, self.clock.now())
+        self._show(name, view)
         self.senders.wake()
 
     def snapshot(self) -> Snapshot:

@@ -33,6 +33,7 @@ from driftwatch.clock import ReplayClock, SystemClock
 from driftwatch.config.load import load
 from driftwatch.daemon.app import Daemon
 from driftwatch.daemon.logs import configure
+from driftwatch.daemon.process import take_short_turns
 from driftwatch.session import opened
 
 HOUR = 3600 * 1_000_000_000
@@ -191,7 +192,8 @@ def main() -> None:
         found = scrape(options.scrape, json.loads(options.headers), options.times, options.pause)
         print(json.dumps(found))
         return
-    configure("text", "error")
+    configure("text", "critical")
+    take_short_turns()
     with world(options) as folder:
         for policy in options.policies.split(","):
             measure(folder, policy, options)

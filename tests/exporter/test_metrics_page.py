@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,12 +102,19 @@ def test_openmetrics_says_the_same(shown: Snapshot) -> None:
     assert any(family.name == "process_resident_memory_bytes" for family in families)
 
 
-def test_gzip_only_when_accepted(shown: Snapshot) -> None:
-    page = MetricsPage(ExportConfig())
-    plain = page.render(shown, example.NOW, process=False)
-    squeezed = page.render(shown, example.NOW, "", "deflate, gzip", process=False)
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+@pytest.mark.parametrize("cap", [100, 300, 100_000])
+def test_gzip_only_when_accepted(accept: str, cap: int, shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig(max_series=cap))
+    plain = page.render(shown, example.NOW, accept, process=False)
+    squeezed = page.render(shown, example.NOW, accept, "deflate, gzip", process=False)
     assert (plain.encoding, squeezed.encoding) == (None, "gzip")
     assert gzip.decompress(squeezed.body) == plain.body
+    # Some clients read the first member of several and take it for the whole.
+    single = zlib.decompressobj(wbits=31)
+    assert single.decompress(squeezed.body) == plain.body
+    assert single.eof
+    assert not single.unused_data
 
 
 def test_no_created_series_and_no_timestamps(shown: Snapshot) -> None:
