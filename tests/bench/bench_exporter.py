@@ -39,10 +39,12 @@ from driftwatch.session import opened
 HOUR = 3600 * 1_000_000_000
 START = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 1_000_000_000
 REFERENCE_HOURS, FILES = 24, 8
-CASES = {
-    "text": {},
-    "OpenMetrics": {"Accept": "application/openmetrics-text;version=1.0.0"},
-    "text, gzip": {"Accept-Encoding": "gzip"},
+#: What is asked for. The first does next to nothing: so long does any answer take here.
+CASES: dict[str, tuple[str, dict[str, str]]] = {
+    "/-/healthy": ("/-/healthy", {}),
+    "text": ("/metrics", {}),
+    "OpenMetrics": ("/metrics", {"Accept": "application/openmetrics-text;version=1.0.0"}),
+    "text, gzip": ("/metrics", {"Accept-Encoding": "gzip"}),
 }
 
 
@@ -109,7 +111,7 @@ def scrape(url: str, headers: dict[str, str], times: int, pause: float) -> dict[
     took, size = [], 0
     for _ in range(times):
         began = time.perf_counter()
-        connection.request("GET", "/metrics", headers=headers)
+        connection.request("GET", address.path, headers=headers)
         size = len(connection.getresponse().read())
         took.append((time.perf_counter() - began) * 1000)
         time.sleep(pause)
@@ -122,9 +124,10 @@ def scrape(url: str, headers: dict[str, str], times: int, pause: float) -> dict[
     }
 
 
-def client(url: str, headers: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
+def client(url: str, path: str, headers: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
     """``scrape`` in another process: it shares neither interpreter nor lock with the daemon."""
-    command = [sys.executable, __file__, "--scrape", url, "--headers", json.dumps(headers)]
+    address = url.rstrip("/") + path
+    command = [sys.executable, __file__, "--scrape", address, "--headers", json.dumps(headers)]
     command += ["--times", str(options.times), "--pause", str(options.pause)]
     return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
@@ -145,15 +148,15 @@ def measure(folder: Path, policy: str, options: argparse.Namespace) -> None:
         lines = [line for line in text.splitlines() if not line.startswith("#")]
         dropped = next(line for line in lines if line.startswith("driftwatch_series_dropped "))
         print(f"{policy}: {len(lines):,} series, {len(text) / 1e6:.1f} MB, left out {dropped.split()[1]}")
-        for name, headers in CASES.items():
-            report(f"{policy}: {name}, idle", client(url, headers, options))
+        for name, case in CASES.items():
+            report(f"{policy}: {name}, idle", client(url, *case, options))
         # Two windows for every monitor: enough to do, and nothing published is too old meanwhile.
         clock.set(START + 3 * HOUR)
         daemon.runner.tick()
         before = sum(view.checks for view in daemon.snapshot().monitors)
         began = time.perf_counter()
-        for name, headers in CASES.items():
-            report(f"{policy}: {name}, checks running", client(url, headers, options))
+        for name, case in CASES.items():
+            report(f"{policy}: {name}, checks running", client(url, *case, options))
             if not daemon.snapshot().checks_running:
                 print("the checks ended before the scrapes: fewer --times, or more --monitors")
         done = sum(view.checks for view in daemon.snapshot().monitors) - before
