@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.decision import Measurement, learn_block
+from driftwatch.decide.decision import learn_block
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.keys import owner, owner_of
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Incident, Track, encode
 from driftwatch.measure import streams
 from driftwatch.monitor import Monitor

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.breakage import breakages
-from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.keys import Stream
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import BURN_IN, Policy
 from driftwatch.decide.sight import Sight
 from driftwatch.decide.sight import sight as look
@@ -269,6 +270,8 @@ def _detail(seen: Measurement, decision: Decision, sight: Sight, start: int) -> 
         text = f"{seen.rows} rows are fewer than window.min_rows; they are held until there are enough"
         if sight.smallest_effect is not None:
             text += f". So few could show a move of {sight.smallest_effect:.0%} of the rows"
+        if sight.smallest_joint_effect is not None:
+            text += f"; of all numbers at once, by {sight.smallest_joint_effect:.2g} standard deviations"
         return text
     if decision.reason is Reason.EXCLUDED:
         return "the window touches an excluded day"

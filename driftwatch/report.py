@@ -102,6 +102,7 @@ class WindowJson(TypedDict):
     rejected_files: list[RejectedFileJson]
     smallest_effect: float | None
     smallest_effects: dict[str, float | None]
+    smallest_joint_effect: float | None
     represented: list[RepresentedJson]
     design_effect: float | None
     late_rows: int
@@ -146,6 +147,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         ],
         "smallest_effect": verdict.smallest_effect,
         "smallest_effects": dict(verdict.smallest_effects),
+        "smallest_joint_effect": verdict.smallest_joint_effect,
         "represented": [
             {
                 "column": item.column,

@@ -41,7 +41,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Modules that only the named parts may import.
 ONLY = {
     "apscheduler": {"daemon/scheduler.py"},
-    "prometheus_client": {"daemon/exporter.py"},
+    "prometheus_client": {"daemon/exposition.py"},
     "uvicorn": {"daemon/server.py"},
     "sqlalchemy": {"sources/"},
     "pandas": {"comparison", "daemon/demo_data.py"},

@@ -161,6 +161,8 @@ class Daemon:
             if old.reference.fingerprint != slot.monitor.reference.fingerprint:
                 loaded = self._loaded[name] = self.clock.now()
             view = refreshed_view(old, slot, self.session.history, loaded)
+        # First rendered, then shown: a scrape in between would render it once more, and wait for that.
+        self._metrics.warm(view, self.clock.now())
         self._show(name, view)
         self.senders.wake()
 

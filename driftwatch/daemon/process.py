@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds a thread may keep the interpreter while another waits; Python's own 5 ms make a scrape, which takes
+#: its turn a dozen times, wait for the checks far longer than it works.
+_TURN_SECONDS = 0.0005
+
+
+def take_short_turns() -> None:
+    """Let scrapes and pages have their turn among checks. Belongs to the process: it has one interpreter."""
+    sys.setswitchinterval(_TURN_SECONDS)
+
 
 def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
     """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
     configure(log_format, log_level)
     without_pandas()
     one_arena()
+    take_short_turns()
     # pyarrow chooses its allocator when it is imported: everything that may import it comes after.
     from driftwatch.clock import SystemClock
     from driftwatch.config.load import load

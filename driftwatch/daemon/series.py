@@ -208,8 +208,9 @@ def missing_shares(item: SegmentView) -> Iterator[tuple[str, float]]:
 def choose(view: MonitorView, export: ExportConfig, before: frozenset[str]) -> frozenset[str] | None:
     """Which columns to publish; None is all of them.
 
-    ``top_k`` holds on to a column published before until it falls out of the first ``2 * top_k``:
-    otherwise series come and go with every check, and with them the timers of alerts.
+    ``drifted`` lets go of a column only when no incident of drift or breakage is open any more. ``top_k``
+    holds on to a column published before until it falls out of the first ``2 * top_k``. Otherwise series
+    come and go with every check, and with them the timers of alerts.
     """
     if export.columns == "all":
         return None
@@ -221,7 +222,8 @@ def choose(view: MonitorView, export: ExportConfig, before: frozenset[str]) -> f
             if item.looked is not None:
                 named.update(column.column for column in item.looked.named)
                 named.update(breakage.column for breakage in item.looked.breakages)
-        return frozenset(named)
+        moved = any(incident.kind != IncidentKind.BLIND for incident in view.incidents)
+        return frozenset(named) | (before if moved else frozenset())
     ranked: list[str] = []
     for item in view.segments:
         if item.looked is not None:

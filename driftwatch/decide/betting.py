@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, ndtri
 
 from driftwatch.summary.batch import Float64Array, Int64Array
 
@@ -10,8 +12,14 @@ from driftwatch.summary.batch import Float64Array, Int64Array
 #: shrink as its standard deviation does.
 ALTERNATIVES = np.array([0.02, 0.05, 0.12, 0.3])
 _WHOLE_STEPS = 0.05
-#: Power calibrators ``kappa * p^(kappa - 1)`` of the usual test, each a stream of its own.
-KAPPAS = np.array([0.1, 0.4, 0.7])
+#: Calibrators of a score's p-value, each a stream of its own.
+CALIBRATORS = 3
+#: Exponents of power calibrators ``kappa p^(kappa - 1)``: of a prediction's p-value, and of a rank.
+_POWER, _POWER_OF_RANK = 0.1, 0.4
+#: Shifts of normal scores that are bet on, in standard deviations, and the score below which all are alike.
+_SHIFTS, _LOWEST = np.array([2.0, 0.8]), -0.5
+#: How often a rank's bets expect a value that no window had before.
+_OFTEN = np.array([0.7, 0.3])
 #: A tolerated share above this leaves no room for an alternative: the side is dropped.
 _CEILING = 0.97
 
@@ -46,10 +54,28 @@ def share_log_e(
     return np.where((tolerated < _CEILING) & (trials[:, None, None] > 0), log_e, 0.0)
 
 
-def score_log_e(p_value: Float64Array) -> Float64Array:
-    """Log e-values ``[..., 3]`` of p-values: ``kappa p^(kappa - 1)``, each integrates to 1 over uniform p.
+def score_log_e(p_value: Float64Array, ranked: npt.NDArray[np.bool_], least: Float64Array) -> Float64Array:
+    """Log e-values ``[k, 2, 3]`` of p-values ``[k, 2]``; each integrates to at most 1 over uniform p.
 
-    A NaN, nothing measured, gives 0, that is e = 1.
+    A power calibrator (Vovk, Wang 2021) for what is far out, and likelihood ratios of normal scores whose
+    mean is shifted by 2 or 0.8 for what lasts; scores below -0.5 count as -0.5, so that one quiet window does
+    not undo many, and the ratio is divided by its mean. Of ranks, ``ranked[k]``, whose p-value is at least
+    ``least[k, 2]``: a power calibrator, and bets that a share of 0.7 or 0.3 of the windows is such a first. A
+    NaN, nothing measured, gives 0, that is e = 1.
     """
-    log_e: Float64Array = np.log(KAPPAS) + (KAPPAS - 1) * np.log(p_value)[..., None]
-    return np.nan_to_num(log_e)
+    p = p_value[..., None]
+    z = np.maximum(-ndtri(p), _LOWEST)
+    mean = ndtr(_LOWEST) * np.exp(_SHIFTS * _LOWEST - _SHIFTS**2 / 2) + ndtr(_SHIFTS - _LOWEST)
+    shifted = _SHIFTS * z - _SHIFTS**2 / 2 - np.log(mean)
+    first = least[..., None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = np.where(p <= first, np.log(_OFTEN / first), np.log((1 - _OFTEN) / (1 - first)))
+    power = np.where(ranked, _POWER_OF_RANK, _POWER)[:, None, None]
+    far = np.log(power) + (power - 1) * np.log(p)
+    log_e = np.concatenate([far, np.where(ranked[:, None, None], step, shifted)], axis=-1)
+    return np.asarray(np.where(np.isnan(p), 0.0, log_e))
+
+
+def log_p_for(log_e: float) -> float:
+    """Log of the p-value of a prediction that a bet on what is far out makes this log e-value of."""
+    return float((np.log(_POWER) - log_e) / (1 - _POWER))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,39 +18,21 @@ from driftwatch.decide.evidence import (
     with_bets,
 )
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
-from driftwatch.decide.keys import Stream, owner_of
+from driftwatch.decide.keys import owner_of
 from driftwatch.decide.laws import learned
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import mean_since_onset
 from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.result import Breakage, NamedColumn, Reason, State, Statistic
-from driftwatch.summary.schema import Span
+from driftwatch.summary.result import NamedColumn, Reason, State
 
 Flags = npt.NDArray[np.bool_]
 
 #: Joint detectors look at columns that an incident has set aside, so they rest while one is open.
 _RESTING = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
-
-    ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
-    usual.
-    """
-
-    window: Span
-    rows: int
-    statistics: Sequence[Statistic]
-    streams: Sequence[Stream]
-    breakages: Sequence[Breakage] = ()
-    slot: int = 0
-    excluded: bool = False
-    untimed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +133,9 @@ def _prepared(
     track = track.expecting(seen.streams)
     both = combined(track, seen.streams, seen.slot)
     if both is not None:
-        seen = replace(seen, streams=(*seen.streams, both[0]), statistics=(*seen.statistics, both[1]))
-        track = track.expecting([both[0]])
+        scores, gauge, track = both
+        seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
+        track = track.expecting(scores)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, _known_only(weights, track)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.betting import ALTERNATIVES, KAPPAS, score_log_e, share_log_e
-from driftwatch.decide.keys import TOGETHER, StreamKey, owner_of
+from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
+from driftwatch.decide.keys import DIRECTION, TOGETHER, StreamKey, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.prediction import Answer, p_values
 from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
@@ -79,15 +79,15 @@ def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Arra
     """
     total = policy.pages_per_second * window.seconds
     scores = track.scores
-    streams = np.where(scores.signed, 2, 1) * len(KAPPAS)
-    together = np.array([key == TOGETHER for key in scores.keys], dtype=np.bool_)
+    streams = np.where(scores.signed, 2, 1) * CALIBRATORS
+    together = np.array([key in (TOGETHER, DIRECTION) for key in scores.keys], dtype=np.bool_)
     rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
     of_shares = _split(track.shares.keys, track.shares.sizes * 2 * len(ALTERNATIVES), policy)
     of_scores = _split(scores.keys, np.where(together, 0, streams), policy)
     with np.errstate(divide="ignore"):
         return (
             np.log(total * TOLERANCE_SHARE * of_shares),
-            np.log(total * np.where(together, TOGETHER_SHARE / len(KAPPAS), rest * of_scores)),
+            np.log(total * np.where(together, TOGETHER_SHARE / (2 * CALIBRATORS), rest * of_scores)),
         )
 
 
@@ -126,7 +126,7 @@ def bets(
         beyond = unusual.p_value <= _OUT_OF_BAND
     return Bets(
         shares=np.minimum(log_e, most[:, None, None]),
-        scores=score_log_e(unusual.p_value),
+        scores=score_log_e(unusual.p_value, unusual.ranked, unusual.least),
         shares_out=shares_out,
         scores_out=beyond[:, 0] | beyond[:, 1],
         shares_seen=seen,
@@ -263,7 +263,7 @@ def evidence_by_owner(
         best = int(scores.log_m[k].argmax())
         part = Part(
             detector=scores.keys[k][0],
-            log_budget=float(weights[1][k] + np.log(sides[k] * len(KAPPAS))),
+            log_budget=float(weights[1][k] + np.log(sides[k] * CALIBRATORS)),
             log_m=float(np.logaddexp.reduce(scores.log_m[k], axis=None)),
             log_now=float(np.logaddexp.reduce(made.scores[k, : sides[k]], axis=None) + weights[1][k]),
             onset=int(scores.onset[k].flat[best]),

@@ -9,6 +9,8 @@ Stream = Shares | Score
 StreamKey = tuple[str, str | None, str]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
+#: That of a direction in which many columns move.
+DIRECTION: StreamKey = ("together", None, "direction")
 #: The score of how many rows there are, the log of a ratio.
 VOLUME: StreamKey = ("volume", None, "volume")
 

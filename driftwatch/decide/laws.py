@@ -101,7 +101,7 @@ def learn(book: ScoreBook) -> Usual:
     log_level[:, told], variance[:, told] = _of_level(centred)
     pools = _pools(book.keys)
     series = dict(zip(told.tolist(), centred.T, strict=True))
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series)
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, lone_borrow=True)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
@@ -112,7 +112,7 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, lone_borrow=False),
         stretch=stretch,
     )
 
@@ -198,16 +198,24 @@ def _posterior(
     prior: Float64Array,
     pools: Sequence[list[int]],
     series: Mapping[int, Float64Array],
+    *,
+    lone_borrow: bool,
 ) -> Float64Array:
     """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
 
     Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
     Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
     many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
+    With ``lone_borrow`` a score that stands alone, of all columns jointly, is drawn half the time from the
+    laws of all others: it remembers no longer than they do.
     """
     weights = np.empty_like(log_like)
-    start = np.exp(prior - np.logaddexp.reduce(prior))
-    for pool in pools:
+    base = np.exp(prior - np.logaddexp.reduce(prior))
+    of_columns = np.zeros_like(base)
+    for pool in sorted(pools, key=len, reverse=True):
+        start = base
+        if lone_borrow and len(pool) == 1 and of_columns.any():
+            start = (base + of_columns / of_columns.sum()) / 2
         like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
         telling = ~np.isnan(like[0])
         like[:, ~telling] = 1.0
@@ -222,4 +230,6 @@ def _posterior(
             population = population / population.sum()
         each = population[:, None] * like
         weights[:, pool] = each / each.sum(axis=0)
+        if len(pool) > 1:
+            of_columns += weights[:, pool][:, telling].sum(axis=1)
     return weights

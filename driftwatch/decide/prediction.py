@@ -39,12 +39,13 @@ _SMALLEST_P = 1e-12
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does,
-    in spreads from the usual mean.
+    ``ranked[k]`` are mere ranks. ``least[k, 2]`` is the smallest p-value there can be. ``x[k]`` is where the
+    score stands, ``level[k]`` where the filter then does, in spreads from the usual mean.
     """
 
     p_value: Float64Array
     ranked: Flags
+    least: Float64Array
     x: Float64Array
     level: Float64Array
 
@@ -68,17 +69,35 @@ def p_values(
     ranked = mostly_one(healthy)
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= np.array([column is not None for _, column, _ in book.keys], dtype=np.bool_)
-    least = np.where(heavy, 1 / (known + 1), _SMALLEST_P)
-    sides = []
+    sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
+    firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
-        reached = ((sign * healthy) >= sign * value).sum(axis=0)
-        p = np.where(ranked, (reached + 1) / (known + 1), np.clip(tail, least, 1.0))
+        rank, first = _rank(sign * value, sign * healthy, sign * book.values)
+        p = np.where(ranked, rank, np.clip(tail, least, 1.0))
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
+        firsts.append(np.where(ranked, first, least))
     sides[1] = np.where(book.signed, sides[1], np.nan)
     before = usual.phi * np.nan_to_num(level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
-    return Answer(p_value=np.stack(sides, axis=1), ranked=ranked, x=x, level=after)
+    return Answer(
+        p_value=np.stack(sides, axis=1), ranked=ranked, least=np.stack(firsts, axis=1), x=x, level=after
+    )
+
+
+def _rank(
+    value: Float64Array, healthy: Float64Array, every: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """P-value of each value's place among the healthy ones, and that of a place above all of them.
+
+    The rule of succession: of ``n`` windows seen, ``m`` of which came out at that place or above, so does the
+    next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
+    row above all healthy ones the last is no surprise.
+    """
+    n = (~np.isnan(every)).sum(axis=0)
+    lowest = np.where(healthy < value, healthy, -np.inf).max(axis=0, initial=-np.inf)
+    highest = np.where(np.isnan(healthy), -np.inf, healthy).max(axis=0, initial=-np.inf)
+    return ((every > lowest).sum(axis=0) + 1) / (n + 1), ((every > highest).sum(axis=0) + 1) / (n + 1)
 
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:

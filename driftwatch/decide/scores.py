@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.betting import KAPPAS
+from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import VOLUME, StreamKey, key_of
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -31,7 +31,8 @@ class ScoreBook:
     ``values[n, k]`` are the healthy windows that ended at ``ends[n]``, of season slot ``slots[n]``, oldest
     first; NaN where a score was absent or set aside. Windows up to ``taught_until[k]`` taught at once.
     ``windows`` counts all there ever were. ``level[k]`` is where the filter of ``prediction.py`` stood after
-    the window that ended at ``level_end``; NaN is nowhere. ``log_m[k, 2, 3]`` is the evidence above and
+    the window that ended at ``level_end``; NaN is nowhere. ``lean[k]`` is where it leaned lately
+    (``direction.py``). ``log_m[k, 2, 3]`` is the evidence above and
     below what is usual, per calibrator; ``run[k, 2, 3]`` its CUSUM and ``onset[k, 2, 3]`` the start of
     the window that began in. ``shift[k]`` is where a page found the score, in spreads from usual, NaN where
     it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
@@ -44,6 +45,7 @@ class ScoreBook:
     slots: Int64Array
     ends: Int64Array
     level: Float64Array
+    lean: Float64Array
     log_m: Float64Array
     run: Float64Array
     onset: Int64Array
@@ -65,9 +67,10 @@ class ScoreBook:
             slots=np.zeros(rows, dtype=np.int64),
             ends=np.zeros(rows, dtype=np.int64),
             level=np.full(count, np.nan),
-            log_m=np.full((count, 2, len(KAPPAS)), -np.inf),
-            run=np.zeros((count, 2, len(KAPPAS))),
-            onset=np.zeros((count, 2, len(KAPPAS)), dtype=np.int64),
+            lean=np.zeros(count),
+            log_m=np.full((count, 2, CALIBRATORS), -np.inf),
+            run=np.zeros((count, 2, CALIBRATORS)),
+            onset=np.zeros((count, 2, CALIBRATORS), dtype=np.int64),
             taught_until=np.full(count, _NEVER, dtype=np.int64),
             shift=np.full(count, np.nan),
             still=np.zeros(count),
@@ -90,7 +93,12 @@ class ScoreBook:
         """Evidence back to nothing, of all scores or of those flagged."""
         gone = np.ones(len(self.keys), dtype=np.bool_) if which is None else which
         each = gone[:, None, None]
-        return replace(self, log_m=np.where(each, -np.inf, self.log_m), run=np.where(each, 0.0, self.run))
+        return replace(
+            self,
+            log_m=np.where(each, -np.inf, self.log_m),
+            run=np.where(each, 0.0, self.run),
+            lean=np.where(gone, 0.0, self.lean),
+        )
 
     def without(self, which: Flags) -> ScoreBook:
         """The book that has seen nothing yet of the flagged scores."""
@@ -203,6 +211,7 @@ _AXES = {
     "floor": 0,
     "values": 1,
     "level": 0,
+    "lean": 0,
     "log_m": 0,
     "run": 0,
     "onset": 0,

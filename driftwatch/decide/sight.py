@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.decide.decision import Measurement
 from driftwatch.decide.evidence import design_effects
-from driftwatch.decide.keys import owner
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
 from driftwatch.decide.shares import CONSERVATIVE, shares_seen
+from driftwatch.decide.smallest import smallest_effect, smallest_joint_effect
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Represented
@@ -22,11 +22,13 @@ class Sight:
     """``smallest_effect`` is the smallest move of a typical column's share that the window could page for.
 
     ``smallest_effects`` are those of each column; None is that not even all rows would do.
+    ``smallest_joint_effect`` is by how many of its standard deviations every number would have to move.
     ``design_effect`` is the typical one, None while it is not measured.
     """
 
     smallest_effect: float | None
     smallest_effects: tuple[tuple[str, float | None], ...]
+    smallest_joint_effect: float | None
     design_effect: float | None
     represented: tuple[Represented, ...]
 
@@ -38,8 +40,9 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     book = after.shares.expecting(seen.streams)
     told = represented(book, shares_seen(book, seen.streams)) if seen.untimed else ()
     return Sight(
-        smallest_effect=_smallest_effect(typical, seen, policy),
+        smallest_effect=smallest_effect(typical, seen, policy),
         smallest_effects=_by_column(before, effects, seen, policy),
+        smallest_joint_effect=smallest_joint_effect(before, seen, policy),
         design_effect=typical,
         represented=told,
     )
@@ -59,15 +62,4 @@ def _by_column(
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, _smallest_effect(effect, seen, policy)) for name, effect in largest.items())
-
-
-def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
-    """Smallest move of a share that one such window could page for; None when not even all rows would do."""
-    if not seen.rows:
-        return None
-    owners = {owner(stream) for stream in seen.streams} or {""}
-    budget = policy.pages_per_second * seen.window.seconds / len(owners)
-    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
-    smallest = policy.tolerance + float(np.sqrt(needed))
-    return smallest if smallest < 1 else None
+    return tuple((name, smallest_effect(effect, seen, policy)) for name, effect in largest.items())

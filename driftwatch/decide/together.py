@@ -18,25 +18,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.keys import TOGETHER, Stream
+from driftwatch.decide.direction import along, located, of_blocks
+from driftwatch.decide.keys import TOGETHER, Stream, key_of
 from driftwatch.decide.laws import MIN_HISTORY
 from driftwatch.decide.prediction import LEAST_SPREAD, worth
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, standing
 from driftwatch.decide.track import Track
-from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Statistic
 
 #: An excess of ``T`` by less than this, in standard deviations per column, is never evidence.
 FLOOR = 0.2
-_CUT = 5.0
+#: How far a column counts at most.
+CUT = 5.0
 #: Fewer columns than this are judged one by one.
 _FEWEST = 4
 _NAMED = 3
 
 
-def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score, Statistic] | None:
-    """The score of all columns together and its gauge; None when too few columns have a history."""
+def combined(
+    track: Track, streams: Sequence[Stream], slot: int
+) -> tuple[list[Score], Statistic, Track] | None:
+    """The scores of all columns together, their gauge and the track with the new lean.
+
+    None when too few columns have a history.
+    """
     book, aside = track.scores, track.aside
     value, healthy = book.seen(streams), book.healthy
     held = standing(healthy, book.slots, slot, book.rows)
@@ -53,13 +60,20 @@ def combined(track: Track, streams: Sequence[Stream], slot: int) -> tuple[Score,
     mean = float(np.mean(list(largest.values())))
     top = sorted(largest, key=lambda name: (-largest[name], name))[:_NAMED]
     effect = f"several columns together, each a little: {', '.join(top)} the most"
-    return _score(mean), Statistic(
+    here = located(book.keys, aside)
+    moved, lean = along(
+        book.lean[here], value[here], book.values[:, here], book.slots, slot, book.rows,
+        LEAST_SPREAD * book.floor[here],
+    )  # fmt: skip
+    scores = [_score(mean)] if moved is None else [_score(mean), moved]
+    gauge = Statistic(
         detector=TOGETHER[0], column=None, value=mean, unit="standard deviations", effect=effect
     )
+    return scores, gauge, _with_lean(track, here, lean)
 
 
 def _cut(z: Float64Array, book: ScoreBook) -> Float64Array:
-    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, _CUT))
+    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, CUT))
 
 
 def _score(value: float) -> Score:
@@ -79,14 +93,32 @@ def taught_together(track: Track) -> Track:
         return track
     z = np.zeros((len(book.values), len(book.keys)))
     z[:, whole] = left_out(book.values[:, whole], book.slots, book.rows, LEAST_SPREAD * book.floor[whole])
-    z = _cut(z, book)
     largest = np.zeros((len(columns), len(book.values)))
-    for place in whole:
+    for place, far in zip(whole, _cut(z, book)[:, whole].T, strict=True):
         row = columns.index(book.keys[place][1] or "")
-        largest[row] = np.maximum(largest[row], z[:, place])
-    track = track.expecting([_score(0.0)])
+        largest[row] = np.maximum(largest[row], far)
+    here = located(book.keys, frozenset())
+    moved, lean = of_blocks(book.values[:, here], book.slots, book.rows, LEAST_SPREAD * book.floor[here])
+    track = _with_lean(track, here, lean)
+    track = _taught(track, _score(0.0), largest.mean(axis=0))
+    known = next((item for item in moved if item is not None), None)
+    if known is None:
+        return track
+    return _taught(track, known, np.array([np.nan if item is None else item.value for item in moved]))
+
+
+def _with_lean(track: Track, here: Int64Array, lean: Float64Array) -> Track:
+    every = track.scores.lean.copy()
+    every[here] = lean
+    return replace(track, scores=replace(track.scores, lean=every))
+
+
+def _taught(track: Track, score: Score, value: Float64Array) -> Track:
+    """The track that knows the score's ``value[n]`` of every block."""
+    track = track.expecting([score])
     book = track.scores
     values, until = book.values.copy(), book.taught_until.copy()
-    values[:, book.keys.index(TOGETHER)] = largest.mean(axis=0)
-    until[book.keys.index(TOGETHER)] = book.ends[-1]
+    place = book.keys.index(key_of(score))
+    values[:, place] = value
+    until[place] = book.ends[-1]
     return replace(track, scores=replace(book, values=values, taught_until=until))

@@ -108,6 +108,8 @@ def decode(data: bytes) -> Track:
     header, arrays = unpack(data)
     arrays["scores.values"] = arrays["scores.values"].astype(np.float64)
     arrays["scores.signed"] = arrays["scores.signed"].astype(np.bool_)
+    # Tracks of before there were leans.
+    arrays.setdefault("scores.lean", np.zeros(len(header["scores"])))
     scores, usual = _keys(header["scores"]), None
     if header["usual"] is not None:
         count, learned_at = header["usual"]

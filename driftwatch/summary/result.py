@@ -193,6 +193,7 @@ class Verdict:
     unchanged: tuple[str, ...] = ()
     smallest_effect: float | None = None
     smallest_effects: tuple[tuple[str, float | None], ...] = ()
+    smallest_joint_effect: float | None = None
     represented: tuple[Represented, ...] = ()
     design_effect: float | None = None
     late_rows: int = 0

@@ -107,10 +107,10 @@ class World:
         return path
 
     @contextmanager
-    def inside(self, minutes: float = 1) -> Iterator[Inside]:
+    def inside(self, minutes: float = 1, *, tick_seconds: float = 3600.0) -> Iterator[Inside]:
         """A daemon in this process, its clock standing ``minutes`` after the start; it ticks when told."""
         clock = ReplayClock(self.start + int(minutes * MINUTE))
-        daemon = Daemon(lambda: load(self.config), clock, tick_seconds=3600.0)
+        daemon = Daemon(lambda: load(self.config), clock, tick_seconds=tick_seconds)
         daemon.start()
         try:
             yield Inside(daemon=daemon, clock=clock, start=self.start)

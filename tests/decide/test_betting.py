@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from driftwatch.decide.betting import KAPPAS, score_log_e, share_log_e
+from driftwatch.decide.betting import CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.shares import ShareBook, shares_seen
 from driftwatch.summary.result import Shares
 
@@ -44,18 +44,33 @@ def test_no_trials_are_no_evidence() -> None:
     assert (log_e == 0).all()
 
 
-def test_a_score_that_was_not_measured_is_no_evidence() -> None:
-    assert (score_log_e(np.array([np.nan])) == 0).all()
+@pytest.mark.parametrize("ranked", [False, True])
+def test_a_score_that_was_not_measured_is_no_evidence(ranked: bool) -> None:
+    nothing = np.full((1, 2), np.nan)
+    assert (score_log_e(nothing, np.array([ranked]), np.full((1, 2), 0.01)) == 0).all()
 
 
-def test_calibrators_integrate_to_one() -> None:
+def test_calibrators_integrate_to_at_most_one() -> None:
     # Midpoints of a fine grid of u with p = u^10: the integrand is smooth there even at p near 0.
     u = (np.arange(2_000) + 0.5) / 2_000
-    e = np.exp(score_log_e(u**10))
-    weight = 10 * u**9
-    integral = (e * weight[:, None]).mean(axis=0)
-    assert integral.shape == KAPPAS.shape
-    assert (integral <= 1.001).all()
+    p, none = np.stack([u**10, u**10], axis=1), np.zeros(2_000, dtype=np.bool_)
+    e = np.exp(score_log_e(p, none, np.full((2_000, 2), 1e-12)))
+    integral = (e * (10 * u**9)[:, None, None]).mean(axis=0)
+    assert integral.shape == (2, CALIBRATORS)
+    assert integral == pytest.approx(np.ones((2, CALIBRATORS)), abs=1e-3)
+
+
+@pytest.mark.parametrize("windows", [8, 31, 400])
+def test_bets_on_ranks_expect_at_most_one(windows: int) -> None:
+    p = np.arange(1, windows + 2) / (windows + 1)
+    every = np.ones(len(p), dtype=np.bool_)
+    e = np.exp(score_log_e(np.stack([p, p], axis=1), every, np.full((len(p), 2), p[0])))
+    assert (e.mean(axis=0) <= 1 + 1e-12).all()
+
+
+def test_no_single_quiet_window_undoes_many() -> None:
+    log_e = score_log_e(np.ones((1, 2)), np.zeros(1, dtype=np.bool_), np.full((1, 2), 1e-12))
+    assert log_e.max() > -1.0
 
 
 @pytest.mark.parametrize(("cluster", "low", "high"), [(1, 1.0, 2.0), (10, 8.0, 20.0)])

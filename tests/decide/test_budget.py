@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftwatch.decide.decision import Measurement, decide, learn_block
+from driftwatch.decide.decision import decide, learn_block
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.result import Score, Shares

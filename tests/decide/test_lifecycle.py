@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import QUIET, Policy
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT, ShareBook, shares_seen
 from driftwatch.decide.together import taught_together
@@ -55,8 +56,9 @@ def test_a_small_shift_that_lasts_is_one_incident() -> None:
     for number in range(40):
         rng = np.random.default_rng([1, number])
         before = run(learned(rng), range(100, 160), 2.0, rng)
-        page = next(place for place, decision in enumerate(before) if decision.named)
-        assert before[page].named[0].column == "c0"
+        page = next(
+            place for place, decision in enumerate(before) if "c0" in {item.column for item in decision.named}
+        )
         ended += any(decision.resolved for decision in before[page:])
     assert ended < 9
 

@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftwatch.decide.decision import Decision, Measurement, decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evidence import log_weights
-from driftwatch.decide.keys import TOGETHER
+from driftwatch.decide.keys import DIRECTION, TOGETHER
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT
+from driftwatch.decide.smallest import smallest_joint_effect
 from driftwatch.decide.together import combined, taught_together
 from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Score
 from driftwatch.summary.schema import NANOSECONDS, Span
 
@@ -22,7 +25,7 @@ POLICY = Policy(monitor="m", segment=None, pages_per_second=1 / (90 * 86400), mi
 KEYS = [("ks", f"c{number}", "up") for number in range(12)]
 
 
-def scores(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Score]:
+def scores(values: Float64Array) -> list[Score]:
     return [
         Score(detector="ks", column=f"c{number}", label="up", value=float(value), floor=0.02)
         for number, value in enumerate(values)
@@ -57,7 +60,7 @@ def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> 
     rng = np.random.default_rng(2)
     track = learned(rng)
     later = [combined(track, scores(rng.normal(0.05, 0.02, 12)), 0) for _ in range(400)]
-    values = np.array([item[0].value for item in later if item is not None])
+    values = np.array([item[0][0].value for item in later if item is not None])
     taught = track.scores.values[:, track.scores.keys.index(TOGETHER)]
     error = np.hypot(values.std() / np.sqrt(400), taught.std() / np.sqrt(40))
     # Two normal means differ by 5 standard errors with probability 6e-7.
@@ -105,3 +108,89 @@ def test_what_was_suspected_teaches_once_the_suspicion_is_over() -> None:
     healthy = track.scores.healthy[:, 0]
     assert int((~np.isnan(healthy)).sum()) == known + 20 - WAIT
     assert np.nanmax(healthy) == pytest.approx(0.2)
+
+
+def located(values: Float64Array) -> list[Score]:
+    return [
+        Score(
+            detector="ks", column=f"c{number}", label="location", value=float(value), floor=0.0, signed=True
+        )
+        for number, value in enumerate(values)
+    ]
+
+
+def of_locations(
+    rng: np.random.Generator, columns: int, common: float = 0.0, windows: int = 60
+) -> tuple[Track, list[float]]:
+    """A track that 40 blocks and then these windows taught, and the windows' scores along their lean."""
+    track = Track(reference="r", configuration="c")
+    for day in range(40):
+        track = learn_block(track, seen(day, located(drawn(rng, columns, common))))
+    track, found = taught_together(track), []
+    for day in range(40, 40 + windows):
+        streams = located(drawn(rng, columns, common))
+        answer = combined(track, streams, 0)
+        assert answer is not None
+        track = answer[2].expecting(answer[0])
+        value = track.scores.seen([*streams, *answer[0]])
+        track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY))
+        found += [score.value for score in answer[0] if score.label == DIRECTION[2]]
+    return track, found
+
+
+def drawn(rng: np.random.Generator, columns: int, common: float) -> Float64Array:
+    return np.sqrt(1 - common) * rng.standard_normal(columns) + np.sqrt(common) * rng.standard_normal()
+
+
+@pytest.mark.parametrize(("columns", "common"), [(12, 0.0), (200, 0.0), (200, 0.6)])
+def test_without_a_shift_no_direction_lasts(columns: int, common: float) -> None:
+    # 10 independent tracks: the mean of their means against 5 of its standard errors, 6e-7 if it were normal.
+    means = []
+    for run in range(10):
+        _, found = of_locations(np.random.default_rng(run), columns, common)
+        assert len(found) == 60
+        means.append(float(np.mean(found)))
+    assert abs(np.mean(means)) < 5 * np.std(means, ddof=1) / np.sqrt(10)
+
+
+def test_columns_that_move_a_little_in_any_direction_page_together() -> None:
+    rng = np.random.default_rng(5)
+    track, _ = of_locations(rng, 40)
+    way = np.where(rng.random(40) < 0.5, -0.5, 0.5)
+    decisions = list[Decision]()
+    for day in range(100, 115):
+        decisions.append(decide(track, seen(day, located(drawn(rng, 40, 0.0) + way)), POLICY))
+        track = decisions[-1].track
+        if decisions[-1].page:
+            break
+    assert decisions[-1].page
+    assert decisions[-1].named[0].column == "joint:together"
+
+
+def test_one_column_alone_is_no_direction() -> None:
+    rng = np.random.default_rng(6)
+    track, _ = of_locations(rng, 12)
+    lean = track.scores.lean
+    answer = combined(replace(track, scores=replace(track.scores, lean=np.where(lean == lean[0], 3.0, 0.0))),
+                      located(np.full(12, 5.0)), 0)  # fmt: skip
+    assert answer is not None
+    assert [score.label for score in answer[0]] == [TOGETHER[2]]
+
+
+def test_the_smallest_joint_effect_is_where_one_window_begins_to_page() -> None:
+    rng = np.random.default_rng(7)
+    track, _ = of_locations(rng, 40, windows=300)
+    track = decide(track, seen(400, located(drawn(rng, 40, 0.0))), POLICY).track
+    smallest = smallest_joint_effect(track, seen(401, located(np.zeros(40))), POLICY)
+    assert smallest is not None
+
+    def pages(moved: float) -> int:
+        found = 0
+        for _ in range(20):
+            way = np.where(rng.random(40) < 0.5, -moved, moved)
+            found += decide(track, seen(401, located(drawn(rng, 40, 0.0) + way)), POLICY).page
+        return found
+
+    # The mean of 40 columns' distances has a standard error of .16 spreads: .8 are five of them.
+    assert pages(smallest + 0.8) == 20
+    assert pages(smallest - 0.8) == 0

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,12 +102,19 @@ def test_openmetrics_says_the_same(shown: Snapshot) -> None:
     assert any(family.name == "process_resident_memory_bytes" for family in families)
 
 
-def test_gzip_only_when_accepted(shown: Snapshot) -> None:
-    page = MetricsPage(ExportConfig())
-    plain = page.render(shown, example.NOW, process=False)
-    squeezed = page.render(shown, example.NOW, "", "deflate, gzip", process=False)
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+@pytest.mark.parametrize("cap", [100, 300, 100_000])
+def test_gzip_only_when_accepted(accept: str, cap: int, shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig(max_series=cap))
+    plain = page.render(shown, example.NOW, accept, process=False)
+    squeezed = page.render(shown, example.NOW, accept, "deflate, gzip", process=False)
     assert (plain.encoding, squeezed.encoding) == (None, "gzip")
     assert gzip.decompress(squeezed.body) == plain.body
+    # Some clients read the first member of several and take it for the whole.
+    single = zlib.decompressobj(wbits=31)
+    assert single.decompress(squeezed.body) == plain.body
+    assert single.eof
+    assert not single.unused_data
 
 
 def test_no_created_series_and_no_timestamps(shown: Snapshot) -> None:
@@ -302,6 +310,60 @@ def test_top_k_holds_on_to_what_was_published(shown: Snapshot) -> None:
     assert series.choose(ranked("a", "b", "c", "d"), export, frozenset()) == {"a", "b"}
     assert series.choose(ranked("c", "a", "d", "b"), export, frozenset("ab")) == {"a", "b"}
     assert series.choose(ranked("c", "a", "d", "e", "b"), export, frozenset("ab")) == {"a", "c"}
+
+
+def test_drifted_holds_on_to_a_column_while_an_incident_is_open() -> None:
+    view = example.drifting()
+    export = ExportConfig(columns="drifted")
+    named = series.choose(view, export, frozenset())
+    assert named is not None
+    assert series.choose(view, export, frozenset({"hour"})) == named | {"hour"}
+    closed = replace(view, incidents=())
+    assert "hour" not in (series.choose(closed, export, frozenset({"hour"})) or ())
+
+
+def test_a_warmed_monitor_is_not_rendered_at_the_scrape(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = body(shown)
+    page = MetricsPage(ExportConfig())
+    for view in shown.monitors:
+        page.warm(view, example.NOW)
+    for name in ("health_samples", "column_samples"):
+        monkeypatch.setattr(series, name, lambda *_: pytest.fail("rendered at the scrape"))
+    assert page.render(shown, example.NOW, process=False).body.decode() == plain
+
+
+def test_what_only_ages_or_counts_leaves_the_columns_as_they_were(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = MetricsPage(ExportConfig())
+    before = page.render(shown, example.NOW, process=False).body.decode()
+    monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
+    same = [replace(view, checks=77, segments=tuple(map(replace, view.segments))) for view in shown.monitors]
+    text = page.render(example.snapshot(*same), example.NOW, process=False).body.decode()
+    assert value(text, "driftwatch_checks_total", monitor="churn") == 77
+    assert columns(text) == columns(before)
+
+
+def test_a_changed_share_renders_nothing_and_moves_nothing(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = samples(body(shown))
+    health = [key for key in whole if dict(key[1]).get("monitor") and not key[0].startswith(COLUMN_FAMILIES)]
+    export = ExportConfig(max_series=len(health) + 60)
+    page = MetricsPage(export)
+    before = samples(page.render(shown, example.NOW, process=False).body.decode())
+    monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
+    fewer = example.snapshot(*shown.monitors[:2])
+    after = samples(page.render(fewer, example.NOW, process=False).body.decode())
+    mine = [view.name for view in fewer.monitors]
+    kept = {key for key in before if dict(key[1]).get("monitor") in mine}
+    assert kept < set(after), "a smaller fleet publishes more of each"
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+    assert {key for key in whole if dict(key[1]).get("monitor") in mine} >= {
+        key for key in after if dict(key[1]).get("monitor") in mine
+    }
 
 
 def test_only_the_monitor_that_changed_is_rendered_again(

@@ -14,7 +14,8 @@ import numpy as np
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.breakage import breakages
-from driftwatch.decide.decision import Decision, Measurement, decide
+from driftwatch.decide.decision import Decision, decide
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
 from driftwatch.measure import Look, fresh_track, holding, looks, policy_for, statistics, streams
 from driftwatch.reference._projection import choose_projection, pool

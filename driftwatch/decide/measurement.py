@@ -1,0 +1,28 @@
+"""What was measured in one window, as the decision takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from driftwatch.decide.keys import Stream
+from driftwatch.summary.result import Breakage, Statistic
+from driftwatch.summary.schema import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
+
+    ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
+    usual.
+    """
+
+    window: Span
+    rows: int
+    statistics: Sequence[Statistic]
+    streams: Sequence[Stream]
+    breakages: Sequence[Breakage] = ()
+    slot: int = 0
+    excluded: bool = False
+    untimed: bool = False

@@ -1,0 +1,67 @@
+"""The smallest changes that a window of so many rows could have paged for by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtr
+
+from driftwatch.decide.betting import CALIBRATORS, log_p_for
+from driftwatch.decide.direction import located
+from driftwatch.decide.keys import TOGETHER, owner
+from driftwatch.decide.laws import DEGREES, MIN_HISTORY
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.policy import TOGETHER_SHARE, Policy
+from driftwatch.decide.prediction import worth
+from driftwatch.decide.shares import CONSERVATIVE
+from driftwatch.decide.standing import standing
+from driftwatch.decide.together import CUT, FLOOR
+from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array
+
+_HALVINGS = 60
+_FARTHEST = 1e4
+
+
+def smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
+    """Smallest move of a share that one such window could page for; None when not even all rows would do."""
+    if not seen.rows:
+        return None
+    owners = {owner(stream) for stream in seen.streams} or {""}
+    budget = policy.pages_per_second * seen.window.seconds / len(owners)
+    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
+    smallest = policy.tolerance + float(np.sqrt(needed))
+    return smallest if smallest < 1 else None
+
+
+def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> float | None:
+    """How far all numbers would have to move at once for one such window to page, in standard deviations.
+
+    Solves for the score of all columns together that needs no other evidence; every column has to stand out
+    by as much. None when there is no such score yet or not even that would do.
+    """
+    book, usual = track.scores, track.usual
+    if usual is None or TOGETHER not in usual.keys:
+        return None
+    place, here = book.keys.index(TOGETHER), located(book.keys, track.aside)
+    healthy = book.healthy
+    held = standing(healthy, book.slots, seen.slot, book.rows)
+    if held.n[place] < MIN_HISTORY or not len(here):
+        return None
+    part = policy.pages_per_second * seen.window.seconds * TOGETHER_SHARE / (2 * CALIBRATORS)
+    farther = _quantile(usual.tail[:, place], usual.stretch[:, place], log_p_for(-float(np.log(part))))
+    spread = np.sqrt(usual.variance[place] * (1 + 1 / held.n[place])) * held.spread[place]
+    away = held.centre[place] + max(spread * farther, FLOOR)
+    if not away < CUT:
+        return None
+    counts = worth(book, book.seen(seen.streams), held)[here]
+    return float(away * np.median(held.spread[here] / counts))
+
+
+def _quantile(weight: Float64Array, stretch: Float64Array, log_p: float) -> float:
+    """Where the upper tail of the mixture of Student's t is as small as this."""
+    low, high = 0.0, _FARTHEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        beyond = float((weight * stdtr(DEGREES, -middle / stretch)).sum())
+        low, high = (middle, high) if beyond > np.exp(log_p) else (low, middle)
+    return high
