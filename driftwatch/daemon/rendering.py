@@ -20,6 +20,8 @@ from driftwatch.daemon.links import Links
 from driftwatch.daemon.look import began, look_at, moved_columns
 from driftwatch.daemon.pages import Visitor
 from driftwatch.daemon.past import Past, Working
+from driftwatch.daemon.ranking import by_contribution
+from driftwatch.daemon.samples import sample_rows
 from driftwatch.daemon.sections import DRAWN, Asked, judged_columns, timeline
 from driftwatch.daemon.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.daemon.state import State
@@ -173,8 +175,9 @@ class Pages:
         working: Working,
         now: int,
         asked: Asked,
+        visitor: Visitor | None = None,
     ) -> str:
-        """The working of one verdict."""
+        """The working of one verdict; stored rows only for a visitor who proved who they are."""
         verdict = working.verdict
         end, name = verdict.window.end, segment.segment
         older = self._past.windows(view.name, name, end, 1)
@@ -203,6 +206,9 @@ class Pages:
             joint=[item for item in verdict.statistics if item.column is None],
             together=pages.jointly(verdict),
             configuration=self._past.configuration(verdict),
+            sample=None
+            if visitor is None or working.reference is None
+            else sample_rows(working.reference.plan, working.window, [*first, *by_contribution(verdict)]),
             log=worklog(working, self._past),
             command=pages.explain_command(verdict),
             column_page=lambda page: self.links.window(view.name, end, name, q=asked.search, page=page),

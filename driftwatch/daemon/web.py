@@ -134,7 +134,8 @@ class _Site:
                 "than retention.verdicts.",
             )
         shown = _columns(request)
-        return _html(self._pages.window(snapshot, view, segment, working, self._state.now(), shown))
+        now, visitor = self._state.now(), self._acting.visitor(request)
+        return _html(self._pages.window(snapshot, view, segment, working, now, shown, visitor))
 
     def compare(self, request: Request) -> Response:
         snapshot = self._state.snapshot()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -178,3 +180,27 @@ def test_blindness_can_only_be_muted(site: Site) -> None:
     path = "/monitors/credit-risk/acknowledge"
     assert visit.post(path, incident="credit-risk-blind-0b7e", verdict="accepted").status == 400
     assert visit.post(path, incident="credit-risk-blind-0b7e", verdict="muted").status == 303
+
+
+def test_stored_rows_are_shown_to_whoever_has_the_token_and_to_nobody_else(serve: Serve, site: Site) -> None:
+    path = "/monitors/flight-delays/windows/2013-02-14T00:00:00Z"
+    page = site.get(path, **Visit(site).login).data.decode()
+    assert "Sample rows" in page
+    rows = page.partition("Sample rows")[2].partition("</table>")[0]
+    assert rows.count("<tr>") == 1 + 20
+    assert "a level never seen before" in rows or "JFK" in rows
+    assert "Sample rows" not in serve().get(path).data.decode()
+    told = site.get(f"/api/v1{path}", **Visit(site).login).json()
+    assert "sample" not in json.dumps(told)
+
+
+def test_rows_that_are_not_stored_are_not_shown(serve: Serve, token: Path) -> None:
+    view = example.drifting()
+    window = view.segments[0].window
+    assert window is not None
+    segment = replace(view.segments[0], window=window.drop_sample())
+    shown = replace(view, segments=(segment, *view.segments[1:]))
+    site = serve(example.ExampleState(example.snapshot(shown)), auth={"token_file": str(token)})
+    page = site.get("/monitors/flight-delays/windows/2013-02-14T00:00:00Z", **Visit(site).login)
+    assert page.status == 200
+    assert "Sample rows" not in page.data.decode()
