@@ -6,6 +6,7 @@ Every page is checked with axe, every control is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import example
@@ -84,6 +85,27 @@ def test_axe_finds_nothing(browser: Browser, site: Site, width: int, scheme: str
         found = Axe().run(page).response["violations"]
         wrong[name] = [(item["id"], item["nodes"][0]["html"]) for item in found]
     assert {name: found for name, found in wrong.items() if found} == {}
+    context.close()
+
+
+def test_axe_finds_nothing_where_there_are_buttons_and_rows(
+    browser: Browser, serve: Serve, tmp_path: Path
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    token = tmp_path / "token"
+    token.write_text("s3cret", encoding="utf-8")
+    site = serve(auth={"token_file": str(token)})
+    context = browser.new_context(
+        viewport={"width": 360, "height": 800}, http_credentials={"username": "a", "password": "s3cret"}
+    )
+    page = context.new_page()
+    for path in (PAGES["drifting"], PAGES["window"]):
+        page.goto(site.root + path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        found = Axe().run(page).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"]) for item in found] == [], path
     context.close()
 
 
