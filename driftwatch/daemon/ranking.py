@@ -12,9 +12,10 @@ from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import Statistic, Verdict
 from driftwatch.summary.summary import Summary
 
-#: Detectors by how plainly their effects read, and the missing share below whose change nothing is said.
+#: Detectors by how plainly their effects read, and those that tell a share; below such a change
+#: nothing is said.
 _PLAINEST = ("unseen", "out_of_range", "ks", "wasserstein", "tv", "missing")
-_STILL = 0.005
+_SHARES, _STILL = ("missing", "unseen", "out_of_range"), 0.005
 #: Statistics in [0, 1] that compare across columns: distance of distribution functions, total variation.
 COMPARABLE = ("ks", "tv", "missing", "unseen", "out_of_range")
 
@@ -43,7 +44,7 @@ def _distance(item: Statistic) -> float:
 def effects_of(statistics: Sequence[Statistic]) -> list[str]:
     """What happened to one column in words, the plainest first: medians and levels before bins of a distance.
 
-    A missing share that stayed where it was is not said.
+    A share that stayed where it was, of missing values for one, is not said.
     """
 
     def place(item: Statistic) -> int:
@@ -54,7 +55,7 @@ def effects_of(statistics: Sequence[Statistic]) -> list[str]:
 
 
 def _still(item: Statistic) -> bool:
-    return item.detector == "missing" and (item.value is None or abs(item.value) < _STILL)
+    return item.detector in _SHARES and (item.value is None or abs(item.value) < _STILL)
 
 
 def by_distance(plan: Plan, before: Summary, after: Summary) -> list[str]:
