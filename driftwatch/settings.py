@@ -88,7 +88,7 @@ def read_secret(literal: str | SecretStr | None, file: Path | None) -> str | Non
 def _text_of_secret(value: Any) -> Any:
     if isinstance(value, SecretStr) or (isinstance(value, str) and value.strip()):
         return value
-    raise ValueError("expected a text, best from the environment (${NAME}) or a file. Got something else.")
+    raise ValueError("expected a text (a number needs quotes), best ${NAME} from the environment. Got none.")
 
 
 def _known_zone(name: str) -> str:

@@ -77,7 +77,8 @@ class EmailConfig(NotifierConfig):
         if given > 1:
             raise ValueError("password: expected password or password_file, not both. Got both.")
         if bool(self.username) != bool(given):
-            raise ValueError("username: expected a username with a password, or neither. Got one of them.")
+            missing = "password" if self.username else "username"
+            raise ValueError(f"{missing}: expected a username with a password, or neither. Got one of them.")
         if given and self.encryption == "none":
             raise ValueError("encryption: expected starttls or tls, to keep the password secret. Got none.")
         return self

@@ -115,7 +115,8 @@ class _Handler:
         owner = self._owner
         owner.attempts += 1
         owner.mode = owner.modes.pop(0) if len(owner.modes) > 1 else owner.modes[0]
-        expect(session.authenticated and session.ssl, "neither login nor TLS")
+        encrypted = server.transport.get_extra_info("ssl_object") is not None
+        expect(session.authenticated and encrypted, "neither login nor TLS")
         if owner.mode == "unavailable":
             return "421 4.3.2 shutting down"
         envelope.mail_from = address

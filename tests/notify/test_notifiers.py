@@ -277,3 +277,16 @@ def test_a_certificate_nobody_vouches_for_is_refused(receiver: Receiver, tmp_pat
         answer = webhook(url).send(message(), NOW)
         assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "tls")
         assert webhook(url, ca_file=tmp_path / "cert.pem").send(message(), NOW).delivered
+
+
+def test_a_handshake_that_never_ends_is_left_at_the_deadline() -> None:
+    # The head of a TLS record of 16 kB, whose bytes come one at a time.
+    with silent(b"\x16\x03\x03\x3f\xff" + b"\x02" * 400, 0.05) as url:
+        answer = webhook(url.replace("http:", "https:"), timeout=0.4).send(message(), NOW)
+    assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "timeout")
+
+
+def test_a_slow_body_after_a_success_is_no_failure() -> None:
+    """To try again would tell twice whoever cannot tell a resend."""
+    with silent(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + b"y" * 900, 0.004) as url:
+        assert webhook(url, timeout=1).send(message(), NOW).delivered
