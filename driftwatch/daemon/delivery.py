@@ -1,7 +1,7 @@
 """Delivering the outbox: at least once, in order, one slow receiver delaying nobody else.
 
 A row is marked ``sending`` before the attempt, so that a crash in between is visible: it is then sent again
-with the same key and marked as a possible duplicate, as is one whose receiver did not answer in time. Each
+with the same key and marked as a possible duplicate, as is one whose receiver did not answer. Each
 notifier has a thread of its own. A receiver that asks to wait is left alone until then, with all messages.
 """
 
@@ -207,7 +207,7 @@ class SinkWorker:
             if stopping():
                 return
             answer = self._attempt(row, clock())
-            if not answer.delivered and answer.reason in ("timeout", "connection", "rate_limited"):
+            if not answer.delivered and answer.reason in ("timeout", "connection", "cut_off", "rate_limited"):
                 # It is down: waiting for each message in turn would keep new ones back.
                 return
 

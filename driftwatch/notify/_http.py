@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from urllib3 import connection, exceptions
 
-from driftwatch.notify._reach import AddressRefused, Deadline
+from driftwatch.notify._reach import AddressRefused, CutOff, Deadline
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 from driftwatch.settings import read_secret
@@ -137,10 +137,13 @@ def _exchange(url: str, body: bytes, headers: Mapping[str, str], peer: Peer) -> 
             made.connect()
             # Not preloaded: that would read and unpack a body of any size.
             made.request("POST", target, body=body, headers=dict(headers), preload_content=False)
+            deadline.sent = True
             return _read(made)
         except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             if deadline.expired:
                 raise TimeoutError from error
+            if deadline.sent and not isinstance(error, TimeoutError | exceptions.TimeoutError):
+                raise CutOff(type(error).__name__) from error
             raise
         finally:
             made.close()
@@ -167,6 +170,8 @@ def _failed(error: Exception, url: str) -> Delivery:
     late = isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError)
     if late or isinstance(error, TimeoutError):
         reason = "timeout"
+    elif isinstance(error, CutOff):
+        reason = "cut_off"
     elif isinstance(error, exceptions.SSLError) or "certificate" in text.lower():
         reason = "tls"
     else:

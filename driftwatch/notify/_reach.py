@@ -20,18 +20,23 @@ _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
 
 #: Every word that ``Delivery.reason`` can be; the metric's label values. ``answer`` is one that does not say
 #: what the receiver's protocol says when it took a message: a proxy, a login page, an error called a success.
+#: ``cut_off`` is a connection that ended after the message was sent and before it was answered.
 REASONS = (
     "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
-    "secret", "answer",
+    "secret", "answer", "cut_off",
 )  # fmt: skip
 #: After these the receiver may have the message all the same.
-UNCERTAIN = frozenset({"timeout", "answer"})
+UNCERTAIN = frozenset({"timeout", "answer", "cut_off"})
 
 Timeout = Annotated[float, Field(gt=0, le=10)]
 
 
 class AddressRefused(OSError):
     """Raised when a name resolved to an address that must never be spoken to."""
+
+
+class CutOff(OSError):
+    """Raised when the connection ended after everything was sent and before it was answered."""
 
 
 class Deadline:
@@ -43,6 +48,8 @@ class Deadline:
         self._lock = threading.Lock()
         self._spare: socket.socket | None = None
         self.expired = False
+        #: Set when the message was sent: from then on the receiver may have it.
+        self.sent = False
 
     def watch(self, made: socket.socket) -> socket.socket:
         """The socket itself; closed when this raises ``AddressRefused`` or ``TimeoutError``."""

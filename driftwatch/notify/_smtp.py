@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from driftwatch.notify._reach import AddressRefused, Deadline
 from driftwatch.notify._text import clean
@@ -75,6 +75,10 @@ class _Client(smtplib.SMTP):
         made = self._deadline.watch(socket.create_connection((host, port), timeout))
         return made if self._context is None else self._context.wrap_socket(made, server_hostname=host)
 
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        self._deadline.sent = True
+        return super().data(msg)
+
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
             self.file = _Bounded(self.sock.makefile("rb"))
@@ -98,7 +102,7 @@ def send_mail(
         except AddressRefused as error:
             return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
         except (smtplib.SMTPException, _NotReady, OSError, ValueError) as error:
-            return _failed(error, expired=deadline.expired)
+            return _failed(error, deadline)
     detail = f"{len(refused)} of {len(recipients)} recipients refused" if refused else "taken"
     return Delivery(delivered=True, detail=detail)
 
@@ -138,8 +142,9 @@ def _ready(answer: tuple[int, bytes], expected: int = 220) -> None:
         raise _NotReady(f"{answer[0]} {_words(answer[1])}")
 
 
-def _failed(error: Exception, *, expired: bool) -> Delivery:
-    if expired or isinstance(error, TimeoutError):
+def _failed(error: Exception, deadline: Deadline) -> Delivery:
+    # smtplib tells every error of the socket as a disconnection.
+    if deadline.expired or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return _again("timeout", type(error).__name__)
     if isinstance(error, smtplib.SMTPAuthenticationError):
         # A password that was changed is read anew at the next attempt.
@@ -162,7 +167,7 @@ def _failed(error: Exception, *, expired: bool) -> Delivery:
     if isinstance(error, smtplib.SMTPException) and not isinstance(error, smtplib.SMTPServerDisconnected):
         return _again("answer", str(error))
     if isinstance(error, OSError):
-        return _again("connection", f"{type(error).__name__}: {error}")
+        return _again("cut_off" if deadline.sent else "connection", f"{type(error).__name__}: {error}")
     # Only a password that cannot be written down: the error's own text would hold it.
     return _again("secret", type(error).__name__)
 

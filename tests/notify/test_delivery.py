@@ -160,7 +160,9 @@ def test_the_receiver_may_ask_for_patience(asked: float, waited: float | None) -
     assert wait == waited if waited is not None else 0 < wait <= 1
 
 
-@pytest.mark.parametrize(("reason", "marked"), [("timeout", True), ("answer", True), ("server_error", False)])
+@pytest.mark.parametrize(
+    ("reason", "marked"), [("timeout", True), ("answer", True), ("cut_off", True), ("server_error", False)]
+)
 def test_what_may_have_arrived_says_so_when_it_is_sent_again(reason: str, marked: bool) -> None:
     outbox, sink = MemoryOutbox(), Scripted([replace(AGAIN, reason=reason), OK])
     outbox.put("a", message(), at=START)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from memory_outbox import SECOND, message
-from peer_email import Peer, certificate
 from peers import silent
 from pydantic import ValidationError
+from receivers.email import Peer, certificate
 
 from driftwatch.notify import _reach
 from driftwatch.notify.base import Delivery

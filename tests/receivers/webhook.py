@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sink_peers import SECRET, HttpPeer, Taken, expect, secret_file
+from receivers import SECRET, HttpPeer, Taken, expect, secret_file
 
 _KEYS = {
     "version", "groupKey", "truncatedAlerts", "status", "receiver", "groupLabels", "commonLabels",

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sink_peers import SECRET, HttpPeer, Taken, expect, secret_file
+from receivers import SECRET, HttpPeer, Taken, expect, secret_file
 
 _LIMITS = {"header": 150, "section": 3000}
 

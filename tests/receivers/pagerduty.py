@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sink_peers import SECRET, HttpPeer, Taken, expect, secret_file
+from receivers import SECRET, HttpPeer, Taken, expect, secret_file
 
 _PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from peers import free_port, require
-from sink_peers import EXPECTED, FLOOD, SECRET, TAKING, Taken, expect, secret_file
+
+from receivers import EXPECTED, FLOOD, SECRET, TAKING, Taken, expect, secret_file
 
 _HEADERS = {
     "subject", "from", "to", "date", "message-id", "in-reply-to", "references", "auto-submitted",

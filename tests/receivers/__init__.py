@@ -1,7 +1,7 @@
 """Receivers of every kind of notifier, speaking its protocol over a socket and able to misbehave.
 
-``peer_<notifier>.py`` beside this file holds the receiver of one notifier as ``Peer``: with the plugin's own
-file that is all a new notifier needs, the contract suite finds it by name.
+A module here, named as the notifier, holds its receiver as ``Peer``: with the plugin's own file that is all a
+new notifier needs, the contract suite finds it by name.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ EXPECTED = {
     "refused": ("rejected", False),
     "lies": ("answer", True),
     "redirects": ("redirect", True),
+    "hangs_up": ("cut_off", True),
 }
 ASKED_TO_WAIT = 7
 FLOOD = 8 * 1024 * 1024
@@ -50,7 +51,7 @@ class Taken:
 
 
 class Peer(Protocol):
-    """See ``peer_webhook`` for one. ``modes`` are taken in turn, the last one for ever.
+    """See ``HttpPeer`` for most. ``modes`` are taken in turn, the last one for ever.
 
     ``complaints`` are breaches of the protocol it noticed; ``drips`` is the beginning of an answer, for a
     server that says one byte at a time.
@@ -71,7 +72,7 @@ class Peer(Protocol):
 
 
 def peer_of(notifier: str) -> Peer:
-    made: Peer = importlib.import_module(f"peer_{notifier}").Peer()
+    made: Peer = importlib.import_module(f"receivers.{notifier}").Peer()
     return made
 
 
