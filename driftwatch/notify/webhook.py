@@ -34,7 +34,7 @@ from pydantic import model_validator
 from driftwatch.notify._alert import NANOSECONDS, alert
 from driftwatch.notify._http import Answer, Url, json_object, known_url, post
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import clean
+from driftwatch.notify._text import identity
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 from driftwatch.settings import Secret, read_secret
 
@@ -75,8 +75,8 @@ class WebhookNotifier:
         config = self._config
         body = json.dumps(payload(message, now, config.sink), ensure_ascii=True).encode()
         # Firing and resolved of one incident share its key; a receiver that deduplicates must see both.
-        key = f"{message.key}-resolved" if message.resolved else message.key
-        headers = {"Idempotency-Key": clean(key).encode("ascii", "replace").decode()}
+        key = identity(message.key)
+        headers = {"Idempotency-Key": f"{key}-resolved" if message.resolved else key}
         try:
             url = known_url(read_secret(config.url, config.url_file) or "")
             secret = read_secret(config.secret, config.secret_file)

@@ -72,3 +72,21 @@ def test_every_notifier_tells_of_one_page_and_its_end_once(tmp_path: Path) -> No
             assert "m (model forest 7): inputs drifted, 1 of 2 columns" in taken.text
             assert "https://drift.example.org/monitors/m/windows/" in taken.text
             assert incident.key in taken.whole
+
+
+def test_a_reload_waits_for_the_attempt_under_way(tmp_path: Path, receiver: Receiver) -> None:
+    """Begun again by the new configuration's notifiers, it would arrive twice."""
+    world = World(tmp_path, settings={"notify": [{"type": "webhook", "url": receiver.url, "timeout": 10}]})
+    # Longer than the daemon waits for attempts when it stops.
+    receiver.delay = 6.5
+    with world.inside(1) as inside:
+        for number in range(15):
+            world.minute(number, shift=0.0 if number < 2 else 2.0)
+            inside.to(number + 1)
+            if inside.view().incidents:
+                break
+        until(lambda: receiver.requests)
+        inside.daemon.reload()
+        rows = "SELECT 1 FROM outbox WHERE state = 'delivered'"
+        until(lambda: inside.daemon.session.database.query(rows))
+    assert len(receiver.requests) == 1

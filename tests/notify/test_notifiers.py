@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from dataclasses import replace
+from http.client import InvalidURL
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,11 @@ def test_a_slow_body_after_a_success_is_no_failure() -> None:
     """To try again would tell twice whoever cannot tell a resend."""
     with silent(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + b"y" * 900, 0.004) as url:
         assert webhook(url, timeout=1).send(message(), NOW).delivered
+
+
+def test_no_error_tells_the_secret_part_of_an_address() -> None:
+    url = "https://hooks.slack.com/services/T000/B000/hunter2?key=swordfish"
+    told = InvalidURL("URL can't contain control characters. '/services/T000/B000/hunter2?key=swordfish'")
+    answer = _http._failed(told, url)
+    assert not [secret for secret in ("hunter2", "swordfish") if secret in answer.detail]
+    assert "control characters" in answer.detail

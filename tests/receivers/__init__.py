@@ -31,7 +31,8 @@ EXPECTED = {
     "hangs_up": ("cut_off", True),
 }
 ASKED_TO_WAIT = 7
-FLOOD = 8 * 1024 * 1024
+FLOOD = 16 * 1024 * 1024
+_PIECE = 16 * 1024
 SECRET = "hunter2andmore"
 
 
@@ -117,7 +118,7 @@ class HttpPeer:
             "refused": (400, {}, b"no such thing"),
             "lies": (self.lie[0], {"Content-Type": "text/html"}, self.lie[1]),
             "redirects": (302, {"Location": f"http://127.0.0.1:{self.port}/elsewhere"}, b""),
-            "floods": (status, {}, b"x" * FLOOD),
+            "floods": (status, {"Content-Length": str(FLOOD)}, b"x" * _PIECE),
         }
         return other[mode]
 
@@ -146,10 +147,12 @@ def _handler(owner: HttpPeer) -> type[BaseHTTPRequestHandler]:
             status, headers, content = said
             try:
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                headers = {"Content-Length": str(len(content)), **headers}
+                for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(content)
+                for _ in range(int(headers["Content-Length"]) // max(len(content), 1)):
+                    self.wfile.write(content)
             except OSError:
                 return
 

@@ -149,7 +149,11 @@ class _Handler:
             owner.taken.append(found)
         if owner.mode == "hangs_up":
             server.transport.abort()
-        return ("250-more\r\n" * (FLOOD // 10) if owner.mode == "floods" else "") + "250 2.0.0 taken"
+        if owner.mode == "floods":
+            for _ in range(FLOOD // 16_000):
+                server._writer.write(b"250-more\r\n" * 1600)
+                await server._writer.drain()
+        return "250 2.0.0 taken"
 
 
 class _Server(SMTP):
