@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from driftwatch.settings import read_secret
 NANOSECONDS = 1_000_000_000
 _LONGEST_DETAIL = 200
 _LONGEST_ANSWER = 65_536
+_ONE_WORD = re.compile(rb"[a-z_]{3,40}")
 
 
 class Peer(Protocol):
@@ -203,8 +205,9 @@ def _judge(answer: Answer, now: int, complaint: Callable[[Answer], str]) -> Deli
 
 
 def _said(answer: Answer) -> str:
-    """The beginning of an explanation, for the log."""
-    return clean(answer.body[:_LONGEST_DETAIL].decode("utf-8", "replace"), _LONGEST_DETAIL)
+    """The explanation when it is one word such as ``invalid_payload``: anything else can repeat a secret."""
+    found = _ONE_WORD.fullmatch(answer.body)
+    return found[0].decode() if found else ""
 
 
 def json_object(answer: Answer) -> dict[str, object] | None:

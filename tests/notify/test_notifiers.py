@@ -299,3 +299,10 @@ def test_no_error_tells_the_secret_part_of_an_address() -> None:
     answer = _http._failed(told, url)
     assert not [secret for secret in ("hunter2", "swordfish") if secret in answer.detail]
     assert "control characters" in answer.detail
+
+
+def test_slack_says_in_a_word_what_it_refuses() -> None:
+    said = {b"channel_is_archived": "HTTP 410: channel_is_archived", b"no: /services/T000": "HTTP 410"}
+    for body, detail in said.items():
+        answer = _http._judge(_http.Answer(status=410, retry_after=None, body=body), NOW, _http.anything)
+        assert (answer.reason, answer.retryable, answer.detail) == ("rejected", False, detail)

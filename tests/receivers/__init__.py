@@ -115,7 +115,7 @@ class HttpPeer:
             "takes": (status, {}, body),
             "limited": (429, {"Retry-After": str(ASKED_TO_WAIT)}, b""),
             "unavailable": (503, {}, b"upstream"),
-            "refused": (400, {}, b"no such thing"),
+            "refused": (400, {}, f"no such thing: {path} {headers} ".encode() + raw),
             "lies": (self.lie[0], {"Content-Type": "text/html"}, self.lie[1]),
             "redirects": (302, {"Location": f"http://127.0.0.1:{self.port}/elsewhere"}, b""),
             "floods": (status, {"Content-Length": str(FLOOD)}, b"x" * _PIECE),
