@@ -8,7 +8,7 @@ from urllib.parse import quote
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
 from driftwatch.decide.track import Incident
-from driftwatch.notify.base import IncidentKind, Message
+from driftwatch.notify.base import IncidentKind, Message, minute
 from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.summary.naming import columns_only, listed_words, named_words
 from driftwatch.summary.result import Verdict
@@ -62,13 +62,20 @@ def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str
     model = f"{config.model.name} {config.model.version}".strip()
     where = f"{where} (model {model})" if model else where
     if incident.kind == DRIFT:
-        count = len(columns_only(incident.columns))
-        what = f"{count} column{'s' if count != 1 else ''}"
-        what = what if count else ", ".join(listed_words(incident.columns))
-        return f"{where}: inputs drifted, {what}"
+        what = _counted(len(columns_only(incident.columns)), verdict)
+        return f"{where}: inputs drifted, {what or ', '.join(listed_words(incident.columns))}"
     if incident.kind == BROKEN:
         return f"{where}: input broken, {', '.join(incident.columns[:3])}"[:120]
     return f"{where}: could not look, {str(verdict.reason).replace('_', ' ')}"
+
+
+def _counted(moved: int, verdict: Verdict) -> str:
+    """``3 of 41 columns``, of those that were measured; the empty text when none moved by itself."""
+    if not moved:
+        return ""
+    measured = len({item.column for item in verdict.statistics if item.column is not None})
+    of = f" of {measured}" if measured >= moved else ""
+    return f"{moved}{of} column{'s' if max(moved, measured) != 1 else ''}"
 
 
 def resolved_message(firing: str, now: int) -> str:
@@ -79,7 +86,7 @@ def resolved_message(firing: str, now: int) -> str:
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == DRIFT:
         moved = [f"{named_words(item)} ({item.share:.0%} of the evidence)" for item in verdict.named]
-        since = f"since {iso(incident.onset)}, {verdict.rows} rows in the window"
+        since = f"since {minute(incident.onset)}, {verdict.rows:,} rows"
         return [since, *moved, *_unrepresented(verdict)]
     if incident.kind == BROKEN:
         mine = set(incident.columns)

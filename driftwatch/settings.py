@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
@@ -78,11 +78,17 @@ def parse_budget(value: Any) -> Any:
     return Budget(pages=float(match[1]), period=parse_duration(match[2]))
 
 
-def read_secret(literal: str | None, file: Path | None) -> str | None:
+def read_secret(literal: str | SecretStr | None, file: Path | None) -> str | None:
     """A secret from its file (read anew each time, so that it can be rotated), else the literal value."""
     if file is None:
-        return literal
+        return literal.get_secret_value() if isinstance(literal, SecretStr) else literal
     return Path(file).read_text(encoding="utf-8").strip()
+
+
+def _text_of_secret(value: Any) -> Any:
+    if isinstance(value, SecretStr) or (isinstance(value, str) and value.strip()):
+        return value
+    raise ValueError("expected a text (a number needs quotes), best ${NAME} from the environment. Got none.")
 
 
 def _known_zone(name: str) -> str:
@@ -93,6 +99,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
+#: Never shown: not in errors, not in a dump, not in logs.
+Secret = Annotated[SecretStr, BeforeValidator(_text_of_secret)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 PageBudget = Annotated[Budget, BeforeValidator(parse_budget), PlainSerializer(str, return_type=str)]

@@ -1,7 +1,8 @@
 """Delivering the outbox: at least once, in order, one slow receiver delaying nobody else.
 
 A row is marked ``sending`` before the attempt, so that a crash in between is visible: it is then sent again
-with the same key and marked as a possible duplicate. Each notifier has a thread of its own.
+with the same key and marked as a possible duplicate, as is one whose receiver did not answer. Each
+notifier has a thread of its own. A receiver that asks to wait is left alone until then, with all messages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Protocol
 
 from driftwatch.daemon.snapshot import SinkView
 from driftwatch.errors import StoreError
+from driftwatch.notify import _reach
 from driftwatch.notify.base import Delivery, Notifier
 from driftwatch.notify.outbox import LONGEST_WAIT, OutboxRow
 
@@ -31,10 +33,7 @@ _TICK = 1.0
 _FOREVER = 1 << 62
 
 #: Reasons of failed attempts, and of messages nobody will try again. Closed, so that all start at 0.
-REASONS = (
-    "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
-    "secret", "bug", "gave_up",
-)  # fmt: skip
+REASONS = (*_reach.REASONS, "bug", "gave_up")
 
 
 class Outbox(Protocol):
@@ -94,6 +93,8 @@ class SinkWorker:
         self._outbox = outbox
         self._rng = rng
         self._refreshed_at: int | None = None
+        # From when until when (nanoseconds) the receiver asked to be left alone.
+        self._left_alone = (0, 0)
         # What became of a message, as long as the store could not be told (a full disk).
         self._untold: dict[int, Callable[[], None]] = {}
         self._first_failure: dict[int, int] = {}
@@ -104,6 +105,8 @@ class SinkWorker:
     def deliver_once(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
         """One pass. Raises ``StoreError`` when the outbox cannot be read."""
         self._tell_store()
+        if self._waits(clock()):
+            return
         held: set[tuple[str, str | None]] = set()
         for row in self._outbox.due(clock()):
             place = (row.message.monitor, row.message.segment)
@@ -113,11 +116,19 @@ class SinkWorker:
                 return
             if not self._deliver(row, clock):
                 held.add(place)
+            if self._waits(clock()):
+                return
         self._refresh(clock, stopping)
+
+    def _waits(self, now: int) -> bool:
+        """A clock that was set back ends the wait."""
+        begun, ends = self._left_alone
+        return begun <= now < ends
 
     def _deliver(self, row: OutboxRow, clock: Callable[[], int]) -> bool:
         now = clock()
-        message = replace(row.message, possible_duplicate=True) if row.state == "sending" else row.message
+        uncertain = row.state == "sending" or row.reason in _reach.UNCERTAIN
+        message = replace(row.message, possible_duplicate=True) if uncertain else row.message
         try:
             self._outbox.sending(row.id, now)
         except StoreError as error:
@@ -163,6 +174,9 @@ class SinkWorker:
             _LOG.info("message delivered", extra=facts)
         else:
             self.failed[answer.reason if answer.reason in REASONS else "rejected"] += 1
+            if answer.reason == "rate_limited" and answer.retry_after:
+                asked = int(min(answer.retry_after, LONGEST_WAIT) * _NANOSECONDS)
+                self._left_alone = (now, now + asked)
             _LOG.warning("message not delivered", extra={**facts, "reason": answer.reason})
         return answer
 
@@ -193,7 +207,7 @@ class SinkWorker:
             if stopping():
                 return
             answer = self._attempt(row, clock())
-            if not answer.delivered and answer.reason in ("timeout", "connection"):
+            if not answer.delivered and answer.reason in ("timeout", "connection", "cut_off", "rate_limited"):
                 # It is down: waiting for each message in turn would keep new ones back.
                 return
 

@@ -13,6 +13,9 @@ from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.session import Session
 from driftwatch.store.outbox import OutboxTable
 
+#: Seconds an attempt can take, with some for its name to be resolved.
+_LONGEST_ATTEMPT = 15.0
+
 
 def open_notifiers(session: Session) -> dict[str, Notifier]:
     """Every configured notifier by the name of its sink."""
@@ -50,7 +53,7 @@ class Senders:
         Raises what opening a notifier raises; then the old ones go on.
         """
         fresh = _loop(session, open_notifiers(session))
-        self._loop.stop()
+        self._loop.stop(_LONGEST_ATTEMPT)
         self._loop = fresh
         self._loop.start()
 

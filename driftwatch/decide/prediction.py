@@ -72,11 +72,13 @@ def p_values(
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
-        rank, first = _rank(sign * value, sign * healthy, sign * book.values)
-        p = np.where(ranked, rank, np.clip(tail, least, 1.0))
+        p, first = np.clip(tail, least, 1.0), least.copy()
+        p[ranked], first[ranked] = _rank(
+            sign * value[ranked], sign * healthy[:, ranked], sign * book.values[:, ranked]
+        )
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
-        firsts.append(np.where(ranked, first, least))
+        firsts.append(first)
     sides[1] = np.where(book.signed, sides[1], np.nan)
     before = usual.phi * np.nan_to_num(level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))

@@ -1,17 +1,11 @@
-"""One POST: no retries, no redirects, no proxies, an end to everything.
-
-The deadline holds for the whole exchange, also against a receiver that sends one byte a second. Addresses
-that only serve the machine's own cloud (link-local, metadata) are refused after the connection is made and
-before anything is sent, so that no name can be made to point there.
-"""
+"""One POST: no retries, no redirects, no proxies, an end to everything, a bound on what is read."""
 
 from __future__ import annotations
 
-import ipaddress
+import json
+import re
 import socket
-import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
@@ -19,22 +13,18 @@ from pathlib import Path
 from typing import Annotated, Protocol
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from urllib3 import connection, exceptions
 
+from driftwatch.notify._reach import AddressRefused, CutOff, Deadline
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 from driftwatch.settings import read_secret
 
 NANOSECONDS = 1_000_000_000
-_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
 _LONGEST_DETAIL = 200
-
-#: Every word that ``Delivery.reason`` can be; the metric's label values.
-REASONS = (
-    "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
-    "secret",
-)  # fmt: skip
+_LONGEST_ANSWER = 65_536
+_ONE_WORD = re.compile(rb"[a-z_]{3,40}")
 
 
 class Peer(Protocol):
@@ -70,22 +60,14 @@ def known_url(url: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(known_url)]
-Timeout = Annotated[float, Field(gt=0, le=10)]
-
-
-class AddressRefused(OSError):
-    """Raised when a name resolved to an address that must never be spoken to."""
 
 
 class _Guard:
+    deadline: Deadline
+
     def _new_conn(self) -> socket.socket:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
-        peer = ipaddress.ip_address(made.getpeername()[0].partition("%")[0])
-        inner = getattr(peer, "ipv4_mapped", None) or peer
-        if inner.is_link_local or inner.is_multicast or str(inner) in _METADATA:
-            made.close()
-            raise AddressRefused(str(inner))
-        return made
+        return self.deadline.watch(made)
 
 
 class _Plain(_Guard, connection.HTTPConnection):
@@ -97,15 +79,31 @@ class _Tls(_Guard, connection.HTTPSConnection):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class Answer:
+    """What came back; of the body at most 64 KiB, and nothing when it could not be read to its end."""
+
     status: int
     retry_after: str | None
+    body: bytes
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], peer: Peer, now: int) -> Delivery:
+def anything(answer: Answer) -> str:
+    """The status alone says whether a message was taken."""
+    return ""
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    peer: Peer,
+    now: int,
+    complaint: Callable[[Answer], str] = anything,
+) -> Delivery:
     """Send ``body`` once and judge the answer. Never raises on a receiver's fault.
 
-    ``now`` is in nanoseconds.
+    ``now`` is in nanoseconds. ``complaint`` says what a successful answer lacks that every real receiver of
+    this kind gives, the empty text when nothing.
     """
     sent = {"Content-Type": "application/json", "User-Agent": "driftwatch", **headers}
     try:
@@ -122,53 +120,60 @@ def post(url: str, body: bytes, headers: Mapping[str, str], peer: Peer, now: int
     except AddressRefused as error:
         return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
     except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        return _failed(error)
-    return _judge(answer, now)
+        return _failed(error, url)
+    return _judge(answer, now, complaint)
 
 
-def _exchange(url: str, body: bytes, headers: Mapping[str, str], peer: Peer) -> _Answer:
+def _exchange(url: str, body: bytes, headers: Mapping[str, str], peer: Peer) -> Answer:
     parts = urlsplit(url)
-    made: connection.HTTPConnection
+    made: _Plain | _Tls
     if parts.scheme == "https":
         trusted = None if peer.ca_file is None else str(peer.ca_file)
         made = _Tls(parts.hostname or "", parts.port, timeout=peer.timeout, ca_certs=trusted)
     else:
         made = _Plain(parts.hostname or "", parts.port, timeout=peer.timeout)
-    expired = threading.Event()
-    deadline = threading.Timer(peer.timeout, _end, (made, expired))
-    deadline.daemon = True
-    deadline.start()
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with Deadline(peer.timeout) as deadline:
+        made.deadline = deadline
+        try:
+            made.connect()
+            # Not preloaded: that would read and unpack a body of any size.
+            made.request("POST", target, body=body, headers=dict(headers), preload_content=False)
+            deadline.sent = True
+            return _read(made)
+        except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+            if deadline.expired:
+                raise TimeoutError from error
+            if deadline.sent and not isinstance(error, TimeoutError | exceptions.TimeoutError):
+                raise CutOff(type(error).__name__) from error
+            raise
+        finally:
+            made.close()
+
+
+def _read(made: connection.HTTPConnection) -> Answer:
+    response = made.getresponse()
     try:
-        made.connect()
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if not expired.is_set():
-            made.request("POST", target, body=body, headers=dict(headers))
-            response = made.getresponse()
-            return _Answer(status=response.status, retry_after=response.headers.get("Retry-After"))
-        raise TimeoutError
-    except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        if expired.is_set():
-            raise TimeoutError from error
-        raise
-    finally:
-        deadline.cancel()
-        made.close()
+        body = response.read(_LONGEST_ANSWER, decode_content=False)
+    except (exceptions.HTTPError, HTTPException, OSError, ValueError):
+        # The status was said: to take a slow body for a failure would send twice.
+        body = b""
+    return Answer(status=response.status, retry_after=response.headers.get("Retry-After"), body=body)
 
 
-def _end(made: connection.HTTPConnection, expired: threading.Event) -> None:
-    """Wake whoever waits on the socket: it then reads the end of the stream."""
-    expired.set()
-    if made.sock is not None:
-        with suppress(OSError):
-            made.sock.shutdown(socket.SHUT_RDWR)
-
-
-def _failed(error: Exception) -> Delivery:
-    text = clean(str(error), _LONGEST_DETAIL)
+def _failed(error: Exception, url: str) -> Delivery:
+    parts = urlsplit(url)
+    # A path or query can be the secret that lets one in.
+    text = str(error)
+    for secret in (parts.path, parts.query):
+        text = text.replace(secret, "…") if len(secret) > 1 else text
+    text = clean(text, _LONGEST_DETAIL)
     # A refused connection is a NewConnectionError, which urllib3 derives from its timeouts.
     late = isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError)
     if late or isinstance(error, TimeoutError):
         reason = "timeout"
+    elif isinstance(error, CutOff):
+        reason = "cut_off"
     elif isinstance(error, exceptions.SSLError) or "certificate" in text.lower():
         reason = "tls"
     else:
@@ -176,23 +181,42 @@ def _failed(error: Exception) -> Delivery:
     return Delivery(delivered=False, retryable=True, reason=reason, detail=f"{type(error).__name__}: {text}")
 
 
-def _judge(answer: _Answer, now: int) -> Delivery:
+def _judge(answer: Answer, now: int, complaint: Callable[[Answer], str]) -> Delivery:
     status, detail = answer.status, f"HTTP {answer.status}"
     if 200 <= status < 300:
-        return Delivery(delivered=True, detail=detail)
-    if 300 <= status < 400:
-        return Delivery(delivered=False, reason="redirect", detail=detail)
+        wrong = complaint(answer)
+        if not wrong:
+            return Delivery(delivered=True, detail=detail)
+        return Delivery(delivered=False, retryable=True, reason="answer", detail=f"{detail}: {wrong}")
+    if status == 401:
+        # Secrets are read anew at every attempt: one that expired is replaced without a restart.
+        return Delivery(delivered=False, retryable=True, reason="secret", detail=detail)
+    if status < 400:
+        # Never followed, but tried again: a login page stood in the way, or the address is put right.
+        return Delivery(delivered=False, retryable=True, reason="redirect", detail=detail)
     if status in (408, 425, 429):
-        wait = _seconds(answer.retry_after, now)
-        return Delivery(
-            delivered=False, retryable=True, reason="rate_limited", retry_after=wait, detail=detail
-        )
-    if status >= 500:
-        wait = _seconds(answer.retry_after, now)
-        return Delivery(
-            delivered=False, retryable=True, reason="server_error", retry_after=wait, detail=detail
-        )
-    return Delivery(delivered=False, reason="rejected", detail=detail)
+        reason = "rate_limited"
+    elif status >= 500:
+        reason = "server_error"
+    else:
+        return Delivery(delivered=False, reason="rejected", detail=f"{detail}: {_said(answer)}".rstrip(": "))
+    wait = _seconds(answer.retry_after, now)
+    return Delivery(delivered=False, retryable=True, reason=reason, retry_after=wait, detail=detail)
+
+
+def _said(answer: Answer) -> str:
+    """The explanation when it is one word such as ``invalid_payload``: anything else can repeat a secret."""
+    found = _ONE_WORD.fullmatch(answer.body)
+    return found[0].decode() if found else ""
+
+
+def json_object(answer: Answer) -> dict[str, object] | None:
+    """The body as a JSON object; None when it is none."""
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _seconds(value: str | None, now: int) -> float | None:

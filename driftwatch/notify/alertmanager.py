@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from driftwatch.notify._alert import RESERVED, alert
-from driftwatch.notify._http import Timeout, Url, post
+from driftwatch.notify._http import Answer, Url, post
+from driftwatch.notify._reach import Timeout
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 REFRESH_SECONDS = 60.0
@@ -61,12 +62,17 @@ class AlertmanagerNotifier:
         body = json.dumps([content], ensure_ascii=True).encode()
 
         def tell(url: str) -> Delivery:
-            return post(url, body, {}, self._config, now)
+            return post(url, body, {}, self._config, now, _complaint)
 
         if len(self._urls) == 1:
             return tell(self._urls[0])
         with ThreadPoolExecutor(max_workers=len(self._urls)) as pool:
             return _together(list(pool.map(tell, self._urls)))
+
+
+def _complaint(answer: Answer) -> str:
+    """Alertmanager answers with nothing or JSON; a page is somebody else's, a login's for example."""
+    return "a page, which Alertmanager never answers with" if answer.body.lstrip()[:1] == b"<" else ""
 
 
 def _together(answers: list[Delivery]) -> Delivery:

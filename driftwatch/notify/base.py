@@ -8,6 +8,7 @@ retries, keys and metrics are not its work.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,6 +33,15 @@ class IncidentKind(StrEnum):
     DRIFT = "drift"
     BROKEN = "broken"
     BLIND = "blind"
+
+
+def minute(nanoseconds: int) -> str:
+    """A moment as messages say it, in UTC.
+
+    >>> minute(0)
+    '1970-01-01 00:00Z'
+    """
+    return f"{datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=UTC):%Y-%m-%d %H:%MZ}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ class OutboxRow:
     """One message for one notifier.
 
     ``state`` is ``sending`` when an attempt was begun whose end nobody saw. ``queued_at`` (nanoseconds) is
-    when it was written; None when unknown.
+    when it was written; None when unknown. ``reason`` is why the last attempt failed.
     """
 
     id: int
@@ -26,6 +26,7 @@ class OutboxRow:
     attempts: int
     state: Literal["pending", "sending"]
     queued_at: int | None = None
+    reason: str = ""
 
 
 def message_to_json(message: Message) -> str:

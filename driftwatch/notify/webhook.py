@@ -1,8 +1,24 @@
 """Any HTTP receiver, told in the shape of Alertmanager's webhook, version 4.
 
 The header ``Idempotency-Key`` is the message's key, the same for every resend (a resolve has ``-resolved``
-behind it). With ``secret_file``, the header ``X-Driftwatch-Signature`` is ``sha256=`` and the hexadecimal
-HMAC-SHA256 of the body.
+behind it). An answer of 2xx says that it was taken, unless its body is a JSON object that says otherwise:
+``ok`` or ``success`` false, ``status`` ``error``, or an ``error``.
+
+With ``secret`` or ``secret_file`` every request is signed. ``X-Driftwatch-Timestamp`` is when it was sent
+(seconds since 1970) and ``X-Driftwatch-Signature`` is ``sha256=`` and the hexadecimal HMAC-SHA256 of that
+timestamp, a full stop and the body. A receiver verifies before it reads the body as JSON, in constant time,
+and refuses what is older than five minutes, which could be somebody sending an old message again:
+
+>>> import hashlib, hmac
+>>> def verified(secret: bytes, timestamp: str, signature: str, body: bytes, now: float) -> bool:
+...     signed = timestamp.encode() + b"." + body
+...     expected = "sha256=" + hmac.new(secret, signed, hashlib.sha256).hexdigest()
+...     same = hmac.compare_digest(expected.encode(), signature.encode())
+...     return same and timestamp.isdigit() and abs(now - int(timestamp)) <= 300
+>>> headers = signature("hunter2", b"{}", 1_700_000_000 * 10**9)
+>>> values = headers["X-Driftwatch-Timestamp"], headers["X-Driftwatch-Signature"]
+>>> verified(b"hunter2", *values, b"{}", 1_700_000_009), verified(b"hunter2", *values, b"{}", 1_700_000_999)
+(True, False)
 """
 
 from __future__ import annotations
@@ -15,11 +31,12 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from driftwatch.notify._alert import alert
-from driftwatch.notify._http import Timeout, Url, known_url, post
-from driftwatch.notify._text import clean
+from driftwatch.notify._alert import NANOSECONDS, alert
+from driftwatch.notify._http import Answer, Url, json_object, known_url, post
+from driftwatch.notify._reach import Timeout
+from driftwatch.notify._text import identity
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import read_secret
+from driftwatch.settings import Secret, read_secret
 
 _NEVER = "0001-01-01T00:00:00Z"
 
@@ -33,12 +50,15 @@ class WebhookConfig(NotifierConfig):
     timeout: Timeout = 5.0
     token_file: Path | None = None
     ca_file: Path | None = None
+    secret: Secret | None = None
     secret_file: Path | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
         if (self.url is None) == (self.url_file is None):
             raise ValueError("expected either url or url_file")
+        if self.secret is not None and self.secret_file is not None:
+            raise ValueError("secret: expected secret or secret_file, not both. Got both.")
         return self
 
 
@@ -55,17 +75,32 @@ class WebhookNotifier:
         config = self._config
         body = json.dumps(payload(message, now, config.sink), ensure_ascii=True).encode()
         # Firing and resolved of one incident share its key; a receiver that deduplicates must see both.
-        key = f"{message.key}-resolved" if message.resolved else message.key
-        headers = {"Idempotency-Key": clean(key).encode("ascii", "replace").decode()}
+        key = identity(message.key)
+        headers = {"Idempotency-Key": f"{key}-resolved" if message.resolved else key}
         try:
             url = known_url(read_secret(config.url, config.url_file) or "")
-            secret = read_secret(None, config.secret_file)
+            secret = read_secret(config.secret, config.secret_file)
+            if secret == "":
+                raise ValueError("an empty secret")
         except (OSError, ValueError) as error:
             return Delivery(delivered=False, retryable=True, reason="secret", detail=type(error).__name__)
         if secret is not None:
-            signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-            headers["X-Driftwatch-Signature"] = f"sha256={signature}"
-        return post(url, body, headers, config, now)
+            headers |= signature(secret, body, now)
+        return post(url, body, headers, config, now, _complaint)
+
+
+def signature(secret: str, body: bytes, now: int) -> dict[str, str]:
+    """The headers that let a receiver know who sent a body, and when."""
+    timestamp = str(now // NANOSECONDS)
+    signed = timestamp.encode() + b"." + body
+    found = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return {"X-Driftwatch-Timestamp": timestamp, "X-Driftwatch-Signature": f"sha256={found}"}
+
+
+def _complaint(answer: Answer) -> str:
+    said = json_object(answer) or {}
+    denies = said.get("ok") is False or said.get("success") is False or said.get("status") == "error"
+    return "the body says that it failed" if denies or said.get("error") else ""
 
 
 def payload(message: Message, now: int, receiver: str) -> dict[str, Any]:

@@ -93,4 +93,5 @@ def _row(row: Any) -> OutboxRow:
         attempts=row["attempts"],
         state="sending" if row["state"] == "sending" else "pending",
         queued_at=row["created_at"],
+        reason=row["reason"] or "",
     )

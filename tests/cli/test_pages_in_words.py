@@ -9,7 +9,7 @@ import pytest
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Incident
 from driftwatch.messages import message_for
-from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
+from driftwatch.summary.result import NamedColumn, Reason, State, Statistic, Verdict
 from driftwatch.summary.schema import Span
 from driftwatch.terminal import show_pages
 
@@ -48,6 +48,15 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
     incident = Incident(key="k", kind="drift", columns=columns, opened_at=0, onset=0)
     message = message_for(incident, PAGE, MonitorConfig.model_construct(name="m"), "")
     assert message.title == title
+    assert message.lines[0] == f"since 1970-01-01 00:00Z, {PAGE.rows:,} rows"
+    measured = [
+        Statistic(detector="ks", column=column, value=0.1, unit="")
+        for column in ("age", "income", "income", None)
+    ]
+    counted = message_for(
+        incident, replace(PAGE, statistics=tuple(measured)), MonitorConfig.model_construct(name="m"), ""
+    )
+    assert counted.title == title.replace("1 column", "1 of 2 columns")
     assert message.lines[1:] == (
         "all columns together: 12 times the usual (60% of the evidence)",
         "age: median 41 → 29 (40% of the evidence)",

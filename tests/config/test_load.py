@@ -26,6 +26,16 @@ from driftwatch.errors import ConfigError
 EXAMPLES = Path(__file__).parents[2] / "config"
 BAD = Path(__file__).parent / "bad"
 SECRET = "hunter2-and-more"
+_ALTERNATIVES = "url_file|secret_file|routing_key_file|password_file"
+#: Keys that can only be left out when another one is there.
+_EITHER = {
+    ("notify", 1, "url"): "url or url_file",
+    ("notify", 2, "url"): "url or url_file",
+    ("notify", 3, "routing_key"): "routing_key or routing_key_file",
+    ("notify", 4, "username"): "a username with a password",
+    ("notify", 4, "password"): "a username with a password",
+    ("monitors", 0, "source", "time_column"): "is required",
+}
 _OPTION = re.compile(r"^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$")
 _NO_DEFAULT = re.compile(r"\s+\(no default\)$")
 
@@ -129,6 +139,15 @@ def test_listening_beyond_loopback_needs_a_lock(tmp_path: Path, listen: str, fin
 # The annotated example
 
 
+@pytest.fixture(autouse=True, scope="module")
+def secrets_of_the_example() -> Iterator[None]:
+    """Everything it takes from the environment is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in re.findall(r"\$\{([A-Z_]+)\}", (EXAMPLES / "driftwatch.yaml").read_text()):
+            patch.setenv(name, f"https://example.org/{SECRET}")
+        yield
+
+
 def uncommented() -> tuple[str, dict[int, bool]]:
     """The example with every option switched on; by line, whether its value is the default."""
     lines, options = [], {}
@@ -167,13 +186,13 @@ def test_every_commented_value_of_the_example_is_the_default(tmp_path: Path) -> 
     text, options = uncommented()
     document = document_of(text, tmp_path)
     assert document.problems == []
-    text = re.sub(r"\n +url_file:.*", "", text)
+    text = re.sub(rf"\n +(?:{_ALTERNATIVES}):.*", "", text)
     config, problems = _validate(document_of(text, tmp_path))
     assert problems == []
     assert config is not None
     compared = 0
     for where, line in document.lines.items():
-        if options.get(line) and where and isinstance(where[-1], str) and where[-1] != "url_file":
+        if options.get(line) and where and isinstance(where[-1], str):
             field = model_at(config, where).model_fields[where[-1]]
             assert value_at(config, where) == field.get_default(call_default_factory=True), where
             compared += 1
@@ -200,6 +219,9 @@ def test_every_option_is_in_the_example(tmp_path: Path) -> None:
         (("monitors", 0, "source"), "sources", "files"),
         (("notify", 0), "notify", "alertmanager"),
         (("notify", 1), "notify", "webhook"),
+        (("notify", 2), "notify", "slack"),
+        (("notify", 3), "notify", "pagerduty"),
+        (("notify", 4), "notify", "email"),
     ]:
         wanted |= set(fields(plugins.load(package, name).CONFIG, place))
     assert wanted - set(document.lines) == set()
@@ -268,11 +290,7 @@ def test_every_mutant_of_the_example_is_rejected_on_the_right_line(tmp_path: Pat
         info = owner.model_fields[key]
         # Deleted: a required key is missed on its parent's line, any other has a default.
         deleted = refusals(replaced(text, line, key, None, None))
-        required = (
-            info.is_required()
-            or key == "type"
-            or where in (("notify", 1, "url"), ("monitors", 0, "source", "time_column"))
-        )
+        required = info.is_required() or key == "type" or where in _EITHER
         if required:
             # A mapping without a key of its own, a file or list item, begins at its first key.
             parent = document.lines[where[:-1]]
@@ -281,7 +299,7 @@ def test_every_mutant_of_the_example_is_rejected_on_the_right_line(tmp_path: Pat
                     at for place, at in document.lines.items() if place[:-1] == where[:-1] and at > line
                 )
             assert [problem.split(":")[0] for problem in deleted] == [str(parent)], (where, deleted)
-            assert "is required" in deleted[0] or "url or url_file" in deleted[0]
+            assert _EITHER.get(where, "is required") in deleted[0]
         else:
             assert deleted == [], where
         # Renamed: refused on its line, with the right name suggested.

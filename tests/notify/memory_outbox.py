@@ -20,9 +20,9 @@ def message(key: str = "k1", **changes: object) -> Message:
         "monitor": "credit-risk",
         "segment": None,
         "resolved": False,
-        "title": "credit-risk (model credit-xgb 14): inputs drifted, 3 columns",
+        "title": "credit-risk (model credit-xgb 14): inputs drifted, 3 of 41 columns",
         "lines": (
-            "since 2026-11-23T03:00:00Z, 12480 rows in the window",
+            "since 2026-11-23 03:00Z, 12,480 rows",
             "age: median 41 → 29 (61% of the evidence)",
             'region: "north" 22 % → 41 % (30% of the evidence)',
         ),
@@ -85,7 +85,7 @@ class MemoryOutbox:
         with self._lock:
             entry = self.entries[number]
             entry.state, entry.next_at, entry.reason = state, next_at, reason
-            entry.row = replace(entry.row, attempts=entry.row.attempts + more)
+            entry.row = replace(entry.row, attempts=entry.row.attempts + more, reason=reason)
 
     def sending(self, number: int, now: int) -> None:
         self._change(number, "sending", more=1)

@@ -17,7 +17,7 @@ from peers import Receiver, free_port, silent, until
 
 from driftwatch.daemon.delivery import REASONS, DeliveryLoop, backoff
 from driftwatch.errors import StoreError
-from driftwatch.notify import _http
+from driftwatch.notify import _reach
 from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.notify.webhook import WebhookConfig, WebhookNotifier
 
@@ -66,7 +66,7 @@ def state(outbox: MemoryOutbox, number: int) -> str:
 
 
 def test_reasons_of_the_http_sender_are_all_counted() -> None:
-    assert set(_http.REASONS) <= set(REASONS)
+    assert set(_reach.REASONS) <= set(REASONS)
 
 
 def test_a_message_is_sent_once_and_counted() -> None:
@@ -158,6 +158,31 @@ def test_the_receiver_may_ask_for_patience(asked: float, waited: float | None) -
     loop(outbox, a=sink).deliver_once(START)
     wait = (outbox.entries[number].next_at - START) / SECOND
     assert wait == waited if waited is not None else 0 < wait <= 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "marked"), [("timeout", True), ("answer", True), ("cut_off", True), ("server_error", False)]
+)
+def test_what_may_have_arrived_says_so_when_it_is_sent_again(reason: str, marked: bool) -> None:
+    outbox, sink = MemoryOutbox(), Scripted([replace(AGAIN, reason=reason), OK])
+    outbox.put("a", message(), at=START)
+    made = loop(outbox, a=sink)
+    made.deliver_once(START)
+    made.deliver_once(START + 60 * SECOND)
+    assert [sent.possible_duplicate for sent in sink.sent] == [False, marked]
+
+
+def test_a_receiver_that_asked_for_patience_is_not_asked_for_another_message() -> None:
+    limited = replace(AGAIN, reason="rate_limited", retry_after=30.0)
+    outbox, sink = MemoryOutbox(), Scripted([limited, OK], refreshes=60.0)
+    for key in ("k1", "k2", "k3"):
+        outbox.put("a", message(key, segment=key), at=START)
+    made = loop(outbox, a=sink)
+    for second in (0, 1, 29):
+        made.deliver_once(START + second * SECOND)
+    assert [sent.key for sent in sink.sent] == ["k1"]
+    made.deliver_once(START - 3600 * SECOND)
+    assert {sent.key for sent in sink.sent} == {"k1", "k2", "k3"}, "a clock set back ends the wait"
 
 
 def test_backoff_is_jittered_over_the_whole_step() -> None:
