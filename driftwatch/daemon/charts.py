@@ -1,7 +1,8 @@
 """Drawings as SVG text: pure functions, every text escaped, colours left to the style sheet.
 
-No ``style`` attribute and no script: the content security policy forbids both. Each drawing carries a title
-for screen readers; what a colour says, a shape or a word says too.
+No ``style`` attribute, which the content security policy forbids, and no need of a script: ``charts.js`` adds
+zoom and a reading under the pointer where there is one. Each drawing carries a title for screen readers; what
+a colour says, a shape or a word says too.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftwatch.daemon import pages, words
 from driftwatch.daemon.asked import Side
+from driftwatch.daemon.assets import Asset
 from driftwatch.daemon.cards import Sides, cards_of
 from driftwatch.daemon.comparing import Compared
 from driftwatch.daemon.lines import trend
@@ -39,9 +39,9 @@ _LONGEST_SETTINGS = 60_000
 
 
 class Pages:
-    """Renders pages for people. ``css`` only names the version of the style sheet."""
+    """Renders pages for people. Of ``assets`` only the addresses are used."""
 
-    def __init__(self, links: Links, css: bytes, state: State) -> None:
+    def __init__(self, links: Links, assets: Mapping[str, Asset], state: State) -> None:
         self.links = links
         self._state = state
         self._environment = Environment(
@@ -70,10 +70,9 @@ class Pages:
                 json.dumps(value, indent=1, sort_keys=True), _LONGEST_SETTINGS
             ),
         )
-        style = f"{links.prefix}/static/driftwatch.css?{hashlib.sha256(css).hexdigest()[:8]}"
         self._environment.globals.update(
             links=links,
-            style=style,
+            assets={name: links.prefix + asset.url for name, asset in assets.items()},
             STATE_WORDS=words.STATE_WORDS,
             REASON_WORDS=words.REASON_WORDS,
             kind_of=words.kind_of,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from driftwatch.config.schema import ExportConfig, WebConfig
 from driftwatch.daemon import api, asked
 from driftwatch.daemon.acting import Acting
 from driftwatch.daemon.api_site import Api
+from driftwatch.daemon.assets import assets
 from driftwatch.daemon.comparing import compare
 from driftwatch.daemon.exporter import MetricsPage
 from driftwatch.daemon.guard import Guard
@@ -59,10 +59,10 @@ class _Site:
     def __init__(self, state: State, web: WebConfig, export: ExportConfig) -> None:
         self._state = state
         self._reloads = web.enable_reload
-        self._css = files("driftwatch.daemon").joinpath("static/driftwatch.css").read_bytes()
+        self._assets = assets()
         outside = urlsplit(web.external_url or "")
         self._links = Links(outside.path)
-        self._pages = Pages(self._links, self._css, state)
+        self._pages = Pages(self._links, self._assets, state)
         self._api = Api(state, secured=web.auth is not None)
         self._acting = Acting(state, self._links, outside.netloc)
         self.metrics_page = MetricsPage(export)
@@ -79,7 +79,7 @@ class _Site:
             *self._api.routes(),
             ("/-/healthy", self.healthy),
             ("/-/ready", self.ready),
-            ("/static/driftwatch.css", self.css),
+            *((asset.path, asset.respond) for asset in self._assets.values()),
         ]
         post = [Route("/monitors/{name}/acknowledge", self._acting.acknowledge, methods=["POST"])]
         if self._reloads:
@@ -177,9 +177,6 @@ class _Site:
         except DriftwatchError as error:
             return PlainTextResponse(f"{_plain(error)}\n", status_code=500)
         return PlainTextResponse("".join(f"{line}\n" for line in ("The configuration was reloaded.", *notes)))
-
-    async def css(self, request: Request) -> Response:
-        return Response(self._css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
     async def http_error(self, request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 500)

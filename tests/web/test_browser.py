@@ -1,4 +1,4 @@
-"""The pages in a real browser: no error, no script, nothing from elsewhere, nothing wider than a phone.
+"""The pages in a real browser: no error, nothing from elsewhere, nothing wider than a phone.
 
 Every page is checked with axe, every control is used.
 """
@@ -144,9 +144,65 @@ def test_nothing_hostile_runs(browser: Browser, serve: Serve) -> None:
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     for path in ("/", "/monitors/churn", "/monitors/churn/windows/2013-02-14T00:00:00Z"):
         page.goto(site.root + path)
-        assert page.evaluate("document.querySelectorAll('script, img, [onerror]').length") == 0
+        assert page.evaluate("document.querySelectorAll('script:not([src]), img, [onerror]').length") == 0
         assert "<script>alert(1)</script>" in page.inner_text("body")
     assert dialogs == []
+    page.close()
+
+
+def test_drawings_zoom_and_read_out_once_somebody_points_at_them(browser: Browser, site: Site) -> None:
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(site.root + "/monitors/flight-delays")
+    page.wait_for_load_state("networkidle")
+    assert not any("d3.js" in url for url in asked), "nothing is loaded before it is needed"
+    drawing = page.locator("svg.timeline").first
+    whole = drawing.get_attribute("viewBox")
+    drawing.scroll_into_view_if_needed()
+    drawing.hover()
+    page.wait_for_selector(".zoomed svg.timeline")
+    box = drawing.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2)
+    page.wait_for_selector(".reading:not([hidden])")
+    assert "evidence" in page.locator(".reading:not([hidden])").inner_text()
+    page.mouse.wheel(0, -400)
+    assert drawing.get_attribute("viewBox") == whole, "a page scrolls until the drawing was chosen"
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(
+        "whole => document.querySelector('svg.timeline').getAttribute('viewBox') !== whole", arg=whole
+    )
+    left, _, wide, _ = (float(part) for part in (drawing.get_attribute("viewBox") or "").split())
+    assert wide < 720
+    assert left >= 0
+    page.locator(".scroll[tabindex]").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("+")
+    assert float((drawing.get_attribute("viewBox") or "").split()[2]) < wide
+    page.keyboard.press("0")
+    assert [float(part) for part in (drawing.get_attribute("viewBox") or "").split()] == pytest.approx(
+        [float(part) for part in (whole or "").split()]
+    )
+    assert said == []
+    page.close()
+
+
+def test_a_keyboard_alone_zooms(browser: Browser, site: Site) -> None:
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.goto(site.root + "/monitors/flight-delays")
+    page.locator(".scroll[tabindex]").first.focus()
+    page.wait_for_selector(".zoomed svg.timeline")
+    page.keyboard.press("+")
+    assert float((page.locator("svg.timeline").get_attribute("viewBox") or "").split()[2]) < 720
     page.close()
 
 

@@ -42,6 +42,8 @@ PATHS = {
     "/-/healthy": 200,
     "/-/ready": 200,
     "/static/driftwatch.css": 200,
+    "/static/charts.js": 200,
+    "/static/d3.js": 200,
     "/monitors/nobody": 404,
     "/monitors/flight-delays?segment=nobody": 404,
     "/monitors/churn/windows/1999-01-01": 404,
@@ -72,7 +74,7 @@ def test_status_kind_of_answer_and_headers(site: Site, path: str) -> None:
     elif path.startswith(("/-/", "/metrics")):
         assert kind == "text/plain"
     else:
-        assert kind == ("text/css" if path.endswith(".css") else "text/html")
+        assert kind == {".css": "text/css", ".js": "text/javascript"}.get(Path(path).suffix, "text/html")
 
 
 @pytest.mark.parametrize("path", [path for path, status in PATHS.items() if status == 200])
