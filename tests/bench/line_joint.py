@@ -70,7 +70,8 @@ def features(options: Options) -> Iterator[Line]:
     one = world(50, hours=24)
     projection = one.built.reference.plan.projection
     before = one.built.reference.summary.sums
-    assert projection is not None and before is not None
+    assert projection is not None
+    assert before is not None
     for rows, target in ((10_000, 0.25), (50_000, 1.2)):
         batch = numbers(rows, 50, seed=3, start=START)
         matrix = np.concatenate(
@@ -83,9 +84,8 @@ def features(options: Options) -> Iterator[Line]:
             distances(before, Sums.of(projection, sample), BANDWIDTHS)
 
         scaled = projection.scaled(matrix).astype(np.float32)
-        frequencies = projection.frequencies
 
-        def floor(scaled=scaled) -> None:
+        def floor(scaled=scaled, frequencies=projection.frequencies) -> None:
             angles = scaled @ frequencies
             np.cos(angles)
             np.sin(angles)

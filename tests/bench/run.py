@@ -35,6 +35,8 @@ def measured(name: str, options: Options) -> list[dict[str, Any]]:
     command += ["--port", str(options.port), *(["--full"] if options.full else [])]
     # A kernel that somebody pinned for this shell is not what a user's process has.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    # As readers have it: threads of a matrix product mostly wait for each other.
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         return [
@@ -98,9 +100,7 @@ def main() -> None:
     if given.list:
         print("\n".join(chosen))
         return
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; medians of {options.runs} runs"
-    )
+    print(f"{platform.machine()}, {os.cpu_count()} cores; medians of {options.runs} runs")
     print(
         f"{'line':20} {'ours':>10} {'target':>10} {'':6} {'floor':>10} {'ratio':>6} {'wall':>10} {'MiB':>5}"
     )

@@ -115,7 +115,9 @@ class World:
     def summary(self, batches: Any, start: int = START) -> Summary:
         """One window's summary, sealed."""
         plan = self.built.reference.plan
-        return summarise(plan, batches, [start, start + HOUR]).tiles[start, None]
+        # Only the joint statistics need the sums that sealing makes.
+        joint = self.config.detectors is None
+        return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
     def judge(self, window: Summary, track: Track | None = None) -> Any:
         """The decision and its verdict."""
