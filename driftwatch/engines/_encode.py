@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from driftwatch.engines._hands import Shares, alone
 from driftwatch.engines._levels import Met, levels
 from driftwatch.engines._numbers import lengths, norms, numbers, seconds
 from driftwatch.engines._texts import MISSING, hash_values
@@ -16,7 +17,13 @@ from driftwatch.summary.batch import Batch, Int64Array, Levels, Numbers
 from driftwatch.summary.hashing import UInt64Array, finish, level_table, mix, weighted
 from driftwatch.summary.schema import Column, Kind
 
-Each = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some columns in their forms, and the sum of what they add to their rows' hashes."""
+
+    columns: dict[str, Numbers | Levels]
+    hashes: UInt64Array
 
 
 def encode(
@@ -29,13 +36,13 @@ def encode(
     segment_column: str | None,
     salt: int = 0,
     met: dict[str, Met] | None = None,
-    each: Each = map,
+    shares: Shares[_Part] = alone,
 ) -> Batch:
     """Bring rows into the forms a summary counts. Linear, vectorised per column.
 
     Rows whose time is missing or cannot be read are left out and counted in ``untimed``. ``content``
     hashes ``columns``, then ``carried``; an absent column hashes like a null. ``met`` remembers the levels
-    of earlier batches; ``each`` is ``map`` or a pool's own.
+    of earlier batches; ``shares`` splits the columns over threads.
     """
     time: Int64Array | None = None
     delivered = batch.num_rows
@@ -44,24 +51,14 @@ def encode(
     place = _first_of_each(batch)
     rows = batch.num_rows
 
-    def one(at: int) -> tuple[Numbers | Levels | None, UInt64Array]:
-        column = columns[at]
-        if column.name not in place:
-            return None, weighted(MISSING, at)
-        values = _column(batch.column(place[column.name]), column, timezone, met)
-        hashes = (
-            values.values
-            if isinstance(values, Numbers)
-            else values.table(level_table, level_table)[values.codes]
-        )
-        return values, weighted(hashes, at)
+    def some(places: Iterable[int]) -> _Part:
+        return _part(batch, place, [(at, columns[at]) for at in places], timezone, met)
 
+    parts = shares(some, len(columns))
+    coded = {name: values for part in parts for name, values in part.columns.items()}
     total = np.zeros(rows, dtype=np.uint64)
-    coded: dict[str, Numbers | Levels] = {}
-    for column, (values, part) in zip(columns, each(one, range(len(columns))), strict=True):
-        np.add(total, part, out=total)
-        if values is not None:
-            coded[column.name] = values
+    for part in parts:
+        np.add(total, part.hashes, out=total)
     for at, name in enumerate(carried, len(columns)):
         if name == time_column and time is not None:
             total += weighted(mix(time.view(np.uint64)), at)
@@ -80,6 +77,30 @@ def encode(
         absent=frozenset(column.name for column in columns if column.name not in place),
         untimed=delivered - rows,
     )
+
+
+def _part(
+    batch: pa.RecordBatch,
+    place: dict[str, int],
+    columns: Iterable[tuple[int, Column]],
+    timezone: str,
+    met: dict[str, Met] | None,
+) -> _Part:
+    coded: dict[str, Numbers | Levels] = {}
+    total = np.zeros(batch.num_rows, dtype=np.uint64)
+    for at, column in columns:
+        if column.name not in place:
+            np.add(total, weighted(MISSING, at), out=total)
+            continue
+        values = _column(batch.column(place[column.name]), column, timezone, met)
+        coded[column.name] = values
+        hashes = (
+            values.values
+            if isinstance(values, Numbers)
+            else values.table(level_table, level_table)[values.codes]
+        )
+        np.add(total, weighted(hashes, at), out=total)
+    return _Part(coded, total)
 
 
 def _timed(batch: pa.RecordBatch, name: str, timezone: str) -> tuple[pa.RecordBatch, Int64Array]:

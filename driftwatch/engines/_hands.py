@@ -16,9 +16,17 @@ import pyarrow as pa
 
 T = TypeVar("T")
 
+#: Has work done on the numbers below a count, in shares.
+Shares = Callable[[Callable[[Iterable[int]], T], int], list[T]]
+
 #: Rows of a batch from which on it is worth waking other threads.
 _ROWS = 1 << 15
 _MOST = 4
+
+
+def alone(work: Callable[[Iterable[int]], T], count: int) -> list[T]:
+    """All of it in one share."""
+    return [work(range(count))]
 
 
 class Hands:
@@ -41,11 +49,23 @@ class Hands:
 
     def each(self, batch: pa.RecordBatch) -> Callable[..., Iterable[Any]]:
         """``map`` for a small batch, for a large one the same with all hands."""
+        pool = self._pool(batch)
+        return map if pool is None else pool.map
+
+    def shares(self, batch: pa.RecordBatch) -> Shares[Any]:
+        """``alone`` for a small batch, for a large one a share of the columns for every hand."""
+        pool = self._pool(batch)
+        if pool is None:
+            return alone
+        step = self._threads
+        return lambda work, count: list(pool.map(work, [range(first, count, step) for first in range(step)]))
+
+    def _pool(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
         if self._threads < 2 or batch.num_rows < _ROWS or batch.num_columns < self._threads:
-            return map
+            return None
         if self._counting is None:
             self._counting = ThreadPoolExecutor(self._threads, thread_name_prefix="counting")
-        return self._counting.map
+        return self._counting
 
     def ahead(self, items: Iterator[T]) -> Iterator[T]:
         """The same items; from the second on each is made ready while the one before it is in use."""

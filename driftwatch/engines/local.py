@@ -84,7 +84,7 @@ class _Count:
             segment_column=None if plan.segmentation is None else plan.segmentation.column,
             salt=plan.salt,
             met=self.met,
-            each=hands.each(batch),
+            shares=hands.shares(batch),
         )
         self.untimed += encoded.untimed
         tiles = np.zeros(encoded.rows, dtype=np.int64)

@@ -21,6 +21,8 @@ sys.path.insert(0, str(HERE))
 
 from harness import Options  # noqa: E402
 
+from driftwatch.reading.memory import one_arena  # noqa: E402
+
 MODULES = ("line_wide", "line_small", "line_joint", "line_reference", "line_history", "line_daemon")
 
 
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--here", help=argparse.SUPPRESS)
     given = parser.parse_args()
     options = Options(runs=given.runs, full=given.full, port=given.port)
+    one_arena()
     lines = known()
     if given.here:
         found = import_module(lines[given.here]).LINES[given.here](options)
