@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class Summary:
     counts: Mapping[str, Counts]
     sample: RowSample | None = None
     sums: Sums | None = None
+    worked: dict[Hashable, Any] | None = field(default=None, compare=False, repr=False)
+
+    def with_room(self) -> Summary:
+        """The same, with room for what several detectors work out of it; it goes when this copy does."""
+        return replace(self, worked={})
 
     @classmethod
     def zero(cls, plan: Plan, span: Span) -> Summary:

@@ -94,6 +94,24 @@ def test_is_deterministic_and_mutates_nothing(name: str, reference: Reference) -
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_all_columns_at_once_say_what_each_says_alone(name: str, reference: Reference) -> None:
+    detector = get(name)
+    window = window_of(reference, world(np.random.default_rng(2), 700, age=np.full(700, 1e3)))
+    together = window.with_room()
+    for column in looks(reference, detector):
+        alone, beside = (detector.measure(reference, item, column) for item in (window, together))
+        assert (alone.value, alone.p_value) == pytest.approx((beside.value, beside.p_value), rel=1e-12)
+        assert (alone.effect, alone.undefined) == (beside.effect, beside.undefined)
+        streams = [detector.streams(reference, item, column) for item in (window, together)]
+        for one, other in zip(*streams, strict=True):
+            if isinstance(one, Shares) and isinstance(other, Shares):
+                assert one.successes.tolist() == other.successes.tolist()
+                assert one.reference.tolist() == other.reference.tolist()
+            elif isinstance(one, Score) and isinstance(other, Score):
+                assert one.value == pytest.approx(other.value, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_streams_are_the_same_in_every_window(name: str, reference: Reference) -> None:
     detector = get(name)
     rng = np.random.default_rng(3)
