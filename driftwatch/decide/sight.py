@@ -37,9 +37,10 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     typical = _typical(effects)
     book = after.shares.expecting(seen.streams)
     told = represented(book, shares_seen(book, seen.streams)) if seen.untimed else ()
+    owners = len({owner(stream) for stream in seen.streams} or {""})
     return Sight(
-        smallest_effect=_smallest_effect(typical, seen, policy),
-        smallest_effects=_by_column(before, effects, seen, policy),
+        smallest_effect=_smallest_effect(typical, seen, policy, owners),
+        smallest_effects=_by_column(before, effects, seen, policy, owners),
         design_effect=typical,
         represented=told,
     )
@@ -51,7 +52,7 @@ def _typical(effects: Float64Array) -> float | None:
 
 
 def _by_column(
-    track: Track, effects: Float64Array, seen: Measurement, policy: Policy
+    track: Track, effects: Float64Array, seen: Measurement, policy: Policy, owners: int
 ) -> tuple[tuple[str, float | None], ...]:
     """Smallest move of each column's shares, by the largest design effect of its streams."""
     largest: dict[str, float] = {}
@@ -59,15 +60,14 @@ def _by_column(
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, _smallest_effect(effect, seen, policy)) for name, effect in largest.items())
+    return tuple((name, _smallest_effect(effect, seen, policy, owners)) for name, effect in largest.items())
 
 
-def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
+def _smallest_effect(effect: float | None, seen: Measurement, policy: Policy, owners: int) -> float | None:
     """Smallest move of a share that one such window could page for; None when not even all rows would do."""
     if not seen.rows:
         return None
-    owners = {owner(stream) for stream in seen.streams} or {""}
-    budget = policy.pages_per_second * seen.window.seconds / len(owners)
+    budget = policy.pages_per_second * seen.window.seconds / owners
     needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
     smallest = policy.tolerance + float(np.sqrt(needed))
     return smallest if smallest < 1 else None
