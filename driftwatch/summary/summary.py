@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,38 @@ class Summary:
 def total(summaries: Iterable[Summary]) -> Summary:
     """Sum of one or more summaries, added in time order."""
     ordered = sorted(summaries, key=lambda summary: (summary.span.start, summary.span.end))
-    return reduce(lambda left, right: left + right, ordered)
+    first = ordered[0]
+    if len(ordered) == 1:
+        return first
+    for other in ordered[1:]:
+        first._check(other)
+    samples, sums = [item.sample for item in ordered], [item.sums for item in ordered]
+    return Summary(
+        plan=first.plan,
+        span=Span(start=first.span.start, end=max(item.span.end for item in ordered)),
+        rows=sum(item.rows for item in ordered),
+        counts=_counted(ordered),
+        sample=reduce(add, samples) if all(item is not None for item in samples) else None,
+        sums=reduce(add, sums) if all(item is not None for item in sums) else None,
+    )
+
+
+def _counted(summaries: Sequence[Summary]) -> dict[str, Counts]:
+    """The counts of all of them, end to end in one array: whole numbers, in any order."""
+    names = list(summaries[0].counts)
+    if not names:
+        return {}
+    each = [[item.counts[name] for name in names] for item in summaries]
+    cells = np.concatenate([counts.cells for counts in each[0]])
+    special = np.stack([counts.special for counts in each[0]])
+    for more in each[1:]:
+        cells += np.concatenate([counts.cells for counts in more])
+        special += np.stack([counts.special for counts in more])
+    ends = np.cumsum([len(counts.cells) for counts in each[0]])
+    parts = np.split(cells, ends[:-1])
+    return {
+        name: Counts(cells=part, special=row) for name, part, row in zip(names, parts, special, strict=True)
+    }
 
 
 def _row_values(plan: Plan, name: str, column: Numbers | Levels, rows: Int64Array) -> Float64Array:
