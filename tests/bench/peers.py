@@ -20,13 +20,13 @@ from harness import CACHE  # noqa: E402
 
 #: What is installed, and what it does with frames ``before`` and ``after`` of numbers without holes.
 PEERS = {
-    "scipy": (["scipy", "pandas", "pyarrow"], """
+    "scipy": (["scipy", "pandas"], """
 from scipy.stats import ks_2samp
 def work():
     for name in after.columns:
         ks_2samp(before[name], after[name], method="asymp")
 """),
-    "nannyml": (["nannyml", "statsmodels", "pyarrow"], """
+    "nannyml": (["nannyml", "statsmodels"], """
 import nannyml
 names = list(after.columns)
 def prepare():
@@ -38,19 +38,19 @@ ready = prepare()
 def work():
     ready.calculate(after)
 """),
-    "alibi-detect": (["alibi-detect", "pyarrow"], """
+    "alibi-detect": (["alibi-detect"], """
 from alibi_detect.cd import KSDrift
 ready = KSDrift(before.to_numpy(), p_val=0.05)
 rows = after.to_numpy()
 def work():
     ready.predict(rows)
 """),
-    "whylogs": (["whylogs", "pandas", "pyarrow"], """
+    "whylogs": (["whylogs", "pandas"], """
 import whylogs
 def work():
     whylogs.log(after).view()
 """),
-    "evidently": (["evidently", "pandas<3", "pyarrow"], """
+    "evidently": (["evidently", "pandas<3"], """
 from evidently import Report
 from evidently.metrics import ValueDrift
 def work():
@@ -60,8 +60,9 @@ def work():
 
 CASE = """
 import json, statistics, time
-import pandas as pd
-before, after = (pd.read_parquet(path) for path in {paths})
+import numpy as np, pandas as pd
+held = [np.load(path) for path in {paths}]
+before, after = (pd.DataFrame(part, columns=[f"c{{k:03}}" for k in range(part.shape[1])]) for part in held)
 {work}
 found = []
 for _ in range({runs}):
@@ -99,16 +100,15 @@ def interpreter(name: str, packages: list[str]) -> Path:
 def frames(rows: int, columns: int) -> list[str]:
     """The same rows for everybody: a reference of 100,000 at most, and the window."""
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
     from worlds import values
 
     paths = []
     for side, size in enumerate((min(rows, 100_000), rows)):
-        path = CACHE / f"peers-{side}-{size}-{columns}.parquet"
+        path = CACHE / f"peers-{side}-{size}-{columns}.npy"
         if not path.exists():
             random = np.random.default_rng(side)
-            pq.write_table(pa.table({f"c{k:03}": values(k, size, random) for k in range(columns)}), path)
+            made = [values(k, size, random) for k in range(columns)]
+            np.save(path, np.asfortranarray(np.stack(made, axis=1)))
         paths.append(str(path))
     return paths
 
