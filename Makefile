@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test check bench bench-alarms bench-streams screenshots clean
+.PHONY: help install demo test check bench bench-peers bench-alarms bench-streams screenshots clean
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
 	@echo "make test         every test, lint and type check"
 	@echo "make install      $(BIN)/driftwatch"
-	@echo "make bench        the benchmarks"
+	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9')"
+	@echo "make bench-peers  the same work by the peers, each in its own environment (PEERS='--rows 1000000')"
 	@echo "make bench-alarms false pages, delays and rivals; goes on where it was stopped (hours: ALARMS='--quarters 4')"
 	@echo "make bench-streams every page on real streams, and what season slots buy (STREAMS='--only flights,loan')"
 	@echo "make screenshots  the pages as pictures (needs Chromium)"
@@ -39,7 +40,11 @@ test: $(VENV)/.developing
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.developing
-	$(BIN)/python tests/bench/run.py
+	$(BIN)/python tests/bench/run.py --json .bench/bench.json $(BENCH)
+	$(BIN)/python tests/bench/growth.py
+
+bench-peers: $(VENV)/.developing
+	$(BIN)/python tests/bench/peers.py $(PEERS)
 
 $(VENV)/.benching: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'

@@ -81,8 +81,8 @@ def measure(
     Detectors that speak of whole windows (the number of rows) have nothing to say of several.
     """
     out = excluded(window.span, config)
-    together = window if out or track.held is None else total([track.held, window])
-    several = together is not window
+    several = not out and track.held is not None
+    together = (total([track.held, window]) if several and track.held is not None else window).with_room()
     telling = [look for look in chosen if not several or look[0].pools]
     return Measurement(
         window=together.span,
@@ -155,7 +155,9 @@ def fresh_track(
             window=block.span,
             rows=block.rows,
             statistics=(),
-            streams=streams(rest, block, [look for look in chosen if not several or look[0].pools]),
+            streams=streams(
+                rest, block.with_room(), [look for look in chosen if not several or look[0].pools]
+            ),
             breakages=breakages(rest, block, frozenset()),
             slot=season_slot(block.span.start, tuple(config.season), config.timezone),
         )

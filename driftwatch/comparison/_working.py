@@ -204,7 +204,7 @@ def _exact_cells(left: Numbers, right: Numbers) -> tuple[NumericGrid, tuple[Coun
     sides = [_distinct(left), _distinct(right)]
     edges = np.union1d(sides[0][0], sides[1][0])
     if len(edges) > MOST_VALUES:
-        usable = left.values[~np.isnan(left.values)]
+        usable = left.values[~np.isnan(left.values)].astype(np.float64)
         grid = numeric_grid(usable, quantiles=COARSE_EDGES)
         return grid, (Counts.of(grid, left), Counts.of(grid, right))
     own = sides[0][0]
@@ -223,7 +223,7 @@ def _exact_cells(left: Numbers, right: Numbers) -> tuple[NumericGrid, tuple[Coun
 def _distinct(numbers: Numbers) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.int64]]]:
     values, rows = np.unique(numbers.values + 0.0, return_counts=True, equal_nan=True)
     usable = ~np.isnan(values)
-    return values[usable], rows[usable].astype(np.int64)
+    return values[usable].astype(np.float64), rows[usable].astype(np.int64)
 
 
 def compare_jointly(
@@ -241,7 +241,8 @@ def compare_jointly(
         if isinstance(values, Levels):
             grids[column.name] = _level_grid([values])
         else:
-            grids[column.name] = numeric_grid(values.values[~np.isnan(values.values)])
+            usable = values.values[~np.isnan(values.values)].astype(np.float64)
+            grids[column.name] = numeric_grid(usable)
     plan = Plan(columns=shared, grids=grids, sample_rows=JOINT_ROWS, fingerprint="compare")
     sides = [Summary.of(plan, batch, _ANY) for batch in batches]
     sample = sides[0].sample or RowSample.zero(len(shared))

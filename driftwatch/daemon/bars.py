@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.daemon import words
-from driftwatch.detectors._cells import quantiles
+from driftwatch.detectors._sides import quantiles
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import STEPS, LevelGrid, NumericGrid
@@ -113,7 +113,8 @@ def _spread(grid: NumericGrid, counts: Counts, edges: Float64Array) -> Float64Ar
 
 def quantiles_of(grid: NumericGrid, counts: Counts, shares: Float64Array) -> Float64Array:
     """Quantiles of the counted rows, interpolated within their cells; at least one row has a value."""
-    return quantiles(grid.edges, counts.cells.cumsum(), shares).value
+    found = quantiles(grid.edges[None], np.array([len(grid.edges)]), counts.cells.cumsum()[None], shares)
+    return found.of(0).value
 
 
 def level_bars(grid: LevelGrid, reference: Counts, window: Counts) -> list[LevelBar]:

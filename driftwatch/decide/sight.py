@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.decide.evidence import design_effects
+from driftwatch.decide.keys import owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
@@ -39,9 +40,10 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     typical = _typical(effects)
     book = after.shares.expecting(seen.streams)
     told = represented(book, shares_seen(book, seen.streams)) if seen.untimed else ()
+    owners = len({owner(stream) for stream in seen.streams} or {""})
     return Sight(
-        smallest_effect=smallest_effect(typical, seen, policy),
-        smallest_effects=_by_column(before, effects, seen, policy),
+        smallest_effect=smallest_effect(typical, seen, policy, owners),
+        smallest_effects=_by_column(before, effects, seen, policy, owners),
         smallest_joint_effect=smallest_joint_effect(before, seen, policy),
         design_effect=typical,
         represented=told,
@@ -54,7 +56,7 @@ def _typical(effects: Float64Array) -> float | None:
 
 
 def _by_column(
-    track: Track, effects: Float64Array, seen: Measurement, policy: Policy
+    track: Track, effects: Float64Array, seen: Measurement, policy: Policy, owners: int
 ) -> tuple[tuple[str, float | None], ...]:
     """Smallest move of each column's shares, by the largest design effect of its streams."""
     largest: dict[str, float] = {}
@@ -62,4 +64,4 @@ def _by_column(
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, smallest_effect(effect, seen, policy)) for name, effect in largest.items())
+    return tuple((name, smallest_effect(effect, seen, policy, owners)) for name, effect in largest.items())

@@ -7,7 +7,7 @@ from scipy.special import stdtr
 
 from driftwatch.decide.betting import CALIBRATORS, log_p_for
 from driftwatch.decide.direction import located
-from driftwatch.decide.keys import TOGETHER, owner
+from driftwatch.decide.keys import TOGETHER
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import TOGETHER_SHARE, Policy
@@ -22,12 +22,14 @@ _HALVINGS = 60
 _FARTHEST = 1e4
 
 
-def smallest_effect(effect: float | None, seen: Measurement, policy: Policy) -> float | None:
-    """Smallest move of a share that one such window could page for; None when not even all rows would do."""
+def smallest_effect(effect: float | None, seen: Measurement, policy: Policy, owners: int) -> float | None:
+    """Smallest move of a share that one such window could page for; None when not even all rows would do.
+
+    ``owners`` is how many share the budget.
+    """
     if not seen.rows:
         return None
-    owners = {owner(stream) for stream in seen.streams} or {""}
-    budget = policy.pages_per_second * seen.window.seconds / len(owners)
+    budget = policy.pages_per_second * seen.window.seconds / owners
     needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
     smallest = policy.tolerance + float(np.sqrt(needed))
     return smallest if smallest < 1 else None

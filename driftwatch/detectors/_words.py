@@ -7,7 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from driftwatch.detectors._cells import MEDIAN, SHARES, Pair, Quantiles, differences, quantiles, spread
+from driftwatch.detectors._cells import Pair
+from driftwatch.detectors._sides import (
+    MEDIAN,
+    SHARES,
+    Bins,
+    Quantiles,
+    Sides,
+    after_quantiles,
+    apart,
+    before_quantiles,
+    quantiles,
+    spreads,
+)
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.schema import Kind
 
@@ -90,14 +102,27 @@ def levels(both: Pair) -> str:
     return f"{label} {shares(float(before[moved]), float(after[moved]))}"
 
 
-def bin_moved(before: Float64Array, after: Float64Array) -> str:
+#: The number of a bin, from 0, of how many, and its share on both sides.
+Moved = tuple[int, int, float, float]
+
+
+def most_moved(bins: Bins, n: Float64Array, m: Float64Array) -> list[Moved]:
+    """The bin of every row whose share moved most."""
+    before, after = bins.before / n, bins.after / m
+    place = np.where(bins.used, np.abs(after - before), -1.0).argmax(axis=1)
+    at = np.arange(len(place))
+    number = bins.used.cumsum(axis=1)[at, place] - 1
+    parts = (number, bins.count, before[at, place], after[at, place])
+    return list(zip(*(part.tolist() for part in parts), strict=True))
+
+
+def bin_moved(place: int, count: int, before: float, after: float) -> str:
     """The bin whose share moved most; bins are numbered from the lowest or most frequent.
 
-    >>> bin_moved(np.array([0.5, 0.5]), np.array([0.9, 0.1]))
+    >>> bin_moved(0, 2, 0.5, 0.9)
     'bin 1 of 2: 50 % → 90 %'
     """
-    place = int(np.argmax(np.abs(after - before)))
-    return f"bin {place + 1} of {len(before)}: {shares(float(before[place]), float(after[place]))}"
+    return f"bin {place + 1} of {count}: {shares(before, after)}"
 
 
 def ordered(both: Pair, *, relative: float | None = None) -> str:
@@ -106,25 +131,37 @@ def ordered(both: Pair, *, relative: float | None = None) -> str:
     A hint at a change of unit is added only when all quantiles agree with it, and ``relative``, a distance
     in the column's units, in interquartile ranges of the reference.
     """
-    before = quantiles(both.edges, both.reference_upto, SHARES)
-    after = quantiles(both.edges, both.window_upto, SHARES)
-    width = spread(before)
-    scaled = f", {number(relative / width)} of the interquartile range" if relative and width > 0 else ""
-    moved = [
-        abs(right - left) if left != right else 0.0
-        for left, right in zip(before.value.tolist(), after.value.tolist(), strict=True)
-    ]
+    text = both.sides.once(("words", both.row), lambda _: _told(both))
+    width = both.sides.once("spread", spreads)[both.row]
+    return text + (
+        f", {number(relative / width)} of the interquartile range" if relative and width > 0 else ""
+    )
+
+
+def _told(both: Pair) -> str:
+    sides, row = both.sides, both.row
+    before = sides.once("before", before_quantiles).of(row)
+    after = sides.once("after", after_quantiles).of(row)
+    width, moved = sides.once("spread", spreads)[row], sides.once("moved", _moved)[row]
     at, name = MEDIAN, "median"
     if moved[MEDIAN] <= 0.1 * width:
         tail = _LOW if moved[_LOW] > moved[_HIGH] else _HIGH
         if moved[tail] > max(0.25 * width, 2 * moved[MEDIAN]):
             at, name = tail, "p5" if tail == _LOW else "p95"
         elif moved[MEDIAN] <= 0.02 * width and (edge := _edge(both)):
-            return edge + scaled
+            return edge
     name += _MEASURE.get(both.column.kind, "")
     left, right = _values(both.column.kind, before, after, at, width)
     hint = _unit(both, before) if moved[MEDIAN] > 0.2 * width else ""
-    return f"{name} {left} → {right}{hint}{scaled}"
+    return f"{name} {left} → {right}{hint}"
+
+
+def _moved(sides: Sides) -> list[list[float]]:
+    """How far each quantile moved; two equal ones did not, infinite ones neither."""
+    before, after = sides.once("before", before_quantiles).value, sides.once("after", after_quantiles).value
+    with np.errstate(invalid="ignore", over="ignore"):
+        moved: list[list[float]] = np.where(before != after, np.abs(after - before), 0.0).tolist()
+    return moved
 
 
 def _values(kind: Kind, before: Quantiles, after: Quantiles, at: int, width: float) -> tuple[str, str]:
@@ -151,15 +188,27 @@ def _dates(before: float, after: float) -> tuple[str, str]:
 
 def _edge(both: Pair) -> str:
     """The edge at which the two distribution functions lie furthest apart; empty when they are equal."""
-    apart = differences(both)[1::2]
-    at = int(np.argmax(np.abs(apart)))
-    if apart[at] == 0:
+    value, before, after, equal = both.sides.once("edge", _edges)[both.row]
+    if equal:
         return ""
-    before, after = both.reference_upto[2 * at + 1] / both.n, both.window_upto[2 * at + 1] / both.m
-    value = float(both.edges[at])
     shown = _dates(value, value + 3 * 86400)[0] if both.column.kind is Kind.DATETIME else number(value)
     subject = _MEASURE.get(both.column.kind, "").strip()
-    return f"{subject} at or below {shown}: {shares(float(before), float(after))}".strip()
+    return f"{subject} at or below {shown}: {shares(before, after)}".strip()
+
+
+def _edges(sides: Sides) -> list[tuple[float, float, float, bool]]:
+    """For each column that edge, the shares at or below it, and whether the sides are equal there."""
+    if not sides.edges.shape[1]:
+        return [(math.nan, 0.0, 0.0, True)] * len(sides.edges)
+    between, (n, m) = np.abs(sides.once("apart", apart)[:, 1::2]), sides.rows
+    at, rows = between.argmax(axis=1), np.arange(len(between))
+    parts = (
+        sides.edges[rows, at],
+        sides.reference_upto[rows, 2 * at + 1] / n[:, 0],
+        sides.window_upto[rows, 2 * at + 1] / m[:, 0],
+        between[rows, at] == 0,
+    )
+    return list(zip(*(part.tolist() for part in parts), strict=True))
 
 
 def _unit(both: Pair, before: Quantiles) -> str:
@@ -167,8 +216,8 @@ def _unit(both: Pair, before: Quantiles) -> str:
     if both.column.kind in (Kind.DATETIME, Kind.TEXT) or both.m < 50 or both.n < 50:
         return ""
     inner = before.value[1:-1]
-    low, high = _band(both.edges, both.window_upto, both.m)
-    ref_low, ref_high = _band(both.edges, both.reference_upto, both.n)
+    low, high = _band(both.edges, both.window.cumsum(), both.m)
+    ref_low, ref_high = _band(both.edges, both.reference.cumsum(), both.n)
     usable = (inner != 0) & np.isfinite(low) & np.isfinite(high) & np.isfinite(ref_low + ref_high)
     if len(np.unique(inner[usable])) < 3:
         return ""
@@ -194,7 +243,9 @@ def _band(edges: Float64Array, upto: Int64Array, rows: int) -> tuple[Float64Arra
     inner = SHARES[1:-1]
     error = 2 * np.sqrt(inner * (1 - inner) / rows)
     low, high = np.maximum(inner - error, 0.0), np.minimum(inner + error, 1.0)
-    return quantiles(edges, upto, low).low, quantiles(edges, upto, high).high
+    own = np.array([len(edges)])
+    found = [quantiles(edges[None], own, upto[None], ends) for ends in (low, high)]
+    return found[0].low[0], found[1].high[0]
 
 
 def _change(factor: float, offset: float) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy.special import rel_entr, xlogy
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
+from driftwatch.detectors._sides import Bins
 from driftwatch.detectors.base import Detector
+from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
@@ -38,20 +41,35 @@ class JensenShannon(Univariate):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        before, after = _cells.bins(both)
-        if len(before) < 2:
+        (values, ratios, counts, moved), row = _cells.on_bins(both, self.name, _values)
+        if counts[row] < 2:
             return self.undefined(both, "the reference fills only one bin")
-        p, q = before / both.n, after / both.m
-        middle = (p + q) / 2
-        divergence = (rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2 / math.log(2)
-        together = (before + after) / (both.n + both.m)
-        ratio = xlogy(before, p).sum() + xlogy(after, q).sum() - xlogy(before + after, together).sum()
         return self.gauge(
             both,
-            math.sqrt(min(max(float(divergence), 0.0), 1.0)),
-            p_value=_pvalues.chi_square(2 * float(ratio), len(before) - 1),
-            effect=_words.bin_moved(p, q),
+            values[row],
+            p_value=_pvalues.chi_square(ratios[row], counts[row] - 1),
+            effect=_words.bin_moved(*moved[row]),
         )
+
+
+def _values(
+    bins: Bins, n: Float64Array, m: Float64Array
+) -> tuple[list[float], list[float], list[int], list[_words.Moved]]:
+    """Distance and likelihood ratio of every row of bins, how many there are, and which one moved most.
+
+    Bins that are not used hold nothing on either side and add nothing.
+    """
+    p, q = bins.before / n, bins.after / m
+    middle = (p + q) / 2
+    divergence = (rel_entr(p, middle).sum(axis=1) + rel_entr(q, middle).sum(axis=1)) / 2 / math.log(2)
+    both = bins.before + bins.after
+    ratio = xlogy(bins.before, p) + xlogy(bins.after, q) - xlogy(both, both / (n + m))
+    return (
+        np.sqrt(np.clip(divergence, 0.0, 1.0)).tolist(),
+        (2 * ratio.sum(axis=1)).tolist(),
+        bins.count.tolist(),
+        _words.most_moved(bins, n, m),
+    )
 
 
 DETECTOR: Detector = JensenShannon()

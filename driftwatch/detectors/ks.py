@@ -7,8 +7,9 @@ from scipy.special import ndtri
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Ordered
+from driftwatch.detectors._sides import Sides, apart, widest
 from driftwatch.detectors.base import Detector, Streams
-from driftwatch.summary.grid import NumericGrid
+from driftwatch.summary.grid import MARKS, NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
@@ -18,6 +19,7 @@ FLOOR = 0.05
 #: Larger values raise ``location``, values at both ends ``spread``, and so on.
 COMPONENTS = ("location", "spread", "middle", "skew", "peaks")
 
+_LABELS = tuple(f"q{mark}" for mark in range(MARKS))
 #: No row counts as further out than this share of the reference: three standard deviations.
 _OUTERMOST = 1 / 1024
 
@@ -45,8 +47,8 @@ class KolmogorovSmirnov(Ordered):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        numerator = np.abs(_cells.differences(both)).max()
-        upper = _cells.widest(both)
+        found = both.sides.once(self.name, _distances)
+        numerator, upper = found[0][both.row], found[1][both.row]
         pairs = float(both.n) * both.m
         value, high = float(numerator) / pairs, min(float(upper) / pairs, 1.0)
         return self.gauge(
@@ -69,11 +71,9 @@ class KolmogorovSmirnov(Ordered):
         both = _cells.pair(reference, window, column)
         if both.empty or not isinstance(both.grid, NumericGrid):
             return ()
-        moved = _moved(both)
+        moved = both.sides.once("components", _moved)[both.row]
         scores = tuple(
-            Score(
-                detector=self.name, column=column, label=label, value=float(value), floor=FLOOR, signed=True
-            )
+            Score(detector=self.name, column=column, label=label, value=value, floor=FLOOR, signed=True)
             for label, value in zip(COMPONENTS, moved, strict=True)
         )  # fmt: skip
         if not both.grid.marks:
@@ -82,7 +82,7 @@ class KolmogorovSmirnov(Ordered):
         shares = Shares(
             detector=self.name,
             column=column,
-            labels=tuple(f"q{mark}" for mark in range(len(at))),
+            labels=_LABELS[: len(at)],
             successes=both.window_upto[at],
             trials=np.full(len(at), both.m, dtype=np.int64),
             reference=both.reference_upto[at] / both.n,
@@ -91,15 +91,31 @@ class KolmogorovSmirnov(Ordered):
         return (shares, *scores)
 
 
-def _moved(both: _cells.Pair) -> tuple[float, ...]:
+def _distances(sides: Sides) -> tuple[list[float], list[float]]:
+    """Largest distance at an edge, and the most that it could be inside a gap, times ``n m``."""
+    return np.abs(sides.once("apart", apart)).max(axis=1).tolist(), widest(sides).tolist()
+
+
+def _moved(sides: Sides) -> list[list[float]]:
     """How far each component moved, in standard deviations of a single row."""
-    u = np.clip((both.reference_upto - both.reference / 2) / both.n, _OUTERMOST, 1 - _OUTERMOST)
-    before, after = both.reference / both.n, both.window / both.m
+    n, m = sides.rows
+    u = np.clip((sides.reference_upto - sides.reference / 2) / n, _OUTERMOST, 1 - _OUTERMOST)
+    before, after = sides.reference / n, sides.window / m
+    change = after - before
     z = ndtri(u)
-    waves = np.sqrt(2) * np.cos(np.pi * np.outer((2, 3, 4), u)) @ (after - before)
-    usual = float(z**2 @ before)
-    spread = 3 / np.sqrt(2) * (np.cbrt(float(z**2 @ after) / usual) - 1) if usual else 0.0
-    return float(z @ (after - before)), float(spread), *waves.tolist()
+    square = z * z
+    usual, now = (np.einsum("kc,kc->k", square, side) for side in (before, after))
+    spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
+    # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
+    one = np.cos(np.pi * u)
+    two = 2 * one * one - 1
+    waves = [
+        np.sqrt(2) * np.einsum("kc,kc->k", wave, change)
+        for wave in (two, one * (2 * two - 1), 2 * two * two - 1)
+    ]
+    location = np.einsum("kc,kc->k", z, change)
+    moved: list[list[float]] = np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1).tolist()
+    return moved
 
 
 DETECTOR: Detector = KolmogorovSmirnov()

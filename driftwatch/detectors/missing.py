@@ -33,7 +33,7 @@ class Missing(Univariate):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
         both = _cells.pair(reference, window, column)
-        before, after = _counted(reference, window, column)
+        before, after = _counted(reference, window, both)
         if not after[1]:
             return self.undefined(both, "the window has no rows")
         share = after[0] / after[1]
@@ -50,7 +50,7 @@ class Missing(Univariate):
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        before, after = _counted(reference, window, column)
+        before, after = _counted(reference, window, _cells.pair(reference, window, column))
         if not before[1] or not after[1]:
             return ()
         usual, now = before[0] / before[1], after[0] / after[1]
@@ -77,11 +77,15 @@ class Missing(Univariate):
 
 
 def _counted(
-    reference: Reference, window: Summary, column: str | None
+    reference: Reference, window: Summary, both: _cells.Pair
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Missing and all rows of reference and window."""
-    before, after = (side.counts[column or ""] for side in (reference.summary, window))
-    return (before.missing, before.rows), (after.missing, after.rows)
+    before, after = (side.counts[both.column.name] for side in (reference.summary, window))
+    missing = before.missing, after.missing
+    return (
+        (missing[0], both.n + missing[0] + before.wrong_type),
+        (missing[1], both.m + missing[1] + after.wrong_type),
+    )
 
 
 DETECTOR: Detector = Missing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,8 @@ PERMUTATIONS = 500
 #: Kernel widths averaged, and pooled rows whose distances choose them.
 WIDTHS = 5
 _PROBED = 500
-_BLOCK = 1_024
+#: Rows of a block of the kernel, and of the strips it is worked out in.
+_BLOCK, _STRIP = 512, 64
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -110,44 +112,62 @@ def permuted(
     first = np.arange(rows) < n
     sides[:, 0] = first
     sides[:, 1:] = generator.permuted(np.broadcast_to(first, (PERMUTATIONS, rows)), axis=1).T
-    points: Float32Array = (pooled - pooled.mean(axis=0)).astype(np.float32)
-    squares: Float32Array = np.einsum("ij,ij->i", points, points)
-    centre = 0.0
-    inside, across, total = np.zeros(PERMUTATIONS + 1), np.zeros(PERMUTATIONS + 1), 0.0
+    left, right = _augmented(pooled)
+    kernel = _Kernel(left=left, right=right, factors=(-0.5 / widths**2).astype(np.float32))
+    inside, sums = np.zeros(PERMUTATIONS + 1), np.zeros(rows)
     for top in range(0, rows, _BLOCK):
-        for left in range(top, rows, _BLOCK):
-            a, b = slice(top, min(top + _BLOCK, rows)), slice(left, min(left + _BLOCK, rows))
-            kernel = _kernel(points[a], points[b], squares[a], squares[b], widths)
-            if top == left:
-                np.fill_diagonal(kernel, 0.0)
-                if top == 0:
-                    centre = float(kernel.mean(dtype=np.float64))
-                kernel -= np.float32(centre)
-                np.fill_diagonal(kernel, 0.0)
-            else:
-                kernel -= np.float32(centre)
-            twice = 1.0 if top == left else 2.0
-            inside += twice * (sides[a] * (kernel @ sides[b])).sum(axis=0, dtype=np.float64)
-            across += kernel.sum(axis=1, dtype=np.float64) @ sides[a].astype(np.float64)
-            total += twice * float(kernel.sum(dtype=np.float64))
-            if top != left:
-                across += kernel.sum(axis=0, dtype=np.float64) @ sides[b].astype(np.float64)
+        a = slice(top, min(top + _BLOCK, rows))
+        products = np.zeros((a.stop - a.start, PERMUTATIONS + 1))
+        for start in range(top, rows, _BLOCK):
+            b = slice(start, min(start + _BLOCK, rows))
+            block = kernel.centred(a, b)
+            products += (block @ sides[b]) * np.float32(1 if a == b else 2)
+            sums[a] += block.sum(axis=1, dtype=np.float64)
+            if a != b:
+                sums[b] += block.sum(axis=0, dtype=np.float64)
+        inside += np.einsum("ij,ij->j", products, sides[a])
+    across, total = sums @ sides, sums.sum()
     between = across - inside
     others = total - 2 * across + inside
     values = inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * between / (n * m)
+    values /= len(widths)
     return float(values[0]), values[1:]
 
 
-def _kernel(
-    a: Float32Array, b: Float32Array, a_squares: Float32Array, b_squares: Float32Array, widths: Float64Array
-) -> Float32Array:
-    products: Float32Array = a @ b.T
-    squared = np.maximum(a_squares[:, None] + b_squares[None, :] - 2 * products, np.float32(0))
-    kernel: Float32Array = np.zeros(squared.shape, dtype=np.float32)
-    for width in widths:
-        kernel += np.exp(squared * np.float32(-0.5 / width**2))
-    kernel /= np.float32(len(widths))
-    return kernel
+def _augmented(pooled: Float64Array) -> tuple[Float32Array, Float32Array]:
+    """Two forms of the points whose products are squared distances."""
+    points = (pooled - pooled.mean(axis=0)).astype(np.float32)
+    squares = np.einsum("ij,ij->i", points, points)[:, None]
+    ones = np.ones_like(squares)
+    return np.hstack([points, squares, ones]), np.hstack([-2 * points, ones, squares])
+
+
+@dataclass(slots=True, kw_only=True)
+class _Kernel:
+    """Blocks of the sum of the Gaussian kernels, less a constant taken from the first; 0 on the diagonal."""
+
+    left: Float32Array
+    right: Float32Array
+    factors: Float32Array
+    centre: np.float32 | None = None
+
+    def centred(self, a: slice, b: slice) -> Float32Array:
+        """The block of rows ``a`` and columns ``b``, in strips that stay in the cache."""
+        block = self.left[a] @ self.right[b].T
+        for first in range(0, len(block), _STRIP):
+            strip = block[first : first + _STRIP]
+            squared = np.maximum(strip, np.float32(0))
+            power = np.empty_like(squared)
+            np.exp(np.multiply(squared, self.factors[0], out=strip), out=strip)
+            for factor in self.factors[1:]:
+                np.exp(np.multiply(squared, factor, out=power), out=power)
+                np.add(strip, power, out=strip)
+        if self.centre is None:
+            self.centre = np.float32(block.mean(dtype=np.float64))
+        block -= self.centre
+        if a == b:
+            np.fill_diagonal(block, 0.0)
+        return block
 
 
 def _repeated(sample: RowSample) -> Float64Array:

@@ -7,6 +7,7 @@ import numpy as np
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Ordered
 from driftwatch.detectors.base import Detector, Streams
+from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
@@ -42,7 +43,7 @@ class OutOfRange(Ordered):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        before, (below, above) = _outside(both, both.reference), _outside(both, both.window)
+        before, (below, above) = _outside(both, both.reference_upto), _outside(both, both.window_upto)
         now = below + above
         return self.gauge(
             both,
@@ -62,8 +63,8 @@ class OutOfRange(Ordered):
         if both.empty:
             return ()
         labels: tuple[str, ...] = ("below", "above")
-        before: tuple[int, ...] = _outside(both, both.reference)
-        after: tuple[int, ...] = _outside(both, both.window)
+        before: tuple[int, ...] = _outside(both, both.reference_upto)
+        after: tuple[int, ...] = _outside(both, both.window_upto)
         ends = _near_ends(both)
         if ends is not None:
             labels, before, after = (*labels, "low", "high"), before + ends[0], after + ends[1]
@@ -115,12 +116,12 @@ def _near_ends(both: _cells.Pair) -> tuple[tuple[int, int], tuple[int, int]] | N
     return before, after
 
 
-def _outside(both: _cells.Pair, cells: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> tuple[int, int]:
+def _outside(both: _cells.Pair, upto: Int64Array) -> tuple[int, int]:
     """Rows below the first and above the last edge of the reference's range."""
     grid = both.grid
     if not isinstance(grid, NumericGrid) or grid.last < 0:
-        return 0, int(cells.sum())
-    return int(cells[: 2 * grid.first + 1].sum()), int(cells[2 * grid.last + 2 :].sum())
+        return 0, int(upto[-1])
+    return int(upto[2 * grid.first]), int(upto[-1] - upto[2 * grid.last + 1])
 
 
 DETECTOR: Detector = OutOfRange()

@@ -6,7 +6,9 @@ import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
+from driftwatch.detectors._sides import Bins
 from driftwatch.detectors.base import Detector
+from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
@@ -35,18 +37,26 @@ class PopulationStability(Univariate):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        before, after = _cells.bins(both)
-        if len(before) < 2:
+        (values, counts, moved), row = _cells.on_bins(both, self.name, _values)
+        if counts[row] < 2:
             return self.undefined(both, "the reference fills only one bin")
-        p = (before + 0.5) / (both.n + 0.5 * len(before))
-        q = (after + 0.5) / (both.m + 0.5 * len(after))
-        value = float((q - p) @ np.log(q / p))
+        value = values[row]
         return self.gauge(
             both,
             value,
-            p_value=_pvalues.chi_square(value / (1 / both.n + 1 / both.m), len(before) - 1),
-            effect=_words.bin_moved(before / both.n, after / both.m),
+            p_value=_pvalues.chi_square(value / (1 / both.n + 1 / both.m), counts[row] - 1),
+            effect=_words.bin_moved(*moved[row]),
         )
+
+
+def _values(
+    bins: Bins, n: Float64Array, m: Float64Array
+) -> tuple[list[float], list[int], list[_words.Moved]]:
+    """PSI of every row of bins, how many there are, and which one moved most."""
+    half = 0.5 * bins.count[:, None]
+    p, q = (bins.before + 0.5) / (n + half), (bins.after + 0.5) / (m + half)
+    values = np.where(bins.used, (q - p) * np.log(q / p), 0.0).sum(axis=1)
+    return values.tolist(), bins.count.tolist(), _words.most_moved(bins, n, m)
 
 
 DETECTOR: Detector = PopulationStability()

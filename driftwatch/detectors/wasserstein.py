@@ -6,6 +6,7 @@ import numpy as np
 
 from driftwatch.detectors import _cells, _words
 from driftwatch.detectors._common import Ordered
+from driftwatch.detectors._sides import Sides, apart
 from driftwatch.detectors.base import Detector
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Statistic
@@ -35,19 +36,26 @@ class Wasserstein(Ordered):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        finite = np.flatnonzero(np.isfinite(both.edges))
-        if not len(finite):
+        if not np.isfinite(both.edges).any():
             return self.undefined(both, "the reference has no finite value")
-        apart = _cells.differences(both) / (float(both.n) * both.m)
-        inner = both.edges[finite]
-        left, right = apart[2 * finite[:-1] + 1], apart[2 * finite[:-1] + 2]
-        total = np.abs(left) + np.abs(right)
-        # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
-        crossing = (left > 0) != (right > 0)
-        area = np.where(crossing, (left**2 + right**2) / np.where(total > 0, 2 * total, 1.0), total / 2)
-        with np.errstate(over="ignore", invalid="ignore"):
-            value = float(area @ np.diff(inner))
+        value = both.sides.once(self.name, _values)[both.row]
         return self.gauge(both, value, effect=_words.ordered(both, relative=value))
+
+
+def _values(sides: Sides) -> list[float]:
+    n, m = sides.rows
+    between = sides.once("apart", apart) / (n * m)
+    left, right = between[:, 1:-2:2], between[:, 2:-1:2]
+    total = np.abs(left) + np.abs(right)
+    # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
+    crossing = (left > 0) != (right > 0)
+    area = np.where(crossing, (left**2 + right**2) / np.where(total > 0, 2 * total, 1.0), total / 2)
+    finite = np.isfinite(sides.edges)
+    edges = np.where(finite, sides.edges, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        widths = np.where(finite[:, 1:] & finite[:, :-1], np.diff(edges, axis=1), 0.0)
+        values: list[float] = np.einsum("ke,ke->k", area, widths).tolist()
+    return values
 
 
 DETECTOR: Detector = Wasserstein()

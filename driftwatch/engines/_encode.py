@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from driftwatch.engines._levels import levels
+from driftwatch.engines._hands import Shares, alone
+from driftwatch.engines._levels import Met, levels
 from driftwatch.engines._numbers import lengths, norms, numbers, seconds
 from driftwatch.engines._texts import MISSING, hash_values
 from driftwatch.eventtime import event_times
 from driftwatch.summary.batch import Batch, Int64Array, Levels, Numbers
-from driftwatch.summary.hashing import UInt64Array, combine, hash_levels, hash_numbers, mix
+from driftwatch.summary.hashing import UInt64Array, finish, level_table, mix, weighted
 from driftwatch.summary.schema import Column, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some columns in their forms, and the sum of what they add to their rows' hashes."""
+
+    columns: dict[str, Numbers | Levels]
+    hashes: UInt64Array
 
 
 def encode(
@@ -25,43 +35,72 @@ def encode(
     timezone: str,
     segment_column: str | None,
     salt: int = 0,
+    met: dict[str, Met] | None = None,
+    shares: Shares[_Part] = alone,
 ) -> Batch:
     """Bring rows into the forms a summary counts. Linear, vectorised per column.
 
     Rows whose time is missing or cannot be read are left out and counted in ``untimed``. ``content``
-    hashes ``columns``, then ``carried``; an absent column hashes like a null.
+    hashes ``columns``, then ``carried``; an absent column hashes like a null. ``met`` remembers the levels
+    of earlier batches; ``shares`` splits the columns over threads.
     """
     time: Int64Array | None = None
     delivered = batch.num_rows
     if time_column is not None:
         batch, time = _timed(batch, time_column, timezone)
     place = _first_of_each(batch)
-    coded = {
-        column.name: _column(batch.column(place[column.name]), column.kind, timezone)
-        for column in columns
-        if column.name in place
-    }
-    hashes = [_hash(coded.get(column.name), batch.num_rows) for column in columns]
-    for name in carried:
+    rows = batch.num_rows
+
+    def some(places: Iterable[int]) -> _Part:
+        return _part(batch, place, [(at, columns[at]) for at in places], timezone, met)
+
+    parts = shares(some, len(columns))
+    coded = {name: values for part in parts for name, values in part.columns.items()}
+    total = np.zeros(rows, dtype=np.uint64)
+    for part in parts:
+        np.add(total, part.hashes, out=total)
+    for at, name in enumerate(carried, len(columns)):
         if name == time_column and time is not None:
-            hashes.append(mix(time.view(np.uint64)))
-        elif name in place:
-            hashes.append(hash_values(batch.column(place[name])))
+            total += weighted(mix(time.view(np.uint64)), at)
         else:
-            hashes.append(_hash(None, batch.num_rows))
+            total += weighted(hash_values(batch.column(place[name])) if name in place else MISSING, at)
     segment: Levels | None = None
     if segment_column is not None:
         own = coded.get(segment_column)
         segment = own if isinstance(own, Levels) else _segment(batch, place.get(segment_column))
     return Batch(
-        rows=batch.num_rows,
+        rows=rows,
         columns=coded,
-        content=combine(hashes or [_hash(None, batch.num_rows)], salt),
+        content=finish(total, salt),
         time=time,
         segment=segment,
         absent=frozenset(column.name for column in columns if column.name not in place),
-        untimed=delivered - batch.num_rows,
+        untimed=delivered - rows,
     )
+
+
+def _part(
+    batch: pa.RecordBatch,
+    place: dict[str, int],
+    columns: Iterable[tuple[int, Column]],
+    timezone: str,
+    met: dict[str, Met] | None,
+) -> _Part:
+    coded: dict[str, Numbers | Levels] = {}
+    total = np.zeros(batch.num_rows, dtype=np.uint64)
+    for at, column in columns:
+        if column.name not in place:
+            np.add(total, weighted(MISSING, at), out=total)
+            continue
+        values = _column(batch.column(place[column.name]), column, timezone, met)
+        coded[column.name] = values
+        hashes = (
+            values.values
+            if isinstance(values, Numbers)
+            else values.table(level_table, level_table)[values.codes]
+        )
+        np.add(total, weighted(hashes, at), out=total)
+    return _Part(coded, total)
 
 
 def _timed(batch: pa.RecordBatch, name: str, timezone: str) -> tuple[pa.RecordBatch, Int64Array]:
@@ -89,7 +128,8 @@ def _segment(batch: pa.RecordBatch, place: int | None) -> Levels:
     return levels(batch.column(place))
 
 
-def _column(array: pa.Array, kind: Kind, timezone: str) -> Numbers | Levels:
+def _column(array: pa.Array, column: Column, timezone: str, met: dict[str, Met] | None) -> Numbers | Levels:
+    kind = column.kind
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if kind is Kind.NUMERIC:
@@ -100,12 +140,4 @@ def _column(array: pa.Array, kind: Kind, timezone: str) -> Numbers | Levels:
         return lengths(array)
     if kind is Kind.VECTOR:
         return norms(array)
-    return levels(array)
-
-
-def _hash(column: Numbers | Levels | None, rows: int) -> UInt64Array:
-    if column is None:
-        return np.full(rows, MISSING, dtype=np.uint64)
-    if isinstance(column, Numbers):
-        return hash_numbers(column.values)
-    return hash_levels(column.codes, column.levels)
+    return levels(array, met, column.name)

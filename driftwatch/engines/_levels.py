@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from driftwatch.engines._texts import as_text, coded, is_plain, is_text, prefixes
@@ -14,8 +16,25 @@ from driftwatch.summary.batch import Levels
 _WHOLE = 1e15
 
 
-def levels(array: pa.Array) -> Levels:
-    """Levels of a categorical or boolean column.
+#: A dictionary so many times longer than its batch is not worth reading whole.
+_LONGER = 4
+
+
+@dataclass(slots=True)
+class Met:
+    """The dictionary of a column's last batch and what its values came to: batches of a file mostly share it.
+
+    ``place[v]`` is the code of each value and -1 of those that are none, which the last entry is; None where
+    every value is one.
+    """
+
+    dictionary: pa.Array
+    levels: Levels
+    place: npt.NDArray[np.int32] | None
+
+
+def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -> Levels:
+    """Levels of a categorical or boolean column; ``met`` remembers the dictionary of column ``name``.
 
     Integers, and floats or decimals that are whole, are the same text (3 and 3.0 are ``3``); booleans are
     ``false`` and ``true``; NaN is missing; lists and structs are a wrong type.
@@ -32,11 +51,41 @@ def levels(array: pa.Array) -> Levels:
     if types.is_boolean(kind):
         raw = array.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
         return Levels(codes=raw.astype(np.int32), levels=("false", "true"))
-    codes, values = coded(array)
-    texts = _texts(values)
+    if not types.is_dictionary(kind):
+        array = array.dictionary_encode()
+    if len(array.dictionary) > _LONGER * len(array):
+        codes, values = coded(array)
+        array = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
+    found = None if met is None else met.get(name)
+    if found is None or not _same(found.dictionary, array.dictionary):
+        found = _meet(array.dictionary)
+        if met is not None:
+            met[name] = found
+    raw = array.indices.fill_null(-1) if array.null_count else array.indices
+    codes = raw.to_numpy(zero_copy_only=False)
+    codes = codes.astype(np.int32) if found.place is None else found.place[codes]
+    return replace(found.levels, codes=codes)
+
+
+def _same(one: pa.Array, other: pa.Array) -> bool:
+    return bool(one.type == other.type and one.equals(other))
+
+
+def _meet(dictionary: pa.Array) -> Met:
+    """The texts of a dictionary's values; a null among them is no value, nor is NaN."""
+    texts: list[str | None] = [None] * len(dictionary)
+    valid = np.flatnonzero(dictionary.is_valid().to_numpy(zero_copy_only=False))
+    for at, text in zip(valid.tolist(), _texts(dictionary.drop_null()), strict=True):
+        texts[at] = text
+    place = None
     if None in texts:
-        codes = np.append([-1 if text is None else place for place, text in enumerate(texts)], -1)[codes]
-    return Levels(codes=codes.astype(np.int32), levels=tuple("" if text is None else text for text in texts))
+        place = np.array([*(-1 if text is None else at for at, text in enumerate(texts)), -1], dtype=np.int32)
+    none = np.empty(0, dtype=np.int32)
+    return Met(
+        dictionary=dictionary,
+        levels=Levels(codes=none, levels=tuple("" if text is None else text for text in texts)),
+        place=place,
+    )
 
 
 def _texts(values: pa.Array) -> list[str | None]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from driftwatch.engines._texts import as_text, is_plain, is_text
 from driftwatch.eventtime import event_times
-from driftwatch.summary.batch import Float64Array, Numbers
+from driftwatch.summary.batch import Numbers
 from driftwatch.summary.schema import NANOSECONDS
 
 BoolArray = npt.NDArray[np.bool_]
@@ -23,13 +23,21 @@ def numbers(array: pa.Array) -> Numbers:
     kind, types = array.type, pa.types
     if types.is_dictionary(kind):
         return _decoded(array, numbers(array.dictionary))
+    if types.is_float32(kind) or types.is_float64(kind):
+        nulls = _nulls(array)
+        if nulls is None:
+            return Numbers(values=array.to_numpy(), nulls=None, wrong=None)
+        raw = np.frombuffer(array.buffers()[1], dtype=kind.to_pandas_dtype())
+        values = raw[array.offset : array.offset + len(array)].copy()
+        values[np.flatnonzero(nulls)] = np.nan
+        return Numbers(values=values, nulls=nulls, wrong=None)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         nulls = _nulls(array)
         raw = array.cast(pa.float64(), safe=False)
-        return _made(raw.fill_null(np.nan).to_numpy(zero_copy_only=False), nulls, None)
+        return Numbers(values=raw.fill_null(np.nan).to_numpy(zero_copy_only=False), nulls=nulls, wrong=None)
     if types.is_boolean(kind):
         raw = array.cast(pa.int8()).cast(pa.float64()).fill_null(np.nan)
-        return _made(raw.to_numpy(zero_copy_only=False), _nulls(array), None)
+        return Numbers(values=raw.to_numpy(zero_copy_only=False), nulls=_nulls(array), wrong=None)
     if is_text(kind):
         return _parsed(as_text(array))
     return _all_wrong(array)
@@ -42,8 +50,8 @@ def seconds(array: pa.Array, timezone: str) -> Numbers:
     nulls = _nulls(array)
     if pa.types.is_floating(array.type):
         empty = np.isnan(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        return _made(values, nulls, _and_not(~usable, empty))
-    return _made(values, nulls, _and_not(~usable, nulls))
+        return Numbers(values=values, nulls=nulls, wrong=_and_not(~usable, empty))
+    return Numbers(values=values, nulls=nulls, wrong=_and_not(~usable, nulls))
 
 
 def lengths(array: pa.Array) -> Numbers:
@@ -55,7 +63,7 @@ def lengths(array: pa.Array) -> Numbers:
         return _all_wrong(array)
     texts = as_text(array) if is_text(kind) else array.cast(pa.large_string())
     sizes = pc.utf8_length(texts).cast(pa.float64()).fill_null(np.nan)
-    return _made(sizes.to_numpy(zero_copy_only=False), _nulls(array), None)
+    return Numbers(values=sizes.to_numpy(zero_copy_only=False), nulls=_nulls(array), wrong=None)
 
 
 def norms(array: pa.Array) -> Numbers:
@@ -76,7 +84,7 @@ def norms(array: pa.Array) -> Numbers:
     present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     with np.errstate(over="ignore"):
         values[present] = np.sqrt(np.bincount(owner, weights=flat * flat, minlength=len(sizes)))
-    return _made(values, _nulls(array), None)
+    return Numbers(values=values, nulls=_nulls(array), wrong=None)
 
 
 def _parsed(texts: pa.Array) -> Numbers:
@@ -88,7 +96,7 @@ def _parsed(texts: pa.Array) -> Numbers:
     readable = pc.if_else(matching, trimmed, pa.scalar(None, type=trimmed.type))
     readable = pc.utf8_ltrim(readable, "+")
     values = readable.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    return _made(values, nulls if nulls.any() else None, _and_not(~usable, nulls))
+    return Numbers(values=values, nulls=nulls if nulls.any() else None, wrong=_and_not(~usable, nulls))
 
 
 def _decoded(array: pa.Array, values: Numbers) -> Numbers:
@@ -98,26 +106,29 @@ def _decoded(array: pa.Array, values: Numbers) -> Numbers:
     nulls = np.append(none if values.nulls is None else values.nulls, True)[codes]
     wrong = np.append(none if values.wrong is None else values.wrong, False)[codes]
     numeric = np.append(values.values, np.nan)[codes]
-    return _made(numeric, nulls if nulls.any() else None, wrong if wrong.any() else None)
+    return Numbers(values=numeric, nulls=nulls if nulls.any() else None, wrong=wrong if wrong.any() else None)
 
 
 def _all_wrong(array: pa.Array) -> Numbers:
     """No number at all; what is there is of the wrong type."""
     nulls = _nulls(array)
     wrong = np.ones(len(array), dtype=bool) if nulls is None else ~nulls
-    return _made(np.full(len(array), np.nan), nulls, wrong if wrong.any() else None)
-
-
-def _made(values: Float64Array, nulls: BoolArray | None, wrong: BoolArray | None) -> Numbers:
-    """One zero and one NaN, so that equal rows are equal in every bit."""
-    canonical = np.where(np.isnan(values), np.nan, values + 0.0)
-    return Numbers(values=canonical, nulls=nulls, wrong=wrong)
+    return Numbers(values=np.full(len(array), np.nan), nulls=nulls, wrong=wrong if wrong.any() else None)
 
 
 def _nulls(array: pa.Array) -> BoolArray | None:
     if not array.null_count:
         return None
-    return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+    bits = array.buffers()[0]
+    if bits is None or pa.types.is_null(array.type):
+        return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+    first = array.offset // 8
+    valid = np.unpackbits(
+        np.frombuffer(bits, dtype=np.uint8)[first:],
+        count=array.offset - 8 * first + len(array),
+        bitorder="little",
+    )
+    return np.logical_not(valid[array.offset - 8 * first :])
 
 
 def _and_not(wrong: BoolArray, nulls: BoolArray | None) -> BoolArray | None:

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from driftwatch.engines._encode import encode
+from driftwatch.engines._hands import Hands
+from driftwatch.engines._levels import Met
 from driftwatch.engines.base import Counted
 from driftwatch.summary.batch import Batch, Int64Array, Levels
 from driftwatch.summary.plan import OTHER, Plan
 from driftwatch.summary.schema import Span
-from driftwatch.summary.summary import Summary, total
+from driftwatch.summary.summary import Each, Summary, total
 
 #: Small batches of one schema are joined up to this many rows, since each costs a fixed price per column.
 _JOINED = 1 << 16
@@ -35,8 +37,9 @@ def summarise(
     if plan.time_column is None and len(edges) != 2:
         raise ValueError(f"a plan without time column has one tile. Got {len(edges) - 1}.")
     count = _Count(plan=plan, edges=edges)
-    for batch in _joined(batches):
-        count.add(batch)
+    with Hands() as hands:
+        for batch in hands.ahead(_joined(batches)):
+            count.add(batch, hands)
     return count.finish(seal)
 
 
@@ -67,8 +70,9 @@ class _Count:
     outside: int = 0
     untimed: int = 0
     newest: int | None = None
+    met: dict[str, Met] = field(default_factory=dict)
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch, hands: Hands) -> None:
         """Count one batch."""
         plan = self.plan
         encoded = encode(
@@ -79,6 +83,8 @@ class _Count:
             timezone=plan.timezone,
             segment_column=None if plan.segmentation is None else plan.segmentation.column,
             salt=plan.salt,
+            met=self.met,
+            shares=hands.shares(batch),
         )
         self.untimed += encoded.untimed
         tiles = np.zeros(encoded.rows, dtype=np.int64)
@@ -95,9 +101,9 @@ class _Count:
             newest = int(encoded.time.max())
             self.newest = newest if self.newest is None else max(self.newest, newest)
         self.rows += encoded.rows
-        self._spread(encoded, tiles)
+        self._spread(encoded, tiles, hands.each(batch))
 
-    def _spread(self, encoded: Batch, tiles: Int64Array) -> None:
+    def _spread(self, encoded: Batch, tiles: Int64Array, each: Each) -> None:
         """Sort rows by tile and segment once, then count each run."""
         split = self.plan.segmentation
         names: tuple[str | None, ...] = (None,)
@@ -107,18 +113,18 @@ class _Count:
             key = tiles * len(names) + _segments(encoded.segment, split.levels, encoded.rows)
         first = int(key[0])
         if (key == first).all():
-            self._keep(first, names, encoded)
+            self._keep(first, names, encoded, each)
             return
         order = np.argsort(key, kind="stable")
         ordered = key[order]
         cuts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(cuts):
-            self._keep(int(ordered[start]), names, encoded.take(order[start:stop]))
+            self._keep(int(ordered[start]), names, encoded.take(order[start:stop]), each)
 
-    def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch) -> None:
+    def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, each: Each) -> None:
         tile, segment = divmod(key, len(names))
         span = self._span(tile)
-        part = Summary.of(self.plan, rows, span)
+        part = Summary.of(self.plan, rows, span, each)
         place = (span.start, names[segment])
         self.parts[place] = self.parts[place] + part if place in self.parts else part
 

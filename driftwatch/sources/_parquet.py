@@ -18,6 +18,8 @@ from driftwatch.summary.result import FileProblem
 #: A file that claims more is not read: a few kilobytes can ask for terabytes.
 FILE_ROWS = 1 << 32
 ROW_GROUP_BYTES = 16 << 30
+#: What is held of each column of a local file; without it a row group is held whole, compressed.
+BUFFER = 1 << 18
 _MAGIC = b"PAR1"
 
 
@@ -58,7 +60,7 @@ def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetF
     _check_magic(file, size)
     # Object stores answer slowly and want few, large reads; of a local file only the pages in turn are held.
     remote = not isinstance(file, pa.PythonFile)
-    parquet = pq.ParquetFile(file, pre_buffer=remote)
+    parquet = pq.ParquetFile(file, pre_buffer=remote, buffer_size=0 if remote else BUFFER)
     meta, schema = parquet.metadata, parquet.schema_arrow
     if meta.num_rows > FILE_ROWS:
         raise BadFile(
@@ -82,7 +84,13 @@ def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetF
     ]
     if groups and texts:
         # Dictionary codes come out of the file as they are: a long value is held once, not once per row.
-        parquet = pq.ParquetFile(file, metadata=meta, read_dictionary=texts, pre_buffer=remote)
+        parquet = pq.ParquetFile(
+            file,
+            metadata=meta,
+            read_dictionary=texts,
+            pre_buffer=remote,
+            buffer_size=0 if remote else BUFFER,
+        )
     return parquet, groups
 
 

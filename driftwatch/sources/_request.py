@@ -13,7 +13,7 @@ from driftwatch.summary.schema import Span
 
 #: Rows of one batch, and what a batch may weigh.
 BATCH_ROWS = 1 << 16
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 32 << 20
 
 
 class BadFile(Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +13,19 @@ from driftwatch.summary.hashing import UInt64Array
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+Tables = dict[int, tuple[object, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """An ordered column: ``values[n]`` float64, NaN where there is none.
+    """An ordered column: ``values[n]`` float64, NaN where there is none; float32 where it was stored so.
 
     ``nulls`` marks rows with no value at all and ``wrong`` rows whose value is not a number; a NaN marked
     in neither was delivered as NaN.
     """
 
-    values: Float64Array
+    values: Float64Array | Float32Array
     nulls: npt.NDArray[np.bool_] | None = None
     wrong: npt.NDArray[np.bool_] | None = None
 
@@ -37,10 +40,21 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """A categorical column: ``codes[n]`` int32 into ``levels``; -1 is missing, -2 a wrong type."""
+    """A categorical column: ``codes[n]`` int32 into ``levels``; -1 is missing, -2 a wrong type.
+
+    ``tables`` are arrays by code that were worked out for these levels; batches of one dictionary share them.
+    """
 
     codes: npt.NDArray[np.int32]
     levels: tuple[str, ...]
+    tables: Tables = field(default_factory=dict, compare=False, repr=False)
+
+    def table(self, of: object, make: Callable[[tuple[str, ...]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """The array by code that ``make`` gives for the levels, made once for each ``of``."""
+        found = self.tables.get(id(of))
+        if found is None:
+            found = self.tables[id(of)] = of, make(self.levels)
+        return found[1]
 
     def take(self, rows: Int64Array) -> Levels:
         """The same column at the given row positions."""

@@ -37,8 +37,7 @@ class Counts:
             return _count_numbers(grid, column)
         if isinstance(grid, LevelGrid) and isinstance(column, Levels):
             special = np.zeros(len(SPECIAL), dtype=np.int64)
-            special[_NULL] = np.count_nonzero(column.codes == -1)
-            special[_WRONG] = np.count_nonzero(column.codes == -2)
+            special[_WRONG], special[_NULL] = np.bincount(column.codes + 2, minlength=2)[:2]
             return cls(cells=grid.count(column), special=special)
         raise SummaryMismatch(
             f"a {type(column).__name__} column cannot be counted on a {type(grid).__name__}."
@@ -107,7 +106,8 @@ def _count_numbers(grid: NumericGrid, column: Numbers) -> Counts:
         special[_NULL] = np.count_nonzero(column.nulls)
     if column.wrong is not None:
         special[_WRONG] = np.count_nonzero(column.wrong)
-    ordered = np.sort(values)
+    ordered = values.copy()
+    ordered.sort()
     present = int(np.searchsorted(ordered, np.inf, side="right"))
     special[_NAN] = len(values) - present - special[_NULL] - special[_WRONG]
     ordered = ordered[:present]

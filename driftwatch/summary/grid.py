@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.summary.batch import Float64Array, Int64Array, Levels
+from driftwatch.summary.batch import Float32Array, Float64Array, Int64Array, Levels
 
 #: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
 QUANTILES = 255
@@ -44,10 +44,14 @@ class NumericGrid:
         """Number of cells: ``2k + 1``."""
         return 2 * len(self.edges) + 1
 
-    def count(self, ordered: Float64Array) -> Int64Array:
+    def count(self, ordered: Float64Array | Float32Array) -> Int64Array:
         """Counts ``int64[2k + 1]`` of values sorted ascending and free of NaN. O(k log n)."""
-        upto = np.searchsorted(ordered, self.edges, side="right")
-        below = np.searchsorted(ordered, self.edges, side="left")
+        lower: Float64Array | Float32Array = self.edges
+        upper = lower
+        if ordered.dtype == np.float32:
+            lower, upper = _between(self.edges)
+        upto = np.searchsorted(ordered, lower, side="right")
+        below = np.searchsorted(ordered, upper, side="left")
         counts = np.empty(self.cells, dtype=np.int64)
         counts[1::2] = upto - below
         counts[0:-1:2] = below - np.concatenate(([0], upto[:-1]))
@@ -68,18 +72,33 @@ class LevelGrid:
 
     def index(self, column: Levels) -> Int64Array:
         """Cell of each row ``int64[n]``; rows without a level stay negative."""
+        return column.table(self, self._cells_of)[column.codes]
+
+    def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
         position = {level: cell for cell, level in enumerate(self.levels)}
         unseen = len(self.levels)
-        table = np.array([*(position.get(level, unseen) for level in column.levels), -2, -1], dtype=np.int64)
-        return table[column.codes]
+        return np.array([*(position.get(level, unseen) for level in levels), -2, -1], dtype=np.int64)
 
     def count(self, column: Levels) -> Int64Array:
         """Counts ``int64[levels + 1]``; missing and wrong-type rows are not in any cell."""
-        cells = self.index(column)
-        return np.bincount(cells[cells >= 0], minlength=self.cells).astype(np.int64)
+        by_code = np.bincount(column.codes + 2, minlength=len(column.levels) + 2)[2:]
+        counts = np.zeros(self.cells, dtype=np.int64)
+        np.add.at(counts, column.table(self, self._cells_of)[: len(by_code)], by_code)
+        return counts
 
 
 Grid = NumericGrid | LevelGrid
+
+
+def _between(edges: Float64Array) -> tuple[Float32Array, Float32Array]:
+    """The largest float32 at or below each edge, and the smallest at or above it."""
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    with np.errstate(over="ignore", under="ignore"):
+        near = edges.astype(np.float32)
+        return (
+            np.where(near > edges, np.nextafter(near, low), near),
+            np.where(near < edges, np.nextafter(near, high), near),
+        )
 
 
 def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int = FEW_VALUES) -> NumericGrid:

@@ -5,9 +5,12 @@ They order the row sample; they protect nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
+Numeric = npt.NDArray[np.float64] | npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -55,15 +58,53 @@ def hash_texts(texts: list[str] | tuple[str, ...]) -> UInt64Array:
     return hash_bytes(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
 
+def level_table(levels: tuple[str, ...]) -> UInt64Array:
+    """Hashes of dictionary-coded texts by code; negative codes (missing, wrong type) are missing."""
+    return np.append(hash_texts(levels), [_MISSING, _MISSING])
+
+
 def hash_levels(codes: npt.NDArray[np.int32], levels: tuple[str, ...]) -> UInt64Array:
-    """Hash dictionary-coded texts; negative codes (missing, wrong type) are the missing value."""
-    table = np.append(hash_texts(levels), _MISSING)
-    return table[np.where(codes < 0, len(levels), codes)]
+    """Hash dictionary-coded texts, as ``level_table`` says."""
+    return level_table(levels)[codes]
 
 
-def combine(columns: list[UInt64Array], salt: int) -> UInt64Array:
-    """One hash per row of the columns' hashes, in the order given."""
-    rows = mix(np.full(len(columns[0]) if columns else 0, np.uint64(salt & 0xFFFFFFFFFFFFFFFF)))
-    for column in columns:
-        rows = mix(rows ^ column)
-    return rows
+def combine(columns: Iterable[Numeric | UInt64Array], salt: int) -> UInt64Array:
+    """One hash per row of its columns, in the order given: floats as they are, anything else as hashes.
+
+    ``mix(sum of a_j x_j)`` modulo 2^64 with odd ``a_j`` (multilinear hashing, Carter, Wegman 1979): rows that
+    differ in one column never collide, others by chance only, and a sum may be taken in any order.
+    """
+    total = np.zeros(1, dtype=np.uint64)
+    for place, column in enumerate(columns):
+        total = total + weighted(column, place)
+    return finish(total, salt)
+
+
+def finish(total: UInt64Array, salt: int) -> UInt64Array:
+    """Row hashes of the sums of ``weighted`` columns."""
+    return mix(total ^ mix(np.array([salt & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)))
+
+
+def weighted(column: Numeric | UInt64Array | np.uint64, place: int) -> UInt64Array:
+    """What a column at that place adds to its rows' sums."""
+    if isinstance(column, np.ndarray) and column.dtype.kind == "f":
+        found = folded(column)  # type: ignore[arg-type]
+        return np.multiply(found, _factor(place), out=found)
+    with np.errstate(over="ignore"):
+        part: UInt64Array = column * _factor(place)  # type: ignore[assignment]
+    return part
+
+
+def folded(values: Numeric) -> UInt64Array:
+    """The bits of values as float64, their upper half folded into the lower: a product spreads low bits only.
+
+    -0.0 equals 0.0 and every NaN is the missing value.
+    """
+    bits = np.add(values, 0.0, dtype=np.float64).view(np.uint64)
+    np.bitwise_xor(bits, bits >> np.uint64(32), out=bits)
+    bits[np.flatnonzero(np.isnan(values))] = _MISSING
+    return bits
+
+
+def _factor(place: int) -> np.uint64:
+    return np.uint64(mix(np.array([place], dtype=np.uint64))[0] | np.uint64(1))

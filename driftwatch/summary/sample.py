@@ -34,14 +34,8 @@ class RowSample:
     @classmethod
     def of(cls, content: UInt64Array, rows: Float64Array, limit: int = SAMPLE_ROWS) -> RowSample:
         """Sample of ``rows[n, d]`` with their content hashes ``content[n]``. O(n log n)."""
-        hashes, first, weights = np.unique(content, return_index=True, return_counts=True)
-        keep = slice(0, limit)
-        return cls(
-            hashes=hashes[keep],
-            weights=weights[keep].astype(np.int64),
-            rows=np.ascontiguousarray(rows[first[keep]]),
-            limit=limit,
-        )
+        hashes, weights, first = smallest(content, limit)
+        return cls(hashes=hashes, weights=weights, rows=np.ascontiguousarray(rows[first]), limit=limit)
 
     @classmethod
     def zero(cls, width: int, limit: int = SAMPLE_ROWS) -> RowSample:
@@ -77,3 +71,19 @@ class RowSample:
     def size(self) -> int:
         """Rows the sample stands on, copies counted."""
         return int(self.weights.sum())
+
+
+def smallest(content: UInt64Array, limit: int) -> tuple[UInt64Array, Int64Array, Int64Array]:
+    """The ``limit`` smallest distinct hashes, how many rows have each, and the place of one such row.
+
+    Hashes are uniform, so nearly all of many rows are out of reach and need not be sorted.
+    """
+    near: Int64Array | None = None
+    if len(content) > 4 * limit:
+        bound = np.uint64(2 * limit / len(content) * 2.0**64)
+        near = np.flatnonzero(content <= bound)
+    found = np.unique(content if near is None else content[near], return_index=True, return_counts=True)
+    if near is not None and len(found[0]) < limit:
+        near, found = None, np.unique(content, return_index=True, return_counts=True)
+    hashes, first, weights = found[0][:limit], found[1][:limit], found[2][:limit]
+    return hashes, weights.astype(np.int64), first if near is None else near[first]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from operator import add
+from typing import Any
 
 import numpy as np
 
 from driftwatch.errors import SummaryMismatch
-from driftwatch.summary.batch import Batch, Float64Array, Levels, Numbers
+from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
-from driftwatch.summary.sample import RowSample
-from driftwatch.summary.schema import Span
+from driftwatch.summary.sample import RowSample, smallest
+from driftwatch.summary.schema import Column, Span
+
+#: ``map``, or a pool of threads' own.
+Each = Callable[[Callable[[Column], Counts], Iterable[Column]], Iterable[Counts]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,11 @@ class Summary:
     counts: Mapping[str, Counts]
     sample: RowSample | None = None
     sums: Sums | None = None
+    worked: dict[Hashable, Any] | None = field(default=None, compare=False, repr=False)
+
+    def with_room(self) -> Summary:
+        """The same, with room for what several detectors work out of it; it goes when this copy does."""
+        return replace(self, worked={})
 
     @classmethod
     def zero(cls, plan: Plan, span: Span) -> Summary:
@@ -45,24 +55,28 @@ class Summary:
         )
 
     @classmethod
-    def of(cls, plan: Plan, batch: Batch, span: Span) -> Summary:
-        """Summarise rows in memory. Cost: one sort per numeric column, one ``bincount`` per other."""
-        counts = {}
-        matrix = np.full((batch.rows, len(plan.columns)), np.nan)
-        for position, column in enumerate(plan.columns):
-            grid = plan.grids[column.name]
-            values = batch.columns.get(column.name)
-            if values is None:
-                counts[column.name] = Counts.of_absent(grid, batch.rows)
-                continue
-            counts[column.name] = Counts.of(grid, values)
-            matrix[:, position] = _row_values(plan, column.name, values)
+    def of(cls, plan: Plan, batch: Batch, span: Span, each: Each = map) -> Summary:
+        """Summarise rows in memory. Cost: one sort per numeric column, one ``bincount`` per other.
+
+        ``each`` counts the columns, one by one or in threads: the result is the same.
+        """
+
+        def count(column: Column) -> Counts:
+            grid, values = plan.grids[column.name], batch.columns.get(column.name)
+            return Counts.of_absent(grid, batch.rows) if values is None else Counts.of(grid, values)
+
+        names = [column.name for column in plan.columns]
+        hashes, weights, places = smallest(batch.content, plan.sample_rows)
+        rows = np.full((len(places), len(names)), np.nan)
+        for position, name in enumerate(names):
+            if name in batch.columns:
+                rows[:, position] = _row_values(plan, name, batch.columns[name], places)
         return cls(
             plan=plan.fingerprint,
             span=span,
             rows=batch.rows,
-            counts=counts,
-            sample=RowSample.of(batch.content, matrix, plan.sample_rows),
+            counts=dict(zip(names, each(count, plan.columns), strict=True)),
+            sample=RowSample(hashes=hashes, weights=weights, rows=rows, limit=plan.sample_rows),
         )
 
     def seal(self, plan: Plan) -> Summary:
@@ -108,15 +122,50 @@ class Summary:
 def total(summaries: Iterable[Summary]) -> Summary:
     """Sum of one or more summaries, added in time order."""
     ordered = sorted(summaries, key=lambda summary: (summary.span.start, summary.span.end))
-    return reduce(lambda left, right: left + right, ordered)
+    first = ordered[0]
+    if len(ordered) == 1:
+        return first
+    for other in ordered[1:]:
+        first._check(other)
+    samples, sums = [item.sample for item in ordered], [item.sums for item in ordered]
+    return Summary(
+        plan=first.plan,
+        span=Span(start=first.span.start, end=max(item.span.end for item in ordered)),
+        rows=sum(item.rows for item in ordered),
+        counts=_counted(ordered),
+        sample=reduce(add, samples) if all(item is not None for item in samples) else None,
+        sums=reduce(add, sums) if all(item is not None for item in sums) else None,
+    )
 
 
-def _row_values(plan: Plan, name: str, values: Numbers | Levels) -> Float64Array:
-    if isinstance(values, Numbers):
-        return values.values
+def _counted(summaries: Sequence[Summary]) -> dict[str, Counts]:
+    """The counts of all of them, end to end in one array: whole numbers, in any order."""
+    names = list(summaries[0].counts)
+    if not names:
+        return {}
+    each = [[item.counts[name] for name in names] for item in summaries]
+    cells = np.concatenate([counts.cells for counts in each[0]])
+    special = np.stack([counts.special for counts in each[0]])
+    for more in each[1:]:
+        cells += np.concatenate([counts.cells for counts in more])
+        special += np.stack([counts.special for counts in more])
+    ends = np.cumsum([len(counts.cells) for counts in each[0]])
+    parts = np.split(cells, ends[:-1])
+    return {
+        name: Counts(cells=part, special=row) for name, part, row in zip(names, parts, special, strict=True)
+    }
+
+
+def _row_values(plan: Plan, name: str, column: Numbers | Levels, rows: Int64Array) -> Float64Array:
+    """What the sample keeps of these rows of a column."""
+    if isinstance(column, Numbers):
+        # One zero and one NaN, so that equal rows are equal in every bit.
+        values = np.add(column.values[rows], 0.0, dtype=np.float64)
+        values[np.isnan(values)] = np.nan
+        return values
     grid = plan.grids[name]
     if not isinstance(grid, LevelGrid):
         raise SummaryMismatch(f"column {name!r} has levels, but its grid is numeric.")
-    cells = grid.index(values).astype(np.float64)
+    cells = grid.index(column.take(rows)).astype(np.float64)
     cells[cells < 0] = np.nan
     return cells

@@ -1,6 +1,7 @@
-"""`make bench`: what this release measures, each line with the command that reran it here.
+"""`make bench`: every line of what this release promises, ours beside the floor, in a process of its own.
 
-Figures are medians of repeated runs in fresh processes; nothing is asserted.
+Prints a table and writes the same as JSON (`--json FILE`). Scripts named ``bench_*.py`` that measure
+something else (power, a large exporter) run at the end, or alone with ``--only``.
 """
 
 from __future__ import annotations
@@ -8,53 +9,115 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
+import platform
 import subprocess
 import sys
-import time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from harness import Options  # noqa: E402
+
+from driftwatch.reading.memory import one_arena  # noqa: E402
+
+MODULES = ("line_wide", "line_small", "line_joint", "line_reference", "line_history", "line_daemon")
 
 
-def timed(command: list[str], runs: int) -> tuple[float, int]:
-    """Median seconds and peak resident KiB of a whole process."""
-    seconds, peak = [], 0
-    for _ in range(runs):
-        started = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, _, usage = os.wait4(child.pid, 0)
-        child.returncode = 0
-        seconds.append(time.perf_counter() - started)
-        peak = max(peak, usage.ru_maxrss)
-    return statistics.median(seconds), peak
+def known() -> dict[str, str]:
+    """The module of every line."""
+    return {line: module for module in MODULES for line in import_module(module).LINES}
+
+
+def measured(name: str, options: Options) -> list[dict[str, Any]]:
+    """One line in a fresh process."""
+    command = [sys.executable, str(HERE / "run.py"), "--here", name, "--runs", str(options.runs)]
+    command += ["--port", str(options.port), *(["--full"] if options.full else [])]
+    # A kernel that somebody pinned for this shell is not what a user's process has.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    # As readers have it: threads of a matrix product mostly wait for each other.
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        return [
+            {"name": name, "failed": done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]}
+        ]
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def shown(value: float | None, unit: str) -> str:
+    """A figure in words that fit a column."""
+    if value is None:
+        return "-"
+    if unit.startswith("s"):
+        return f"{value * 1000:.2f} ms" if value < 0.1 else f"{value:.2f} s"
+    return f"{value:.1f} {unit}"
+
+
+def row(item: dict[str, Any]) -> str:
+    """One line of the table."""
+    if "failed" in item:
+        return f"{item['name']:20} failed: {item['failed'][0]}"
+    unit = item["unit"]
+    kept = {None: "", True: "ok", False: "MISSED"}[item["met"]]
+    ratio = f"{item['ratio']:.2f}" if item["ratio"] else "-"
+    text = (
+        f"{item['name']:20} {shown(item['value'], unit):>10} {shown(item['target'], unit):>10} {kept:6} "
+        f"{shown(item['floor'], unit):>10} {ratio:>6} {shown(item['wall'], 's'):>10} "
+        f"{'-' if item['mib'] is None else format(item['mib'], '.0f'):>5}  {item['what']}"
+    )
+    if item["floor_is"] or item["beside"]:
+        beside = [
+            f"{name} {shown(value, 's') if isinstance(value, float) and name.islower() else value}"
+            for name, value in item["beside"].items()
+        ]
+        parts = [f"floor: {item['floor_is']}"] if item["floor_is"] else []
+        text += "\n" + " " * 21 + "; ".join([*parts, *beside])
+    return text
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    driftwatch = [sys.executable, "-m", "driftwatch"]
-    lines = []
-    for name, command, runs in (
-        ("driftwatch --help", [*driftwatch, "--help"], options.runs),
-        (
-            "demo --exit (nine months of flights)",
-            [*driftwatch, "demo", "--exit", "--listen", "127.0.0.1:0"],
-            1,
-        ),
-    ):
-        seconds, peak = timed(command, runs)
-        lines.append({"what": name, "seconds": round(seconds, 2), "peak_mib": round(peak / 1024)})
-    for script in sorted(HERE.glob("bench_*.py")):
-        print(f"== {script.name}", flush=True)
-        subprocess.run([sys.executable, str(script)], check=False)
-    if options.json:
-        print(json.dumps(lines))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--full", action="store_true", help="the lines of minutes at their full size")
+    parser.add_argument("--only", default="", help="names or beginnings of names, with commas")
+    parser.add_argument("--json", type=Path, help="write everything here")
+    parser.add_argument("--port", type=int, default=19876)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    options = Options(runs=given.runs, full=given.full, port=given.port)
+    one_arena()
+    lines = known()
+    if given.here:
+        found = import_module(lines[given.here]).LINES[given.here](options)
+        print(json.dumps([line.to_json() for line in found]))
         return
-    for line in lines:
-        print(f"{line['what']:40} {line['seconds']:8.2f} s {line['peak_mib']:6} MiB")
+    scripts = sorted(script.stem.removeprefix("bench_") for script in HERE.glob("bench_*.py"))
+    wanted = [name for name in given.only.split(",") if name]
+    chosen = [name for name in (*lines, *scripts) if not wanted or any(name.startswith(w) for w in wanted)]
+    if given.list:
+        print("\n".join(chosen))
+        return
+    print(f"{platform.machine()}, {os.cpu_count()} cores; medians of {options.runs} runs")
+    print(
+        f"{'line':20} {'ours':>10} {'target':>10} {'':6} {'floor':>10} {'ratio':>6} {'wall':>10} {'MiB':>5}"
+    )
+    results: list[dict[str, Any]] = []
+    for name in chosen:
+        if name in lines:
+            for item in measured(name, options):
+                results.append(item)
+                print(row(item), flush=True)
+        else:
+            print(f"== bench_{name}.py", flush=True)
+            subprocess.run([sys.executable, str(HERE / f"bench_{name}.py")], check=False)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

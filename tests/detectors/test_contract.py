@@ -94,6 +94,25 @@ def test_is_deterministic_and_mutates_nothing(name: str, reference: Reference) -
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_all_columns_at_once_say_what_each_says_alone(name: str, reference: Reference) -> None:
+    detector = get(name)
+    window = window_of(reference, world(np.random.default_rng(2), 700, age=np.full(700, 1e3)))
+    together = window.with_room()
+    for column in looks(reference, detector):
+        alone, beside = (detector.measure(reference, item, column) for item in (window, together))
+        for one, other in ((alone.value, beside.value), (alone.p_value, beside.p_value)):
+            assert one == (None if other is None else pytest.approx(other, rel=1e-9))
+        assert (alone.effect, alone.undefined) == (beside.effect, beside.undefined)
+        streams = [detector.streams(reference, item, column) for item in (window, together)]
+        for left, right in zip(*streams, strict=True):
+            if isinstance(left, Shares) and isinstance(right, Shares):
+                assert left.successes.tolist() == right.successes.tolist()
+                assert left.reference.tolist() == right.reference.tolist()
+            elif isinstance(left, Score) and isinstance(right, Score):
+                assert left.value == pytest.approx(right.value, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_streams_are_the_same_in_every_window(name: str, reference: Reference) -> None:
     detector = get(name)
     rng = np.random.default_rng(3)

@@ -59,7 +59,7 @@ rows_of = st.lists(st.tuples(values, st.integers(-2, 3)), max_size=60)
 
 
 def batch(rows: list[tuple[float, int]]) -> Batch:
-    x = np.array([row[0] for row in rows], dtype=np.float64) + 0.0
+    x = np.array([row[0] for row in rows], dtype=np.float64)
     codes = np.array([row[1] for row in rows], dtype=np.int32)
     content = combine([hash_numbers(x), hash_levels(codes, LEVELS)], PLAN.salt)
     columns = {"x": Numbers(values=x), "c": Levels(codes=codes, levels=LEVELS)}
@@ -112,6 +112,17 @@ def test_bytes_carry_a_summary_unchanged(rows: list[tuple[float, int]]) -> None:
     assert encode_summary(again) == encode_summary(sealed)
     assert again.counts == sealed.counts
     assert again.sample == sealed.sample
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=80),
+    st.lists(st.floats(allow_nan=False, width=32), max_size=80),
+)
+def test_single_precision_is_counted_as_double(reference: list[float], window: list[float]) -> None:
+    grid = numeric_grid(np.array(reference + window[:5]))
+    single = np.sort(np.array(window, dtype=np.float32))
+    assert np.array_equal(grid.count(single), grid.count(single.astype(np.float64)))
 
 
 @settings(max_examples=100, deadline=None)

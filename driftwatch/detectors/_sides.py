@@ -1,0 +1,206 @@
+"""All ordered columns of a window beside their reference: each column a row of one array, its cells along it.
+
+A call of numpy costs a microsecond whatever it is given, and a detector takes dozens: one by one a hundred
+columns would cost more than reading their rows. Shorter columns are filled up with empty cells at their last
+edge, which change no sum and no largest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.grid import NumericGrid
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.summary import Summary
+
+T = TypeVar("T")
+Flags = npt.NDArray[np.bool_]
+
+#: Bins of PSI and Jensen-Shannon on an ordered column.
+BINS = 10
+#: Quantiles that words are made of, and where the lower quartile and the median stand among them.
+SHARES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
+QUARTER, MEDIAN = 2, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sides:
+    """Columns ``k``: ``edges[k, e]``, of which ``own[k]`` are the column's, cells ``reference[k, 2e + 1]``
+    and ``window``, their cumulative sums and totals ``n[k]`` and ``m[k]``; ``made`` is what was worked out.
+    """
+
+    edges: Float64Array
+    own: Int64Array
+    reference: Int64Array
+    window: Int64Array
+    reference_upto: Int64Array
+    window_upto: Int64Array
+    n: Int64Array
+    m: Int64Array
+    made: dict[Hashable, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reference: Reference, window: Summary, names: Sequence[str]) -> Sides:
+        """The columns of these names, in this order."""
+        grids = [grid for name in names if isinstance(grid := reference.plan.grids[name], NumericGrid)]
+        widest = max((len(grid.edges) for grid in grids), default=0)
+        edges = np.zeros((len(grids), widest))
+        before, after = (np.zeros((len(grids), 2 * widest + 1), dtype=np.int64) for _ in range(2))
+        for row, (name, grid) in enumerate(zip(names, grids, strict=True)):
+            own = len(grid.edges)
+            edges[row, :own] = grid.edges
+            edges[row, own:] = grid.edges[-1] if own else 0.0
+            before[row, : 2 * own + 1] = reference.summary.counts[name].cells
+            after[row, : 2 * own + 1] = window.counts[name].cells
+        before_upto, after_upto = before.cumsum(axis=1), after.cumsum(axis=1)
+        return cls(
+            edges=edges,
+            own=np.array([len(grid.edges) for grid in grids], dtype=np.int64),
+            reference=before,
+            window=after,
+            reference_upto=before_upto,
+            window_upto=after_upto,
+            n=before_upto[:, -1],
+            m=after_upto[:, -1],
+        )
+
+    def once(self, key: Hashable, make: Callable[[Sides], T]) -> T:
+        """What ``make`` gives, worked out at the first asking."""
+        if key not in self.made:
+            self.made[key] = make(self)
+        found: T = self.made[key]
+        return found
+
+    @property
+    def rows(self) -> tuple[Float64Array, Float64Array]:
+        """Rows of both sides as divisors ``[k, 1]``: 1 where there are none, of which nothing is asked."""
+        return np.maximum(self.n, 1.0)[:, None], np.maximum(self.m, 1.0)[:, None]
+
+
+def apart(sides: Sides) -> Int64Array | Float64Array:
+    """``n m (F_window - F_reference)`` after each cell, as whole numbers while they fit in 63 bits."""
+    n, m = _pairs(sides)
+    made: Int64Array | Float64Array = n * sides.window_upto - m * sides.reference_upto
+    return made
+
+
+def widest(sides: Sides) -> Int64Array | Float64Array:
+    """Upper end of ``n m sup|F_window - F_reference|`` over the insides of the gaps.
+
+    Inside a gap both distribution functions may be anywhere between their values at its ends.
+    """
+    n, m = _pairs(sides)
+    before, after = sides.reference_upto[:, ::2], sides.window_upto[:, ::2]
+    left_before, left_after = before - sides.reference[:, ::2], after - sides.window[:, ::2]
+    above, below = n * after - m * left_before, m * before - n * left_after
+    made: Int64Array | Float64Array = np.maximum(above.max(axis=1), below.max(axis=1))
+    return made
+
+
+def _pairs(sides: Sides) -> tuple[Any, Any]:
+    n, m = sides.n[:, None], sides.m[:, None]
+    fits = float(sides.n.max(initial=0)) * float(sides.m.max(initial=0)) < 2**62
+    return (n, m) if fits else (n.astype(np.float64), m.astype(np.float64))
+
+
+def first_reaching(upto: Int64Array, targets: Int64Array) -> Int64Array:
+    """The first cell ``[k, t]`` at which each row of cumulative sums reaches its targets."""
+    step = (int(upto[:, -1].max(initial=0)) + 1) * np.arange(len(upto))[:, None]
+    found = np.searchsorted((upto + step).ravel(), (targets + step).ravel()).reshape(targets.shape)
+    cells: Int64Array = found - upto.shape[1] * np.arange(len(upto))[:, None]
+    return cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bins:
+    """Counts ``before[k, b]`` and ``after`` on ``count[k]`` bins; those not ``used`` hold nothing."""
+
+    before: Int64Array
+    after: Int64Array
+    used: Flags
+    count: Int64Array
+
+
+def quantile_bins(sides: Sides) -> Bins:
+    """Bins of about equal reference share, each a run of whole cells, cut by the reference alone.
+
+    A bin ends with the first cell at which the reference reaches the next tenth.
+    """
+    upto, rows = sides.reference_upto, sides.n[:, None]
+    ends = first_reaching(upto, -(-rows * np.arange(1, BINS) // BINS))
+    at = np.arange(len(upto))[:, None]
+    final = np.full((len(upto), 1), upto.shape[1] - 1)
+    # A tenth that the last value fills is the last bin.
+    ends = np.append(np.where(upto[at, ends] < rows, ends, final), final, axis=1)
+    used = np.diff(ends, prepend=-1) > 0
+    return Bins(
+        before=np.diff(upto[at, ends], prepend=0),
+        after=np.diff(sides.window_upto[at, ends], prepend=0),
+        used=used,
+        count=used.sum(axis=1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Quantiles:
+    """Quantiles ``value[k, q]`` interpolated in their cells, which reach from ``low`` to ``high``."""
+
+    value: Float64Array
+    low: Float64Array
+    high: Float64Array
+
+    def of(self, row: int) -> Quantiles:
+        """Those of one column."""
+        return Quantiles(value=self.value[row], low=self.low[row], high=self.high[row])
+
+
+def quantiles(edges: Float64Array, own: Int64Array, upto: Int64Array, shares: Float64Array) -> Quantiles:
+    """Quantiles of rows counted in cells with the cumulative sums ``upto[k]``, for ``shares`` in [0, 1].
+
+    Exact in point cells, linear in gaps, at the nearest edge beyond the last one.
+    """
+    if not edges.shape[1]:
+        none = np.full((len(edges), len(shares)), np.nan)
+        return Quantiles(value=none, low=none, high=none)
+    rows, at = upto[:, -1:], np.arange(len(upto))[:, None]
+    # A shade below, so that a target that is a whole number does not slip into the next cell by rounding.
+    targets = np.maximum(shares * rows - 1e-9 * rows, 0.5)
+    cell = np.minimum(first_reaching(upto, np.ceil(targets).astype(np.int64)), upto.shape[1] - 1)
+    gap, edge = cell % 2 == 0, cell // 2
+    last = edges.shape[1] - 1
+    low = edges[at, np.minimum(np.maximum(edge - gap, 0), last)]
+    high = edges[at, np.minimum(edge, last)]
+    begun = np.where(cell > 0, upto[at, cell - 1], 0)
+    into = (targets - begun) / np.maximum(upto[at, cell] - begun, 1)
+    finite = np.isfinite(low) & np.isfinite(high)
+    # Halved before subtracting: two finite ends may lie further apart than a float reaches.
+    half = np.where(finite, high, 0.0) / 2 - np.where(finite, low, 0.0) / 2
+    value = np.where(finite, low + into * half + into * half, np.where(np.isfinite(low), low, high))
+    below, above = gap & (edge == 0), edge >= own[:, None]
+    return Quantiles(value=value, low=np.where(below, -np.inf, low), high=np.where(above, np.inf, high))
+
+
+def before_quantiles(sides: Sides) -> Quantiles:
+    """Of the reference, at ``SHARES``."""
+    return quantiles(sides.edges, sides.own, sides.reference_upto, SHARES)
+
+
+def after_quantiles(sides: Sides) -> Quantiles:
+    """Of the window, at ``SHARES``."""
+    return quantiles(sides.edges, sides.own, sides.window_upto, SHARES)
+
+
+def spreads(sides: Sides) -> list[float]:
+    """Interquartile range of each reference; where it is zero the range from 5 % to 95 %, else 0."""
+    value = sides.once("before", before_quantiles).value
+    with np.errstate(invalid="ignore", over="ignore"):
+        widths = [value[:, -1 - low] - value[:, low] for low in (QUARTER, 0)]
+    good = [(width > 0) & np.isfinite(width) for width in widths]
+    found: list[float] = np.where(good[0], widths[0], np.where(good[1], widths[1], 0.0)).tolist()
+    return found

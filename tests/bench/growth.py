@@ -1,0 +1,95 @@
+"""How the cost grows: with rows, with columns, with windows. Drawn as a picture for the README."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import timed
+from worlds import HOUR, START, UNIVARIATE, numbers, world
+
+PICTURE = Path(__file__).parents[2] / "deploy" / "screenshots" / "growth.svg"
+Points = list[tuple[float, float]]
+
+
+def by_rows(sizes: Sequence[int]) -> Points:
+    """CPU milliseconds of a check of 20 columns, from memory."""
+    one = world(20, detectors=UNIVARIATE)
+    found = []
+    for rows in sizes:
+        batches = numbers(rows, 20, seed=2)
+        taken = timed(lambda batches=batches: one.judge(one.summary(iter(batches))), 3)
+        found.append((float(rows), 1e3 * taken.cpu))
+    return found
+
+
+def by_columns(sizes: Sequence[int]) -> Points:
+    """CPU milliseconds of a check of 10,000 rows, from memory."""
+    found = []
+    for columns in sizes:
+        one = world(columns, rows=20_000, detectors=UNIVARIATE)
+        batches = numbers(10_000, columns, seed=2)
+        taken = timed(lambda one=one, batches=batches: one.judge(one.summary(iter(batches))), 3, calls=3)
+        found.append((float(columns), 1e3 * taken.cpu))
+    return found
+
+
+def by_windows(sizes: Sequence[int]) -> Points:
+    """CPU milliseconds of one decision after so many windows, 20 columns."""
+    from dataclasses import replace
+
+    from driftwatch.summary.schema import Span
+
+    one = world(20, hours=48, detectors=UNIVARIATE)
+    some = one.summary(numbers(1000, 20, seed=5))
+    track, found = one.track, []
+    for place in range(max(sizes) + 1):
+        start = START + place * HOUR
+        window = replace(some, span=Span(start=start, end=start + HOUR))
+        if place in sizes:
+            taken = timed(lambda window=window, track=track: one.judge(window, track), 3, calls=3)
+            found.append((float(place), 1e3 * taken.cpu))
+        track = one.judge(window, track)[0].track
+    return found
+
+
+def panel(title: str, unit: str, points: Points, left: int) -> str:
+    """One curve on linear axes from 0."""
+    width, height, top = 240, 150, 40
+    far, high = max(x for x, _ in points), max(y for _, y in points) * 1.1
+    at = [(left + width * x / far, top + height * (1 - y / high)) for x, y in points]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#2f6db5"/>' for x, y in at)
+    return (
+        f'<text x="{left}" y="24" font-weight="bold">{title}</text>'
+        f'<path d="M{left} {top}V{top + height}H{left + width}" fill="none" stroke="#888"/>'
+        f'<polyline points="{line}" fill="none" stroke="#2f6db5" stroke-width="2"/>{dots}'
+        f'<text x="{left + 4}" y="{top + 10}" fill="#666">{high:.0f} ms CPU</text>'
+        f'<text x="{left + width}" y="{top + height + 16}" text-anchor="end" fill="#666">'
+        f"{far:,.0f} {unit}</text>"
+    )
+
+
+def main() -> None:
+    """Measure and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=PICTURE)
+    options = parser.parse_args()
+    panels = (
+        ("20 columns, rows", "rows", by_rows((10_000, 50_000, 100_000, 200_000, 400_000))),
+        ("10,000 rows, columns", "columns", by_columns((10, 25, 50, 100, 200))),
+        ("one decision, windows before it", "windows", by_windows((0, 50, 100, 200, 400, 600, 800))),
+    )
+    for title, unit, points in panels:
+        print(f"{title}: " + ", ".join(f"{x:,.0f} {unit} {y:.1f} ms" for x, y in points))
+    drawn = "".join(panel(*item, 20 + 290 * place) for place, item in enumerate(panels))
+    options.out.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 220" font-family="sans-serif" '
+        f'font-size="12"><rect width="880" height="220" fill="#fff"/>{drawn}</svg>\n',
+        encoding="utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

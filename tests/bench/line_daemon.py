@@ -1,0 +1,161 @@
+"""Whole processes: what a person or an orchestrator waits for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from harness import Line, Options, resident, timed, whole_process
+
+DRIFTWATCH = [sys.executable, "-m", "driftwatch"]
+CONFIG = """
+version: 1
+storage: {{path: {folder}/store}}
+web: {{listen: "127.0.0.1:{port}"}}
+monitors:
+  - name: bench
+    reference: {{path: {folder}/reference.parquet, time_column: at}}
+    source: {{type: files, path: "{folder}/production/*.parquet", time_column: at}}
+    window: {{length: 1h, min_rows: 100}}
+"""
+
+
+def _floor(imports: str, runs: int) -> float:
+    return whole_process([sys.executable, "-c", imports], runs).cpu
+
+
+def helps(options: Options) -> Iterator[Line]:
+    """Point 7."""
+    ours = whole_process([*DRIFTWATCH, "--help"], options.runs)
+    yield Line(
+        name="daemon.help",
+        what="driftwatch --help",
+        value=ours.cpu,
+        target=0.25,
+        floor=_floor("import click", options.runs),
+        floor_is="python and click",
+        wall=ours.wall,
+        mib=ours.mib,
+    )
+
+
+def checks(options: Options) -> Iterator[Line]:
+    """Point 7: on the demo's data, its reference stored."""
+    with tempfile.TemporaryDirectory() as name:
+        config = _demo(Path(name))
+        subprocess.run([*DRIFTWATCH, "reference", "build", str(config)], check=True, capture_output=True)
+        command = [*DRIFTWATCH, "check", str(config), "--at", "2013-04-11T06:00"]
+        ours = whole_process(command, options.runs)
+    yield Line(
+        name="daemon.check",
+        what="driftwatch check on the demo's flights, reference stored",
+        value=ours.cpu,
+        target=1.5,
+        floor=_floor("import numpy, scipy.special, pyarrow.parquet, pydantic, click", options.runs),
+        floor_is="python and the libraries it cannot do without",
+        wall=ours.wall,
+        mib=ours.mib,
+    )
+
+
+def _demo(folder: Path) -> Path:
+    """The flights of the demo as files with its configuration."""
+    from importlib.resources import files
+
+    from driftwatch.daemon.demo_data import write_stream
+
+    write_stream(folder)
+    text = files("driftwatch.daemon").joinpath("demo.yaml").read_text(encoding="utf-8")
+    path = folder / "driftwatch.yaml"
+    text = text.replace("@FOLDER@", str(folder)).replace("@LISTEN@", "127.0.0.1:0")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(start: datetime, hours: int, rows: int, columns: int) -> pa.Table:
+    """``rows`` an hour of ``columns`` normal columns."""
+    rng = np.random.default_rng(hours)
+    at = [start + timedelta(hours=h, seconds=3599 * i / rows) for h in range(hours) for i in range(rows)]
+    data = {f"c{i}": rng.normal(size=len(at)) for i in range(columns)}
+    return pa.table({"at": pa.array(at, pa.timestamp("us", "UTC")), **data})
+
+
+def children(pid: int) -> list[int]:
+    """Child processes, of all its threads."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
+    return found
+
+
+def runs(options: Options) -> Iterator[Line]:
+    """Point 7: ``run`` with one monitor on a stored reference."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "production").mkdir()
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        pq.write_table(table(hour - timedelta(days=30), 24 * 7, 1000, 20), folder / "reference.parquet")
+        pq.write_table(table(hour - timedelta(hours=3), 3, 1000, 20), folder / "production/now.parquet")
+        config = folder / "driftwatch.yaml"
+        config.write_text(CONFIG.format(folder=folder, port=options.port), encoding="utf-8")
+        subprocess.run([*DRIFTWATCH, "reference", "build", str(config)], check=True, capture_output=True)
+        found = [_watch(config, options.port) for _ in range(min(options.runs, 3))]
+    first, checked, daemon, reader = (float(np.median(part)) for part in zip(*found, strict=True))
+    yield Line(
+        name="daemon.run",
+        what="driftwatch run, 1 monitor x 20 columns: seconds to the first scrape",
+        value=first,
+        unit="s wall",
+        target=2.5,
+        floor=timed(
+            lambda: subprocess.run([sys.executable, "-c", "import numpy, scipy.special, pyarrow, pydantic"]),
+            min(options.runs, 3),
+        ).wall,
+        floor_is="python and the libraries it cannot do without",
+        beside={"first verdict": checked},
+    )
+    yield Line(
+        name="daemon.memory",
+        what="resident memory of that daemon",
+        value=daemon,
+        unit="MiB",
+        target=200.0,
+        beside={"its reader process": reader},
+    )
+
+
+def _watch(config: Path, port: int) -> tuple[float, float, float, float]:
+    """Seconds to the first scrape and to the first verdict in it; MiB of daemon and readers."""
+    import urllib3
+
+    http = urllib3.PoolManager(retries=False)
+    began = time.perf_counter()
+    daemon = subprocess.Popen([*DRIFTWATCH, "run", str(config), "--log-level", "error"])
+    first = checked = float("nan")
+    try:
+        while time.perf_counter() - began < 60 and checked != checked:
+            time.sleep(0.02)
+            try:
+                text = http.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
+            except urllib3.exceptions.HTTPError:
+                continue
+            first = time.perf_counter() - began if first != first else first
+            if "driftwatch_window_rows{" in text:
+                checked = time.perf_counter() - began
+        time.sleep(3)
+        readers = sum(resident(child) for child in children(daemon.pid))
+        return first, checked, resident(daemon.pid), readers
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+
+
+LINES = {"daemon.help": helps, "daemon.check": checks, "daemon.run": runs}

@@ -1,0 +1,121 @@
+"""Small and frequent windows, in a warm daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from harness import Line, Options, timed
+from worlds import HOUR, START, UNIVARIATE, World, numbers, world
+
+from driftwatch.decide.track import Track
+
+#: Windows decided before the measured ones: a month of hours.
+WARM = 720
+
+
+def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
+    """The track after many windows; a few different ones, again and again."""
+    track = one.track
+    some = [
+        one.summary(numbers(rows, columns, seed=10 + place, start=START + place * HOUR), START + place * HOUR)
+        for place in range(8)
+    ]
+    from dataclasses import replace
+
+    from driftwatch.summary.schema import Span
+
+    for place in range(windows):
+        start = START + place * HOUR
+        window = replace(some[place % len(some)], span=Span(start=start, end=start + HOUR))
+        track = one.judge(window, track)[0].track
+    return track
+
+
+def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options: Options) -> Iterator[Line]:
+    one = world(columns, hours=48, detectors=UNIVARIATE)
+    start = START + WARM * HOUR
+    batches = numbers(rows, columns, seed=5, start=start)
+    held = [column.to_numpy(zero_copy_only=False) for column in batches[0].columns[1:]]
+    track = warmed(one, rows, columns)
+    window = one.summary(iter(batches), start)
+    from driftwatch.measure import measure
+
+    runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
+    counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
+    measuring = timed(
+        lambda: measure(one.built.reference, window, one.looks, track, one.config), runs, calls=calls
+    )
+    judging = timed(lambda: one.judge(window, track), runs, calls=calls)
+    order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
+    yield Line(
+        name=name,
+        what=f"{rows:,} x {columns}, rows to decided verdict, univariate",
+        value=counting.cpu + judging.cpu,
+        target=target,
+        floor=order.cpu,
+        floor_is="one sort per column",
+        wall=counting.wall + judging.wall,
+        beside={
+            "counting": counting.cpu,
+            "statistics": measuring.cpu,
+            "deciding": judging.cpu - measuring.cpu,
+        },
+    )
+
+
+def small(options: Options) -> Iterator[Line]:
+    """Point 2: 10,000 x 100, and what the joint statistics add."""
+    yield from _rows_to_verdict("small.10000x100", 10_000, 100, 0.020, options)
+    joint, alone = world(100, hours=48), world(100, hours=48, detectors=UNIVARIATE)
+    start = START + WARM * HOUR
+    batches = numbers(10_000, 100, seed=5, start=start)
+    times = [
+        timed(lambda one=one: one.judge(one.summary(iter(batches), start)), options.runs)
+        for one in (joint, alone)
+    ]
+    yield Line(
+        name="small.joint",
+        what="what mmd and correlation add to 10,000 x 100",
+        value=max(times[0].cpu - times[1].cpu, 0.0),
+    )
+
+
+def tiny(options: Options) -> Iterator[Line]:
+    """Point 2: 500 x 20."""
+    yield from _rows_to_verdict("small.500x20", 500, 20, 0.003, options)
+
+
+def tiles(options: Options) -> Iterator[Line]:
+    """Point 2: a check over stored tiles."""
+    from driftwatch.measure import measure
+    from driftwatch.summary.summary import total
+
+    one = world(100, hours=48, detectors=UNIVARIATE)
+    for count in (24, 168):
+        parts = [
+            one.summary(numbers(500, 100, seed=5, start=START + place * HOUR), START + place * HOUR)
+            for place in range(count)
+        ]
+        added = timed(lambda parts=parts: total(parts), options.runs)
+        window = total(parts)
+        measuring = timed(
+            lambda window=window: measure(one.built.reference, window, one.looks, one.track, one.config),
+            options.runs,
+            calls=3,
+        )
+        stacked = np.stack([np.concatenate([item.cells for item in part.counts.values()]) for part in parts])
+        floor = timed(lambda stacked=stacked: stacked.sum(axis=0), options.runs)
+        yield Line(
+            name=f"small.tiles{count}",
+            what=f"{count} stored tiles of 100 columns added up and measured",
+            value=added.cpu + measuring.cpu,
+            target=0.001,
+            floor=floor.cpu,
+            floor_is="one sum over an array of the counts",
+            wall=added.wall + measuring.wall,
+            beside={"adding": added.cpu, "statistics": measuring.cpu},
+        )
+
+
+LINES = {"small.10000x100": small, "small.500x20": tiny, "small.tiles": tiles}

@@ -1,0 +1,152 @@
+"""The data of the benchmark: ten kinds of numeric column, four of them with heavy ties, 2 % missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from harness import CACHE
+
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.track import Track
+from driftwatch.engines.local import summarise
+from driftwatch.measure import Look, fresh_track, judge, looks
+from driftwatch.reference import build_reference
+from driftwatch.reference.build import Built
+from driftwatch.sources.base import SourceConfig
+from driftwatch.summary.schema import NANOSECONDS
+from driftwatch.summary.summary import Summary
+
+HOUR = 3600 * NANOSECONDS
+START = 1_767_225_600 * NANOSECONDS
+MISSING = 0.02
+_BATCH = 1 << 16
+
+
+def values(kind: int, rows: int, random: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """One column of ``rows`` values."""
+    match kind % 10:
+        case 0 | 1:
+            return random.standard_normal(rows)
+        case 2:
+            return np.exp(random.standard_normal(rows))
+        case 3:
+            return random.standard_t(3, rows)
+        case 4:
+            return random.uniform(0, 1000, rows)
+        case 5:
+            return random.gamma(2.0, 3.0, rows)
+        case 6:
+            return random.standard_normal(rows).round(2)
+        case 7:
+            return random.poisson(6, rows).astype(np.float64)
+        case 8:
+            return random.integers(0, 15, rows).astype(np.float64)
+        case _:
+            return np.where(random.random(rows) < 0.6, 0.0, random.exponential(1.0, rows))
+
+
+def numbers(
+    rows: int, columns: int, *, seed: int, start: int = START, span: int = HOUR, kind: type = np.float64
+) -> list[pa.RecordBatch]:
+    """Rows of ``columns`` numeric columns with event times evenly over ``[start, start + span)``."""
+    batches = []
+    for first in range(0, rows, _BATCH):
+        n = min(_BATCH, rows - first)
+        random = np.random.default_rng((seed, first))
+        at = start + (first + np.arange(n)) * (span // rows)
+        data: dict[str, pa.Array] = {"at": pa.array(at.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))}
+        for column in range(columns):
+            made = values(column, n, random).astype(kind)
+            data[f"c{column:03}"] = pa.array(made, mask=random.random(n) < MISSING)
+        batches.append(pa.RecordBatch.from_pydict(data))
+    return batches
+
+
+def levels(
+    rows: int, columns: int, *, seed: int, start: int = START, span: int = HOUR
+) -> list[pa.RecordBatch]:
+    """Rows of ``columns`` text columns of 10, 100, 1,000, 10,000, 10, ... levels, Zipf."""
+    texts = {
+        size: pa.array([f"level-{place:05}" for place in range(size)]) for size in (10, 100, 1000, 10_000)
+    }
+    batches = []
+    for first in range(0, rows, _BATCH):
+        n = min(_BATCH, rows - first)
+        random = np.random.default_rng((seed, first))
+        at = start + (first + np.arange(n)) * (span // rows)
+        data: dict[str, pa.Array] = {"at": pa.array(at.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))}
+        for column in range(columns):
+            size = (10, 100, 1000, 10_000)[column % 4]
+            codes = np.minimum(random.zipf(1.2, n) - 1, size - 1).astype(np.int32)
+            coded = pa.DictionaryArray.from_arrays(
+                pa.array(codes, mask=random.random(n) < MISSING), texts[size]
+            )
+            data[f"s{column:03}"] = coded.cast(pa.string())
+        batches.append(pa.RecordBatch.from_pydict(data))
+    return batches
+
+
+def stored(name: str, batches: Any) -> Path:
+    """The rows as a Parquet file (snappy, dictionaries: what pyarrow writes), made once."""
+    path = CACHE / f"{name}.parquet"
+    if not path.exists():
+        CACHE.mkdir(exist_ok=True)
+        draft = path.with_suffix(".draft")
+        pq.write_table(pa.Table.from_batches(batches()), draft)
+        draft.rename(path)
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A monitor with its reference, as the daemon holds it."""
+
+    config: MonitorConfig
+    built: Built
+    looks: tuple[Look, ...]
+    track: Track
+
+    def summary(self, batches: Any, start: int = START) -> Summary:
+        """One window's summary, sealed."""
+        plan = self.built.reference.plan
+        # Only the joint statistics need the sums that sealing makes.
+        joint = self.config.detectors is None
+        return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
+
+    def judge(self, window: Summary, track: Track | None = None) -> Any:
+        """The decision and its verdict."""
+        return judge(self.built.reference, window, self.looks, track or self.track, self.config, segment=None)
+
+
+@cache
+def world(
+    columns: int,
+    *,
+    rows: int = 100_000,
+    hours: int = 24,
+    kind: str = "numbers",
+    detectors: tuple[str, ...] | None = None,
+) -> World:
+    """A reference of ``rows`` rows over ``hours`` hours before ``START``."""
+    make = numbers if kind == "numbers" else levels
+    config = MonitorConfig(
+        name="bench",
+        reference={"path": "memory", "time_column": "at"},
+        source=SourceConfig(type="files", time_column="at"),
+        window={"length": "1h"},
+        detectors=None if detectors is None else list(detectors),
+    )
+    batches = make(rows, columns, seed=1, start=START - hours * HOUR, span=hours * HOUR)
+    built = build_reference(config, lambda: iter(batches), built_at=0, source="memory", files=1)
+    chosen = looks(built.reference, config.detectors)
+    track = fresh_track(built.reference, built.blocks, chosen, config, "bench")
+    return World(config=config, built=built, looks=chosen, track=track)
+
+
+UNIVARIATE = ("ks", "psi", "js", "wasserstein", "chi2", "tv", "missing", "unseen", "out_of_range", "volume")
