@@ -65,7 +65,7 @@ def prepare(folder: Path) -> World:
     folder.mkdir()
     world = World(folder)
     for number in range(_WINDOWS):
-        world.minute(number, rows=100, shift=0.0 if number < 20 else 1.5)
+        world.minute(number, shift=0.0 if number < 20 else 1.5)
     return world
 
 
