@@ -44,7 +44,7 @@ bench: $(VENV)/.developing
 	$(BIN)/python tests/bench/growth.py
 
 bench-peers: $(VENV)/.developing
-	$(BIN)/python tests/bench/peers.py $(PEERS)
+	$(BIN)/python tests/bench/peer_tools.py $(PEERS)
 
 $(VENV)/.benching: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'

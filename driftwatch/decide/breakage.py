@@ -37,31 +37,38 @@ def breakages(
 
 
 def _fault(grid: Grid, reference: Counts, window: Counts) -> tuple[Reason, str] | None:
-    rows = window.rows
-    if rows == 0 or reference.rows == 0:
+    present = window.present
+    if present and not window.wrong_type:
+        return _constant(grid, reference, window, present)
+    rows, before = window.rows, reference.rows
+    if rows == 0 or before == 0:
         return None
-    missing = reference.missing / reference.rows
+    missing = reference.missing / before
     if window.absent == rows and missing < _OFTEN_MISSING:
         return Reason.COLUMN_MISSING, "the data no longer has this column"
-    if window.wrong_type / rows > _WRONG_TYPE > reference.wrong_type / reference.rows:
+    if window.wrong_type / rows > _WRONG_TYPE > reference.wrong_type / before:
         return Reason.COLUMN_WRONG_TYPE, f"{window.wrong_type} of {rows} values have another type"
-    if window.present == 0 and missing < _OFTEN_MISSING:
+    if present == 0 and missing < _OFTEN_MISSING:
         return Reason.COLUMN_ALL_NULL, f"all {rows} values are null; in the reference {missing:.1%} were"
-    if window.present >= _ENOUGH_ROWS and _one_value(grid, window):
+    return _constant(grid, reference, window, present)
+
+
+def _constant(grid: Grid, reference: Counts, window: Counts, present: int) -> tuple[Reason, str] | None:
+    if present >= _ENOUGH_ROWS and _one_value(grid, window, present):
         usual = float(reference.cells.max()) / max(reference.present, 1)
         if usual < _OFTEN_ONE_VALUE and np.count_nonzero(reference.cells) > 2:
-            return Reason.COLUMN_CONSTANT, f"all {window.present} values are the same"
+            return Reason.COLUMN_CONSTANT, f"all {present} values are the same"
     return None
 
 
-def _one_value(grid: Grid, window: Counts) -> bool:
+def _one_value(grid: Grid, window: Counts, present: int) -> bool:
     """True when all values are the same: one point cell, one level, or one narrow gap of a quantile grid.
 
     A gap beyond the reference's range, or between few distinct values, may hold many values; so may the cell
     of unseen levels.
     """
-    cell = int(np.argmax(window.cells))
-    if int(window.cells[cell]) != window.present:
+    cell = int(window.cells.argmax())
+    if int(window.cells[cell]) != present:
         return False
     if isinstance(grid, LevelGrid):
         return cell < len(grid.levels)

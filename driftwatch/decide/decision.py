@@ -18,7 +18,6 @@ from driftwatch.decide.evidence import (
     with_bets,
 )
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
-from driftwatch.decide.keys import owner_of
 from driftwatch.decide.laws import learned
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
@@ -93,7 +92,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
 
 def _paged(track: Track, made: Bets, policy: Policy, columns: frozenset[str]) -> Track:
     """The track after a page: no evidence is left, and where these columns' scores stood is kept."""
-    named = np.array([owner_of(key) in columns for key in track.scores.keys], dtype=np.bool_)
+    named = track.scores.keys.whose(columns.__contains__)
     shift = mean_since_onset(track.scores, floors(track, policy), made.x)
     return replace(track, scores=track.scores.moved(named, shift)).reset()
 
@@ -167,23 +166,23 @@ def _resting(track: Track, broken: frozenset[str]) -> frozenset[str]:
 
 
 def _live(track: Track, resting: frozenset[str]) -> tuple[Flags, Flags]:
-    return (
-        np.array([owner_of(key) not in resting for key in track.shares.keys], dtype=np.bool_),
-        np.array([owner_of(key) not in resting for key in track.scores.keys], dtype=np.bool_),
-    )
+    shares, scores = (book.keys.whose(resting.__contains__) for book in (track.shares, track.scores))
+    return ~shares, ~scores
 
 
 def _out(track: Track, made: Bets, broken: frozenset[str]) -> dict[str, bool]:
     """Whether each owner that was seen in the window is out of its band, or yet where a page found it."""
     out: dict[str, bool] = {}
     away = made.scores_out | (~np.isnan(track.scores.shift) & (track.scores.still > 0))
-    seen = (
-        *zip(track.shares.keys, made.shares_seen.present, made.shares_out, strict=True),
-        *zip(track.scores.keys, made.scores_present, away, strict=True),
-    )
-    for key, present, beyond in seen:
-        if present and owner_of(key) not in broken:
-            out[owner_of(key)] = out.get(owner_of(key), False) or bool(beyond)
+    for keys, present, beyond in (
+        (track.shares.keys, made.shares_seen.present, made.shares_out),
+        (track.scores.keys, ~np.isnan(made.value), away),
+    ):
+        seen = np.bincount(keys.owner[present], minlength=len(keys.owners))
+        far = np.bincount(keys.owner[present & beyond], minlength=len(keys.owners))
+        for name, times, loud in zip(keys.owners, seen.tolist(), far.tolist(), strict=True):
+            if times and name not in broken:
+                out[name] = out.get(name, False) or loud > 0
     return out
 
 
@@ -217,8 +216,7 @@ def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: P
 def _learn(track: Track, seen: Measurement, made: Bets, silent: frozenset[str]) -> Track:
     """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
     live = _live(track, silent)
-    value = track.scores.seen(seen.streams)
-    scores = track.scores.wait(value, seen.slot, seen.window.end, ~live[1])
+    scores = track.scores.wait(made.value, seen.slot, seen.window.end, ~live[1])
     return replace(
         track,
         shares=track.shares.wait(made.shares_seen, ~live[0]),

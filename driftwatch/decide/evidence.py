@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
-from driftwatch.decide.keys import DIRECTION, TOGETHER, StreamKey, owner_of
+from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.prediction import Answer, p_values
 from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
@@ -36,7 +36,7 @@ _REFERENCE_ERRORS = 2.0
 class Bets:
     """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 3]``, and which streams are out.
 
-    ``x[k]`` is where the scores stand and ``level[k]`` where their filters then do, in spreads from usual.
+    ``value[k]`` are the scores, ``x[k]`` is where they stand and ``level[k]`` where their filters then do, in spreads from usual.
     """
 
     shares: Float64Array
@@ -44,7 +44,7 @@ class Bets:
     shares_out: Flags
     scores_out: Flags
     shares_seen: SharesSeen
-    scores_present: Flags
+    value: Float64Array
     x: Float64Array
     level: Float64Array
 
@@ -80,7 +80,8 @@ def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Arra
     total = policy.pages_per_second * window.seconds
     scores = track.scores
     streams = np.where(scores.signed, 2, 1) * CALIBRATORS
-    together = np.array([key in (TOGETHER, DIRECTION) for key in scores.keys], dtype=np.bool_)
+    together = np.zeros(len(scores.keys), dtype=np.bool_)
+    together[[scores.keys.places[key] for key in (TOGETHER, DIRECTION) if key in scores.keys.places]] = True
     rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
     of_shares = _split(track.shares.keys, track.shares.sizes * 2 * len(ALTERNATIVES), policy)
     of_scores = _split(scores.keys, np.where(together, 0, streams), policy)
@@ -91,19 +92,12 @@ def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Arra
         )
 
 
-def _split(keys: Sequence[StreamKey], streams: Int64Array, policy: Policy) -> Float64Array:
+def _split(keys: Keys, streams: Int64Array, policy: Policy) -> Float64Array:
     """The part of each single stream of each key, adding up to 1 over all of them."""
-    parts: dict[str, int] = {}
-    for key, count in zip(keys, streams.tolist(), strict=True):
-        if count:
-            parts[owner_of(key)] = parts.get(owner_of(key), 0) + count
-    everything = sum(policy.weights.get(name, 1.0) for name in parts)
-    return np.array(
-        [
-            policy.weights.get(owner_of(key), 1.0) / everything / parts[owner_of(key)] if count else 0.0
-            for key, count in zip(keys, streams.tolist(), strict=True)
-        ]
-    )
+    parts = np.bincount(keys.owner, streams, minlength=len(keys.owners))
+    weight = np.array([policy.weights.get(name, 1.0) for name in keys.owners])
+    each = weight / weight[parts > 0].sum() / np.maximum(parts, 1) if parts.any() else parts
+    return np.where(streams > 0, each[keys.owner], 0.0)
 
 
 def bets(
@@ -130,7 +124,7 @@ def bets(
         shares_out=shares_out,
         scores_out=beyond[:, 0] | beyond[:, 1],
         shares_seen=seen,
-        scores_present=~np.isnan(value),
+        value=value,
         x=unusual.x,
         level=unusual.level,
     )
@@ -148,20 +142,18 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer) -> Float64Array:
     a run of them pages and one does not. Shares without such a score have no limit, nor have those of joint
     detectors; mere ranks limit only shares with a tolerance of their own, which look at rare rows.
     """
-    limits: dict[tuple[str, str | None], float] = {}
-    ranks: dict[tuple[str, str | None], float] = {}
+    keys = track.scores.keys
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
-    for key, p, ranked in zip(track.scores.keys, least.tolist(), unusual.ranked, strict=True):
-        if p == p and key[1] is not None:
-            known = ranks if ranked else limits
-            known[key[:2]] = max(known.get(key[:2], ORDINARY), -float(np.log(p)))
-    rare = ~np.isnan(seen.tolerance)
-    return np.array(
-        [
-            limits.get(key[:2], ranks.get(key[:2], np.inf) if own else np.inf)
-            for key, own in zip(track.shares.keys, rare, strict=True)
-        ]
-    )
+    telling = ~np.isnan(least) & keys.of_columns
+    looks = np.array([keys.looks.get(key[:2], -1) for key in track.shares.keys], dtype=np.int64)
+    found = []
+    for which in (telling & ~unusual.ranked, telling & unusual.ranked):
+        # One more place than there are looks: shares without a score find no limit there.
+        limit = np.full(len(keys.looks) + 1, -np.inf)
+        np.maximum.at(limit, keys.look[which], np.maximum(ORDINARY, -np.log(least[which])))
+        found.append(np.where(np.isneginf(limit), np.inf, limit)[looks])
+    limits, ranks = found
+    return np.where(np.isfinite(limits) | np.isnan(seen.tolerance), limits, ranks)
 
 
 def _share_bets(

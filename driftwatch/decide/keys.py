@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.result import Score, Shares
 
 Stream = Shares | Score
 #: One detector's streams on one column; None is all columns jointly. The label is empty for shares.
 StreamKey = tuple[str, str | None, str]
+Flags = npt.NDArray[np.bool_]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
 #: That of a direction in which many columns move.
 DIRECTION: StreamKey = ("together", None, "direction")
 #: The score of how many rows there are, the log of a ratio.
 VOLUME: StreamKey = ("volume", None, "volume")
+
+
+class Keys(tuple[StreamKey, ...]):
+    """The names of a book's streams, in order, with what is looked up in every window and never changes."""
+
+    @cached_property
+    def places(self) -> Mapping[StreamKey, int]:
+        """Where each stream stands."""
+        return {key: place for place, key in enumerate(self)}
+
+    @cached_property
+    def owners(self) -> tuple[str, ...]:
+        """Who the streams speak for, each once, in the order of the streams."""
+        return tuple(dict.fromkeys(owner_of(key) for key in self))
+
+    @cached_property
+    def owner(self) -> Int64Array:
+        """``[k]``: the position of each stream's owner."""
+        known = {name: place for place, name in enumerate(self.owners)}
+        return np.array([known[owner_of(key)] for key in self], dtype=np.int64)
+
+    @cached_property
+    def looks(self) -> Mapping[tuple[str, str | None], int]:
+        """Every (detector, column), numbered."""
+        return {look: place for place, look in enumerate(dict.fromkeys(key[:2] for key in self))}
+
+    @cached_property
+    def look(self) -> Int64Array:
+        """``[k]``: the number of each stream's (detector, column)."""
+        return np.array([self.looks[key[:2]] for key in self], dtype=np.int64)
+
+    @cached_property
+    def of_columns(self) -> Flags:
+        """``[k]``: streams that speak for one column."""
+        return np.array([column is not None for _, column, _ in self], dtype=np.bool_)
+
+    def whose(self, told: Callable[[str], bool]) -> Flags:
+        """``[k]``: streams of the owners of which that is true."""
+        each = np.array([told(name) for name in self.owners], dtype=np.bool_)
+        return each[self.owner] if len(self) else each
 
 
 def key_of(stream: Stream) -> StreamKey:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from driftwatch.decide.keys import StreamKey
+from driftwatch.decide.keys import Keys, StreamKey
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
 from driftwatch.summary.batch import Float64Array
@@ -67,7 +67,7 @@ class Usual:
     standard deviations is ``stretch[d, k]``.
     """
 
-    keys: tuple[StreamKey, ...]
+    keys: Keys
     phi: Float64Array
     phi_variance: Float64Array
     gain: Float64Array

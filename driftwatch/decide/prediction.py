@@ -68,7 +68,7 @@ def p_values(
     lower = _below(x, level, usual, held, known)
     ranked = mostly_one(healthy)
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
-    heavy &= np.array([column is not None for _, column, _ in book.keys], dtype=np.bool_)
+    heavy &= book.keys.of_columns
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
@@ -112,11 +112,12 @@ def worth(book: ScoreBook, value: Float64Array, held: Standing) -> Float64Array:
     A column's scores lie further apart there by themselves. Where rows are lost all columns seem to move; it
     is the volume that did.
     """
-    if VOLUME not in book.keys:
+    place = book.keys.places.get(VOLUME)
+    if place is None:
         return np.ones(len(value))
-    now = float(np.exp(value[book.keys.index(VOLUME)]))
+    now = float(np.exp(value[place]))
     fewer = float(np.sqrt(min(1.0, now / held.rows))) if now == now and held.rows > 0 else 1.0
-    return np.array([1.0 if column is None else fewer for _, column, _ in book.keys])
+    return np.where(book.keys.of_columns, fewer, 1.0)
 
 
 def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:

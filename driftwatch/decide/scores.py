@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import CALIBRATORS
-from driftwatch.decide.keys import VOLUME, StreamKey, key_of
+from driftwatch.decide.keys import VOLUME, Keys, key_of
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares
@@ -38,7 +38,7 @@ class ScoreBook:
     it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
     """
 
-    keys: tuple[StreamKey, ...]
+    keys: Keys
     signed: Flags
     floor: Float64Array
     values: Float64Array
@@ -60,7 +60,7 @@ class ScoreBook:
         """Nothing seen yet of these scores."""
         count = len(scores)
         return cls(
-            keys=tuple(key_of(item) for item in scores),
+            keys=Keys(key_of(item) for item in scores),
             signed=np.array([item.signed for item in scores], dtype=np.bool_),
             floor=np.array([item.floor for item in scores], dtype=np.float64),
             values=np.full((rows, count), np.nan),
@@ -78,7 +78,7 @@ class ScoreBook:
 
     def expecting(self, streams: Sequence[Shares | Score]) -> ScoreBook:
         """The book that knows of these scores too."""
-        known = set(self.keys)
+        known = self.keys.places
         new = [item for item in streams if isinstance(item, Score) and key_of(item) not in known]
         if not new:
             return self
@@ -87,7 +87,7 @@ class ScoreBook:
             name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
             for name, axis in _AXES.items()
         }
-        return replace(self, keys=self.keys + more.keys, **joined)
+        return replace(self, keys=Keys((*self.keys, *more.keys)), **joined)
 
     def reset(self, which: Flags | None = None) -> ScoreBook:
         """Evidence back to nothing, of all scores or of those flagged."""
@@ -114,12 +114,15 @@ class ScoreBook:
 
         Of a suspected score all since its onset wait, at most ``LONGEST_WAIT`` of them.
         """
+        late = np.zeros(self.values.shape, dtype=np.bool_)
+        newest = slice(max(0, len(self.values) - LONGEST_WAIT), None)
         known = (~np.isnan(self.values)).sum(axis=0)
         waits = np.clip(known - TAUGHT, 0, WAIT)
-        age = np.arange(len(self.values), 0, -1)[:, None]
+        ends = self.ends[newest, None]
+        age = np.arange(len(ends), 0, -1)[:, None]
         since = np.where(self.suspected, self.begun, _LATEST)
-        late: Flags = (age <= waits) | ((age <= LONGEST_WAIT) & (self.ends[:, None] > since))
-        return late & (self.ends[:, None] > self.taught_until)
+        late[newest] = ((age <= waits) | (ends > since)) & (ends > self.taught_until)
+        return late
 
     @property
     def suspected(self) -> Flags:
@@ -156,9 +159,8 @@ class ScoreBook:
     @property
     def rows(self) -> Float64Array:
         """``[n]``: rows of each window, relative to the reference's; 1 where they are not watched."""
-        if VOLUME not in self.keys:
-            return np.ones(len(self.values))
-        return np.asarray(np.exp(self.values[:, self.keys.index(VOLUME)]))
+        place = self.keys.places.get(VOLUME)
+        return np.ones(len(self.values)) if place is None else np.asarray(np.exp(self.values[:, place]))
 
     def learn(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
         """With one more window that teaches at once."""
@@ -197,7 +199,7 @@ class ScoreBook:
 
     def seen(self, streams: Sequence[Shares | Score]) -> Float64Array:
         """One window's scores in the order of the book; NaN where one was not measured."""
-        places = {key: place for place, key in enumerate(self.keys)}
+        places = self.keys.places
         value = np.full(len(self.keys), np.nan)
         for item in streams:
             if isinstance(item, Score):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import chdtri
 
 from driftwatch.decide.betting import ALTERNATIVES
-from driftwatch.decide.keys import StreamKey, key_of
+from driftwatch.decide.keys import Keys, StreamKey, key_of
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Shares
 
@@ -54,7 +54,7 @@ class ShareBook:
     and trials of the newest windows, which teach later; trials of 0 are none.
     """
 
-    keys: tuple[StreamKey, ...]
+    keys: Keys
     sizes: Int64Array
     log_m: Float64Array
     run: Float64Array
@@ -78,7 +78,7 @@ class ShareBook:
             return np.zeros(shape, dtype=np.int64)
 
         return cls(
-            keys=tuple(keys),
+            keys=Keys(keys),
             sizes=np.array(sizes, dtype=np.int64),
             log_m=np.full((labels, 2, len(ALTERNATIVES)), -np.inf),
             run=np.zeros(count),
@@ -106,11 +106,11 @@ class ShareBook:
 
     def expecting(self, streams: Sequence[Shares | Score]) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
-        known = dict(zip(self.keys, self.sizes.tolist(), strict=True))
+        places, sizes = self.keys.places, self.sizes.tolist()
         found = {key_of(item): len(item.labels) for item in streams if isinstance(item, Shares)}
-        if any(known.get(key, size) != size for key, size in found.items()):
+        if any(sizes[places[key]] != size for key, size in found.items() if key in places):
             raise ValueError("share streams of one plan keep their labels")
-        new = {key: size for key, size in found.items() if key not in known}
+        new = {key: size for key, size in found.items() if key not in places}
         if not new:
             return self
         more = ShareBook.empty(tuple(new), tuple(new.values()))
@@ -121,7 +121,7 @@ class ShareBook:
         }
         return replace(
             self,
-            keys=self.keys + more.keys,
+            keys=Keys((*self.keys, *more.keys)),
             waiting=np.concatenate([self.waiting, idle], axis=2),
             **joined,
         )
@@ -199,7 +199,8 @@ class ShareBook:
         False-alarm behaviour: the exponent 1/b keeps the page budget when rows of a block are no more
         dependent than this says; the upper limit pays for estimating it.
         """
-        return np.where(np.isnan(self.effect), self._measured(), self.effect)
+        unknown = np.isnan(self.effect)
+        return np.where(unknown, self._measured(), self.effect) if unknown.any() else self.effect
 
     def _measured(self) -> Float64Array:
         if not len(self.keys):
@@ -252,20 +253,20 @@ class SharesSeen:
 
 def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSeen:
     """The window's shares, aligned to the book."""
-    labels = int(book.sizes.sum())
+    labels, starts = int(book.sizes.sum()), book.starts
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
-    places = {key: place for place, key in enumerate(book.keys)}
-    starts = book.starts
-    for item in streams:
-        if not isinstance(item, Shares):
-            continue
-        place = places[key_of(item)]
-        here = slice(int(starts[place]), int(starts[place]) + len(item.labels))
-        successes[here], trials[here], reference[here] = item.successes, item.trials, item.reference
-        rows[place], present[place] = max(item.reference_trials, 1), True
-        own[place] = np.nan if item.tolerance is None else item.tolerance
+    told = [item for item in streams if isinstance(item, Shares)]
+    if told:
+        at = np.array([book.keys.places[key_of(item)] for item in told], dtype=np.int64)
+        size = book.sizes[at]
+        here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
+        successes[here] = np.concatenate([item.successes for item in told])
+        trials[here] = np.concatenate([item.trials for item in told])
+        reference[here] = np.concatenate([item.reference for item in told])
+        rows[at], present[at] = [max(item.reference_trials, 1) for item in told], True
+        own[at] = [np.nan if item.tolerance is None else item.tolerance for item in told]
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,

@@ -38,16 +38,19 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     """What the window could have shown on the track before it, and what the track after it represents."""
     effects = design_effects(before, policy)
     typical = _typical(effects)
-    book = after.shares.expecting(seen.streams)
-    told = represented(book, shares_seen(book, seen.streams)) if seen.untimed else ()
     owners = len({owner(stream) for stream in seen.streams} or {""})
     return Sight(
         smallest_effect=smallest_effect(typical, seen, policy, owners),
         smallest_effects=_by_column(before, effects, seen, policy, owners),
         smallest_joint_effect=smallest_joint_effect(before, seen, policy),
         design_effect=typical,
-        represented=told,
+        represented=_represented(after, seen) if seen.untimed else (),
     )
+
+
+def _represented(track: Track, seen: Measurement) -> tuple[Represented, ...]:
+    book = track.shares.expecting(seen.streams)
+    return represented(book, shares_seen(book, seen.streams))
 
 
 def _typical(effects: Float64Array) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.decide.keys import Stream, StreamKey
+from driftwatch.decide.keys import Keys, Stream
 from driftwatch.decide.laws import USUAL_ARRAYS, Usual
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
@@ -114,7 +114,7 @@ def decode(data: bytes) -> Track:
     if header["usual"] is not None:
         count, learned_at = header["usual"]
         known = {name: arrays[f"usual.{name}"] for name in USUAL_ARRAYS}
-        usual = Usual(keys=scores[:count], windows=learned_at, **known)
+        usual = Usual(keys=Keys(scores[:count]), windows=learned_at, **known)
     windows, level_end = header["windows"]
     return Track(
         reference=header["reference"],
@@ -141,5 +141,5 @@ def decode(data: bytes) -> Track:
     )
 
 
-def _keys(stored: list[list[Any]]) -> tuple[StreamKey, ...]:
-    return tuple((detector, column, label) for detector, column, label in stored)
+def _keys(stored: list[list[Any]]) -> Keys:
+    return Keys((detector, column, label) for detector, column, label in stored)
