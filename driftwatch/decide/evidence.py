@@ -36,7 +36,8 @@ _REFERENCE_ERRORS = 2.0
 class Bets:
     """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 3]``, and which streams are out.
 
-    ``value[k]`` are the scores, ``x[k]`` is where they stand and ``level[k]`` where their filters then do, in spreads from usual.
+    ``value[k]`` are the scores, ``x[k]`` is where they stand and ``level[k]`` where their filters then do, in
+    spreads from usual.
     """
 
     shares: Float64Array
