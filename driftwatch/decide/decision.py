@@ -21,7 +21,7 @@ from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, wit
 from driftwatch.decide.laws import learned
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
-from driftwatch.decide.prediction import mean_since_onset
+from driftwatch.decide.prediction import Past, mean_since_onset, past_of
 from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
@@ -59,8 +59,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         return _skipped(track, seen)
     before, effects = _ratio(track), design_effects(track, policy)
     broken = frozenset(item.column for item in seen.breakages)
-    track, seen, weights = _prepared(track, seen, policy)
-    made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, seen.slot)
+    track, seen, weights, past = _prepared(track, seen, policy)
+    made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, past)
     track = replace(track, scores=track.scores.watched(made.x))
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
@@ -123,21 +123,24 @@ def _named(
 
 def _prepared(
     track: Track, seen: Measurement, policy: Policy
-) -> tuple[Track, Measurement, tuple[Float64Array, Float64Array]]:
+) -> tuple[Track, Measurement, tuple[Float64Array, Float64Array], Past]:
     """The track that knows this window's streams and the laws of its scores; all columns together added.
 
     With the budget as it was split before the window: a stream that is first seen in it has no part yet.
     """
     weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
-    both = combined(track, seen.streams, seen.slot)
+    past = past_of(track.scores, seen.slot)
+    both = combined(track, seen.streams, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
         seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
         track = track.expecting(scores)
+        if len(track.scores.keys) > len(past.known):
+            past = past_of(track.scores, seen.slot)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
-    return track, seen, _known_only(weights, track)
+    return track, seen, _known_only(weights, track), past
 
 
 def _ratio(track: Track) -> float:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
-from driftwatch.decide.prediction import Answer, p_values
+from driftwatch.decide.prediction import Answer, Past, p_values
 from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -107,14 +107,14 @@ def bets(
     policy: Policy,
     effects: Float64Array,
     window: Span,
-    slot: int,
+    past: Past,
 ) -> Bets:
     """What every stream says in this window. The track must know them all (``expecting``, ``usual``)."""
     seen, value = shares_seen(track.shares, streams), track.scores.seen(streams)
     floor = floors(track, policy)
     if track.usual is None:
         raise ValueError("the laws of the scores must be learned first")
-    unusual = p_values(track.scores, track.usual, value, floor, window.start, slot)
+    unusual = p_values(track.scores, track.usual, value, floor, window.start, past)
     log_e, shares_out = _share_bets(track, seen, policy, effects)
     most = _most(track, seen, unusual)[track.shares.which]
     with np.errstate(invalid="ignore"):

@@ -32,7 +32,7 @@ MIN_HISTORY = 8
 #: Newest windows that the laws are learned from.
 _LEARNED_FROM = 400
 #: Learned again once so much more has been taught.
-_GROWN = 0.05
+_GROWN = 0.1
 #: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
 _PSEUDO = 2.0
 _ROUNDS = 25
@@ -64,7 +64,7 @@ class Usual:
 
     ``phi[k]`` is the level's memory with its ``phi_variance``, ``gain[k]`` of its filter, ``variance[k]`` of
     what it leaves unexplained in squared spreads; ``tail[d, k]`` weighs degrees of freedom, whose scale in
-    standard deviations is ``stretch[d, k]``.
+    standard deviations is ``stretch[d, k]``. ``ranked[k]`` have one value in most windows and no law.
     """
 
     keys: Keys
@@ -74,11 +74,12 @@ class Usual:
     variance: Float64Array
     tail: Float64Array
     stretch: Float64Array
+    ranked: Flags
     windows: int
 
 
 #: Names of everything that is stored of it, its keys and number apart.
-USUAL_ARRAYS = ("phi", "phi_variance", "gain", "variance", "tail", "stretch")
+USUAL_ARRAYS = ("phi", "phi_variance", "gain", "variance", "tail", "stretch", "ranked")
 
 
 def learned(known: Usual | None, book: ScoreBook) -> Usual:
@@ -93,7 +94,8 @@ def learned(known: Usual | None, book: ScoreBook) -> Usual:
 def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
     healthy, count = book.healthy, len(book.keys)
-    told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~mostly_one(healthy))
+    ranked = mostly_one(healthy)
+    told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~ranked)
     centred = left_out(healthy[:, told], book.slots, book.rows)[-_LEARNED_FROM:]
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
@@ -114,6 +116,7 @@ def learn(book: ScoreBook) -> Usual:
         variance=(weights * variance).sum(axis=0),
         tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, lone_borrow=False),
         stretch=stretch,
+        ranked=ranked,
     )
 
 

@@ -21,7 +21,7 @@ from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
-from driftwatch.decide.standing import Standing, mostly_one, standing
+from driftwatch.decide.standing import Standing, standing
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -33,6 +33,25 @@ _HEAVY = 4.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
 _SMALLEST_P = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Past:
+    """What a window of one season slot is held against: ``healthy[n, k]`` windows, ``known[k]`` of them."""
+
+    healthy: Float64Array
+    known: Int64Array
+    held: Standing
+
+
+def past_of(book: ScoreBook, slot: int) -> Past:
+    """The past of the next window of that slot. Cost: a few passes over the history."""
+    healthy = book.healthy
+    return Past(
+        healthy=healthy,
+        known=(~np.isnan(healthy)).sum(axis=0),
+        held=standing(healthy, book.slots, slot, book.rows),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +70,7 @@ class Answer:
 
 
 def p_values(
-    book: ScoreBook, usual: Usual, value: Float64Array, floor: Float64Array, start: int, slot: int
+    book: ScoreBook, usual: Usual, value: Float64Array, floor: Float64Array, start: int, past: Past
 ) -> Answer:
     """P-values of the scores ``value[k]`` of the window that begins at ``start``; NaN is not measured.
 
@@ -60,13 +79,11 @@ def p_values(
     most days has no spread to extrapolate from, and its gaps come in bursts. A column's score whose tails
     are heavy is not extrapolated either: no p-value below that of a first among all windows seen.
     """
-    healthy = book.healthy
-    known = (~np.isnan(healthy)).sum(axis=0)
-    held = standing(healthy, book.slots, slot, book.rows)
+    healthy, known, held = past.healthy, past.known, past.held
     x = _in_spreads(value, held, floor) * worth(book, value, held)
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held, known)
-    ranked = mostly_one(healthy)
+    ranked = usual.ranked
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= book.keys.of_columns
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)

@@ -21,9 +21,9 @@ import numpy as np
 from driftwatch.decide.direction import along, located, of_blocks
 from driftwatch.decide.keys import TOGETHER, Stream, key_of
 from driftwatch.decide.laws import MIN_HISTORY
-from driftwatch.decide.prediction import LEAST_SPREAD, worth
+from driftwatch.decide.prediction import LEAST_SPREAD, Past, worth
 from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.standing import left_out, standing
+from driftwatch.decide.standing import left_out
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score, Statistic
@@ -38,24 +38,23 @@ _NAMED = 3
 
 
 def combined(
-    track: Track, streams: Sequence[Stream], slot: int
+    track: Track, streams: Sequence[Stream], slot: int, past: Past
 ) -> tuple[list[Score], Statistic, Track] | None:
     """The scores of all columns together, their gauge and the track with the new lean.
 
     None when too few columns have a history.
     """
     book, aside = track.scores, track.aside
-    value, healthy = book.seen(streams), book.healthy
-    held = standing(healthy, book.slots, slot, book.rows)
+    value, held = book.seen(streams), past.held
     spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
     z = _cut((value - held.centre) / spread * worth(book, value, held), book)
-    usable = ~np.isnan(value) & ((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY)
-    largest: dict[str, float] = {}
-    for (_, column, _), far, telling in zip(book.keys, z.tolist(), usable, strict=True):
-        if column is not None and column not in aside and telling:
-            largest[column] = max(far, largest.get(column, 0.0))
-    away = {column for _, column, _ in book.keys if column in aside}
-    if len(largest) < max(_FEWEST, 3 * len(away)):
+    usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
+    away = book.keys.whose(aside.__contains__) & book.keys.of_columns
+    usable &= ~away & book.keys.of_columns
+    most = np.full(len(book.keys.owners), -np.inf)
+    np.maximum.at(most, book.keys.owner[usable], z[usable])
+    largest = {name: far for name, far in zip(book.keys.owners, most.tolist(), strict=True) if far > -np.inf}
+    if len(largest) < max(_FEWEST, 3 * len(np.unique(book.keys.owner[away]))):
         return None
     mean = float(np.mean(list(largest.values())))
     top = sorted(largest, key=lambda name: (-largest[name], name))[:_NAMED]

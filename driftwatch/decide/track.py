@@ -111,7 +111,9 @@ def decode(data: bytes) -> Track:
     # Tracks of before there were leans.
     arrays.setdefault("scores.lean", np.zeros(len(header["scores"])))
     scores, usual = _keys(header["scores"]), None
-    if header["usual"] is not None:
+    # What was learned before ranks were kept is learned anew.
+    if header["usual"] is not None and "usual.ranked" in arrays:
+        arrays["usual.ranked"] = arrays["usual.ranked"].astype(np.bool_)
         count, learned_at = header["usual"]
         known = {name: arrays[f"usual.{name}"] for name in USUAL_ARRAYS}
         usual = Usual(keys=Keys(scores[:count]), windows=learned_at, **known)

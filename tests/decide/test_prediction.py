@@ -9,7 +9,7 @@ import pytest
 
 from driftwatch.decide.keys import StreamKey
 from driftwatch.decide.laws import MIN_HISTORY, learn, learned
-from driftwatch.decide.prediction import Answer, p_values
+from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array
@@ -39,7 +39,7 @@ def above(
 
 
 def asked(value: Float64Array, book: ScoreBook, floor: float, start: int, slot: int) -> Answer:
-    return p_values(book, learn(book), value, np.full(len(value), floor), start, slot)
+    return p_values(book, learn(book), value, np.full(len(value), floor), start, past_of(book, slot))
 
 
 def independent(rng: np.random.Generator, n: int) -> Float64Array:
@@ -71,7 +71,7 @@ def test_p_values_are_valid(world: Callable[[np.random.Generator, int], Float64A
         usual = learn(book)
         run = []
         for t in range(60, 70):
-            answer = p_values(book, usual, series[t], np.zeros(COLUMNS), t, 0)
+            answer = p_values(book, usual, series[t], np.zeros(COLUMNS), t, past_of(book, 0))
             run.append(answer.p_value)
             book = book.standing_at(answer.level, t + 1)
         found.append(np.array(run))
