@@ -128,7 +128,7 @@ def test_laws_are_learned_again_only_once_the_history_has_grown() -> None:
     usual = learned(None, book)
     more = book.learn(np.full(3, 0.1), 0, 101)
     assert learned(usual, more) is usual
-    for end in range(102, 107):
+    for end in range(102, 113):
         more = more.learn(np.full(3, 0.1), 0, end)
     assert learned(usual, more) is not usual
 
