@@ -42,21 +42,21 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
     by as much. None when there is no such score yet or not even that would do.
     """
     book, usual = track.scores, track.usual
-    if usual is None or TOGETHER not in usual.keys:
+    if usual is None or TOGETHER not in usual.keys.places:
         return None
-    place, here = book.keys.index(TOGETHER), located(book.keys, track.aside)
-    healthy = book.healthy
+    place, here = book.keys.places[TOGETHER], located(book.keys, track.aside)
+    healthy = book.healthy[:, np.append(here, place)]
     held = standing(healthy, book.slots, seen.slot, book.rows)
-    if held.n[place] < MIN_HISTORY or not len(here):
+    if held.n[-1] < MIN_HISTORY or not len(here):
         return None
     part = policy.pages_per_second * seen.window.seconds * TOGETHER_SHARE / (2 * CALIBRATORS)
     farther = _quantile(usual.tail[:, place], usual.stretch[:, place], log_p_for(-float(np.log(part))))
-    spread = np.sqrt(usual.variance[place] * (1 + 1 / held.n[place])) * held.spread[place]
-    away = held.centre[place] + max(spread * farther, FLOOR)
+    spread = np.sqrt(usual.variance[place] * (1 + 1 / held.n[-1])) * held.spread[-1]
+    away = held.centre[-1] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
     counts = worth(book, book.seen(seen.streams), held)[here]
-    return float(away * np.median(held.spread[here] / counts))
+    return float(away * np.median(held.spread[:-1] / counts))
 
 
 def _quantile(weight: Float64Array, stretch: Float64Array, log_p: float) -> float:
