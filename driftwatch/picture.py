@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from driftwatch import words
 from driftwatch.backtest import Backtest
-from driftwatch.daemon import words
 from driftwatch.daemon.charts import TALL, WIDE, Trail, timeline_parts
 from driftwatch.daemon.svg import rect, svg, text
 from driftwatch.errors import ConfigError

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from driftwatch.daemon import words
-from driftwatch.daemon.bars import LevelBar, NumericBars
+from driftwatch import words
+from driftwatch.bars import LevelBar, NumericBars
 from driftwatch.daemon.svg import line, rect, svg, text
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.schema import NANOSECONDS

@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from driftwatch.daemon import pages, words
+from driftwatch import words
+from driftwatch.daemon import pages
 from driftwatch.daemon.asked import Side
 from driftwatch.daemon.cards import Sides, cards_of
 from driftwatch.daemon.comparing import Compared

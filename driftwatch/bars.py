@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.detectors._cells import quantiles
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.counts import Counts
