@@ -172,7 +172,7 @@ def compare(
     if form == "json":
         show_json(result.to_json())
     else:
-        show_comparison(result)
+        show_comparison(result, alpha)
     return int(fail_on_drift and result.drifted(alpha))
 
 
@@ -187,7 +187,7 @@ def reference() -> None:
 @_guarded
 def reference_build(config: Path, monitor: str | None) -> None:
     """Build and store the reference of each monitor."""
-    from driftwatch.verbs import build_references
+    from driftwatch.verbs.check import build_references
 
     build_references(config, monitor, say)
 
@@ -200,14 +200,14 @@ def reference_build(config: Path, monitor: str | None) -> None:
 @_guarded
 def check(config: Path, monitor: str | None, at: str | None, form: str) -> int:
     """Check the newest closed window of each monitor, now."""
-    from driftwatch.terminal import show_json, show_windows
-    from driftwatch.verbs import check_now, exit_code
+    from driftwatch.terminal import show_checked, show_json
+    from driftwatch.verbs.check import check_now, exit_code
 
     verdicts = check_now(config, monitor, at, say)
     if form == "json":
         show_json(verdicts.to_json())
     else:
-        show_windows(verdicts.newest)
+        show_checked(verdicts.newest, verdicts.trails)
     return exit_code(verdicts.newest)
 
 
@@ -239,7 +239,7 @@ def backtest(
     driftwatch backtest driftwatch.yaml --picture backtest.svg
     """
     from driftwatch.terminal import progress, show_backtest, show_json
-    from driftwatch.verbs import run_backtests
+    from driftwatch.verbs.backtest import run_backtests
 
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
@@ -270,13 +270,13 @@ def backtest(
 def explain(config: Path, monitor: str, window: str, segment: str | None, form: str) -> None:
     """Show the working behind one verdict, recomputed from the store."""
     from driftwatch.terminal import show_explanation, show_json
-    from driftwatch.verbs import explain_window
+    from driftwatch.verbs.explain import explain_window
 
-    explanation = explain_window(config, monitor, window, segment)
+    explained = explain_window(config, monitor, window, segment)
     if form == "json":
-        show_json(explanation.to_json())
+        show_json(explained.working.to_json())
     else:
-        show_explanation(explanation)
+        show_explanation(explained.working, explained.trail)
 
 
 @main.command()
@@ -292,7 +292,7 @@ def explain(config: Path, monitor: str, window: str, segment: str | None, form: 
 @_guarded
 def ack(config: Path, monitor: str, incident: str | None, verdict: str, until: str | None, note: str) -> None:
     """Close, accept or mute an incident; the request is kept as an audit record."""
-    from driftwatch.verbs import acknowledge
+    from driftwatch.verbs.ack import acknowledge
 
     click.echo(acknowledge(config, monitor, incident, verdict, until, note, say))
 

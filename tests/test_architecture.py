@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("store", "report"),
     ("notify",),
     ("windows", "eventtime", "clock", "predicting", "injecting"),
-    ("words",),
+    ("words", "trails"),
     ("summary",),
     ("settings", "plugins"),
     ("errors",),
