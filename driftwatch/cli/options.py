@@ -59,11 +59,13 @@ def monitor_names(context: click.Context, _option: click.Parameter, begun: str) 
     """Monitors of the configuration that stands on the line; none where it cannot be loaded."""
     from driftwatch.config.load import load
 
-    path = context.params.get("config")
+    # Of a line that ends with an option whose value is still to come, click leaves the words unparsed.
+    written = context.params.get("config")
+    path = written or next((Path(word) for word in context.args if Path(word).is_file()), None)
     if path is None:
         return []
     try:
-        found = load(Path(path)).monitors
+        found = load(path).monitors
     except (DriftwatchError, OSError):
         return []
     return [

@@ -23,7 +23,14 @@ def show_comparison(result: Comparison, alpha: float) -> None:
         p_value, effect = words.p_value(min(p_values, default=None)), _effect(item.statistics)
         row(made, item.column.name, item.column.kind.value, p_value, effect, _numbers(item.statistics))
     for each in result.joint:
-        row(made, "(jointly)", "", words.p_value(each.p_value), each.effect, _numbers([each]))
+        row(
+            made,
+            "(jointly)",
+            "",
+            words.p_value(each.p_value),
+            each.effect or each.undefined,
+            _numbers([each]),
+        )
     show("", made)
     moved = [item for item in ordered if _moved(item, alpha / max(len(tests), 1))]
     for item in moved[:_DRAWN]:

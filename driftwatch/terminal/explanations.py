@@ -64,9 +64,7 @@ def _show_effects(item: Explanation) -> None:
             largest[column] = max(value, largest.get(column, 0.0))
     order = sorted(largest.items(), key=lambda pair: -pair[1])
     if order:
-        made = table(
-            f"rows that count as one, {min(len(order), _EFFECTS)} of {len(order)}", "column", ">rows"
-        )
+        made = table("column", ">rows")
         for name, value in order[:_EFFECTS]:
             row(made, name, f"{value:,.1f}")
         title = f"rows that count as one, {min(len(order), _EFFECTS)} of {len(order)} columns"

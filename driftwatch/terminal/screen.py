@@ -106,7 +106,8 @@ def row(into: Table, *cells: Any) -> None:
 def _console() -> Console:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    # FORCE_COLOR is not heard: whoever reads a pipe or a file did not ask for escape codes.
+    console = Console(highlight=False, force_terminal=sys.stdout.isatty())
     if not console.is_terminal:
         told = os.environ.get("COLUMNS", "")
         console.width = int(told) if told.isdigit() and int(told) else _WIDE

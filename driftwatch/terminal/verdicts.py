@@ -75,7 +75,7 @@ def show_verdict(verdict: Verdict, trail: Trail) -> None:
         for place, cell in enumerate(cells):
             row(made, f"  {label}" if place == 0 else "", cell)
     show("", head, made)
-    if any(item.value is not None for item in verdict.statistics):
+    if any(item.value for item in verdict.statistics):
         show("", *_statistics(verdict))
 
 
@@ -132,7 +132,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _statistics(verdict: Verdict) -> tuple[Text, Table]:
-    known = [item for item in verdict.statistics if item.value is not None]
+    known = [item for item in verdict.statistics if item.value]
     named = {item.column for item in verdict.named}
     known.sort(key=lambda item: (item.column not in named, -size(item)))
     shown = known[:_STATISTICS]
