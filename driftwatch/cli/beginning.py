@@ -98,9 +98,10 @@ def reference_build(config: Path, monitor: str | None) -> None:
       driftwatch reference build driftwatch.yaml
       driftwatch reference build driftwatch.yaml --monitor test
     """
+    from driftwatch.terminal import progress
     from driftwatch.verbs.check import build_references
 
-    build_references(config, monitor, say)
+    build_references(config, monitor, say, progress)
 
 
 @click.command()

@@ -77,10 +77,10 @@ def check(config: Path, monitor: str | None, at: str | None, form: str) -> int:
       driftwatch check driftwatch.yaml
       driftwatch check driftwatch.yaml --monitor test --at 2026-03-01 --format json
     """
-    from driftwatch.terminal import show_checked, show_json
+    from driftwatch.terminal import progress, show_checked, show_json
     from driftwatch.verbs.check import check_now, exit_code
 
-    verdicts = check_now(config, monitor, at, say)
+    verdicts = check_now(config, monitor, at, say, progress)
     if form == "json":
         show_json(verdicts.to_json())
     else:

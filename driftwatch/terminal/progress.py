@@ -21,6 +21,8 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
+        transient=True,
+        redirect_stdout=False,
         disable=not sys.stderr.isatty(),
     ) as bars:
         task = bars.add_task(what, total=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from driftwatch.errors import ConfigError
@@ -10,6 +12,9 @@ from driftwatch.store.database import Database
 from driftwatch.summary.result import Verdict
 from driftwatch.trails import Trail
 from driftwatch.windows import parse_time
+
+#: Shows a named piece of work; what it gives is told how much is done, and of how much.
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 #: Windows of a trail.
 TRAIL = 120

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,7 @@ from driftwatch.config.load import load
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.errors import ConfigError, DataError
 from driftwatch.session import Say, Session, chosen, opened
-from driftwatch.verbs.asked import as_one_or_many, moment
-
-#: Shows a named piece of work; what it gives is told how much is done, and of how much.
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+from driftwatch.verbs.asked import Progress, as_one_or_many, moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

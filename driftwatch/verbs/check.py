@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from driftwatch.store.history import History
 from driftwatch.store.locks import deciding
 from driftwatch.summary.result import State, Verdict
 from driftwatch.trails import Trail
-from driftwatch.verbs.asked import as_one_or_many, moment, trail_to
+from driftwatch.verbs.asked import Progress, as_one_or_many, moment, trail_to
 from driftwatch.windows import due, newest_closed
 
 
@@ -63,7 +63,7 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return 5 if states & {State.CALIBRATING, State.INSUFFICIENT} else 0
 
 
-def build_references(path: Path, name: str | None, say: Say) -> None:
+def build_references(path: Path, name: str | None, say: Say, progress: Progress) -> None:
     """Build and store references; refused beside a daemon, which judges with the ones it has."""
     config = load(path)
     picked = chosen(config, name)
@@ -74,25 +74,39 @@ def build_references(path: Path, name: str | None, say: Say) -> None:
                 "references must not change behind its back. Reload it (SIGHUP): it builds those whose data "
                 "or settings changed. To build one anew all the same, stop it first."
             )
-        with opened(config, SystemClock(), say) as session:
-            for item in picked:
+        with opened(config, SystemClock(), say) as session, progress("references built") as advance:
+            for done, item in enumerate(picked, start=1):
                 session.monitor(item, force=True)
+                advance(done, len(picked))
 
 
-def check_now(path: Path, name: str | None, at: str | None, say: Say) -> Checked:
+def check_now(path: Path, name: str | None, at: str | None, say: Say, progress: Progress) -> Checked:
     """One check now of each monitor; beside a running daemon, that daemon's newest verdicts."""
     config = load(path)
     picked = chosen(config, name)
     if at is not None:
-        return _look_back(config, picked, moment(at, "--at"), say)
+        return _look_back(config, picked, moment(at, "--at"), say, progress)
     with deciding(config.storage.path, say) as mine:
         if not mine:
             say("a daemon is running on this storage; these are its newest verdicts")
             return _daemons_verdicts(config, picked)
         with opened(config, SystemClock(), say) as session:
-            found = [(item.name, _check_due(session, item)) for item in picked]
+            found = _each(picked, progress, lambda item: _check_due(session, item))
             _deliver(session)
             return _checked(session.database, found)
+
+
+def _each(
+    picked: Sequence[MonitorConfig],
+    progress: Progress,
+    look: Callable[[MonitorConfig], tuple[Verdict, ...]],
+) -> list[tuple[str, tuple[Verdict, ...]]]:
+    found = []
+    with progress("monitors checked") as advance:
+        for item in picked:
+            found.append((item.name, look(item)))
+            advance(len(found), len(picked))
+    return found
 
 
 def _checked(database: Database, found: Sequence[tuple[str, tuple[Verdict, ...]]]) -> Checked:
@@ -103,10 +117,12 @@ def _checked(database: Database, found: Sequence[tuple[str, tuple[Verdict, ...]]
     )
 
 
-def _look_back(config: Config, picked: Sequence[MonitorConfig], at: int, say: Say) -> Checked:
+def _look_back(
+    config: Config, picked: Sequence[MonitorConfig], at: int, say: Say, progress: Progress
+) -> Checked:
     """The newest window closed at ``at``, judged with what was known then; beside a daemon, too."""
     with opened(config, SystemClock(), say) as session:
-        found = [(item.name, _as_of(session, item, at)) for item in picked]
+        found = _each(picked, progress, lambda item: _as_of(session, item, at))
         return _checked(session.database, found)
 
 

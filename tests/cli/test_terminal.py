@@ -90,11 +90,12 @@ def process(*words: str, **environment: str) -> subprocess.CompletedProcess[byte
     )  # fmt: skip
 
 
-def on_a_terminal(*words: str, **environment: str) -> str:
-    """Standard output and error of a process that has a terminal."""
+def on_a_terminal(*words: str, notes: bool = True, **environment: str) -> str:
+    """Standard output, and with ``notes`` error, of a process that has a terminal."""
     main_end, end = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "driftwatch", *words], stdin=end, stdout=end, stderr=end,
+        [sys.executable, "-m", "driftwatch", *words], stdin=end, stdout=end,
+        stderr=end if notes else subprocess.DEVNULL,
         env=os.environ | {"COLUMNS": "100", "TERM": "xterm-256color"} | environment,
     ) as running:  # fmt: skip
         os.close(end)
@@ -149,7 +150,7 @@ def test_json_stands_alone_beside_notes(folder: Path, tmp_path: Path) -> None:
     assert b"building" in done.stderr
     assert json.loads(done.stdout)["monitor"] == "prices"
     assert b"\x1b" not in done.stdout
-    shown = on_a_terminal("check", str(fresh), "--at", "2026-02-28", "--format", "json")
+    shown = on_a_terminal("check", str(fresh), "--at", "2026-02-28", "--format", "json", notes=False)
     assert json.loads(shown)["monitor"] == "prices"
 
 
