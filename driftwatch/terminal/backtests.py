@@ -27,9 +27,10 @@ def show_backtest(result: Backtest) -> None:
     if len(result.verdicts) > len(whole):
         head.append(f"; {words.plural(len(result.verdicts) - len(whole), 'verdict')} of segments besides")
     show("", head)
-    trail = shortened(whole, min(width(), WIDEST) - _MARGIN)
+    room = min(width(), WIDEST) - _MARGIN
+    trail = shortened(whole, room)
     if trail:
-        show("", *timeline(trail))
+        show("", *timeline(trail, room))
     if result.pages:
         show("")
         show_pages(words.plural(len(result.pages), "page"), result.pages)

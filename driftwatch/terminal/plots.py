@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _STEPS = "▁▂▃▄▅▆▇█"
 #: A window that could not look, and one that looked but whose evidence is not known yet.
 _BLIND, _UNKNOWN, _PAGE = "?", "·", "▲"
-_METER = 10
+_METER, _WIDE_WINDOW = 10, 4
 _DARK = frozenset(state for state in State if not state.looked)
 _LABEL = 24
 REFERENCE, WINDOW = "dim", "cyan"
@@ -56,20 +56,24 @@ def sparkline(trail: Trail) -> list[Text]:
     return [drawn, marks] if marks.plain.strip() else [drawn]
 
 
-def timeline(trail: Trail, tall: int = 4) -> list[Text]:
-    """Evidence of each window as columns, beneath them the pages, beneath those the dates of both ends."""
-    lines = []
+def timeline(trail: Trail, room: int, tall: int = 4) -> list[Text]:
+    """Evidence of each window as columns, beneath them the pages, beneath those the dates of both ends.
+
+    ``room`` are the terminal's columns for the windows, at least one each; few windows are drawn wider.
+    """
+    lines, each = [], min(max(room // len(trail), 1), _WIDE_WINDOW)
     for level in reversed(range(tall)):
         label = "a page" if level == tall - 1 else "0" if level == 0 else ""
         drawn = said(f"{label:>8} │", "dim")
         for _, evidence, state, _ in trail:
-            drawn.append(*_place(evidence, state, level, tall))
+            sign, style = _place(evidence, state, level, tall)
+            drawn.append(sign * each, style)
         lines.append(drawn)
     marks = said(f"{'pages':>8} │", "dim")
-    lines.append(marks.append_text(_marks(trail)))
+    lines.append(marks.append_text(_marks(trail, each)))
     first, last = (words.instant(trail[place][0])[:10] for place in (0, -1))
-    room = len(trail) - len(first)
-    ends = f"{first}{last:>{room}}" if room > len(last) else first
+    left = len(trail) * each - len(first)
+    ends = f"{first}{last:>{left}}" if left > len(last) else f"{first} to {last}"
     lines.append(said(f"{'':>8}  {ends}", "dim"))
     return lines
 
@@ -86,8 +90,8 @@ def _place(evidence: float | None, state: str, level: int, tall: int) -> tuple[s
     return (_STEPS[min(step, len(_STEPS)) - 1] if step > 0 else " ", style)
 
 
-def _marks(trail: Trail) -> Text:
-    return said("".join(_PAGE if page else " " for *_, page in trail), "bold red")
+def _marks(trail: Trail, each: int = 1) -> Text:
+    return said("".join(f"{_PAGE if page else ' ':<{each}}" for *_, page in trail), "bold red")
 
 
 def before_and_after(

@@ -159,6 +159,7 @@ def test_what_was_not_measured_is_never_drawn_as_nothing() -> None:
     assert sparkline(trail)[0].plain == "?·▁"
     assert sparkline([(0, 0.7, "stale", False)])[0].plain == "?"
     assert sparkline([(0, 1.0, "drifting", True)])[1].plain == "▲"
-    foot = timeline(trail)[3].plain
+    foot = timeline(trail, 3)[3].plain
     assert foot.endswith("│?·▁")
+    assert timeline(trail, 100)[3].plain.endswith("│????····▁▁▁▁")
     assert heights([0.0, 1e-9, 2.0], 1.0) == " ▁█"
