@@ -16,17 +16,22 @@ from driftwatch.store.history import History
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import iso
+from driftwatch.summary.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A stored verdict, the same recomputed, and the numbers in between."""
+    """A stored verdict, the same recomputed, and the numbers in between.
+
+    ``window`` are the rows it was decided on, None when it could not look.
+    """
 
     stored: Verdict
     recomputed: Verdict
     reference: Reference
     design_effects: dict[str, float | None]
     healthy_windows: int
+    window: Summary | None = None
 
     @property
     def equal(self) -> bool:
@@ -100,4 +105,5 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
         reference=reference,
         design_effects=effects,
         healthy_windows=track.healthy_windows,
+        window=replay.counted(stored),
     )

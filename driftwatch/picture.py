@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
+from driftwatch import words
 from driftwatch.backtest import Backtest
-from driftwatch.daemon import words
-from driftwatch.daemon.charts import TALL, WIDE, Trail, timeline_parts
+from driftwatch.daemon.charts import TALL, WIDE, timeline_parts
 from driftwatch.daemon.svg import rect, svg, text
 from driftwatch.errors import ConfigError
 from driftwatch.sensitivity import SIZES, Caught, Sensitivity
-from driftwatch.summary.result import State, Verdict
+from driftwatch.trails import shortened
 
 #: Windows drawn apart; of a longer history neighbours share a place.
 MOST = 360
 _ROW, _HEAD, _LEFT, _BAR = 18.0, 34.0, 232.0, 240.0
-#: Which of the windows that share a place gives it its colour: the first of these that is among them.
-_TELLING = (State.BROKEN, State.DRIFTING, *(state for state in State if not state.looked))
 
 #: Colours as on the web page; plain values, for programs that draw SVG without custom properties.
 _STYLE = """<style>
@@ -60,7 +57,7 @@ def _monitor(result: Backtest) -> tuple[list[str], float]:
         low, high = map(words.number, told.interval)
         head += f", {words.number(told.per_quarter)} in 90 days ({low} to {high})"
     parts, top = [text(8, 22, head, "head")], _HEAD
-    trail = shortened([item for item in result.verdicts if item.segment is None])
+    trail = shortened([item for item in result.verdicts if item.segment is None], MOST)
     if trail:
         drawn = "".join(timeline_parts(trail, trail[0][0]))
         parts.append(f'<g transform="translate(0 {top:g})">{drawn}</g>')
@@ -70,21 +67,6 @@ def _monitor(result: Backtest) -> tuple[list[str], float]:
         parts.append(f'<g transform="translate(0 {top:g})">{"".join(rows)}</g>')
         top += _HEAD + _ROW * len(result.injected.caught)
     return parts, top + 12
-
-
-def shortened(verdicts: Sequence[Verdict], most: int = MOST) -> Trail:
-    """At most ``most`` places for all windows: each with its highest evidence, any page, its worst state."""
-    places = min(len(verdicts), most)
-    cuts = [len(verdicts) * place // places for place in range(places + 1)] if places else [0]
-    trail = []
-    for first, last in pairwise(cuts):
-        group = verdicts[first:last]
-        known = [item.evidence for item in group if item.evidence is not None]
-        states = {item.state for item in group}
-        state = next((item for item in _TELLING if item in states), group[-1].state)
-        page = any(item.page for item in group)
-        trail.append((group[-1].window.end, max(known) if known else None, str(state), page))
-    return trail
 
 
 def _faults(found: Sensitivity) -> list[str]:

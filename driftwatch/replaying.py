@@ -51,6 +51,22 @@ class Replay:
 
     def again(self, track: Track, stored: Verdict) -> tuple[Track, Verdict]:
         """A stored window judged on the tiles it was decided on: the next track and the verdict."""
+        decision, verdict = judge(
+            self.reference,
+            replace(self.counted(stored), span=stored.window),
+            self.chosen,
+            replace(track, configuration=stored.configuration),
+            self.config,
+            segment=stored.segment,
+            tiles=stored.tiles,
+            rejected=stored.rejected_files,
+            newest_row=stored.newest_row,
+            untimed=stored.untimed_rows,
+        )
+        return decision.track, replace(verdict, late_rows=stored.late_rows)
+
+    def counted(self, stored: Verdict) -> Summary:
+        """The rows a stored window was decided on. Raises ``StoreForgot``."""
         name, segment = self.config.name, stored.segment
         tiles = [self.history.tile(name, segment, start, version) for start, version in stored.tiles]
         known = [tile.summary for tile in tiles if tile is not None]
@@ -61,20 +77,7 @@ class Replay:
             )
         plan = self.reference.plan
         # A segment's window without rows has no tiles.
-        whole = total(known) if known else Summary.zero(plan, stored.window).seal(plan)
-        decision, verdict = judge(
-            self.reference,
-            replace(whole, span=stored.window),
-            self.chosen,
-            replace(track, configuration=stored.configuration),
-            self.config,
-            segment=segment,
-            tiles=stored.tiles,
-            rejected=stored.rejected_files,
-            newest_row=stored.newest_row,
-            untimed=stored.untimed_rows,
-        )
-        return decision.track, replace(verdict, late_rows=stored.late_rows)
+        return total(known) if known else Summary.zero(plan, stored.window).seal(plan)
 
     def fresh(self, segment: str | None) -> Track:
         """What the reference's own blocks teach."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from driftwatch.bars import LevelBar, NumericBars
 from driftwatch.summary.result import Statistic
 from driftwatch.summary.schema import Column
 
@@ -18,12 +19,16 @@ ALPHA = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnComparison:
-    """One column: its gauges, and the share of rows missing on both sides (None without rows)."""
+    """One column: its gauges, and the share of rows missing on both sides (None without rows).
+
+    ``bars`` are both sides on the reference's cells, for drawing; None when there is nothing to draw.
+    """
 
     column: Column
     missing_reference: float | None
     missing_current: float | None
     statistics: tuple[Statistic, ...]
+    bars: NumericBars | list[LevelBar] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

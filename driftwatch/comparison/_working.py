@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftwatch import plugins
+from driftwatch.bars import bars_of
 from driftwatch.columns.infer import find_time, infer
 from driftwatch.columns.profile import Profile, Shape
 from driftwatch.comparison._comparison import ColumnComparison
@@ -126,10 +127,12 @@ def measured(
     reference: Reference, window: Summary, column: Column, detectors: Sequence[Detector]
 ) -> ColumnComparison:
     """Every gauge that fits one column."""
+    before, after = reference.summary.counts[column.name], window.counts[column.name]
     return ColumnComparison(
         column=column,
-        missing_reference=share_missing(reference.summary.counts[column.name]),
-        missing_current=share_missing(window.counts[column.name]),
+        missing_reference=share_missing(before),
+        missing_current=share_missing(after),
+        bars=bars_of(reference.plan.grids[column.name], before, after, column.kind),
         statistics=tuple(
             detector.measure(reference, window, column.name)
             for detector in detectors

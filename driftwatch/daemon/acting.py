@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from driftwatch.daemon import asked, words
+from driftwatch import words
+from driftwatch.daemon import asked
 from driftwatch.daemon.guard import VISITOR
 from driftwatch.daemon.links import Links
 from driftwatch.daemon.pages import Visitor, incidents

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from driftwatch.daemon import bars
+from driftwatch import bars
 from driftwatch.daemon.api_types import (
     AcknowledgementJson,
     ColumnJson,

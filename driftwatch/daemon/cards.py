@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from driftwatch.daemon import bars, charts, lines, words
+from driftwatch import bars, words
+from driftwatch.daemon import charts, lines
 from driftwatch.daemon.past import Trend
 from driftwatch.daemon.ranking import COMPARABLE, effects_of
 from driftwatch.summary.counts import Counts

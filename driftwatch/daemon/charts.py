@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from driftwatch.daemon import words
-from driftwatch.daemon.bars import LevelBar, NumericBars
+from driftwatch import words
+from driftwatch.bars import LevelBar, NumericBars
 from driftwatch.daemon.svg import line, rect, svg, text
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.schema import NANOSECONDS
+from driftwatch.trails import Trail
 
-#: (window end, evidence or None, state, page), oldest first.
-Trail = Sequence[tuple[int, float | None, str, bool]]
 #: (place in a trail, what began there).
 Change = tuple[int, str]
 

@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftwatch.config.schema import WebConfig
-from driftwatch.daemon.words import shortened, visible
 from driftwatch.settings import read_secret
+from driftwatch.words import shortened, visible
 
 #: Probes of an orchestrator carry no token and ask by any name; the answers say nothing about data.
 OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})

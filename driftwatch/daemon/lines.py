@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.jointly import MovedPair
 from driftwatch.daemon.past import Trend
 from driftwatch.daemon.svg import line, rect, svg, text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftwatch.daemon import series, words
+from driftwatch import words
+from driftwatch.daemon import series
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import columns_only, listed_words

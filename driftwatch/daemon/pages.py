@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from driftwatch.daemon import charts, words
+from driftwatch import words
+from driftwatch.daemon import charts
 from driftwatch.daemon.links import Links
 from driftwatch.daemon.look import Look, look_at
 from driftwatch.daemon.paging import Part, part_of

@@ -10,7 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from driftwatch.daemon import pages, words
+from driftwatch import words
+from driftwatch.daemon import pages
 from driftwatch.daemon.asked import Side
 from driftwatch.daemon.assets import Asset
 from driftwatch.daemon.cards import Sides, cards_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.summary.grid import LevelGrid
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.snapshot import SelftestView
 from driftwatch.injecting import Fault
 from driftwatch.monitor import Monitor

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from driftwatch.daemon import words
+from driftwatch import words
 
 #: Longest title; names and levels from data may be of any length.
 _LONGEST = 160

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.look import Look, began, open_here
 from driftwatch.daemon.ranking import effects_of
 from driftwatch.daemon.snapshot import MonitorView, SegmentView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.past import Past, Working
 from driftwatch.summary.schema import iso
 

@@ -25,13 +25,14 @@ from driftwatch.decide.incidents import DRIFT
 from driftwatch.decide.track import Incident
 from driftwatch.injecting import Fault, spread
 from driftwatch.measure import judge, looks
-from driftwatch.picture import MOST, picture, shortened
+from driftwatch.picture import MOST, picture
 from driftwatch.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
 from driftwatch.session import opened
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.summary import total
-from driftwatch.verbs import run_backtests
+from driftwatch.trails import shortened
+from driftwatch.verbs.backtest import run_backtests
 
 ROWS, DAYS, REFERENCE_DAYS = 150, 40, 40
 FIRST = datetime(2024, 3, 1)
@@ -261,7 +262,7 @@ def test_a_long_history_keeps_its_pages_and_its_highest_evidence(found: Backtest
         return [loud if place == count // 2 else quiet for place in range(count)]
 
     for count in (1, MOST, MOST + 1, 10 * MOST + 7):
-        trail = shortened(many(count))
+        trail = shortened(many(count), MOST)
         assert len(trail) == min(count, MOST)
         assert sum(page for *_, page in trail) == 1
         assert [evidence for _, evidence, state, page in trail if page or state != State.OK] == [1.0]

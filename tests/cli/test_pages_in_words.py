@@ -29,7 +29,10 @@ PAGE = Verdict(
 )
 
 
-def test_the_terminal_names_no_keys(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_terminal_names_no_keys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     show_pages("1 page(s)", [PAGE])
     shown = capsys.readouterr().out
     assert "joint:" not in shown

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, rows
 
 from driftwatch.cli import main
 from driftwatch.config.load import load
@@ -23,7 +23,6 @@ from driftwatch.config.schema import as_json
 from driftwatch.frames import delimiter_of
 
 WINDOW = {"start", "end", "segment", "rows", "state", "reason", "evidence", "page", "columns"}
-ROWS, REFERENCE_DAYS, SHIFTED_FROM = 200, 20, 4
 CONFIG = """\
 version: 1
 storage: {path: %(folder)s/store}
@@ -34,20 +33,6 @@ monitors:
     window: {length: 1d, min_rows: 100}
 """
 SECOND = CONFIG.partition("monitors:\n")[2].replace("one", "two") + "    segment_by: {column: city}\n"
-
-
-def rows(first: datetime, days: int, shifted: int, seed: int) -> str:
-    random = np.random.default_rng(seed)
-    lines = ["when,amount,city,fresh,nothing"]
-    for day in range(days):
-        moved = day >= shifted
-        weights = [0.7, 0.2, 0.1] if moved else [0.2, 0.5, 0.3]
-        for row in range(ROWS):
-            when = first + timedelta(days=day, seconds=row * 400)
-            amount = random.normal(6 if moved else 3)
-            city = random.choice(["north", "south", "east"], p=weights)
-            lines.append(f"{when:%Y-%m-%dT%H:%M:%SZ},{amount:.4f},{city},{random.random() < 0.3},")
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="module")

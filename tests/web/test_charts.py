@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftwatch.daemon import charts, words
-from driftwatch.daemon.bars import BARS, LEVELS, NumericBars, level_bars, numeric_bars
+from driftwatch import words
+from driftwatch.bars import BARS, LEVELS, NumericBars, level_bars, numeric_bars
+from driftwatch.daemon import charts
 from driftwatch.summary.batch import Float64Array, Levels, Numbers
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid, numeric_grid

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from web_site import Serve, Site
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.cards import PER_PAGE
 from driftwatch.daemon.look import blind_since, look_at
 from driftwatch.daemon.pages import incidents

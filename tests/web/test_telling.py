@@ -7,7 +7,7 @@ from dataclasses import replace
 import example
 import pytest
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.daemon.look import look_at
 from driftwatch.daemon.past import FEWEST, trends_of
 from driftwatch.daemon.sections import changes

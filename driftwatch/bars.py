@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.daemon import words
+from driftwatch import words
 from driftwatch.detectors._sides import quantiles
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.counts import Counts
-from driftwatch.summary.grid import STEPS, LevelGrid, NumericGrid
+from driftwatch.summary.grid import STEPS, Grid, LevelGrid, NumericGrid
 from driftwatch.summary.schema import Kind
 
 BARS = 24
@@ -152,3 +152,10 @@ def level_bars(grid: LevelGrid, reference: Counts, window: Counts) -> list[Level
 
 def _shares(counts: Counts) -> Float64Array | None:
     return counts.cells / counts.present if counts.present else None
+
+
+def bars_of(grid: Grid, reference: Counts, window: Counts, kind: Kind) -> NumericBars | list[LevelBar] | None:
+    """Bars of whatever cells a column has; None or none when the reference has nothing to draw."""
+    if isinstance(grid, NumericGrid):
+        return numeric_bars(grid, reference, window, kind)
+    return level_bars(grid, reference, window)
