@@ -76,8 +76,9 @@ class Acting:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
         origin = request.headers.get("origin")
-        own = {request.headers.get("host", ""), self._external_host}
-        return origin is None or urlsplit(origin).netloc in own
+        # "null", which sandboxed pages send, has no host; neither has an external_url that is not set.
+        own = {request.headers.get("host", ""), self._external_host} - {""}
+        return origin is None or _host(origin) in own
 
     def _ask(self, request: Request, name: str, fields: dict[str, str]) -> Response:
         view = asked.monitor(self._state.snapshot(), request)
@@ -116,6 +117,13 @@ class Acting:
             },
         )
         return RedirectResponse(self._links.monitor(view.name, item.segment, said=number), 303)
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _incident(view: MonitorView, key: str) -> OpenIncident:

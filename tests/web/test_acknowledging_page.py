@@ -142,6 +142,13 @@ def test_another_sites_page_cannot_use_the_browsers_password(site: Site, headers
     assert visit.asked() == []
 
 
+@pytest.mark.parametrize("origin", ["null", "", "file://", "http://[", "http://evil.example"])
+def test_neither_can_one_without_a_host(serve: Serve, token: Path, origin: str) -> None:
+    visit = Visit(serve(auth={"token_file": str(token)}))
+    assert visit.post(headers={"Origin": origin}).status == 403
+    assert visit.asked() == []
+
+
 def test_our_own_pages_can(site: Site) -> None:
     visit = Visit(site)
     for headers in (
