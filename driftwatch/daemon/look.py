@@ -11,6 +11,11 @@ from driftwatch.summary.naming import columns_only, listed_words
 from driftwatch.summary.result import State, Verdict
 
 
+_ACKNOWLEDGED = (
+    "Its incident is closed. The next window tells whether it is over; this verdict was made before."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """``kind`` is one of moved, same, blind; ``headline`` says it in words and ``why`` explains."""
@@ -39,7 +44,10 @@ def look_at(view: MonitorView, segment: SegmentView | None, now: int) -> Look:
     verdict = segment.verdict
     incidents = open_here(view, segment.segment)
     if verdict.state.moved:
-        return Look(kind=words.MOVED, headline=_moved(view, segment, now), why=_why(verdict))
+        headline = _moved(view, segment, now)
+        if acknowledged(view, segment):
+            return Look(kind=words.MOVED, headline=f"{headline}; acknowledged", why=_ACKNOWLEDGED)
+        return Look(kind=words.MOVED, headline=headline, why=_why(verdict))
     if verdict.state is not State.OK:
         since = words.day(blind_since(segment), now)
         return Look(
@@ -69,6 +77,13 @@ def open_here(view: MonitorView, segment: str | None) -> list[OpenIncident]:
     """Open incidents of one segment that say something moved, oldest first."""
     here = [item for item in view.incidents if item.segment == segment and item.kind != IncidentKind.BLIND]
     return sorted(here, key=lambda item: item.opened_at)
+
+
+def acknowledged(view: MonitorView, segment: SegmentView) -> bool:
+    """True when the newest verdict says drifting and every incident behind it was closed since."""
+    verdict = segment.verdict
+    drifting = verdict is not None and verdict.state is State.DRIFTING
+    return drifting and not open_here(view, segment.segment)
 
 
 def began(view: MonitorView, segment: SegmentView, kind: IncidentKind | None = None) -> int | None:
@@ -115,6 +130,8 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
     noun = "column" if (watched or len(columns)) == 1 else "columns"
     together = ", ".join(listed_words(names)) or "all columns together"
     count = f": {len(columns)}{of} {noun}" if columns else f": {together}"
+    # A verdict names nothing of its own while the incident it rests on is open.
+    count = count if names else ""
     since = began(view, segment, kind)
     return f"{what}{count}" + ("" if since is None else f", since {words.day(since, now)}")
 

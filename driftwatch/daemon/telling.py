@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftwatch.daemon import words
-from driftwatch.daemon.look import Look, began, open_here
+from driftwatch.daemon.look import Look, acknowledged, began, open_here
 from driftwatch.daemon.ranking import effects_of
 from driftwatch.daemon.snapshot import MonitorView, SegmentView
 from driftwatch.notify.base import IncidentKind
@@ -91,7 +91,9 @@ def _move(name: str, named: NamedColumn | None, looked: Verdict | None) -> tuple
     if named is not None and named.effect:
         return (name, named.effect)
     here = [item for item in (looked.statistics if looked else ()) if item.column == name]
-    return (name, next(iter(effects_of(here)), "moved"))
+    effect = next(iter(effects_of(here)), "")
+    # Not what it was paged for: the column may be back by now.
+    return (name, f"moved; now {effect}" if effect else "moved")
 
 
 def _since(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:
@@ -127,6 +129,8 @@ def _sure(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:
     if verdict.state is State.DRIFTING:
         paged = max((item.opened_at for item in open_here(view, segment.segment)), default=None)
         when = "" if paged is None else f" on {words.day(paged, now)}"
+        if acknowledged(view, segment):
+            return f"The evidence was complete when it paged; {budget}."
         return f"The evidence was complete{when}; {budget}."
     seen = verdict.smallest_effect
     smallest = "" if seen is None else f" A shift of {words.percent(seen)} of the rows would be seen at once."
@@ -147,4 +151,6 @@ def _todo(
             "See what fills these columns upstream: an export, a join or a schema changed.",
             "It ends by itself once the values are back.",
         )
+    if acknowledged(view, segment):
+        return ("Nothing: it was acknowledged. The next windows are judged anew.",)
     return (_UPSTREAM, _ENDINGS)
