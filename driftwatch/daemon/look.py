@@ -10,7 +10,6 @@ from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import columns_only, listed_words
 from driftwatch.summary.result import State, Verdict
 
-
 _ACKNOWLEDGED = (
     "Its incident is closed. The next window tells whether it is over; this verdict was made before."
 )
@@ -108,13 +107,18 @@ def moved_columns(view: MonitorView, segment: SegmentView) -> list[str]:
 
 
 def blind_since(segment: SegmentView) -> int:
-    """End of the first of the newest windows in a row that could not be looked at."""
-    since = 0 if segment.verdict is None else segment.verdict.window.end
-    for end, _, state, _ in reversed(segment.trail):
-        if words.kind_of(state) != words.BLIND:
-            break
-        since = min(since, end)
-    return since
+    """Start of the first of the newest windows in a row that could not be looked at, as messages say it."""
+    if segment.verdict is None:
+        return 0
+    window = segment.verdict.window
+    known = sorted({end: state for end, _, state, _ in segment.trail if end < window.end}.items())
+    first = window.end
+    while known and words.kind_of(known[-1][1]) == words.BLIND:
+        first = known.pop()[0]
+    if first == window.end:
+        return window.start
+    # Windows can have been skipped before it, and one day a year is an hour shorter.
+    return max(first - (window.end - window.start), known[-1][0] if known else 0)
 
 
 def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
