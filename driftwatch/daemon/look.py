@@ -51,7 +51,7 @@ def look_at(view: MonitorView, segment: SegmentView | None, now: int) -> Look:
         since = words.day(blind_since(segment), now)
         return Look(
             kind=words.BLIND,
-            headline=f"could not look: {_reason(verdict)} since {since}",
+            headline=f"could not look since {since}: {_reason(verdict)}",
             why=_detail(verdict),
         )
     if series.is_stale(view, segment, now):
