@@ -158,6 +158,12 @@ def test_our_own_pages_can(site: Site) -> None:
         assert visit.post(headers=headers).status == 303
 
 
+def test_our_address_may_be_written_in_other_ways(serve: Serve, token: Path) -> None:
+    site = serve(auth={"token_file": str(token)}, external_url="https://Ops.Example:443/drift")
+    assert Visit(site).post(headers={"Origin": "https://ops.example"}).status == 303
+    assert Visit(site).post(headers={"Origin": "https://ops.example:8443"}).status == 403
+
+
 def test_a_proof_belongs_to_one_name_and_wears_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     anna, bert = Visit(site), Visit(site, "bert")
     assert bert.post(proof=anna.proof).status == 403
