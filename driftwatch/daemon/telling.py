@@ -8,6 +8,7 @@ from driftwatch.daemon import words
 from driftwatch.daemon.look import Look, acknowledged, began, open_here
 from driftwatch.daemon.ranking import effects_of
 from driftwatch.daemon.snapshot import MonitorView, SegmentView
+from driftwatch.monitor import PATIENCE
 from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import column_words, columns_only, listed_words, named_words
 from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
@@ -24,7 +25,8 @@ _ENDINGS = (
 _BLIND = {
     Reason.SOURCE_UNAVAILABLE: "See whether the source answers from here; it is tried again by itself.",
     Reason.SOURCE_TIMEOUT: "See why the source is slow; limits.deadline says how long a read may take.",
-    Reason.SOURCE_BEHIND: "See why the source delivers late; the window is checked once it is whole.",
+    Reason.SOURCE_BEHIND: "See why the source delivers late; the window is tried again until it is late by "
+    f"{PATIENCE} windows' length, then given up.",
     Reason.READER_DIED: "See the log: a read that needs more memory than limits.memory is killed.",
     Reason.TOO_MANY_ROWS: "See whether rows are written twice; limits.rows says how many a window may have.",
     Reason.ALL_FILES_UNREADABLE: "See who writes the files listed below; none of them could be read.",
