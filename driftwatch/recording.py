@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from driftwatch.config.schema import MonitorConfig, as_json
+from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.shown import as_shown
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.track import Incident, Track, encode
@@ -30,10 +31,8 @@ def configuration_of(config: MonitorConfig) -> tuple[str, str]:
 
     The self-test is left out too: nothing is decided by it.
     """
-    data = as_json(config)
+    data = as_shown(config)
     del data["selftest"]
-    for secret in ("url", "password"):
-        data["source"].pop(secret, None)
     text = json.dumps(data, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest(), text
 

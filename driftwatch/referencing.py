@@ -15,6 +15,7 @@ from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 from driftwatch.plugins import unknown
 from driftwatch.reference.build import build_reference
+from driftwatch.settings import without_credentials
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
@@ -105,7 +106,7 @@ class References:
             config,
             lambda: self.readers.batches(source, None, seconds=seconds, memory=memory, told=told),
             built_at=self.now,
-            source=str(config.reference.path),
+            source=without_credentials(str(config.reference.path)),
             files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
             row_sample=self.keep_samples,
         )

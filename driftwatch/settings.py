@@ -11,6 +11,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
+# Up to the last @: a secret that should have been percent-encoded can hold / and @.
+_USER = re.compile(r"(?<=://)(?:[^\s/]*|\S*:\S*)@")
+_SECRET_OPTION = re.compile(
+    r"([?&][a-z_.-]*(?:secret|password|passwd|token|sas|sig|key)[a-z_.-]*=)[^&\s'\"]*", re.IGNORECASE
+)
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\d+\s*[smhdw])")
 
 
@@ -83,6 +88,15 @@ def read_secret(literal: str | SecretStr | None, file: Path | None) -> str | Non
     if file is None:
         return literal.get_secret_value() if isinstance(literal, SecretStr) else literal
     return Path(file).read_text(encoding="utf-8").strip()
+
+
+def without_credentials(text: str) -> str:
+    """``text`` whose URLs keep neither user nor password nor an option that is called a secret.
+
+    >>> without_credentials("s3://AKIA:ab/cd@bucket/x?region=eu&secret_key=1")
+    's3://***@bucket/x?region=eu&secret_key=***'
+    """
+    return _SECRET_OPTION.sub(r"\1***", _USER.sub("***@", text))
 
 
 def _text_of_secret(value: Any) -> Any:

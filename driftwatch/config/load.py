@@ -80,6 +80,9 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     _each(document, data, "monitors", problems)
     _each(document, data, "notify", problems)
     config, found = _model(document, Config, data, ())
+    for index, monitor in enumerate(config.monitors if config is not None else ()):
+        own = ("monitors", index)
+        monitor.remember({where[2:]: text for where, text in document.written.items() if where[:2] == own})
     return config, problems + found
 
 

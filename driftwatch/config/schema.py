@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import ByteSize, Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
 from driftwatch.notify.base import NotifierConfig
-from driftwatch.settings import Budget, Duration, PageBudget, Settings, Zone, format_duration
+from driftwatch.settings import (
+    Budget,
+    Duration,
+    PageBudget,
+    Settings,
+    Zone,
+    format_duration,
+)
 from driftwatch.sources.base import SourceConfig
 from driftwatch.summary.schema import Kind, Role
 
@@ -190,6 +198,8 @@ class MonitorConfig(Settings):
     model: ModelConfig = ModelConfig()
     limits: LimitsConfig = LimitsConfig()
     selftest: SelftestConfig | None = None
+    #: Texts as they stand in the file where a variable was replaced: its value can be a secret.
+    _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
     @field_validator("selftest")
     @classmethod
@@ -203,6 +213,15 @@ class MonitorConfig(Settings):
                 least = format_duration(window.length)
                 raise ValueError(f"{name}: expected a duration of at least window.length, {least}")
         return selftest
+
+    @property
+    def written(self) -> Mapping[tuple[str | int, ...], str]:
+        """Where in these settings a variable was replaced, and the text that stands in the file."""
+        return self._written
+
+    def remember(self, written: Mapping[tuple[str | int, ...], str]) -> None:
+        """Keep what ``written`` returns; called once, by whoever read the file."""
+        self._written.update(written)
 
     @property
     def tolerated(self) -> float:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 #: How long a loaded page can be used, and the most bytes and characters of what it sends.
 PROOF_SECONDS = 12 * 3600
 MOST_BYTES, LONGEST_NOTE, LONGEST_NAME = 16_384, 500, 80
+_PORTS = {"http": 80, "https": 443}
 _MUTES = ("4h", "1d", "2d", "7d")
 
 
@@ -77,8 +78,12 @@ class Acting:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
         origin = request.headers.get("origin")
-        own = {request.headers.get("host", ""), self._external_host}
-        return origin is None or urlsplit(origin).netloc in own
+        if origin is None:
+            return True
+        scheme = origin.partition("://")[0]
+        names = (request.headers.get("host", ""), self._external_host)
+        # "null", which sandboxed pages send, has no host; neither has an external_url that is not set.
+        return _host(origin) in {_host(f"{scheme}://{name}") for name in names} - {""}
 
     def _ask(self, request: Request, name: str, fields: dict[str, str]) -> Response:
         view = asked.monitor(self._state.snapshot(), request)
@@ -117,6 +122,16 @@ class Acting:
             },
         )
         return RedirectResponse(self._links.monitor(view.name, item.segment, said=number), 303)
+
+
+def _host(url: str) -> str:
+    """Host and port as browsers write them in an Origin; empty when there is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    return host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
 
 
 def _incident(view: MonitorView, key: str) -> OpenIncident:

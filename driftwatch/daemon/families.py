@@ -83,6 +83,11 @@ HEALTH = (
     ),
     _gauge("incident_open", (*_SEGMENT, "kind"), "Incidents nobody has resolved or acknowledged yet."),
     _gauge(
+        "incident_muted_until_timestamp_seconds",
+        (*_SEGMENT, "kind"),
+        "When the first mute ends, where every open incident was muted; absent where one was not.",
+    ),
+    _gauge(
         "drift_since_timestamp_seconds",
         _SEGMENT,
         "First bad window of the oldest open drift or broken incident; absent when there is none.",

@@ -11,6 +11,10 @@ from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import columns_only, listed_words
 from driftwatch.summary.result import State, Verdict
 
+_ACKNOWLEDGED = (
+    "Its incident is closed. The next window tells whether it is over; this verdict was made before."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -40,12 +44,15 @@ def look_at(view: MonitorView, segment: SegmentView | None, now: int) -> Look:
     verdict = segment.verdict
     incidents = open_here(view, segment.segment)
     if verdict.state.moved:
-        return Look(kind=words.MOVED, headline=_moved(view, segment, now), why=_why(verdict))
+        headline = _moved(view, segment, now)
+        if acknowledged(view, segment):
+            return Look(kind=words.MOVED, headline=f"{headline}; acknowledged", why=_ACKNOWLEDGED)
+        return Look(kind=words.MOVED, headline=headline, why=_why(verdict))
     if verdict.state is not State.OK:
         since = words.day(blind_since(segment), now)
         return Look(
             kind=words.BLIND,
-            headline=f"could not look: {_reason(verdict)} since {since}",
+            headline=f"could not look since {since}: {_reason(verdict)}",
             why=_detail(verdict),
         )
     if series.is_stale(view, segment, now):
@@ -72,6 +79,13 @@ def open_here(view: MonitorView, segment: str | None) -> list[OpenIncident]:
     return sorted(here, key=lambda item: item.opened_at)
 
 
+def acknowledged(view: MonitorView, segment: SegmentView) -> bool:
+    """True when the newest verdict says drifting and every incident behind it was closed since."""
+    verdict = segment.verdict
+    drifting = verdict is not None and verdict.state is State.DRIFTING
+    return drifting and not open_here(view, segment.segment)
+
+
 def began(view: MonitorView, segment: SegmentView, kind: IncidentKind | None = None) -> int | None:
     """First bad window of what is open or named now; ``kind`` None counts every open incident."""
     known = [
@@ -94,13 +108,18 @@ def moved_columns(view: MonitorView, segment: SegmentView) -> list[str]:
 
 
 def blind_since(segment: SegmentView) -> int:
-    """End of the first of the newest windows in a row that could not be looked at."""
-    since = 0 if segment.verdict is None else segment.verdict.window.end
-    for end, _, state, _ in reversed(segment.trail):
-        if words.kind_of(state) != words.BLIND:
-            break
-        since = min(since, end)
-    return since
+    """Start of the first of the newest windows in a row that could not be looked at, as messages say it."""
+    if segment.verdict is None:
+        return 0
+    window = segment.verdict.window
+    known = sorted({end: state for end, _, state, _ in segment.trail if end < window.end}.items())
+    first = window.end
+    while known and words.kind_of(known[-1][1]) == words.BLIND:
+        first = known.pop()[0]
+    if first == window.end:
+        return window.start
+    # Windows can have been skipped before it, and one day a year is an hour shorter.
+    return max(first - (window.end - window.start), known[-1][0] if known else 0)
 
 
 def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
@@ -116,6 +135,8 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
     noun = "column" if (watched or len(columns)) == 1 else "columns"
     together = ", ".join(listed_words(names)) or "all columns together"
     count = f": {len(columns)}{of} {noun}" if columns else f": {together}"
+    # A verdict names nothing of its own while the incident it rests on is open.
+    count = count if names else ""
     since = began(view, segment, kind)
     return f"{what}{count}" + ("" if since is None else f", since {words.day(since, now)}")
 

@@ -148,7 +148,13 @@ def _incident_samples(view: MonitorView, segment: str | None) -> Iterator[Sample
     labels = (view.name, segment_label(segment))
     here = [incident for incident in view.incidents if incident.segment == segment]
     for kind in IncidentKind:
-        yield "driftwatch_incident_open", (*labels, kind), sum(incident.kind == kind for incident in here)
+        ends = [item.muted_until for item in here if item.kind == kind]
+        yield "driftwatch_incident_open", (*labels, kind), len(ends)
+        muted = [end for end in ends if end is not None]
+        if muted and len(muted) == len(ends):
+            # A moment and no 0 or 1: nothing happens here when a mute ends.
+            family = "driftwatch_incident_muted_until_timestamp_seconds"
+            yield from _moment(family, (*labels, kind), min(muted))
     moved = [item for item in here if item.kind != IncidentKind.BLIND]
     if moved:
         since = min(item.opened_at if item.onset is None else item.onset for item in moved)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftwatch import words
-from driftwatch.daemon.look import Look, began, open_here
+from driftwatch.daemon.look import Look, acknowledged, began, open_here
 from driftwatch.daemon.ranking import effects_of
 from driftwatch.daemon.snapshot import MonitorView, SegmentView
+from driftwatch.monitor import PATIENCE
 from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import column_words, columns_only, listed_words, named_words
 from driftwatch.summary.result import NamedColumn, Reason, State, Verdict
@@ -24,7 +25,8 @@ _ENDINGS = (
 _BLIND = {
     Reason.SOURCE_UNAVAILABLE: "See whether the source answers from here; it is tried again by itself.",
     Reason.SOURCE_TIMEOUT: "See why the source is slow; limits.deadline says how long a read may take.",
-    Reason.SOURCE_BEHIND: "See why the source delivers late; the window is checked once it is whole.",
+    Reason.SOURCE_BEHIND: "See why the source delivers late; the window is tried again until it is late by "
+    f"{PATIENCE} windows' length, then given up.",
     Reason.READER_DIED: "See the log: a read that needs more memory than limits.memory is killed.",
     Reason.TOO_MANY_ROWS: "See whether rows are written twice; limits.rows says how many a window may have.",
     Reason.ALL_FILES_UNREADABLE: "See who writes the files listed below; none of them could be read.",
@@ -91,7 +93,9 @@ def _move(name: str, named: NamedColumn | None, looked: Verdict | None) -> tuple
     if named is not None and named.effect:
         return (name, named.effect)
     here = [item for item in (looked.statistics if looked else ()) if item.column == name]
-    return (name, next(iter(effects_of(here)), "moved"))
+    effect = next(iter(effects_of(here)), "")
+    # Not what it was paged for: the column may be back by now.
+    return (name, f"moved; now {effect}" if effect else "moved")
 
 
 def _since(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:
@@ -127,6 +131,8 @@ def _sure(view: MonitorView, segment: SegmentView, look: Look, now: int) -> str:
     if verdict.state is State.DRIFTING:
         paged = max((item.opened_at for item in open_here(view, segment.segment)), default=None)
         when = "" if paged is None else f" on {words.day(paged, now)}"
+        if acknowledged(view, segment):
+            return f"The evidence was complete when it paged; {budget}."
         return f"The evidence was complete{when}; {budget}."
     seen = verdict.smallest_effect
     smallest = "" if seen is None else f" A shift of {words.percent(seen)} of the rows would be seen at once."
@@ -147,4 +153,6 @@ def _todo(
             "See what fills these columns upstream: an export, a join or a schema changed.",
             "It ends by itself once the values are back.",
         )
+    if acknowledged(view, segment):
+        return ("Nothing: it was acknowledged. The next windows are judged anew.",)
     return (_UPSTREAM, _ENDINGS)

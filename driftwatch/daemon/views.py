@@ -169,4 +169,4 @@ def _next_run(slot: Slot) -> int | None:
         return None
     config = slot.monitor.config
     upcoming = window_at(slot.last_end, config.window.length, config.timezone)
-    return upcoming.end + config.window.lag * NANOSECONDS
+    return max(upcoming.end + config.window.lag * NANOSECONDS, slot.not_before)

@@ -41,6 +41,8 @@ def create_app(state: State, web: WebConfig, export: ExportConfig) -> Starlette:
             Exception: site.fault,
         },
     )
+    # Starlette would send people to the Host they asked by, without TLS and without our prefix.
+    app.router.redirect_slashes = False
     app.state.metrics = site.metrics_page
     app.web = web
     return app

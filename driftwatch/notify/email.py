@@ -109,7 +109,8 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
     domain = config.sender.rpartition("@")[2]
     key = identity(message.key)
     opened = f"<{key}.firing@{domain}>"
-    subject = summary(message)[:_LONGEST_SUBJECT]
+    # The library unpacks an encoded word that stands in a name, line ends and all: it could be a header.
+    subject = summary(message).replace("=?", "= ?")[:_LONGEST_SUBJECT]
     # Folding puts a space before a first word that stands in brackets; what must be encoded must be folded.
     width = 998 if subject.isascii() else 78
     mail = EmailMessage(policy=policy.SMTP.clone(max_line_length=width))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from driftwatch.errors import SourceUnavailable
+from driftwatch.settings import without_credentials
 from driftwatch.sources._formats import format_of
 from driftwatch.sources._partitions import Partitions, partitions_of
 
@@ -79,7 +80,7 @@ def list_files(paths: list[str], keep: Keep, resolve: Resolve) -> Listing:
         except (OSError, pa.ArrowException) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise SourceUnavailable(
-                f"{shown(path)}: expected a folder that can be listed. Got {shown(reason)[:300]}. "
+                f"{public(path)}: expected a folder that can be listed. Got {public(reason)[:300]}. "
                 "Check that it is mounted and that driftwatch may read it."
             ) from error
     return listing
@@ -96,6 +97,11 @@ def shown(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )
+
+
+def public(path: str) -> str:
+    """A path or what is said of one, as it may be shown: object-store URLs can carry keys."""
+    return shown(without_credentials(path))
 
 
 def _split(path: str) -> tuple[str, list[str]]:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
 from driftwatch.settings import Duration
 from driftwatch.sources._formats import Format, format_of
-from driftwatch.sources._listing import Entry, Listing, Resolve, is_url, list_files, shown
+from driftwatch.sources._listing import Entry, Listing, Resolve, is_url, list_files, public
 from driftwatch.sources._one import rows_of, times_of
 from driftwatch.sources._partitions import Partitions, span_of
 from driftwatch.sources._request import BadFile, Request
@@ -139,7 +139,7 @@ class FilesSource:
 
     def _where(self) -> str:
         path = self.config.path
-        return shown(path if isinstance(path, str) else ", ".join(path[:5]))
+        return public(path if isinstance(path, str) else ", ".join(path[:5]))
 
     def _bounds(self, partitions: Partitions) -> Span | None:
         if not self.config.partition_time or self.config.time_column is None or not partitions:

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from driftwatch.errors import ConfigError, DataError, MissingExtra, SchemaMismatch, SourceUnavailable
 from driftwatch.eventtime import event_times
-from driftwatch.settings import Duration, read_secret
+from driftwatch.settings import Duration, read_secret, without_credentials
 from driftwatch.sources._sqltime import predicate
 from driftwatch.sources.base import Reading, SourceConfig
 from driftwatch.summary.schema import Span
@@ -265,8 +265,9 @@ def _retold(error: Exception, url: sa.URL) -> DataError:
         if secret:
             line = line.replace(str(secret), "***")
     kind = type(origin).__name__
+    said = f"{url.render_as_string(hide_password=True)}: the database answered {kind}: {line}. "
     return SourceUnavailable(
-        f"{url.render_as_string(hide_password=True)}: the database answered {kind}: {line}. "
+        f"{without_credentials(said)}"
         "Check that it is up, that the user may read the table, and that the names are right."
     )
 

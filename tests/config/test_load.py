@@ -20,8 +20,10 @@ from driftwatch.config._document import Document, Where, show
 from driftwatch.config._words import _annotation, _models, _options
 from driftwatch.config.load import _validate, check, load
 from driftwatch.config.schema import Config
+from driftwatch.config.shown import as_shown
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
+from driftwatch.recording import configuration_of
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 BAD = Path(__file__).parent / "bad"
@@ -419,3 +421,31 @@ def test_bombs_end_soon(tmp_path: Path) -> None:
     path.write_text("a: [" + "1," * 5_000_000)
     assert "at most 200000 values" in check(path)[0]
     assert os.environ.get("DRIFTWATCH_NO_SUCH_VARIABLE") is None
+
+
+def test_settings_to_show_hold_no_variables_value_and_no_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "hunter2")
+    file = tmp_path / "driftwatch.yaml"
+    file.write_text(
+        "version: 1\n"
+        "monitors:\n"
+        "  - name: sold\n"
+        '    reference: {path: ["s3://AKIA:hunter3@bucket/ref/*.parquet?region=eu", "${KEY}/x"],'
+        " time_column: t}\n"
+        "    source: {type: sql, url: 'postgresql://u:hunter4@db/x', time_column: t,"
+        " query: \"select decrypt(v, '${KEY}') from x\"}\n"
+        "  - name: plain\n"
+        "    reference: {path: ref.parquet}\n"
+        "    source: {type: files, path: 's3://AKIA:hunter5@bucket/x', time_column: t}\n",
+        encoding="utf-8",
+    )
+    sold, plain = load(file).monitors
+    assert sold.source.query == "select decrypt(v, 'hunter2') from x"  # type: ignore[attr-defined]
+    for config in (sold, plain):
+        assert "hunter" not in configuration_of(config)[1]
+    shown = as_shown(sold)
+    assert shown["source"]["query"] == "select decrypt(v, '${KEY}') from x"
+    assert shown["reference"]["path"] == ["s3://***@bucket/ref/*.parquet?region=eu", "${KEY}/x"]
+    assert as_shown(plain)["source"]["path"] == "s3://***@bucket/x"

@@ -70,6 +70,7 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         waits = inside.view().checks
         inside.to(3.01)
         assert inside.view().checks == waits, "it backs off"
+        assert (inside.view().next_run_at or 0) > inside.clock.now(), "what is next is not past"
         assert not inside.view().incidents
         inside.to(4.1)
         inside.to(5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import platform
+import re
 import subprocess
 import time
 import zlib
@@ -85,7 +86,8 @@ def test_each_family_appears_once_with_its_samples_together(shown: Snapshot) -> 
             current = line.split()[2]
         elif not line.startswith("#"):
             assert line.split("{")[0].split()[0] == current
-    assert set(headers) == {family.name for family in FAMILIES}
+    nobody_muted = {"driftwatch_incident_muted_until_timestamp_seconds"}
+    assert set(headers) == {family.name for family in FAMILIES} - nobody_muted
 
 
 def test_openmetrics_says_the_same(shown: Snapshot) -> None:
@@ -153,6 +155,20 @@ def new_monitor() -> MonitorView:
         newest_row_at=None,
         checks=0,
     )
+
+
+def test_a_mute_is_told_where_every_open_incident_has_one() -> None:
+    name = "driftwatch_incident_muted_until_timestamp_seconds"
+    view = example.drifting()
+    first = next(item for item in view.incidents if item.segment is None)
+    until = example.NOW + 3600 * NANOSECONDS
+    muted = replace(first, muted_until=until)
+    text = body(example.snapshot(replace(view, incidents=(muted,))))
+    labels = {"monitor": view.name, "segment": "", "kind": first.kind}
+    assert value(text, name, **labels) == until / NANOSECONDS
+    assert value(text, "driftwatch_incident_open", **labels) == 1, "it is open all the same"
+    both = replace(view, incidents=(muted, replace(first, key="another")))
+    assert not re.search(rf"^{name}\{{", body(example.snapshot(both)), re.M)
 
 
 def test_health_series_are_there_before_the_first_check() -> None:

@@ -108,6 +108,20 @@ def test_a_resend_is_the_same_mail_and_an_end_stands_in_its_thread() -> None:
     assert later["Message-ID"] == ended["In-Reply-To"] == ended["References"] == "<k-1.firing@example.org>"
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "us-ascii", "latin-1*en"])
+@pytest.mark.parametrize("other", ["", " é"])
+def test_no_encoded_word_in_a_name_becomes_a_header_or_a_text(charset: str, other: str) -> None:
+    nasty = f"=?{charset}?q?a=0D=0ABcc:_evil@x.example=0D=0A=0D=0Abody?={other}"
+    for title in (f"fraud: {nasty}", nasty, f"[{nasty}]", f"=={nasty}", f"=?{nasty}?="):
+        content = compose(message("k", title=title), NOW, EmailConfig.model_validate(PLAIN)).as_bytes()
+        mail = message_from_bytes(content, policy=policy.default)
+        assert mail["Bcc"] is None
+        assert "body?=" in mail["Subject"]
+        head = content.partition(b"\r\n\r\n")[0]
+        assert b"multipart/alternative" in head
+        assert b"\r\nBcc" not in content
+
+
 def test_no_name_becomes_a_header() -> None:
     nasty = "x\r\nBcc: thief@example.org\r\n\r\nbody \u2028 \x0b é"
     mail = compose(

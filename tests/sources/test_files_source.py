@@ -237,6 +237,17 @@ def test_a_folder_that_cannot_be_listed_is_an_outage(tmp_path: Path) -> None:
         source(tmp_path / ("x" * 300) / "*.parquet").version(None)
 
 
+def test_an_outage_does_not_tell_the_keys_in_a_url() -> None:
+    def refuse(url: str) -> Any:
+        raise OSError(f"cannot reach {url}")
+
+    config = FilesConfig(type="files", path="s3://AKIA:hunter2@bucket/*.parquet", time_column="t")
+    with pytest.raises(SourceUnavailable) as caught:
+        open_source(config, resolve=refuse).version(None)
+    assert "hunter2" not in str(caught.value)
+    assert "s3://***@bucket" in str(caught.value)
+
+
 def test_lists_of_paths_links_and_loops(tmp_path: Path) -> None:
     first = parquet(tmp_path / "a" / "1.parquet", [0])
     second = parquet(tmp_path / "b" / "2.parquet", [1])

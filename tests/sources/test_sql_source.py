@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from peers import free_port
 from pydantic import ValidationError
 
-from driftwatch.errors import ConfigError, SchemaMismatch, SourceUnavailable
+from driftwatch.errors import ConfigError, DataError, SchemaMismatch, SourceUnavailable
 from driftwatch.eventtime import event_times
 from driftwatch.sources.sql import SqlConfig, SqlSource, open_source
 from driftwatch.summary.schema import Span
@@ -133,6 +133,9 @@ def test_configuration_and_secrets(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         sql("no url hunter2").version(None)
     assert "hunter2" not in str(caught.value)
+    with pytest.raises(DataError) as told:
+        sql("sqlite:////nowhere/x.db?password=hunter2").version(None)
+    assert "hunter2" not in str(told.value)
     secret = tmp_path / "url"
     secret.write_text("postgresql://me:hun%2Fter2@127.0.0.1:1/db\n", encoding="utf-8")
     source = open_source(SqlConfig(type="sql", url_file=secret, table="x", time_column="t"))

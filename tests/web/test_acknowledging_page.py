@@ -142,6 +142,13 @@ def test_another_sites_page_cannot_use_the_browsers_password(site: Site, headers
     assert visit.asked() == []
 
 
+@pytest.mark.parametrize("origin", ["null", "", "file://", "http://[", "http://evil.example"])
+def test_neither_can_one_without_a_host(serve: Serve, token: Path, origin: str) -> None:
+    visit = Visit(serve(auth={"token_file": str(token)}))
+    assert visit.post(headers={"Origin": origin}).status == 403
+    assert visit.asked() == []
+
+
 def test_our_own_pages_can(site: Site) -> None:
     visit = Visit(site)
     for headers in (
@@ -149,6 +156,12 @@ def test_our_own_pages_can(site: Site) -> None:
         {"Origin": "https://ops.example", "Sec-Fetch-Site": "same-origin"},
     ):
         assert visit.post(headers=headers).status == 303
+
+
+def test_our_address_may_be_written_in_other_ways(serve: Serve, token: Path) -> None:
+    site = serve(auth={"token_file": str(token)}, external_url="https://Ops.Example:443/drift")
+    assert Visit(site).post(headers={"Origin": "https://ops.example"}).status == 303
+    assert Visit(site).post(headers={"Origin": "https://ops.example:8443"}).status == 403
 
 
 def test_a_proof_belongs_to_one_name_and_wears_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.peer
 TEXTS = {
     "index": (
         "inputs drifted: 3 of 6 columns, since 9 Feb",
-        "could not look: source unreachable since 13 Feb",
+        "could not look since 12 Feb: source unreachable",
     ),
     "drifting": ("driftwatch ack CONFIG --monitor flight-delays", "What did not change"),
     "insufficient": ("too few rows to tell", "The smallest change that could be seen is 19 %"),

@@ -204,6 +204,12 @@ FOREIGN = (
 )  # fmt: skip
 
 
+def test_nobody_is_sent_to_the_host_they_asked_by(serve: Serve) -> None:
+    site = serve(external_url="https://ops.example/drift")
+    for path in ("/metrics/", "/monitors/churn/", "/api/v1/monitors/"):
+        assert site.get(path, Host="127.0.0.1:1").status == 404
+
+
 @pytest.mark.parametrize("host", LOCAL)
 def test_on_loopback_own_names_and_addresses_are_answered(site: Site, host: str) -> None:
     assert site.get("/metrics", Host=host).status == 200

@@ -61,11 +61,11 @@ HEADLINES = {
     State.OK: (words.SAME, "nothing moved in 6 columns"),
     State.DRIFTING: (words.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
     State.BROKEN: (words.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
-    State.CALIBRATING: (words.BLIND, "could not look: learning what is usual since 14 Feb"),
-    State.INSUFFICIENT: (words.BLIND, "could not look: too few rows to tell since 14 Feb"),
-    State.NO_DATA: (words.BLIND, "could not look: source unreachable since 14 Feb"),
-    State.STALE: (words.BLIND, "could not look: source unreachable since 14 Feb"),
-    State.SOURCE_ERROR: (words.BLIND, "could not look: source unreachable since 14 Feb"),
+    State.CALIBRATING: (words.BLIND, "could not look since 13 Feb: learning what is usual"),
+    State.INSUFFICIENT: (words.BLIND, "could not look since 13 Feb: too few rows to tell"),
+    State.NO_DATA: (words.BLIND, "could not look since 13 Feb: source unreachable"),
+    State.STALE: (words.BLIND, "could not look since 13 Feb: source unreachable"),
+    State.SOURCE_ERROR: (words.BLIND, "could not look since 13 Feb: source unreachable"),
 }
 
 
@@ -139,7 +139,7 @@ def test_an_open_incident_is_said_although_nothing_moves_now() -> None:
 
 def test_blind_since_the_first_of_the_newest_failures() -> None:
     segment = example.blind().segments[0]
-    assert blind_since(segment) == example.END - example.DAY
+    assert blind_since(segment) == example.END - 2 * example.DAY
 
 
 def test_no_check_yet(serve: Serve) -> None:

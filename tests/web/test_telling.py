@@ -37,6 +37,30 @@ def test_drift() -> None:
     assert len(said.todo) == 2
 
 
+def test_what_was_acknowledged_is_not_said_to_be_open() -> None:
+    view = replace(example.drifting(), incidents=())
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    for named in (segment.verdict.named, ()):
+        shown = replace(segment, verdict=replace(segment.verdict, named=named))
+        look = look_at(view, shown, example.NOW)
+        assert look.kind == words.MOVED, "nobody looked since"
+        assert look.headline.endswith("; acknowledged")
+        assert "all columns together" not in look.headline
+        assert "still open" not in look.why
+        said = tell(view, shown, look, example.NOW)
+        assert said.todo == ("Nothing: it was acknowledged. The next windows are judged anew.",)
+
+
+def test_todays_effect_of_a_column_paged_before_is_not_told_as_the_move() -> None:
+    view = example.drifting()
+    assert view.segments[0].verdict is not None
+    said = told(view, named=(), state=State.DRIFTING)
+    effects = [effect for column, effect in said.moves if column]
+    assert effects
+    assert all(effect.startswith("moved") for effect in effects)
+
+
 def test_breakage_is_certain_and_long_lists_are_cut() -> None:
     broken = tuple(
         Breakage(column=f"c{n}", reason=Reason.COLUMN_ALL_NULL, detail="all null") for n in range(20)
