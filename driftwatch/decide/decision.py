@@ -130,14 +130,14 @@ def _prepared(
     """
     weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
-    past = past_of(track.scores, seen.slot)
+    past = past_of(track.scores, seen.slot, seen.size)
     both = combined(track, seen.streams, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
         seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
         track = track.expecting(scores)
         if len(track.scores.keys) > len(past.known):
-            past = past_of(track.scores, seen.slot)
+            past = past_of(track.scores, seen.slot, seen.size)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, _known_only(weights, track), past

@@ -15,7 +15,7 @@ class Measurement:
     """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
 
     ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
-    usual.
+    usual. ``size`` is the number of rows in multiples of the reference's usual number.
     """
 
     window: Span
@@ -26,3 +26,4 @@ class Measurement:
     slot: int = 0
     excluded: bool = False
     untimed: bool = False
+    size: float = 1.0

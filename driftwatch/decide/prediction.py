@@ -37,21 +37,24 @@ _SMALLEST_P = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Past:
-    """What a window of one season slot is held against: ``healthy[n, k]`` windows, ``known[k]`` of them."""
+    """What a window of one season slot is held against: ``healthy[n, k]`` windows, ``known[k]`` of them.
+
+    ``worth[k]`` is what a distance from them counts for.
+    """
 
     healthy: Float64Array
     known: Int64Array
     held: Standing
+    worth: Float64Array
 
 
-def past_of(book: ScoreBook, slot: int) -> Past:
-    """The past of the next window of that slot. Cost: a few passes over the history."""
+def past_of(book: ScoreBook, slot: int, size: float) -> Past:
+    """The past of a window of that slot, of ``size`` times the usual rows. Cost: passes over the history."""
     healthy = book.healthy
-    return Past(
-        healthy=healthy,
-        known=(~np.isnan(healthy)).sum(axis=0),
-        held=standing(healthy, book.slots, slot, book.rows),
-    )
+    held = standing(healthy, book.slots, slot, book.rows)
+    known = (~np.isnan(healthy)).sum(axis=0)
+    counts = np.where(book.keys.of_columns, worth(book, size, held.rows), 1.0)
+    return Past(healthy=healthy, known=known, held=held, worth=counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +83,7 @@ def p_values(
     are heavy is not extrapolated either: no p-value below that of a first among all windows seen.
     """
     healthy, known, held = past.healthy, past.known, past.held
-    x = _in_spreads(value, held, floor) * worth(book, value, held)
+    x = _in_spreads(value, held, floor) * past.worth
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held, known)
     ranked = usual.ranked
@@ -123,18 +126,15 @@ def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Flo
     return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
 
 
-def worth(book: ScoreBook, value: Float64Array, held: Standing) -> Float64Array:
-    """What a distance ``[k]`` counts for: less in a window of fewer rows than usual.
+def worth(book: ScoreBook, size: float, rows: Float64Array) -> Float64Array:
+    """What distances of columns count for: less in a window of fewer rows than those it is held against.
 
-    A column's scores lie further apart there by themselves. Where rows are lost all columns seem to move; it
-    is the volume that did.
+    Columns' scores lie further apart there by themselves. Where rows are lost all columns seem to move; it
+    is the volume that did. ``rows`` are those of ``Standing``; 1 where the volume is not watched.
     """
-    place = book.keys.places.get(VOLUME)
-    if place is None:
-        return np.ones(len(value))
-    now = float(np.exp(value[place]))
-    fewer = float(np.sqrt(min(1.0, now / held.rows))) if now == now and held.rows > 0 else 1.0
-    return np.where(book.keys.of_columns, fewer, 1.0)
+    if VOLUME not in book.keys.places:
+        return np.ones(len(rows))
+    return np.asarray(np.sqrt(np.minimum(1.0, size / np.maximum(rows, 1e-9))))
 
 
 def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:

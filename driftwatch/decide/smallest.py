@@ -55,8 +55,7 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
     away = held.centre[-1] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    counts = worth(book, book.seen(seen.streams), held)[here]
-    return float(away * np.median(held.spread[:-1] / counts))
+    return float(away * np.median(held.spread[:-1] / worth(book, seen.size, held.rows[:-1])))
 
 
 def _quantile(weight: Float64Array, stretch: Float64Array, log_p: float) -> float:

@@ -33,15 +33,15 @@ def mostly_one(values: Float64Array) -> Flags:
 class Standing:
     """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
 
-    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``rows`` is how many these
-    windows had on average, relative to the reference's.
+    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``rows[k]`` is how many
+    these windows had on average, relative to the reference's.
     """
 
     centre: Float64Array
     spread: Float64Array
     n: Int64Array
     degrees: Float64Array
-    rows: float = 1.0
+    rows: Float64Array
 
 
 def _standing(values: Float64Array) -> Standing:
@@ -49,7 +49,7 @@ def _standing(values: Float64Array) -> Standing:
     centre = np.nansum(values, axis=0) / np.maximum(n, 1)
     square = np.nansum((values - centre) ** 2, axis=0)
     spread = np.sqrt(square / np.maximum(n - 1, 1))
-    return Standing(centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0))
+    return Standing(centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0), rows=np.ones(len(n)))
 
 
 def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
@@ -70,11 +70,13 @@ def standing(values: Float64Array, slots: Int64Array, slot: int, rows: Float64Ar
     larger where the slot's windows have fewer ``rows[n]`` (relative ones) than the others.
     """
     every = _standing(values)
+    every = replace(every, rows=np.full(values.shape[1], _mean(rows)))
     if not slots.any():
-        return replace(every, rows=_mean(rows))
+        return every
     here = slots == slot
     pooled = _around_slots(values, slots) * _fewer(rows, here)
-    return replace(_of_slot(every, _standing(values[here]), pooled), rows=_mean(rows[here]))
+    own = replace(_standing(values[here]), rows=np.full(values.shape[1], _mean(rows[here])))
+    return _of_slot(every, own, pooled)
 
 
 def _mean(rows: Float64Array) -> float:
@@ -99,6 +101,7 @@ def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
         spread=np.where(thin, every.spread, shrunk),
         n=np.where(thin, every.n, own.n),
         degrees=np.where(thin, every.degrees, np.minimum(degrees + _SHRINK, every.degrees)),
+        rows=np.where(thin, every.rows, own.rows),
     )
 
 

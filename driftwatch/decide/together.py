@@ -21,7 +21,7 @@ import numpy as np
 from driftwatch.decide.direction import along, located, of_blocks
 from driftwatch.decide.keys import TOGETHER, Stream, key_of
 from driftwatch.decide.laws import MIN_HISTORY
-from driftwatch.decide.prediction import LEAST_SPREAD, Past, worth
+from driftwatch.decide.prediction import LEAST_SPREAD, Past
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out
 from driftwatch.decide.track import Track
@@ -47,7 +47,7 @@ def combined(
     book, aside = track.scores, track.aside
     value, held = book.seen(streams), past.held
     spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
-    z = _cut((value - held.centre) / spread * worth(book, value, held), book)
+    z = _cut((value - held.centre) / spread * past.worth, book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
     away = book.keys.whose(aside.__contains__) & book.keys.of_columns
     usable &= ~away & book.keys.of_columns

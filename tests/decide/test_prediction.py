@@ -39,7 +39,7 @@ def above(
 
 
 def asked(value: Float64Array, book: ScoreBook, floor: float, start: int, slot: int) -> Answer:
-    return p_values(book, learn(book), value, np.full(len(value), floor), start, past_of(book, slot))
+    return p_values(book, learn(book), value, np.full(len(value), floor), start, past_of(book, slot, 1.0))
 
 
 def independent(rng: np.random.Generator, n: int) -> Float64Array:
@@ -71,7 +71,7 @@ def test_p_values_are_valid(world: Callable[[np.random.Generator, int], Float64A
         usual = learn(book)
         run = []
         for t in range(60, 70):
-            answer = p_values(book, usual, series[t], np.zeros(COLUMNS), t, past_of(book, 0))
+            answer = p_values(book, usual, series[t], np.zeros(COLUMNS), t, past_of(book, 0, 1.0))
             run.append(answer.p_value)
             book = book.standing_at(answer.level, t + 1)
         found.append(np.array(run))

@@ -60,7 +60,7 @@ def test_many_columns_that_each_moved_a_little_page_together() -> None:
 def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> None:
     rng = np.random.default_rng(2)
     track = learned(rng)
-    past = past_of(track.scores, 0)
+    past = past_of(track.scores, 0, 1.0)
     later = [combined(track, scores(rng.normal(0.05, 0.02, 12)), 0, past) for _ in range(400)]
     values = np.array([item[0][0].value for item in later if item is not None])
     taught = track.scores.values[:, track.scores.keys.index(TOGETHER)]
@@ -131,7 +131,7 @@ def of_locations(
     track, found = taught_together(track), []
     for day in range(40, 40 + windows):
         streams = located(drawn(rng, columns, common))
-        answer = combined(track, streams, 0, past_of(track.scores, 0))
+        answer = combined(track, streams, 0, past_of(track.scores, 0, 1.0))
         assert answer is not None
         track = answer[2].expecting(answer[0])
         value = track.scores.seen([*streams, *answer[0]])
@@ -174,7 +174,7 @@ def test_one_column_alone_is_no_direction() -> None:
     track, _ = of_locations(rng, 12)
     lean = track.scores.lean
     track = replace(track, scores=replace(track.scores, lean=np.where(lean == lean[0], 3.0, 0.0)))
-    answer = combined(track, located(np.full(12, 5.0)), 0, past_of(track.scores, 0))
+    answer = combined(track, located(np.full(12, 5.0)), 0, past_of(track.scores, 0, 1.0))
     assert answer is not None
     assert [score.label for score in answer[0]] == [TOGETHER[2]]
 
