@@ -194,6 +194,8 @@ def verdict_of(
     moved = {item.column for item in decision.named} | decision.track.aside
     # A gauge alone cannot say that nothing moved.
     watched = dict.fromkeys(item.column for item in seen.streams if item.column is not None)
+    # What all columns together show names some of them: those are not said to stand still beside it.
+    told = " ".join(item.effect for item in decision.named if item.column not in watched)
     incidents = decision.opened or decision.track.incidents
     return Verdict(
         monitor=policy.monitor,
@@ -214,7 +216,9 @@ def verdict_of(
         incident=incidents[-1].key if incidents else None,
         onset=incidents[-1].onset if incidents else None,
         named=decision.named,
-        unchanged=tuple(name for name in watched if name not in moved)[:_UNCHANGED_LISTED],
+        unchanged=tuple(name for name in watched if name not in moved and name not in told)[
+            :_UNCHANGED_LISTED
+        ],
         **{item.name: getattr(sight, item.name) for item in fields(sight)},
         reference=decision.track.reference,
         configuration=decision.track.configuration,
