@@ -128,7 +128,7 @@ def runs(options: Options) -> Iterator[Line]:
         value=daemon,
         unit="MiB",
         target=200.0,
-        beside={"its reader process": reader},
+        beside={"MiB of its reader": reader},
     )
 
 

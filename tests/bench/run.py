@@ -57,6 +57,16 @@ def shown(value: float | None, unit: str) -> str:
     return f"{value:.1f} {unit}"
 
 
+#: What the name of a further figure begins with when it is not in seconds.
+_UNITS = ("ms ", "us ", "kB ", "MiB ", "wall / ")
+
+
+def _beside(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.3g}" if name.startswith(_UNITS) else shown(value, "s")
+
+
 def row(item: dict[str, Any]) -> str:
     """One line of the table."""
     if "failed" in item:
@@ -70,10 +80,7 @@ def row(item: dict[str, Any]) -> str:
         f"{'-' if item['mib'] is None else format(item['mib'], '.0f'):>5}  {item['what']}"
     )
     if item["floor_is"] or item["beside"]:
-        beside = [
-            f"{name} {shown(value, 's') if isinstance(value, float) and name.islower() else value}"
-            for name, value in item["beside"].items()
-        ]
+        beside = [f"{name} {_beside(name, value)}" for name, value in item["beside"].items()]
         parts = [f"floor: {item['floor_is']}"] if item["floor_is"] else []
         text += "\n" + " " * 21 + "; ".join([*parts, *beside])
     return text
