@@ -57,7 +57,7 @@ def along(
     None while fewer than five columns lean anywhere. ``least[k]`` is the smallest spread that is believed.
     """
     held = standing(before, slots, slot, rows)
-    spread = np.maximum(held.spread, np.maximum(least, 1e-9)) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
+    spread = held.ahead(np.maximum(least, 1e-9))
     x = np.where(held.n < MIN_HISTORY // 2, np.nan, (value - held.centre) / spread)
     x = np.nan_to_num(np.clip(x, -_CUT, _CUT))
     leaned = _KEPT * lean + (1 - _KEPT) * x

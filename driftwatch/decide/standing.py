@@ -43,6 +43,10 @@ class Standing:
     degrees: Float64Array
     rows: Float64Array
 
+    def ahead(self, least: Float64Array) -> Float64Array:
+        """How far the next window spreads around the mean, which is estimated too; at least ``least``."""
+        return np.asarray(np.maximum(self.spread, least) * np.sqrt(1 + 1 / np.maximum(self.n, 1)))
+
 
 def _standing(values: Float64Array) -> Standing:
     n = (~np.isnan(values)).sum(axis=0)

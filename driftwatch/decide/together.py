@@ -46,8 +46,7 @@ def combined(
     """
     book, aside = track.scores, track.aside
     value, held = book.seen(streams), past.held
-    spread = np.maximum(held.spread, LEAST_SPREAD * book.floor) * np.sqrt(1 + 1 / np.maximum(held.n, 1))
-    z = _cut((value - held.centre) / spread * past.worth, book)
+    z = _cut((value - held.centre) / held.ahead(LEAST_SPREAD * book.floor) * past.worth, book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
     away = book.keys.whose(aside.__contains__) & book.keys.of_columns
     usable &= ~away & book.keys.of_columns
