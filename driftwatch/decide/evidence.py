@@ -141,7 +141,7 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer) -> Float64Array:
 
     No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
     a run of them pages and one does not. Shares without such a score have no limit, nor have those of joint
-    detectors; mere ranks limit only shares with a tolerance of their own, which look at rare rows.
+    detectors; mere ranks limit only shares that come in bursts.
     """
     keys = track.scores.keys
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
@@ -154,7 +154,7 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer) -> Float64Array:
         np.maximum.at(limit, keys.look[which], np.maximum(ORDINARY, -np.log(least[which])))
         found.append(np.where(np.isneginf(limit), np.inf, limit)[looks])
     limits, ranks = found
-    return np.where(np.isfinite(limits) | np.isnan(seen.tolerance), limits, ranks)
+    return np.where(np.isfinite(limits) | ~seen.bursts, limits, ranks)
 
 
 def _share_bets(

@@ -132,7 +132,7 @@ class ScoreBook:
     @property
     def begun(self) -> Int64Array:
         """The start of the window in which each score's strongest CUSUM began."""
-        run, onset = (part.reshape(len(self.keys), -1) for part in (self.run, self.onset))
+        run, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (self.run, self.onset))
         return np.asarray(np.take_along_axis(onset, run.argmax(axis=1)[:, None], axis=1)[:, 0])
 
     def moved(self, which: Flags, shift: Float64Array) -> ScoreBook:

@@ -238,8 +238,8 @@ SHARE_ARRAYS = (*_AXES, "waiting")
 class SharesSeen:
     """One window's shares in the order of a book: zeros where a stream was not seen.
 
-    ``tolerance[k]`` is NaN where the usual one holds. ``complete[k]`` says that every label of a stream had
-    rows; ``present[k]`` that it was measured at all.
+    ``tolerance[k]`` is NaN where the usual one holds; ``bursts[k]`` is what the stream says. ``complete[k]``
+    says that every label of a stream had rows; ``present[k]`` that it was measured at all.
     """
 
     successes: Int64Array
@@ -247,6 +247,7 @@ class SharesSeen:
     reference: Float64Array
     reference_trials: Int64Array
     tolerance: Float64Array
+    bursts: Flags
     present: Flags
     complete: Flags
 
@@ -257,6 +258,7 @@ def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSee
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
+    bursts = present.copy()
     told = [item for item in streams if isinstance(item, Shares)]
     if told:
         at = np.array([book.keys.places[key_of(item)] for item in told], dtype=np.int64)
@@ -267,6 +269,7 @@ def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSee
         reference[here] = np.concatenate([item.reference for item in told])
         rows[at], present[at] = [max(item.reference_trials, 1) for item in told], True
         own[at] = [np.nan if item.tolerance is None else item.tolerance for item in told]
+        bursts[at] = [item.bursts for item in told]
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,
@@ -274,6 +277,7 @@ def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSee
         reference=reference,
         reference_trials=rows,
         tolerance=own,
+        bursts=bursts,
         present=present,
         complete=complete,
     )

@@ -77,6 +77,7 @@ class OutOfRange(Ordered):
             reference=np.array(before) / both.n,
             reference_trials=both.n,
             tolerance=TOLERANCE,
+            bursts=True,
         )
         if ends is None or sum(ends[0]) / both.n * (reference.block_rows or 0.0) < EXPECTED:
             return (shares,)

@@ -132,10 +132,16 @@ def _ours(
         if paged:
             found = {"delay": t + 1, **_said(line, paged[0], last.monitor)}
             break
-    gains = (
+    gains = [
         line.gain(setting, _changed(setting, line, watched[0].base(t), seed, t), t) for t in range(within)
-    )
-    return found | {"evidence": evidence, "needed": -weight, "oracle": oracle.delay(gains, weight)}
+    ]
+    learned = gains if line.new else oracle.learned(gains, setting.blocks + WARM)
+    return found | {
+        "evidence": evidence,
+        "needed": -weight,
+        "oracle": oracle.delay(gains, weight),
+        "learned": oracle.delay(learned, weight),
+    }
 
 
 def _said(line: Line, decision: Decision, monitor: Monitor) -> Result:
