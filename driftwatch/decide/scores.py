@@ -173,11 +173,8 @@ class ScoreBook:
         return replace(self, values=dropped)._with(np.where(silent, np.nan, value), slot, end)
 
     def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
-        """With a window's scores, in its own row when it has one; the oldest are forgotten.
-
-        Values are kept in single precision.
-        """
-        row = value.astype(np.float32).astype(np.float64)
+        """With a window's scores, in its own row when it has one; the oldest are forgotten."""
+        row = _kept(value)
         at = int(np.searchsorted(self.ends, end))
         if at < len(self.ends) and int(self.ends[at]) == end:
             values = self.values.copy()
@@ -198,13 +195,21 @@ class ScoreBook:
         return replace(self, level=level, level_end=end)
 
     def seen(self, streams: Sequence[Shares | Score]) -> Float64Array:
-        """One window's scores in the order of the book; NaN where one was not measured."""
+        """One window's scores in the order of the book; NaN where one was not measured.
+
+        In the precision that the book keeps, so that what was seen before ties with it.
+        """
         places = self.keys.places
         value = np.full(len(self.keys), np.nan)
         for item in streams:
             if isinstance(item, Score):
                 value[places[key_of(item)]] = item.value
-        return value
+        return _kept(value)
+
+
+def _kept(value: Float64Array) -> Float64Array:
+    """The values as a book keeps them, in single precision."""
+    return value.astype(np.float32).astype(np.float64)
 
 
 #: Every array of a book that grows with its scores, and the axis they lie on.

@@ -55,9 +55,10 @@ class OutOfRange(Ordered):
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
-        Next to nothing is there in the reference, so their tolerance is their own. One score, *ends*, is the
-        sum of those near the ends, where enough are expected: single days far out are ordinary in some
-        columns, and it learns of which.
+        Next to nothing is there in the reference, so their tolerance is their own. One score, *outside*, is
+        how many are below or above: a few rows every other day are news to a column that never had any.
+        Another, *ends*, is the sum of those near the ends, where enough are expected: single days far out are
+        ordinary in some columns, and it learns of which.
         """
         both = _cells.pair(reference, window, column)
         if both.empty:
@@ -79,13 +80,14 @@ class OutOfRange(Ordered):
             tolerance=TOLERANCE,
             bursts=True,
         )
+        outside = self._score(column, "outside", _cells.rare(_beyond(both), both.m))
         if ends is None or sum(ends[0]) / both.n * (reference.block_rows or 0.0) < EXPECTED:
-            return (shares,)
+            return shares, outside
         moved = _cells.angle(sum(ends[1]), both.m) - _cells.angle(sum(ends[0]), both.n)
-        return (
-            shares,
-            Score(detector=self.name, column=column, label="ends", value=moved, floor=FLOOR),
-        )
+        return shares, outside, self._score(column, "ends", moved)
+
+    def _score(self, column: str | None, label: str, value: float) -> Score:
+        return Score(detector=self.name, column=column, label=label, value=value, floor=FLOOR)
 
 
 def _effect(both: _cells.Pair, before: int, outside: tuple[int, int]) -> str:
@@ -115,6 +117,17 @@ def _near_ends(both: _cells.Pair) -> tuple[tuple[int, int], tuple[int, int]] | N
         (int(upto[low]), int(upto[-1] - upto[high])) for upto in (both.reference_upto, both.window_upto)
     )
     return before, after
+
+
+def _beyond(both: _cells.Pair) -> int:
+    """Rows of the window in cells below the lowest or above the highest that hold rows of the reference.
+
+    Those outside its range; a block of the reference itself is held against the range of the others.
+    """
+    lowest = int(np.searchsorted(both.reference_upto, 0, side="right"))
+    highest = int(np.searchsorted(both.reference_upto, both.n))
+    below = int(both.window_upto[lowest - 1]) if lowest else 0
+    return below + both.m - int(both.window_upto[highest])
 
 
 def _outside(both: _cells.Pair, upto: Int64Array) -> tuple[int, int]:

@@ -13,8 +13,8 @@ from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
 TOLERANCE = 0.001
-#: A share of rows that is nothing to wake somebody for however steady the column was.
-FLOOR = 0.002
+#: A score below this is never evidence: one row in a thousand.
+FLOOR = 0.06
 
 
 class Unseen(Levelled):
@@ -52,11 +52,13 @@ class Unseen(Levelled):
 
         It is told apart from 0 much sooner than a share that may wander: its tolerance is its own. As a score
         it is held against the windows before: one user's rows with a new level every other day are news to a
-        column that never had one, however few they are.
+        column that never had one, however few they are. A block of the reference is held against the levels
+        of the others.
         """
         both = _cells.pair(reference, window, column)
         if both.empty:
             return ()
+        new = int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
         return (
             Shares(
                 detector=self.name,
@@ -72,7 +74,7 @@ class Unseen(Levelled):
                 detector=self.name,
                 column=column,
                 label="unseen",
-                value=int(both.window[-1]) / both.m,
+                value=_cells.rare(new, both.m),
                 floor=FLOOR,
             ),
         )

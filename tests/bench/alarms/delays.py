@@ -23,6 +23,8 @@ from driftwatch.decide.track import Track
 
 #: Healthy production windows before the change.
 WARM = 10
+#: Rows from which on a window is judged, ``window.min_rows``: a segment of 3 % has 30 of 1000.
+FEWEST = 10
 #: Segments of a monitor split by ``s``: all rows, its levels, other.
 SEGMENTS = 2 + len(S_SHARES)
 Result = dict[str, Any]
@@ -61,7 +63,7 @@ def repeat(
         return setting.draw(seed, t)
 
     parts = [draw(t) for t in range(-setting.blocks, 0)]
-    monitor = Monitor.learn(configure(setting.length, budget), parts)
+    monitor = Monitor.learn(configure(setting.length, budget, min_rows=FEWEST), parts)
     aside = np.random.default_rng([*seed, 3])
     panel = Panel.learn(monitor, parts, aside) if rivals else None
     whole = _warmed(monitor, draw, panel, aside)
