@@ -26,6 +26,7 @@ from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import NamedColumn, Reason, State
 
 Flags = npt.NDArray[np.bool_]
@@ -118,7 +119,9 @@ def _named(
     """What the page names, of all the budget that was given since the last one."""
     since = seen.window.start if track.since is None else track.since
     windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
-    return name_columns(claims(evidence_by_owner(track, made, weights, live), windows), seen.statistics)
+    return name_columns(
+        claims(evidence_by_owner(track, made, weights, live), windows), (*seen.statistics, *seen.together)
+    )
 
 
 def _prepared(
@@ -134,8 +137,10 @@ def _prepared(
     both = combined(track, seen.streams, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
-        seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
-        track = track.expecting(scores)
+        more = Drawn.of(scores)
+        streams = Drawn.joined([seen.streams, more])
+        seen = replace(seen, streams=streams, together=(gauge,))
+        track = track.expecting(more)
         if len(track.scores.keys) > len(past.known):
             past = past_of(track.scores, seen.slot, seen.size)
     since = seen.window.start if track.since is None else track.since

@@ -20,10 +20,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from driftwatch.decide.keys import DIRECTION, StreamKey
+from driftwatch.decide.keys import DIRECTION
 from driftwatch.decide.laws import MIN_HISTORY
 from driftwatch.decide.standing import standing
 from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.drawn import StreamKey
 from driftwatch.summary.result import Score
 
 #: What the lean keeps of itself from window to window.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from driftwatch.summary.batch import Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import StreamKey
 
-Stream = Shares | Score
-#: One detector's streams on one column; None is all columns jointly. The label is empty for shares.
-StreamKey = tuple[str, str | None, str]
 Flags = npt.NDArray[np.bool_]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
@@ -30,6 +27,11 @@ class Keys(tuple[StreamKey, ...]):
     def places(self) -> Mapping[StreamKey, int]:
         """Where each stream stands."""
         return {key: place for place, key in enumerate(self)}
+
+    def places_of(self, keys: Sequence[StreamKey]) -> Int64Array:
+        """Where these stand. Raises ``KeyError`` for one that is not known."""
+        places = self.places
+        return np.array([places[key] for key in keys], dtype=np.int64)
 
     @cached_property
     def owners(self) -> tuple[str, ...]:
@@ -61,16 +63,6 @@ class Keys(tuple[StreamKey, ...]):
         """``[k]``: streams of the owners of which that is true."""
         each = np.array([told(name) for name in self.owners], dtype=np.bool_)
         return each[self.owner] if len(self) else each
-
-
-def key_of(stream: Stream) -> StreamKey:
-    """The name a stream keeps over all windows."""
-    return stream.detector, stream.column, stream.label if isinstance(stream, Score) else ""
-
-
-def owner(stream: Stream) -> str:
-    """Who the stream speaks for: its column, or the joint detector itself."""
-    return owner_of(key_of(stream))
 
 
 def owner_of(key: StreamKey) -> str:

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from driftwatch.decide.keys import Keys, StreamKey
+from driftwatch.decide.keys import Keys
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import StreamKey
 
 Flags = npt.NDArray[np.bool_]
 

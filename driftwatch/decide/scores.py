@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import CALIBRATORS
-from driftwatch.decide.keys import VOLUME, Keys, key_of
+from driftwatch.decide.keys import VOLUME, Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import Drawn, StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
+_NO_FLAGS, _NO_NUMBERS = np.empty(0, dtype=np.bool_), np.empty(0)
 _NEVER, _LATEST = -(1 << 62), 1 << 62
 #: Where the likelihood that a moved score is there yet is cut: wrongly called back once in ``e^4`` times.
 _SURELY = 4.0
@@ -56,13 +57,19 @@ class ScoreBook:
     level_end: int = 0
 
     @classmethod
-    def empty(cls, scores: Sequence[Score] = (), rows: int = 0) -> ScoreBook:
+    def empty(
+        cls,
+        keys: Sequence[StreamKey] = (),
+        signed: Flags = _NO_FLAGS,
+        floor: Float64Array = _NO_NUMBERS,
+        rows: int = 0,
+    ) -> ScoreBook:
         """Nothing seen yet of these scores."""
-        count = len(scores)
+        count = len(keys)
         return cls(
-            keys=Keys(key_of(item) for item in scores),
-            signed=np.array([item.signed for item in scores], dtype=np.bool_),
-            floor=np.array([item.floor for item in scores], dtype=np.float64),
+            keys=Keys(keys),
+            signed=signed,
+            floor=floor,
             values=np.full((rows, count), np.nan),
             slots=np.zeros(rows, dtype=np.int64),
             ends=np.zeros(rows, dtype=np.int64),
@@ -76,13 +83,14 @@ class ScoreBook:
             still=np.zeros(count),
         )
 
-    def expecting(self, streams: Sequence[Shares | Score]) -> ScoreBook:
+    def expecting(self, streams: Drawn) -> ScoreBook:
         """The book that knows of these scores too."""
         known = self.keys.places
-        new = [item for item in streams if isinstance(item, Score) and key_of(item) not in known]
+        new = [place for place, key in enumerate(streams.score_keys) if key not in known]
         if not new:
             return self
-        more = ScoreBook.empty(new, len(self.values))
+        keys = [streams.score_keys[place] for place in new]
+        more = ScoreBook.empty(keys, streams.signed[new], streams.floor[new], len(self.values))
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
             for name, axis in _AXES.items()
@@ -197,13 +205,10 @@ class ScoreBook:
         """With the filter's new levels after the window that ended at ``end``."""
         return replace(self, level=level, level_end=end)
 
-    def seen(self, streams: Sequence[Shares | Score]) -> Float64Array:
+    def seen(self, streams: Drawn) -> Float64Array:
         """One window's scores in the order of the book; NaN where one was not measured."""
-        places = self.keys.places
         value = np.full(len(self.keys), np.nan)
-        for item in streams:
-            if isinstance(item, Score):
-                value[places[key_of(item)]] = item.value
+        value[self.keys.places_of(streams.score_keys)] = streams.value
         return value
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from scipy.special import chdtri
 
 from driftwatch.decide.betting import ALTERNATIVES
-from driftwatch.decide.keys import Keys, StreamKey, key_of
+from driftwatch.decide.keys import Keys
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import Drawn, StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
@@ -104,10 +104,10 @@ class ShareBook:
         """The first label of each stream."""
         return np.cumsum(self.sizes) - self.sizes
 
-    def expecting(self, streams: Sequence[Shares | Score]) -> ShareBook:
+    def expecting(self, streams: Drawn) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
         places, sizes = self.keys.places, self.sizes.tolist()
-        found = {key_of(item): len(item.labels) for item in streams if isinstance(item, Shares)}
+        found = dict(zip(streams.share_keys, streams.sizes, strict=True))
         if any(sizes[places[key]] != size for key, size in found.items() if key in places):
             raise ValueError("share streams of one plan keep their labels")
         new = {key: size for key, size in found.items() if key not in places}
@@ -251,22 +251,17 @@ class SharesSeen:
     complete: Flags
 
 
-def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSeen:
+def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     """The window's shares, aligned to the book."""
     labels, starts = int(book.sizes.sum()), book.starts
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
-    told = [item for item in streams if isinstance(item, Shares)]
-    if told:
-        at = np.array([book.keys.places[key_of(item)] for item in told], dtype=np.int64)
-        size = book.sizes[at]
-        here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
-        successes[here] = np.concatenate([item.successes for item in told])
-        trials[here] = np.concatenate([item.trials for item in told])
-        reference[here] = np.concatenate([item.reference for item in told])
-        rows[at], present[at] = [max(item.reference_trials, 1) for item in told], True
-        own[at] = [np.nan if item.tolerance is None else item.tolerance for item in told]
+    at = book.keys.places_of(streams.share_keys)
+    size = book.sizes[at]
+    here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
+    successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
+    rows[at], present[at], own[at] = np.maximum(streams.reference_trials, 1), True, streams.tolerance
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.decide.evidence import design_effects
-from driftwatch.decide.keys import owner
+from driftwatch.decide.keys import joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
@@ -38,7 +38,8 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     """What the window could have shown on the track before it, and what the track after it represents."""
     effects = design_effects(before, policy)
     typical = _typical(effects)
-    owners = len({owner(stream) for stream in seen.streams} or {""})
+    told = dict.fromkeys(seen.streams.looks)
+    owners = len({joint_owner(detector) if column is None else column for detector, column in told}) or 1
     return Sight(
         smallest_effect=smallest_effect(typical, seen, policy, owners),
         smallest_effects=_by_column(before, effects, seen, policy, owners),

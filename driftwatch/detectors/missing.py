@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors.base import AtOnce, Detector
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
 FLOOR = 0.02
 
 
-class Missing(Univariate):
+class Missing(AtOnce, Univariate):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
     Null hypothesis: a row lacks its value as often as in the reference.
@@ -33,7 +36,9 @@ class Missing(Univariate):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
         both = _cells.pair(reference, window, column)
-        before, after = _counted(reference, window, both)
+        before, after = (
+            side[:, 0].tolist() for side in _cells.tallies(reference, window, [both.column.name])
+        )
         if not after[1]:
             return self.undefined(both, "the window has no rows")
         share = after[0] / after[1]
@@ -48,44 +53,27 @@ class Missing(Univariate):
             n_window=after[1],
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        before, after = _counted(reference, window, _cells.pair(reference, window, column))
-        if not before[1] or not after[1]:
-            return ()
+        before, after = _cells.tallies(reference, window, columns)
+        told = (before[1] > 0) & (after[1] > 0)
+        names = [name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told]
+        before, after = before[:, told], after[:, told]
         usual, now = before[0] / before[1], after[0] / after[1]
-        shares = Shares(
-            detector=self.name,
-            column=column,
-            labels=("missing",),
-            successes=np.array([after[0]], dtype=np.int64),
-            trials=np.array([after[1]], dtype=np.int64),
-            reference=np.array([usual]),
+        return Drawn(
+            looks=tuple((self.name, name) for name in names),
+            share_keys=tuple((self.name, name, "") for name in names),
+            labels=(("missing",),) * len(names),
+            successes=after[0],
+            trials=after[1],
+            reference=usual,
             reference_trials=before[1],
+            tolerance=np.full(len(names), np.nan),
+            score_keys=tuple((self.name, name, "missing") for name in names),
+            value=now - usual,
+            floor=np.full(len(names), FLOOR),
+            signed=np.ones(len(names), dtype=np.bool_),
         )
-        return (
-            shares,
-            Score(
-                detector=self.name,
-                column=column,
-                label="missing",
-                value=now - usual,
-                floor=FLOOR,
-                signed=True,
-            ),
-        )
-
-
-def _counted(
-    reference: Reference, window: Summary, both: _cells.Pair
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Missing and all rows of reference and window."""
-    before, after = (side.counts[both.column.name] for side in (reference.summary, window))
-    missing = before.missing, after.missing
-    return (
-        (missing[0], both.n + missing[0] + before.wrong_type),
-        (missing[1], both.m + missing[1] + after.wrong_type),
-    )
 
 
 DETECTOR: Detector = Missing()

@@ -13,7 +13,6 @@ from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.result import Score
 
 COLUMNS = 10
 KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
@@ -21,12 +20,9 @@ KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
 
 def book_of(values: Float64Array, slots: list[int] | None = None) -> ScoreBook:
     """A book that healthy windows taught, the last of which ended at its number."""
-    book = ScoreBook.empty(
-        [
-            Score(detector="ks", column=f"c{i}", label="location", value=0.0, floor=0.0, signed=True)
-            for i in range(values.shape[1])
-        ]
-    )
+    count = values.shape[1]
+    keys = [("ks", f"c{i}", "location") for i in range(count)]
+    book = ScoreBook.empty(keys, np.ones(count, dtype=np.bool_), np.zeros(count))
     for t, row in enumerate(values):
         book = book.learn(row, 0 if slots is None else slots[t], t + 1)
     return book
