@@ -60,8 +60,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         return _skipped(track, seen)
     before, effects = _ratio(track), design_effects(track, policy)
     broken = frozenset(item.column for item in seen.breakages)
-    track, seen, weights, past = _prepared(track, seen, policy)
-    made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, past)
+    track, seen, value, weights, past = _prepared(track, seen, policy)
+    made = bets(track, seen.streams, value, policy, _padded(effects, track), seen.window, past)
     track = replace(track, scores=track.scores.watched(made.x))
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
@@ -126,26 +126,31 @@ def _named(
 
 def _prepared(
     track: Track, seen: Measurement, policy: Policy
-) -> tuple[Track, Measurement, tuple[Float64Array, Float64Array], Past]:
+) -> tuple[Track, Measurement, Float64Array, tuple[Float64Array, Float64Array], Past]:
     """The track that knows this window's streams and the laws of its scores; all columns together added.
+
+    And the scores in the order of its book.
 
     With the budget as it was split before the window: a stream that is first seen in it has no part yet.
     """
     weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
     past = past_of(track.scores, seen.slot, seen.size)
-    both = combined(track, seen.streams, seen.slot, past)
+    value = track.scores.seen(seen.streams)
+    both = combined(track, value, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
         more = Drawn.of(scores)
-        streams = Drawn.joined([seen.streams, more])
-        seen = replace(seen, streams=streams, together=(gauge,))
+        seen = replace(seen, together=(gauge,))
         track = track.expecting(more)
+        value = np.fmax(
+            np.append(value, np.full(len(track.scores.keys) - len(value), np.nan)), track.scores.seen(more)
+        )
         if len(track.scores.keys) > len(past.known):
             past = past_of(track.scores, seen.slot, seen.size)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
-    return track, seen, _known_only(weights, track), past
+    return track, seen, value, _known_only(weights, track), past
 
 
 def _ratio(track: Track) -> float:

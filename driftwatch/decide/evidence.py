@@ -103,13 +103,17 @@ def _split(keys: Keys, streams: Int64Array, policy: Policy) -> Float64Array:
 def bets(
     track: Track,
     streams: Drawn,
+    value: Float64Array,
     policy: Policy,
     effects: Float64Array,
     window: Span,
     past: Past,
 ) -> Bets:
-    """What every stream says in this window. The track must know them all (``expecting``, ``usual``)."""
-    seen, value = shares_seen(track.shares, streams), track.scores.seen(streams)
+    """What every stream says in this window, the scores ``value[k]`` in the order of their book.
+
+    The track must know them all (``expecting``, ``usual``).
+    """
+    seen = shares_seen(track.shares, streams)
     floor = floors(track, policy)
     if track.usual is None:
         raise ValueError("the laws of the scores must be learned first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -28,10 +28,30 @@ class Keys(tuple[StreamKey, ...]):
         """Where each stream stands."""
         return {key: place for place, key in enumerate(self)}
 
-    def places_of(self, keys: Sequence[StreamKey]) -> Int64Array:
+    def found(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        """Where these stand, -1 for one that is not known; the same ones again are not looked up again."""
+        known: tuple[tuple[StreamKey, ...], Int64Array] | None = self.__dict__.get("last_found")
+        if known is None or known[0] != keys:
+            places = np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)
+            known = self.__dict__["last_found"] = keys, places
+        return known[1]
+
+    def places_of(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         """Where these stand. Raises ``KeyError`` for one that is not known."""
-        places = self.places
-        return np.array([places[key] for key in keys], dtype=np.int64)
+        places = self.found(keys)
+        if (places < 0).any():
+            raise KeyError(keys[int(places.argmin())])
+        return places
+
+    @cached_property
+    def located(self) -> Int64Array:
+        """Scores that say where a column's values lie."""
+        found = [
+            place
+            for place, (_, column, label) in enumerate(self)
+            if label == "location" and column is not None
+        ]
+        return np.array(found, dtype=np.int64)
 
     @cached_property
     def owners(self) -> tuple[str, ...]:

@@ -52,9 +52,8 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
     """The past of a window of that slot, of ``size`` times the usual rows. Cost: passes over the history."""
     healthy = book.healthy
     held = standing(healthy, book.slots, slot, book.rows)
-    known = (~np.isnan(healthy)).sum(axis=0)
     counts = np.where(book.keys.of_columns, worth(book, size, held.rows), 1.0)
-    return Past(healthy=healthy, known=known, held=held, worth=counts)
+    return Past(healthy=healthy, known=held.known, held=held, worth=counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import VOLUME, Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
+from driftwatch.decide.standing import known_of
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn, StreamKey
 
@@ -85,9 +86,8 @@ class ScoreBook:
 
     def expecting(self, streams: Drawn) -> ScoreBook:
         """The book that knows of these scores too."""
-        known = self.keys.places
-        new = [place for place, key in enumerate(streams.score_keys) if key not in known]
-        if not new:
+        new = np.flatnonzero(self.keys.found(streams.score_keys) < 0)
+        if not len(new):
             return self
         keys = [streams.score_keys[place] for place in new]
         more = ScoreBook.empty(keys, streams.signed[new], streams.floor[new], len(self.values))
@@ -118,19 +118,24 @@ class ScoreBook:
 
     @property
     def waiting(self) -> Flags:
-        """``[n, k]``: the windows that teach later: the newest ``WAIT``, fewer while few have taught.
+        """``[w, k]``: which of the newest windows teach later: ``WAIT``, fewer while few have taught.
 
         Of a suspected score all since its onset wait, at most ``LONGEST_WAIT`` of them.
         """
-        late = np.zeros(self.values.shape, dtype=np.bool_)
-        newest = slice(max(0, len(self.values) - LONGEST_WAIT), None)
-        known = (~np.isnan(self.values)).sum(axis=0)
-        waits = np.clip(known - TAUGHT, 0, WAIT)
-        ends = self.ends[newest, None]
+        ends = self.ends[-LONGEST_WAIT:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
         since = np.where(self.suspected, self.begun, _LATEST)
-        late[newest] = ((age <= waits) | (ends > since)) & (ends > self.taught_until)
-        return late
+        return ((age <= self._waits) | (ends > since)) & (ends > self.taught_until)
+
+    @property
+    def _waits(self) -> Int64Array:
+        """``[k]``: how many of the newest windows teach later however little is suspected."""
+        known = known_of(self.values[-2 * LONGEST_WAIT :])
+        # Mostly the newest windows say already that enough are known.
+        few = known < TAUGHT + WAIT
+        if few.any():
+            known[few] = known_of(self.values[:, few])
+        return np.clip(known - TAUGHT, 0, WAIT)
 
     @property
     def suspected(self) -> Flags:
@@ -162,7 +167,13 @@ class ScoreBook:
     @property
     def healthy(self) -> Float64Array:
         """``[n, k]``: the scores that teach, NaN elsewhere."""
-        return np.where(self.waiting, np.nan, self.values)
+        return self._without(self.waiting)
+
+    def _without(self, which: Flags) -> Float64Array:
+        """The values without the flagged ones ``[w, k]`` of the newest windows."""
+        values = self.values.copy()
+        values[len(values) - len(which) :][which] = np.nan
+        return values
 
     @property
     def rows(self) -> Float64Array:
@@ -177,8 +188,9 @@ class ScoreBook:
 
     def wait(self, value: Float64Array, slot: int, end: int, silent: Flags) -> ScoreBook:
         """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
-        dropped = np.where(self.waiting & silent, np.nan, self.values)
-        return replace(self, values=dropped)._with(np.where(silent, np.nan, value), slot, end)
+        dropped = self.waiting & silent
+        kept = replace(self, values=self._without(dropped)) if dropped.any() else self
+        return kept._with(np.where(silent, np.nan, value), slot, end)
 
     def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
         """With a window's scores, in its own row when it has one; the oldest are forgotten.

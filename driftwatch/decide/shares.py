@@ -106,14 +106,14 @@ class ShareBook:
 
     def expecting(self, streams: Drawn) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
-        places, sizes = self.keys.places, self.sizes.tolist()
-        found = dict(zip(streams.share_keys, streams.sizes, strict=True))
-        if any(sizes[places[key]] != size for key, size in found.items() if key in places):
+        at, sizes = self.keys.found(streams.share_keys), streams.sizes
+        known = at >= 0
+        if (self.sizes[at[known]] != sizes[known]).any():
             raise ValueError("share streams of one plan keep their labels")
-        new = {key: size for key, size in found.items() if key not in places}
-        if not new:
+        if known.all():
             return self
-        more = ShareBook.empty(tuple(new), tuple(new.values()))
+        new = np.flatnonzero(~known)
+        more = ShareBook.empty([streams.share_keys[place] for place in new], sizes[new].tolist())
         idle = np.zeros((len(self.waiting), 2, len(more.log_m)), dtype=np.int64)
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
@@ -139,7 +139,9 @@ class ShareBook:
         of suspected ones goes on waiting.
         """
         few = (self.blocks[0] < TAUGHT) & ~silent
-        taught = self._settled()._learn(seen.successes, seen.trials, few)
+        taught = self._settled()
+        if few.any():
+            taught = taught._learn(seen.successes, seen.trials, few)
         waits = (~few & ~silent & seen.complete)[self.which]
         queue = np.where(silent[self.which], 0, self.waiting)
         row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]

@@ -12,7 +12,7 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
 from driftwatch.decide.shares import CONSERVATIVE, shares_seen
-from driftwatch.decide.smallest import smallest_effect, smallest_joint_effect
+from driftwatch.decide.smallest import smallest_effects, smallest_joint_effect
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Represented
@@ -41,7 +41,7 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     told = dict.fromkeys(seen.streams.looks)
     owners = len({joint_owner(detector) if column is None else column for detector, column in told}) or 1
     return Sight(
-        smallest_effect=smallest_effect(typical, seen, policy, owners),
+        smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
         smallest_effects=_by_column(before, effects, seen, policy, owners),
         smallest_joint_effect=smallest_joint_effect(before, seen, policy),
         design_effect=typical,
@@ -68,4 +68,5 @@ def _by_column(
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, smallest_effect(effect, seen, policy, owners)) for name, effect in largest.items())
+    sizes = smallest_effects(list(largest.values()), seen, policy, owners)
+    return tuple(zip(largest, sizes, strict=True))

@@ -38,14 +38,14 @@ _NAMED = 3
 
 
 def combined(
-    track: Track, streams: Drawn, slot: int, past: Past
+    track: Track, value: Float64Array, slot: int, past: Past
 ) -> tuple[list[Score], Statistic, Track] | None:
-    """The scores of all columns together, their gauge and the track with the new lean.
+    """The scores of all columns together beside ``value[k]``, their gauge and the track with the new lean.
 
     None when too few columns have a history.
     """
     book, aside = track.scores, track.aside
-    value, held = book.seen(streams), past.held
+    held = past.held
     z = _cut((value - held.centre) / held.ahead(LEAST_SPREAD * book.floor) * past.worth, book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
     away = book.keys.whose(aside.__contains__) & book.keys.of_columns

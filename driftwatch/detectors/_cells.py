@@ -129,13 +129,13 @@ def _ordered(reference: Reference, names: Sequence[str]) -> list[str]:
     return [name for name in names if isinstance(reference.plan.grids[name], NumericGrid)]
 
 
-def tallies(reference: Reference, window: Summary, names: Sequence[str]) -> tuple[Int64Array, Int64Array]:
+def tallies(
+    reference: Reference, window: Summary, names: tuple[str, ...], sides: Sides
+) -> tuple[Int64Array, Int64Array]:
     """Missing and all rows ``[2, k]`` of these columns, of the reference and of the window."""
-    sides = sides_of(reference, window, names)
-    return (
-        _tally(reference.summary, names, sides.before.rows, sides.n),
-        _tally(window, names, sides.before.rows, sides.m),
-    )
+    rows = sides.before.rows
+    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names, rows, sides.n))
+    return usual, _tally(window, names, rows, sides.m)
 
 
 def _tally(side: Summary, names: Sequence[str], rows: dict[str, int], present: Int64Array) -> Int64Array:
@@ -146,11 +146,11 @@ def _tally(side: Summary, names: Sequence[str], rows: dict[str, int], present: I
     return np.stack([missing, valued + missing + special[:, WRONG_TYPE]])
 
 
-def filled(sides: Sides, names: Sequence[str]) -> tuple[list[str], Int64Array]:
+def filled(sides: Sides, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
     """Those of the columns that have rows with a value on both sides, and their rows of the sides."""
     n, m, rows = sides.n.tolist(), sides.m.tolist(), sides.before.rows
-    found = [(name, rows[name]) for name in names if n[rows[name]] and m[rows[name]]]
-    return [name for name, _ in found], np.array([row for _, row in found], dtype=np.int64)
+    found = tuple(name for name in names if n[rows[name]] and m[rows[name]])
+    return found, np.array([rows[name] for name in found], dtype=np.int64)
 
 
 def _pairs(reference: Reference, window: Summary, columns: Sequence[Column]) -> dict[str, Pair]:

@@ -63,6 +63,14 @@ class Before:
         found: T = self.made[key]
         return found
 
+    def kept(self, key: Hashable, of: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives of something, worked out again only where that is not what it last was."""
+        last = self.made.get(key)
+        if last is None or last[0] != of:
+            last = self.made[key] = of, make()
+        found: T = last[1]
+        return found
+
     @property
     def divisor(self) -> Float64Array:
         """Rows as divisors ``[k, 1]``: 1 where there are none, of which nothing is asked."""

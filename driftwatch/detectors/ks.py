@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -11,7 +12,7 @@ from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Ordered
 from driftwatch.detectors._sides import Before, Sides, apart, widest
 from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.grid import MARKS
 from driftwatch.summary.reference import Reference
@@ -74,29 +75,43 @@ class KolmogorovSmirnov(AtOnce, Ordered):
         """
         sides = _cells.sides_of(reference, window, columns)
         names, rows = _cells.filled(sides, columns)
-        marked = [
-            (name, row)
-            for name, row in zip(names, rows.tolist(), strict=True)
-            if sides.before.grids[row].marks
-        ]
-        sizes = [len(sides.before.grids[row].marks) for _, row in marked]
-        at = np.array([mark for _, row in marked for mark in sides.before.grids[row].marks], dtype=np.int64)
-        upto = np.repeat(np.array([row for _, row in marked], dtype=np.int64), sizes), 2 * at + 1
-        trials = sides.m[upto[0]]
-        return Drawn(
-            looks=tuple((self.name, name) for name in names),
-            share_keys=tuple((self.name, name, "") for name, _ in marked),
-            labels=tuple(_LABELS[:size] for size in sizes),
+        usual, upto = sides.before.kept(self.name, names, lambda: _usual(sides.before, names, rows))
+        return replace(
+            usual,
             successes=sides.window_upto[upto],
-            trials=trials,
-            reference=sides.reference_upto[upto] / sides.n[upto[0]],
-            reference_trials=sides.n[[row for _, row in marked]],
-            tolerance=np.full(len(marked), np.nan),
-            score_keys=tuple((self.name, name, label) for name in names for label in COMPONENTS),
+            trials=sides.m[upto[0]],
             value=sides.once("components", _moved)[rows].ravel(),
-            floor=np.full(len(names) * len(COMPONENTS), FLOOR),
-            signed=np.ones(len(names) * len(COMPONENTS), dtype=np.bool_),
         )
+
+
+def _usual(
+    before: Before, names: tuple[str, ...], rows: Int64Array
+) -> tuple[Drawn, tuple[Int64Array, Int64Array]]:
+    """What the streams of these columns have in common in every window, and the cells they sum up to."""
+    name, count = KolmogorovSmirnov.name, len(names) * len(COMPONENTS)
+    marked = [
+        (column, row) for column, row in zip(names, rows.tolist(), strict=True) if before.grids[row].marks
+    ]
+    marks = [before.grids[row].marks for _, row in marked]
+    sizes = np.array([len(each) for each in marks], dtype=np.int64)
+    at = np.array([mark for each in marks for mark in each], dtype=np.int64)
+    own = np.array([row for _, row in marked], dtype=np.int64)
+    upto = np.repeat(own, sizes), 2 * at + 1
+    usual = Drawn(
+        looks=tuple((name, column) for column in names),
+        share_keys=tuple((name, column, "") for column, _ in marked),
+        labels=tuple(_LABELS[:size] for size in sizes.tolist()),
+        successes=before.upto[upto],
+        trials=before.n[upto[0]],
+        reference=before.upto[upto] / before.n[upto[0]],
+        reference_trials=before.n[own],
+        tolerance=np.full(len(marked), np.nan),
+        score_keys=tuple((name, column, label) for column in names for label in COMPONENTS),
+        value=np.zeros(count),
+        floor=np.full(count, FLOOR),
+        signed=np.ones(count, dtype=np.bool_),
+    )
+    return usual, upto
 
 
 def _distances(sides: Sides) -> tuple[list[float], list[float]]:
@@ -104,20 +119,20 @@ def _distances(sides: Sides) -> tuple[list[float], list[float]]:
     return np.abs(sides.once("apart", apart)).max(axis=1).tolist(), widest(sides).tolist()
 
 
-def _places(before: Before) -> tuple[Float64Array, Float64Array]:
-    """The normal quantile of each cell of the reference, and ``cos(pi u)``."""
+def _places(before: Before) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """The normal quantile of each cell of the reference, its mean square, and ``cos(pi u)``."""
     u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
-    return ndtri(u), np.cos(np.pi * u)
+    z = ndtri(u)
+    return z, np.einsum("kc,kc->k", z * z, before.cells / before.divisor), np.cos(np.pi * u)
 
 
 def _moved(sides: Sides) -> Float64Array:
     """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
-    z, one = sides.before.once("places", _places)
+    z, usual, one = sides.before.once("places", _places)
     n, m = sides.rows
     before, after = sides.reference / n, sides.window / m
     change = after - before
-    square = z * z
-    usual, now = (np.einsum("kc,kc->k", square, side) for side in (before, after))
+    now = np.einsum("kc,kc->k", z * z, after)
     spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
     # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
     two = 2 * one * one - 1

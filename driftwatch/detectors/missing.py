@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
 from driftwatch.detectors.base import AtOnce, Detector
+from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Statistic
@@ -36,9 +38,9 @@ class Missing(AtOnce, Univariate):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
         both = _cells.pair(reference, window, column)
-        before, after = (
-            side[:, 0].tolist() for side in _cells.tallies(reference, window, [both.column.name])
-        )
+        sides = _cells.sides_of(reference, window, [both.column.name])
+        told = _cells.tallies(reference, window, (both.column.name,), sides)
+        before, after = (side[:, 0].tolist() for side in told)
         if not after[1]:
             return self.undefined(both, "the window has no rows")
         share = after[0] / after[1]
@@ -55,25 +57,33 @@ class Missing(AtOnce, Univariate):
 
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        before, after = _cells.tallies(reference, window, columns)
+        sides = _cells.sides_of(reference, window, columns)
+        before, after = _cells.tallies(reference, window, tuple(columns), sides)
         told = (before[1] > 0) & (after[1] > 0)
-        names = [name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told]
-        before, after = before[:, told], after[:, told]
-        usual, now = before[0] / before[1], after[0] / after[1]
-        return Drawn(
-            looks=tuple((self.name, name) for name in names),
-            share_keys=tuple((self.name, name, "") for name in names),
-            labels=(("missing",),) * len(names),
-            successes=after[0],
-            trials=after[1],
-            reference=usual,
-            reference_trials=before[1],
-            tolerance=np.full(len(names), np.nan),
-            score_keys=tuple((self.name, name, "missing") for name in names),
-            value=now - usual,
-            floor=np.full(len(names), FLOOR),
-            signed=np.ones(len(names), dtype=np.bool_),
+        names = tuple(name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told)
+        usual = sides.before.kept(self.name, names, lambda: _usual(names, before[:, told]))
+        after = after[:, told]
+        return replace(
+            usual, successes=after[0], trials=after[1], value=after[0] / after[1] - usual.reference
         )
+
+
+def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:
+    """What the streams of these columns have in common in every window."""
+    return Drawn(
+        looks=tuple((Missing.name, name) for name in names),
+        share_keys=tuple((Missing.name, name, "") for name in names),
+        labels=(("missing",),) * len(names),
+        successes=before[0],
+        trials=before[1],
+        reference=before[0] / before[1],
+        reference_trials=before[1],
+        tolerance=np.full(len(names), np.nan),
+        score_keys=tuple((Missing.name, name, "missing") for name in names),
+        value=np.zeros(len(names)),
+        floor=np.full(len(names), FLOOR),
+        signed=np.ones(len(names), dtype=np.bool_),
+    )
 
 
 DETECTOR: Detector = Missing()

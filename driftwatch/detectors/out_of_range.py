@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,29 +66,50 @@ class OutOfRange(AtOnce, Ordered):
         """
         sides = _cells.sides_of(reference, window, columns)
         names, rows = _cells.filled(sides, columns)
-        before, after = sides.before.once("far", _far_before)[rows], sides.once("far", _far)[rows]
-        ended, n, m = sides.before.once("range", _Range.of).ended[rows], sides.n[rows], sides.m[rows]
-        used = np.ones(before.shape, dtype=np.bool_)
-        used[:, 2:] = ended[:, None]
-        near = before[:, 2:].sum(axis=1)
-        learned = ended & (near / n * (reference.block_rows or 0.0) >= EXPECTED)
-        scored = np.flatnonzero(learned).tolist()
-        sums = near.tolist(), after[:, 2:].sum(axis=1).tolist(), n.tolist(), m.tolist()
-        moved = [_cells.angle(sums[1][k], sums[3][k]) - _cells.angle(sums[0][k], sums[2][k]) for k in scored]
-        return Drawn(
-            looks=tuple((self.name, name) for name in names),
-            share_keys=tuple((self.name, name, "") for name in names),
-            labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
+        block_rows = reference.block_rows or 0.0
+        usual, used, scored = sides.before.kept(
+            self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
+        )
+        after, m = sides.once("far", _far)[rows], sides.m[rows]
+        near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
+        return replace(
+            usual,
             successes=after[used],
             trials=np.repeat(m, used.sum(axis=1)),
-            reference=(before / n[:, None])[used],
-            reference_trials=n,
-            tolerance=np.full(len(names), TOLERANCE),
-            score_keys=tuple((self.name, names[k], "ends") for k in scored),
-            value=np.array(moved, dtype=np.float64),
-            floor=np.full(len(scored), FLOOR),
-            signed=np.zeros(len(scored), dtype=np.bool_),
+            value=np.array([_cells.angle(count, of) for count, of in near], dtype=np.float64) - usual.value,
         )
+
+
+def _usual(
+    before: Before, names: tuple[str, ...], rows: Int64Array, block_rows: float
+) -> tuple[Drawn, Flags, Int64Array]:
+    """What the streams of these columns have in common in every window, which of the four rows they tell of,
+    and which columns have a score: its ``value`` is where it is usually.
+    """
+    name, far, n = OutOfRange.name, before.once("far", _far_before)[rows], before.n[rows]
+    ended = before.once("range", _Range.of).ended[rows]
+    used = np.ones(far.shape, dtype=np.bool_)
+    used[:, 2:] = ended[:, None]
+    near = far[:, 2:].sum(axis=1)
+    scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
+    angles = [
+        _cells.angle(count, of) for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
+    ]
+    usual = Drawn(
+        looks=tuple((name, column) for column in names),
+        share_keys=tuple((name, column, "") for column in names),
+        labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
+        successes=far[used],
+        trials=np.repeat(n, used.sum(axis=1)),
+        reference=(far / n[:, None])[used],
+        reference_trials=n,
+        tolerance=np.full(len(names), TOLERANCE),
+        score_keys=tuple((name, names[k], "ends") for k in scored.tolist()),
+        value=np.array(angles, dtype=np.float64),
+        floor=np.full(len(scored), FLOOR),
+        signed=np.zeros(len(scored), dtype=np.bool_),
+    )
+    return usual, used, scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -95,9 +95,9 @@ class Drawn:
         )
 
     @property
-    def sizes(self) -> list[int]:
+    def sizes(self) -> Int64Array:
         """How many labels each share stream has."""
-        return [len(labels) for labels in self.labels]
+        return np.array([len(labels) for labels in self.labels], dtype=np.int64)
 
     def __iter__(self) -> Iterator[Shares | Score]:
         scores: dict[tuple[str, str | None], list[Score]] = {}

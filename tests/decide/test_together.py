@@ -62,7 +62,10 @@ def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> 
     rng = np.random.default_rng(2)
     track = learned(rng)
     past = past_of(track.scores, 0, 1.0)
-    later = [combined(track, Drawn.of(scores(rng.normal(0.05, 0.02, 12))), 0, past) for _ in range(400)]
+    later = [
+        combined(track, track.scores.seen(Drawn.of(scores(rng.normal(0.05, 0.02, 12)))), 0, past)
+        for _ in range(400)
+    ]
     values = np.array([item[0][0].value for item in later if item is not None])
     taught = track.scores.values[:, track.scores.keys.index(TOGETHER)]
     error = np.hypot(values.std() / np.sqrt(400), taught.std() / np.sqrt(40))
@@ -132,7 +135,7 @@ def of_locations(
     track, found = taught_together(track), []
     for day in range(40, 40 + windows):
         streams = located(drawn(rng, columns, common))
-        answer = combined(track, Drawn.of(streams), 0, past_of(track.scores, 0, 1.0))
+        answer = combined(track, track.scores.seen(Drawn.of(streams)), 0, past_of(track.scores, 0, 1.0))
         assert answer is not None
         track = answer[2].expecting(Drawn.of(answer[0]))
         value = track.scores.seen(Drawn.of([*streams, *answer[0]]))
@@ -175,7 +178,9 @@ def test_one_column_alone_is_no_direction() -> None:
     track, _ = of_locations(rng, 12)
     lean = track.scores.lean
     track = replace(track, scores=replace(track.scores, lean=np.where(lean == lean[0], 3.0, 0.0)))
-    answer = combined(track, Drawn.of(located(np.full(12, 5.0))), 0, past_of(track.scores, 0, 1.0))
+    answer = combined(
+        track, track.scores.seen(Drawn.of(located(np.full(12, 5.0)))), 0, past_of(track.scores, 0, 1.0)
+    )
     assert answer is not None
     assert [score.label for score in answer[0]] == [TOGETHER[2]]
 
