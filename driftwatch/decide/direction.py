@@ -58,7 +58,9 @@ def along(
     if (part != 0).sum() <= _FEWEST:
         return None, leaned
     part[np.abs(part).argmax()] = 0.0
-    usual = np.nan_to_num((before - held.centre) / spread) @ part
+    usual = (before - held.centre) / spread
+    np.copyto(usual, 0.0, where=np.isnan(usual))
+    usual = usual @ part
     unit = float(np.sqrt((usual**2).mean()))
     if not unit:
         return None, leaned

@@ -20,8 +20,14 @@ DIRECTION: StreamKey = ("together", None, "direction")
 VOLUME: StreamKey = ("volume", None, "volume")
 
 
+#: So few are looked up at once.
+_FEW = 8
+
+
 class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
+
+    _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
@@ -29,12 +35,15 @@ class Keys(tuple[StreamKey, ...]):
         return {key: place for place, key in enumerate(self)}
 
     def found(self, keys: tuple[StreamKey, ...]) -> Int64Array:
-        """Where these stand, -1 for one that is not known; the same ones again are not looked up again."""
-        known: tuple[tuple[StreamKey, ...], Int64Array] | None = self.__dict__.get("last_found")
-        if known is None or known[0] != keys:
-            places = np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)
-            known = self.__dict__["last_found"] = keys, places
-        return known[1]
+        """Where these stand, -1 for one that is not known. A window has mostly those of the last."""
+        if len(keys) < _FEW:
+            return self._places(keys)
+        if self._last is None or self._last[0] != keys:
+            self._last = keys, self._places(keys)
+        return self._last[1]
+
+    def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)
 
     def places_of(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         """Where these stand. Raises ``KeyError`` for one that is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _SURELY = 4.0
 HISTORY, SEASON_HISTORY = 400, 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreBook:
     """Everything remembered of scores ``keys[k]``, with effect ``floor[k]``; ``signed[k]`` looks both ways.
 
@@ -116,7 +117,7 @@ class ScoreBook:
             level=np.where(which, np.nan, self.level),
         )
 
-    @property
+    @cached_property
     def waiting(self) -> Flags:
         """``[w, k]``: which of the newest windows teach later: ``WAIT``, fewer while few have taught.
 
@@ -124,8 +125,10 @@ class ScoreBook:
         """
         ends = self.ends[-LONGEST_WAIT:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
-        since = np.where(self.suspected, self.begun, _LATEST)
-        return ((age <= self._waits) | (ends > since)) & (ends > self.taught_until)
+        late, suspected = age <= self._waits, self.suspected
+        if suspected.any():
+            late |= ends > np.where(suspected, self.begun, _LATEST)
+        return np.asarray(late & (ends > self.taught_until))
 
     @property
     def _waits(self) -> Int64Array:
@@ -140,7 +143,7 @@ class ScoreBook:
     @property
     def suspected(self) -> Flags:
         """Scores whose evidence grows."""
-        return np.asarray(self.run.max(axis=(1, 2), initial=0.0) >= SUSPECTED)
+        return np.asarray(self.run.reshape(len(self.keys), 2 * CALIBRATORS).max(axis=1) >= SUSPECTED)
 
     @property
     def begun(self) -> Int64Array:
@@ -161,7 +164,8 @@ class ScoreBook:
 
         Page's test turned round: log likelihood ratio of normal laws with means ``shift`` and 0.
         """
-        gain = np.nan_to_num(self.shift * (x - self.shift / 2))
+        gain = self.shift * (x - self.shift / 2)
+        gain[np.isnan(gain)] = 0.0
         return replace(self, still=np.clip(self.still + gain, 0.0, _SURELY))
 
     @property
@@ -207,7 +211,7 @@ class ScoreBook:
         kept = SEASON_HISTORY if slots.any() else HISTORY
         return replace(
             self,
-            values=np.insert(self.values, at, row, axis=0)[-kept:],
+            values=np.concatenate([self.values[:at], row[None], self.values[at:]])[-kept:],
             slots=slots[-kept:],
             ends=np.insert(self.ends, at, end)[-kept:],
             windows=self.windows + 1,
