@@ -9,7 +9,7 @@ import numpy as np
 
 from driftwatch.decide.decision import learn_block
 from driftwatch.decide.incidents import BLIND
-from driftwatch.decide.keys import owner, owner_of
+from driftwatch.decide.keys import owner_of
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Incident, Track, encode
 from driftwatch.measure import streams
@@ -171,7 +171,11 @@ def _relearn(
             window=tile.span,
             rows=tile.rows,
             statistics=(),
-            streams=[s for s in streams(reference, tile, monitor.looks) if moved(owner(s))],
+            streams=streams(
+                reference,
+                tile,
+                [look for look in monitor.looks if moved(owner_of((look[0].name, look[1], "")))],
+            ),
             slot=season_slot(tile.span.start, tuple(config.season), config.timezone),
         )
         kept = replace(learn_block(kept, seen), healthy_windows=kept.healthy_windows)

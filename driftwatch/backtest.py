@@ -65,6 +65,7 @@ class _Run:
     reference: Reference
     chosen: tuple[Look, ...]
     tracks: dict[str | None, Track]
+    gauges: bool = True
     calm: Calm = field(default_factory=Calm)
 
     def window(
@@ -80,7 +81,7 @@ class _Run:
             part, before = replace(part, span=span), self.tracks[name]
             decision, verdict = judge(
                 self.reference, part, self.chosen, before, self.config, segment=name, rejected=rejected,
-                untimed=untimed if name is None else 0,
+                untimed=untimed if name is None else 0, gauges=self.gauges,
             )  # fmt: skip
             self.tracks[name] = decision.track
             if name is None:
@@ -108,11 +109,13 @@ def backtest(
     *,
     start: int | None = None,
     end: int | None = None,
+    gauges: bool = True,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Backtest:
     """Replay ``[start, end)`` (None: all the source has) window by window. Cost: one read of the data.
 
-    The arithmetic is the daemon's own; only the store and the notifiers are left out. ``reference`` is the
+    The arithmetic is the daemon's own; only the store and the notifiers are left out. Without ``gauges``,
+    which cost more than all decisions, only the verdicts of pages carry any. ``reference`` is the
     one built from the configuration's files, with its ``blocks``, also where an acknowledgement has rebased
     the one in force: acceptances are not replayed, so that a backtest follows from configuration and data
     alone and two of them can be compared. Raises the sources' errors: a history that cannot be read gives no
@@ -130,7 +133,7 @@ def backtest(
         )
         for name in reference.plan.segments
     }
-    run = _Run(config=config, reference=reference, chosen=chosen, tracks=tracks)
+    run = _Run(config=config, reference=reference, chosen=chosen, tracks=tracks, gauges=gauges)
     verdicts: list[Verdict] = []
     for first in range(0, max(len(edges) - 1, 0), CHUNK):
         part = edges[first : first + CHUNK + 1]

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import overload
 from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.incidents import BLIND
-from driftwatch.decide.keys import Stream
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import BURN_IN, Policy
 from driftwatch.decide.sight import Sight
 from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.detectors.base import Detector, all_detectors, drawn, get
 from driftwatch.errors import ConfigError
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
@@ -62,14 +66,43 @@ def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]
     return tuple(found)
 
 
-def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> list[Stream]:
-    """What evidence is drawn from."""
-    return [item for detector, column in chosen for item in detector.streams(reference, window, column)]
+def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> Drawn:
+    """What evidence is drawn from: of each detector on all its columns at once."""
+    return Drawn.joined(
+        [
+            drawn(detector, reference, window, [column for _, column in own])
+            for detector, own in groupby(chosen, itemgetter(0))
+            if detector.evidence
+        ]
+    )
 
 
-def statistics(reference: Reference, window: Summary, chosen: Iterable[Look]) -> list[Statistic]:
-    """The gauges."""
-    return [detector.measure(reference, window, column) for detector, column in chosen]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gauges(Sequence[Statistic]):
+    """The gauges of one window, measured when they are first read: most of a history's are never."""
+
+    reference: Reference
+    window: Summary
+    chosen: Sequence[Look]
+
+    @cached_property
+    def measured(self) -> tuple[Statistic, ...]:
+        """One for each look."""
+        return tuple(
+            detector.measure(self.reference, self.window, column) for detector, column in self.chosen
+        )
+
+    @overload
+    def __getitem__(self, place: int) -> Statistic: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
+
+    def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
+        return self.measured[place]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
 
 
 def measure(
@@ -87,7 +120,7 @@ def measure(
     return Measurement(
         window=together.span,
         rows=together.rows,
-        statistics=statistics(reference, together, chosen),
+        statistics=Gauges(reference=reference, window=together, chosen=chosen),
         streams=streams(reference, together, telling),
         breakages=breakages(reference, together, track.ordinary),
         slot=season_slot(window.span.start, tuple(config.season), config.timezone),
@@ -185,15 +218,16 @@ def verdict_of(
     window: Summary,
     sight: Sight,
     policy: Policy,
+    gauges: bool = True,
     tiles: tuple[tuple[int, int], ...],
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
     untimed: int = 0,
 ) -> Verdict:
-    """The stored outcome of a decided window."""
+    """The stored outcome of a decided window; without ``gauges`` a window that pages nobody has none."""
     moved = {item.column for item in decision.named} | decision.track.aside
     # A gauge alone cannot say that nothing moved.
-    watched = dict.fromkeys(item.column for item in seen.streams if item.column is not None)
+    watched = dict.fromkeys(column for _, column in seen.streams.looks if column is not None)
     # What all columns together show names some of them: those are not said to stand still beside it.
     told = " ".join(item.effect for item in decision.named if item.column not in watched)
     incidents = decision.opened or decision.track.incidents
@@ -207,7 +241,7 @@ def verdict_of(
         state=decision.state,
         reason=decision.reason,
         detail=with_untimed(_detail(seen, decision, sight, window.span.start), untimed),
-        statistics=tuple(seen.statistics),
+        statistics=tuple(seen.statistics) if gauges or decision.page else (),
         breakages=tuple(seen.breakages),
         rejected_files=rejected,
         evidence_before=decision.evidence_before,
@@ -242,6 +276,7 @@ def judge(
     config: MonitorConfig,
     *,
     segment: str | None,
+    gauges: bool = True,
     tiles: tuple[tuple[int, int], ...] = (),
     rejected: tuple[RejectedFile, ...] = (),
     newest_row: int | None = None,
@@ -249,7 +284,8 @@ def judge(
 ) -> tuple[Decision, Verdict]:
     """One window measured and decided: the arithmetic of a check, a backtest and a replay alike.
 
-    Looking at all resolves a could-not-look incident of the track.
+    Looking at all resolves a could-not-look incident of the track. ``gauges`` cost most and decide nothing:
+    without them only a page's verdict has any.
     """
     lifted = tuple(item for item in track.incidents if item.kind == BLIND)
     track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
@@ -262,6 +298,7 @@ def judge(
         window=window,
         sight=look(track, decision.track, seen, policy),
         policy=policy,
+        gauges=gauges,
         tiles=tiles,
         rejected=rejected,
         newest_row=newest_row,

@@ -46,10 +46,10 @@ class Replay:
             if stored.window.end >= end:
                 break
             if stored.state.looked and stored.reference == self.reference.fingerprint:
-                track, _ = self.again(track, stored)
+                track, _ = self.again(track, stored, gauges=False)
         return track
 
-    def again(self, track: Track, stored: Verdict) -> tuple[Track, Verdict]:
+    def again(self, track: Track, stored: Verdict, *, gauges: bool = True) -> tuple[Track, Verdict]:
         """A stored window judged on the tiles it was decided on: the next track and the verdict."""
         decision, verdict = judge(
             self.reference,
@@ -58,6 +58,7 @@ class Replay:
             replace(track, configuration=stored.configuration),
             self.config,
             segment=stored.segment,
+            gauges=gauges,
             tiles=stored.tiles,
             rejected=stored.rejected_files,
             newest_row=stored.newest_row,

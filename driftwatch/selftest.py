@@ -176,7 +176,9 @@ class Selftest:
             return trial.ended(Ending.ABANDONED, end)
         grid, counts = self.reference.plan.grids[trial.column], self.reference.summary.counts[trial.column]
         faulty = injection(grid, counts, trial.column, trial.fault, trial.size).into(window)
-        shadow, _ = judge(self.reference, faulty, self.chosen, trial.track, self.config, segment=None)
+        shadow, _ = judge(
+            self.reference, faulty, self.chosen, trial.track, self.config, segment=None, gauges=False
+        )
         windows = trial.windows + (real.reason not in _UNJUDGED)
         if shadow.page:
             opened = {name for incident in shadow.opened for name in incident.columns}

@@ -8,7 +8,7 @@ One stretch is one draw: another may give the next size up or down.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def sensitivity(
 
     A fault of the next smaller size that would page by luck is not looked for: what is reported is the size
     from which on every one tried paged. Cost: at most a window decided for each column, fault, size and
-    window of the stretch, in practice a third of it; all other columns are measured once.
+    window of the stretch, in practice a third of it; what all columns show jointly is measured once.
     """
     looked = {column for _, column in chosen}
     watched = tuple(column.name for column in reference.plan.columns if column.name in looked)
@@ -177,7 +177,9 @@ def sensitivity(
     columns = tuple(watched[place] for place in places)
     caught: list[Caught] = []
     if stretch is not None:
-        remembering = tuple(map(Remembering.of, chosen))
+        remembering = tuple(
+            (Remembering.of(detector) if detector.joint else detector, column) for detector, column in chosen
+        )
         run = _Run(config=config, reference=reference, stretch=stretch, chosen=remembering)
         for done, column in enumerate(columns, start=1):
             caught += [run.caught(column, fault) for fault in run.faults(column)]
@@ -190,7 +192,7 @@ class _Run:
     config: MonitorConfig
     reference: Reference
     stretch: Stretch
-    chosen: tuple[Remembering, ...]
+    chosen: tuple[Look, ...]
 
     def faults(self, column: str) -> tuple[Fault, ...]:
         grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
@@ -211,10 +213,11 @@ class _Run:
     def _try(self, column: str, fault: Fault, size: float) -> Tried:
         plan, track = self.reference.plan, self.stretch.track
         fault_in = injection(plan.grids[column], self.reference.summary.counts[column], column, fault, size)
-        chosen = tuple((replace(item, injected=column), item.column) for item in self.chosen)
         for number, window in enumerate(self.stretch.windows, start=1):
             faulty = fault_in.into(window)
-            decision, _ = judge(self.reference, faulty, chosen, track, self.config, segment=None)
+            decision, _ = judge(
+                self.reference, faulty, self.chosen, track, self.config, segment=None, gauges=False
+            )
             if decision.page:
                 opened = {name for incident in decision.opened for name in incident.columns}
                 return Tried(size=size, delay=number, named=column in opened)
@@ -222,32 +225,24 @@ class _Run:
         return Tried(size=size, delay=None)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Remembering:
-    """A detector on one column that measures a span once, unless the fault is in that column.
-
-    Joint detectors see the window as it was, since only counts move.
-    """
+    """A joint detector that draws from a span once: only counts move, so no fault is in what it looks at."""
 
     inner: Detector
-    column: str | None
     name: str
     joint: bool
     unit: str
     default: bool
     pools: bool
     evidence: bool
-    injected: str = ""
-    gauges: dict[Span, Statistic] = field(default_factory=dict)
-    drawn: dict[Span, Streams] = field(default_factory=dict)
+    known: dict[Span, Streams] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, look: Look) -> Remembering:
-        """The same detector on the same column, with a memory."""
-        inner, column = look
+    def of(cls, inner: Detector) -> Remembering:
+        """The same detector with a memory."""
         return cls(
             inner=inner,
-            column=column,
             name=inner.name,
             joint=inner.joint,
             unit=inner.unit,
@@ -261,17 +256,11 @@ class Remembering:
         return self.inner.applies(column, reference)
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """The gauge, remembered where no fault was injected."""
-        if column == self.injected:
-            return self.inner.measure(reference, window, column)
-        if window.span not in self.gauges:
-            self.gauges[window.span] = self.inner.measure(reference, window, column)
-        return self.gauges[window.span]
+        """The gauge."""
+        return self.inner.measure(reference, window, column)
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
-        """The streams, remembered where no fault was injected."""
-        if column == self.injected:
-            return self.inner.streams(reference, window, column)
-        if window.span not in self.drawn:
-            self.drawn[window.span] = self.inner.streams(reference, window, column)
-        return self.drawn[window.span]
+        """The streams, remembered."""
+        if window.span not in self.known:
+            self.known[window.span] = self.inner.streams(reference, window, column)
+        return self.known[window.span]

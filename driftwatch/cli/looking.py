@@ -123,7 +123,7 @@ def backtest(
 
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
-    done = run_backtests(config, monitor, start, end, say, progress, inject=inject)
+    done = run_backtests(config, monitor, start, end, say, progress, inject=inject, gauges=form == "json")
     if picture is not None:
         from driftwatch.picture import draw
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from driftwatch.summary.counts import Counts
+from driftwatch.summary.counts import WRONG_TYPE, Counts
 from driftwatch.summary.grid import Grid, LevelGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Breakage, Reason
+from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
 
 #: A reference column this often missing may be wholly missing in a window without being broken.
@@ -28,12 +31,26 @@ def breakages(
     are facts about the window; the only way to be wrong is a reference that never showed the case.
     """
     found = []
-    for column in reference.plan.columns:
+    for place in _suspicious(window, reference.plan.columns):
+        column = reference.plan.columns[place]
         grid = reference.plan.grids[column.name]
         fault = _fault(grid, reference.summary.counts[column.name], window.counts[column.name])
         if fault is not None and (column.name, str(fault[0])) not in ordinary:
             found.append(Breakage(column=column.name, reason=fault[0], detail=fault[1]))
     return tuple(found)
+
+
+def _suspicious(window: Summary, columns: Sequence[Column]) -> list[int]:
+    """Where the columns stand that may be broken: no value, some of a wrong type, or all in one cell."""
+    if not columns:
+        return []
+    counts = [window.counts[column.name] for column in columns]
+    sizes = np.array([len(item.cells) for item in counts])
+    cells, starts = np.concatenate([item.cells for item in counts]), np.cumsum(sizes) - sizes
+    one_cell = np.maximum.reduceat(cells, starts) == np.add.reduceat(cells, starts)
+    wrong = np.array([item.special[WRONG_TYPE] for item in counts]) > 0
+    places: list[int] = np.flatnonzero(one_cell | wrong).tolist()
+    return places
 
 
 def _fault(grid: Grid, reference: Counts, window: Counts) -> tuple[Reason, str] | None:

@@ -26,6 +26,7 @@ from driftwatch.decide.shares import shares_seen
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import NamedColumn, Reason, State
 
 Flags = npt.NDArray[np.bool_]
@@ -59,8 +60,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         return _skipped(track, seen)
     before, effects = _ratio(track), design_effects(track, policy)
     broken = frozenset(item.column for item in seen.breakages)
-    track, seen, weights, past = _prepared(track, seen, policy)
-    made = bets(track, seen.streams, policy, _padded(effects, track), seen.window, past)
+    track, seen, value, weights, past = _prepared(track, seen, policy)
+    made = bets(track, seen.streams, value, policy, _padded(effects, track), seen.window, past)
     track = replace(track, scores=track.scores.watched(made.x))
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
@@ -118,29 +119,38 @@ def _named(
     """What the page names, of all the budget that was given since the last one."""
     since = seen.window.start if track.since is None else track.since
     windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
-    return name_columns(claims(evidence_by_owner(track, made, weights, live), windows), seen.statistics)
+    return name_columns(
+        claims(evidence_by_owner(track, made, weights, live), windows), (*seen.statistics, *seen.together)
+    )
 
 
 def _prepared(
     track: Track, seen: Measurement, policy: Policy
-) -> tuple[Track, Measurement, tuple[Float64Array, Float64Array], Past]:
+) -> tuple[Track, Measurement, Float64Array, tuple[Float64Array, Float64Array], Past]:
     """The track that knows this window's streams and the laws of its scores; all columns together added.
+
+    And the scores in the order of its book.
 
     With the budget as it was split before the window: a stream that is first seen in it has no part yet.
     """
     weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
     past = past_of(track.scores, seen.slot, seen.size)
-    both = combined(track, seen.streams, seen.slot, past)
+    value = track.scores.seen(seen.streams)
+    both = combined(track, value, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
-        seen = replace(seen, streams=(*seen.streams, *scores), statistics=(*seen.statistics, gauge))
-        track = track.expecting(scores)
+        more = Drawn.of(scores)
+        seen = replace(seen, together=(gauge,))
+        track = track.expecting(more)
+        value = np.fmax(
+            np.append(value, np.full(len(track.scores.keys) - len(value), np.nan)), track.scores.seen(more)
+        )
         if len(track.scores.keys) > len(past.known):
             past = past_of(track.scores, seen.slot, seen.size)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
-    return track, seen, _known_only(weights, track), past
+    return track, seen, value, _known_only(weights, track), past
 
 
 def _ratio(track: Track) -> float:

@@ -16,11 +16,9 @@ Source: recursive residuals, Brown, Durbin, Evans 1975; betting with a plug-in d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from driftwatch.decide.keys import DIRECTION, StreamKey
+from driftwatch.decide.keys import DIRECTION, Keys
 from driftwatch.decide.laws import MIN_HISTORY
 from driftwatch.decide.standing import standing
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -38,14 +36,9 @@ FLOOR = 0.5
 _BLOCKS = 100
 
 
-def located(keys: Sequence[StreamKey], without: frozenset[str]) -> Int64Array:
+def located(keys: Keys, without: frozenset[str]) -> Int64Array:
     """The positions of the scores that say where a column's values lie, but for these columns'."""
-    found = [
-        place
-        for place, (_, column, label) in enumerate(keys)
-        if label == "location" and column is not None and column not in without
-    ]
-    return np.array(found, dtype=np.int64)
+    return keys.located[~keys.whose(without.__contains__)[keys.located]] if without else keys.located
 
 
 def along(
@@ -65,7 +58,9 @@ def along(
     if (part != 0).sum() <= _FEWEST:
         return None, leaned
     part[np.abs(part).argmax()] = 0.0
-    usual = np.nan_to_num((before - held.centre) / spread) @ part
+    usual = (before - held.centre) / spread
+    np.copyto(usual, 0.0, where=np.isnan(usual))
+    usual = usual @ part
     unit = float(np.sqrt((usual**2).mean()))
     if not unit:
         return None, leaned

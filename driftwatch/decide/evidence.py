@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +14,7 @@ from driftwatch.decide.prediction import Answer, Past, p_values
 from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.schema import Span
 
 Flags = npt.NDArray[np.bool_]
@@ -103,14 +102,18 @@ def _split(keys: Keys, streams: Int64Array, policy: Policy) -> Float64Array:
 
 def bets(
     track: Track,
-    streams: Sequence[Shares | Score],
+    streams: Drawn,
+    value: Float64Array,
     policy: Policy,
     effects: Float64Array,
     window: Span,
     past: Past,
 ) -> Bets:
-    """What every stream says in this window. The track must know them all (``expecting``, ``usual``)."""
-    seen, value = shares_seen(track.shares, streams), track.scores.seen(streams)
+    """What every stream says in this window, the scores ``value[k]`` in the order of their book.
+
+    The track must know them all (``expecting``, ``usual``).
+    """
+    seen = shares_seen(track.shares, streams)
     floor = floors(track, policy)
     if track.usual is None:
         raise ValueError("the laws of the scores must be learned first")

@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.summary.batch import Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import StreamKey
 
-Stream = Shares | Score
-#: One detector's streams on one column; None is all columns jointly. The label is empty for shares.
-StreamKey = tuple[str, str | None, str]
 Flags = npt.NDArray[np.bool_]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
@@ -23,13 +20,47 @@ DIRECTION: StreamKey = ("together", None, "direction")
 VOLUME: StreamKey = ("volume", None, "volume")
 
 
+#: So few are looked up at once.
+_FEW = 8
+
+
 class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
+
+    _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
         """Where each stream stands."""
         return {key: place for place, key in enumerate(self)}
+
+    def found(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        """Where these stand, -1 for one that is not known. A window has mostly those of the last."""
+        if len(keys) < _FEW:
+            return self._places(keys)
+        if self._last is None or self._last[0] != keys:
+            self._last = keys, self._places(keys)
+        return self._last[1]
+
+    def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)
+
+    def places_of(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        """Where these stand. Raises ``KeyError`` for one that is not known."""
+        places = self.found(keys)
+        if (places < 0).any():
+            raise KeyError(keys[int(places.argmin())])
+        return places
+
+    @cached_property
+    def located(self) -> Int64Array:
+        """Scores that say where a column's values lie."""
+        found = [
+            place
+            for place, (_, column, label) in enumerate(self)
+            if label == "location" and column is not None
+        ]
+        return np.array(found, dtype=np.int64)
 
     @cached_property
     def owners(self) -> tuple[str, ...]:
@@ -61,16 +92,6 @@ class Keys(tuple[StreamKey, ...]):
         """``[k]``: streams of the owners of which that is true."""
         each = np.array([told(name) for name in self.owners], dtype=np.bool_)
         return each[self.owner] if len(self) else each
-
-
-def key_of(stream: Stream) -> StreamKey:
-    """The name a stream keeps over all windows."""
-    return stream.detector, stream.column, stream.label if isinstance(stream, Score) else ""
-
-
-def owner(stream: Stream) -> str:
-    """Who the stream speaks for: its column, or the joint detector itself."""
-    return owner_of(key_of(stream))
 
 
 def owner_of(key: StreamKey) -> str:

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
-from driftwatch.decide.keys import Keys, StreamKey
+from driftwatch.decide.keys import Keys
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
@@ -134,7 +135,7 @@ def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iter
     for seen, unseen in zip(centred, np.isnan(centred), strict=True):
         before = phi * level
         innovation = seen - before
-        level = before + gain * np.where(unseen, 0.0, innovation)
+        level = before + gain * (np.where(unseen, 0.0, innovation) if unseen.any() else innovation)
         yield innovation
 
 
@@ -151,7 +152,7 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     square = np.zeros((len(_PHI), centred.shape[1]))
     seen = ~np.isnan(centred)
     for known, innovation in zip(seen, _steps(centred, _PHI[:, None], _STEADY[:, :1]), strict=True):
-        square += np.where(known, innovation, 0.0) ** 2
+        square += (innovation if known.all() else np.where(known, innovation, 0.0)) ** 2
     n = seen.sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
     constant = np.ones((max(len(centred), 1), 1))
@@ -168,11 +169,13 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
     z = innovations / np.maximum(root, 1e-12)
     z = np.where(signed | (z > 0), z, np.nan)
     n = np.maximum((~np.isnan(z)).sum(axis=0), 1)
+    # What is not known adds nothing.
+    square = np.nan_to_num(z**2)
     log_like, stretch = [], []
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
         scale = np.ones(z.shape[1])
         for _ in range(_SCALE_STEPS):
-            scale = np.sqrt(np.nansum((degrees + 1) * z**2 / (degrees + z**2 / scale**2), axis=0) / n)
+            scale = np.sqrt(((degrees + 1) * square / (degrees + square / scale**2)).sum(axis=0) / n)
             scale = np.maximum(scale, 1e-6)
         density = norm - (degrees + 1) / 2 * np.log1p((z / scale) ** 2 / degrees) - np.log(scale)
         log_like.append(np.nansum(density, axis=0))

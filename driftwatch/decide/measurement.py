@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from driftwatch.decide.keys import Stream
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Breakage, Statistic
 from driftwatch.summary.schema import Span
 
@@ -15,15 +15,17 @@ class Measurement:
     """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
 
     ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
-    usual. ``size`` is the number of rows in multiples of the reference's usual number.
+    usual. ``size`` is the number of rows in multiples of the reference's usual number. ``statistics`` are
+    read only where a page is worded; ``together`` is the gauge that the decision itself adds to them.
     """
 
     window: Span
     rows: int
     statistics: Sequence[Statistic]
-    streams: Sequence[Stream]
+    streams: Drawn
     breakages: Sequence[Breakage] = ()
     slot: int = 0
     excluded: bool = False
     untimed: bool = False
     size: float = 1.0
+    together: tuple[Statistic, ...] = ()

@@ -28,8 +28,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
-#: Degrees of freedom up to which tails are heavy: days far out come in every kind.
-_HEAVY = 4.0
+#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
+_HEAVY, _LIGHT = 4.0, 10.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
 _SMALLEST_P = 1e-12
@@ -52,21 +52,21 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
     """The past of a window of that slot, of ``size`` times the usual rows. Cost: passes over the history."""
     healthy = book.healthy
     held = standing(healthy, book.slots, slot, book.rows)
-    known = (~np.isnan(healthy)).sum(axis=0)
     counts = np.where(book.keys.of_columns, worth(book, size, held.rows), 1.0)
-    return Past(healthy=healthy, known=known, held=held, worth=counts)
+    return Past(healthy=healthy, known=held.known, held=held, worth=counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks. ``least[k, 2]`` is the smallest p-value there can be. ``x[k]`` is where the
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are surely light. ``least[k, 2]`` is the smallest p-value there can be. ``x[k]`` is where the
     score stands, ``level[k]`` where the filter then does, in spreads from the usual mean.
     """
 
     p_value: Float64Array
     ranked: Flags
+    light: Flags
     least: Float64Array
     x: Float64Array
     level: Float64Array

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import CALIBRATORS
-from driftwatch.decide.keys import VOLUME, Keys, key_of
+from driftwatch.decide.keys import VOLUME, Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
+from driftwatch.decide.standing import known_of
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import Drawn, StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
+_NO_FLAGS, _NO_NUMBERS = np.empty(0, dtype=np.bool_), np.empty(0)
 _NEVER, _LATEST = -(1 << 62), 1 << 62
 #: Where the likelihood that a moved score is there yet is cut: wrongly called back once in ``e^4`` times.
 _SURELY = 4.0
@@ -24,7 +27,7 @@ _SURELY = 4.0
 HISTORY, SEASON_HISTORY = 400, 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreBook:
     """Everything remembered of scores ``keys[k]``, with effect ``floor[k]``; ``signed[k]`` looks both ways.
 
@@ -56,13 +59,19 @@ class ScoreBook:
     level_end: int = 0
 
     @classmethod
-    def empty(cls, scores: Sequence[Score] = (), rows: int = 0) -> ScoreBook:
+    def empty(
+        cls,
+        keys: Sequence[StreamKey] = (),
+        signed: Flags = _NO_FLAGS,
+        floor: Float64Array = _NO_NUMBERS,
+        rows: int = 0,
+    ) -> ScoreBook:
         """Nothing seen yet of these scores."""
-        count = len(scores)
+        count = len(keys)
         return cls(
-            keys=Keys(key_of(item) for item in scores),
-            signed=np.array([item.signed for item in scores], dtype=np.bool_),
-            floor=np.array([item.floor for item in scores], dtype=np.float64),
+            keys=Keys(keys),
+            signed=signed,
+            floor=floor,
             values=np.full((rows, count), np.nan),
             slots=np.zeros(rows, dtype=np.int64),
             ends=np.zeros(rows, dtype=np.int64),
@@ -76,13 +85,13 @@ class ScoreBook:
             still=np.zeros(count),
         )
 
-    def expecting(self, streams: Sequence[Shares | Score]) -> ScoreBook:
+    def expecting(self, streams: Drawn) -> ScoreBook:
         """The book that knows of these scores too."""
-        known = self.keys.places
-        new = [item for item in streams if isinstance(item, Score) and key_of(item) not in known]
-        if not new:
+        new = np.flatnonzero(self.keys.found(streams.score_keys) < 0)
+        if not len(new):
             return self
-        more = ScoreBook.empty(new, len(self.values))
+        keys = [streams.score_keys[place] for place in new]
+        more = ScoreBook.empty(keys, streams.signed[new], streams.floor[new], len(self.values))
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
             for name, axis in _AXES.items()
@@ -108,26 +117,33 @@ class ScoreBook:
             level=np.where(which, np.nan, self.level),
         )
 
-    @property
+    @cached_property
     def waiting(self) -> Flags:
-        """``[n, k]``: the windows that teach later: the newest ``WAIT``, fewer while few have taught.
+        """``[w, k]``: which of the newest windows teach later: ``WAIT``, fewer while few have taught.
 
         Of a suspected score all since its onset wait, at most ``LONGEST_WAIT`` of them.
         """
-        late = np.zeros(self.values.shape, dtype=np.bool_)
-        newest = slice(max(0, len(self.values) - LONGEST_WAIT), None)
-        known = (~np.isnan(self.values)).sum(axis=0)
-        waits = np.clip(known - TAUGHT, 0, WAIT)
-        ends = self.ends[newest, None]
+        ends = self.ends[-LONGEST_WAIT:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
-        since = np.where(self.suspected, self.begun, _LATEST)
-        late[newest] = ((age <= waits) | (ends > since)) & (ends > self.taught_until)
-        return late
+        late, suspected = age <= self._waits, self.suspected
+        if suspected.any():
+            late |= ends > np.where(suspected, self.begun, _LATEST)
+        return np.asarray(late & (ends > self.taught_until))
+
+    @property
+    def _waits(self) -> Int64Array:
+        """``[k]``: how many of the newest windows teach later however little is suspected."""
+        known = known_of(self.values[-2 * LONGEST_WAIT :])
+        # Mostly the newest windows say already that enough are known.
+        few = known < TAUGHT + WAIT
+        if few.any():
+            known[few] = known_of(self.values[:, few])
+        return np.clip(known - TAUGHT, 0, WAIT)
 
     @property
     def suspected(self) -> Flags:
         """Scores whose evidence grows."""
-        return np.asarray(self.run.max(axis=(1, 2), initial=0.0) >= SUSPECTED)
+        return np.asarray(self.run.reshape(len(self.keys), 2 * CALIBRATORS).max(axis=1) >= SUSPECTED)
 
     @property
     def begun(self) -> Int64Array:
@@ -148,13 +164,20 @@ class ScoreBook:
 
         Page's test turned round: log likelihood ratio of normal laws with means ``shift`` and 0.
         """
-        gain = np.nan_to_num(self.shift * (x - self.shift / 2))
+        gain = self.shift * (x - self.shift / 2)
+        gain[np.isnan(gain)] = 0.0
         return replace(self, still=np.clip(self.still + gain, 0.0, _SURELY))
 
     @property
     def healthy(self) -> Float64Array:
         """``[n, k]``: the scores that teach, NaN elsewhere."""
-        return np.where(self.waiting, np.nan, self.values)
+        return self._without(self.waiting)
+
+    def _without(self, which: Flags) -> Float64Array:
+        """The values without the flagged ones ``[w, k]`` of the newest windows."""
+        values = self.values.copy()
+        values[len(values) - len(which) :][which] = np.nan
+        return values
 
     @property
     def rows(self) -> Float64Array:
@@ -169,8 +192,9 @@ class ScoreBook:
 
     def wait(self, value: Float64Array, slot: int, end: int, silent: Flags) -> ScoreBook:
         """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
-        dropped = np.where(self.waiting & silent, np.nan, self.values)
-        return replace(self, values=dropped)._with(np.where(silent, np.nan, value), slot, end)
+        dropped = self.waiting & silent
+        kept = replace(self, values=self._without(dropped)) if dropped.any() else self
+        return kept._with(np.where(silent, np.nan, value), slot, end)
 
     def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
         """With a window's scores, in its own row when it has one; the oldest are forgotten."""
@@ -184,7 +208,7 @@ class ScoreBook:
         kept = SEASON_HISTORY if slots.any() else HISTORY
         return replace(
             self,
-            values=np.insert(self.values, at, row, axis=0)[-kept:],
+            values=np.concatenate([self.values[:at], row[None], self.values[at:]])[-kept:],
             slots=slots[-kept:],
             ends=np.insert(self.ends, at, end)[-kept:],
             windows=self.windows + 1,
@@ -194,16 +218,13 @@ class ScoreBook:
         """With the filter's new levels after the window that ended at ``end``."""
         return replace(self, level=level, level_end=end)
 
-    def seen(self, streams: Sequence[Shares | Score]) -> Float64Array:
+    def seen(self, streams: Drawn) -> Float64Array:
         """One window's scores in the order of the book; NaN where one was not measured.
 
         In the precision that the book keeps, so that what was seen before ties with it.
         """
-        places = self.keys.places
         value = np.full(len(self.keys), np.nan)
-        for item in streams:
-            if isinstance(item, Score):
-                value[places[key_of(item)]] = item.value
+        value[self.keys.places_of(streams.score_keys)] = streams.value
         return _kept(value)
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 from scipy.special import chdtri
 
 from driftwatch.decide.betting import ALTERNATIVES
-from driftwatch.decide.keys import Keys, StreamKey, key_of
+from driftwatch.decide.keys import Keys
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.drawn import Drawn, StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
@@ -104,16 +104,16 @@ class ShareBook:
         """The first label of each stream."""
         return np.cumsum(self.sizes) - self.sizes
 
-    def expecting(self, streams: Sequence[Shares | Score]) -> ShareBook:
+    def expecting(self, streams: Drawn) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
-        places, sizes = self.keys.places, self.sizes.tolist()
-        found = {key_of(item): len(item.labels) for item in streams if isinstance(item, Shares)}
-        if any(sizes[places[key]] != size for key, size in found.items() if key in places):
+        at, sizes = self.keys.found(streams.share_keys), streams.sizes
+        known = at >= 0
+        if (self.sizes[at[known]] != sizes[known]).any():
             raise ValueError("share streams of one plan keep their labels")
-        new = {key: size for key, size in found.items() if key not in places}
-        if not new:
+        if known.all():
             return self
-        more = ShareBook.empty(tuple(new), tuple(new.values()))
+        new = np.flatnonzero(~known)
+        more = ShareBook.empty([streams.share_keys[place] for place in new], sizes[new].tolist())
         idle = np.zeros((len(self.waiting), 2, len(more.log_m)), dtype=np.int64)
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
@@ -139,7 +139,9 @@ class ShareBook:
         of suspected ones goes on waiting.
         """
         few = (self.blocks[0] < TAUGHT) & ~silent
-        taught = self._settled()._learn(seen.successes, seen.trials, few)
+        taught = self._settled()
+        if few.any():
+            taught = taught._learn(seen.successes, seen.trials, few)
         waits = (~few & ~silent & seen.complete)[self.which]
         queue = np.where(silent[self.which], 0, self.waiting)
         row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]
@@ -252,24 +254,19 @@ class SharesSeen:
     complete: Flags
 
 
-def shares_seen(book: ShareBook, streams: Sequence[Shares | Score]) -> SharesSeen:
+def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     """The window's shares, aligned to the book."""
     labels, starts = int(book.sizes.sum()), book.starts
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
     bursts = present.copy()
-    told = [item for item in streams if isinstance(item, Shares)]
-    if told:
-        at = np.array([book.keys.places[key_of(item)] for item in told], dtype=np.int64)
-        size = book.sizes[at]
-        here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
-        successes[here] = np.concatenate([item.successes for item in told])
-        trials[here] = np.concatenate([item.trials for item in told])
-        reference[here] = np.concatenate([item.reference for item in told])
-        rows[at], present[at] = [max(item.reference_trials, 1) for item in told], True
-        own[at] = [np.nan if item.tolerance is None else item.tolerance for item in told]
-        bursts[at] = [item.bursts for item in told]
+    at = book.keys.places_of(streams.share_keys)
+    size = book.sizes[at]
+    here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
+    successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
+    rows[at], present[at] = np.maximum(streams.reference_trials, 1), True
+    own[at], bursts[at] = streams.tolerance, streams.bursts
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.decide.evidence import design_effects
-from driftwatch.decide.keys import owner
+from driftwatch.decide.keys import joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
 from driftwatch.decide.shares import CONSERVATIVE, shares_seen
-from driftwatch.decide.smallest import smallest_effect, smallest_joint_effect
+from driftwatch.decide.smallest import smallest_effects, smallest_joint_effect
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.result import Represented
@@ -38,9 +38,10 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     """What the window could have shown on the track before it, and what the track after it represents."""
     effects = design_effects(before, policy)
     typical = _typical(effects)
-    owners = len({owner(stream) for stream in seen.streams} or {""})
+    told = dict.fromkeys(seen.streams.looks)
+    owners = len({joint_owner(detector) if column is None else column for detector, column in told}) or 1
     return Sight(
-        smallest_effect=smallest_effect(typical, seen, policy, owners),
+        smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
         smallest_effects=_by_column(before, effects, seen, policy, owners),
         smallest_joint_effect=smallest_joint_effect(before, seen, policy),
         design_effect=typical,
@@ -67,4 +68,5 @@ def _by_column(
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    return tuple((name, smallest_effect(effect, seen, policy, owners)) for name, effect in largest.items())
+    sizes = smallest_effects(list(largest.values()), seen, policy, owners)
+    return tuple(zip(largest, sizes, strict=True))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import stdtr
 
@@ -12,27 +15,27 @@ from driftwatch.decide.laws import DEGREES, MIN_HISTORY
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import TOGETHER_SHARE, Policy
 from driftwatch.decide.prediction import worth
-from driftwatch.decide.shares import CONSERVATIVE
 from driftwatch.decide.standing import standing
 from driftwatch.decide.together import CUT, FLOOR
 from driftwatch.decide.track import Track
-from driftwatch.summary.batch import Float64Array
 
 _HALVINGS = 60
 _FARTHEST = 1e4
 
 
-def smallest_effect(effect: float | None, seen: Measurement, policy: Policy, owners: int) -> float | None:
-    """Smallest move of a share that one such window could page for; None when not even all rows would do.
+def smallest_effects(
+    effects: Sequence[float], seen: Measurement, policy: Policy, owners: int
+) -> list[float | None]:
+    """Smallest moves of shares that one such window could page for; None when not even all rows would do.
 
-    ``owners`` is how many share the budget.
+    For each of these design effects; ``owners`` is how many share the budget.
     """
     if not seen.rows:
-        return None
+        return [None] * len(effects)
     budget = policy.pages_per_second * seen.window.seconds / owners
-    needed = max(-np.log(budget), 1.0) * (effect or CONSERVATIVE) / (2 * seen.rows)
-    smallest = policy.tolerance + float(np.sqrt(needed))
-    return smallest if smallest < 1 else None
+    needed = max(-np.log(budget), 1.0) * np.array(effects, dtype=np.float64) / (2 * seen.rows)
+    smallest = (policy.tolerance + np.sqrt(needed)).tolist()
+    return [size if size < 1 else None for size in smallest]
 
 
 def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> float | None:
@@ -45,12 +48,18 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
     if usual is None or TOGETHER not in usual.keys.places:
         return None
     place, here = book.keys.places[TOGETHER], located(book.keys, track.aside)
-    healthy = book.healthy[:, np.append(here, place)]
+    own = np.append(here, place)
+    healthy, waiting = book.values[:, own], book.waiting[:, own]
+    healthy[len(healthy) - len(waiting) :][waiting] = np.nan
     held = standing(healthy, book.slots, seen.slot, book.rows)
     if held.n[-1] < MIN_HISTORY or not len(here):
         return None
     part = policy.pages_per_second * seen.window.seconds * TOGETHER_SHARE / (2 * CALIBRATORS)
-    farther = _quantile(usual.tail[:, place], usual.stretch[:, place], log_p_for(-float(np.log(part))))
+    farther = _quantile(
+        tuple(usual.tail[:, place].tolist()),
+        tuple(usual.stretch[:, place].tolist()),
+        log_p_for(-float(np.log(part))),
+    )
     spread = np.sqrt(usual.variance[place] * (1 + 1 / held.n[-1])) * held.spread[-1]
     away = held.centre[-1] + max(spread * farther, FLOOR)
     if not away < CUT:
@@ -58,11 +67,13 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
     return float(away * np.median(held.spread[:-1] / worth(book, seen.size, held.rows[:-1])))
 
 
-def _quantile(weight: Float64Array, stretch: Float64Array, log_p: float) -> float:
-    """Where the upper tail of the mixture of Student's t is as small as this."""
+@lru_cache
+def _quantile(weight: tuple[float, ...], stretch: tuple[float, ...], log_p: float) -> float:
+    """Where the upper tail of the mixture of Student's t is as small as this; the same for many windows."""
+    weights, stretches, p_value = np.array(weight), np.array(stretch), np.exp(log_p)
     low, high = 0.0, _FARTHEST
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        beyond = float((weight * stdtr(DEGREES, -middle / stretch)).sum())
-        low, high = (middle, high) if beyond > np.exp(log_p) else (low, middle)
+        beyond = float((weights * stdtr(DEGREES, -middle / stretches)).sum())
+        low, high = (middle, high) if beyond > p_value else (low, middle)
     return high

@@ -17,11 +17,23 @@ THIN_SLOT = 4
 _SHRINK = 8.0
 
 
+def known_of(values: Float64Array) -> Int64Array:
+    """In how many windows ``[n, k]`` each score is known."""
+    return len(values) - _times(np.isnan(values))
+
+
+def _times(flags: Flags) -> Int64Array:
+    """How often ``[k]`` is flagged: short sums take a quarter of the time of long ones."""
+    few = len(flags) < np.iinfo(np.uint16).max
+    counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if few else np.int64)
+    return np.asarray(counts, dtype=np.int64)
+
+
 def mostly_one(values: Float64Array) -> Flags:
     """Which scores had one value in more than half of their windows."""
     if not len(values):
         return np.zeros(values.shape[1], dtype=np.bool_)
-    known = (~np.isnan(values)).sum(axis=0)
+    known = known_of(values)
     # NaN sorts last, so the known ones come first.
     middle = np.maximum(known - 1, 0) // 2
     median = np.take_along_axis(np.sort(values, axis=0), middle[None], axis=0)[0]
@@ -34,7 +46,7 @@ class Standing:
     """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
 
     ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``rows[k]`` is how many
-    these windows had on average, relative to the reference's.
+    these windows had on average, relative to the reference's. ``known[k]`` counts those of all slots.
     """
 
     centre: Float64Array
@@ -42,6 +54,7 @@ class Standing:
     n: Int64Array
     degrees: Float64Array
     rows: Float64Array
+    known: Int64Array
 
     def ahead(self, least: Float64Array) -> Float64Array:
         """How far the next window spreads around the mean, which is estimated too; at least ``least``."""
@@ -49,11 +62,19 @@ class Standing:
 
 
 def _standing(values: Float64Array) -> Standing:
-    n = (~np.isnan(values)).sum(axis=0)
-    centre = np.nansum(values, axis=0) / np.maximum(n, 1)
-    square = np.nansum((values - centre) ** 2, axis=0)
+    gone = np.isnan(values)
+    n = len(values) - _times(gone)
+    work = values.copy(order="K")
+    np.copyto(work, 0.0, where=gone)
+    centre = work.sum(axis=0) / np.maximum(n, 1)
+    np.subtract(values, centre, out=work)
+    np.multiply(work, work, out=work)
+    np.copyto(work, 0.0, where=np.isnan(work))
+    square = work.sum(axis=0)
     spread = np.sqrt(square / np.maximum(n - 1, 1))
-    return Standing(centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0), rows=np.ones(len(n)))
+    return Standing(
+        centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0), rows=np.ones(len(n)), known=n
+    )
 
 
 def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
@@ -63,7 +84,7 @@ def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
         part = _standing(values[slots == slot])
         square += part.spread**2 * np.maximum(part.n - 1, 0)
         lost += part.n > 0
-    known = (~np.isnan(values)).sum(axis=0)
+    known = known_of(values)
     return np.asarray(square / np.maximum(known - lost, 1))
 
 
@@ -106,6 +127,7 @@ def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
         n=np.where(thin, every.n, own.n),
         degrees=np.where(thin, every.degrees, np.minimum(degrees + _SHRINK, every.degrees)),
         rows=np.where(thin, every.rows, own.rows),
+        known=every.known,
     )
 
 

@@ -13,19 +13,19 @@ of fewer rows than usual every ``z`` counts for less, as its standard error is l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from driftwatch.decide.direction import along, located, of_blocks
-from driftwatch.decide.keys import TOGETHER, Stream, key_of
+from driftwatch.decide.keys import TOGETHER
 from driftwatch.decide.laws import MIN_HISTORY
 from driftwatch.decide.prediction import LEAST_SPREAD, Past
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.drawn import Drawn, key_of
 from driftwatch.summary.result import Score, Statistic
 
 #: An excess of ``T`` by less than this, in standard deviations per column, is never evidence.
@@ -38,14 +38,14 @@ _NAMED = 3
 
 
 def combined(
-    track: Track, streams: Sequence[Stream], slot: int, past: Past
+    track: Track, value: Float64Array, slot: int, past: Past
 ) -> tuple[list[Score], Statistic, Track] | None:
-    """The scores of all columns together, their gauge and the track with the new lean.
+    """The scores of all columns together beside ``value[k]``, their gauge and the track with the new lean.
 
     None when too few columns have a history.
     """
     book, aside = track.scores, track.aside
-    value, held = book.seen(streams), past.held
+    held = past.held
     z = _cut((value - held.centre) / held.ahead(LEAST_SPREAD * book.floor) * past.worth, book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
     away = book.keys.whose(aside.__contains__) & book.keys.of_columns
@@ -113,7 +113,7 @@ def _with_lean(track: Track, here: Int64Array, lean: Float64Array) -> Track:
 
 def _taught(track: Track, score: Score, value: Float64Array) -> Track:
     """The track that knows the score's ``value[n]`` of every block."""
-    track = track.expecting([score])
+    track = track.expecting(Drawn.of([score]))
     book = track.scores
     values, until = book.values.copy(), book.taught_until.copy()
     place = book.keys.index(key_of(score))

@@ -5,17 +5,17 @@ Immutable; ``decide`` returns the next one. ``encode`` and ``decode`` carry it t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from driftwatch.decide.keys import Keys, Stream
+from driftwatch.decide.keys import Keys
 from driftwatch.decide.laws import USUAL_ARRAYS, Usual
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
 from driftwatch.summary.codec import Arrays, pack, unpack
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.serial import decode_summary, encode_summary
 from driftwatch.summary.summary import Summary
 
@@ -68,7 +68,7 @@ class Track:
         parts = [np.logaddexp.reduce(part, axis=None) for part in (self.shares.log_m, self.scores.log_m)]
         return float(np.logaddexp(*parts))
 
-    def expecting(self, streams: Sequence[Stream]) -> Track:
+    def expecting(self, streams: Drawn) -> Track:
         """The track that knows of these streams: each has its part of the budget from the next window on."""
         return replace(self, shares=self.shares.expecting(streams), scores=self.scores.expecting(streams))
 

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from driftwatch.detectors._sides import Bins, Sides, quantile_bins
+from driftwatch.detectors._sides import Before, Bins, Sides, quantile_bins
 from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.counts import MISSING, SPECIAL, WRONG_TYPE
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.schema import Column
@@ -92,19 +93,70 @@ def pair(reference: Reference, window: Summary, column: str | None) -> Pair:
         raise KeyError("this detector looks at one column, got None")
     if window.worked is None:
         return _pairs(reference, window, [reference.plan.column(column)])[column]
-    key = ("pairs", id(reference))
-    if key not in window.worked:
-        # The reference is kept too, so that no other takes its place.
-        window.worked[key] = reference, _pairs(reference, window, reference.plan.columns)
-    found: Pair = window.worked[key][1][column]
+    found: Pair = _kept(
+        window, "pairs", reference, lambda: _pairs(reference, window, reference.plan.columns)
+    )[column]
     return found
+
+
+def _kept(summary: Summary, key: str, reference: Reference, make: Callable[[], T]) -> T:
+    """What ``make`` gives for a summary with room beside that reference, worked out at the first asking."""
+    room = {} if summary.worked is None else summary.worked
+    sides = reference.summary.counts, summary.counts
+    found = room.get(key)
+    # The sides are kept too: a copy with other counts may have come by the same room.
+    if found is None or found[0] is not sides[0] or found[1] is not sides[1]:
+        found = room[key] = (*sides, make())
+    made: T = found[2]
+    return made
+
+
+def sides_of(reference: Reference, window: Summary, names: Sequence[str]) -> Sides:
+    """The ordered ones of these columns; in a window that has room for it all there are, worked out once."""
+    if window.worked is None:
+        return Sides.of(Before.of(reference, _ordered(reference, names)), window)
+    return _kept(window, "sides", reference, lambda: Sides.of(_before(reference), window))
+
+
+def _before(reference: Reference) -> Before:
+    names = [column.name for column in reference.plan.columns]
+    return _kept(
+        reference.summary, "before", reference, lambda: Before.of(reference, _ordered(reference, names))
+    )
+
+
+def _ordered(reference: Reference, names: Sequence[str]) -> list[str]:
+    return [name for name in names if isinstance(reference.plan.grids[name], NumericGrid)]
+
+
+def tallies(
+    reference: Reference, window: Summary, names: tuple[str, ...], sides: Sides
+) -> tuple[Int64Array, Int64Array]:
+    """Missing and all rows ``[2, k]`` of these columns, of the reference and of the window."""
+    rows = sides.before.rows
+    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names, rows, sides.n))
+    return usual, _tally(window, names, rows, sides.m)
+
+
+def _tally(side: Summary, names: Sequence[str], rows: dict[str, int], present: Int64Array) -> Int64Array:
+    special = np.array([side.counts[name].special for name in names]).reshape(len(names), len(SPECIAL))
+    ordered = present.tolist()
+    valued = [ordered[rows[name]] if name in rows else side.counts[name].present for name in names]
+    missing = special[:, MISSING].sum(axis=1)
+    return np.stack([missing, valued + missing + special[:, WRONG_TYPE]])
+
+
+def filled(sides: Sides, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
+    """Those of the columns that have rows with a value on both sides, and their rows of the sides."""
+    n, m, rows = sides.n.tolist(), sides.m.tolist(), sides.before.rows
+    found = tuple(name for name in names if n[rows[name]] and m[rows[name]])
+    return found, np.array([rows[name] for name in found], dtype=np.int64)
 
 
 def _pairs(reference: Reference, window: Summary, columns: Sequence[Column]) -> dict[str, Pair]:
     grids = reference.plan.grids
-    ordered = [column.name for column in columns if isinstance(grids[column.name], NumericGrid)]
-    sides = Sides.of(reference, window, ordered)
-    rows = {name: row for row, name in enumerate(ordered)}
+    sides = sides_of(reference, window, [column.name for column in columns])
+    rows = sides.before.rows
     n, m = sides.n.tolist(), sides.m.tolist()
     made = {}
     for column in columns:

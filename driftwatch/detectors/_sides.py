@@ -30,45 +30,75 @@ QUARTER, MEDIAN = 2, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sides:
-    """Columns ``k``: ``edges[k, e]``, of which ``own[k]`` are the column's, cells ``reference[k, 2e + 1]``
-    and ``window``, their cumulative sums and totals ``n[k]`` and ``m[k]``; ``made`` is what was worked out.
+class Before:
+    """The reference's columns ``names[k]``: ``cells[k, 2e + 1]``, cumulative sums ``upto`` and totals ``n``.
+
+    ``own[k]`` edges are the column's. ``rows`` says where a name stands; ``made`` is what was worked out.
     """
 
-    edges: Float64Array
+    grids: tuple[NumericGrid, ...]
+    rows: dict[str, int]
     own: Int64Array
-    reference: Int64Array
-    window: Int64Array
-    reference_upto: Int64Array
-    window_upto: Int64Array
+    cells: Int64Array
+    upto: Int64Array
     n: Int64Array
+    made: dict[Hashable, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reference: Reference, names: Sequence[str]) -> Before:
+        """The columns of these names, in this order."""
+        grids = tuple(grid for name in names if isinstance(grid := reference.plan.grids[name], NumericGrid))
+        own = np.array([len(grid.edges) for grid in grids], dtype=np.int64)
+        cells = np.zeros((len(grids), 2 * int(own.max(initial=0)) + 1), dtype=np.int64)
+        for row, (name, grid) in enumerate(zip(names, grids, strict=True)):
+            cells[row, : grid.cells] = reference.summary.counts[name].cells
+        upto = cells.cumsum(axis=1)
+        rows = {name: row for row, name in enumerate(names)}
+        return cls(grids=grids, rows=rows, own=own, cells=cells, upto=upto, n=upto[:, -1])
+
+    def once(self, key: Hashable, make: Callable[[Before], T]) -> T:
+        """What ``make`` gives, worked out at the first asking."""
+        if key not in self.made:
+            self.made[key] = make(self)
+        found: T = self.made[key]
+        return found
+
+    def kept(self, key: Hashable, of: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives of something, worked out again only where that is not what it last was."""
+        last = self.made.get(key)
+        if last is None or last[0] != of:
+            last = self.made[key] = of, make()
+        found: T = last[1]
+        return found
+
+    @property
+    def divisor(self) -> Float64Array:
+        """Rows as divisors ``[k, 1]``: 1 where there are none, of which nothing is asked."""
+        return np.maximum(self.n, 1.0)[:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sides:
+    """Columns ``k`` on both sides: cells ``window[k, 2e + 1]`` beside those of ``before``.
+
+    ``window_upto`` are their cumulative sums and ``m[k]`` their totals; ``made`` is what was worked out.
+    """
+
+    before: Before
+    window: Int64Array
+    window_upto: Int64Array
     m: Int64Array
     made: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, reference: Reference, window: Summary, names: Sequence[str]) -> Sides:
-        """The columns of these names, in this order."""
-        grids = [grid for name in names if isinstance(grid := reference.plan.grids[name], NumericGrid)]
-        widest = max((len(grid.edges) for grid in grids), default=0)
-        edges = np.zeros((len(grids), widest))
-        before, after = (np.zeros((len(grids), 2 * widest + 1), dtype=np.int64) for _ in range(2))
-        for row, (name, grid) in enumerate(zip(names, grids, strict=True)):
-            own = len(grid.edges)
-            edges[row, :own] = grid.edges
-            edges[row, own:] = grid.edges[-1] if own else 0.0
-            before[row, : 2 * own + 1] = reference.summary.counts[name].cells
-            after[row, : 2 * own + 1] = window.counts[name].cells
-        before_upto, after_upto = before.cumsum(axis=1), after.cumsum(axis=1)
-        return cls(
-            edges=edges,
-            own=np.array([len(grid.edges) for grid in grids], dtype=np.int64),
-            reference=before,
-            window=after,
-            reference_upto=before_upto,
-            window_upto=after_upto,
-            n=before_upto[:, -1],
-            m=after_upto[:, -1],
-        )
+    def of(cls, before: Before, window: Summary) -> Sides:
+        """The window beside these columns of the reference."""
+        after = np.zeros_like(before.cells)
+        for row, name in enumerate(before.rows):
+            cells = window.counts[name].cells
+            after[row, : len(cells)] = cells
+        upto = after.cumsum(axis=1)
+        return cls(before=before, window=after, window_upto=upto, m=upto[:, -1])
 
     def once(self, key: Hashable, make: Callable[[Sides], T]) -> T:
         """What ``make`` gives, worked out at the first asking."""
@@ -78,9 +108,43 @@ class Sides:
         return found
 
     @property
+    def edges(self) -> Float64Array:
+        """Edges ``[k, e]``; those that are not the column's own repeat its last."""
+        return self.before.once("edges", _edges)
+
+    @property
+    def own(self) -> Int64Array:
+        """How many edges are the column's."""
+        return self.before.own
+
+    @property
+    def reference(self) -> Int64Array:
+        """Cells of the reference."""
+        return self.before.cells
+
+    @property
+    def reference_upto(self) -> Int64Array:
+        """Their cumulative sums."""
+        return self.before.upto
+
+    @property
+    def n(self) -> Int64Array:
+        """Their totals."""
+        return self.before.n
+
+    @property
     def rows(self) -> tuple[Float64Array, Float64Array]:
         """Rows of both sides as divisors ``[k, 1]``: 1 where there are none, of which nothing is asked."""
-        return np.maximum(self.n, 1.0)[:, None], np.maximum(self.m, 1.0)[:, None]
+        return self.before.divisor, np.maximum(self.m, 1.0)[:, None]
+
+
+def _edges(before: Before) -> Float64Array:
+    edges = np.zeros((len(before.grids), int(before.own.max(initial=0))))
+    for row, grid in enumerate(before.grids):
+        own = len(grid.edges)
+        edges[row, :own] = grid.edges
+        edges[row, own:] = grid.edges[-1] if own else 0.0
+    return edges
 
 
 def apart(sides: Sides) -> Int64Array | Float64Array:
@@ -132,19 +196,24 @@ def quantile_bins(sides: Sides) -> Bins:
 
     A bin ends with the first cell at which the reference reaches the next tenth.
     """
-    upto, rows = sides.reference_upto, sides.n[:, None]
-    ends = first_reaching(upto, -(-rows * np.arange(1, BINS) // BINS))
-    at = np.arange(len(upto))[:, None]
-    final = np.full((len(upto), 1), upto.shape[1] - 1)
-    # A tenth that the last value fills is the last bin.
-    ends = np.append(np.where(upto[at, ends] < rows, ends, final), final, axis=1)
+    ends = sides.before.once("bins", _ends)
+    at = np.arange(len(ends))[:, None]
     used = np.diff(ends, prepend=-1) > 0
     return Bins(
-        before=np.diff(upto[at, ends], prepend=0),
+        before=np.diff(sides.reference_upto[at, ends], prepend=0),
         after=np.diff(sides.window_upto[at, ends], prepend=0),
         used=used,
         count=used.sum(axis=1),
     )
+
+
+def _ends(before: Before) -> Int64Array:
+    upto, rows = before.upto, before.n[:, None]
+    ends = first_reaching(upto, -(-rows * np.arange(1, BINS) // BINS))
+    at = np.arange(len(upto))[:, None]
+    final = np.full((len(upto), 1), upto.shape[1] - 1)
+    # A tenth that the last value fills is the last bin.
+    return np.append(np.where(upto[at, ends] < rows, ends, final), final, axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -188,7 +257,9 @@ def quantiles(edges: Float64Array, own: Int64Array, upto: Int64Array, shares: Fl
 
 def before_quantiles(sides: Sides) -> Quantiles:
     """Of the reference, at ``SHARES``."""
-    return quantiles(sides.edges, sides.own, sides.reference_upto, SHARES)
+    return sides.before.once(
+        "quantiles", lambda before: quantiles(sides.edges, before.own, before.upto, SHARES)
+    )
 
 
 def after_quantiles(sides: Sides) -> Quantiles:
@@ -198,7 +269,10 @@ def after_quantiles(sides: Sides) -> Quantiles:
 
 def spreads(sides: Sides) -> list[float]:
     """Interquartile range of each reference; where it is zero the range from 5 % to 95 %, else 0."""
-    value = sides.once("before", before_quantiles).value
+    return sides.before.once("spreads", lambda _: _spreads(before_quantiles(sides).value))
+
+
+def _spreads(value: Float64Array) -> list[float]:
     with np.errstate(invalid="ignore", over="ignore"):
         widths = [value[:, -1 - low] - value[:, low] for low in (QUARTER, 0)]
     good = [(width > 0) & np.isfinite(width) for width in widths]

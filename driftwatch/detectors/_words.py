@@ -132,7 +132,7 @@ def ordered(both: Pair, *, relative: float | None = None) -> str:
     in the column's units, in interquartile ranges of the reference.
     """
     text = both.sides.once(("words", both.row), lambda _: _told(both))
-    width = both.sides.once("spread", spreads)[both.row]
+    width = spreads(both.sides)[both.row]
     return text + (
         f", {number(relative / width)} of the interquartile range" if relative and width > 0 else ""
     )
@@ -140,9 +140,9 @@ def ordered(both: Pair, *, relative: float | None = None) -> str:
 
 def _told(both: Pair) -> str:
     sides, row = both.sides, both.row
-    before = sides.once("before", before_quantiles).of(row)
+    before = before_quantiles(sides).of(row)
     after = sides.once("after", after_quantiles).of(row)
-    width, moved = sides.once("spread", spreads)[row], sides.once("moved", _moved)[row]
+    width, moved = spreads(sides)[row], sides.once("moved", _moved)[row]
     at, name = MEDIAN, "median"
     if moved[MEDIAN] <= 0.1 * width:
         tail = _LOW if moved[_LOW] > moved[_HIGH] else _HIGH
@@ -158,7 +158,7 @@ def _told(both: Pair) -> str:
 
 def _moved(sides: Sides) -> list[list[float]]:
     """How far each quantile moved; two equal ones did not, infinite ones neither."""
-    before, after = sides.once("before", before_quantiles).value, sides.once("after", after_quantiles).value
+    before, after = before_quantiles(sides).value, sides.once("after", after_quantiles).value
     with np.errstate(invalid="ignore", over="ignore"):
         moved: list[list[float]] = np.where(before != after, np.abs(after - before), 0.0).tolist()
     return moved

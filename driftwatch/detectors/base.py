@@ -3,6 +3,9 @@
 A detector module defines ``DETECTOR``, an object with the members of ``Detector``; its ``name`` is the
 module's name. ``measure`` yields the gauge, ``streams`` what evidence is drawn from (often nothing). It owns
 no threshold and never raises on data: what is undefined is a ``Statistic`` with ``undefined`` set.
+
+A detector that works out all columns at once has ``drawn(reference, window, columns)`` too, which gives the
+streams of these columns as arrays (``AtOnce``).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from driftwatch import plugins
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.schema import Column
@@ -43,6 +47,25 @@ class Detector(Protocol):
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """What evidence is drawn from: labels are the same for every window of one plan."""
+
+
+class AtOnce:
+    """What a detector mixes in that draws the streams of all columns at once."""
+
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
+        """The streams of these columns, in their order: labels are the same for every window of one plan."""
+        raise NotImplementedError
+
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+        """Those of one column."""
+        return () if column is None else tuple(self.drawn(reference, window, [column]))
+
+
+def drawn(detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]) -> Drawn:
+    """The streams of a detector on these columns, at once where it can."""
+    if isinstance(detector, AtOnce):
+        return detector.drawn(reference, window, [column for column in columns if column is not None])
+    return Drawn.of(item for column in columns for item in detector.streams(reference, window, column))
 
 
 def all_detectors() -> tuple[Detector, ...]:

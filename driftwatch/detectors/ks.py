@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import ndtri
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Sides, apart, widest
-from driftwatch.detectors.base import Detector, Streams
-from driftwatch.summary.grid import MARKS, NumericGrid
+from driftwatch.detectors._sides import Before, Sides, apart, widest
+from driftwatch.detectors.base import AtOnce, Detector
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.grid import MARKS
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: A component that moved by less is never evidence: a shift of .05 standard deviations, .02 of D.
@@ -24,7 +29,7 @@ _LABELS = tuple(f"q{mark}" for mark in range(MARKS))
 _OUTERMOST = 1 / 1024
 
 
-class KolmogorovSmirnov(Ordered):
+class KolmogorovSmirnov(AtOnce, Ordered):
     """Largest distance between the two distribution functions.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -59,7 +64,7 @@ class KolmogorovSmirnov(Ordered):
             bracket=(value, high) if upper > numerator else None,
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """Shares of rows at or below the plan's marks, and five signed scores that speak of ranks only.
 
         With ``u`` the share of the reference below a value (ties count half) and ``z`` its normal quantile:
@@ -68,27 +73,46 @@ class KolmogorovSmirnov(Ordered):
         and *peaks* means of ``sqrt(2) cos(k pi u)``, k = 2, 3, 4 (Neyman 1937), against the reference's own.
         They lie around 0 as sums do, so that a wandering series keeps its shape; the distance folds it.
         """
-        both = _cells.pair(reference, window, column)
-        if both.empty or not isinstance(both.grid, NumericGrid):
-            return ()
-        moved = both.sides.once("components", _moved)[both.row]
-        scores = tuple(
-            Score(detector=self.name, column=column, label=label, value=value, floor=FLOOR, signed=True)
-            for label, value in zip(COMPONENTS, moved, strict=True)
-        )  # fmt: skip
-        if not both.grid.marks:
-            return scores
-        at = 2 * np.array(both.grid.marks) + 1
-        shares = Shares(
-            detector=self.name,
-            column=column,
-            labels=_LABELS[: len(at)],
-            successes=both.window_upto[at],
-            trials=np.full(len(at), both.m, dtype=np.int64),
-            reference=both.reference_upto[at] / both.n,
-            reference_trials=both.n,
+        sides = _cells.sides_of(reference, window, columns)
+        names, rows = _cells.filled(sides, columns)
+        usual, upto = sides.before.kept(self.name, names, lambda: _usual(sides.before, names, rows))
+        return replace(
+            usual,
+            successes=sides.window_upto[upto],
+            trials=sides.m[upto[0]],
+            value=sides.once("components", _moved)[rows].ravel(),
         )
-        return (shares, *scores)
+
+
+def _usual(
+    before: Before, names: tuple[str, ...], rows: Int64Array
+) -> tuple[Drawn, tuple[Int64Array, Int64Array]]:
+    """What the streams of these columns have in common in every window, and the cells they sum up to."""
+    name, count = KolmogorovSmirnov.name, len(names) * len(COMPONENTS)
+    marked = [
+        (column, row) for column, row in zip(names, rows.tolist(), strict=True) if before.grids[row].marks
+    ]
+    marks = [before.grids[row].marks for _, row in marked]
+    sizes = np.array([len(each) for each in marks], dtype=np.int64)
+    at = np.array([mark for each in marks for mark in each], dtype=np.int64)
+    own = np.array([row for _, row in marked], dtype=np.int64)
+    upto = np.repeat(own, sizes), 2 * at + 1
+    usual = Drawn(
+        looks=tuple((name, column) for column in names),
+        share_keys=tuple((name, column, "") for column, _ in marked),
+        labels=tuple(_LABELS[:size] for size in sizes.tolist()),
+        successes=before.upto[upto],
+        trials=before.n[upto[0]],
+        reference=before.upto[upto] / before.n[upto[0]],
+        reference_trials=before.n[own],
+        tolerance=np.full(len(marked), np.nan),
+        bursts=np.zeros(len(marked), dtype=np.bool_),
+        score_keys=tuple((name, column, label) for column in names for label in COMPONENTS),
+        value=np.zeros(count),
+        floor=np.full(count, FLOOR),
+        signed=np.ones(count, dtype=np.bool_),
+    )
+    return usual, upto
 
 
 def _distances(sides: Sides) -> tuple[list[float], list[float]]:
@@ -96,26 +120,29 @@ def _distances(sides: Sides) -> tuple[list[float], list[float]]:
     return np.abs(sides.once("apart", apart)).max(axis=1).tolist(), widest(sides).tolist()
 
 
-def _moved(sides: Sides) -> list[list[float]]:
-    """How far each component moved, in standard deviations of a single row."""
+def _places(before: Before) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """The normal quantile of each cell of the reference, its mean square, and ``cos(pi u)``."""
+    u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
+    z = ndtri(u)
+    return z, np.einsum("kc,kc->k", z * z, before.cells / before.divisor), np.cos(np.pi * u)
+
+
+def _moved(sides: Sides) -> Float64Array:
+    """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
+    z, usual, one = sides.before.once("places", _places)
     n, m = sides.rows
-    u = np.clip((sides.reference_upto - sides.reference / 2) / n, _OUTERMOST, 1 - _OUTERMOST)
     before, after = sides.reference / n, sides.window / m
     change = after - before
-    z = ndtri(u)
-    square = z * z
-    usual, now = (np.einsum("kc,kc->k", square, side) for side in (before, after))
+    now = np.einsum("kc,kc->k", z * z, after)
     spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
     # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
-    one = np.cos(np.pi * u)
     two = 2 * one * one - 1
     waves = [
         np.sqrt(2) * np.einsum("kc,kc->k", wave, change)
         for wave in (two, one * (2 * two - 1), 2 * two * two - 1)
     ]
     location = np.einsum("kc,kc->k", z, change)
-    moved: list[list[float]] = np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1).tolist()
-    return moved
+    return np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1)
 
 
 DETECTOR: Detector = KolmogorovSmirnov()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors.base import AtOnce, Detector
+from driftwatch.summary.batch import Int64Array
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
 FLOOR = 0.02
 
 
-class Missing(Univariate):
+class Missing(AtOnce, Univariate):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
     Null hypothesis: a row lacks its value as often as in the reference.
@@ -33,7 +38,9 @@ class Missing(Univariate):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
         both = _cells.pair(reference, window, column)
-        before, after = _counted(reference, window, both)
+        sides = _cells.sides_of(reference, window, [both.column.name])
+        told = _cells.tallies(reference, window, (both.column.name,), sides)
+        before, after = (side[:, 0].tolist() for side in told)
         if not after[1]:
             return self.undefined(both, "the window has no rows")
         share = after[0] / after[1]
@@ -48,43 +55,35 @@ class Missing(Univariate):
             n_window=after[1],
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        before, after = _counted(reference, window, _cells.pair(reference, window, column))
-        if not before[1] or not after[1]:
-            return ()
-        usual, now = before[0] / before[1], after[0] / after[1]
-        shares = Shares(
-            detector=self.name,
-            column=column,
-            labels=("missing",),
-            successes=np.array([after[0]], dtype=np.int64),
-            trials=np.array([after[1]], dtype=np.int64),
-            reference=np.array([usual]),
-            reference_trials=before[1],
-        )
-        return (
-            shares,
-            Score(
-                detector=self.name,
-                column=column,
-                label="missing",
-                value=now - usual,
-                floor=FLOOR,
-                signed=True,
-            ),
+        sides = _cells.sides_of(reference, window, columns)
+        before, after = _cells.tallies(reference, window, tuple(columns), sides)
+        told = (before[1] > 0) & (after[1] > 0)
+        names = tuple(name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told)
+        usual = sides.before.kept(self.name, names, lambda: _usual(names, before[:, told]))
+        after = after[:, told]
+        return replace(
+            usual, successes=after[0], trials=after[1], value=after[0] / after[1] - usual.reference
         )
 
 
-def _counted(
-    reference: Reference, window: Summary, both: _cells.Pair
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Missing and all rows of reference and window."""
-    before, after = (side.counts[both.column.name] for side in (reference.summary, window))
-    missing = before.missing, after.missing
-    return (
-        (missing[0], both.n + missing[0] + before.wrong_type),
-        (missing[1], both.m + missing[1] + after.wrong_type),
+def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:
+    """What the streams of these columns have in common in every window."""
+    return Drawn(
+        looks=tuple((Missing.name, name) for name in names),
+        share_keys=tuple((Missing.name, name, "") for name in names),
+        labels=(("missing",),) * len(names),
+        successes=before[0],
+        trials=before[1],
+        reference=before[0] / before[1],
+        reference_trials=before[1],
+        tolerance=np.full(len(names), np.nan),
+        bursts=np.zeros(len(names), dtype=np.bool_),
+        score_keys=tuple((Missing.name, name, "missing") for name in names),
+        value=np.zeros(len(names)),
+        floor=np.full(len(names), FLOOR),
+        signed=np.ones(len(names), dtype=np.bool_),
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors._sides import Before, Flags, Sides
+from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Int64Array
-from driftwatch.summary.grid import NumericGrid
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
+from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
@@ -21,9 +25,10 @@ FLOOR = 0.06
 EXPECTED = 5.0
 #: Edges within the range from which on its outermost gaps hold little.
 _FEWEST = 64
+_LABELS = ("below", "above", "low", "high")
 
 
-class OutOfRange(Ordered):
+class OutOfRange(AtOnce, Ordered):
     """Share of the rows with a value below the reference's smallest or above its largest.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -43,16 +48,16 @@ class OutOfRange(Ordered):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        before, (below, above) = _outside(both, both.reference_upto), _outside(both, both.window_upto)
-        now = below + above
+        before, after, ended = _rows_far_out(both)
+        was, now = sum(before[:2]), sum(after[:2])
         return self.gauge(
             both,
             now / both.m,
-            p_value=_pvalues.more_often(2 + sum(before), both.n, now, both.m),
-            effect=_effect(both, sum(before), (below, above)),
+            p_value=_pvalues.more_often(2 + was, both.n, now, both.m),
+            effect=_effect(both, before, after, ended=ended),
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
         Next to nothing is there in the reference, so their tolerance is their own. One score, *outside*, is
@@ -60,82 +65,141 @@ class OutOfRange(Ordered):
         Another, *ends*, is the sum of those near the ends, where enough are expected: single days far out are
         ordinary in some columns, and it learns of which.
         """
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return ()
-        labels: tuple[str, ...] = ("below", "above")
-        before: tuple[int, ...] = _outside(both, both.reference_upto)
-        after: tuple[int, ...] = _outside(both, both.window_upto)
-        ends = _near_ends(both)
-        if ends is not None:
-            labels, before, after = (*labels, "low", "high"), before + ends[0], after + ends[1]
-        shares = Shares(
-            detector=self.name,
-            column=column,
-            labels=labels,
-            successes=np.array(after, dtype=np.int64),
-            trials=np.full(len(labels), both.m, dtype=np.int64),
-            reference=np.array(before) / both.n,
-            reference_trials=both.n,
-            tolerance=TOLERANCE,
-            bursts=True,
+        sides = _cells.sides_of(reference, window, columns)
+        names, rows = _cells.filled(sides, columns)
+        block_rows = reference.block_rows or 0.0
+        usual, used, scored = sides.before.kept(
+            self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
         )
-        outside = self._score(column, "outside", _cells.rare(_beyond(both), both.m))
-        if ends is None or sum(ends[0]) / both.n * (reference.block_rows or 0.0) < EXPECTED:
-            return shares, outside
-        moved = _cells.angle(sum(ends[1]), both.m) - _cells.angle(sum(ends[0]), both.n)
-        return shares, outside, self._score(column, "ends", moved)
+        after, m, beyond = sides.once("far", _far)[rows], sides.m[rows], sides.once("beyond", _beyond)[rows]
+        outside = [_cells.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
+        near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
+        ends = [_cells.angle(count, of) for count, of in near]
+        return replace(
+            usual,
+            successes=after[used],
+            trials=np.repeat(m, used.sum(axis=1)),
+            value=np.array(outside + ends, dtype=np.float64) - usual.value,
+        )
 
-    def _score(self, column: str | None, label: str, value: float) -> Score:
-        return Score(detector=self.name, column=column, label=label, value=value, floor=FLOOR)
+
+def _usual(
+    before: Before, names: tuple[str, ...], rows: Int64Array, block_rows: float
+) -> tuple[Drawn, Flags, Int64Array]:
+    """What the streams of these columns have in common in every window, which of the four rows they tell of,
+    and which columns have a score of their ends; ``value`` is where scores are usually.
+    """
+    name, far, n = OutOfRange.name, before.once("far", _far_before)[rows], before.n[rows]
+    ended = before.once("range", _Range.of).ended[rows]
+    used = np.ones(far.shape, dtype=np.bool_)
+    used[:, 2:] = ended[:, None]
+    near = far[:, 2:].sum(axis=1)
+    scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
+    angles = [
+        _cells.angle(count, of) for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
+    ]
+    usual = Drawn(
+        looks=tuple((name, column) for column in names),
+        share_keys=tuple((name, column, "") for column in names),
+        labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
+        successes=far[used],
+        trials=np.repeat(n, used.sum(axis=1)),
+        reference=(far / n[:, None])[used],
+        reference_trials=n,
+        tolerance=np.full(len(names), TOLERANCE),
+        bursts=np.ones(len(names), dtype=np.bool_),
+        score_keys=(
+            *((name, column, "outside") for column in names),
+            *((name, names[k], "ends") for k in scored.tolist()),
+        ),
+        value=np.array([0.0] * len(names) + angles, dtype=np.float64),
+        floor=np.full(len(names) + len(scored), FLOOR),
+        signed=np.zeros(len(names) + len(scored), dtype=np.bool_),
+    )
+    return usual, used, scored
 
 
-def _effect(both: _cells.Pair, before: int, outside: tuple[int, int]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Range:
+    """Cells that the reference's range begins and ends in: ``cell[k, 4]`` of cumulative sums, which hold the
+    rows below it, up to it, and up to the first and the last but one edge inside it.
+
+    ``ended[k]`` says that its ends are told of: where the edges are all of its few values they are as
+    frequent as any. ``bare[k]`` has no edge.
+    """
+
+    cell: Int64Array
+    ended: Flags
+    bare: Flags
+
+    @classmethod
+    def of(cls, before: Before) -> _Range:
+        """Of every column."""
+        first, last = (
+            np.array([getattr(grid, end) for grid in before.grids], dtype=np.int64)
+            for end in ("first", "last")
+        )
+        exact = np.array([grid.exact for grid in before.grids], dtype=np.bool_)
+        ended, bare = ~exact & (last - first >= _FEWEST), last < 0
+        cell = np.stack([2 * first, 2 * last + 1, 2 * (first + 1) + 1, 2 * (last - 1)], axis=1)
+        usable = np.stack([~bare, ~bare, ended, ended], axis=1)
+        return cls(cell=np.where(usable, cell, 0), ended=ended, bare=bare)
+
+
+def _far_out(upto: Int64Array, inside: _Range) -> Int64Array:
+    """Rows ``[k, 4]`` below and above the range, up to its second edge and from its last but one."""
+    found = np.take_along_axis(upto, inside.cell, axis=1)
+    rows = upto[:, -1]
+    below, above = np.where(inside.bare, 0, found[:, 0]), np.where(inside.bare, rows, rows - found[:, 1])
+    return np.stack([below, above, found[:, 2], rows - found[:, 3]], axis=1)
+
+
+def _far_before(before: Before) -> Int64Array:
+    return _far_out(before.upto, before.once("range", _Range.of))
+
+
+def _far(sides: Sides) -> Int64Array:
+    return _far_out(sides.window_upto, sides.before.once("range", _Range.of))
+
+
+def _effect(both: _cells.Pair, before: list[int], after: list[int], *, ended: bool) -> str:
     """How many rows are outside the range, or near an end of it where that is most of what grew."""
-    usual, now = before / both.n, sum(outside) / both.m
-    ends = _near_ends(both)
-    if ends is not None:
-        shares = [(was / both.n, found / both.m) for was, found in zip(*ends, strict=True)]
+    usual, now = sum(before[:2]) / both.n, sum(after[:2]) / both.m
+    if ended:
+        shares = [(was / both.n, found / both.m) for was, found in zip(before[2:], after[2:], strict=True)]
         end = max((0, 1), key=lambda place: shares[place][1] - shares[place][0])
         if shares[end][1] - shares[end][0] > 2 * max(now - usual, 0.0):
             return f"among the reference's {('lowest', 'highest')[end]} " + _words.shares(*shares[end])
-    side = "below" if outside[0] > outside[1] else "above"
+    side = "below" if after[0] > after[1] else "above"
     where = f"{side} the reference's range " if now else "outside the reference's range "
     return where + _words.shares(usual, now)
 
 
-def _near_ends(both: _cells.Pair) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Rows of reference and of window up to the second edge of the range, and from the last but one.
-
-    None where the edges are all of its few values: its ends are then as frequent as any.
-    """
-    grid = both.grid
-    if not isinstance(grid, NumericGrid) or grid.exact or grid.last - grid.first < _FEWEST:
-        return None
-    low, high = 2 * (grid.first + 1) + 1, 2 * (grid.last - 1)
-    before, after = (
-        (int(upto[low]), int(upto[-1] - upto[high])) for upto in (both.reference_upto, both.window_upto)
+def _rows_far_out(both: _cells.Pair) -> tuple[list[int], list[int], bool]:
+    """The same of one column, on both sides, and whether its ends are told of."""
+    before, row = both.sides.before, both.row
+    return (
+        before.once("far", _far_before)[row].tolist(),
+        both.sides.once("far", _far)[row].tolist(),
+        bool(before.once("range", _Range.of).ended[row]),
     )
-    return before, after
 
 
-def _beyond(both: _cells.Pair) -> int:
-    """Rows of the window in cells below the lowest or above the highest that hold rows of the reference.
+def _beyond(sides: Sides) -> Int64Array:
+    """Rows ``[k]`` of the window in cells below the lowest or above the highest with rows of the reference.
 
     Those outside its range; a block of the reference itself is held against the range of the others.
     """
-    lowest = int(np.searchsorted(both.reference_upto, 0, side="right"))
-    highest = int(np.searchsorted(both.reference_upto, both.n))
-    below = int(both.window_upto[lowest - 1]) if lowest else 0
-    return below + both.m - int(both.window_upto[highest])
+    known, rows = sides.before.once("filled", _filled), np.arange(len(sides.m))
+    below = np.where(known[0] > 0, sides.window_upto[rows, known[0] - 1], 0)
+    return np.asarray(below + sides.m - sides.window_upto[rows, known[1]])
 
 
-def _outside(both: _cells.Pair, upto: Int64Array) -> tuple[int, int]:
-    """Rows below the first and above the last edge of the reference's range."""
-    grid = both.grid
-    if not isinstance(grid, NumericGrid) or grid.last < 0:
-        return 0, int(upto[-1])
-    return int(upto[2 * grid.first]), int(upto[-1] - upto[2 * grid.last + 1])
+def _filled(before: Before) -> tuple[Int64Array, Int64Array]:
+    """The lowest and the highest cell of each column that holds rows."""
+    lowest, highest = (before.upto == 0).sum(axis=1), (before.upto < before.n[:, None]).sum(axis=1)
+    last = before.upto.shape[1] - 1
+    return np.minimum(lowest, last), np.minimum(highest, last)
 
 
 DETECTOR: Detector = OutOfRange()

@@ -13,6 +13,8 @@ from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 #: What the entries of ``Counts.special`` count. Infinities also stand in the ordered cells.
 SPECIAL = ("null", "nan", "wrong_type", "negative_infinity", "positive_infinity", "absent")
 _NULL, _NAN, _WRONG, _NEGATIVE, _POSITIVE, _ABSENT = range(len(SPECIAL))
+#: Where those stand that say a row has no value, and that it has one of another type.
+MISSING, WRONG_TYPE = (_NULL, _NAN, _ABSENT), _WRONG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

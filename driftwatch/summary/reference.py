@@ -58,6 +58,11 @@ class Reference:
     model_version: str = ""
     segments: dict[str, Summary] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # What is worked out of a reference stays with it: every window is held against the same one.
+        object.__setattr__(self, "summary", _roomy(self.summary))
+        object.__setattr__(self, "segments", {name: _roomy(own) for name, own in self.segments.items()})
+
     def at(self, segment: str | None) -> Reference:
         """The reference seen by one segment: its own rows when there are any, else all rows."""
         if segment is None or segment not in self.segments:
@@ -71,3 +76,7 @@ class Reference:
     def without(self, block: Summary) -> Reference:
         """The reference less one of its own blocks, for leave-one-out calibration."""
         return replace(self, summary=self.summary - block)
+
+
+def _roomy(summary: Summary) -> Summary:
+    return summary if summary.worked is not None else summary.with_room()

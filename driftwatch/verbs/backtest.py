@@ -37,8 +37,11 @@ def run_backtests(
     progress: Progress,
     *,
     inject: bool = True,
+    gauges: bool = True,
 ) -> Backtests:
     """Backtest each monitor, and inject faults into its history. ``progress`` shows a named piece of work.
+
+    Without ``gauges`` only the verdicts of pages carry any.
 
     One whose data cannot be read leaves the others. Raises its ``DataError`` when it was the only one.
     """
@@ -53,7 +56,7 @@ def run_backtests(
     with opened(config, SystemClock(), say) as session:
         for item in picked:
             try:
-                found.append(_backtest(session, item, first, last, progress, inject=inject))
+                found.append(_backtest(session, item, first, last, progress, inject=inject, gauges=gauges))
             except DataError as error:
                 failures.append(error)
     if len(picked) == 1 and failures:
@@ -69,10 +72,14 @@ def _backtest(
     progress: Progress,
     *,
     inject: bool,
+    gauges: bool,
 ) -> Backtest:
     reference, blocks = session.references().for_a_look(item, rebased=False)
     with progress(f"{item.name}: windows") as advance:
-        result = backtest(item, reference, blocks, session.readers, start=first, end=last, progress=advance)
+        result = backtest(
+            item, reference, blocks, session.readers,
+            start=first, end=last, gauges=gauges, progress=advance,
+        )  # fmt: skip
     if inject:
         with progress(f"{item.name}: columns injected") as advance:
             result = with_faults(result, item, reference, advance)

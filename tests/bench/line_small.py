@@ -28,7 +28,7 @@ def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
     for place in range(windows):
         start = START + place * HOUR
         window = replace(some[place % len(some)], span=Span(start=start, end=start + HOUR))
-        track = one.judge(window, track)[0].track
+        track = one.judge(window, track, gauges=False)[0].track
     return track
 
 
@@ -44,7 +44,9 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
     measuring = timed(
-        lambda: measure(one.built.reference, window, one.looks, track, one.config), runs, calls=calls
+        lambda: tuple(measure(one.built.reference, window, one.looks, track, one.config).statistics),
+        runs,
+        calls=calls,
     )
     judging = timed(lambda: one.judge(window, track), runs, calls=calls)
     order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
@@ -100,7 +102,9 @@ def tiles(options: Options) -> Iterator[Line]:
         added = timed(lambda parts=parts: total(parts), options.runs)
         window = total(parts)
         measuring = timed(
-            lambda window=window: measure(one.built.reference, window, one.looks, one.track, one.config),
+            lambda window=window: tuple(
+                measure(one.built.reference, window, one.looks, one.track, one.config).statistics
+            ),
             options.runs,
             calls=3,
         )

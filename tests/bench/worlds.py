@@ -119,9 +119,12 @@ class World:
         joint = self.config.detectors is None
         return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
-    def judge(self, window: Summary, track: Track | None = None) -> Any:
-        """The decision and its verdict."""
-        return judge(self.built.reference, window, self.looks, track or self.track, self.config, segment=None)
+    def judge(self, window: Summary, track: Track | None = None, *, gauges: bool = True) -> Any:
+        """The decision and its verdict, with every statistic in it unless ``gauges`` is False."""
+        return judge(
+            self.built.reference, window, self.looks, track or self.track, self.config,
+            segment=None, gauges=gauges,
+        )  # fmt: skip
 
 
 @cache

@@ -8,6 +8,7 @@ from scipy.special import gammaln
 
 from driftwatch.decide.betting import CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.shares import ShareBook, shares_seen
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Shares
 
 
@@ -85,6 +86,6 @@ def test_the_design_effect_finds_how_many_rows_count_as_one(cluster: int, low: f
             successes=(uniform[:, None] <= reference).sum(axis=0), trials=np.full(9, 1000),
             reference=reference, reference_trials=10_000,
         )  # fmt: skip
-        book = book.learn(shares_seen(book, [seen]))
+        book = book.learn(shares_seen(book, Drawn.of([seen])))
     (measured,) = book.design_effects()
     assert low <= measured <= high

@@ -15,6 +15,7 @@ from driftwatch.decide.decision import decide, learn_block
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.track import Track, decode, encode
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Score, Shares
 from driftwatch.summary.schema import NANOSECONDS, Span
 
@@ -45,7 +46,7 @@ def world(
 
 def measurement(day: int, shares: list[Shares], scores: list[Score], rows: int) -> Measurement:
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=rows, statistics=(), streams=[*shares, *scores])
+    return Measurement(window=span, rows=rows, statistics=(), streams=Drawn.of([*shares, *scores]))
 
 
 @pytest.mark.parametrize(("rows", "cluster"), [(600, 1), (600, 10), (100, 1)])

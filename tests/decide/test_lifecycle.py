@@ -12,6 +12,7 @@ from driftwatch.decide.policy import QUIET, Policy
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, WAIT, ShareBook, shares_seen
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track, decode, encode
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Score, Shares
 from driftwatch.summary.schema import NANOSECONDS, Span
 
@@ -29,7 +30,7 @@ def seen(day: int, moved: float, rng: np.random.Generator) -> Measurement:
         for i, value in enumerate(values)
     ]
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=600, statistics=(), streams=scores)
+    return Measurement(window=span, rows=600, statistics=(), streams=Drawn.of(scores))
 
 
 def learned(rng: np.random.Generator) -> Track:
@@ -83,19 +84,19 @@ def shares(successes: int) -> Shares:
 
 def test_suspected_shares_wait_longer_and_teach_in_the_end() -> None:
     item = shares(100)
-    book = ShareBook.empty().expecting([item])
+    book = ShareBook.empty().expecting(Drawn.of([item]))
     for _ in range(25):
-        book = book.learn(shares_seen(book, [item]))
+        book = book.learn(shares_seen(book, Drawn.of([item])))
     nobody = np.zeros(1, dtype=np.bool_)
     calm = book
     for number in range(1, LONGEST_WAIT + 5):
-        calm = calm.wait(shares_seen(calm, [item]), nobody)
+        calm = calm.wait(shares_seen(calm, Drawn.of([item])), nobody)
         assert int(calm.blocks[0, 0]) == 25 + max(0, number - WAIT)
         assert len(calm.waiting) == min(number, WAIT)
     suspected = replace(book, run=np.array([SUSPECTED]))
     for number in range(1, LONGEST_WAIT + 5):
-        suspected = suspected.wait(shares_seen(suspected, [item]), nobody)
+        suspected = suspected.wait(shares_seen(suspected, Drawn.of([item])), nobody)
         assert int(suspected.blocks[0, 0]) == 25 + max(0, number - LONGEST_WAIT)
-    cleared = replace(suspected, run=np.zeros(1)).wait(shares_seen(suspected, [item]), nobody)
+    cleared = replace(suspected, run=np.zeros(1)).wait(shares_seen(suspected, Drawn.of([item])), nobody)
     assert int(cleared.blocks[0, 0]) == 25 + LONGEST_WAIT + 5 - WAIT, "all that waited for nothing teaches"
     assert len(cleared.waiting) == WAIT

@@ -14,6 +14,7 @@ from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Score
 
 COLUMNS = 10
@@ -22,12 +23,9 @@ KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
 
 def book_of(values: Float64Array, slots: list[int] | None = None) -> ScoreBook:
     """A book that healthy windows taught, the last of which ended at its number."""
-    book = ScoreBook.empty(
-        [
-            Score(detector="ks", column=f"c{i}", label="location", value=0.0, floor=0.0, signed=True)
-            for i in range(values.shape[1])
-        ]
-    )
+    count = values.shape[1]
+    keys = [("ks", f"c{i}", "location") for i in range(count)]
+    book = ScoreBook.empty(keys, np.ones(count, dtype=np.bool_), np.zeros(count))
     for t, row in enumerate(values):
         book = book.learn(row, 0 if slots is None else slots[t], t + 1)
     return book
@@ -116,11 +114,11 @@ def test_a_score_that_was_mostly_one_value_has_ranks_only() -> None:
 
 def test_a_rare_value_that_was_seen_before_ties_with_it() -> None:
     third = Score(detector="missing", column="c", label="missing", value=1 / 3, floor=0.02, signed=True)
-    book = ScoreBook.empty([third])
+    book = ScoreBook.empty().expecting(Drawn.of([third]))
     for end in range(1, 41):
-        value = book.seen([replace(third, value=0.0)] if end % 10 else [third])
+        value = book.seen(Drawn.of([replace(third, value=0.0 if end % 10 else third.value)]))
         book = book.learn(value, 0, end)
-    p_value = asked(book.seen([third]), book, 0.02, 40, 0).p_value
+    p_value = asked(book.seen(Drawn.of([third])), book, 0.02, 40, 0).p_value
     assert p_value[0, 0] == pytest.approx(5 / 41)
 
 

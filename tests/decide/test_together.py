@@ -18,6 +18,7 @@ from driftwatch.decide.smallest import smallest_joint_effect
 from driftwatch.decide.together import combined, taught_together
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Score
 from driftwatch.summary.schema import NANOSECONDS, Span
 
@@ -35,7 +36,7 @@ def scores(values: Float64Array) -> list[Score]:
 
 def seen(day: int, streams: list[Score]) -> Measurement:
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=600, statistics=(), streams=streams)
+    return Measurement(window=span, rows=600, statistics=(), streams=Drawn.of(streams))
 
 
 def learned(rng: np.random.Generator) -> Track:
@@ -61,7 +62,10 @@ def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> 
     rng = np.random.default_rng(2)
     track = learned(rng)
     past = past_of(track.scores, 0, 1.0)
-    later = [combined(track, scores(rng.normal(0.05, 0.02, 12)), 0, past) for _ in range(400)]
+    later = [
+        combined(track, track.scores.seen(Drawn.of(scores(rng.normal(0.05, 0.02, 12)))), 0, past)
+        for _ in range(400)
+    ]
     values = np.array([item[0][0].value for item in later if item is not None])
     taught = track.scores.values[:, track.scores.keys.index(TOGETHER)]
     error = np.hypot(values.std() / np.sqrt(400), taught.std() / np.sqrt(40))
@@ -70,7 +74,7 @@ def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> 
 
 
 def test_an_absent_stream_leaves_its_part_of_the_budget_unspent() -> None:
-    track = Track(reference="r", configuration="c").expecting(scores(np.zeros(12)))
+    track = Track(reference="r", configuration="c").expecting(Drawn.of(scores(np.zeros(12))))
     window = Span(start=0, end=DAY)
     _, whole = log_weights(track, POLICY, window)
     assert len(whole) == 12
@@ -131,10 +135,10 @@ def of_locations(
     track, found = taught_together(track), []
     for day in range(40, 40 + windows):
         streams = located(drawn(rng, columns, common))
-        answer = combined(track, streams, 0, past_of(track.scores, 0, 1.0))
+        answer = combined(track, track.scores.seen(Drawn.of(streams)), 0, past_of(track.scores, 0, 1.0))
         assert answer is not None
-        track = answer[2].expecting(answer[0])
-        value = track.scores.seen([*streams, *answer[0]])
+        track = answer[2].expecting(Drawn.of(answer[0]))
+        value = track.scores.seen(Drawn.of([*streams, *answer[0]]))
         track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY))
         found += [score.value for score in answer[0] if score.label == DIRECTION[2]]
     return track, found
@@ -174,7 +178,9 @@ def test_one_column_alone_is_no_direction() -> None:
     track, _ = of_locations(rng, 12)
     lean = track.scores.lean
     track = replace(track, scores=replace(track.scores, lean=np.where(lean == lean[0], 3.0, 0.0)))
-    answer = combined(track, located(np.full(12, 5.0)), 0, past_of(track.scores, 0, 1.0))
+    answer = combined(
+        track, track.scores.seen(Drawn.of(located(np.full(12, 5.0)))), 0, past_of(track.scores, 0, 1.0)
+    )
     assert answer is not None
     assert [score.label for score in answer[0]] == [TOGETHER[2]]
 

@@ -13,6 +13,7 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.track import Track
 from driftwatch.detectors.base import get
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Shares
 from driftwatch.summary.schema import Span
 
@@ -33,7 +34,7 @@ def seen(number: int, users: int) -> Measurement:
         window=Span(start=number * STEP, end=(number + 1) * STEP),
         rows=ROWS,
         statistics=(),
-        streams=get("unseen").streams(REFERENCE, window, "k"),
+        streams=Drawn.of(get("unseen").streams(REFERENCE, window, "k")),
     )
 
 
@@ -71,5 +72,5 @@ def test_a_detector_of_shares_alone_can_watch_alone() -> None:
     track = Track(reference="r", configuration="c")
     both = seen(0, 0).streams
     alone = [item for item in both if isinstance(item, Shares)]
-    decision = decide(track, replace(seen(0, 0), streams=alone), POLICY)
+    decision = decide(track, replace(seen(0, 0), streams=Drawn.of(alone)), POLICY)
     assert not decision.page

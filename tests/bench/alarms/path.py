@@ -17,16 +17,16 @@ from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
-from driftwatch.measure import Look, fresh_track, holding, looks, policy_for, statistics, streams
+from driftwatch.measure import Gauges, Look, fresh_track, holding, looks, policy_for, streams
 from driftwatch.reference._projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
 from driftwatch.summary.counts import Counts
+from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
 from driftwatch.summary.hashing import combine, hash_levels, hash_numbers
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Provenance, Reference
-from driftwatch.summary.result import Score, Shares
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.schema import NANOSECONDS, Column, Kind, Span
 from driftwatch.summary.serial import with_fingerprint
@@ -124,7 +124,7 @@ class Looked:
     t: int
     rows: Rows
     summary: Summary
-    streams: Mapping[Look, Sequence[Shares | Score]]
+    streams: Drawn
     picked: Int64Array | None = None
 
 
@@ -193,8 +193,10 @@ class Monitor:
         """Measure window ``t``."""
         plan = self.reference.plan
         summary = opened(plan, rows, self._span(self.config, t), self.extra, t).seal(plan)
-        said = {look: streams(self.reference, summary, [look]) for look in self.looks}
-        return Looked(t=t, rows=rows, summary=summary, streams=said)
+        return Looked(t=t, rows=rows, summary=summary, streams=self._said(summary))
+
+    def _said(self, summary: Summary) -> Drawn:
+        return streams(self.reference, summary.with_room(), self.looks)
 
     def base(self, rows: Rows, t: int) -> Looked:
         """Measure window ``t`` such that ``changed`` can start from it."""
@@ -219,25 +221,21 @@ class Monitor:
         return replace(before.summary, counts=counts, sample=replace(sample, rows=kept), sums=None)
 
     def changed(self, before: Looked, rows: Rows) -> Looked:
-        """The same window with other ``rows``: what did not change is not measured again."""
+        """The same window with other ``rows``: what did not change is not counted again."""
         summary = self.recounted(before, rows).seal(self.reference.plan)
-        moved = altered(before.rows, rows)
-        said = {
-            look: streams(self.reference, summary, [look]) if look[1] is None or look[1] in moved else old
-            for look, old in before.streams.items()
-        }
-        return replace(before, rows=rows, summary=summary, streams=said)
+        return replace(before, rows=rows, summary=summary, streams=self._said(summary))
 
     def decide(self, track: Track, seen: Looked, *, words: bool = False) -> Decision:
         """Decide a window, with those held before it; the gauges are measured only where a page is worded."""
         summary = seen.summary
-        streamed = [item for said in seen.streams.values() for item in said]
+        streamed = seen.streams
         if track.held is not None:
             summary = total([track.held, seen.summary])
-            streamed = streams(self.reference, summary, [look for look in self.looks if look[0].pools])
+            telling = [look for look in self.looks if look[0].pools]
+            streamed = streams(self.reference, summary.with_room(), telling)
         measured = Measurement(
             window=summary.span, rows=summary.rows,
-            statistics=statistics(self.reference, summary, self.looks) if words else (),
+            statistics=Gauges(reference=self.reference, window=summary, chosen=self.looks) if words else (),
             streams=streamed,
             breakages=breakages(self.reference, summary, track.ordinary),
             size=summary.rows / (self.reference.block_rows or 1.0),
