@@ -60,8 +60,9 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are surely light. ``least[k, 2]`` is the smallest p-value there can be. ``x[k]`` is where the
-    score stands, ``level[k]`` where the filter then does, in spreads from the usual mean.
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are surely light. ``least[k, 2]`` is the smallest
+    p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does, in
+    spreads from the usual mean.
     """
 
     p_value: Float64Array
@@ -103,7 +104,12 @@ def p_values(
     before = usual.phi * np.nan_to_num(level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
     return Answer(
-        p_value=np.stack(sides, axis=1), ranked=ranked, least=np.stack(firsts, axis=1), x=x, level=after
+        p_value=np.stack(sides, axis=1),
+        ranked=ranked,
+        light=~ranked & (usual.tail[DEGREES >= _LIGHT].sum(axis=0) > _SURELY),
+        least=np.stack(firsts, axis=1),
+        x=x,
+        level=after,
     )
 
 
