@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -13,14 +14,21 @@ from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.summary.naming import columns_only, listed_words, named_words
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import iso
+from driftwatch.trails import Place
 
 _LINES = 8
 #: A test set that may stand for this share of the traffic is not said to fall short.
 _REPRESENTED = 0.95
 
 
-def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, external_url: str) -> Message:
-    """The message that opens an incident, from the verdict that opened it."""
+def message_for(
+    incident: Incident,
+    verdict: Verdict,
+    config: MonitorConfig,
+    external_url: str,
+    trail: Iterable[Place] = (),
+) -> Message:
+    """The message that opens an incident, from the verdict that opened it; ``trail`` ends with it."""
     lines = _lines(incident, verdict)
     hidden = len(lines) - _LINES
     if hidden > 0:
@@ -44,6 +52,7 @@ def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, ext
         model_name=config.model.name,
         model_version=config.model.version,
         url=_link(incident, verdict, external_url),
+        trail=tuple(trail),
     )
 
 
@@ -78,9 +87,10 @@ def _counted(moved: int, verdict: Verdict) -> str:
     return f"{moved}{of} column{'s' if max(moved, measured) != 1 else ''}"
 
 
-def resolved_message(firing: str, now: int) -> str:
-    """The stored firing message, whole, as its own ending."""
-    return message_to_json(replace(message_from_json(firing), resolved=True, resolved_at=now))
+def resolved_message(firing: str, now: int, trail: Iterable[Place] = ()) -> str:
+    """The stored firing message, whole, as its own ending; ``trail`` is the evidence until then."""
+    ended = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
+    return message_to_json(ended)
 
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:

@@ -15,15 +15,19 @@ from driftwatch.decide.track import Incident, Track, encode
 from driftwatch.messages import message_for, resolved_message
 from driftwatch.notify.outbox import message_to_json
 from driftwatch.report import verdict_to_json
+from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_EVERY, History
 from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import Span
 from driftwatch.summary.summary import Summary
+from driftwatch.trails import Place
 
 Tiles = Mapping[tuple[int, str | None], Summary]
 Decided = Mapping[str | None, tuple[Decision, Verdict]]
 Queued = tuple[str, str, str, str | None, str]
+#: Windows whose evidence a message carries.
+TRAIL = 60
 
 
 def configuration_of(config: MonitorConfig) -> tuple[str, str]:
@@ -52,6 +56,7 @@ class Recorder:
 
     config: MonitorConfig
     history: History
+    browsing: Browsing
     sinks: tuple[str, ...] = ()
     external_url: str = ""
     keep_samples: bool = False
@@ -135,23 +140,37 @@ class Recorder:
     ) -> Said:
         """Incidents and messages: one key per state change, the full text again on resolve."""
         incidents, messages = [], []
+        trail = self._trail(verdict.segment, verdict) if opened or resolved else ()
         for item in opened:
-            text = message_to_json(message_for(item, verdict, self.config, self.external_url))
+            text = message_to_json(message_for(item, verdict, self.config, self.external_url, trail))
             incidents.append(_stored(item, verdict, text))
             messages += [(sink, item.key, "firing", verdict.segment, text) for sink in self.sinks]
         endings = []
         known = {item.key: item for item in self.history.incidents(self.config.name)} if resolved else {}
         for item in resolved:
             endings.append((item.key, "looked again" if item.kind == BLIND else "quiet"))
-            messages += self.ending(known.get(item.key), now)
+            messages += self._ending(known.get(item.key), now, trail)
         return Said(opened=tuple(incidents), resolved=tuple(endings), messages=tuple(messages))
 
-    def ending(self, incident: StoredIncident | None, now: int) -> list[Queued]:
-        """The resolving messages of a stored incident, one per sink."""
+    def closing(self, incident: StoredIncident | None, now: int) -> list[Queued]:
+        """The resolving messages of a stored incident that somebody closed, one per sink."""
+        trail = () if incident is None else self._trail(incident.segment, None)
+        return self._ending(incident, now, trail)
+
+    def _ending(self, incident: StoredIncident | None, now: int, trail: tuple[Place, ...]) -> list[Queued]:
         if incident is None:
             return []
-        text = resolved_message(incident.content, now)
+        text = resolved_message(incident.content, now, trail)
         return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
+
+    def _trail(self, segment: str | None, verdict: Verdict | None) -> tuple[Place, ...]:
+        """Evidence of the newest windows, oldest first; ``verdict`` is not stored yet."""
+        before = None if verdict is None else verdict.window.end
+        stored = self.browsing.windows(self.config.name, segment, before=before, limit=TRAIL)
+        places = [(item.end, item.evidence, item.state, item.page) for item in reversed(stored)]
+        if verdict is not None:
+            places.append((verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))
+        return tuple(places[-TRAIL:])
 
 
 def _stored(incident: Incident, verdict: Verdict, text: str) -> StoredIncident:

@@ -93,8 +93,15 @@ def test_hostile_names_come_out_as_short_printable_json(title: str, line: str, s
 @settings(max_examples=60, deadline=None)
 @given(st.text(), st.text())
 def test_a_stored_message_comes_back_as_it_was(title: str, line: str) -> None:
-    kept = message(title=title, lines=(line, "b"), segment=line or None)
+    trail = ((1, None, "stale", False), (2, 0.5, line, True))
+    kept = message(title=title, lines=(line, "b"), segment=line or None, trail=trail)
     assert message_from_json(message_to_json(kept)) == kept
+
+
+def test_a_message_that_an_older_version_queued_comes_back() -> None:
+    stored = json.loads(message_to_json(message()))
+    del stored["trail"]
+    assert message_from_json(json.dumps(stored)) == message()
 
 
 @pytest.mark.parametrize(
