@@ -12,11 +12,13 @@ from driftwatch.decide.track import Incident
 from driftwatch.notify.base import IncidentKind, Message, minute
 from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.summary.naming import columns_only, listed_words, named_words
-from driftwatch.summary.result import Verdict
+from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import iso
 from driftwatch.trails import Place
 
 _LINES = 8
+_UNTIL = "nothing is known about drift until this works again"
+_BY_HAND = "closed by hand: nothing is known about drift until this works again"
 #: A test set that may stand for this share of the traffic is not said to fall short.
 _REPRESENTED = 0.95
 
@@ -87,10 +89,26 @@ def _counted(moved: int, verdict: Verdict) -> str:
     return f"{moved}{of} column{'s' if max(moved, measured) != 1 else ''}"
 
 
-def resolved_message(firing: str, now: int, trail: Iterable[Place] = ()) -> str:
-    """The stored firing message, whole, as its own ending; ``trail`` is the evidence until then."""
+def resolved_message(firing: str, now: int, trail: Iterable[Place] = (), *, by_hand: bool = False) -> str:
+    """The stored firing message, whole, as its own ending; ``trail`` is the evidence until then.
+
+    ``by_hand``: somebody closed the incident. Only what it said of the time to come is said anew.
+    """
     ended = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
+    if _UNTIL in ended.lines:
+        known = _BY_HAND if by_hand else _known_again(ended)
+        ended = replace(ended, lines=tuple(known if line == _UNTIL else line for line in ended.lines))
     return message_to_json(ended)
+
+
+def _known_again(ended: Message) -> str:
+    """Whether windows were missed; a trail that begins too late does not tell."""
+    since = ended.opened_at if ended.onset is None else ended.onset
+    during = [state for end, _, state, _ in ended.trail if end > since]
+    whole = len(during) < len(ended.trail)
+    if whole and all(State(state).looked for state in during):
+        return "it works again, and no window was given up"
+    return "it works again; nothing is known about drift in windows that were given up"
 
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
@@ -101,7 +119,7 @@ def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == BROKEN:
         mine = set(incident.columns)
         return [f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in mine]
-    return [verdict.detail, "nothing is known about drift until this works again"]
+    return [verdict.detail, _UNTIL]
 
 
 def _unrepresented(verdict: Verdict) -> list[str]:

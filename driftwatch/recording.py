@@ -149,18 +149,19 @@ class Recorder:
         known = {item.key: item for item in self.history.incidents(self.config.name)} if resolved else {}
         for item in resolved:
             endings.append((item.key, "looked again" if item.kind == BLIND else "quiet"))
-            messages += self._ending(known.get(item.key), now, trail)
+            if item.key in known:
+                text = resolved_message(known[item.key].content, now, trail)
+                messages += self._ending(known[item.key], text)
         return Said(opened=tuple(incidents), resolved=tuple(endings), messages=tuple(messages))
 
     def closing(self, incident: StoredIncident | None, now: int) -> list[Queued]:
         """The resolving messages of a stored incident that somebody closed, one per sink."""
-        trail = () if incident is None else self._trail(incident.segment, None)
-        return self._ending(incident, now, trail)
-
-    def _ending(self, incident: StoredIncident | None, now: int, trail: tuple[Place, ...]) -> list[Queued]:
         if incident is None:
             return []
-        text = resolved_message(incident.content, now, trail)
+        trail = self._trail(incident.segment, None)
+        return self._ending(incident, resolved_message(incident.content, now, trail, by_hand=True))
+
+    def _ending(self, incident: StoredIncident, text: str) -> list[Queued]:
         return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
 
     def _trail(self, segment: str | None, verdict: Verdict | None) -> tuple[Place, ...]:

@@ -53,7 +53,8 @@ class Message:
     UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not; ``trail``
     is the evidence of the newest windows, oldest first, for a sink that can draw.
     ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
-    daemon, which keeps to the notifier's ``refreshes``.
+    daemon, which keeps to the notifier's ``refreshes``. ``muted_until``: somebody asked for quiet until then;
+    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end.
     """
 
     key: str
@@ -77,6 +78,7 @@ class Message:
     possible_duplicate: bool = False
     again_within: float | None = None
     trail: tuple[Place, ...] = ()
+    muted_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
