@@ -167,8 +167,7 @@ class Recorder:
     def _trail(self, segment: str | None, verdict: Verdict | None) -> tuple[Place, ...]:
         """Evidence of the newest windows, oldest first; ``verdict`` is not stored yet."""
         before = None if verdict is None else verdict.window.end
-        stored = self.browsing.windows(self.config.name, segment, before=before, limit=TRAIL)
-        places = [(item.end, item.evidence, item.state, item.page) for item in reversed(stored)]
+        places = list(self.browsing.trail(self.config.name, segment, before=before, limit=TRAIL))
         if verdict is not None:
             places.append((verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))
         return tuple(places[-TRAIL:])
