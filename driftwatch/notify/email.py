@@ -26,7 +26,7 @@ from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
 from driftwatch.notify._text import description, facts, identity, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, read_secret
+from driftwatch.settings import Secret, one_of, read_secret
 from driftwatch.svg import standalone
 from driftwatch.timelines import timeline
 
@@ -81,9 +81,7 @@ class EmailConfig(NotifierConfig):
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
-        given = sum(item is not None for item in (self.password, self.password_file))
-        if given > 1:
-            raise ValueError("password: expected password or password_file, not both. Got both.")
+        given = one_of(self, "password", "password_file", needed=False)
         if bool(self.username) != bool(given):
             missing = "password" if self.username else "username"
             raise ValueError(f"{missing}: expected a username with a password, or neither. Got one of them.")

@@ -266,7 +266,7 @@ def test_an_address_can_be_a_secret(receiver: Receiver, tmp_path: Path) -> None:
     answer = sink.send(message(), NOW)
     assert answer.reason == "secret"
     assert "ftp" not in answer.detail
-    with pytest.raises(ValidationError, match="either url or url_file"):
+    with pytest.raises(ValidationError, match="url: expected url or url_file"):
         WebhookConfig.model_validate({"type": "webhook"})
 
 
@@ -313,3 +313,26 @@ def test_slack_says_in_a_word_what_it_refuses() -> None:
     for body, detail in said.items():
         answer = _http._judge(_http.Answer(status=410, retry_after=None, body=body), NOW, _http.anything)
         assert (answer.reason, answer.retryable, answer.detail) == ("rejected", False, detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("slack", {}, "url: expected url or url_file. Got neither."),
+        (
+            "slack",
+            {"url": "https://a/", "url_file": "b"},
+            "url: expected url or url_file, not both. Got both.",
+        ),
+        ("pagerduty", {}, "routing_key: expected routing_key or routing_key_file. Got neither."),
+        ("webhook", {"url": "https://a/", "url_file": "b"}, "url: expected url or url_file, not both."),
+        (
+            "webhook",
+            {"url": "https://a/", "secret": "s", "secret_file": "b"},
+            "secret: expected secret or secret_file, not both. Got both.",
+        ),
+    ],
+)
+def test_one_of_two_ways_to_give_a_secret(name: str, values: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        plugins.load("notify", name).CONFIG.model_validate(values)
