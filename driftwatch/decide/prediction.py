@@ -28,10 +28,12 @@ Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
-#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
-_HEAVY, _LIGHT = 4.0, 10.0
+#: Degrees of freedom up to which tails are heavy: days far out come in every kind.
+_HEAVY = 4.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
+#: Posterior weight of such tails up to which the others are believed.
+_HARDLY = 0.15
 _SMALLEST_P = 1e-12
 
 
@@ -60,7 +62,7 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are surely light. ``least[k, 2]`` is the smallest
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are hardly heavy. ``least[k, 2]`` is the smallest
     p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does, in
     spreads from the usual mean.
     """
@@ -88,8 +90,8 @@ def p_values(
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held, known)
     ranked = usual.ranked
-    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
-    heavy &= book.keys.of_columns
+    far_out = usual.tail[DEGREES <= _HEAVY].sum(axis=0)
+    heavy = (far_out > _SURELY) & book.keys.of_columns
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
@@ -106,7 +108,7 @@ def p_values(
     return Answer(
         p_value=np.stack(sides, axis=1),
         ranked=ranked,
-        light=~ranked & (usual.tail[DEGREES >= _LIGHT].sum(axis=0) > _SURELY),
+        light=~ranked & (far_out <= _HARDLY),
         least=np.stack(firsts, axis=1),
         x=x,
         level=after,

@@ -79,12 +79,15 @@ def _standing(values: Float64Array) -> Standing:
 
 def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
     """Variance around the means of all slots."""
-    square, lost = np.zeros(values.shape[1]), np.zeros(values.shape[1], dtype=np.int64)
-    for slot in np.unique(slots):
-        part = _standing(values[slots == slot])
-        square += part.spread**2 * np.maximum(part.n - 1, 0)
-        lost += part.n > 0
-    known = known_of(values)
+    order = np.argsort(slots, kind="stable")
+    grouped = values[order]
+    starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
+    gone = np.isnan(grouped)
+    n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
+    centre = np.add.reduceat(np.where(gone, 0.0, grouped), starts, axis=0) / np.maximum(n, 1)
+    apart = grouped - np.repeat(centre, np.diff(starts, append=len(slots)), axis=0)
+    square = (np.where(gone, 0.0, apart) ** 2).sum(axis=0)
+    known, lost = n.sum(axis=0), (n > 0).sum(axis=0)
     return np.asarray(square / np.maximum(known - lost, 1))
 
 

@@ -91,7 +91,9 @@ def pool(samples: Sequence[RowSample], width: int) -> RowSample:
     if not samples:
         return RowSample.zero(width, POOLED)
     known = np.unique(np.concatenate([sample.hashes for sample in samples]))[:POOLED]
-    takes = [np.isin(sample.hashes, known) for sample in samples]
+    if not len(known):
+        return RowSample.zero(width, POOLED)
+    takes = [sample.hashes <= known[-1] for sample in samples]
     kept = list(zip(samples, takes, strict=True))
     hashes, first, inverse = np.unique(
         np.concatenate([sample.hashes[take] for sample, take in kept]), return_index=True, return_inverse=True
