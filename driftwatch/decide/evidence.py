@@ -119,7 +119,7 @@ def bets(
         raise ValueError("the laws of the scores must be learned first")
     unusual = p_values(track.scores, track.usual, value, floor, window.start, past)
     log_e, shares_out = _share_bets(track, seen, policy, effects)
-    most = _most(track, seen, unusual)[track.shares.which]
+    most = _most(track, seen, unusual, past.known)[track.shares.which]
     with np.errstate(invalid="ignore"):
         beyond = unusual.p_value <= _OUT_OF_BAND
     return Bets(
@@ -139,25 +139,29 @@ def floors(track: Track, policy: Policy) -> Float64Array:
     return track.scores.floor * policy.min_effect / _STATED_EFFECT
 
 
-def _most(track: Track, seen: SharesSeen, unusual: Answer) -> Float64Array:
+def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) -> Float64Array:
     """The most log evidence that one window's shares may give: what the same detector's scores allow.
 
     No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
-    a run of them pages and one does not. Shares without such a score have no limit, nor have those of joint
-    detectors; mere ranks limit only shares with a tolerance of their own, which look at rare rows.
+    a run of them pages and one does not. A p-value smaller than any rank among the healthy windows is
+    extrapolated, with tails heavier than were seen: what it lacks against the smallest rank is let twice.
+    Shares without such a score have no limit, nor have those of joint detectors; mere ranks limit only shares
+    that come in bursts.
     """
     keys = track.scores.keys
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
+    said = -np.log(least)
+    said += np.maximum(said - np.log(known + 1), 0.0)
     telling = ~np.isnan(least) & keys.of_columns
     looks = np.array([keys.looks.get(key[:2], -1) for key in track.shares.keys], dtype=np.int64)
     found = []
     for which in (telling & ~unusual.ranked, telling & unusual.ranked):
         # One more place than there are looks: shares without a score find no limit there.
         limit = np.full(len(keys.looks) + 1, -np.inf)
-        np.maximum.at(limit, keys.look[which], np.maximum(ORDINARY, -np.log(least[which])))
+        np.maximum.at(limit, keys.look[which], np.maximum(ORDINARY, said[which]))
         found.append(np.where(np.isneginf(limit), np.inf, limit)[looks])
     limits, ranks = found
-    return np.where(np.isfinite(limits) | np.isnan(seen.tolerance), limits, ranks)
+    return np.where(np.isfinite(limits) | ~seen.bursts, limits, ranks)
 
 
 def _share_bets(

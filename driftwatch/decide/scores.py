@@ -148,7 +148,7 @@ class ScoreBook:
     @property
     def begun(self) -> Int64Array:
         """The start of the window in which each score's strongest CUSUM began."""
-        run, onset = (part.reshape(len(self.keys), -1) for part in (self.run, self.onset))
+        run, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (self.run, self.onset))
         return np.asarray(np.take_along_axis(onset, run.argmax(axis=1)[:, None], axis=1)[:, 0])
 
     def moved(self, which: Flags, shift: Float64Array) -> ScoreBook:
@@ -197,11 +197,8 @@ class ScoreBook:
         return kept._with(np.where(silent, np.nan, value), slot, end)
 
     def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
-        """With a window's scores, in its own row when it has one; the oldest are forgotten.
-
-        Values are kept in single precision.
-        """
-        row = value.astype(np.float32).astype(np.float64)
+        """With a window's scores, in its own row when it has one; the oldest are forgotten."""
+        row = _kept(value)
         at = int(np.searchsorted(self.ends, end))
         if at < len(self.ends) and int(self.ends[at]) == end:
             values = self.values.copy()
@@ -222,10 +219,18 @@ class ScoreBook:
         return replace(self, level=level, level_end=end)
 
     def seen(self, streams: Drawn) -> Float64Array:
-        """One window's scores in the order of the book; NaN where one was not measured."""
+        """One window's scores in the order of the book; NaN where one was not measured.
+
+        In the precision that the book keeps, so that what was seen before ties with it.
+        """
         value = np.full(len(self.keys), np.nan)
         value[self.keys.places_of(streams.score_keys)] = streams.value
-        return value
+        return _kept(value)
+
+
+def _kept(value: Float64Array) -> Float64Array:
+    """The values as a book keeps them, in single precision."""
+    return value.astype(np.float32).astype(np.float64)
 
 
 #: Every array of a book that grows with its scores, and the axis they lie on.

@@ -240,8 +240,8 @@ SHARE_ARRAYS = (*_AXES, "waiting")
 class SharesSeen:
     """One window's shares in the order of a book: zeros where a stream was not seen.
 
-    ``tolerance[k]`` is NaN where the usual one holds. ``complete[k]`` says that every label of a stream had
-    rows; ``present[k]`` that it was measured at all.
+    ``tolerance[k]`` is NaN where the usual one holds; ``bursts[k]`` is what the stream says. ``complete[k]``
+    says that every label of a stream had rows; ``present[k]`` that it was measured at all.
     """
 
     successes: Int64Array
@@ -249,6 +249,7 @@ class SharesSeen:
     reference: Float64Array
     reference_trials: Int64Array
     tolerance: Float64Array
+    bursts: Flags
     present: Flags
     complete: Flags
 
@@ -259,11 +260,13 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
+    bursts = present.copy()
     at = book.keys.places_of(streams.share_keys)
     size = book.sizes[at]
     here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
     successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
     rows[at], present[at], own[at] = np.maximum(streams.reference_trials, 1), True, streams.tolerance
+    bursts[at] = streams.bursts
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,
@@ -271,6 +274,7 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
         reference=reference,
         reference_trials=rows,
         tolerance=own,
+        bursts=bursts,
         present=present,
         complete=complete,
     )

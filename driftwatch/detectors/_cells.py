@@ -224,3 +224,12 @@ def angle(count: int, rows: int) -> float:
     0.19
     """
     return 2 * math.asin(math.sqrt((count + 0.375) / (rows + 0.75)))
+
+
+def rare(count: int, rows: int) -> float:
+    """``angle`` of rows that most windows have none of; exactly 0 then, however many rows the window has.
+
+    >>> rare(0, 100), round(rare(1, 1000), 3)
+    (0.0, 0.074)
+    """
+    return angle(count, rows) if count else 0.0

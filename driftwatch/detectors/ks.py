@@ -106,6 +106,7 @@ def _usual(
         reference=before.upto[upto] / before.n[upto[0]],
         reference_trials=before.n[own],
         tolerance=np.full(len(marked), np.nan),
+        bursts=np.zeros(len(marked), dtype=np.bool_),
         score_keys=tuple((name, column, label) for column in names for label in COMPONENTS),
         value=np.zeros(count),
         floor=np.full(count, FLOOR),

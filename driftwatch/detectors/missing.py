@@ -92,6 +92,7 @@ def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:
         reference=before[0] / before[1],
         reference_trials=before[1],
         tolerance=np.full(len(names), np.nan),
+        bursts=np.zeros(len(names), dtype=np.bool_),
         score_keys=tuple((Missing.name, name, "missing") for name in names),
         value=np.zeros(len(names)),
         floor=np.full(len(names), FLOOR),

@@ -25,7 +25,7 @@ FLOOR = 0.06
 EXPECTED = 5.0
 #: Edges within the range from which on its outermost gaps hold little.
 _FEWEST = 64
-_LABELS = ("below", "above", "low", "high")
+_LABELS, _SCORES = ("below", "above", "low", "high"), ("outside", "ends")
 
 
 class OutOfRange(AtOnce, Ordered):
@@ -60,9 +60,10 @@ class OutOfRange(AtOnce, Ordered):
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
-        Next to nothing is there in the reference, so their tolerance is their own. One score, *ends*, is the
-        sum of those near the ends, where enough are expected: single days far out are ordinary in some
-        columns, and it learns of which.
+        Next to nothing is there in the reference, so their tolerance is their own. One score, *outside*, is
+        how many are below or above: a few rows every other day are news to a column that never had any.
+        Another, *ends*, is the sum of those near the ends, where enough are expected: single days far out are
+        ordinary in some columns, and it learns of which.
         """
         sides = _cells.sides_of(reference, window, columns)
         names, rows = _cells.filled(sides, columns)
@@ -71,43 +72,50 @@ class OutOfRange(AtOnce, Ordered):
             self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
         )
         after, m = sides.once("far", _far)[rows], sides.m[rows]
-        near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
+        ended = scored[:, 1]
+        value = np.zeros(scored.shape)
+        value[:, 0] = list(map(_cells.rare, sides.once("beyond", _beyond)[rows].tolist(), m.tolist()))
+        value[ended, 1] = list(map(_cells.angle, after[ended, 2:].sum(axis=1).tolist(), m[ended].tolist()))
         return replace(
             usual,
             successes=after[used],
             trials=np.repeat(m, used.sum(axis=1)),
-            value=np.array([_cells.angle(count, of) for count, of in near], dtype=np.float64) - usual.value,
+            value=value[scored] - usual.value,
         )
 
 
 def _usual(
     before: Before, names: tuple[str, ...], rows: Int64Array, block_rows: float
-) -> tuple[Drawn, Flags, Int64Array]:
-    """What the streams of these columns have in common in every window, which of the four rows they tell of,
-    and which columns have a score: its ``value`` is where it is usually.
+) -> tuple[Drawn, Flags, Flags]:
+    """What the streams of these columns have in common in every window.
+
+    And which of the four rows ``[k, 4]`` they tell of, and of the two scores ``[k, 2]``, whose ``value`` is
+    what they are counted from.
     """
     name, far, n = OutOfRange.name, before.once("far", _far_before)[rows], before.n[rows]
     ended = before.once("range", _Range.of).ended[rows]
     used = np.ones(far.shape, dtype=np.bool_)
     used[:, 2:] = ended[:, None]
     near = far[:, 2:].sum(axis=1)
-    scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
-    angles = [
-        _cells.angle(count, of) for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
-    ]
+    scored = np.ones((len(names), 2), dtype=np.bool_)
+    scored[:, 1] = known = ended & (near / n * block_rows >= EXPECTED)
+    value = np.zeros(scored.shape)
+    value[known, 1] = list(map(_cells.angle, near[known].tolist(), n[known].tolist()))
+    told = zip(names, known.tolist(), strict=True)
     usual = Drawn(
         looks=tuple((name, column) for column in names),
         share_keys=tuple((name, column, "") for column in names),
-        labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
+        labels=tuple(_LABELS if near else _LABELS[:2] for near in ended.tolist()),
         successes=far[used],
         trials=np.repeat(n, used.sum(axis=1)),
         reference=(far / n[:, None])[used],
         reference_trials=n,
         tolerance=np.full(len(names), TOLERANCE),
-        score_keys=tuple((name, names[k], "ends") for k in scored.tolist()),
-        value=np.array(angles, dtype=np.float64),
-        floor=np.full(len(scored), FLOOR),
-        signed=np.zeros(len(scored), dtype=np.bool_),
+        bursts=np.ones(len(names), dtype=np.bool_),
+        score_keys=tuple((name, column, label) for column, both in told for label in _SCORES[: 1 + both]),
+        value=value[scored],
+        floor=np.full(scored.sum(), FLOOR),
+        signed=np.zeros(scored.sum(), dtype=np.bool_),
     )
     return usual, used, scored
 
@@ -176,6 +184,22 @@ def _rows_far_out(both: _cells.Pair) -> tuple[list[int], list[int], bool]:
         both.sides.once("far", _far)[row].tolist(),
         bool(before.once("range", _Range.of).ended[row]),
     )
+
+
+def _inner(before: Before) -> tuple[Int64Array, Int64Array]:
+    """The lowest and the highest cell that hold rows of the reference."""
+    return (before.upto > 0).argmax(axis=1), (before.upto >= before.n[:, None]).argmax(axis=1)
+
+
+def _beyond(sides: Sides) -> Int64Array:
+    """Rows of the window in cells below the lowest or above the highest that hold rows of the reference.
+
+    Those outside its range; a block of the reference itself is held against the range of the others.
+    """
+    lowest, highest = sides.before.once("inner", _inner)
+    at = np.arange(len(lowest))
+    below = np.where(lowest > 0, sides.window_upto[at, np.maximum(lowest - 1, 0)], 0)
+    return below + sides.m - sides.window_upto[at, highest]
 
 
 DETECTOR: Detector = OutOfRange()

@@ -8,11 +8,13 @@ from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Levelled
 from driftwatch.detectors.base import Detector, Streams
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Shares, Statistic
+from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
 TOLERANCE = 0.001
+#: A score below this is never evidence: one row in a thousand.
+FLOOR = 0.06
 
 
 class Unseen(Levelled):
@@ -48,11 +50,15 @@ class Unseen(Levelled):
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """The share itself, held against Good and Turing's estimate of what the reference has not seen.
 
-        It is told apart from 0 much sooner than a share that may wander: its tolerance is its own.
+        It is told apart from 0 much sooner than a share that may wander: its tolerance is its own. As a score
+        it is held against the windows before: one user's rows with a new level every other day are news to a
+        column that never had one, however few they are. A block of the reference is held against the levels
+        of the others.
         """
         both = _cells.pair(reference, window, column)
         if both.empty:
             return ()
+        new = int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
         return (
             Shares(
                 detector=self.name,
@@ -63,6 +69,13 @@ class Unseen(Levelled):
                 reference=np.array([_expected(both) / both.n]),
                 reference_trials=both.n,
                 tolerance=TOLERANCE,
+            ),
+            Score(
+                detector=self.name,
+                column=column,
+                label="unseen",
+                value=_cells.rare(new, both.m),
+                floor=FLOOR,
             ),
         )
 

@@ -29,8 +29,8 @@ def key_of(stream: Shares | Score) -> StreamKey:
 class Drawn:
     """Shares ``share_keys[k]``, whose ``labels[k]`` lie end to end, and scores ``score_keys[j]``.
 
-    ``successes``, ``trials`` and ``reference[L]`` are as in ``Shares``, and ``reference_trials[k]``;
-    ``tolerance[k]`` is NaN where the usual one holds. ``value``, ``floor`` and ``signed[j]`` are as in
+    ``successes``, ``trials`` and ``reference[L]`` are as in ``Shares``, ``reference_trials``, ``bursts[k]``
+    too; ``tolerance[k]`` is NaN where the usual one holds. ``value``, ``floor`` and ``signed[j]`` are as in
     ``Score``. ``looks`` are the (detector, column) that yielded any, in the order of the looks. Iterated over
     it gives the streams one by one.
     """
@@ -43,6 +43,7 @@ class Drawn:
     reference: Float64Array
     reference_trials: Int64Array
     tolerance: Float64Array
+    bursts: Flags
     score_keys: tuple[StreamKey, ...]
     value: Float64Array
     floor: Float64Array
@@ -66,6 +67,7 @@ class Drawn:
             tolerance=np.array(
                 [np.nan if item.tolerance is None else item.tolerance for item in shares], dtype=np.float64
             ),
+            bursts=np.array([item.bursts for item in shares], dtype=np.bool_),
             score_keys=tuple(map(key_of, scores)),
             value=np.array([item.value for item in scores], dtype=np.float64),
             floor=np.array([item.floor for item in scores], dtype=np.float64),
@@ -88,6 +90,7 @@ class Drawn:
             reference=np.concatenate([part.reference for part in parts]),
             reference_trials=np.concatenate([part.reference_trials for part in parts]),
             tolerance=np.concatenate([part.tolerance for part in parts]),
+            bursts=np.concatenate([part.bursts for part in parts]),
             score_keys=tuple(chain.from_iterable(part.score_keys for part in parts)),
             value=np.concatenate([part.value for part in parts]),
             floor=np.concatenate([part.floor for part in parts]),
@@ -129,4 +132,5 @@ class Drawn:
                 reference=self.reference[here],
                 reference_trials=int(self.reference_trials[k]),
                 tolerance=None if own != own else own,
+                bursts=bool(self.bursts[k]),
             )

@@ -41,8 +41,9 @@ class Reference:
     """An immutable test distribution.
 
     ``summary`` is its total on the plan's cells. ``segments`` holds the same per segment. ``blocks`` is
-    how many time blocks of window length it was cut into (0 when it has no time column). ``fingerprint``
-    is a sha256 over plan and counts; a new model version is a new reference.
+    how many time blocks of window length it was cut into (0 when it has no time column), ``block_rows`` the
+    rows that one usually has. ``fingerprint`` is a sha256 over plan and counts; a new model version is a new
+    reference.
     """
 
     monitor: str
@@ -66,7 +67,11 @@ class Reference:
         """The reference seen by one segment: its own rows when there are any, else all rows."""
         if segment is None or segment not in self.segments:
             return self
-        return replace(self, summary=self.segments[segment])
+        own = self.segments[segment]
+        rows = self.block_rows
+        if rows is not None:
+            rows *= own.rows / max(self.summary.rows, 1)
+        return replace(self, summary=own, block_rows=rows)
 
     def without(self, block: Summary) -> Reference:
         """The reference less one of its own blocks, for leave-one-out calibration."""

@@ -102,7 +102,8 @@ class Shares:
 
     ``reference[k]`` are the reference's shares, of ``reference_trials`` rows. ``labels[k]`` are stable
     names, the same in every window of one plan. ``tolerance`` is the detector's own where the usual one would
-    hide what it looks for.
+    hide what it looks for. ``bursts`` says that such rows come in bursts on healthy days too: then one window
+    says no more than the ranks of the detector's scores allow.
     """
 
     detector: str
@@ -113,6 +114,7 @@ class Shares:
     reference: Float64Array
     reference_trials: int
     tolerance: float | None = None
+    bursts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,12 @@ def test_the_oracle_pays_the_budget_and_nothing_else() -> None:
     assert not oracle.reachable([1] * 8 + [31, None], 30)
 
 
+def test_who_learned_what_is_usual_gains_as_much_as_two_means_differ() -> None:
+    shift, before, after = 0.7, 38, 30
+    gains = oracle.learned([shift**2 / 2] * after, before)
+    assert sum(gains) == pytest.approx(shift**2 / 2 / (1 / after + 1 / before))
+
+
 def test_the_rules_read_what_their_tools_read() -> None:
     rng = np.random.default_rng(10)
     before: list[Rows] = [
@@ -284,7 +290,7 @@ def test_tables_say_who_kept_the_budget_and_who_was_sooner() -> None:
     run_of = {
         "kind": "shift", "setting": "1d_1000_independent", "line": "mean .5", "budget": BUDGET, "number": 0,
         "delay": 5, "evidence": [0.01, 0.2, 0.4, 0.9, 1.0], "right": True, "wrong": 0, "onset_error": 0,
-        "oracle": 2, "needed": 12.0, "rivals": {"psi": [[1, 0.1], [3, 0.5]]},
+        "oracle": 2, "learned": 2, "needed": 12.0, "rivals": {"psi": [[1, 0.1], [3, 0.5]]},
     }  # fmt: skip
     assert report.ours_at(run_of, 1) == 5
     assert report.ours_at(run_of, 3) == 3

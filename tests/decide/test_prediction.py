@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.result import Score
 
 COLUMNS = 10
 KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
@@ -107,6 +110,16 @@ def test_a_score_that_was_mostly_one_value_has_ranks_only() -> None:
     answer = asked(np.array([0.5, 0.5]), book, 0.02, -1, 0)
     assert answer.p_value[:, 0] == pytest.approx([1 / 51, 1 / 51])
     assert answer.ranked.all()
+
+
+def test_a_rare_value_that_was_seen_before_ties_with_it() -> None:
+    third = Score(detector="missing", column="c", label="missing", value=1 / 3, floor=0.02, signed=True)
+    some, none = Drawn.of([third]), Drawn.of([replace(third, value=0.0)])
+    book = ScoreBook.empty().expecting(some)
+    for end in range(1, 41):
+        book = book.learn(book.seen(none if end % 10 else some), 0, end)
+    p_value = asked(book.seen(some), book, 0.02, 40, 0).p_value
+    assert p_value[0, 0] == pytest.approx(5 / 41)
 
 
 def test_a_season_slot_has_its_own_mean() -> None:

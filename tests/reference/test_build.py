@@ -108,6 +108,10 @@ def test_segments_split_blocks_and_total(built: Built) -> None:
         assert total(parts).counts == reference.segments[name].counts
     cities = timed().to_pandas()["city"].value_counts()
     assert reference.segments["other"].rows == cities["c"] + cities["other"]
+    assert reference.block_rows is not None
+    share = cities["a"] / cities.sum()
+    assert reference.at("a").block_rows == pytest.approx(reference.block_rows * share)
+    assert reference.at("nowhere").block_rows == reference.block_rows
 
 
 def test_without_time_there_is_one_summary_and_no_block() -> None:

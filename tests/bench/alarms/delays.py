@@ -23,6 +23,8 @@ from driftwatch.decide.track import Track
 
 #: Healthy production windows before the change.
 WARM = 10
+#: Rows from which on a window is judged, ``window.min_rows``: a segment of 3 % has 30 of 1000.
+FEWEST = 10
 #: Segments of a monitor split by ``s``: all rows, its levels, other.
 SEGMENTS = 2 + len(S_SHARES)
 Result = dict[str, Any]
@@ -61,7 +63,7 @@ def repeat(
         return setting.draw(seed, t)
 
     parts = [draw(t) for t in range(-setting.blocks, 0)]
-    monitor = Monitor.learn(configure(setting.length, budget), parts)
+    monitor = Monitor.learn(configure(setting.length, budget, min_rows=FEWEST), parts)
     aside = np.random.default_rng([*seed, 3])
     panel = Panel.learn(monitor, parts, aside) if rivals else None
     whole = _warmed(monitor, draw, panel, aside)
@@ -132,10 +134,16 @@ def _ours(
         if paged:
             found = {"delay": t + 1, **_said(line, paged[0], last.monitor)}
             break
-    gains = (
+    gains = [
         line.gain(setting, _changed(setting, line, watched[0].base(t), seed, t), t) for t in range(within)
-    )
-    return found | {"evidence": evidence, "needed": -weight, "oracle": oracle.delay(gains, weight)}
+    ]
+    learned = gains if line.new else oracle.learned(gains, setting.blocks + WARM)
+    return found | {
+        "evidence": evidence,
+        "needed": -weight,
+        "oracle": oracle.delay(gains, weight),
+        "learned": oracle.delay(learned, weight),
+    }
 
 
 def _said(line: Line, decision: Decision, monitor: Monitor) -> Result:

@@ -6,11 +6,15 @@ single stream of an owner the change moves has in a window (``decide.evidence.lo
 as it stands). It pages when M reaches 1, so the evidence it needs is ``-log w``: knowing the change leaves
 the budget to be paid. A line is *reachable* when 90 % of the oracle's runs page within 30 windows, for that
 is what is asked of ours.
+
+A second oracle knows the change as well, and of what is usual only what the monitor does: its healthy
+windows. Where they are few no one tells small shifts: the means of 38 windows and of the 30 after them lie
+apart by chance alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -51,6 +55,24 @@ def delay(gains: Iterable[float], log_w: float) -> int | None:
         if log_m >= 0:
             return number
     return None
+
+
+def learned(gains: Iterable[float], windows: int) -> Iterator[float]:
+    """The gains of the second oracle, which learned what is usual from so many windows.
+
+    ``T`` windows held against a mean of ``n`` others tell as much of a shift as ``1 / (1/T + 1/n)`` windows
+    held against a known mean, so what was gained up to each is divided by ``1 + T/n`` (exact for a normal
+    law, and in the limit of small shifts for any).
+
+    >>> [round(gain, 2) for gain in learned([1.0, 1.0, 1.0], 3)]
+    [0.75, 0.45, 0.3]
+    """
+    total = before = 0.0
+    for number, gain in enumerate(gains, 1):
+        total += gain
+        now = total / (1 + number / windows)
+        yield now - before
+        before = now
 
 
 def reachable(delays: Sequence[int | None], within: int) -> bool:

@@ -34,7 +34,8 @@ class Line:
 
     ``moved`` is the largest share of rows that any column's law has elsewhere (total variation; for the
     flip that of the pair, for the volume the share of rows lost, for the ramp after 30 windows). ``gross``
-    shifts have to page in the first window.
+    shifts have to page in the first window. The gain of ``new`` ones, of what healthy windows never had, says
+    by itself what a reference can tell.
     """
 
     change: Change
@@ -43,6 +44,7 @@ class Line:
     moved: float
     gross: bool = False
     segmented: bool = False
+    new: bool = False
 
 
 def log_density(values: Float64Array) -> Float64Array:
@@ -161,6 +163,7 @@ def levels(share: float | None) -> Line:
         names=frozenset({"k"}),
         moved=float(moved),
         gross=moved >= 0.1 and share is not None,
+        new=share is not None,
     )
 
 
@@ -183,6 +186,7 @@ def nulls(share: float, name: str) -> Line:
         names=frozenset({name}),
         moved=share,
         gross=share >= 0.5,
+        new=True,
     )
 
 
