@@ -137,6 +137,8 @@ def holding(track: Track, decision: Decision, window: Summary) -> Decision:
         held = (window if held is None else total([held, window])).drop_sample()
     elif decision.reason is not Reason.EXCLUDED:
         held = None
+    if held is decision.track.held:
+        return decision
     return replace(decision, track=replace(decision.track, held=held))
 
 
@@ -288,7 +290,8 @@ def judge(
     without them only a page's verdict has any.
     """
     lifted = tuple(item for item in track.incidents if item.kind == BLIND)
-    track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
+    if lifted:
+        track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
     policy = policy_for(config, segment, len(reference.plan.segments))
     seen = measure(reference.at(segment), window, chosen, track, config)
     decision = holding(track, decide(track, seen, policy), window)
@@ -304,7 +307,9 @@ def judge(
         newest_row=newest_row,
         untimed=untimed,
     )
-    return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
+    if lifted:
+        decision = replace(decision, resolved=(*decision.resolved, *lifted))
+    return decision, verdict
 
 
 def _detail(seen: Measurement, decision: Decision, sight: Sight, start: int) -> str:

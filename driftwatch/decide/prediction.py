@@ -21,7 +21,7 @@ from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
-from driftwatch.decide.standing import Standing, standing
+from driftwatch.decide.standing import Standing, known_of, standing, times
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -88,13 +88,12 @@ def p_values(
     ranked = usual.ranked
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= book.keys.of_columns
+    own, every = healthy[:, ranked], book.values[:, ranked]
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
         p, first = np.clip(tail, least, 1.0), least.copy()
-        p[ranked], first[ranked] = _rank(
-            sign * value[ranked], sign * healthy[:, ranked], sign * book.values[:, ranked]
-        )
+        p[ranked], first[ranked] = _rank(sign * value[ranked], sign * own, sign * every)
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
         firsts.append(first)
@@ -115,10 +114,10 @@ def _rank(
     next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
     row above all healthy ones the last is no surprise.
     """
-    n = (~np.isnan(every)).sum(axis=0)
+    n = known_of(every)
     lowest = np.where(healthy < value, healthy, -np.inf).max(axis=0, initial=-np.inf)
     highest = np.where(np.isnan(healthy), -np.inf, healthy).max(axis=0, initial=-np.inf)
-    return ((every > lowest).sum(axis=0) + 1) / (n + 1), ((every > highest).sum(axis=0) + 1) / (n + 1)
+    return (times(every > lowest) + 1) / (n + 1), (times(every > highest) + 1) / (n + 1)
 
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:
