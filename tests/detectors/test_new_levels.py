@@ -72,5 +72,5 @@ def test_a_detector_of_shares_alone_can_watch_alone() -> None:
     track = Track(reference="r", configuration="c")
     both = seen(0, 0).streams
     alone = [item for item in both if isinstance(item, Shares)]
-    decision = decide(track, replace(seen(0, 0), streams=alone), POLICY)
+    decision = decide(track, replace(seen(0, 0), streams=Drawn.of(alone)), POLICY)
     assert not decision.page
