@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
-from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from typing import overload
 from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
@@ -21,11 +19,11 @@ from driftwatch.decide.sight import Sight
 from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Detector, all_detectors, drawn, get
+from driftwatch.detectors.base import Detector, Gauges, all_detectors, drawn, get
 from driftwatch.errors import ConfigError
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
+from driftwatch.summary.result import Reason, RejectedFile, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import season_slot
@@ -75,34 +73,6 @@ def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> Dr
             if detector.evidence
         ]
     )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Gauges(Sequence[Statistic]):
-    """The gauges of one window, measured when they are first read: most of a history's are never."""
-
-    reference: Reference
-    window: Summary
-    chosen: Sequence[Look]
-
-    @cached_property
-    def measured(self) -> tuple[Statistic, ...]:
-        """One for each look."""
-        return tuple(
-            detector.measure(self.reference, self.window, column) for detector, column in self.chosen
-        )
-
-    @overload
-    def __getitem__(self, place: int) -> Statistic: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
-
-    def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
-        return self.measured[place]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
 
 
 def measure(
