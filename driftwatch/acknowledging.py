@@ -58,7 +58,7 @@ def _apply(monitor: Monitor, said: Acknowledgement, now: int) -> Monitor:
         endings = [
             message
             for _, incident in found
-            for message in monitor.recorder.ending(stored.get(incident.key), now)
+            for message in monitor.recorder.closing(stored.get(incident.key), now)
         ]
         record = replace(record, messages=endings)
     if said.verdict == ACCEPTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -11,16 +12,25 @@ from driftwatch.decide.track import Incident
 from driftwatch.notify.base import IncidentKind, Message, minute
 from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.summary.naming import columns_only, listed_words, named_words
-from driftwatch.summary.result import Verdict
+from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.schema import iso
+from driftwatch.trails import Place
 
 _LINES = 8
+_UNTIL = "nothing is known about drift until this works again"
+_BY_HAND = "closed by hand: nothing is known about drift until this works again"
 #: A test set that may stand for this share of the traffic is not said to fall short.
 _REPRESENTED = 0.95
 
 
-def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, external_url: str) -> Message:
-    """The message that opens an incident, from the verdict that opened it."""
+def message_for(
+    incident: Incident,
+    verdict: Verdict,
+    config: MonitorConfig,
+    external_url: str,
+    trail: Iterable[Place] = (),
+) -> Message:
+    """The message that opens an incident, from the verdict that opened it; ``trail`` ends with it."""
     lines = _lines(incident, verdict)
     hidden = len(lines) - _LINES
     if hidden > 0:
@@ -44,6 +54,7 @@ def message_for(incident: Incident, verdict: Verdict, config: MonitorConfig, ext
         model_name=config.model.name,
         model_version=config.model.version,
         url=_link(incident, verdict, external_url),
+        trail=tuple(trail),
     )
 
 
@@ -78,9 +89,26 @@ def _counted(moved: int, verdict: Verdict) -> str:
     return f"{moved}{of} column{'s' if max(moved, measured) != 1 else ''}"
 
 
-def resolved_message(firing: str, now: int) -> str:
-    """The stored firing message, whole, as its own ending."""
-    return message_to_json(replace(message_from_json(firing), resolved=True, resolved_at=now))
+def resolved_message(firing: str, now: int, trail: Iterable[Place] = (), *, by_hand: bool = False) -> str:
+    """The stored firing message, whole, as its own ending; ``trail`` is the evidence until then.
+
+    ``by_hand``: somebody closed the incident. Only what it said of the time to come is said anew.
+    """
+    ended = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
+    if _UNTIL in ended.lines:
+        known = _BY_HAND if by_hand else _known_again(ended)
+        ended = replace(ended, lines=tuple(known if line == _UNTIL else line for line in ended.lines))
+    return message_to_json(ended)
+
+
+def _known_again(ended: Message) -> str:
+    """Whether windows were missed; a trail that begins too late does not tell."""
+    since = ended.opened_at if ended.onset is None else ended.onset
+    during = [state for end, _, state, _ in ended.trail if end > since]
+    whole = len(during) < len(ended.trail)
+    if whole and all(State(state).looked for state in during):
+        return "it works again, and no window was given up"
+    return "it works again; nothing is known about drift in windows that were given up"
 
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
@@ -91,7 +119,7 @@ def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == BROKEN:
         mine = set(incident.columns)
         return [f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in mine]
-    return [verdict.detail, "nothing is known about drift until this works again"]
+    return [verdict.detail, _UNTIL]
 
 
 def _unrepresented(verdict: Verdict) -> list[str]:

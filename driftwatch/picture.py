@@ -7,38 +7,25 @@ from pathlib import Path
 
 from driftwatch import words
 from driftwatch.backtest import Backtest
-from driftwatch.daemon.charts import TALL, WIDE, timeline_parts
-from driftwatch.daemon.svg import rect, svg, text
 from driftwatch.errors import ConfigError
 from driftwatch.sensitivity import SIZES, Caught, Sensitivity
+from driftwatch.svg import rect, standalone, svg, text
+from driftwatch.timelines import TALL, WIDE, timeline_parts
 from driftwatch.trails import shortened
 
 #: Windows drawn apart; of a longer history neighbours share a place.
 MOST = 360
 _ROW, _HEAD, _LEFT, _BAR = 18.0, 34.0, 232.0, 240.0
 
-#: Colours as on the web page; plain values, for programs that draw SVG without custom properties.
-_STYLE = """<style>
-svg { background: #ffffff; font: 11px system-ui, sans-serif; }
-text { fill: #1c2126; } .head { font-size: 15px; font-weight: 650; } .tick { fill: #5b6570; }
-.axis { stroke: #5b6570; } .limit { stroke: #a8201a; stroke-dasharray: 4 3; }
-.pageline { stroke: #a8201a; opacity: 0.45; } .page { fill: #a8201a; }
-.line { fill: none; stroke: #33475b; stroke-width: 1.5; stroke-linejoin: round; } .dot { fill: #33475b; }
-.area { fill: #dfe6ec; } .fill { fill: #33475b; } rect.moved { fill: #a8201a; }
-rect.same { fill: #1f6b3a; opacity: 0.6; }
-rect.blind { fill: #fdf1d8; stroke: #7a5200; stroke-width: 0.7; stroke-dasharray: 2 2; }
-</style>"""
-
 
 def picture(results: Sequence[Backtest]) -> str:
     """The whole file, one part per monitor. Every text from data is escaped."""
-    parts, top = [_STYLE], 0.0
+    parts, top = list[str](), 0.0
     for result in results:
         drawn, height = _monitor(result)
         parts.append(f'<g transform="translate(0 {top:g})">{"".join(drawn)}</g>')
         top += height
-    drawing = svg(WIDE, max(top, 1.0), "backtest", "timeline", parts)
-    return str(drawing).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
+    return standalone(svg(WIDE, max(top, 1.0), "backtest", "timeline", parts))
 
 
 def draw(results: Sequence[Backtest], path: Path) -> None:

@@ -15,15 +15,19 @@ from driftwatch.decide.track import Incident, Track, encode
 from driftwatch.messages import message_for, resolved_message
 from driftwatch.notify.outbox import message_to_json
 from driftwatch.report import verdict_to_json
+from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_EVERY, History
 from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile
 from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import Span
 from driftwatch.summary.summary import Summary
+from driftwatch.trails import Place
 
 Tiles = Mapping[tuple[int, str | None], Summary]
 Decided = Mapping[str | None, tuple[Decision, Verdict]]
 Queued = tuple[str, str, str, str | None, str]
+#: Windows whose evidence a message carries.
+TRAIL = 60
 
 
 def configuration_of(config: MonitorConfig) -> tuple[str, str]:
@@ -52,6 +56,7 @@ class Recorder:
 
     config: MonitorConfig
     history: History
+    browsing: Browsing
     sinks: tuple[str, ...] = ()
     external_url: str = ""
     keep_samples: bool = False
@@ -135,23 +140,37 @@ class Recorder:
     ) -> Said:
         """Incidents and messages: one key per state change, the full text again on resolve."""
         incidents, messages = [], []
+        trail = self._trail(verdict.segment, verdict) if opened or resolved else ()
         for item in opened:
-            text = message_to_json(message_for(item, verdict, self.config, self.external_url))
+            text = message_to_json(message_for(item, verdict, self.config, self.external_url, trail))
             incidents.append(_stored(item, verdict, text))
             messages += [(sink, item.key, "firing", verdict.segment, text) for sink in self.sinks]
         endings = []
         known = {item.key: item for item in self.history.incidents(self.config.name)} if resolved else {}
         for item in resolved:
             endings.append((item.key, "looked again" if item.kind == BLIND else "quiet"))
-            messages += self.ending(known.get(item.key), now)
+            if item.key in known:
+                text = resolved_message(known[item.key].content, now, trail)
+                messages += self._ending(known[item.key], text)
         return Said(opened=tuple(incidents), resolved=tuple(endings), messages=tuple(messages))
 
-    def ending(self, incident: StoredIncident | None, now: int) -> list[Queued]:
-        """The resolving messages of a stored incident, one per sink."""
+    def closing(self, incident: StoredIncident | None, now: int) -> list[Queued]:
+        """The resolving messages of a stored incident that somebody closed, one per sink."""
         if incident is None:
             return []
-        text = resolved_message(incident.content, now)
+        trail = self._trail(incident.segment, None)
+        return self._ending(incident, resolved_message(incident.content, now, trail, by_hand=True))
+
+    def _ending(self, incident: StoredIncident, text: str) -> list[Queued]:
         return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
+
+    def _trail(self, segment: str | None, verdict: Verdict | None) -> tuple[Place, ...]:
+        """Evidence of the newest windows, oldest first; ``verdict`` is not stored yet."""
+        before = None if verdict is None else verdict.window.end
+        places = list(self.browsing.trail(self.config.name, segment, before=before, limit=TRAIL))
+        if verdict is not None:
+            places.append((verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))
+        return tuple(places[-TRAIL:])
 
 
 def _stored(incident: Incident, verdict: Verdict, text: str) -> StoredIncident:

@@ -15,6 +15,7 @@ from driftwatch.plugins import unknown
 from driftwatch.recording import Recorder
 from driftwatch.referencing import References
 from driftwatch.store.acknowledgements import Acknowledgements
+from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.trials import TrialReferences
@@ -59,6 +60,7 @@ class Session:
         recorder = Recorder(
             config=config,
             history=self.history,
+            browsing=Browsing(self.database),
             sinks=tuple(item.sink for item in self.config.notify),
             external_url=web.external_url or f"http://{web.listen}",
             keep_samples=self.config.storage.row_sample,

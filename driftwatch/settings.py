@@ -90,6 +90,17 @@ def read_secret(literal: str | SecretStr | None, file: Path | None) -> str | Non
     return Path(file).read_text(encoding="utf-8").strip()
 
 
+def one_of(settings: Settings, *names: str, needed: bool = True) -> str | None:
+    """Which of these settings is given. Raises ``ValueError`` for two, and for none unless not ``needed``."""
+    given = [name for name in names if getattr(settings, name) is not None]
+    expected = f"{names[0]}: expected {' or '.join(names)}"
+    if len(given) > 1:
+        raise ValueError(f"{expected}, not both. Got both.")
+    if needed and not given:
+        raise ValueError(f"{expected}. Got neither.")
+    return given[0] if given else None
+
+
 def without_credentials(text: str) -> str:
     """``text`` whose URLs keep neither user nor password nor an option that is called a secret.
 

@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from driftwatch.summary.result import State, Verdict
 
-#: (window end, evidence or None, state, page), oldest first.
-Trail = Sequence[tuple[int, float | None, str, bool]]
+#: (window end, evidence or None, state, page).
+Place = tuple[int, float | None, str, bool]
+#: Oldest first.
+Trail = Sequence[Place]
 
 #: Which of the windows that share a place gives it its colour: the first of these that is among them.
 _TELLING = (State.BROKEN, State.DRIFTING, *(state for state in State if not state.looked))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from driftwatch.cli.completing import window_ends
 from driftwatch.cli.options import CONFIG, FORMAT, MONITOR, THE_MONITOR, detector_names, files, guarded, say
 from driftwatch.errors import ConfigError, DataError
 
@@ -51,9 +52,12 @@ def compare(
     """
     from driftwatch.comparison import compare_files
     from driftwatch.frames import file_batches
-    from driftwatch.terminal import show_comparison, show_json
+    from driftwatch.terminal import progress, show_comparison, show_json
 
-    result = compare_files(reference, current, time_column=time_column, also=also, read=file_batches)
+    with progress("columns") as advance:
+        result = compare_files(
+            reference, current, time_column=time_column, also=also, read=file_batches, progress=advance
+        )
     if not result.current_rows:
         raise DataError(f"{current}: expected rows. Got none.")
     if form == "json":
@@ -143,7 +147,7 @@ def backtest(
 @click.command()
 @CONFIG
 @THE_MONITOR
-@click.option("--window", metavar="END", required=True, help="End of the window.")
+@click.option("--window", metavar="END", required=True, help="End of the window.", shell_complete=window_ends)
 @click.option("--segment", metavar="S", help="The segment; default: all rows.")
 @FORMAT
 @guarded

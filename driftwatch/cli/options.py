@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 from click.shell_completion import CompletionItem
 
 from driftwatch.errors import ConfigError, DriftwatchError
+
+if TYPE_CHECKING:
+    from driftwatch.config.schema import Config
 
 P = ParamSpec("P")
 
@@ -55,22 +58,27 @@ def _keep_traceback() -> None:
         traceback.print_exc()
 
 
-def monitor_names(context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Monitors of the configuration that stands on the line; none where it cannot be loaded."""
+def config_of(context: click.Context) -> Config | None:
+    """The configuration that stands on the line; None where it cannot be loaded."""
     from driftwatch.config.load import load
 
     # Of a line that ends with an option whose value is still to come, click leaves the words unparsed.
     written = context.params.get("config")
     path = written or next((Path(word) for word in context.args if Path(word).is_file()), None)
     if path is None:
-        return []
+        return None
     try:
-        found = load(path).monitors
+        return load(path)
     except (DriftwatchError, OSError):
-        return []
+        return None
+
+
+def monitor_names(context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Monitors of the configuration that stands on the line."""
+    config = config_of(context)
     return [
         CompletionItem(item.name, help=item.model.name or None)
-        for item in found
+        for item in (config.monitors if config else ())
         if item.name.startswith(begun)
     ]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from driftwatch.cli.completing import incident_keys
 from driftwatch.cli.options import CONFIG, THE_MONITOR, guarded, say
 
 
@@ -32,7 +33,9 @@ def run(config: Path, log_format: str, log_level: str) -> int:
 @click.command()
 @CONFIG
 @THE_MONITOR
-@click.option("--incident", metavar="KEY", help="The incident; default: every open one.")
+@click.option(
+    "--incident", metavar="KEY", help="The incident; default: every open one.", shell_complete=incident_keys
+)
 @click.option(
     "--as", "verdict", type=click.Choice(["fixed", "accepted", "muted"]), required=True,
     help="fixed: it was mended. accepted: this is normal now, the reference is rebased. muted: quiet until.",

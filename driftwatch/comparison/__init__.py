@@ -38,6 +38,11 @@ _BATCH_ROWS = 1 << 16
 _ANY = Span(start=0, end=1)
 
 Batches = Callable[[str], Iterable["pa.RecordBatch"]]
+Progress = Callable[[int, int], object]
+
+
+def _silent(_done: int, _whole: int) -> None:
+    """Tells nobody."""
 
 
 def compare(
@@ -49,14 +54,16 @@ def compare(
     detectors: Sequence[str] | None = None,
     also: Sequence[str] = (),
     seed: int = 0,
+    progress: Progress = _silent,
 ) -> Comparison:
     """Compare two data frames (pandas, or anything Arrow makes a table of), column by column and jointly.
 
     ``columns`` None compares what inference takes for a feature or an output; identifiers, event time,
     what follows from it and constants that stayed constant are set aside with a reason. Named ones are
     compared whatever they are. ``detectors`` None runs all default ones; ``also`` are run besides, such as
-    ``mmd_exact``. ``seed`` draws the row samples and the null of the joint detectors. Raises ``ConfigError``
-    for unknown names, ``ReferenceUnusable`` for a reference without rows. p-values assume independent rows.
+    ``mmd_exact``. ``seed`` draws the row samples and the null of the joint detectors. ``progress`` is told
+    how many columns are done, and of how many, the joint detectors as one more. Raises ``ConfigError`` for
+    unknown names, ``ReferenceUnusable`` for a reference without rows. p-values assume independent rows.
     Cost: two sorts and the memory of a column.
 
     >>> import pandas as pd
@@ -74,11 +81,19 @@ def compare(
     compared, aside = choose(kinds_of(looked, time_column, columns), columns, looked, after)
     chosen = _named(detectors, also)
     joint, single = ([item for item in chosen if item.joint is wanted] for wanted in (True, False))
+    whole = len(compared) + bool(joint)
+    columns_found = []
+    for done, column in enumerate(compared):
+        progress(done, whole)
+        columns_found.append(compare_column(before, after, column, single))
+    progress(len(compared), whole)
+    jointly = compare_jointly(before, after, compared, joint, seed) if joint else ()
+    progress(whole, whole)
     return Comparison(
         reference_rows=before.num_rows,
         current_rows=after.num_rows,
-        columns=tuple(compare_column(before, after, column, single) for column in compared),
-        joint=compare_jointly(before, after, compared, joint, seed) if joint else (),
+        columns=tuple(columns_found),
+        joint=jointly,
         set_aside=aside,
         only_current=tuple(name for name in after.column_names if name not in before.column_names),
     )
@@ -94,6 +109,7 @@ def compare_files(
     detectors: Sequence[str] | None = None,
     also: Sequence[str] = (),
     seed: int = 0,
+    progress: Progress = _silent,
 ) -> Comparison:
     """The same for two files or globs; ``read`` yields the record batches of one. Raises what it raises."""
     before = joined(read(reference))
@@ -107,6 +123,7 @@ def compare_files(
         detectors=detectors,
         also=also,
         seed=seed,
+        progress=progress,
     )
 
 

@@ -186,13 +186,7 @@ def next_offset(offset: int, shown: int, total: int) -> int | None:
 def stored_incident_json(item: StoredIncident) -> IncidentJson:
     """An incident from the store."""
     return {
-        "key": item.key,
-        "kind": item.kind,
-        "segment": item.segment,
-        "columns": list(item.columns),
-        "opened": iso(item.opened_at),
-        "onset": _time(item.onset),
-        "muted_until": _time(item.muted_until),
+        **_incident(item),
         "resolved": _time(item.resolved_at),
         "resolution": item.resolution,
     }
@@ -232,7 +226,7 @@ def _segment(view: MonitorView, item: SegmentView, now: int) -> SegmentJson:
     }
 
 
-def _incident(item: OpenIncident) -> OpenIncidentJson:
+def _incident(item: OpenIncident | StoredIncident) -> OpenIncidentJson:
     return {
         "key": item.key,
         "kind": item.kind,

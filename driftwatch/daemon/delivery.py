@@ -64,7 +64,8 @@ class Outbox(Protocol):
     def firing(self, sink: str) -> list[OutboxRow]:
         """Delivered firing messages of incidents for which no resolve is queued or delivered.
 
-        One that is merely queued counts: it may have arrived, and a refresh would open the alert again.
+        One that is merely queued counts: it may have arrived, and a refresh would open the alert again. Those
+        of an incident that is muted now say until when.
         """
 
     def waiting(self, sink: str) -> int:
@@ -95,6 +96,8 @@ class SinkWorker:
         self._refreshed_at: int | None = None
         # From when until when (nanoseconds) the receiver asked to be left alone.
         self._left_alone = (0, 0)
+        # Keys and ends of the mutes the receiver knows of.
+        self._muted: set[tuple[str, int]] = set()
         # What became of a message, as long as the store could not be told (a full disk).
         self._untold: dict[int, Callable[[], None]] = {}
         self._first_failure: dict[int, int] = {}
@@ -195,7 +198,10 @@ class SinkWorker:
             self._record(number, tell)
 
     def _refresh(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
-        """Send firing messages again: at the first pass after a start, then every ``refreshes`` seconds."""
+        """Send firing messages again: at the first pass after a start, then every ``refreshes`` seconds.
+
+        A muted one is sent once, to say so, and again when the mute is over.
+        """
         every = self._notifier.refreshes
         now = clock()
         if every is None:
@@ -206,7 +212,13 @@ class SinkWorker:
         for row in self._outbox.firing(self.sink):
             if stopping():
                 return
+            until = row.message.muted_until
+            mute = None if until is None else (row.message.key, until)
+            if mute in self._muted:
+                continue
             answer = self._attempt(row, clock())
+            if mute is not None and answer.delivered:
+                self._muted.add(mute)
             if not answer.delivered and answer.reason in ("timeout", "connection", "cut_off", "rate_limited"):
                 # It is down: waiting for each message in turn would keep new ones back.
                 return

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from driftwatch import words
 from driftwatch.daemon.jointly import MovedPair
 from driftwatch.daemon.past import Trend
-from driftwatch.daemon.svg import line, rect, svg, text
+from driftwatch.svg import line, rect, svg, text
 
 _WIDTH, _HEIGHT = 360.0, 64.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 2.0, 300.0, 8.0, 56.0

@@ -18,6 +18,7 @@ from driftwatch.notify.base import IncidentKind
 from driftwatch.summary.naming import columns_only
 from driftwatch.summary.result import NamedColumn, Verdict
 from driftwatch.summary.schema import Kind, iso
+from driftwatch.timelines import sparkline
 
 #: Monitors on one page; segments and incidents said of each.
 PER_PAGE = 40
@@ -125,7 +126,7 @@ def _row(view: MonitorView, now: int, links: Links) -> Row:
         look=look_at(view, overall, now),
         evidence=evidence,
         meter=charts.meter(evidence),
-        spark=charts.sparkline(() if overall is None else overall.trail),
+        spark=sparkline(() if overall is None else overall.trail),
         looked_at=None if overall is None else overall.looked_at,
         window_end=None if looked is None else looked.window.end,
         rows=None if looked is None else looked.rows,

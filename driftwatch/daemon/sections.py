@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from driftwatch.daemon import charts, lines
+from driftwatch import timelines
+from driftwatch.daemon import lines
 from driftwatch.daemon.cards import PER_PAGE, Card, Sides, cards_of
 from driftwatch.daemon.jointly import moved_pairs
 from driftwatch.daemon.paging import Part, matching, part_of
@@ -104,10 +105,10 @@ def timeline(
     """Windows (newest first) as a timeline with pages, onset and changes of the reference."""
     drawn = list(reversed(windows[:DRAWN]))
     trail = [(item.end, item.evidence, item.state, item.page) for item in drawn]
-    return charts.timeline(trail, now, onset, changes(drawn, versions), url)
+    return timelines.timeline(trail, now, onset, changes(drawn, versions), url)
 
 
-def changes(windows: Sequence[StoredWindow], versions: Sequence[StoredVersion]) -> list[charts.Change]:
+def changes(windows: Sequence[StoredWindow], versions: Sequence[StoredVersion]) -> list[timelines.Change]:
     """Places in ``windows`` (oldest first) of those that were first decided with another reference.
 
     The very first reference is no change.

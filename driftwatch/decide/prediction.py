@@ -28,8 +28,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
-#: Degrees of freedom up to which tails are heavy: days far out come in every kind.
-_HEAVY = 4.0
+#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
+_HEAVY, _LIGHT = 4.0, 10.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
 _SMALLEST_P = 1e-12
@@ -60,12 +60,14 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks. ``least[k, 2]`` is the smallest p-value there can be. ``x[k]`` is where the
-    score stands, ``level[k]`` where the filter then does, in spreads from the usual mean.
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are surely light. ``least[k, 2]`` is the smallest
+    p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does, in
+    spreads from the usual mean.
     """
 
     p_value: Float64Array
     ranked: Flags
+    light: Flags
     least: Float64Array
     x: Float64Array
     level: Float64Array
@@ -101,7 +103,12 @@ def p_values(
     before = usual.phi * np.nan_to_num(level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
     return Answer(
-        p_value=np.stack(sides, axis=1), ranked=ranked, least=np.stack(firsts, axis=1), x=x, level=after
+        p_value=np.stack(sides, axis=1),
+        ranked=ranked,
+        light=~ranked & (usual.tail[DEGREES >= _LIGHT].sum(axis=0) > _SURELY),
+        least=np.stack(firsts, axis=1),
+        x=x,
+        level=after,
     )
 
 

@@ -265,8 +265,8 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     size = book.sizes[at]
     here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
     successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
-    rows[at], present[at], own[at] = np.maximum(streams.reference_trials, 1), True, streams.tolerance
-    bursts[at] = streams.bursts
+    rows[at], present[at] = np.maximum(streams.reference_trials, 1), True
+    own[at], bursts[at] = streams.tolerance, streams.bursts
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,

@@ -25,7 +25,7 @@ FLOOR = 0.06
 EXPECTED = 5.0
 #: Edges within the range from which on its outermost gaps hold little.
 _FEWEST = 64
-_LABELS, _SCORES = ("below", "above", "low", "high"), ("outside", "ends")
+_LABELS = ("below", "above", "low", "high")
 
 
 class OutOfRange(AtOnce, Ordered):
@@ -71,51 +71,50 @@ class OutOfRange(AtOnce, Ordered):
         usual, used, scored = sides.before.kept(
             self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
         )
-        after, m = sides.once("far", _far)[rows], sides.m[rows]
-        ended = scored[:, 1]
-        value = np.zeros(scored.shape)
-        value[:, 0] = list(map(_cells.rare, sides.once("beyond", _beyond)[rows].tolist(), m.tolist()))
-        value[ended, 1] = list(map(_cells.angle, after[ended, 2:].sum(axis=1).tolist(), m[ended].tolist()))
+        after, m, beyond = sides.once("far", _far)[rows], sides.m[rows], sides.once("beyond", _beyond)[rows]
+        outside = [_cells.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
+        near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
+        ends = [_cells.angle(count, of) for count, of in near]
         return replace(
             usual,
             successes=after[used],
             trials=np.repeat(m, used.sum(axis=1)),
-            value=value[scored] - usual.value,
+            value=np.array(outside + ends, dtype=np.float64) - usual.value,
         )
 
 
 def _usual(
     before: Before, names: tuple[str, ...], rows: Int64Array, block_rows: float
-) -> tuple[Drawn, Flags, Flags]:
-    """What the streams of these columns have in common in every window.
-
-    And which of the four rows ``[k, 4]`` they tell of, and of the two scores ``[k, 2]``, whose ``value`` is
-    what they are counted from.
+) -> tuple[Drawn, Flags, Int64Array]:
+    """What the streams of these columns have in common in every window, which of the four rows they tell of,
+    and which columns have a score of their ends; ``value`` is where scores are usually.
     """
     name, far, n = OutOfRange.name, before.once("far", _far_before)[rows], before.n[rows]
     ended = before.once("range", _Range.of).ended[rows]
     used = np.ones(far.shape, dtype=np.bool_)
     used[:, 2:] = ended[:, None]
     near = far[:, 2:].sum(axis=1)
-    scored = np.ones((len(names), 2), dtype=np.bool_)
-    scored[:, 1] = known = ended & (near / n * block_rows >= EXPECTED)
-    value = np.zeros(scored.shape)
-    value[known, 1] = list(map(_cells.angle, near[known].tolist(), n[known].tolist()))
-    told = zip(names, known.tolist(), strict=True)
+    scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
+    angles = [
+        _cells.angle(count, of) for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
+    ]
     usual = Drawn(
         looks=tuple((name, column) for column in names),
         share_keys=tuple((name, column, "") for column in names),
-        labels=tuple(_LABELS if near else _LABELS[:2] for near in ended.tolist()),
+        labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
         successes=far[used],
         trials=np.repeat(n, used.sum(axis=1)),
         reference=(far / n[:, None])[used],
         reference_trials=n,
         tolerance=np.full(len(names), TOLERANCE),
         bursts=np.ones(len(names), dtype=np.bool_),
-        score_keys=tuple((name, column, label) for column, both in told for label in _SCORES[: 1 + both]),
-        value=value[scored],
-        floor=np.full(scored.sum(), FLOOR),
-        signed=np.zeros(scored.sum(), dtype=np.bool_),
+        score_keys=(
+            *((name, column, "outside") for column in names),
+            *((name, names[k], "ends") for k in scored.tolist()),
+        ),
+        value=np.array([0.0] * len(names) + angles, dtype=np.float64),
+        floor=np.full(len(names) + len(scored), FLOOR),
+        signed=np.zeros(len(names) + len(scored), dtype=np.bool_),
     )
     return usual, used, scored
 
@@ -186,20 +185,21 @@ def _rows_far_out(both: _cells.Pair) -> tuple[list[int], list[int], bool]:
     )
 
 
-def _inner(before: Before) -> tuple[Int64Array, Int64Array]:
-    """The lowest and the highest cell that hold rows of the reference."""
-    return (before.upto > 0).argmax(axis=1), (before.upto >= before.n[:, None]).argmax(axis=1)
-
-
 def _beyond(sides: Sides) -> Int64Array:
-    """Rows of the window in cells below the lowest or above the highest that hold rows of the reference.
+    """Rows ``[k]`` of the window in cells below the lowest or above the highest with rows of the reference.
 
     Those outside its range; a block of the reference itself is held against the range of the others.
     """
-    lowest, highest = sides.before.once("inner", _inner)
-    at = np.arange(len(lowest))
-    below = np.where(lowest > 0, sides.window_upto[at, np.maximum(lowest - 1, 0)], 0)
-    return below + sides.m - sides.window_upto[at, highest]
+    known, rows = sides.before.once("filled", _filled), np.arange(len(sides.m))
+    below = np.where(known[0] > 0, sides.window_upto[rows, known[0] - 1], 0)
+    return np.asarray(below + sides.m - sides.window_upto[rows, known[1]])
+
+
+def _filled(before: Before) -> tuple[Int64Array, Int64Array]:
+    """The lowest and the highest cell of each column that holds rows."""
+    lowest, highest = (before.upto == 0).sum(axis=1), (before.upto < before.n[:, None]).sum(axis=1)
+    last = before.upto.shape[1] - 1
+    return np.minimum(lowest, last), np.minimum(highest, last)
 
 
 DETECTOR: Detector = OutOfRange()

@@ -40,10 +40,15 @@ def explanation(message: Message) -> dict[str, str]:
 
 
 def ends_at(message: Message, now: int, lifetime: float) -> int:
-    """Nanoseconds at which the alert ends by itself unless it is sent again."""
+    """Nanoseconds at which the alert ends by itself unless it is sent again; a muted one ends now.
+
+    Alertmanager would repeat it meanwhile. It calls the end resolved, and the summary says what it is.
+    """
     if message.resolved:
         ended = now if message.resolved_at is None else min(message.resolved_at, now)
         return max(ended, message.opened_at)
+    if message.muted_until is not None:
+        return max(now, message.opened_at)
     return max(now, message.opened_at) + int(lifetime * NANOSECONDS)
 
 

@@ -57,6 +57,8 @@ def subject(message: Message) -> str:
 def summary(message: Message) -> str:
     """The first line: how bad, what, where."""
     mark = "resolved" if message.resolved else SEVERITIES[message.kind]
+    if message.muted_until is not None:
+        mark = f"muted until {minute(message.muted_until)}, not resolved"
     title = clean(message.title)
     return (
         f"[{mark}] {title}" if title.startswith(message.monitor) else f"[{mark}] {subject(message)}: {title}"

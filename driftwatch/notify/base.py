@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from driftwatch.settings import Settings
+from driftwatch.trails import Place
 
 
 class NotifierConfig(Settings):
@@ -49,9 +50,11 @@ class Message:
     """One state change worth telling. No raw rows, ever.
 
     ``key`` is the same for every resend, over restarts and crashes. Times are nanoseconds since 1970
-    UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not.
+    UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not; ``trail``
+    is the evidence of the newest windows, oldest first, for a sink that can draw.
     ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
-    daemon, which keeps to the notifier's ``refreshes``.
+    daemon, which keeps to the notifier's ``refreshes``. ``muted_until``: somebody asked for quiet until then;
+    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end.
     """
 
     key: str
@@ -74,6 +77,8 @@ class Message:
     url: str = ""
     possible_duplicate: bool = False
     again_within: float | None = None
+    trail: tuple[Place, ...] = ()
+    muted_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from driftwatch.notify._drawn import evidence_table
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
 from driftwatch.notify._text import description, facts, identity, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, read_secret
+from driftwatch.settings import Secret, one_of, read_secret
+from driftwatch.svg import standalone
+from driftwatch.timelines import timeline
 
 NANOSECONDS = 1_000_000_000
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -57,7 +60,11 @@ MailAddress = Annotated[str, AfterValidator(_known_address)]
 
 
 class EmailConfig(NotifierConfig):
-    """``port`` is by default 587 with ``starttls``, 465 with ``tls`` and 25 with ``none``."""
+    """``port`` is by default 587 with ``starttls``, 465 with ``tls`` and 25 with ``none``.
+
+    ``attach_svg`` adds the evidence of the last 60 windows as a drawing that opens in any browser. Off: the
+    mail itself draws the newest windows, and there are gateways that hold back mail with such files.
+    """
 
     type: Literal["email"] = "email"
     host: Annotated[str, AfterValidator(_known_host)]
@@ -70,12 +77,11 @@ class EmailConfig(NotifierConfig):
     password_file: Path | None = None
     timeout: Timeout = 10.0
     ca_file: Path | None = None
+    attach_svg: bool = False
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
-        given = sum(item is not None for item in (self.password, self.password_file))
-        if given > 1:
-            raise ValueError("password: expected password or password_file, not both. Got both.")
+        given = one_of(self, "password", "password_file", needed=False)
         if bool(self.username) != bool(given):
             missing = "password" if self.username else "username"
             raise ValueError(f"{missing}: expected a username with a password, or neither. Got one of them.")
@@ -129,6 +135,10 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
     mail.add_alternative(_page(message), subtype="html", cte="quoted-printable")
     # The same bytes for a resend.
     mail.set_boundary(f"=_{key}")
+    if config.attach_svg and message.trail:
+        drawing = standalone(timeline(message.trail, message.window_end, message.onset))
+        mail.add_attachment(drawing.encode(), maintype="image", subtype="svg+xml", filename="evidence.svg")
+        mail.set_boundary(f"=_{key}_")
     return mail
 
 
@@ -138,7 +148,8 @@ def _page(message: Message) -> str:
     look = f'<p><a href="{escape(where)}">Look: what moved, and the working</a></p>\n' if where else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><body style="font-family:sans-serif">\n'
-        f"<p><strong>{escape(summary(message))}</strong></p>\n<p>{lines}</p>\n{look}</body></html>\n"
+        f"<p><strong>{escape(summary(message))}</strong></p>\n<p>{lines}</p>\n{look}"
+        f"{evidence_table(message.trail, message.window_end)}</body></html>\n"
     )
 
 

@@ -37,8 +37,11 @@ def message_to_json(message: Message) -> str:
 def message_from_json(text: str) -> Message:
     """The message that ``message_to_json`` was given. Keys of a newer version are left out.
 
+    An older version stored no trail.
     Raises ``ValueError`` or ``TypeError`` when ``text`` is no message.
     """
     data = json.loads(text)
     known = {name: data[name] for name in Message.__dataclass_fields__ if name in data}
-    return Message(**{**known, "kind": IncidentKind(data["kind"]), "lines": tuple(data["lines"])})
+    trail = tuple((end, evidence, state, page) for end, evidence, state, page in data.get("trail", ()))
+    made = {"kind": IncidentKind(data["kind"]), "lines": tuple(data["lines"]), "trail": trail}
+    return Message(**{**known, **made})

@@ -17,7 +17,7 @@ from driftwatch.notify._http import Answer, Url, json_object, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import SEVERITIES, clean, facts, identity, link, rfc3339, shortened, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, read_secret
+from driftwatch.settings import Secret, one_of, read_secret
 
 _EVENTS = "https://events.pagerduty.com/v2/enqueue"
 _LONGEST_SUMMARY = 1024
@@ -44,8 +44,7 @@ class PagerdutyConfig(NotifierConfig):
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        if (self.routing_key is None) == (self.routing_key_file is None):
-            raise ValueError("expected either routing_key or routing_key_file")
+        one_of(self, "routing_key", "routing_key_file")
         return self
 
 

@@ -17,7 +17,7 @@ from driftwatch.notify._http import Answer, json_object, known_url, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import facts, identity, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, read_secret
+from driftwatch.settings import Secret, one_of, read_secret
 
 # Slack's own limits are 150 for a header and 3,000 for a section.
 _LONGEST_HEADER = 150
@@ -51,8 +51,7 @@ class SlackConfig(NotifierConfig):
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if (self.url is None) == (self.url_file is None):
-            raise ValueError("expected either url or url_file")
+        one_of(self, "url", "url_file")
         return self
 
 

@@ -36,7 +36,7 @@ from driftwatch.notify._http import Answer, Url, json_object, known_url, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import identity
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, read_secret
+from driftwatch.settings import Secret, one_of, read_secret
 
 _NEVER = "0001-01-01T00:00:00Z"
 
@@ -55,10 +55,8 @@ class WebhookConfig(NotifierConfig):
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        if (self.url is None) == (self.url_file is None):
-            raise ValueError("expected either url or url_file")
-        if self.secret is not None and self.secret_file is not None:
-            raise ValueError("secret: expected secret or secret_file, not both. Got both.")
+        one_of(self, "url", "url_file")
+        one_of(self, "secret", "secret_file", needed=False)
         return self
 
 

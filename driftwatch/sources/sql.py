@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from driftwatch.errors import ConfigError, DataError, MissingExtra, SchemaMismatch, SourceUnavailable
 from driftwatch.eventtime import event_times
-from driftwatch.settings import Duration, read_secret, without_credentials
+from driftwatch.settings import Duration, one_of, read_secret, without_credentials
 from driftwatch.sources._sqltime import predicate
 from driftwatch.sources.base import Reading, SourceConfig
 from driftwatch.summary.schema import Span
@@ -45,10 +45,8 @@ class SqlConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if (self.url is None) == (self.url_file is None):
-            raise ValueError("expected one of url and url_file")
-        if (self.table is None) == (self.query is None):
-            raise ValueError("expected one of table and query")
+        one_of(self, "url", "url_file")
+        one_of(self, "table", "query")
         return self
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from driftwatch.store.acknowledgements import Acknowledgement
 from driftwatch.store.database import Database
+from driftwatch.trails import Trail
 
 #: Verdicts are read so many at a time, so that a look at many wide ones holds few of them.
 _AT_ONCE = 8
@@ -79,6 +80,11 @@ class Browsing:
             (monitor, segment or "", _below(before), limit),
         )
         return [_window(row) for row in rows]
+
+    def trail(self, monitor: str, segment: str | None, *, before: int | None = None, limit: int) -> Trail:
+        """The evidence of the newest windows that end before ``before``, oldest first."""
+        found = self.windows(monitor, segment, before=before, limit=limit)
+        return [(item.end, item.evidence, item.state, item.page) for item in reversed(found)]
 
     def following(self, monitor: str, segment: str | None, end: int, limit: int = 1) -> list[StoredWindow]:
         """The windows that end after ``end``, oldest first."""

@@ -62,14 +62,15 @@ class OutboxTable:
         self._set("UPDATE outbox SET state = 'dead', reason = ? WHERE id = ?", (reason, number))
 
     def firing(self, sink: str) -> list[OutboxRow]:
-        """Delivered messages of incidents that are open and not muted now: what a refresh sends again."""
+        """Delivered messages of open incidents, which a refresh sends again; muted ones say until when."""
         rows = self._db.query(
-            "SELECT outbox.* FROM outbox JOIN incidents ON incidents.key = outbox.key WHERE sink = ?"
-            " AND outbox.kind = 'firing' AND state = 'delivered' AND resolved_at IS NULL"
-            " AND coalesce(muted_until, 0) <= ? ORDER BY outbox.id",
-            (sink, self._now()),
+            "SELECT outbox.*, muted_until FROM outbox JOIN incidents ON incidents.key = outbox.key"
+            " WHERE sink = ? AND outbox.kind = 'firing' AND state = 'delivered' AND resolved_at IS NULL"
+            " ORDER BY outbox.id",
+            (sink,),
         )
-        return [_row(row) for row in rows]
+        now = self._now()
+        return [_muted(_row(row), row["muted_until"], now) for row in rows]
 
     def waiting(self, sink: str) -> int:
         """How many messages of a sink are not delivered yet."""
@@ -82,6 +83,11 @@ class OutboxTable:
     def _set(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self._db.transaction() as connection:
             connection.execute(sql, parameters)
+
+
+def _muted(row: OutboxRow, until: int | None, now: int) -> OutboxRow:
+    quiet = until is not None and until > now
+    return replace(row, message=replace(row.message, muted_until=until)) if quiet else row
 
 
 def _row(row: Any) -> OutboxRow:

@@ -29,10 +29,10 @@ def key_of(stream: Shares | Score) -> StreamKey:
 class Drawn:
     """Shares ``share_keys[k]``, whose ``labels[k]`` lie end to end, and scores ``score_keys[j]``.
 
-    ``successes``, ``trials`` and ``reference[L]`` are as in ``Shares``, ``reference_trials``, ``bursts[k]``
-    too; ``tolerance[k]`` is NaN where the usual one holds. ``value``, ``floor`` and ``signed[j]`` are as in
-    ``Score``. ``looks`` are the (detector, column) that yielded any, in the order of the looks. Iterated over
-    it gives the streams one by one.
+    ``successes``, ``trials`` and ``reference[L]`` are as in ``Shares``, ``reference_trials[k]`` and
+    ``bursts[k]`` too; ``tolerance[k]`` is NaN where the usual one holds. ``value``, ``floor`` and
+    ``signed[j]`` are as in ``Score``. ``looks`` are the (detector, column) that yielded any, in the order of
+    the looks. Iterated over it gives the streams one by one.
     """
 
     looks: tuple[tuple[str, str | None], ...]

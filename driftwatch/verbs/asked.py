@@ -43,8 +43,7 @@ def moment(text: str, option: str) -> int:
 
 def trail_to(database: Database, verdict: Verdict) -> Trail:
     """The newest stored windows before a verdict's, oldest first, and its own."""
-    before = Browsing(database).windows(
+    before = Browsing(database).trail(
         verdict.monitor, verdict.segment, before=verdict.window.end, limit=TRAIL - 1
     )
-    found = [(item.end, item.evidence, item.state, item.page) for item in reversed(before)]
-    return [*found, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page)]
+    return [*before, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page)]

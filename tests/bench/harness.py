@@ -19,6 +19,10 @@ from typing import Any
 CACHE = Path(__file__).parents[2] / ".bench"
 
 
+class Skipped(Exception):
+    """This machine lacks what a line needs; the message says what."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How often, how large. ``full`` runs the lines that take minutes at their full size."""

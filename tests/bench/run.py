@@ -19,11 +19,19 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from harness import Options  # noqa: E402
+from harness import Options, Skipped  # noqa: E402
 
 from driftwatch.reading.memory import one_arena  # noqa: E402
 
-MODULES = ("line_wide", "line_small", "line_joint", "line_reference", "line_history", "line_daemon")
+MODULES = (
+    "line_wide",
+    "line_small",
+    "line_joint",
+    "line_reference",
+    "line_history",
+    "line_daemon",
+    "line_paint",
+)
 
 
 def known() -> dict[str, str]:
@@ -69,6 +77,8 @@ def _beside(name: str, value: float | str) -> str:
 
 def row(item: dict[str, Any]) -> str:
     """One line of the table."""
+    if "skipped" in item:
+        return f"{item['name']:20} skipped: {item['skipped']}"
     if "failed" in item:
         return f"{item['name']:20} failed: {item['failed'][0]}"
     unit = item["unit"]
@@ -101,8 +111,11 @@ def main() -> None:
     one_arena()
     lines = known()
     if given.here:
-        found = import_module(lines[given.here]).LINES[given.here](options)
-        print(json.dumps([line.to_json() for line in found]))
+        try:
+            found = [line.to_json() for line in import_module(lines[given.here]).LINES[given.here](options)]
+        except Skipped as why:
+            found = [{"name": given.here, "skipped": str(why)}]
+        print(json.dumps(found))
         return
     scripts = sorted(script.stem.removeprefix("bench_") for script in HERE.glob("bench_*.py"))
     wanted = [name for name in given.only.split(",") if name]

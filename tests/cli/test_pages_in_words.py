@@ -8,10 +8,12 @@ import pytest
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Incident
-from driftwatch.messages import message_for
+from driftwatch.messages import message_for, resolved_message
+from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.summary.result import NamedColumn, Reason, State, Statistic, Verdict
 from driftwatch.summary.schema import Span
 from driftwatch.terminal import show_pages
+from driftwatch.trails import Place
 
 TOGETHER = NamedColumn(
     column="joint:mmd", detector="mmd", share=0.6, effect="all columns together: 12 times the usual", onset=0
@@ -65,3 +67,30 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
         "age: median 41 → 29 (40% of the evidence)",
         "row count: moved (60% of the evidence)",
     )
+
+
+QUIET, LATE = (5, 0.1, "ok", False), (20, None, "stale", False)
+AGAIN = (30, 0.1, "ok", False)
+MISSED = "it works again; nothing is known about drift in windows that were given up"
+
+
+@pytest.mark.parametrize(
+    ("trail", "by_hand", "said"),
+    [
+        ((QUIET, AGAIN), False, "it works again, and no window was given up"),
+        ((QUIET, LATE, AGAIN), False, MISSED),
+        ((AGAIN,), False, MISSED),
+        ((), False, MISSED),
+        ((QUIET,), True, "closed by hand: nothing is known about drift until this works again"),
+    ],
+)
+def test_the_end_of_blindness_promises_nothing_it_does_not_know(
+    trail: tuple[Place, ...], by_hand: bool, said: str
+) -> None:
+    incident = Incident(key="k", kind="blind", columns=(), opened_at=20, onset=10)
+    late = replace(PAGE, state=State.STALE, reason=Reason.SOURCE_BEHIND, detail="it is late")
+    firing = message_for(incident, late, MonitorConfig.model_construct(name="m"), "", trail)
+    assert firing.lines == ("it is late", "nothing is known about drift until this works again")
+    ended = message_from_json(resolved_message(message_to_json(firing), 40, trail, by_hand=by_hand))
+    assert ended.lines == ("it is late", said)
+    assert (ended.resolved, ended.resolved_at, ended.trail) == (True, 40, trail)

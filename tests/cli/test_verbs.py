@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
 import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, rows
+from test_help import offered
 
 from driftwatch.cli import main
 from driftwatch.config.load import load
@@ -371,3 +375,43 @@ def test_a_real_process_keeps_standard_output_for_results(folder: Path) -> None:
     words = [*words[:3], "--version"]
     version = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert version.stdout.startswith("driftwatch ")
+
+
+def test_long_comparisons_show_on_a_terminal_how_far_they_are(folder: Path) -> None:
+    """And nowhere else: what a pipe gets is the result alone."""
+    files = [str(folder / "reference.csv"), str(folder / "current.csv")]
+    words = [sys.executable, "-m", "driftwatch", "compare", *files, "--format", "json"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    watched = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True, env=environment
+    )
+    os.close(theirs)
+    seen = b""
+    with suppress(OSError):  # how a terminal says that nobody is at the other end any more
+        while part := os.read(ours, 4096):
+            seen += part
+    os.close(ours)
+    assert b"columns" in seen
+    assert b"/" in seen
+    piped = subprocess.run(words, capture_output=True, timeout=60, check=True)
+    assert piped.stderr == b""
+    assert piped.stdout == watched.stdout
+
+
+def test_a_shell_is_offered_windows_and_incidents(folder: Path) -> None:
+    config = folder / "c.yaml"
+    assert offered(f"driftwatch explain {config} --monitor one --window ") == set(), "no store yet"
+    assert call("check", config).exit_code == 1
+    stored = evidence(folder)
+    keys = {row[0] for row in stored["incidents"]}
+    assert keys
+    windows = offered(f"driftwatch explain {config} --monitor one --window ")
+    assert today() in windows
+    assert len(windows) == min(len(stored["verdicts"]), 30)
+    assert offered(f"driftwatch explain {config} --window {today()[:8]} --monitor one") <= {"one"}
+    assert offered(f"driftwatch explain {config} --monitor=one --window {today()}") == {today()}
+    assert offered(f"driftwatch explain {config} --window ") == set(), "of which monitor?"
+    assert offered(f"driftwatch explain {config} --monitor none --window ") == set()
+    assert offered(f"driftwatch ack {config} --monitor one --incident ") == keys
+    assert offered(f"driftwatch ack {config} --monitor one --incident x") == set()

@@ -228,3 +228,17 @@ def test_a_constant_that_became_nested_is_compared() -> None:
     ):
         found = driftwatch.compare(pa.table({"v": before}), pa.table({"v": after}))
         assert [item.column.name for item in found.columns] == ["v"] * moved
+
+
+def test_it_says_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    found = driftwatch.compare(
+        frame(300, 1), frame(300, 2), progress=lambda done, whole: told.append((done, whole))
+    )
+    whole = len(found.columns) + 1
+    assert told == [(done, whole) for done in range(whole + 1)]
+    told.clear()
+    driftwatch.compare(
+        frame(300, 1), frame(300, 2), detectors=["ks"], progress=lambda *both: told.append(both)
+    )
+    assert told[-1] == (len(found.columns), len(found.columns))

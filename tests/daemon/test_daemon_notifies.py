@@ -72,6 +72,9 @@ def test_every_notifier_tells_of_one_page_and_its_end_once(tmp_path: Path) -> No
             assert "m (model forest 7): inputs drifted, 1 of 2 columns" in taken.text
             assert "https://drift.example.org/monitors/m/windows/" in taken.text
             assert incident.key in taken.whole
+    told = [taken.whole.partition("Window to, UTC")[2] for taken in peers["email"].taken]
+    assert [drawn.count("a page, inputs drifted") for drawn in told] == [1, 1]
+    assert all(drawn.count("nothing moved") == 2 for drawn in told), "and the windows before it"
 
 
 def test_a_reload_waits_for_the_attempt_under_way(tmp_path: Path, receiver: Receiver) -> None:

@@ -114,11 +114,11 @@ def test_a_score_that_was_mostly_one_value_has_ranks_only() -> None:
 
 def test_a_rare_value_that_was_seen_before_ties_with_it() -> None:
     third = Score(detector="missing", column="c", label="missing", value=1 / 3, floor=0.02, signed=True)
-    some, none = Drawn.of([third]), Drawn.of([replace(third, value=0.0)])
-    book = ScoreBook.empty().expecting(some)
+    book = ScoreBook.empty().expecting(Drawn.of([third]))
     for end in range(1, 41):
-        book = book.learn(book.seen(none if end % 10 else some), 0, end)
-    p_value = asked(book.seen(some), book, 0.02, 40, 0).p_value
+        value = book.seen(Drawn.of([replace(third, value=0.0 if end % 10 else third.value)]))
+        book = book.learn(value, 0, end)
+    p_value = asked(book.seen(Drawn.of([third])), book, 0.02, 40, 0).p_value
     assert p_value[0, 0] == pytest.approx(5 / 41)
 
 

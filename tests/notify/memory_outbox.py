@@ -50,11 +50,12 @@ class Entry:
 
 
 class MemoryOutbox:
-    """See ``Outbox``. ``broken`` makes every write raise, as a full disk does."""
+    """See ``Outbox``. ``broken`` makes every write raise, as a full disk does; ``muted`` is by key."""
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
         self.broken = False
+        self.muted: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def put(self, sink: str, content: Message, *, at: int | None = None, state: str = "pending") -> int:
@@ -104,9 +105,10 @@ class MemoryOutbox:
             mine = [entry for entry in self.entries.values() if entry.row.sink == sink]
             ended = {entry.row.message.key for entry in mine if entry.row.message.resolved}
             return [
-                entry.row
+                replace(entry.row, message=replace(entry.row.message, muted_until=self.muted.get(key)))
                 for entry in mine
-                if entry.state == "delivered" and entry.row.message.key not in ended
+                for key in (entry.row.message.key,)
+                if entry.state == "delivered" and key not in ended
             ]
 
     def waiting(self, sink: str) -> int:

@@ -225,6 +225,19 @@ def test_firing_messages_are_refreshed_until_resolved_also_after_a_restart() -> 
     assert restarted.views()[0].delivered == 1, "refreshes are not messages"
 
 
+def test_a_mute_is_told_once_and_its_end_too() -> None:
+    outbox, sink = MemoryOutbox(), Scripted(refreshes=60.0)
+    outbox.put("a", message("k"), at=START)
+    made = loop(outbox, a=sink)
+    said = []
+    for number, muted in enumerate([None, START + 1, START + 1, START + 1, START + 2, None, START + 3]):
+        outbox.muted = {} if muted is None else {"k": muted}
+        before = len(sink.sent)
+        made.deliver_once(START + number * 61 * SECOND)
+        said.append([sent.muted_until for sent in sink.sent[before:]])
+    assert said == [[None, None], [START + 1], [], [], [START + 2], [None], [START + 3]]
+
+
 def test_a_refresh_that_meets_a_dead_receiver_stops_at_the_first() -> None:
     down = replace(AGAIN, reason="timeout")
     outbox, sink = MemoryOutbox(), Scripted([down], refreshes=60.0)

@@ -118,6 +118,15 @@ def test_an_end_is_told_in_full_and_belongs_to_its_beginning(peer: Peer, tmp_pat
     assert ended.text.startswith("[resolved] ")
 
 
+def test_a_trail_changes_no_word(peer: Peer, tmp_path: Path) -> None:
+    """It is for drawing alone."""
+    trail = ((NOW - SECOND, 0.25, "ok", False), (NOW, 1.5, "drifting", True))
+    for sent in (FIRING, replace(FIRING, trail=trail)):
+        assert opened(peer, tmp_path).send(sent, NOW).delivered
+    bare, drawn = peer.taken
+    assert drawn.text == bare.text
+
+
 def test_a_resend_has_the_same_key_whoever_sends_it(peer: Peer, tmp_path: Path) -> None:
     for sent in (FIRING, replace(FIRING, possible_duplicate=True)):
         assert opened(peer, tmp_path).send(sent, NOW).delivered

@@ -93,8 +93,15 @@ def test_hostile_names_come_out_as_short_printable_json(title: str, line: str, s
 @settings(max_examples=60, deadline=None)
 @given(st.text(), st.text())
 def test_a_stored_message_comes_back_as_it_was(title: str, line: str) -> None:
-    kept = message(title=title, lines=(line, "b"), segment=line or None)
+    trail = ((1, None, "stale", False), (2, 0.5, line, True))
+    kept = message(title=title, lines=(line, "b"), segment=line or None, trail=trail)
     assert message_from_json(message_to_json(kept)) == kept
+
+
+def test_a_message_that_an_older_version_queued_comes_back() -> None:
+    stored = json.loads(message_to_json(message()))
+    del stored["trail"]
+    assert message_from_json(json.dumps(stored)) == message()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +266,7 @@ def test_an_address_can_be_a_secret(receiver: Receiver, tmp_path: Path) -> None:
     answer = sink.send(message(), NOW)
     assert answer.reason == "secret"
     assert "ftp" not in answer.detail
-    with pytest.raises(ValidationError, match="either url or url_file"):
+    with pytest.raises(ValidationError, match="url: expected url or url_file"):
         WebhookConfig.model_validate({"type": "webhook"})
 
 
@@ -306,3 +313,26 @@ def test_slack_says_in_a_word_what_it_refuses() -> None:
     for body, detail in said.items():
         answer = _http._judge(_http.Answer(status=410, retry_after=None, body=body), NOW, _http.anything)
         assert (answer.reason, answer.retryable, answer.detail) == ("rejected", False, detail)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("slack", {}, "url: expected url or url_file. Got neither."),
+        (
+            "slack",
+            {"url": "https://a/", "url_file": "b"},
+            "url: expected url or url_file, not both. Got both.",
+        ),
+        ("pagerduty", {}, "routing_key: expected routing_key or routing_key_file. Got neither."),
+        ("webhook", {"url": "https://a/", "url_file": "b"}, "url: expected url or url_file, not both."),
+        (
+            "webhook",
+            {"url": "https://a/", "secret": "s", "secret_file": "b"},
+            "secret: expected secret or secret_file, not both. Got both.",
+        ),
+    ],
+)
+def test_one_of_two_ways_to_give_a_secret(name: str, values: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        plugins.load("notify", name).CONFIG.model_validate(values)

@@ -12,7 +12,7 @@ from peers import Receiver, alertmanager, get_json, until
 
 from driftwatch.daemon.delivery import DeliveryLoop
 from driftwatch.notify.alertmanager import AlertmanagerConfig, AlertmanagerNotifier
-from driftwatch.notify.base import IncidentKind
+from driftwatch.notify.base import IncidentKind, minute
 
 
 def notifier(url: str) -> AlertmanagerNotifier:
@@ -60,6 +60,37 @@ def test_an_incident_from_its_page_to_its_end(receiver: Receiver, tmp_path: Path
         assert "age: median 41 → 29" in resolved[0]["annotations"]["description"]
         assert resolved[0]["generatorURL"] == ended.url
         assert [entry.state for entry in outbox.entries.values()] == ["delivered"] * 3
+
+
+@pytest.mark.peer
+def test_a_mute_is_quiet_and_never_reads_as_an_end(receiver: Receiver, tmp_path: Path) -> None:
+    now = time.time_ns()
+    outbox = MemoryOutbox()
+    with alertmanager(tmp_path, receiver.url) as url:
+
+        def start() -> None:
+            sinks = {"alertmanager": notifier(url)}
+            loop = DeliveryLoop(outbox, sinks, clock=time.time_ns, rng=random.Random(1))
+            loop.deliver_once(time.time_ns())
+
+        outbox.put("alertmanager", message("k1", opened_at=now, onset=now), at=now)
+        start()
+        until(lambda: receiver.alerts("firing"))
+
+        outbox.muted["k1"] = until_when = now + 7200 * SECOND
+        start()
+        (told,) = until(lambda: receiver.alerts("resolved"))
+        summary = told["annotations"]["summary"]
+        assert summary.startswith(f"[muted until {minute(until_when)}, not resolved] credit-risk ")
+        start()
+        time.sleep(2.5)
+        assert (len(receiver.alerts("firing")), len(receiver.alerts("resolved"))) == (1, 1), "over restarts"
+
+        del outbox.muted["k1"]
+        start()
+        again = until(lambda: receiver.alerts("firing")[1:])
+        assert again[0]["annotations"]["summary"].startswith("[critical] ")
+        assert again[0]["labels"] == told["labels"]
 
 
 @pytest.mark.peer

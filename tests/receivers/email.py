@@ -26,7 +26,8 @@ _HEADERS = {
     "subject", "from", "to", "date", "message-id", "in-reply-to", "references", "auto-submitted",
     "x-auto-response-suppress", "mime-version", "content-type",
 }  # fmt: skip
-_TAGS = {"html", "body", "p", "strong", "br", "a"}
+_TAGS = {"html", "body", "p", "strong", "br", "a", "table", "tr", "th", "td"}
+_ATTRIBUTES = {"lang", "style", "role", "scope", "width", "height", "bgcolor", "cellpadding", "cellspacing"}
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -51,6 +52,7 @@ class Peer:
     encryption: str = "starttls"
     refused_recipients: dict[str, str] = field(default_factory=dict)
     mode: str = "takes"
+    attached: list[tuple[str | None, bytes]] = field(default_factory=list)
     drips = b"220 " + b"y" * 200
     # 551 is an answer about this recipient: elsewhere, and not from here.
     expected: ClassVar = {**EXPECTED, "redirects": ("rejected", False)}
@@ -85,7 +87,9 @@ class Peer:
         expect(not mail.defects, mail.defects)
         names = [name.lower() for name in mail]
         expect(set(names) <= _HEADERS and len(set(names)) == len(names), names)
-        plain, page = (part.get_content().replace("\r\n", "\n") for part in mail.iter_parts())
+        bodies = (mail.get_body((kind,)) for kind in ("plain", "html"))
+        plain, page = (part.get_content().replace("\r\n", "\n") for part in bodies if part)
+        self.attached = [(part.get_filename(), part.get_content()) for part in mail.iter_attachments()]
         expect(max(map(len, content.splitlines())) <= 998, "a long line")
         reader = _Reader()
         reader.feed(page)
@@ -109,7 +113,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         for name, value in attrs:
-            expect(name in ("lang", "style") or (name == "href" and re.match("https?://", value or "")), name)
+            expect(name in _ATTRIBUTES or (name == "href" and re.match("https?://", value or "")), name)
 
 
 class _Handler:

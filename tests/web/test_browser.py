@@ -5,6 +5,7 @@ Every page is checked with axe, every control is used.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ import pytest
 from peers import require
 from test_pages import PAGES, hostile
 from web_site import Serve, Site
+
+from driftwatch.svg import standalone
+from driftwatch.timelines import timeline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -69,6 +73,47 @@ def test_pages_load_cleanly(browser: Browser, site: Site, width: int, scheme: st
     assert [text for text in said if "404" not in text] == []
     assert all(url.startswith(site.root) or url.startswith("data:") for url in asked)
     context.close()
+
+
+#: Draws an image on a canvas and counts its colours.
+_PIXELS = """async source => {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const brush = canvas.getContext("2d");
+  brush.drawImage(image, 0, 0);
+  const data = brush.getImageData(0, 0, canvas.width, canvas.height).data, found = {};
+  for (let at = 0; at < data.length; at += 4) {
+    const colour = [...data.slice(at, at + 4)].join();
+    found[colour] = (found[colour] || 0) + 1;
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_drawing_on_its_own_is_in_colour_without_any_page(browser: Browser, scheme: str) -> None:
+    states = ["ok"] * 20 + ["source_error"] * 5 + ["ok"] * 5 + ["drifting"] * 10
+    trail = [
+        (n, None if state == "source_error" else n / 40, state, n == 30) for n, state in enumerate(states)
+    ]
+    source = "data:image/svg+xml;base64," + b64encode(standalone(timeline(trail, 0)).encode()).decode()
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    found = page.evaluate(_PIXELS, source)
+    context.close()
+    dark = scheme == "dark"
+    area, moved, paper = (
+        ("42,51,59,255", "255,138,128,255", "20,23,26,255")
+        if dark
+        else ("223,230,236,255", "168,32,26,255", "251,251,249,255")
+    )
+    assert sum(found.values()) == 720 * 196
+    assert found[paper] > 50_000
+    assert found[area] > 5_000
+    assert found[moved] > 1_000
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)

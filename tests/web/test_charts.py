@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from xml.parsers.expat import ParserCreate
 
 import numpy as np
@@ -17,6 +19,8 @@ from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid, numeric_grid
 from driftwatch.summary.result import State
 from driftwatch.summary.schema import Kind
+from driftwatch.svg import _COLOURS, _RULES, standalone
+from driftwatch.timelines import sparkline, timeline
 
 
 def bars(reference: Float64Array, window: Float64Array, kind: Kind = Kind.NUMERIC) -> NumericBars | None:
@@ -122,7 +126,7 @@ one = st.tuples(
 @given(st.lists(one, max_size=200), st.none() | st.integers(0, 2**62))
 def test_trails_draw_well_formed(trail: list[tuple[int, float | None, str, bool]], onset: int | None) -> None:
     trail.sort(key=lambda item: item[0])
-    for drawing in (charts.sparkline(trail), charts.timeline(trail, 2**60, onset)):
+    for drawing in (sparkline(trail), timeline(trail, 2**60, onset)):
         assert bool(drawing) == bool(trail)
         if drawing:
             well_formed(drawing)
@@ -130,9 +134,32 @@ def test_trails_draw_well_formed(trail: list[tuple[int, float | None, str, bool]
 
 def test_a_line_is_never_drawn_over_a_gap() -> None:
     trail = [(n, None if n == 5 else 0.5, "source_error" if n == 5 else "ok", False) for n in range(10)]
-    drawing = charts.sparkline(trail)
+    drawing = sparkline(trail)
     assert drawing.count("<polyline") == 2
     assert drawing.count('class="blind"') == 1
+
+
+def test_a_drawing_on_its_own_has_the_colours_of_the_page() -> None:
+    sheet = (Path(charts.__file__).parent / "static" / "driftwatch.css").read_text(encoding="utf-8")
+    light, dark = (
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", part)) for part in sheet.split("@media")[:2]
+    )
+    for name, pair in _COLOURS.items():
+        assert pair == (light[name], dark[name])
+    own = set(_RULES.split("\n"))
+    rules = re.findall(r"^svg [^:{]+{.*(?:fill|stroke).*}$", sheet, re.MULTILINE)
+    assert len(rules) > 20
+    assert [rule for rule in rules if rule not in own] == []
+
+
+def test_a_drawing_on_its_own_is_a_whole_file() -> None:
+    alone = standalone(timeline([(n, 0.5, "ok", n == 5) for n in range(10)], 0))
+    well_formed(alone)
+    assert alone.startswith('<svg xmlns="http://www.w3.org/2000/svg" width="720" height="196" viewBox=')
+    assert 'role="img"' in alone
+    assert "<title>evidence in 10 windows, 1 page</title>" in alone
+    assert "var(" not in alone
+    assert not re.search("script|href|<a ", alone)
 
 
 @given(st.floats())
