@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
-from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from typing import overload
 from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
@@ -21,11 +19,11 @@ from driftwatch.decide.sight import Sight
 from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Detector, all_detectors, drawn, get
+from driftwatch.detectors.base import Detector, Gauges, all_detectors, drawn, get
 from driftwatch.errors import ConfigError
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Reason, RejectedFile, Statistic, Verdict
+from driftwatch.summary.result import Reason, RejectedFile, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span, iso
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import season_slot
@@ -77,34 +75,6 @@ def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> Dr
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Gauges(Sequence[Statistic]):
-    """The gauges of one window, measured when they are first read: most of a history's are never."""
-
-    reference: Reference
-    window: Summary
-    chosen: Sequence[Look]
-
-    @cached_property
-    def measured(self) -> tuple[Statistic, ...]:
-        """One for each look."""
-        return tuple(
-            detector.measure(self.reference, self.window, column) for detector, column in self.chosen
-        )
-
-    @overload
-    def __getitem__(self, place: int) -> Statistic: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
-
-    def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
-        return self.measured[place]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-
 def measure(
     reference: Reference, window: Summary, chosen: Sequence[Look], track: Track, config: MonitorConfig
 ) -> Measurement:
@@ -137,6 +107,8 @@ def holding(track: Track, decision: Decision, window: Summary) -> Decision:
         held = (window if held is None else total([held, window])).drop_sample()
     elif decision.reason is not Reason.EXCLUDED:
         held = None
+    if held is decision.track.held:
+        return decision
     return replace(decision, track=replace(decision.track, held=held))
 
 
@@ -288,7 +260,8 @@ def judge(
     without them only a page's verdict has any.
     """
     lifted = tuple(item for item in track.incidents if item.kind == BLIND)
-    track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
+    if lifted:
+        track = replace(track, incidents=tuple(item for item in track.incidents if item.kind != BLIND))
     policy = policy_for(config, segment, len(reference.plan.segments))
     seen = measure(reference.at(segment), window, chosen, track, config)
     decision = holding(track, decide(track, seen, policy), window)
@@ -304,7 +277,9 @@ def judge(
         newest_row=newest_row,
         untimed=untimed,
     )
-    return replace(decision, resolved=(*decision.resolved, *lifted)), verdict
+    if lifted:
+        decision = replace(decision, resolved=(*decision.resolved, *lifted))
+    return decision, verdict
 
 
 def _detail(seen: Measurement, decision: Decision, sight: Sight, start: int) -> str:

@@ -62,7 +62,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     broken = frozenset(item.column for item in seen.breakages)
     track, seen, value, weights, past = _prepared(track, seen, policy)
     made = bets(track, seen.streams, value, policy, _padded(effects, track), seen.window, past)
-    track = replace(track, scores=track.scores.watched(made.x))
+    if not np.isnan(track.scores.shift).all():
+        track = replace(track, scores=track.scores.watched(made.x))
     settled = settle(track.incidents, _out(track, made, broken), broken)
     resting = _resting(track, broken)
     live = _live(track, resting)
@@ -143,9 +144,8 @@ def _prepared(
         more = Drawn.of(scores)
         seen = replace(seen, together=(gauge,))
         track = track.expecting(more)
-        value = np.fmax(
-            np.append(value, np.full(len(track.scores.keys) - len(value), np.nan)), track.scores.seen(more)
-        )
+        value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
+        value = np.fmax(value, track.scores.seen(more))
         if len(track.scores.keys) > len(past.known):
             past = past_of(track.scores, seen.slot, seen.size)
     since = seen.window.start if track.since is None else track.since

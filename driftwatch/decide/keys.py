@@ -38,9 +38,10 @@ class Keys(tuple[StreamKey, ...]):
         """Where these stand, -1 for one that is not known. A window has mostly those of the last."""
         if len(keys) < _FEW:
             return self._places(keys)
-        if self._last is None or self._last[0] != keys:
-            self._last = keys, self._places(keys)
-        return self._last[1]
+        last = self._last
+        if last is None or last[0] != keys:
+            self._last = last = keys, self._places(keys)
+        return last[1]
 
     def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)

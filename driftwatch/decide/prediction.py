@@ -21,19 +21,19 @@ from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
-from driftwatch.decide.standing import Standing, standing
+from driftwatch.decide.standing import Standing, known_of, standing, times
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
-#: Degrees of freedom up to which tails are heavy: days far out come in every kind.
-_HEAVY = 4.0
+#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
+_HEAVY, _LIGHT = 4.0, 10.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
-#: Posterior weight of such tails up to which the others are believed.
-_HARDLY = 0.15
+#: That of light ones from which on they are believed.
+_MOSTLY = 0.8
 _SMALLEST_P = 1e-12
 
 
@@ -62,7 +62,7 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are hardly heavy. ``least[k, 2]`` is the smallest
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are mostly light. ``least[k, 2]`` is the smallest
     p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does, in
     spreads from the usual mean.
     """
@@ -90,15 +90,14 @@ def p_values(
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
     lower = _below(x, level, usual, held, known)
     ranked = usual.ranked
-    far_out = usual.tail[DEGREES <= _HEAVY].sum(axis=0)
-    heavy = (far_out > _SURELY) & book.keys.of_columns
+    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
+    heavy &= book.keys.of_columns
+    own, every = healthy[:, ranked], book.values[:, ranked]
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
         p, first = np.clip(tail, least, 1.0), least.copy()
-        p[ranked], first[ranked] = _rank(
-            sign * value[ranked], sign * healthy[:, ranked], sign * book.values[:, ranked]
-        )
+        p[ranked], first[ranked] = _rank(sign * value[ranked], sign * own, sign * every)
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
         firsts.append(first)
@@ -108,7 +107,7 @@ def p_values(
     return Answer(
         p_value=np.stack(sides, axis=1),
         ranked=ranked,
-        light=~ranked & (far_out <= _HARDLY),
+        light=~ranked & (usual.tail[DEGREES >= _LIGHT].sum(axis=0) > _MOSTLY),
         least=np.stack(firsts, axis=1),
         x=x,
         level=after,
@@ -124,10 +123,10 @@ def _rank(
     next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
     row above all healthy ones the last is no surprise.
     """
-    n = (~np.isnan(every)).sum(axis=0)
+    n = known_of(every)
     lowest = np.where(healthy < value, healthy, -np.inf).max(axis=0, initial=-np.inf)
     highest = np.where(np.isnan(healthy), -np.inf, healthy).max(axis=0, initial=-np.inf)
-    return ((every > lowest).sum(axis=0) + 1) / (n + 1), ((every > highest).sum(axis=0) + 1) / (n + 1)
+    return (times(every > lowest) + 1) / (n + 1), (times(every > highest) + 1) / (n + 1)
 
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:

@@ -19,10 +19,10 @@ _SHRINK = 8.0
 
 def known_of(values: Float64Array) -> Int64Array:
     """In how many windows ``[n, k]`` each score is known."""
-    return len(values) - _times(np.isnan(values))
+    return len(values) - times(np.isnan(values))
 
 
-def _times(flags: Flags) -> Int64Array:
+def times(flags: Flags) -> Int64Array:
     """How often ``[k]`` is flagged: short sums take a quarter of the time of long ones."""
     few = len(flags) < np.iinfo(np.uint16).max
     counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if few else np.int64)
@@ -63,7 +63,7 @@ class Standing:
 
 def _standing(values: Float64Array) -> Standing:
     gone = np.isnan(values)
-    n = len(values) - _times(gone)
+    n = len(values) - times(gone)
     work = values.copy(order="K")
     np.copyto(work, 0.0, where=gone)
     centre = work.sum(axis=0) / np.maximum(n, 1)

@@ -70,7 +70,10 @@ class Track:
 
     def expecting(self, streams: Drawn) -> Track:
         """The track that knows of these streams: each has its part of the budget from the next window on."""
-        return replace(self, shares=self.shares.expecting(streams), scores=self.scores.expecting(streams))
+        shares, scores = self.shares.expecting(streams), self.scores.expecting(streams)
+        if shares is self.shares and scores is self.scores:
+            return self
+        return replace(self, shares=shares, scores=scores)
 
     def reset(self) -> Track:
         """All evidence back to nothing, as a page does."""

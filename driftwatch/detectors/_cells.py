@@ -65,18 +65,6 @@ class Pair:
         return self.grid.edges
 
     @property
-    def reference_upto(self) -> Int64Array:
-        """Cumulative sums of an ordered column's reference."""
-        upto: Int64Array = self.sides.reference_upto[self.row]
-        return upto
-
-    @property
-    def window_upto(self) -> Int64Array:
-        """Cumulative sums of an ordered column's window."""
-        upto: Int64Array = self.sides.window_upto[self.row]
-        return upto
-
-    @property
     def levels(self) -> tuple[str, ...]:
         """Levels of a categorical column."""
         if not isinstance(self.grid, LevelGrid):

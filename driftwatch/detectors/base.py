@@ -11,7 +11,9 @@ streams of these columns as arrays (``AtOnce``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, overload
 
 from driftwatch import plugins
 from driftwatch.summary.drawn import Drawn
@@ -66,6 +68,34 @@ def drawn(detector: Detector, reference: Reference, window: Summary, columns: Se
     if isinstance(detector, AtOnce):
         return detector.drawn(reference, window, [column for column in columns if column is not None])
     return Drawn.of(item for column in columns for item in detector.streams(reference, window, column))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gauges(Sequence[Statistic]):
+    """The gauges of one window, measured when they are first read: most of a history's are never."""
+
+    reference: Reference
+    window: Summary
+    chosen: Sequence[tuple[Detector, str | None]]
+
+    @cached_property
+    def measured(self) -> tuple[Statistic, ...]:
+        """One for each look."""
+        return tuple(
+            detector.measure(self.reference, self.window, column) for detector, column in self.chosen
+        )
+
+    @overload
+    def __getitem__(self, place: int) -> Statistic: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
+
+    def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
+        return self.measured[place]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
 
 
 def all_detectors() -> tuple[Detector, ...]:

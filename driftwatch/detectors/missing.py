@@ -9,6 +9,7 @@ import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
+from driftwatch.detectors._sides import Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -38,9 +39,7 @@ class Missing(AtOnce, Univariate):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
         both = _cells.pair(reference, window, column)
-        sides = _cells.sides_of(reference, window, [both.column.name])
-        told = _cells.tallies(reference, window, (both.column.name,), sides)
-        before, after = (side[:, 0].tolist() for side in told)
+        before, after = _tally(reference, window, both.column.name)
         if not after[1]:
             return self.undefined(both, "the window has no rows")
         share = after[0] / after[1]
@@ -66,6 +65,20 @@ class Missing(AtOnce, Univariate):
         return replace(
             usual, successes=after[0], trials=after[1], value=after[0] / after[1] - usual.reference
         )
+
+
+def _tally(reference: Reference, window: Summary, column: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Missing and all rows of the column, on both sides; of all at once in a window with room for it."""
+    sides = _cells.sides_of(reference, window, [column])
+
+    def told(_: Sides) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+        every = [item.name for item in reference.plan.columns]
+        names = (column,) if window.worked is None else tuple(every)
+        tallies = _cells.tallies(reference, window, names, sides)
+        pairs = [zip(*side.tolist(), strict=True) for side in tallies]
+        return dict(zip(names, zip(*pairs, strict=True), strict=True))
+
+    return sides.once("tally", told)[column]
 
 
 def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:

@@ -145,15 +145,13 @@ def _counted(summaries: Sequence[Summary]) -> dict[str, Counts]:
         return {}
     each = [[item.counts[name] for name in names] for item in summaries]
     cells = np.concatenate([counts.cells for counts in each[0]])
-    special = np.stack([counts.special for counts in each[0]])
+    special = np.concatenate([counts.special for counts in each[0]])
     for more in each[1:]:
         cells += np.concatenate([counts.cells for counts in more])
-        special += np.stack([counts.special for counts in more])
+        special += np.concatenate([counts.special for counts in more])
     ends = np.cumsum([len(counts.cells) for counts in each[0]])
-    parts = np.split(cells, ends[:-1])
-    return {
-        name: Counts(cells=part, special=row) for name, part, row in zip(names, parts, special, strict=True)
-    }
+    parts, rows = np.split(cells, ends[:-1]), special.reshape(len(names), -1)
+    return {name: Counts(cells=part, special=row) for name, part, row in zip(names, parts, rows, strict=True)}
 
 
 def _row_values(plan: Plan, name: str, column: Numbers | Levels, rows: Int64Array) -> Float64Array:

@@ -17,7 +17,8 @@ from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
-from driftwatch.measure import Gauges, Look, fresh_track, holding, looks, policy_for, streams
+from driftwatch.detectors.base import Gauges
+from driftwatch.measure import Look, fresh_track, holding, looks, policy_for, streams
 from driftwatch.reference._projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
