@@ -144,10 +144,9 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
 
     No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
     a run of them pages and one does not. A p-value smaller than any rank among the healthy windows is
-    extrapolated, with tails that may be heavier than any seen: where they are mostly light, what lies below
-    the smallest rank counts twice.
-    Shares without such a score have no limit, nor have those of joint detectors; mere ranks limit only shares
-    that come in bursts.
+    extrapolated, with tails that may be heavier than any seen: where they are light in most columns, what
+    lies below the smallest rank counts twice. Shares without such a score have no limit, nor have those of
+    joint detectors; mere ranks limit only shares that come in bursts.
     """
     keys = track.scores.keys
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)

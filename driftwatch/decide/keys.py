@@ -85,6 +85,14 @@ class Keys(tuple[StreamKey, ...]):
         return np.array([self.looks[key[:2]] for key in self], dtype=np.int64)
 
     @cached_property
+    def pools(self) -> list[list[int]]:
+        """Scores of one detector and label over all columns: draws from one population of laws."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, (detector, _, label) in enumerate(self):
+            found.setdefault((detector, label), []).append(place)
+        return list(found.values())
+
+    @cached_property
     def of_columns(self) -> Flags:
         """``[k]``: streams that speak for one column."""
         return np.array([column is not None for _, column, _ in self], dtype=np.bool_)

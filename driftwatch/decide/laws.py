@@ -24,7 +24,6 @@ from driftwatch.decide.keys import Keys
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.drawn import StreamKey
 
 Flags = npt.NDArray[np.bool_]
 
@@ -102,7 +101,7 @@ def learn(book: ScoreBook) -> Usual:
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
-    pools = _pools(book.keys)
+    pools = book.keys.pools
     series = dict(zip(told.tolist(), centred.T, strict=True))
     weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, lone_borrow=True)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
@@ -119,14 +118,6 @@ def learn(book: ScoreBook) -> Usual:
         stretch=stretch,
         ranked=ranked,
     )
-
-
-def _pools(keys: Sequence[StreamKey]) -> list[list[int]]:
-    """Which scores are pooled: those of one detector and name, over all columns."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for position, (detector, _, label) in enumerate(keys):
-        found.setdefault((detector, label), []).append(position)
-    return list(found.values())
 
 
 def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:

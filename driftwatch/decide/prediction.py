@@ -32,7 +32,7 @@ LEAST_SPREAD = 0.25
 _HEAVY, _LIGHT = 4.0, 10.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
 _SURELY = 0.9
-#: That of light ones from which on they are believed.
+#: That of light ones over all columns from which on they are believed: one column may look so by chance.
 _MOSTLY = 0.8
 _SMALLEST_P = 1e-12
 
@@ -62,9 +62,9 @@ def past_of(book: ScoreBook, slot: int, size: float) -> Past:
 class Answer:
     """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
 
-    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are mostly light. ``least[k, 2]`` is the smallest
-    p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then does, in
-    spreads from the usual mean.
+    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are light in most columns. ``least[k, 2]`` is the
+    smallest p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then
+    does, in spreads from the usual mean.
     """
 
     p_value: Float64Array
@@ -107,11 +107,20 @@ def p_values(
     return Answer(
         p_value=np.stack(sides, axis=1),
         ranked=ranked,
-        light=~ranked & (usual.tail[DEGREES >= _LIGHT].sum(axis=0) > _MOSTLY),
+        light=_light(usual),
         least=np.stack(firsts, axis=1),
         x=x,
         level=after,
     )
+
+
+def _light(usual: Usual) -> Flags:
+    """Scores ``[k]`` whose tails are light, as those of all columns are on average."""
+    weight, light = usual.tail[DEGREES >= _LIGHT].sum(axis=0), np.zeros(len(usual.keys), dtype=np.bool_)
+    for pool in usual.keys.pools:
+        told = [place for place in pool if not usual.ranked[place]]
+        light[told] = bool(told) and weight[told].mean() > _MOSTLY
+    return light
 
 
 def _rank(
