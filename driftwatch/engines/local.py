@@ -167,6 +167,10 @@ def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
+        if not held and batch.num_rows > _JOINED // 4:
+            # No other is waited for: each that is held weighs as much as one that is counted.
+            yield batch
+            continue
         if held and (rows + batch.num_rows > _JOINED or batch.schema != held[0].schema):
             yield from _together(held)
             held, rows = [], 0
