@@ -114,18 +114,21 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     >>> grid.count(np.array([2.0, 3.0, 9.0]))[2 * grid.first : 2 * grid.last + 2]
     array([0, 0, 0, 1, 1, 0])
     """
-    distinct = np.unique(values + 0.0)
+    ordered = values + 0.0
+    ordered.sort()
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    distinct = ordered[np.flatnonzero(new)]
     exact = len(distinct) <= few
     if exact:
         inner = distinct
     else:
-        ordered = np.sort(values)
         ranks = np.linspace(0, len(ordered) - 1, quantiles).round().astype(np.int64)
-        inner = np.unique(ordered[ranks] + 0.0)
+        inner = np.unique(ordered[ranks])
     finite = inner[np.isfinite(inner)]
     if not len(finite):
         return NumericGrid(
-            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(values, inner)
+            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(ordered, inner)
         )
     low, high = finite[0], finite[-1]
     with np.errstate(over="ignore"):
@@ -136,14 +139,13 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     outer = outer[np.isfinite(outer)]
     edges = np.union1d(inner, outer)
     first, last = (int(np.searchsorted(edges, edge)) for edge in (inner[0], inner[-1]))
-    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(values, edges))
+    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(ordered, edges))
 
 
-def _marks(values: Float64Array, edges: Float64Array) -> tuple[int, ...]:
-    """Edges next to evenly spaced quantiles of ``values``, without those that (nearly) all rows lie below."""
-    if not len(values):
+def _marks(ordered: Float64Array, edges: Float64Array) -> tuple[int, ...]:
+    """Edges next to evenly spaced quantiles of sorted values, but for those (nearly) all rows lie below."""
+    if not len(ordered):
         return ()
-    ordered = np.sort(values)
     ranks = np.ceil(len(ordered) * np.arange(1, MARKS + 1) / (MARKS + 1)).astype(np.int64) - 1
     marks = np.unique(np.searchsorted(edges, ordered[ranks]))
     marks = marks[marks < len(edges)]
