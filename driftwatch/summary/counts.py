@@ -13,6 +13,8 @@ from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 #: What the entries of ``Counts.special`` count. Infinities also stand in the ordered cells.
 SPECIAL = ("null", "nan", "wrong_type", "negative_infinity", "positive_infinity", "absent")
 _NULL, _NAN, _WRONG, _NEGATIVE, _POSITIVE, _ABSENT = range(len(SPECIAL))
+#: Where the finite values of sorted ones begin, the infinite and what is no number.
+_ENDS = {kind: np.array([np.finfo(kind).min, np.inf, np.nan], dtype=kind) for kind in ("f", "d")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,9 +110,8 @@ def _count_numbers(grid: NumericGrid, column: Numbers) -> Counts:
         special[_WRONG] = np.count_nonzero(column.wrong)
     ordered = values.copy()
     ordered.sort()
-    present = int(np.searchsorted(ordered, np.inf, side="right"))
+    # In the values' own precision: another would have all of them converted first.
+    finite, infinite, present = ordered.searchsorted(_ENDS[ordered.dtype.char]).tolist()
     special[_NAN] = len(values) - present - special[_NULL] - special[_WRONG]
-    ordered = ordered[:present]
-    special[_NEGATIVE] = np.searchsorted(ordered, -np.inf, side="right")
-    special[_POSITIVE] = present - np.searchsorted(ordered, np.inf, side="left")
-    return Counts(cells=grid.count(ordered), special=special)
+    special[_NEGATIVE], special[_POSITIVE] = finite, present - infinite
+    return Counts(cells=grid.count(ordered[:present]), special=special)

@@ -7,11 +7,14 @@ point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from driftwatch.summary.batch import Float32Array, Float64Array, Int64Array, Levels
+
+Floats = TypeVar("Floats", Float64Array, Float32Array)
 
 #: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
 QUANTILES = 255
@@ -22,6 +25,8 @@ FEW_VALUES = 256
 STEPS, DECADES = 16, 6
 #: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
 MARKS = 7
+#: Bounds of cells that are kept from one batch to the next.
+_KEPT = 1 << 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +43,9 @@ class NumericGrid:
     last: int
     exact: bool
     marks: tuple[int, ...] = ()
+    _begins: dict[str, Float64Array | Float32Array] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def cells(self) -> int:
@@ -46,17 +54,20 @@ class NumericGrid:
 
     def count(self, ordered: Float64Array | Float32Array) -> Int64Array:
         """Counts ``int64[2k + 1]`` of values sorted ascending and free of NaN. O(k log n)."""
-        lower: Float64Array | Float32Array = self.edges
-        upper = lower
-        if ordered.dtype == np.float32:
-            lower, upper = _between(self.edges)
-        upto = np.searchsorted(ordered, lower, side="right")
-        below = np.searchsorted(ordered, upper, side="left")
-        counts = np.empty(self.cells, dtype=np.int64)
-        counts[1::2] = upto - below
-        counts[0:-1:2] = below - np.concatenate(([0], upto[:-1]))
-        counts[-1] = len(ordered) - (upto[-1] if len(upto) else 0)
-        return counts
+        bounds = np.empty(self.cells + 1, dtype=np.int64)
+        bounds[0], bounds[-1] = 0, len(ordered)
+        bounds[1:-1] = ordered.searchsorted(self._begin(ordered.dtype.char))
+        return bounds[1:] - bounds[:-1]
+
+    def _begin(self, kind: str) -> Float64Array | Float32Array:
+        """The least value of each cell but the first, in the precision of a numpy ``kind``; NaN for none."""
+        found = self._begins.get(kind)
+        if found is None:
+            with np.errstate(over="ignore", under="ignore"):
+                found = _begins(self.edges.astype(kind), self.edges)
+            if len(found) <= _KEPT:
+                self._begins[kind] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +101,17 @@ class LevelGrid:
 Grid = NumericGrid | LevelGrid
 
 
-def _between(edges: Float64Array) -> tuple[Float32Array, Float32Array]:
-    """The largest float32 at or below each edge, and the smallest at or above it."""
-    low, high = np.float32(-np.inf), np.float32(np.inf)
-    with np.errstate(over="ignore", under="ignore"):
-        near = edges.astype(np.float32)
-        return (
-            np.where(near > edges, np.nextafter(near, low), near),
-            np.where(near < edges, np.nextafter(near, high), near),
-        )
+def _begins(near: Floats, edges: Float64Array) -> Floats:
+    """The least value at or above each edge, and the least above it, one after the other.
+
+    ``near`` are the edges rounded to the precision that values have.
+    """
+    high = near.dtype.type(np.inf)
+    found = np.empty(2 * len(edges), dtype=near.dtype)
+    after = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
+    found[::2] = np.where(near < edges, after, near)
+    found[1::2] = np.where(near > edges, near, after)
+    return found
 
 
 def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int = FEW_VALUES) -> NumericGrid:

@@ -6,6 +6,7 @@ They order the row sample; they protect nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +114,7 @@ def folded(values: Numeric) -> UInt64Array:
     return bits
 
 
+@cache
 def _factor(place: int) -> np.uint64:
     return np.uint64(mix(np.array([place], dtype=np.uint64))[0] | np.uint64(1))
 
