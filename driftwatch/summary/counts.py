@@ -39,8 +39,9 @@ class Counts:
             return _count_numbers(grid, column)
         if isinstance(grid, LevelGrid) and isinstance(column, Levels):
             special = np.zeros(len(SPECIAL), dtype=np.int64)
-            special[_WRONG], special[_NULL] = np.bincount(column.codes + 2, minlength=2)[:2]
-            return cls(cells=grid.count(column), special=special)
+            by_code = np.bincount(np.add(column.codes, 2, dtype=np.int64), minlength=2)
+            special[_WRONG], special[_NULL] = by_code[:2]
+            return cls(cells=grid.gather(column, by_code[2:]), special=special)
         raise SummaryMismatch(
             f"a {type(column).__name__} column cannot be counted on a {type(grid).__name__}."
         )

@@ -8,6 +8,7 @@ point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TypeVar
 
 import numpy as np
@@ -88,13 +89,13 @@ class LevelGrid:
     def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
         position = {level: cell for cell, level in enumerate(self.levels)}
         unseen = len(self.levels)
-        return np.array([*(position.get(level, unseen) for level in levels), -2, -1], dtype=np.int64)
+        cells = np.fromiter(map(position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels))
+        return np.append(cells, [-2, -1])
 
-    def count(self, column: Levels) -> Int64Array:
-        """Counts ``int64[levels + 1]``; missing and wrong-type rows are not in any cell."""
-        by_code = np.bincount(column.codes + 2, minlength=len(column.levels) + 2)[2:]
+    def gather(self, column: Levels, rows: Int64Array) -> Int64Array:
+        """Counts ``int64[levels + 1]`` of ``rows`` of each code of a column."""
         counts = np.zeros(self.cells, dtype=np.int64)
-        np.add.at(counts, column.table(self, self._cells_of)[: len(by_code)], by_code)
+        np.add.at(counts, column.table(self, self._cells_of)[: len(rows)], rows)
         return counts
 
 
