@@ -117,7 +117,7 @@ def cells(array: pa.Array) -> Cells:
     dimension = None
     if shape is Shape.FLOAT:
         found = numbers(array)
-        values = np.add(found.values, 0.0, dtype=np.float64)
+        values = found.values.astype(np.float64, copy=False)
         hashes = own = hash_values(values)
         if found.nulls is not None:
             own[np.flatnonzero(found.nulls)] = 0

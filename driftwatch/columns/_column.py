@@ -161,14 +161,15 @@ class Follower:
             if not full:
                 wanted = usable if wanted is None else wanted & usable
             self.integers = self.integers and _whole(values)
-        low = (values.min() if full else np.fmin.reduce(values)).item()
-        high = (values.max() if full else np.fmax.reduce(values)).item()
+        # Adding nothing makes one zero of both.
+        low = (values.min() if full else np.fmin.reduce(values)).item() + 0
+        high = (values.max() if full else np.fmax.reduce(values)).item() + 0
         self.minimum = low if self.minimum is None else min(low, self.minimum)
         self.maximum = high if self.maximum is None else max(high, self.maximum)
         ordered = np.sort(values if wanted is None else values[np.flatnonzero(wanted)])
         if len(ordered):
             first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-            distinct = ordered[first]
+            distinct = ordered[first] + 0
             self.tally.add(hash_values(distinct), np.append(first[1:], len(ordered)) - first, distinct)
 
     def finish(self) -> ColumnProfile:

@@ -43,7 +43,7 @@ class RowReservoir:
         self._waiting.append((hashes[keep], pa.table(columns)))
         self._rows += len(keep)
         self._bytes += self._waiting[-1][1].nbytes
-        if self._rows > self.limit or self._bytes > BYTES:
+        if self._rows > 2 * self.limit or self._bytes > BYTES:
             self.settle()
 
     def settle(self) -> None:

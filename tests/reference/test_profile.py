@@ -120,6 +120,9 @@ def test_floats_with_holes_of_every_sort(kind: pa.DataType) -> None:
     assert (column.minimum, column.maximum, column.integers) == (0.0, float("inf"), True)
     counted = dict(zip(column.values.tolist(), column.counts.tolist(), strict=True))
     assert counted == {0.0: 2, 2.0: 1, float("inf"): 1}
+    # One zero, not two.
+    assert column.minimum is not None
+    assert not np.signbit([column.minimum, *column.values]).any()
     nothing = pa.array([None, None], kind)
     assert profile([pa.RecordBatch.from_arrays([nothing], names=["a"])]).columns[0].nulls == 2
 
