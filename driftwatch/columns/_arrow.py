@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftwatch.engines._numbers import numbers
 from driftwatch.summary.hashing import UInt64Array, hash_bytes, hash_numbers, hash_texts, mix
 
 #: Texts are told apart by this many leading characters and their length.
@@ -41,8 +42,9 @@ class Shape(StrEnum):
 class Cells:
     """One column of one batch: ``hashes[n]`` of its values (0 where null) and its non-null values.
 
-    ``values`` and ``value_hashes`` stand per non-null row, but for texts per distinct text: ``values`` are
-    then positions in ``texts``, with ``counts`` rows and ``lengths`` characters each.
+    ``values`` and ``value_hashes`` stand per non-null row, but for floats per row, NaN where null, and for
+    texts per distinct text: ``values`` are then positions in ``texts``, with ``counts`` rows and ``lengths``
+    characters each.
     """
 
     shape: Shape
@@ -112,11 +114,19 @@ def cells(array: pa.Array) -> Cells:
     if shape is Shape.TEXT:
         return _texts(array)
     array = plain(array)
-    present = ~_mask(array) if array.null_count else np.ones(len(array), dtype=bool)
-    values, dimension = _values(array.drop_null() if array.null_count else array, shape)
-    own = _hash_values(values)
-    hashes = np.zeros(len(array), dtype=np.uint64)
-    hashes[present] = own
+    dimension = None
+    if shape is Shape.FLOAT:
+        found = numbers(array)
+        values = found.values.astype(np.float64, copy=False)
+        hashes = own = hash_values(values)
+        if found.nulls is not None:
+            own[np.flatnonzero(found.nulls)] = 0
+    else:
+        values, dimension = _values(array.drop_null() if array.null_count else array, shape)
+        hashes = own = hash_values(values)
+        if array.null_count:
+            hashes = np.zeros(len(array), dtype=np.uint64)
+            hashes[~_mask(array)] = own
     return Cells(
         shape=shape,
         hashes=hashes,
@@ -130,10 +140,10 @@ def cells(array: pa.Array) -> Cells:
 def row_hashes(columns: dict[str, Cells], rows: int) -> UInt64Array:
     """One hash per row over all columns, in any order; an absent column equals one that is null."""
     summed = np.zeros(rows, dtype=np.uint64)
-    for name, column in columns.items():
-        mixed = mix(column.hashes ^ hash_texts([name]))
+    for column, own in zip(columns.values(), hash_texts(list(columns)), strict=True):
+        mixed = mix(column.hashes ^ own)
         if column.nulls:
-            mixed[column.hashes == 0] = 0
+            mixed[np.flatnonzero(column.hashes == 0)] = 0
         summed += mixed
     return mix(summed)
 
@@ -155,8 +165,6 @@ def _values(array: pa.Array, shape: Shape) -> tuple[npt.NDArray[Any], int | None
         numbers = array.to_numpy(zero_copy_only=False)
         beyond = numbers.dtype == np.uint64 and len(numbers) and numbers.max() > np.iinfo(np.int64).max
         return numbers.astype(np.float64 if beyond else np.int64), None
-    if shape is Shape.FLOAT:
-        return array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0, None
     if shape is Shape.TIMESTAMP:
         numbers = array.cast(pa.int32()).cast(pa.int64()) if pa.types.is_date32(array.type) else array
         return numbers.cast(pa.int64()).to_numpy(zero_copy_only=False), None
@@ -177,7 +185,7 @@ def _fold_vectors(array: pa.Array) -> tuple[npt.NDArray[Any], int | None]:
     return folded.view(np.int64), same
 
 
-def _hash_values(values: npt.NDArray[Any]) -> UInt64Array:
+def hash_values(values: npt.NDArray[Any]) -> UInt64Array:
     """Hash numbers by value, so that 1 equals 1.0; integers beyond float64's reach stay apart."""
     if values.dtype == np.float64:
         return _never_zero(hash_numbers(values))
@@ -189,7 +197,7 @@ def _hash_values(values: npt.NDArray[Any]) -> UInt64Array:
 
 
 def _never_zero(hashes: UInt64Array) -> UInt64Array:
-    return np.maximum(hashes, np.uint64(1))
+    return np.maximum(hashes, np.uint64(1), out=hashes)
 
 
 def _texts(array: pa.Array) -> Cells:

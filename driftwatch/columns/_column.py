@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftwatch.columns._arrow import PREFIX, Cells, Shape, iso_like
+from driftwatch.columns._arrow import PREFIX, Cells, Shape, hash_values, iso_like
 from driftwatch.columns._tally import Tally
 from driftwatch.columns.times import NO_TIME, moments
 
@@ -99,7 +99,7 @@ class Follower:
         self.nulls += part.nulls
         if kind not in self.types:
             self.types = tuple(sorted({*self.types, kind}))
-        if not len(part.values):
+        if part.nulls == len(part.hashes):
             self.unseen = self.unseen if part.shape is Shape.NULL else part.shape
             return
         if self.shape is Shape.NULL:
@@ -149,25 +149,28 @@ class Follower:
             self.tally.add(part.value_hashes[keep], counts[keep], levels)
 
     def _add_values(self, part: Cells) -> None:
-        values, hashes = part.values, part.value_hashes
+        values, wanted = part.values, self.tally.wanted(part.value_hashes)
+        full = True
         if part.shape is Shape.FLOAT:
             usable = ~np.isnan(values)
-            if not usable.all():
-                self.nans += len(values) - int(usable.sum())
-                values, hashes = values[usable], hashes[usable]
-                if not len(values):
-                    return
-            finite = values[np.isfinite(values)]
-            self.integers = self.integers and bool((finite == np.floor(finite)).all())
-        low, high = values.min().item(), values.max().item()
+            present = int(np.count_nonzero(usable))
+            self.nans += len(values) - present - part.nulls
+            if not present:
+                return
+            full = present == len(values)
+            if not full:
+                wanted = usable if wanted is None else wanted & usable
+            self.integers = self.integers and _whole(values)
+        # Adding nothing makes one zero of both.
+        low = (values.min() if full else np.fmin.reduce(values)).item() + 0
+        high = (values.max() if full else np.fmax.reduce(values)).item() + 0
         self.minimum = low if self.minimum is None else min(low, self.minimum)
         self.maximum = high if self.maximum is None else max(high, self.maximum)
-        wanted = self.tally.wanted(hashes)
-        if wanted is not None:
-            values, hashes = values[wanted], hashes[wanted]
-        if len(hashes):
-            kept, first, counts = np.unique(hashes, return_index=True, return_counts=True)
-            self.tally.add(kept, counts.astype(np.int64), values[first])
+        ordered = np.sort(values if wanted is None else values[np.flatnonzero(wanted)])
+        if len(ordered):
+            first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+            distinct = ordered[first] + 0
+            self.tally.add(hash_values(distinct), np.append(first[1:], len(ordered)) - first, distinct)
 
     def finish(self) -> ColumnProfile:
         """The frozen result."""
@@ -195,6 +198,12 @@ class Follower:
             earliest=self.earliest if self.timelike else None,
             latest=self.latest if self.timelike else None,
         )
+
+
+def _whole(values: npt.NDArray[np.float64]) -> bool:
+    """True when every finite value is an integer."""
+    finite = values[np.isfinite(values)]
+    return bool((finite == np.floor(finite)).all())
 
 
 def _join(left: Shape, right: Shape) -> Shape:

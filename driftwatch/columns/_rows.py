@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftwatch.columns._arrow import Shape, plain, shape_of
-from driftwatch.summary.hashing import UInt64Array
+from driftwatch.summary.hashing import UInt64Array, groups
 
 #: Bytes of rows that are kept at most.
 BYTES = 128 << 20
@@ -31,6 +31,7 @@ class RowReservoir:
     cut: np.uint64 | None = None
     _waiting: list[tuple[UInt64Array, pa.Table]] = field(default_factory=list)
     _rows: int = 0
+    _bytes: int = 0
 
     def add(self, hashes: UInt64Array, batch: pa.RecordBatch) -> None:
         """Offer the rows of a batch with their content hashes."""
@@ -41,7 +42,8 @@ class RowReservoir:
         columns = {name: plain(picked.column(name)) for name in picked.schema.names}
         self._waiting.append((hashes[keep], pa.table(columns)))
         self._rows += len(keep)
-        if self._rows > self.limit or sum(part.nbytes for _, part in self._waiting) > BYTES:
+        self._bytes += self._waiting[-1][1].nbytes
+        if self._rows > 2 * self.limit or self._bytes > BYTES:
             self.settle()
 
     def settle(self) -> None:
@@ -51,18 +53,17 @@ class RowReservoir:
         parts, weights = self._waiting, [np.ones(self._rows, dtype=np.int64)]
         if self.table is not None:
             parts, weights = [(self.hashes, self.table), *parts], [self.weights, *weights]
-        merged, first, inverse = np.unique(
-            np.concatenate([part[0] for part in parts]), return_index=True, return_inverse=True
-        )
-        summed = np.zeros(len(merged), dtype=np.int64)
-        np.add.at(summed, inverse, np.concatenate(weights))
+        hashes = np.concatenate([part[0] for part in parts])
+        order, starts = groups(hashes)
+        summed = np.add.reduceat(np.concatenate(weights)[order], starts)
+        first = order[starts]
         table = _concatenate([part[1] for part in parts]).take(pa.array(first[: self.limit]))
         keep = min(self.limit, _fitting(table))
-        if keep < len(merged):
-            self.cut = merged[keep]
-        self.hashes, self.weights = merged[:keep].copy(), summed[:keep].copy()
+        if keep < len(first):
+            self.cut = hashes[first[keep]]
+        self.hashes, self.weights = hashes[first[:keep]], summed[:keep].copy()
         self.table = table.slice(0, keep).combine_chunks()
-        self._waiting, self._rows = [], 0
+        self._waiting, self._rows, self._bytes = [], 0, 0
 
     @property
     def complete(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.summary.hashing import UInt64Array
+from driftwatch.summary.hashing import UInt64Array, groups
 
 _END = 1 << 64
 
@@ -51,17 +51,15 @@ class Tally:
         parts = self._waiting
         if self.values is not None:
             parts = [(self.hashes, self.counts, self.values), *parts]
-        merged, first, inverse = np.unique(
-            np.concatenate([part[0] for part in parts]), return_index=True, return_inverse=True
-        )
-        counts = np.zeros(len(merged), dtype=np.int64)
-        np.add.at(counts, inverse, np.concatenate([part[1] for part in parts]))
-        values = np.concatenate([part[2] for part in parts])[first[: self.limit]]
-        if len(merged) > self.limit:
-            self.cut = merged[self.limit]
+        hashes = np.concatenate([part[0] for part in parts])
+        order, starts = groups(hashes)
+        counts = np.add.reduceat(np.concatenate([part[1] for part in parts])[order], starts)
+        first = order[starts[: self.limit]]
+        if len(starts) > self.limit:
+            self.cut = hashes[order[starts[self.limit]]]
         # Copies: a view would keep all that was merged alive.
-        self.hashes, self.counts = merged[: self.limit].copy(), counts[: self.limit].copy()
-        self.values = values
+        self.hashes, self.counts = hashes[first], counts[: self.limit].copy()
+        self.values = np.concatenate([part[2] for part in parts])[first]
         self._waiting, self._rows = [], 0
 
     @property

@@ -94,12 +94,13 @@ def _part(
             continue
         values = _column(batch.column(place[column.name]), column, timezone, met)
         coded[column.name] = values
-        hashes = (
-            values.values
-            if isinstance(values, Numbers)
-            else values.table(level_table, level_table)[values.codes]
-        )
-        np.add(total, weighted(hashes, at), out=total)
+        if isinstance(values, Numbers):
+            part = weighted(values.values, at)
+        else:
+            # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
+            table = weighted(values.table(level_table, level_table), at)
+            part = table[values.codes.astype(np.int64)]
+        np.add(total, part, out=total)
     return _Part(coded, total)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from driftwatch.engines._texts import as_text, coded, is_plain, is_text, prefixes
+from driftwatch.engines._numbers import null_mask
+from driftwatch.engines._texts import MISSING, as_text, coded, hash_utf8, is_plain, is_text, prefixes
 from driftwatch.summary.batch import Levels
+from driftwatch.summary.hashing import level_table
 
 #: Above this a float is written as a float: its digits as an integer would be an invention.
 _WHOLE = 1e15
@@ -61,10 +63,19 @@ def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -
         found = _meet(array.dictionary)
         if met is not None:
             met[name] = found
-    raw = array.indices.fill_null(-1) if array.null_count else array.indices
-    codes = raw.to_numpy(zero_copy_only=False)
-    codes = codes.astype(np.int32) if found.place is None else found.place[codes]
-    return replace(found.levels, codes=codes)
+    places = _codes(array.indices)
+    return replace(found.levels, codes=places if found.place is None else found.place[places])
+
+
+def _codes(indices: pa.Array) -> npt.NDArray[np.int32]:
+    """The codes of a dictionary-coded array, -1 where null."""
+    absent = null_mask(indices)
+    if absent is None:
+        return np.asarray(indices.to_numpy(), dtype=np.int32)
+    raw = np.frombuffer(indices.buffers()[1], dtype=indices.type.to_pandas_dtype())
+    codes = raw[indices.offset : indices.offset + len(indices)].astype(np.int32)
+    codes[np.flatnonzero(absent)] = -1
+    return codes
 
 
 def _same(one: pa.Array, other: pa.Array) -> bool:
@@ -73,19 +84,21 @@ def _same(one: pa.Array, other: pa.Array) -> bool:
 
 def _meet(dictionary: pa.Array) -> Met:
     """The texts of a dictionary's values; a null among them is no value, nor is NaN."""
-    texts: list[str | None] = [None] * len(dictionary)
-    valid = np.flatnonzero(dictionary.is_valid().to_numpy(zero_copy_only=False))
-    for at, text in zip(valid.tolist(), _texts(dictionary.drop_null()), strict=True):
-        texts[at] = text
+    texts = _texts(dictionary.drop_null())
+    if dictionary.null_count:
+        valid = np.flatnonzero(dictionary.is_valid().to_numpy(zero_copy_only=False))
+        found = dict(zip(valid.tolist(), texts, strict=True))
+        texts = [found.get(at) for at in range(len(dictionary))]
     place = None
     if None in texts:
         place = np.array([*(-1 if text is None else at for at, text in enumerate(texts)), -1], dtype=np.int32)
     none = np.empty(0, dtype=np.int32)
-    return Met(
-        dictionary=dictionary,
-        levels=Levels(codes=none, levels=tuple("" if text is None else text for text in texts)),
-        place=place,
-    )
+    met = Levels(codes=none, levels=tuple(text or "" for text in texts))
+    if place is None and is_text(dictionary.type):
+        # The same as of the texts one by one, without making bytes of each again.
+        hashes = hash_utf8(prefixes(as_text(dictionary)))
+        met.table(level_table, lambda _: np.append(hashes, [MISSING, MISSING]))
+    return Met(dictionary=dictionary, levels=met, place=place)
 
 
 def _texts(values: pa.Array) -> list[str | None]:

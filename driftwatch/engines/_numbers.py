@@ -24,7 +24,7 @@ def numbers(array: pa.Array) -> Numbers:
     if types.is_dictionary(kind):
         return _decoded(array, numbers(array.dictionary))
     if types.is_float32(kind) or types.is_float64(kind):
-        nulls = _nulls(array)
+        nulls = null_mask(array)
         if nulls is None:
             return Numbers(values=array.to_numpy(), nulls=None, wrong=None)
         raw = np.frombuffer(array.buffers()[1], dtype=kind.to_pandas_dtype())
@@ -32,12 +32,12 @@ def numbers(array: pa.Array) -> Numbers:
         values[np.flatnonzero(nulls)] = np.nan
         return Numbers(values=values, nulls=nulls, wrong=None)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        nulls = _nulls(array)
+        nulls = null_mask(array)
         raw = array.cast(pa.float64(), safe=False)
         return Numbers(values=raw.fill_null(np.nan).to_numpy(zero_copy_only=False), nulls=nulls, wrong=None)
     if types.is_boolean(kind):
         raw = array.cast(pa.int8()).cast(pa.float64()).fill_null(np.nan)
-        return Numbers(values=raw.to_numpy(zero_copy_only=False), nulls=_nulls(array), wrong=None)
+        return Numbers(values=raw.to_numpy(zero_copy_only=False), nulls=null_mask(array), wrong=None)
     if is_text(kind):
         return _parsed(as_text(array))
     return _all_wrong(array)
@@ -47,7 +47,7 @@ def seconds(array: pa.Array, timezone: str) -> Numbers:
     """Times of a datetime column as seconds since 1970 UTC."""
     times, usable = event_times(array, timezone)
     values = np.where(usable, times / NANOSECONDS, np.nan)
-    nulls = _nulls(array)
+    nulls = null_mask(array)
     if pa.types.is_floating(array.type):
         empty = np.isnan(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
         return Numbers(values=values, nulls=nulls, wrong=_and_not(~usable, empty))
@@ -63,7 +63,7 @@ def lengths(array: pa.Array) -> Numbers:
         return _all_wrong(array)
     texts = as_text(array) if is_text(kind) else array.cast(pa.large_string())
     sizes = pc.utf8_length(texts).cast(pa.float64()).fill_null(np.nan)
-    return Numbers(values=sizes.to_numpy(zero_copy_only=False), nulls=_nulls(array), wrong=None)
+    return Numbers(values=sizes.to_numpy(zero_copy_only=False), nulls=null_mask(array), wrong=None)
 
 
 def norms(array: pa.Array) -> Numbers:
@@ -84,7 +84,7 @@ def norms(array: pa.Array) -> Numbers:
     present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     with np.errstate(over="ignore"):
         values[present] = np.sqrt(np.bincount(owner, weights=flat * flat, minlength=len(sizes)))
-    return Numbers(values=values, nulls=_nulls(array), wrong=None)
+    return Numbers(values=values, nulls=null_mask(array), wrong=None)
 
 
 def _parsed(texts: pa.Array) -> Numbers:
@@ -111,12 +111,13 @@ def _decoded(array: pa.Array, values: Numbers) -> Numbers:
 
 def _all_wrong(array: pa.Array) -> Numbers:
     """No number at all; what is there is of the wrong type."""
-    nulls = _nulls(array)
+    nulls = null_mask(array)
     wrong = np.ones(len(array), dtype=bool) if nulls is None else ~nulls
     return Numbers(values=np.full(len(array), np.nan), nulls=nulls, wrong=wrong if wrong.any() else None)
 
 
-def _nulls(array: pa.Array) -> BoolArray | None:
+def null_mask(array: pa.Array) -> BoolArray | None:
+    """Which values are null; None where none is."""
     if not array.null_count:
         return None
     bits = array.buffers()[0]

@@ -115,20 +115,24 @@ def _hash_integers(array: pa.Array) -> UInt64Array:
 
 
 def _hash_texts(texts: pa.Array) -> UInt64Array:
+    size = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.uint64)
+    return mix(hash_utf8(prefixes(texts)) ^ mix(size))
+
+
+def hash_utf8(texts: pa.Array) -> UInt64Array:
+    """``hash_texts`` of a ``large_string`` array without nulls, piece by piece: bounded memory."""
     if not len(texts):
         return np.empty(0, dtype=np.uint64)
-    size = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.uint64)
-    short = prefixes(texts)
-    ends = np.cumsum(pc.binary_length(short).to_numpy(zero_copy_only=False).astype(np.int64))
+    ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64))
     cuts = np.flatnonzero(np.diff(ends // _HASHED_BYTES)) + 1
     pieces = []
-    for start, stop in zip([0, *cuts], [*cuts, len(short)], strict=True):
-        part = pa.concat_arrays([short.slice(start, stop - start)])
+    for start, stop in zip([0, *cuts], [*cuts, len(texts)], strict=True):
+        part = pa.concat_arrays([texts.slice(start, stop - start)])
         _, places, data = part.buffers()
         offsets = np.frombuffer(places, dtype=np.int64)[part.offset : part.offset + len(part) + 1]
         body = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
         pieces.append(hash_bytes(body, offsets))
-    return mix(np.concatenate(pieces) ^ mix(size))
+    return np.concatenate(pieces)
 
 
 def _hash_odd(array: pa.Array) -> UInt64Array:

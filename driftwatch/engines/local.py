@@ -124,9 +124,11 @@ class _Count:
     def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, each: Each) -> None:
         tile, segment = divmod(key, len(names))
         span = self._span(tile)
-        part = Summary.of(self.plan, rows, span, each)
         place = (span.start, names[segment])
-        self.parts[place] = self.parts[place] + part if place in self.parts else part
+        known = self.parts.get(place)
+        upto = None if known is None or known.sample is None else known.sample.upto
+        part = Summary.of(self.plan, rows, span, each, upto)
+        self.parts[place] = part if known is None else known + part
 
     def _span(self, tile: int) -> Span:
         return Span(start=int(self.edges[tile]), end=int(self.edges[tile + 1]))
@@ -167,6 +169,10 @@ def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
+        if not held and batch.num_rows > _JOINED // 4:
+            # No other is waited for: each that is held weighs as much as one that is counted.
+            yield batch
+            continue
         if held and (rows + batch.num_rows > _JOINED or batch.schema != held[0].schema):
             yield from _together(held)
             held, rows = [], 0

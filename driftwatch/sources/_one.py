@@ -15,7 +15,7 @@ from driftwatch.sources._jsonl import read_jsonl
 from driftwatch.sources._listing import Entry
 from driftwatch.sources._parquet import parquet_extent, read_parquet
 from driftwatch.sources._partitions import constant
-from driftwatch.sources._request import BATCH_BYTES, BadFile, Request
+from driftwatch.sources._request import HELD_BYTES, BadFile, Request
 from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.result import FileProblem
 
@@ -25,18 +25,18 @@ T = TypeVar("T")
 def rows_of(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
     """The file's rows, with the partitions that were asked for.
 
-    All of them or ``BadFile`` before the first, as long as they fit into 64 MiB; a bigger file may turn out
+    All of them or ``BadFile`` before the first, as long as they fit into 32 MiB; a bigger file may turn out
     bad after rows were delivered.
     """
     held: list[pa.RecordBatch] = []
     weight = 0
     for whole in _placed(_named(_read(entry, request, given)), entry, request, given):
-        if weight > BATCH_BYTES:
+        if weight > HELD_BYTES:
             yield whole
             continue
         held.append(whole)
         weight += whole.nbytes
-        if weight > BATCH_BYTES:
+        if weight > HELD_BYTES:
             yield from held
             held.clear()
     yield from held

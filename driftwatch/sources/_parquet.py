@@ -19,7 +19,7 @@ from driftwatch.summary.result import FileProblem
 FILE_ROWS = 1 << 32
 ROW_GROUP_BYTES = 16 << 30
 #: What is held of each column of a local file; without it a row group is held whole, compressed.
-BUFFER = 1 << 18
+BUFFER = 1 << 16
 _MAGIC = b"PAR1"
 
 
@@ -32,10 +32,17 @@ def read_parquet(file: pa.NativeFile, size: int, request: Request) -> Iterator[p
         if wanted == [] and groups:
             yield from _bare(parquet, groups)
         return
-    rows = max(parquet.metadata.num_rows, 1)
-    weight = sum(parquet.metadata.row_group(group).total_byte_size for group in groups) / rows
-    size = int(min(max(BATCH_BYTES / max(weight, 1.0), 256), BATCH_ROWS))
+    size = int(min(max(BATCH_BYTES / _row_bytes(parquet, groups, wanted), 256), BATCH_ROWS))
     yield from parquet.iter_batches(batch_size=size, row_groups=groups, columns=wanted, use_threads=False)
+
+
+def _row_bytes(parquet: pq.ParquetFile, groups: list[int], wanted: list[str] | None) -> float:
+    """What a row may weigh: as it is stored, or in memory, where codes of a dictionary are values again."""
+    meta, known = parquet.metadata, None if wanted is None else set(wanted)
+    stored = sum(meta.row_group(group).total_byte_size for group in groups) / max(meta.num_rows, 1)
+    kinds = [field.type for field in parquet.schema_arrow if known is None or field.name in known]
+    bits = [kind.bit_width for kind in kinds if pa.types.is_primitive(kind)]
+    return float(max(stored, sum(bits) / 8, 1.0))
 
 
 def parquet_extent(file: pa.NativeFile, size: int, request: Request) -> Iterator[Int64Array]:

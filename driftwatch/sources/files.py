@@ -102,7 +102,7 @@ class FilesSource:
         return versions
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
-        """Rows of the span. A file of up to 64 MiB in memory is read whole or not at all."""
+        """Rows of the span. A file of up to 32 MiB in memory is read whole or not at all."""
         entries = self._candidates(span)
         reading = Reading(batches=iter(()), version=_version(entries))
         asked = None if columns is None else tuple(dict.fromkeys(columns))

@@ -15,6 +15,8 @@ SPECIAL = ("null", "nan", "wrong_type", "negative_infinity", "positive_infinity"
 _NULL, _NAN, _WRONG, _NEGATIVE, _POSITIVE, _ABSENT = range(len(SPECIAL))
 #: Where those stand that say a row has no value, and that it has one of another type.
 MISSING, WRONG_TYPE = (_NULL, _NAN, _ABSENT), _WRONG
+#: Where the finite values of sorted ones begin, the infinite and what is no number.
+_ENDS = {kind: np.array([np.finfo(kind).min, np.inf, np.nan], dtype=kind) for kind in ("f", "d")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,8 +41,9 @@ class Counts:
             return _count_numbers(grid, column)
         if isinstance(grid, LevelGrid) and isinstance(column, Levels):
             special = np.zeros(len(SPECIAL), dtype=np.int64)
-            special[_WRONG], special[_NULL] = np.bincount(column.codes + 2, minlength=2)[:2]
-            return cls(cells=grid.count(column), special=special)
+            by_code = np.bincount(np.add(column.codes, 2, dtype=np.int64), minlength=2)
+            special[_WRONG], special[_NULL] = by_code[:2]
+            return cls(cells=grid.gather(column, by_code[2:]), special=special)
         raise SummaryMismatch(
             f"a {type(column).__name__} column cannot be counted on a {type(grid).__name__}."
         )
@@ -110,9 +113,8 @@ def _count_numbers(grid: NumericGrid, column: Numbers) -> Counts:
         special[_WRONG] = np.count_nonzero(column.wrong)
     ordered = values.copy()
     ordered.sort()
-    present = int(np.searchsorted(ordered, np.inf, side="right"))
+    # In the values' own precision: another would have all of them converted first.
+    finite, infinite, present = ordered.searchsorted(_ENDS[ordered.dtype.char]).tolist()
     special[_NAN] = len(values) - present - special[_NULL] - special[_WRONG]
-    ordered = ordered[:present]
-    special[_NEGATIVE] = np.searchsorted(ordered, -np.inf, side="right")
-    special[_POSITIVE] = present - np.searchsorted(ordered, np.inf, side="left")
-    return Counts(cells=grid.count(ordered), special=special)
+    special[_NEGATIVE], special[_POSITIVE] = finite, present - infinite
+    return Counts(cells=grid.count(ordered[:present]), special=special)

@@ -7,11 +7,15 @@ point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 
 from driftwatch.summary.batch import Float32Array, Float64Array, Int64Array, Levels
+
+Floats = TypeVar("Floats", Float64Array, Float32Array)
 
 #: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
 QUANTILES = 255
@@ -22,6 +26,8 @@ FEW_VALUES = 256
 STEPS, DECADES = 16, 6
 #: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
 MARKS = 7
+#: Bounds of cells that are kept from one batch to the next.
+_KEPT = 1 << 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +44,9 @@ class NumericGrid:
     last: int
     exact: bool
     marks: tuple[int, ...] = ()
+    _begins: dict[str, Float64Array | Float32Array] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def cells(self) -> int:
@@ -46,17 +55,20 @@ class NumericGrid:
 
     def count(self, ordered: Float64Array | Float32Array) -> Int64Array:
         """Counts ``int64[2k + 1]`` of values sorted ascending and free of NaN. O(k log n)."""
-        lower: Float64Array | Float32Array = self.edges
-        upper = lower
-        if ordered.dtype == np.float32:
-            lower, upper = _between(self.edges)
-        upto = np.searchsorted(ordered, lower, side="right")
-        below = np.searchsorted(ordered, upper, side="left")
-        counts = np.empty(self.cells, dtype=np.int64)
-        counts[1::2] = upto - below
-        counts[0:-1:2] = below - np.concatenate(([0], upto[:-1]))
-        counts[-1] = len(ordered) - (upto[-1] if len(upto) else 0)
-        return counts
+        bounds = np.empty(self.cells + 1, dtype=np.int64)
+        bounds[0], bounds[-1] = 0, len(ordered)
+        bounds[1:-1] = ordered.searchsorted(self._begin(ordered.dtype.char))
+        return bounds[1:] - bounds[:-1]
+
+    def _begin(self, kind: str) -> Float64Array | Float32Array:
+        """The least value of each cell but the first, in the precision of a numpy ``kind``; NaN for none."""
+        found = self._begins.get(kind)
+        if found is None:
+            with np.errstate(over="ignore", under="ignore"):
+                found = _begins(self.edges.astype(kind), self.edges)
+            if len(found) <= _KEPT:
+                self._begins[kind] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,28 +89,30 @@ class LevelGrid:
     def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
         position = {level: cell for cell, level in enumerate(self.levels)}
         unseen = len(self.levels)
-        return np.array([*(position.get(level, unseen) for level in levels), -2, -1], dtype=np.int64)
+        cells = np.fromiter(map(position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels))
+        return np.append(cells, [-2, -1])
 
-    def count(self, column: Levels) -> Int64Array:
-        """Counts ``int64[levels + 1]``; missing and wrong-type rows are not in any cell."""
-        by_code = np.bincount(column.codes + 2, minlength=len(column.levels) + 2)[2:]
+    def gather(self, column: Levels, rows: Int64Array) -> Int64Array:
+        """Counts ``int64[levels + 1]`` of ``rows`` of each code of a column."""
         counts = np.zeros(self.cells, dtype=np.int64)
-        np.add.at(counts, column.table(self, self._cells_of)[: len(by_code)], by_code)
+        np.add.at(counts, column.table(self, self._cells_of)[: len(rows)], rows)
         return counts
 
 
 Grid = NumericGrid | LevelGrid
 
 
-def _between(edges: Float64Array) -> tuple[Float32Array, Float32Array]:
-    """The largest float32 at or below each edge, and the smallest at or above it."""
-    low, high = np.float32(-np.inf), np.float32(np.inf)
-    with np.errstate(over="ignore", under="ignore"):
-        near = edges.astype(np.float32)
-        return (
-            np.where(near > edges, np.nextafter(near, low), near),
-            np.where(near < edges, np.nextafter(near, high), near),
-        )
+def _begins(near: Floats, edges: Float64Array) -> Floats:
+    """The least value at or above each edge, and the least above it, one after the other.
+
+    ``near`` are the edges rounded to the precision that values have.
+    """
+    high = near.dtype.type(np.inf)
+    found = np.empty(2 * len(edges), dtype=near.dtype)
+    after = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
+    found[::2] = np.where(near < edges, after, near)
+    found[1::2] = np.where(near > edges, near, after)
+    return found
 
 
 def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int = FEW_VALUES) -> NumericGrid:
@@ -114,18 +128,21 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     >>> grid.count(np.array([2.0, 3.0, 9.0]))[2 * grid.first : 2 * grid.last + 2]
     array([0, 0, 0, 1, 1, 0])
     """
-    distinct = np.unique(values + 0.0)
+    ordered = values + 0.0
+    ordered.sort()
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    distinct = ordered[np.flatnonzero(new)]
     exact = len(distinct) <= few
     if exact:
         inner = distinct
     else:
-        ordered = np.sort(values)
         ranks = np.linspace(0, len(ordered) - 1, quantiles).round().astype(np.int64)
-        inner = np.unique(ordered[ranks] + 0.0)
+        inner = np.unique(ordered[ranks])
     finite = inner[np.isfinite(inner)]
     if not len(finite):
         return NumericGrid(
-            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(values, inner)
+            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(ordered, inner)
         )
     low, high = finite[0], finite[-1]
     with np.errstate(over="ignore"):
@@ -136,14 +153,13 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     outer = outer[np.isfinite(outer)]
     edges = np.union1d(inner, outer)
     first, last = (int(np.searchsorted(edges, edge)) for edge in (inner[0], inner[-1]))
-    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(values, edges))
+    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(ordered, edges))
 
 
-def _marks(values: Float64Array, edges: Float64Array) -> tuple[int, ...]:
-    """Edges next to evenly spaced quantiles of ``values``, without those that (nearly) all rows lie below."""
-    if not len(values):
+def _marks(ordered: Float64Array, edges: Float64Array) -> tuple[int, ...]:
+    """Edges next to evenly spaced quantiles of sorted values, but for those (nearly) all rows lie below."""
+    if not len(ordered):
         return ()
-    ordered = np.sort(values)
     ranks = np.ceil(len(ordered) * np.arange(1, MARKS + 1) / (MARKS + 1)).astype(np.int64) - 1
     marks = np.unique(np.searchsorted(edges, ordered[ranks]))
     marks = marks[marks < len(edges)]

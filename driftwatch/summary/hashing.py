@@ -6,6 +6,7 @@ They order the row sample; they protect nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +23,24 @@ _MISSING = np.uint64(0x6D697373696E6721)
 
 def mix(values: UInt64Array) -> UInt64Array:
     """SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection that scatters neighbouring inputs."""
-    z = values + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))
+    z: UInt64Array = values + _GOLDEN
+    # In two buffers: a new one for each step costs more than the step.
+    shifted = z >> np.uint64(30)
+    np.bitwise_xor(z, shifted, out=z)
+    np.multiply(z, _MIX_1, out=z)
+    np.right_shift(z, np.uint64(27), out=shifted)
+    np.bitwise_xor(z, shifted, out=z)
+    np.multiply(z, _MIX_2, out=z)
+    np.right_shift(z, np.uint64(31), out=shifted)
+    np.bitwise_xor(z, shifted, out=z)
+    return z
 
 
 def hash_numbers(values: npt.NDArray[np.float64]) -> UInt64Array:
     """Hash float64 values; -0.0 equals 0.0 and every NaN is the same missing value."""
     canonical = values + 0.0
     hashes = mix(canonical.view(np.uint64))
-    hashes[np.isnan(canonical)] = _MISSING
+    hashes[np.flatnonzero(np.isnan(canonical))] = _MISSING
     return hashes
 
 
@@ -106,5 +114,18 @@ def folded(values: Numeric) -> UInt64Array:
     return bits
 
 
+@cache
 def _factor(place: int) -> np.uint64:
     return np.uint64(mix(np.array([place], dtype=np.uint64))[0] | np.uint64(1))
+
+
+def groups(hashes: UInt64Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """An order that sorts the hashes, and where in it each distinct one begins.
+
+    Of equal ones it says nothing, and so costs a fifth of ``np.unique`` with its places.
+    """
+    order = np.argsort(hashes)
+    ordered = hashes[order]
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return order, np.flatnonzero(new)

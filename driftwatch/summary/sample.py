@@ -68,22 +68,32 @@ class RowSample:
     __hash__ = None  # type: ignore[assignment]
 
     @property
+    def upto(self) -> np.uint64 | None:
+        """Rows with a larger hash cannot come into the sample any more; None while any can."""
+        return np.uint64(self.hashes[-1]) if 0 < self.limit <= len(self.hashes) else None
+
+    @property
     def size(self) -> int:
         """Rows the sample stands on, copies counted."""
         return int(self.weights.sum())
 
 
-def smallest(content: UInt64Array, limit: int) -> tuple[UInt64Array, Int64Array, Int64Array]:
+def smallest(
+    content: UInt64Array, limit: int, upto: np.uint64 | None = None
+) -> tuple[UInt64Array, Int64Array, Int64Array]:
     """The ``limit`` smallest distinct hashes, how many rows have each, and the place of one such row.
 
-    Hashes are uniform, so nearly all of many rows are out of reach and need not be sorted.
+    Those above ``upto`` are left out. Hashes are uniform, so nearly all of many rows are out of reach and
+    need not be sorted.
     """
     near: Int64Array | None = None
-    if len(content) > 4 * limit:
+    if upto is not None:
+        near = np.flatnonzero(content <= upto)
+    elif len(content) > 4 * limit:
         bound = np.uint64(2 * limit / len(content) * 2.0**64)
         near = np.flatnonzero(content <= bound)
     found = np.unique(content if near is None else content[near], return_index=True, return_counts=True)
-    if near is not None and len(found[0]) < limit:
+    if near is not None and upto is None and len(found[0]) < limit:
         near, found = None, np.unique(content, return_index=True, return_counts=True)
     hashes, first, weights = found[0][:limit], found[1][:limit], found[2][:limit]
     return hashes, weights.astype(np.int64), first if near is None else near[first]

@@ -55,10 +55,13 @@ class Summary:
         )
 
     @classmethod
-    def of(cls, plan: Plan, batch: Batch, span: Span, each: Each = map) -> Summary:
+    def of(
+        cls, plan: Plan, batch: Batch, span: Span, each: Each = map, upto: np.uint64 | None = None
+    ) -> Summary:
         """Summarise rows in memory. Cost: one sort per numeric column, one ``bincount`` per other.
 
-        ``each`` counts the columns, one by one or in threads: the result is the same.
+        ``each`` counts the columns, one by one or in threads: the result is the same. ``upto`` is that of the
+        sample that this one's will be added to.
         """
 
         def count(column: Column) -> Counts:
@@ -66,7 +69,7 @@ class Summary:
             return Counts.of_absent(grid, batch.rows) if values is None else Counts.of(grid, values)
 
         names = [column.name for column in plan.columns]
-        hashes, weights, places = smallest(batch.content, plan.sample_rows)
+        hashes, weights, places = smallest(batch.content, plan.sample_rows, upto)
         rows = np.full((len(places), len(names)), np.nan)
         for position, name in enumerate(names):
             if name in batch.columns:

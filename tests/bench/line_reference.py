@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from functools import partial
 
 from harness import Line, Options, peak, timed
-from line_wide import check, decode
+from line_wide import check, decode, opened
 from worlds import UNIVARIATE, numbers, stored, world
 
 from driftwatch.reference import build_reference
@@ -18,7 +17,6 @@ from driftwatch.summary.serial import decode_reference, encode_reference
 def wide(options: Options) -> Iterator[Line]:
     """Point 5: 1,000,000 x 100 from Parquet, against its check."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     from driftwatch.config.schema import MonitorConfig
 
@@ -32,8 +30,7 @@ def wide(options: Options) -> Iterator[Line]:
     )
 
     def build() -> None:
-        read = partial(pq.ParquetFile(path).iter_batches, batch_size=1 << 16, use_threads=False)
-        build_reference(config, read, built_at=0, source="memory", files=1)
+        build_reference(config, lambda: opened(path).read(None, None).batches, built_at=0, source="", files=1)
 
     runs = min(options.runs, 3)
     most = peak(build)

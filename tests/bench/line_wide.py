@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +18,17 @@ from driftwatch.summary.schema import Span
 ROWS, COLUMNS = 1_000_000, 100
 
 
+def opened(path: Path) -> Any:
+    """The file as a source."""
+    module = load("sources", "files")
+    given = {"type": "files", "path": str(path), "time_column": "at", "unfinished": 0}
+    return module.open_source(module.CONFIG.model_validate(given))
+
+
 def check(one: World, path: Path) -> None:
     """What a reader and the daemon do with one window: read, summarise, judge."""
-    module = load("sources", "files")
-    source = module.open_source(
-        module.CONFIG.model_validate(
-            {"type": "files", "path": str(path), "time_column": "at", "unfinished": 0}
-        )
-    )
     names = [column.name for column in one.built.reference.plan.columns]
-    reading = source.read(Span(start=START, end=START + HOUR), [*names, "at"])
+    reading = opened(path).read(Span(start=START, end=START + HOUR), [*names, "at"])
     one.judge(one.summary(reading.batches))
 
 

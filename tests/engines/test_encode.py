@@ -13,6 +13,7 @@ from driftwatch.engines._encode import encode
 from driftwatch.engines._levels import Met, levels
 from driftwatch.eventtime import event_times
 from driftwatch.summary.batch import Batch, Levels, Numbers
+from driftwatch.summary.hashing import level_table
 from driftwatch.summary.schema import Column, Kind
 
 DAY = 86400 * 10**9
@@ -136,6 +137,25 @@ def test_batches_of_one_dictionary_share_what_was_worked_out_for_it() -> None:
     assert [first.codes.tolist(), second.codes.tolist()] == [[0, -1], [2]]
     other = levels(pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["z"])), met, "x")
     assert other.levels == ("z",)
+
+
+def test_levels_hash_alike_whatever_else_their_dictionary_holds() -> None:
+    plain = pa.array(["a", "Köln", "", None, "x" * 600, "Köln"])
+    unused = pa.array([None, "Köln", "x" * 600, "", "never", "a"])
+    other = pa.DictionaryArray.from_arrays(pa.array([5, 1, 3, 0, 2, 1]), unused)
+    hashes = [coded({"x": array}, Kind.CATEGORICAL).content.tolist() for array in (plain, other)]
+    assert hashes[0] == hashes[1]
+    # Worked out from the dictionary's bytes, it is what the texts give one by one.
+    column = one(plain, Kind.CATEGORICAL)
+    assert isinstance(column, Levels)
+    assert column.tables[id(level_table)][1].tolist() == level_table(column.levels).tolist()
+    assert len(set(hashes[0])) == 5
+
+
+def test_codes_of_a_slice_with_nulls() -> None:
+    array = pa.array(["a", "b", None, "b", "c", None, "a"]).dictionary_encode()
+    assert texts(array.slice(1, 5)) == ["b", None, "b", "c", None]
+    assert texts(array.slice(3, 2)) == ["b", "c"]
 
 
 def test_lengths_norms_and_seconds() -> None:

@@ -112,6 +112,21 @@ def test_bounded_samples_are_the_same_for_any_split(monkeypatch: pytest.MonkeyPa
     assert 0.6 < column.distinct / 4000 < 1.6
 
 
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()])
+def test_floats_with_holes_of_every_sort(kind: pa.DataType) -> None:
+    values = [2.0, float("nan"), None, -0.0, float("inf"), 0.0, 2.0, None]
+    column = profile([pa.RecordBatch.from_arrays([pa.array(values, kind).slice(1)], names=["a"])]).columns[0]
+    assert (column.rows, column.nulls, column.nans, column.distinct) == (7, 2, 1, 3)
+    assert (column.minimum, column.maximum, column.integers) == (0.0, float("inf"), True)
+    counted = dict(zip(column.values.tolist(), column.counts.tolist(), strict=True))
+    assert counted == {0.0: 2, 2.0: 1, float("inf"): 1}
+    # One zero, not two.
+    assert column.minimum is not None
+    assert not np.signbit([column.minimum, *column.values]).any()
+    nothing = pa.array([None, None], kind)
+    assert profile([pa.RecordBatch.from_arrays([nothing], names=["a"])]).columns[0].nulls == 2
+
+
 def test_a_tally_counts_what_it_keeps_exactly() -> None:
     random = np.random.default_rng(2)
     values = random.integers(0, 5000, 60_000).astype(np.float64)

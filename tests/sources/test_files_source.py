@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
 from driftwatch.eventtime import event_times
+from driftwatch.sources._request import BATCH_BYTES
 from driftwatch.sources.files import FilesConfig, FilesSource, open_source
 from driftwatch.summary.result import FileProblem
 from driftwatch.summary.schema import Span
@@ -188,6 +189,16 @@ def test_every_bad_file_is_named_and_the_others_are_read(tmp_path: Path) -> None
         assert "\n" not in item.detail
         assert "30" not in item.detail.replace("300", "")
         assert "hello" not in item.detail
+
+
+def test_a_batch_weighs_what_it_weighs_in_memory(tmp_path: Path) -> None:
+    # One value over and over takes next to nothing in the file.
+    same = {f"c{place:02}": pa.array([0.5] * 70_000) for place in range(80)}
+    pq.write_table(table([0] * 70_000, **same), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1 << 20
+    weights = [batch.nbytes for batch in source(tmp_path / "a.parquet").read(None, None).batches]
+    assert 1 < len(weights) < 4
+    assert max(weights) < 1.1 * BATCH_BYTES
 
 
 def test_row_groups_that_were_skipped_vouch_for_a_file(tmp_path: Path) -> None:
