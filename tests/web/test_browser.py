@@ -241,6 +241,19 @@ def test_drawings_zoom_and_read_out_once_somebody_points_at_them(browser: Browse
     page.close()
 
 
+def test_what_has_the_focus_keeps_it_when_a_drawing_learns_to_zoom(browser: Browser, site: Site) -> None:
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.goto(site.root + "/monitors/flight-delays")
+    # Both at once: what makes drawings zoom comes after.
+    page.evaluate("""() => {
+      document.querySelector('.scroll[tabindex]').focus();
+      document.querySelector('svg.timeline a').focus();
+    }""")
+    page.wait_for_selector(".zoomed svg.timeline")
+    assert page.evaluate("document.activeElement === document.querySelector('svg.timeline a')")
+    page.close()
+
+
 def test_a_keyboard_alone_zooms(browser: Browser, site: Site) -> None:
     page = browser.new_page(viewport={"width": 1000, "height": 900})
     page.goto(site.root + "/monitors/flight-delays")

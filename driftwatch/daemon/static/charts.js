@@ -33,8 +33,11 @@
     holder.className = "zoomed";
     said.className = "reading";
     said.hidden = true;
+    // What has the focus loses it when it is moved.
+    const kept = drawing.contains(document.activeElement) ? document.activeElement : null;
     drawing.replaceWith(holder);
     holder.append(drawing);
+    kept?.focus({ preventScroll: true });
     document.body.append(said);
     let active = false;
 
