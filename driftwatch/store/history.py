@@ -303,12 +303,15 @@ class History:
         return read_trials(self._db, monitor)
 
     def forget(self, tiles_before: int, verdicts_before: int) -> None:
-        """Retention: drop old tiles, verdicts, ended trials, checkpoints and delivered messages."""
+        """Retention: drop old tiles, verdicts, ended trials, checkpoints and delivered messages.
+
+        A verdict that paged stays: its link is in somebody's post-mortem, and the page budget bounds them.
+        """
         with self._db.transaction() as connection:
             for sql, before in (
                 ("DELETE FROM tiles WHERE start < ?", tiles_before),
                 ("DELETE FROM checkpoints WHERE decided_until < ?", tiles_before),
-                ("DELETE FROM verdicts WHERE window_end < ?", verdicts_before),
+                ("DELETE FROM verdicts WHERE window_end < ? AND page = 0", verdicts_before),
                 ("DELETE FROM incidents WHERE resolved_at < ?", verdicts_before),
                 ("DELETE FROM selftest_trials WHERE ended_at < ?", verdicts_before),
                 (

@@ -157,6 +157,14 @@ def test_a_self_test_is_stored_with_its_window_or_not_at_all(database: Database)
     assert history.selftest("m").detected == 1, "a check without a change leaves it alone"
 
 
+def test_retention_keeps_what_paged(database: Database) -> None:
+    history = History(database)
+    for end, page in ((10, True), (11, False), (20, False)):
+        history.commit(record(end, verdicts=[(None, end, verdict(end, page=page))]))
+    history.forget(0, 13)
+    assert [item["end"] for item in history.verdicts("m", None)] == [10, 20]
+
+
 def test_retention_drops_old_trials_and_no_count(database: Database) -> None:
     history = History(database)
     for end in (10, 20):
