@@ -132,8 +132,8 @@ class _Site:
         if working is None:
             raise HTTPException(
                 404,
-                "No verdict is stored for a window that ends then: it was not decided yet, or it did not page "
-                "and is older than retention.verdicts.",
+                "No verdict is stored for a window that ends then: it was not decided yet, or it is older "
+                "than retention.verdicts and did not page.",
             )
         shown = _columns(request)
         now, visitor = self._state.now(), self._acting.visitor(request)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from driftwatch.summary.codec import Arrays, pack, unpack
-from driftwatch.summary.counts import Counts
+from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.projection import Projection, Sums
@@ -96,11 +96,8 @@ def with_fingerprint(plan: Plan) -> Plan:
 
 def encode_summary(summary: Summary) -> bytes:
     """A summary as bytes; the counts of all columns lie end to end in one array."""
-    names = list(summary.counts)
-    arrays: Arrays = {"empty": np.empty(0)}
-    if names:
-        arrays["cells"] = np.concatenate([summary.counts[name].cells for name in names])
-        arrays["special"] = np.stack([summary.counts[name].special for name in names])
+    counts = ColumnCounts.of(summary.counts)
+    arrays: Arrays = {"empty": np.empty(0), "cells": counts.cells, "special": counts.special}
     if summary.sample is not None:
         arrays |= {f"sample.{key}": getattr(summary.sample, key) for key in ("hashes", "weights", "rows")}
     if summary.sums is not None:
@@ -109,7 +106,7 @@ def encode_summary(summary: Summary) -> bytes:
         "plan": summary.plan,
         "span": [summary.span.start, summary.span.end],
         "rows": summary.rows,
-        "columns": [[name, len(summary.counts[name].cells)] for name in names],
+        "columns": [list(each) for each in zip(counts.layout.names, counts.layout.sizes, strict=True)],
         "sample": None if summary.sample is None else summary.sample.limit,
         "sums": None if summary.sums is None else summary.sums.rows,
     }
@@ -119,12 +116,14 @@ def encode_summary(summary: Summary) -> bytes:
 def decode_summary(data: bytes) -> Summary:
     """The summary that ``encode_summary`` was given."""
     header, arrays = unpack(data)
-    counts, position = {}, 0
-    for row, (name, cells) in enumerate(header["columns"]):
-        counts[name] = Counts(
-            cells=arrays["cells"][position : position + cells], special=arrays["special"][row]
+    columns = header["columns"]
+    counts = (
+        ColumnCounts.joined(
+            [name for name, _ in columns], [size for _, size in columns], arrays["cells"], arrays["special"]
         )
-        position += cells
+        if columns
+        else ColumnCounts.of({})
+    )
     sample = sums = None
     if header["sample"] is not None:
         sample = RowSample(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -12,6 +12,7 @@ import numpy as np
 
 from driftwatch.errors import SummaryMismatch
 from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
+from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
 from driftwatch.summary.plan import Plan
@@ -50,7 +51,9 @@ class Summary:
             plan=plan.fingerprint,
             span=span,
             rows=0,
-            counts={column.name: Counts.zero(plan.grids[column.name]) for column in plan.columns},
+            counts=ColumnCounts.of(
+                {column.name: Counts.zero(plan.grids[column.name]) for column in plan.columns}
+            ),
             sample=RowSample.zero(len(plan.columns), plan.sample_rows),
         )
 
@@ -78,7 +81,7 @@ class Summary:
             plan=plan.fingerprint,
             span=span,
             rows=batch.rows,
-            counts=dict(zip(names, each(count, plan.columns), strict=True)),
+            counts=ColumnCounts.of(dict(zip(names, each(count, plan.columns), strict=True))),
             sample=RowSample(hashes=hashes, weights=weights, rows=rows, limit=plan.sample_rows),
         )
 
@@ -98,7 +101,7 @@ class Summary:
             plan=self.plan,
             span=Span(start=min(self.span.start, other.span.start), end=max(self.span.end, other.span.end)),
             rows=self.rows + other.rows,
-            counts={name: counts + other.counts[name] for name, counts in self.counts.items()},
+            counts=ColumnCounts.of(self.counts) + ColumnCounts.of(other.counts),
             sample=None if self.sample is None or other.sample is None else self.sample + other.sample,
             sums=None if self.sums is None or other.sums is None else self.sums + other.sums,
         )
@@ -110,7 +113,7 @@ class Summary:
             plan=self.plan,
             span=self.span,
             rows=self.rows - other.rows,
-            counts={name: counts - other.counts[name] for name, counts in self.counts.items()},
+            counts=ColumnCounts.of(self.counts) - ColumnCounts.of(other.counts),
             sums=None if self.sums is None or other.sums is None else self.sums - other.sums,
         )
 
@@ -135,26 +138,10 @@ def total(summaries: Iterable[Summary]) -> Summary:
         plan=first.plan,
         span=Span(start=first.span.start, end=max(item.span.end for item in ordered)),
         rows=sum(item.rows for item in ordered),
-        counts=_counted(ordered),
+        counts=ColumnCounts.total([ColumnCounts.of(item.counts) for item in ordered]),
         sample=reduce(add, samples) if all(item is not None for item in samples) else None,
         sums=reduce(add, sums) if all(item is not None for item in sums) else None,
     )
-
-
-def _counted(summaries: Sequence[Summary]) -> dict[str, Counts]:
-    """The counts of all of them, end to end in one array: whole numbers, in any order."""
-    names = list(summaries[0].counts)
-    if not names:
-        return {}
-    each = [[item.counts[name] for name in names] for item in summaries]
-    cells = np.concatenate([counts.cells for counts in each[0]])
-    special = np.concatenate([counts.special for counts in each[0]])
-    for more in each[1:]:
-        cells += np.concatenate([counts.cells for counts in more])
-        special += np.concatenate([counts.special for counts in more])
-    ends = np.cumsum([len(counts.cells) for counts in each[0]])
-    parts, rows = np.split(cells, ends[:-1]), special.reshape(len(names), -1)
-    return {name: Counts(cells=part, special=row) for name, part, row in zip(names, parts, rows, strict=True)}
 
 
 def _row_values(plan: Plan, name: str, column: Numbers | Levels, rows: Int64Array) -> Float64Array:

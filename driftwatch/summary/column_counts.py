@@ -1,0 +1,100 @@
+"""The counts of all columns, end to end in one array, so that tiles add in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import numpy as np
+
+from driftwatch.errors import SummaryMismatch
+from driftwatch.summary.batch import Int64Array
+from driftwatch.summary.counts import SPECIAL, Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Where each column's cells lie: ``places[name]`` is its row and where its cells begin and end."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    places: Mapping[str, tuple[int, int, int]] = field(compare=False)
+
+    @classmethod
+    def of(cls, names: Sequence[str], sizes: Sequence[int]) -> _Layout:
+        """Columns of these numbers of cells, in this order."""
+        ends = list(accumulate(sizes))
+        spans = zip(range(len(ends)), [0, *ends], ends, strict=False)
+        return cls(names=tuple(names), sizes=tuple(sizes), places=dict(zip(names, spans, strict=True)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ColumnCounts(Mapping[str, Counts]):
+    """``Counts`` by column name; ``cells`` of all columns and ``special[column]`` in the layout's order.
+
+    Adds as ``Counts`` does: exactly, in any order. Raises ``SummaryMismatch`` on other columns or cells.
+    """
+
+    layout: _Layout
+    cells: Int64Array
+    special: Int64Array
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Counts]) -> ColumnCounts:
+        """The counts of any mapping."""
+        if isinstance(counts, ColumnCounts):
+            return counts
+        none = np.empty(0, dtype=np.int64)
+        return cls.joined(
+            list(counts),
+            [len(item.cells) for item in counts.values()],
+            np.concatenate([none, *(item.cells for item in counts.values())]),
+            np.concatenate([none, *(item.special for item in counts.values())]).reshape(-1, len(SPECIAL)),
+        )
+
+    @classmethod
+    def joined(
+        cls, names: Sequence[str], sizes: Sequence[int], cells: Int64Array, special: Int64Array
+    ) -> ColumnCounts:
+        """Columns of so many cells each, whose counts lie end to end."""
+        return cls(layout=_Layout.of(names, sizes), cells=cells, special=special)
+
+    def __getitem__(self, name: str) -> Counts:
+        row, begin, end = self.layout.places[name]
+        return Counts(cells=self.cells[begin:end], special=self.special[row])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layout.names)
+
+    def __len__(self) -> int:
+        return len(self.layout.names)
+
+    def __add__(self, other: ColumnCounts) -> ColumnCounts:
+        self._check(other)
+        return ColumnCounts(
+            layout=self.layout, cells=self.cells + other.cells, special=self.special + other.special
+        )
+
+    def __sub__(self, other: ColumnCounts) -> ColumnCounts:
+        self._check(other)
+        return ColumnCounts(
+            layout=self.layout, cells=self.cells - other.cells, special=self.special - other.special
+        )
+
+    @classmethod
+    def total(cls, parts: Sequence[ColumnCounts]) -> ColumnCounts:
+        """The sum of one or more."""
+        first, cells, special = parts[0], parts[0].cells.copy(), parts[0].special.copy()
+        for part in parts[1:]:
+            first._check(part)
+            cells += part.cells
+            special += part.special
+        return cls(layout=first.layout, cells=cells, special=special)
+
+    def _check(self, other: ColumnCounts) -> None:
+        if self.layout is not other.layout and self.layout != other.layout:
+            raise SummaryMismatch(
+                f"counts of {len(self.cells)} cells of {len(self)} columns cannot be combined with counts of "
+                f"{len(other.cells)} cells of {len(other)}: expected the same columns and cells."
+            )
