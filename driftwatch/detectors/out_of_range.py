@@ -19,8 +19,10 @@ from driftwatch.summary.summary import Summary
 
 #: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
 TOLERANCE = 0.005
-#: An excess of the score by less is never evidence: one row in a thousand where there were none.
+#: An excess of the rows near the ends by less is never evidence: one row in a thousand where there were none.
 FLOOR = 0.06
+#: Nor are fewer rows outside than one in two hundred, where there were none.
+OUTSIDE_FLOOR = 0.14
 #: Rows expected near the ends in a usual window from which on their number has a law worth learning.
 EXPECTED = 5.0
 #: Edges within the range from which on its outermost gaps hold little.
@@ -113,7 +115,7 @@ def _usual(
             *((name, names[k], "ends") for k in scored.tolist()),
         ),
         value=np.array([0.0] * len(names) + angles, dtype=np.float64),
-        floor=np.full(len(names) + len(scored), FLOOR),
+        floor=np.repeat([OUTSIDE_FLOOR, FLOOR], [len(names), len(scored)]),
         signed=np.zeros(len(names) + len(scored), dtype=np.bool_),
     )
     return usual, used, scored

@@ -13,8 +13,8 @@ from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
 TOLERANCE = 0.001
-#: A score below this is never evidence: one row in a thousand.
-FLOOR = 0.06
+#: A score below this is never evidence: one row in four hundred.
+FLOOR = 0.1
 
 
 class Unseen(Levelled):
