@@ -127,6 +127,9 @@ def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
     assert call("check", config).exit_code == 1
     assert call("ack", config, "--monitor", "one", "--as", "muted").exit_code == 2
     assert call("ack", config, "--monitor", "one", "--as", "fixed", "--incident", "no").exit_code == 2
+    too_long = call("ack", config, "--monitor", "one", "--as", "muted", "--until", "99999999d")
+    assert too_long.exit_code == 2
+    assert "--until: expected a time between the years 1700 and 2200." in too_long.stderr
     muted = call("ack", config, "--monitor", "one", "--as", "muted", "--until", "2199-01-01")
     assert muted.exit_code == 0
     assert call("ack", config, "--monitor", "one", "--as", "accepted").exit_code == 0
