@@ -154,7 +154,7 @@ def fresh_track(
     Blocks of too few rows are taken together, as windows of too few are.
     """
     track = Track(reference=reference.fingerprint, configuration=configuration)
-    track = track.expecting(streams(reference, reference.summary, chosen))
+    track = track.expecting(streams(reference, reference.summary.with_room(), chosen))
     for block, several in _pooled(blocks[-TAUGHT_BLOCKS:], config):
         rest = reference.without(block)
         seen = Measurement(

@@ -102,11 +102,11 @@ def resolved_message(firing: str, now: int, trail: Iterable[Place] = (), *, by_h
 
 
 def _known_again(ended: Message) -> str:
-    """Whether windows were missed; a trail that begins too late does not tell."""
-    since = ended.opened_at if ended.onset is None else ended.onset
-    during = [state for end, _, state, _ in ended.trail if end > since]
-    whole = len(during) < len(ended.trail)
-    if whole and all(State(state).looked for state in during):
+    """Whether windows were missed. Of one that was skipped nothing is stored: a trail without the first, by
+    which the incident was opened, does not tell.
+    """
+    during = {end: state for end, _, state, _ in ended.trail if end >= ended.opened_at}
+    if ended.opened_at in during and all(State(state).looked for state in during.values()):
         return "it works again, and no window was given up"
     return "it works again; nothing is known about drift in windows that were given up"
 

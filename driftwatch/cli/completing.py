@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,6 +14,8 @@ from driftwatch.errors import DriftwatchError
 
 if TYPE_CHECKING:
     from driftwatch.store.database import Database
+
+T = TypeVar("T")
 
 #: Windows that are offered: more is no choice.
 _MOST = 30
@@ -25,10 +27,9 @@ def window_ends(context: click.Context, _option: click.Parameter, begun: str) ->
     from driftwatch.store.browsing import Browsing
 
     monitor, segment = _written(context, "monitor"), _written(context, "segment")
-    with _store(context) as database:
-        if monitor is None or database is None:
-            return []
-        found = Browsing(database).windows(monitor, segment, limit=_MOST)
+    if monitor is None:
+        return []
+    found = _found(context, lambda store: Browsing(store).windows(monitor, segment, limit=_MOST))
     said = {str(state): told for state, told in words.STATE_WORDS.items()}
     items = [CompletionItem(_shown(item.end), help=said.get(item.state)) for item in found]
     return [item for item in items if item.value.startswith(begun)]
@@ -41,10 +42,9 @@ def incident_keys(context: click.Context, _option: click.Parameter, begun: str) 
     from driftwatch.summary.naming import listed_words
 
     monitor = _written(context, "monitor")
-    with _store(context) as database:
-        if monitor is None or database is None:
-            return []
-        found = History(database).incidents(monitor)
+    if monitor is None:
+        return []
+    found = _found(context, lambda store: History(store).incidents(monitor))
     return [
         CompletionItem(item.key, help=words.visible(", ".join(listed_words(item.columns))[:60]) or item.kind)
         for item in reversed(found)
@@ -72,21 +72,15 @@ def _written(context: click.Context, option: str) -> str | None:
     return None
 
 
-@contextmanager
-def _store(context: click.Context) -> Iterator[Database | None]:
-    """The history of the configuration on the line, only read; None where there is none."""
+def _found(context: click.Context, look: Callable[[Database], list[T]]) -> list[T]:
+    """What the history of the configuration on the line has, only read; nothing where it cannot be."""
     from driftwatch.store.database import Database
 
     config = config_of(context)
     if config is None:
-        yield None
-        return
+        return []
     try:
-        database = Database(config.storage.path, read_only=True)
+        with closing(Database(config.storage.path, read_only=True)) as database:
+            return look(database)
     except DriftwatchError:
-        yield None
-        return
-    try:
-        yield database
-    finally:
-        database.close()
+        return []

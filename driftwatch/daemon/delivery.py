@@ -46,7 +46,8 @@ class Outbox(Protocol):
         """Rows pending with ``next_at <= now``, untried, or left in ``sending``, oldest first.
 
         A ``next_at`` beyond ``now + LONGEST_WAIT`` is due too: the clock was set back. A later row of the
-        same (monitor, segment, sink) is not due before the earlier one is delivered or dead.
+        same (monitor, segment, sink) is not due before the earlier one is delivered or dead. The firing
+        message of a muted incident is not due before the mute or the incident ends; others pass it.
         """
 
     def sending(self, number: int, now: int) -> None:
@@ -69,7 +70,7 @@ class Outbox(Protocol):
         """
 
     def waiting(self, sink: str) -> int:
-        """How many messages of a sink are neither delivered nor dead."""
+        """How many messages of a sink are neither delivered nor dead, nor held by a mute."""
 
 
 def backoff(attempts: int, rng: random.Random) -> float:
@@ -217,7 +218,8 @@ class SinkWorker:
             if mute in self._muted:
                 continue
             answer = self._attempt(row, clock())
-            if mute is not None and answer.delivered:
+            # A member that missed it would take the alert for resolved when its time is over.
+            if mute is not None and answer.delivered and not answer.retryable:
                 self._muted.add(mute)
             if not answer.delivered and answer.reason in ("timeout", "connection", "cut_off", "rate_limited"):
                 # It is down: waiting for each message in turn would keep new ones back.

@@ -137,6 +137,8 @@ class Runner:
         except Exception as error:
             log.exception("check failed", extra={"monitor": name})
             self._fail(slot, "internal", f"{type(error).__name__}: {error}")
+        # The next window may come in a day, and there may be a thousand monitors.
+        slot.monitor.reference.forget()
         self._show(name)
         with self._lock:
             if again and not self._stopping.is_set():

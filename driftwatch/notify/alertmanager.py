@@ -82,7 +82,7 @@ def _together(answers: list[Delivery]) -> Delivery:
         return answers[0]
     detail = f"{len(failed)} of {len(answers)} members failed: {failed[0].reason} {failed[0].detail}"
     if len(failed) < len(answers):
-        return Delivery(delivered=True, detail=detail)
+        return Delivery(delivered=True, retryable=True, detail=detail)
     worst = next((answer for answer in failed if answer.retryable), failed[0])
     return Delivery(
         delivered=False,

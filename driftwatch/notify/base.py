@@ -54,7 +54,8 @@ class Message:
     is the evidence of the newest windows, oldest first, for a sink that can draw.
     ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
     daemon, which keeps to the notifier's ``refreshes``. ``muted_until``: somebody asked for quiet until then;
-    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end.
+    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end. What
+    nobody was told before the mute is told after it.
     """
 
     key: str
@@ -85,6 +86,7 @@ class Message:
 class Delivery:
     """What became of one attempt. ``retry_after`` is seconds the receiver asked to wait, if it did.
 
+    ``delivered`` and yet ``retryable``: one of several receivers does not have it.
     ``reason`` is one of a small closed set of words, safe as a metric label; ``detail`` is for the log.
     """
 

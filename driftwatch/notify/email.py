@@ -133,12 +133,12 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
     text = f"{summary(message)}\n\n{description(message)}\n"
     mail.set_content(text, cte="quoted-printable")
     mail.add_alternative(_page(message), subtype="html", cte="quoted-printable")
-    # The same bytes for a resend.
-    mail.set_boundary(f"=_{key}")
+    # The same bytes for a resend; RFC 2046 allows 70 characters, and none that another begins with.
+    mail.set_boundary(f"=_{key[:60]}")
     if config.attach_svg and message.trail:
         drawing = standalone(timeline(message.trail, message.window_end, message.onset))
         mail.add_attachment(drawing.encode(), maintype="image", subtype="svg+xml", filename="evidence.svg")
-        mail.set_boundary(f"=_{key}_")
+        mail.set_boundary(f"=-{key[:60]}")
     return mail
 
 

@@ -9,7 +9,12 @@ from typing import Any
 from driftwatch.notify.outbox import LONGEST_WAIT, OutboxRow, message_from_json
 from driftwatch.store.database import Database
 
-_OPEN = "state IN ('pending', 'sending')"
+# Messages on their way. Who asked for quiet is not told of an incident before the mute ends, or the incident.
+_OPEN = (
+    "WITH open AS (SELECT outbox.*, muted_until,"
+    " outbox.kind = 'firing' AND resolved_at IS NULL AND coalesce(muted_until, 0) > ? AS held"
+    " FROM outbox LEFT JOIN incidents ON incidents.key = outbox.key WHERE state IN ('pending', 'sending'))"
+)
 # Untried and interrupted messages wait for nothing, and no wait is longer than the longest: a later time
 # was written before the clock was set back.
 _DUE = "(attempts = 0 OR state = 'sending' OR next_at <= ? OR next_at > ?)"
@@ -26,16 +31,17 @@ class OutboxTable:
     def due(self, now: int) -> list[OutboxRow]:
         """Rows whose time has come, oldest first; none that waits for an earlier one of its kind.
 
-        After the clock was set back a row waits for the longest back-off at most.
+        After the clock was set back a row waits for the longest back-off at most. One that is held by a mute
+        keeps back only what is of the same incident, and is as young as the end of the mute.
         """
         rows = self._db.query(
-            f"SELECT * FROM outbox WHERE {_OPEN} AND {_DUE} AND NOT EXISTS ("  # noqa: S608 - constant
-            " SELECT 1 FROM outbox AS earlier WHERE earlier.id < outbox.id AND earlier.sink = outbox.sink"
-            " AND earlier.monitor = outbox.monitor AND earlier.segment = outbox.segment"
-            " AND earlier.state IN ('pending', 'sending')) ORDER BY id",
-            (now, now + _LONGEST),
+            f"{_OPEN} SELECT * FROM open WHERE NOT held AND {_DUE} AND NOT EXISTS ("  # noqa: S608 - constant
+            " SELECT 1 FROM open AS earlier WHERE earlier.id < open.id AND earlier.sink = open.sink"
+            " AND earlier.monitor = open.monitor AND earlier.segment = open.segment"
+            " AND (earlier.key = open.key OR NOT earlier.held)) ORDER BY id",
+            (now, now, now + _LONGEST),
         )
-        return [_row(row) for row in rows]
+        return [replace(_row(row), queued_at=max(row["created_at"], row["muted_until"] or 0)) for row in rows]
 
     def sending(self, number: int, now: int) -> None:
         """An attempt begins; committed first, so that a crash in the middle is visible."""
@@ -73,10 +79,10 @@ class OutboxTable:
         return [_muted(_row(row), row["muted_until"], now) for row in rows]
 
     def waiting(self, sink: str) -> int:
-        """How many messages of a sink are not delivered yet."""
+        """How many messages of a sink are not delivered yet; those that a mute holds are not late."""
         found = self._db.query(
-            f"SELECT count(*) FROM outbox WHERE sink = ? AND {_OPEN}",  # noqa: S608 - constant
-            (sink,),
+            f"{_OPEN} SELECT count(*) FROM open WHERE sink = ? AND NOT held",  # noqa: S608 - constant
+            (self._now(), sink),
         )
         return int(found[0][0])
 

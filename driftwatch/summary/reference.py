@@ -59,9 +59,15 @@ class Reference:
     segments: dict[str, Summary] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What is worked out of a reference stays with it: every window is held against the same one.
-        object.__setattr__(self, "summary", _roomy(self.summary))
-        object.__setattr__(self, "segments", {name: _roomy(own) for name, own in self.segments.items()})
+        # What is worked out of a reference, three times its own size, stays with it: many windows are held
+        # against the same one. There may be 200 segments: of theirs it goes with what ``at`` gives.
+        if self.summary.worked is None:
+            object.__setattr__(self, "summary", self.summary.with_room())
+
+    def forget(self) -> None:
+        """Give back what was worked out. Whoever is at work on it holds what they need."""
+        if self.summary.worked is not None:
+            self.summary.worked.clear()
 
     def at(self, segment: str | None) -> Reference:
         """The reference seen by one segment: its own rows when there are any, else all rows."""
@@ -76,7 +82,3 @@ class Reference:
     def without(self, block: Summary) -> Reference:
         """The reference less one of its own blocks, for leave-one-out calibration."""
         return replace(self, summary=self.summary - block)
-
-
-def _roomy(summary: Summary) -> Summary:
-    return summary if summary.worked is not None else summary.with_room()

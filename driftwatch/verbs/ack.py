@@ -17,7 +17,7 @@ from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.locks import deciding
 from driftwatch.summary.schema import NANOSECONDS
-from driftwatch.verbs.asked import moment
+from driftwatch.verbs.asked import moment, stored
 
 
 def acknowledge(
@@ -67,9 +67,10 @@ def _apply(config: Config, item: MonitorConfig, number: int, say: Say) -> str:
 def _until(text: str) -> int:
     """A time, or a duration from now such as 2d."""
     try:
-        return SystemClock().now() + parse_duration(text) * NANOSECONDS
+        seconds = parse_duration(text)
     except ValueError:
         return moment(text, "--until")
+    return stored(SystemClock().now() + seconds * NANOSECONDS, text, "--until")
 
 
 def _who() -> str:

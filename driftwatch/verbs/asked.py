@@ -36,6 +36,11 @@ def moment(text: str, option: str) -> int:
         raise ConfigError(
             f'{option}: expected an ISO 8601 time such as 2013-12-31T00:00:00Z. Got "{text}".'
         ) from error
+    return stored(found, text, option)
+
+
+def stored(found: int, text: str, option: str) -> int:
+    """The moment itself, where it is one that can be stored and shown. Raises ``ConfigError``."""
     if not _EARLIEST <= found <= _LATEST:
         raise ConfigError(f'{option}: expected a time between the years 1700 and 2200. Got "{text}".')
     return found

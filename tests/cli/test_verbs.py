@@ -127,6 +127,9 @@ def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
     assert call("check", config).exit_code == 1
     assert call("ack", config, "--monitor", "one", "--as", "muted").exit_code == 2
     assert call("ack", config, "--monitor", "one", "--as", "fixed", "--incident", "no").exit_code == 2
+    too_long = call("ack", config, "--monitor", "one", "--as", "muted", "--until", "99999999d")
+    assert too_long.exit_code == 2
+    assert "--until: expected a time between the years 1700 and 2200." in too_long.stderr
     muted = call("ack", config, "--monitor", "one", "--as", "muted", "--until", "2199-01-01")
     assert muted.exit_code == 0
     assert call("ack", config, "--monitor", "one", "--as", "accepted").exit_code == 0
@@ -415,3 +418,16 @@ def test_a_shell_is_offered_windows_and_incidents(folder: Path) -> None:
     assert offered(f"driftwatch explain {config} --monitor none --window ") == set()
     assert offered(f"driftwatch ack {config} --monitor one --incident ") == keys
     assert offered(f"driftwatch ack {config} --monitor one --incident x") == set()
+
+
+def test_a_store_that_cannot_be_read_offers_nothing_and_says_nothing(folder: Path) -> None:
+    config = folder / "c.yaml"
+    store = load(config).storage.path
+    store.mkdir()
+    asked = [f"driftwatch {verb} {config} --monitor one {last} " for verb, last in (
+        ("explain", "--window"), ("ack", "--incident"))]  # fmt: skip
+    # Of an older version, which lacks what is looked up; then one that is no history at all.
+    sqlite3.connect(store / "driftwatch.sqlite").close()
+    assert [offered(line) for line in asked] == [set(), set()]
+    (store / "driftwatch.sqlite").write_bytes(b"no history" * 999)
+    assert [offered(line) for line in asked] == [set(), set()]

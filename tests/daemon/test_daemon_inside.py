@@ -95,6 +95,36 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         assert ended == (begun[0], "it works again, and no window was given up")
 
 
+def test_windows_that_an_outage_left_behind_are_said_to_be_unknown(world: World) -> None:
+    """Nothing is stored of them: their absence must not read as if all had been looked at."""
+    world.settings["notify"] = [{"type": "webhook", "url": "http://127.0.0.1:9/"}]
+    world.write(limits={"workers": 2, "shutdown": "2s", "catch_up": 2})
+    for number in range(10):
+        world.minute(number)
+    with world.inside(1) as inside:
+        inside.to(1)
+        inside.to(2)
+        (world.folder / "m").rename(world.folder / "gone")
+        for minutes in (3, 4.1, 5, 8):
+            inside.to(minutes)
+        (world.folder / "gone").rename(world.folder / "m")
+        inside.to(9)
+        assert inside.ends() == [1, 2, 8, 9]
+        (told,) = inside.daemon.session.database.query("SELECT message FROM outbox WHERE kind = 'resolved'")
+        missed = "it works again; nothing is known about drift in windows that were given up"
+        assert message_from_json(told[0]).lines[-1] == missed
+
+
+def test_what_was_worked_out_of_a_reference_goes_with_the_check(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.minute(0)
+    with world.inside(1) as inside:
+        inside.to(1)
+        assert inside.ends() == [1]
+        (slot,) = inside.daemon.runner.slots()
+        assert slot.monitor.reference.summary.worked == {}
+
+
 def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> None:
     with world.inside(1) as inside:
         for number in range(2):

@@ -238,6 +238,17 @@ def test_a_mute_is_told_once_and_its_end_too() -> None:
     assert said == [[None, None], [START + 1], [], [], [START + 2], [None], [START + 3]]
 
 
+def test_a_mute_is_told_until_every_member_of_a_cluster_knows() -> None:
+    some = Delivery(delivered=True, retryable=True)
+    outbox, sink = MemoryOutbox(), Scripted([OK, some, some, OK], refreshes=60.0)
+    outbox.put("a", message("k"), at=START)
+    outbox.muted = {"k": START + 3600 * SECOND}
+    made = loop(outbox, a=sink)
+    for number in range(6):
+        made.deliver_once(START + number * 61 * SECOND)
+    assert [sent.muted_until is None for sent in sink.sent] == [True, False, False, False]
+
+
 def test_a_refresh_that_meets_a_dead_receiver_stops_at_the_first() -> None:
     down = replace(AGAIN, reason="timeout")
     outbox, sink = MemoryOutbox(), Scripted([down], refreshes=60.0)

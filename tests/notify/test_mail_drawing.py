@@ -93,6 +93,16 @@ def test_a_resend_with_a_drawing_is_the_same_mail() -> None:
     assert compose(drawn(), NOW, config).as_bytes() == compose(drawn(), NOW, config).as_bytes()
 
 
+def test_no_part_of_a_mail_is_taken_for_another() -> None:
+    """A parser compares a line's beginning (RFC 2046, 5.1.1), and 70 characters are the most it must know."""
+    outer = composed(replace(drawn(), key=f"{'m' * 63}-broken-a2f3d11bda"), attach_svg=True)
+    (inner,) = (part for part in outer.iter_parts() if part.is_multipart())
+    assert isinstance(inner, EmailMessage)
+    found = [str(part.get_boundary()) for part in (outer, inner)]
+    assert all(len(boundary) <= 70 for boundary in found)
+    assert not any(one.startswith(another) for one in found for another in found if one is not another)
+
+
 def test_unknown_is_no_zero_and_a_page_is_full() -> None:
     rows = evidence_table(drawn().trail, NOW).split("\n")
     page, quiet = rows[2], rows[-4]

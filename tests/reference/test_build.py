@@ -112,6 +112,8 @@ def test_segments_split_blocks_and_total(built: Built) -> None:
     share = cities["a"] / cities.sum()
     assert reference.at("a").block_rows == pytest.approx(reference.block_rows * share)
     assert reference.at("nowhere").block_rows == reference.block_rows
+    assert all(own.worked is None for own in reference.segments.values()), "kept for none of up to 200"
+    assert reference.at("a").summary.worked == {}
 
 
 def test_without_time_there_is_one_summary_and_no_block() -> None:
