@@ -197,18 +197,22 @@ def with_bets(
     live: tuple[Flags, Flags],
     start: int,
 ) -> Track:
-    """One step of the recursion for all live streams: ``M <- (M + w) e``."""
+    """One step of the recursion for all live streams: ``M <- (M + w) e``.
+
+    Where nothing is bet (e = 1: a side that is not looked at, a score without history) no budget is spent:
+    it would add up to a page of a quiet monitor that nothing speaks for.
+    """
     shares, scores = track.shares, track.scores
     which = shares.which
     bet = (live[0] & made.shares_seen.present)[which][:, None, None]
-    log_m = np.where(
-        bet, np.logaddexp(shares.log_m, weights[0][which][:, None, None]) + made.shares, shares.log_m
-    )
+    share_m = np.logaddexp(shares.log_m, weights[0][which][:, None, None]) + made.shares
+    log_m = np.where(bet & (made.shares != 0), share_m, shares.log_m)
     strongest = _strongest_share(log_m, made.shares, shares.starts, which)
     run, onset = _cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
     bet_scores = live[1][:, None, None]
     score_m = np.logaddexp(scores.log_m, weights[1][:, None, None]) + made.scores
-    score_m = np.where(bet_scores & np.isfinite(score_m), score_m, scores.log_m)
+    spent = bet_scores & (made.scores != 0) & np.isfinite(score_m)
+    score_m = np.where(spent, score_m, scores.log_m)
     score_run, score_onset = _cusum(scores.run, scores.onset, made.scores, bet_scores, start)
     return replace(
         track,

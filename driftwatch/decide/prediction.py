@@ -92,12 +92,12 @@ def p_values(
     ranked = usual.ranked
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= book.keys.of_columns
-    own, every = healthy[:, ranked], book.values[:, ranked]
+    own, every, tie = healthy[:, ranked], book.values[:, ranked], LEAST_SPREAD * floor
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
     for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
         p, first = np.clip(tail, least, 1.0), least.copy()
-        p[ranked], first[ranked] = _rank(sign * value[ranked], sign * own, sign * every)
+        p[ranked], first[ranked] = _rank(sign * value[ranked], sign * own, sign * every, tie[ranked])
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
         firsts.append(first)
@@ -124,16 +124,17 @@ def _light(usual: Usual) -> Flags:
 
 
 def _rank(
-    value: Float64Array, healthy: Float64Array, every: Float64Array
+    value: Float64Array, healthy: Float64Array, every: Float64Array, tie: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
     """P-value of each value's place among the healthy ones, and that of a place above all of them.
 
     The rule of succession: of ``n`` windows seen, ``m`` of which came out at that place or above, so does the
     next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
-    row above all healthy ones the last is no surprise.
+    row above all healthy ones the last is no surprise. Values closer than ``tie`` share a place: a block of
+    the reference was held against the rest of it, a window against all of it, which differs a little.
     """
     n = known_of(every)
-    lowest = np.where(healthy < value, healthy, -np.inf).max(axis=0, initial=-np.inf)
+    lowest = np.where(healthy < value - tie, healthy, -np.inf).max(axis=0, initial=-np.inf)
     highest = np.where(np.isnan(healthy), -np.inf, healthy).max(axis=0, initial=-np.inf)
     return (times(every > lowest) + 1) / (n + 1), (times(every > highest) + 1) / (n + 1)
 

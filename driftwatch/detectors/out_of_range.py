@@ -73,7 +73,8 @@ class OutOfRange(AtOnce, Ordered):
         usual, used, scored = sides.before.kept(
             self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
         )
-        after, m, beyond = sides.once("far", _far)[rows], sides.m[rows], sides.once("beyond", _beyond)[rows]
+        after, m = sides.once("far", _far)[rows], sides.m[rows]
+        beyond = sides.once("beyond", _beyond)[rows].sum(axis=1)
         outside = [_cells.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
         near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
         ends = [_cells.angle(count, of) for count, of in near]
@@ -178,23 +179,28 @@ def _effect(both: _cells.Pair, before: list[int], after: list[int], *, ended: bo
 
 
 def _rows_far_out(both: _cells.Pair) -> tuple[list[int], list[int], bool]:
-    """The same of one column, on both sides, and whether its ends are told of."""
+    """The same of one column, on both sides, and whether its ends are told of.
+
+    A segment's own range is narrower than that of all rows, in which the cells lie: beyond it is outside.
+    """
     before, row = both.sides.before, both.row
+    after = both.sides.once("far", _far)[row].copy()
+    after[:2] = np.maximum(after[:2], both.sides.once("beyond", _beyond)[row])
     return (
         before.once("far", _far_before)[row].tolist(),
-        both.sides.once("far", _far)[row].tolist(),
+        after.tolist(),
         bool(before.once("range", _Range.of).ended[row]),
     )
 
 
 def _beyond(sides: Sides) -> Int64Array:
-    """Rows ``[k]`` of the window in cells below the lowest or above the highest with rows of the reference.
+    """Rows ``[k, 2]`` of the window in cells below the lowest and above the highest of the reference's rows.
 
     Those outside its range; a block of the reference itself is held against the range of the others.
     """
     known, rows = sides.before.once("filled", _filled), np.arange(len(sides.m))
     below = np.where(known[0] > 0, sides.window_upto[rows, known[0] - 1], 0)
-    return np.asarray(below + sides.m - sides.window_upto[rows, known[1]])
+    return np.stack([below, sides.m - sides.window_upto[rows, known[1]]], axis=1)
 
 
 def _filled(before: Before) -> tuple[Int64Array, Int64Array]:

@@ -39,7 +39,7 @@ class Unseen(Levelled):
         if both.empty:
             return self.undefined(both, both.empty)
         expected = _expected(both)
-        now = int(both.window[-1])
+        now = _new(both)
         return self.gauge(
             both,
             now / both.m,
@@ -58,7 +58,6 @@ class Unseen(Levelled):
         both = _cells.pair(reference, window, column)
         if both.empty:
             return ()
-        new = int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
         return (
             Shares(
                 detector=self.name,
@@ -74,10 +73,15 @@ class Unseen(Levelled):
                 detector=self.name,
                 column=column,
                 label="unseen",
-                value=_cells.rare(new, both.m),
+                value=_cells.rare(_new(both), both.m),
                 floor=FLOOR,
             ),
         )
+
+
+def _new(both: _cells.Pair) -> int:
+    """Rows of the window whose level has no cell, or one without a row of this reference (a segment's)."""
+    return int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
 
 
 def _expected(both: _cells.Pair) -> int:

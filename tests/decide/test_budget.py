@@ -151,3 +151,24 @@ def test_too_few_rows_change_nothing_but_the_date() -> None:
     assert str(decision.state) == "insufficient"
     assert encode(replace(decision.track, decided_until=None)) == encode(track)
     assert decision.track.healthy_windows == track.healthy_windows
+
+
+def test_where_nothing_is_bet_no_evidence_grows() -> None:
+    """A year of low distances and of no rare row: nothing looks at the other side, nor at what is new."""
+    track, rng = Track(reference="r", configuration="c"), np.random.default_rng(9)
+    none = np.zeros(1, dtype=np.int64)
+
+    def quiet(value: float) -> list[Score]:
+        return [Score(detector="chi2", column="c", label="chi2", value=value, floor=0.01)]
+
+    rare = Shares(
+        detector="unseen", column="c", labels=("unseen",), successes=none, trials=none + 100,
+        reference=np.zeros(1), reference_trials=2800,
+    )  # fmt: skip
+    for day in range(28):
+        track = learn_block(track, measurement(day, [rare], quiet(float(rng.normal(0.5, 0.1))), 100))
+    for day in range(28, 28 + 360):
+        new = [Score(detector="ks", column="c", label="new", value=9.0, floor=0.01)] if day % 60 == 0 else []
+        decision = decide(track, measurement(day, [rare], [*quiet(0.2), *new], 100), POLICY)
+        assert decision.evidence < 0.05
+        track = decision.track

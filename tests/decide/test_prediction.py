@@ -122,6 +122,18 @@ def test_a_rare_value_that_was_seen_before_ties_with_it() -> None:
     assert p_value[0, 0] == pytest.approx(5 / 41)
 
 
+def test_a_place_is_shared_by_values_that_differ_by_next_to_nothing() -> None:
+    # The spread of a flag that is seldom set, on days when it is not: of blocks held against the rest of the
+    # reference, and of a window held against all of it.
+    values = np.where(np.arange(28)[:, None] % 7 == 0, 2.291, -2.0443)
+    book = book_of(values)
+    below = asked(np.array([-2.0449]), book, 0.05, -1, 0)
+    assert below.ranked.all()
+    assert below.p_value[0, 1] == pytest.approx(25 / 29)
+    further = asked(np.array([-2.5]), book, 0.05, -1, 0)
+    assert further.p_value[0, 1] == pytest.approx(1 / 29)
+
+
 def test_a_season_slot_has_its_own_mean() -> None:
     rng = np.random.default_rng(6)
     slots = [t % 2 for t in range(60)]

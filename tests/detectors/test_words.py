@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from detector_worlds import exact_grid, reference_of, window_of
@@ -108,3 +110,17 @@ def test_shares_never_round_to_nothing() -> None:
         ">99.99 %",
         "100 %",
     ]
+
+
+def test_what_is_new_to_a_segment_though_not_to_all_rows() -> None:
+    whole = {"x": np.arange(1000.0), "k": np.array(["a"] * 500 + ["b"] * 500)}
+    reference = reference_of(whole)
+    own = window_of(reference, {name: values[:500] for name, values in whole.items()})
+    segment = replace(reference, segments={"s": own}).at("s")
+    window = window_of(reference, {name: values[480:580] for name, values in whole.items()})
+    outside = get("out_of_range").measure(segment, window, "x")
+    assert outside.value == pytest.approx(0.8, abs=0.05)
+    assert outside.effect.startswith("above the reference's range 0 % → ")
+    unseen = get("unseen").measure(segment, window, "k")
+    assert unseen.value == pytest.approx(0.8)
+    assert unseen.effect == "levels never seen 0 % → 80 %"
