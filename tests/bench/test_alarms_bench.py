@@ -298,8 +298,16 @@ def test_tables_say_who_kept_the_budget_and_who_was_sooner() -> None:
     said = "\n".join(report.side_by_side(null, [run_of], BUDGET, 30))
     assert "ours    5  SOONER: psi tuned to 0.3 3" in said
     assert "SOONER: always" not in said.split("at 3 pages")[0]
-    missed = "\n".join(report.shifts([{**run_of, "delay": None}], BUDGET, 30))
+    # A rule that pages the setting's healthy windows is not sooner, it always pages.
+    healthy = {**run_of, "line": "nothing", "delay": None}
+    said = "\n".join(report.side_by_side(null, [run_of, healthy], BUDGET, 30))
+    assert "SOONER: psi tuned to 0.3" not in said
+    calm = {**healthy, "rivals": {"psi": [[1, 0.1]]}}
+    assert "SOONER: psi tuned to 0.3" in "\n".join(report.side_by_side(null, [run_of, calm], BUDGET, 30))
+    missed = "\n".join(report.shifts([{**run_of, "delay": None}, calm], BUDGET, 30))
     assert "MISSED" in missed
+    assert "quiet" in missed
+    assert "FALSE PAGES" in "\n".join(report.shifts([{**healthy, "delay": 5}], BUDGET, 30))
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy.special import chdtri
 from alarms import oracle
 from alarms.healthy import SETTINGS
 from alarms.rivals import SHIPPED, TUNED
-from alarms.shifts import LINES
+from alarms.shifts import LINES, NOTHING
 from alarms.worlds import WORLDS
 from driftwatch.settings import Budget, parse_budget
 
@@ -119,6 +119,8 @@ def _line(setting: str, line: str, items: Sequence[Result], within: int) -> str:
     paged = [item for item in items if item["delay"] is not None]
     found, reachable = len(paged) / len(items), oracle.reachable(best, within)
     verdict = "ok" if found >= FOUND else ("MISSED" if reachable else "not reachable")
+    if line == NOTHING:
+        verdict = "FALSE PAGES" if paged else "quiet"
     if verdict == "MISSED" and not oracle.reachable(learned, within):
         verdict += ", as would be by who learned what is usual from the same windows"
     if LINES[line].gross and quantile(delays, FOUND) > 1:
@@ -204,6 +206,7 @@ def side_by_side(null: Sequence[Result], moved: Sequence[Result], budget: str, w
         lines.append(
             f"\nat {allowed:g} pages a quarter these keep the budget in every world inside the proof: "
             + (", ".join(f"{name} ({rule[2]:.2f})" for name, rule in kept.items()) or "none")
+            + "; compared in the settings whose healthy windows they do not page"
         )
         lines += _compared(moved, kept, multiple, within)
     lines += _medians(moved, within)
@@ -239,11 +242,17 @@ def _mean_pages(null: Sequence[Result]) -> list[str]:
 def _compared(
     moved: Sequence[Result], kept: dict[str, tuple[str, float, float]], multiple: float, within: int
 ) -> list[str]:
-    lines = []
-    for (setting, line), items in grouped(moved, "setting", "line").items():
+    cells, lines = grouped(moved, "setting", "line"), list[str]()
+    for (setting, line), items in cells.items():
+        if line == NOTHING:
+            continue
         ours = quantile([ours_at(item, multiple) for item in items], 0.5)
         sooner = []
         for name, (rule, threshold, _) in kept.items():
+            healthy = cells.get((setting, NOTHING), [])
+            if any(delay_of(item, rule, threshold) is not None for item in healthy):
+                # A page in these few healthy windows is far more than the budget.
+                continue
             theirs = quantile([delay_of(item, rule, threshold) for item in items], 0.5)
             if theirs < ours:
                 sooner.append(f"{name} {_text(theirs, within)}")

@@ -258,7 +258,12 @@ def in_segment(delta: float, name: str) -> Line:
     return Line(change=change, gain=gain, names=frozenset({name}), moved=moved, segmented=True)
 
 
+#: The line on which every page is false: what other rules do on the healthy windows of a setting.
+NOTHING = "nothing"
 LINES: Mapping[str, Line] = {
+    NOTHING: Line(
+        change=lambda _at, rows, _t, _rng: rows, gain=lambda _at, _rows, _t: 0.0, names=frozenset(), moved=0.0
+    ),
     "mean .1": mean_shift(lambda _t: 0.1, _shift_tv(0.1), "n3"),
     "mean .25": mean_shift(lambda _t: 0.25, _shift_tv(0.25), "n3"),
     "mean .5": mean_shift(lambda _t: 0.5, _shift_tv(0.5), "n3"),

@@ -140,6 +140,23 @@ def rare_levels(rows: int = 500) -> Maker:
     return lambda _rng: draw
 
 
+def new_levels(rows: int = 500) -> Maker:
+    """Users of ten rows with levels of their own; on one day in 20 one of them is of a level never seen."""
+    shares = np.array([0.5, 0.3, 0.15, 0.05])
+
+    def draw(rng: np.random.Generator, t: int) -> Rows:
+        found: Rows = {}
+        for name in ("a", "b", "c"):
+            codes = np.repeat(rng.choice(len(shares), size=rows // USER, p=shares), USER)
+            if rng.random() < 1 / 20:
+                codes[:USER] = len(shares)
+            levels = (*(f"{name}{i}" for i in range(len(shares))), f"{name} of {t}")
+            found[name] = Levels(codes=codes.astype(np.int32), levels=levels)
+        return found
+
+    return lambda _rng: draw
+
+
 def traffic(low: int = 20, high: int = 5000) -> Maker:
     """Independent rows, log-uniformly many of them in each window."""
 
@@ -217,6 +234,7 @@ WORLDS: dict[str, World] = {
     "heavy": World(make=heavy()),
     "ties": World(make=ties()),
     "rare_levels": World(make=rare_levels()),
+    "new_levels": World(make=new_levels()),
     "gaps": World(make=gaps()),
     "bad_days": World(make=bad_days()),
     "reference_500": World(make=independent(rows=50), blocks=10),
