@@ -141,7 +141,7 @@ def rare_levels(rows: int = 500) -> Maker:
 
 
 def new_levels(rows: int = 500) -> Maker:
-    """Users of ten rows with levels of their own; on one day in 20 one of them is of a level never seen."""
+    """Users of ten rows, of one level each; on one day in 20 one or two of the 50 have a level never seen."""
     shares = np.array([0.5, 0.3, 0.15, 0.05])
 
     def draw(rng: np.random.Generator, t: int) -> Rows:
@@ -149,7 +149,7 @@ def new_levels(rows: int = 500) -> Maker:
         for name in ("a", "b", "c"):
             codes = np.repeat(rng.choice(len(shares), size=rows // USER, p=shares), USER)
             if rng.random() < 1 / 20:
-                codes[:USER] = len(shares)
+                codes[: USER * int(rng.integers(1, 3))] = len(shares)
             levels = (*(f"{name}{i}" for i in range(len(shares))), f"{name} of {t}")
             found[name] = Levels(codes=codes.astype(np.int32), levels=levels)
         return found
