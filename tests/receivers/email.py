@@ -75,10 +75,11 @@ class Peer:
         try:
             yield self
         finally:
-            server.stop()
-            # A connection accepted at the very end is left open by aiosmtpd, and found in a later test.
+            # A connection accepted at the very end is left open by aiosmtpd: its thread warns of it while it
+            # stops, or a later test finds it.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
+                server.stop()
                 gc.collect()
 
     def read(self, content: bytes) -> Taken:
