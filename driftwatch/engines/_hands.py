@@ -19,14 +19,19 @@ T = TypeVar("T")
 #: Has work done on the numbers below a count, in shares.
 Shares = Callable[[Callable[[Iterable[int]], T], int], list[T]]
 
-#: Rows of a batch from which on it is worth waking other threads.
-_ROWS = 1 << 15
+#: Rows, or values in all columns, of a batch from which on it is worth waking other threads.
+_ROWS, _VALUES = 1 << 15, 1 << 20
 _MOST = 4
 
 
 def alone(work: Callable[[Iterable[int]], T], count: int) -> list[T]:
     """All of it in one share."""
     return [work(range(count))]
+
+
+def _large(batch: pa.RecordBatch) -> bool:
+    rows: int = batch.num_rows
+    return rows >= _ROWS or rows * batch.num_columns >= _VALUES
 
 
 class Hands:
@@ -61,7 +66,7 @@ class Hands:
         return lambda work, count: list(pool.map(work, [range(first, count, step) for first in range(step)]))
 
     def _pool(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
-        if self._threads < 2 or batch.num_rows < _ROWS or batch.num_columns < self._threads:
+        if self._threads < 2 or not _large(batch) or batch.num_columns < self._threads:
             return None
         if self._counting is None:
             self._counting = ThreadPoolExecutor(self._threads, thread_name_prefix="counting")
@@ -72,7 +77,7 @@ class Hands:
         first = next(items, None)
         if first is None:
             return
-        if self._threads < 2 or getattr(first, "num_rows", 0) < _ROWS:
+        if self._threads < 2 or not (isinstance(first, pa.RecordBatch) and _large(first)):
             yield first
             yield from items
             return

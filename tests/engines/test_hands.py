@@ -1,0 +1,20 @@
+"""Other threads are woken for batches that are worth it: long ones, and short ones of many columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from driftwatch.engines._hands import Hands
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "woken"), [(40_000, 4, True), (20_000, 100, True), (10_000, 100, False), (9, 100, False)]
+)
+def test_large_batches_wake_other_threads(rows: int, columns: int, woken: bool) -> None:
+    batch = pa.record_batch({f"c{place}": np.zeros(rows) for place in range(columns)})
+    with Hands(2) as hands:
+        assert (hands.each(batch) is not map) == woken
+        # Batches come in order and none is lost, made ready ahead or not.
+        assert len(list(hands.ahead(iter([batch] * 3)))) == 3
