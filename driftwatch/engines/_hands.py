@@ -53,9 +53,20 @@ class Hands:
                 pool.shutdown()
 
     def each(self, batch: pa.RecordBatch) -> Callable[..., Iterable[Any]]:
-        """``map`` for a small batch, for a large one the same with all hands."""
-        pool = self._pool(batch)
-        return map if pool is None else pool.map
+        """``map`` for a small batch, for a large one the same with a share of the items for every hand."""
+        pool, step = self._pool(batch), self._threads
+        if pool is None:
+            return map
+
+        def shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+            every = list(items)
+            made: list[Any] = [None] * len(every)
+            parts = [every[first::step] for first in range(step)]
+            for first, part in enumerate(pool.map(lambda part: [work(item) for item in part], parts)):
+                made[first::step] = part
+            return made
+
+        return shared
 
     def shares(self, batch: pa.RecordBatch) -> Shares[Any]:
         """``alone`` for a small batch, for a large one a share of the columns for every hand."""

@@ -10,11 +10,14 @@ from driftwatch.engines._hands import Hands
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "woken"), [(40_000, 4, True), (20_000, 100, True), (10_000, 100, False), (9, 100, False)]
+    ("rows", "columns", "woken"),
+    [(40_000, 5, True), (20_000, 100, True), (10_000, 100, False), (9, 100, False)],
 )
 def test_large_batches_wake_other_threads(rows: int, columns: int, woken: bool) -> None:
     batch = pa.record_batch({f"c{place}": np.zeros(rows) for place in range(columns)})
     with Hands(2) as hands:
-        assert (hands.each(batch) is not map) == woken
+        each = hands.each(batch)
+        assert (each is not map) == woken
+        assert list(each(str, range(7))) == [str(number) for number in range(7)]
         # Batches come in order and none is lost, made ready ahead or not.
         assert len(list(hands.ahead(iter([batch] * 3)))) == 3
