@@ -116,7 +116,7 @@ def _taught(track: Track, score: Score, value: Float64Array) -> Track:
     track = track.expecting(Drawn.of([score]))
     book = track.scores
     values, until = book.values.copy(), book.taught_until.copy()
-    place = book.keys.index(key_of(score))
+    place = book.keys.places[key_of(score)]
     values[:, place] = value
     until[place] = book.ends[-1]
     return replace(track, scores=replace(book, values=values, taught_until=until))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,17 +56,12 @@ def numbers(
     rows: int, columns: int, *, seed: int, start: int = START, span: int = HOUR, kind: type = np.float64
 ) -> list[pa.RecordBatch]:
     """Rows of ``columns`` numeric columns with event times evenly over ``[start, start + span)``."""
-    batches = []
-    for first in range(0, rows, _BATCH):
-        n = min(_BATCH, rows - first)
-        random = np.random.default_rng((seed, first))
-        at = start + (first + np.arange(n)) * (span // rows)
-        data: dict[str, pa.Array] = {"at": pa.array(at.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))}
-        for column in range(columns):
-            made = values(column, n, random).astype(kind)
-            data[f"c{column:03}"] = pa.array(made, mask=random.random(n) < MISSING)
-        batches.append(pa.RecordBatch.from_pydict(data))
-    return batches
+
+    def made(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
+        drawn = values(column, n, random).astype(kind)
+        return f"c{column:03}", pa.array(drawn, mask=random.random(n) < MISSING)
+
+    return _batches(rows, columns, made, seed, start, span)
 
 
 def levels(
@@ -75,19 +71,32 @@ def levels(
     texts = {
         size: pa.array([f"level-{place:05}" for place in range(size)]) for size in (10, 100, 1000, 10_000)
     }
+
+    def made(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
+        size = (10, 100, 1000, 10_000)[column % 4]
+        codes = np.minimum(random.zipf(1.2, n) - 1, size - 1).astype(np.int32)
+        coded = pa.DictionaryArray.from_arrays(pa.array(codes, mask=random.random(n) < MISSING), texts[size])
+        return f"s{column:03}", coded.cast(pa.string())
+
+    return _batches(rows, columns, made, seed, start, span)
+
+
+def _batches(
+    rows: int,
+    columns: int,
+    made: Callable[[int, int, np.random.Generator], tuple[str, pa.Array]],
+    seed: int,
+    start: int,
+    span: int,
+) -> list[pa.RecordBatch]:
+    """Batches with the time ``at`` and every column that ``made(column, rows, random)`` names and draws."""
     batches = []
     for first in range(0, rows, _BATCH):
         n = min(_BATCH, rows - first)
         random = np.random.default_rng((seed, first))
         at = start + (first + np.arange(n)) * (span // rows)
         data: dict[str, pa.Array] = {"at": pa.array(at.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))}
-        for column in range(columns):
-            size = (10, 100, 1000, 10_000)[column % 4]
-            codes = np.minimum(random.zipf(1.2, n) - 1, size - 1).astype(np.int32)
-            coded = pa.DictionaryArray.from_arrays(
-                pa.array(codes, mask=random.random(n) < MISSING), texts[size]
-            )
-            data[f"s{column:03}"] = coded.cast(pa.string())
+        data.update(made(column, n, random) for column in range(columns))
         batches.append(pa.RecordBatch.from_pydict(data))
     return batches
 
