@@ -96,17 +96,18 @@ def learn(book: ScoreBook) -> Usual:
     healthy, count = book.healthy, len(book.keys)
     ranked = mostly_one(healthy)
     told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~ranked)
-    centred = left_out(healthy[:, told], book.slots, book.rows)[-_LEARNED_FROM:]
+    centred = left_out(healthy[:, told], book.slots, book.rows, book.keys.of_columns[told])[-_LEARNED_FROM:]
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
     pools = book.keys.pools
     series = dict(zip(told.tolist(), centred.T, strict=True))
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, lone_borrow=True)
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, [True] * len(pools))
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
+    of_columns = [bool(book.keys.of_columns[pool[0]]) for pool in pools]
     return Usual(
         keys=book.keys,
         windows=book.windows,
@@ -114,7 +115,7 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, lone_borrow=False),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, of_columns),
         stretch=stretch,
         ranked=ranked,
     )
@@ -195,23 +196,23 @@ def _posterior(
     prior: Float64Array,
     pools: Sequence[list[int]],
     series: Mapping[int, Float64Array],
-    *,
-    lone_borrow: bool,
+    borrows: Sequence[bool],
 ) -> Float64Array:
     """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
 
     Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
     Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
     many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
-    With ``lone_borrow`` a score that stands alone, of all columns jointly, is drawn half the time from the
-    laws of all others: it remembers no longer than they do.
+    A pool that ``borrows`` is drawn half the time from the laws of all larger ones: few columns say little.
+    The memory of a score of all columns jointly is no longer than theirs; its tail may be heavier, a column's
+    is like the others'.
     """
     weights = np.empty_like(log_like)
     base = np.exp(prior - np.logaddexp.reduce(prior))
     of_columns = np.zeros_like(base)
-    for pool in sorted(pools, key=len, reverse=True):
+    for pool, borrow in sorted(zip(pools, borrows, strict=True), key=lambda item: -len(item[0])):
         start = base
-        if lone_borrow and len(pool) == 1 and of_columns.any():
+        if borrow and of_columns.any():
             start = (base + of_columns / of_columns.sum()) / 2
         like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
         telling = ~np.isnan(like[0])

@@ -21,7 +21,7 @@ from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
-from driftwatch.decide.standing import Standing, known_of, standing, times
+from driftwatch.decide.standing import Standing, known_of, standing, times, worth_of
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -53,8 +53,9 @@ class Past:
 def past_of(book: ScoreBook, slot: int, size: float) -> Past:
     """The past of a window of that slot, of ``size`` times the usual rows. Cost: passes over the history."""
     healthy = book.healthy
-    held = standing(healthy, book.slots, slot, book.rows)
-    counts = np.where(book.keys.of_columns, worth(book, size, held.rows), 1.0)
+    means = book.keys.of_columns
+    held = standing(healthy, book.slots, slot, book.rows, means)
+    counts = np.where(means, worth(book, size), 1.0)
     return Past(healthy=healthy, known=held.known, held=held, worth=counts)
 
 
@@ -88,7 +89,7 @@ def p_values(
     healthy, known, held = past.healthy, past.known, past.held
     x = _in_spreads(value, held, floor) * past.worth
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
-    lower = _below(x, level, usual, held, known)
+    lower = _below(x, level, usual, past)
     ranked = usual.ranked
     heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
     heavy &= book.keys.of_columns
@@ -143,15 +144,9 @@ def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Flo
     return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
 
 
-def worth(book: ScoreBook, size: float, rows: Float64Array) -> Float64Array:
-    """What distances of columns count for: less in a window of fewer rows than those it is held against.
-
-    Columns' scores lie further apart there by themselves. Where rows are lost all columns seem to move; it
-    is the volume that did. ``rows`` are those of ``Standing``; 1 where the volume is not watched.
-    """
-    if VOLUME not in book.keys.places:
-        return np.ones(len(rows))
-    return np.asarray(np.sqrt(np.minimum(1.0, size / np.maximum(rows, 1e-9))))
+def worth(book: ScoreBook, size: float) -> float:
+    """What distances of columns count for in a window of that size; 1 where the volume is not watched."""
+    return float(worth_of(size, book.rows)) if VOLUME in book.keys.places else 1.0
 
 
 def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:
@@ -159,24 +154,26 @@ def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> F
 
     ``x[k]`` is the window that is not in the book yet. NaN for scores that are not suspected.
     """
-    healthy, begun = book.healthy, book.begun
+    healthy, begun, means = book.healthy, book.begun, book.keys.of_columns
     total, windows = np.nan_to_num(x), (~np.isnan(x)).astype(np.int64)
     for row in range(max(0, len(book.values) - LONGEST_WAIT), len(book.values)):
         since = (book.ends[row] > begun) & ~np.isnan(book.values[row])
         if since.any():
-            held = standing(healthy, book.slots, int(book.slots[row]), book.rows)
-            total += np.where(since, np.nan_to_num(_in_spreads(book.values[row], held, floor)), 0.0)
+            held = standing(healthy, book.slots, int(book.slots[row]), book.rows, means)
+            counts = np.where(means, worth_of(book.rows[row], book.rows), 1.0)
+            total += np.where(since, np.nan_to_num(_in_spreads(book.values[row], held, floor)) * counts, 0.0)
             windows += since
     return np.where(book.suspected, total / np.maximum(windows, 1), np.nan)
 
 
-def _below(x: Float64Array, level: Float64Array, usual: Usual, held: Standing, n: Int64Array) -> Float64Array:
+def _below(x: Float64Array, level: Float64Array, usual: Usual, past: Past) -> Float64Array:
     """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown."""
     known = ~np.isnan(level)
     before = np.where(known, level, 0.0)
-    error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(n, 1)
-    variance = np.where(known, usual.variance, 1.0) * (1 + 1 / np.maximum(held.n, 1)) + before**2 * error
+    error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(past.known, 1)
+    mean = past.held.error(past.worth)
+    variance = np.where(known, usual.variance, 1.0) * (1 + mean) + before**2 * error
     z = (x - usual.phi * before) / np.sqrt(variance)
-    degrees = np.minimum(DEGREES[:, None], held.degrees)
+    degrees = np.minimum(DEGREES[:, None], past.held.degrees)
     tail: Float64Array = (usual.tail * stdtr(degrees, z / usual.stretch)).sum(axis=0)
     return tail

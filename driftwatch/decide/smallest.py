@@ -51,7 +51,7 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
     own = np.append(here, place)
     healthy, waiting = book.values[:, own], book.waiting[:, own]
     healthy[len(healthy) - len(waiting) :][waiting] = np.nan
-    held = standing(healthy, book.slots, seen.slot, book.rows)
+    held = standing(healthy, book.slots, seen.slot, book.rows, book.keys.of_columns[own])
     if held.n[-1] < MIN_HISTORY or not len(here):
         return None
     part = policy.pages_per_second * seen.window.seconds * TOGETHER_SHARE / (2 * CALIBRATORS)
@@ -60,11 +60,11 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
         tuple(usual.stretch[:, place].tolist()),
         log_p_for(-float(np.log(part))),
     )
-    spread = np.sqrt(usual.variance[place] * (1 + 1 / held.n[-1])) * held.spread[-1]
+    spread = np.sqrt(usual.variance[place] * (1 + held.error()[-1])) * held.spread[-1]
     away = held.centre[-1] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    return float(away * np.median(held.spread[:-1] / worth(book, seen.size, held.rows[:-1])))
+    return float(away * np.median(held.spread[:-1]) / worth(book, seen.size))
 
 
 @lru_cache

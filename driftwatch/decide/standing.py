@@ -1,8 +1,14 @@
-"""What a score's healthy windows say of its level: mean and spread, of its season slot where there is one."""
+"""What a score's healthy windows say of its level: mean and spread, of its season slot where there is one.
+
+A column's scores are means over rows: in a window of fewer rows they lie further apart by themselves. Of
+those a window with a part ``w`` of the usual rows counts for ``w`` windows, and its distances for ``sqrt(w)``
+as much (weighted least squares); no window counts for more than one, for what moves whole windows does not
+average out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -45,66 +51,100 @@ def mostly_one(values: Float64Array) -> Flags:
 class Standing:
     """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
 
-    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``rows[k]`` is how many
-    these windows had on average, relative to the reference's. ``known[k]`` counts those of all slots.
+    ``spread`` is that of a window of usual rows, and ``weight`` how many such windows the mean stands on.
+    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``known[k]`` counts those
+    of all slots.
     """
 
     centre: Float64Array
     spread: Float64Array
     n: Int64Array
+    weight: Float64Array
     degrees: Float64Array
-    rows: Float64Array
     known: Int64Array
 
-    def ahead(self, least: Float64Array) -> Float64Array:
-        """How far the next window spreads around the mean, which is estimated too; at least ``least``."""
-        return np.asarray(np.maximum(self.spread, least) * np.sqrt(1 + 1 / np.maximum(self.n, 1)))
+    def ahead(self, least: Float64Array, worth: Float64Array | float = 1.0) -> Float64Array:
+        """How far the next window, whose distance counts for ``worth``, spreads around the estimated mean.
+
+        In the same spreads; at least ``least``.
+        """
+        return np.asarray(np.maximum(self.spread, least) * np.sqrt(1 + self.error(worth)))
+
+    def error(self, worth: Float64Array | float = 1.0) -> Float64Array:
+        """Variance of the mean, in squared spreads, for a distance that counts for ``worth``."""
+        return np.asarray(worth**2 / np.maximum(self.weight, 1e-9))
 
 
-def _standing(values: Float64Array) -> Standing:
+def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
+    """What distances in a window of ``size`` rows count for, beside windows of ``rows[n]``; 1 where unknown.
+
+    Less in one of fewer rows. Where rows are lost all columns seem to move; it is the volume that did.
+    """
+    return np.asarray(np.nan_to_num(np.sqrt(np.minimum(1.0, size / np.maximum(_mean(rows), 1e-9))), nan=1.0))
+
+
+def _worths(rows: Float64Array, means: Flags | None) -> Float64Array | None:
+    """``[n, k]``: what distances count for in each window; None when all count in full."""
+    if means is None or not means.any() or (rows == 1).all():
+        return None
+    return np.where(means, worth_of(rows, rows)[:, None], 1.0)
+
+
+def _standing(values: Float64Array, worth: Float64Array | None) -> Standing:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
     np.copyto(work, 0.0, where=gone)
-    centre = work.sum(axis=0) / np.maximum(n, 1)
+    weight = n.astype(np.float64)
+    if worth is not None:
+        square = worth**2
+        np.multiply(work, square, out=work)
+        weight = np.einsum("nk,nk->k", ~gone, square)
+    centre = work.sum(axis=0) / np.where(weight > 0, weight, 1.0)
     np.subtract(values, centre, out=work)
+    if worth is not None:
+        np.multiply(work, worth, out=work)
     np.multiply(work, work, out=work)
     np.copyto(work, 0.0, where=np.isnan(work))
-    square = work.sum(axis=0)
-    spread = np.sqrt(square / np.maximum(n - 1, 1))
+    spread = np.sqrt(work.sum(axis=0) / np.maximum(n - 1, 1))
     return Standing(
-        centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0), rows=np.ones(len(n)), known=n
+        centre=centre, spread=spread, n=n, weight=weight, degrees=np.maximum(n - 3.0, 1.0), known=n
     )
 
 
-def _around_slots(values: Float64Array, slots: Int64Array) -> Float64Array:
+def _around_slots(values: Float64Array, slots: Int64Array, worth: Float64Array | None) -> Float64Array:
     """Variance around the means of all slots."""
     order = np.argsort(slots, kind="stable")
     grouped = values[order]
+    counts = np.ones_like(grouped) if worth is None else worth[order] ** 2
     starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
     gone = np.isnan(grouped)
     n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
-    centre = np.add.reduceat(np.where(gone, 0.0, grouped), starts, axis=0) / np.maximum(n, 1)
+    weight = np.add.reduceat(np.where(gone, 0.0, counts), starts, axis=0)
+    total = np.add.reduceat(np.where(gone, 0.0, grouped * counts), starts, axis=0)
+    centre = total / np.where(weight > 0, weight, 1.0)
     apart = grouped - np.repeat(centre, np.diff(starts, append=len(slots)), axis=0)
-    square = (np.where(gone, 0.0, apart) ** 2).sum(axis=0)
+    square = (np.where(gone, 0.0, apart**2 * counts)).sum(axis=0)
     known, lost = n.sum(axis=0), (n > 0).sum(axis=0)
     return np.asarray(square / np.maximum(known - lost, 1))
 
 
-def standing(values: Float64Array, slots: Int64Array, slot: int, rows: Float64Array) -> Standing:
+def standing(
+    values: Float64Array, slots: Int64Array, slot: int, rows: Float64Array, means: Flags | None = None
+) -> Standing:
     """What the scores of a season slot are held against; all windows while the slot is thin.
 
-    A slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it:
-    larger where the slot's windows have fewer ``rows[n]`` (relative ones) than the others.
+    ``rows[n]`` are those of the windows, relative ones; ``means[k]`` are scores that are means over them. A
+    slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it; of
+    other scores larger where the slot's windows have fewer rows.
     """
-    every = _standing(values)
-    every = replace(every, rows=np.full(values.shape[1], _mean(rows)))
+    worth = _worths(rows, means)
+    every = _standing(values, worth)
     if not slots.any():
         return every
     here = slots == slot
-    pooled = _around_slots(values, slots) * _fewer(rows, here)
-    own = replace(_standing(values[here]), rows=np.full(values.shape[1], _mean(rows[here])))
-    return _of_slot(every, own, pooled)
+    pooled = _around_slots(values, slots, worth) * _fewer(rows, here, means)
+    return _of_slot(every, _standing(values[here], None if worth is None else worth[here]), pooled)
 
 
 def _mean(rows: Float64Array) -> float:
@@ -112,12 +152,16 @@ def _mean(rows: Float64Array) -> float:
     return float(known.mean()) if len(known) else 1.0
 
 
-def _fewer(rows: Float64Array, here: Flags) -> float:
-    """How many times fewer rows these windows have than all, at least 1: variances are as much larger."""
+def _fewer(rows: Float64Array, here: Flags, means: Flags | None) -> Float64Array | float:
+    """How many times fewer rows these windows have than all, at least 1: variances are as much larger.
+
+    1 for scores whose distances count for less there.
+    """
     known = ~np.isnan(rows)
     if not (known & here).any():
         return 1.0
-    return max(1.0, float(rows[known].mean() / rows[known & here].mean()))
+    fewer = max(1.0, float(rows[known].mean() / rows[known & here].mean()))
+    return fewer if means is None else np.where(means, 1.0, fewer)
 
 
 def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
@@ -128,26 +172,33 @@ def _of_slot(every: Standing, own: Standing, pooled: Float64Array) -> Standing:
         centre=np.where(thin, every.centre, own.centre),
         spread=np.where(thin, every.spread, shrunk),
         n=np.where(thin, every.n, own.n),
+        weight=np.where(thin, every.weight, own.weight),
         degrees=np.where(thin, every.degrees, np.minimum(degrees + _SHRINK, every.degrees)),
-        rows=np.where(thin, every.rows, own.rows),
         known=every.known,
     )
 
 
 def left_out(
-    values: Float64Array, slots: Int64Array, rows: Float64Array, least: Float64Array | float = 1e-12
+    values: Float64Array,
+    slots: Int64Array,
+    rows: Float64Array,
+    means: Flags | None = None,
+    least: Float64Array | float = 1e-12,
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
-    result = np.empty_like(values)
-    every, pooled = _standing(values), _around_slots(values, slots)
+    result, worth = np.empty_like(values), _worths(rows, means)
+    every, pooled = _standing(values, worth), _around_slots(values, slots, worth)
     for slot in np.unique(slots):
         here = slots == slot
-        found = every
+        found, some = every, None if worth is None else worth[here]
+        own = 1.0 if some is None else some
         if slots.any():
-            found = _of_slot(every, _standing(values[here]), pooled * _fewer(rows, here))
-        inflation = np.sqrt(np.maximum(found.n, 1) / np.maximum(found.n - 1, 1))
-        apart = (values[here] - found.centre) * inflation
-        # The spread without the window itself, which otherwise hides behind its own distance.
+            alone = _standing(values[here], some)
+            found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
+        # The mean without the window itself, which has drawn it near.
+        inflation = np.sqrt(found.weight / np.maximum(found.weight - own**2, 1e-9))
+        apart = (values[here] - found.centre) * own * np.where(found.n > 1, inflation, 1.0)
+        # And the spread without it, behind which it hides otherwise.
         degrees = np.maximum(found.degrees, 3.0)
         others = np.maximum((found.spread**2 * degrees - apart**2) / (degrees - 1), 0.25 * found.spread**2)
         result[here] = apart / np.maximum(np.sqrt(others), least)

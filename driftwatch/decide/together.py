@@ -46,7 +46,7 @@ def combined(
     """
     book, aside = track.scores, track.aside
     held = past.held
-    z = _cut((value - held.centre) / held.ahead(LEAST_SPREAD * book.floor) * past.worth, book)
+    z = _cut((value - held.centre) * past.worth / held.ahead(LEAST_SPREAD * book.floor, past.worth), book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
     away = book.keys.whose(aside.__contains__) & book.keys.of_columns
     usable &= ~away & book.keys.of_columns
@@ -90,7 +90,13 @@ def taught_together(track: Track) -> Track:
     if len(book.values) <= MIN_HISTORY or len(columns) < _FEWEST:
         return track
     z = np.zeros((len(book.values), len(book.keys)))
-    z[:, whole] = left_out(book.values[:, whole], book.slots, book.rows, LEAST_SPREAD * book.floor[whole])
+    z[:, whole] = left_out(
+        book.values[:, whole],
+        book.slots,
+        book.rows,
+        book.keys.of_columns[whole],
+        LEAST_SPREAD * book.floor[whole],
+    )
     largest = np.zeros((len(columns), len(book.values)))
     for place, far in zip(whole, _cut(z, book)[:, whole].T, strict=True):
         row = columns.index(book.keys[place][1] or "")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from driftwatch.decide.keys import StreamKey
-from driftwatch.decide.laws import MIN_HISTORY, learn, learned
+from driftwatch.decide.laws import DEGREES, MIN_HISTORY, learn, learned
 from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
@@ -132,6 +132,21 @@ def test_a_place_is_shared_by_values_that_differ_by_next_to_nothing() -> None:
     assert below.p_value[0, 1] == pytest.approx(25 / 29)
     further = asked(np.array([-2.5]), book, 0.05, -1, 0)
     assert further.p_value[0, 1] == pytest.approx(1 / 29)
+
+
+def test_few_columns_are_held_to_have_the_tails_of_many_and_all_columns_jointly_are_not() -> None:
+    rng = np.random.default_rng(8)
+    keys: list[StreamKey] = [*(("ks", f"c{i}", "location") for i in range(40)), ("tv", "k", "tv")]
+    keys.append(("mmd", None, "mmd"))
+    lone, signed = len(keys) - 1, np.ones(len(keys), dtype=np.bool_)
+    values = rng.standard_normal((30, len(keys)))
+    values[:, lone] = values[:, lone - 1]
+    book = ScoreBook.empty(keys, signed, np.zeros(len(keys)))
+    for end, row in enumerate(values, start=1):
+        book = book.learn(row, 0, end)
+    light = learn(book).tail[DEGREES >= 30].sum(axis=0)
+    assert light[:40].mean() > 0.5
+    assert light[lone - 1] > light[lone] + 0.1
 
 
 def test_a_season_slot_has_its_own_mean() -> None:

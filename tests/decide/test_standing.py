@@ -1,0 +1,75 @@
+"""What windows of unlike size say of a score's level and spread."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from driftwatch.decide.standing import left_out, standing, worth_of
+from driftwatch.summary.batch import Float64Array, Int64Array
+
+COLUMNS = 200
+MEANS = np.ones(COLUMNS, dtype=np.bool_)
+
+
+def traffic(rng: np.random.Generator, windows: int) -> tuple[Float64Array, Float64Array, Int64Array]:
+    """Means of 1 to 9 rows each, of usually 5: their standard deviation in a usual window is 1."""
+    rows = rng.integers(1, 10, windows) / 5.0
+    values = rng.standard_normal((windows, COLUMNS)) / np.sqrt(np.minimum(rows, rows.mean()))[:, None]
+    return values, rows, np.zeros(windows, dtype=np.int64)
+
+
+def test_a_window_of_few_rows_counts_for_less() -> None:
+    # Of 200 columns' spreads over 40 windows the mean has a standard error of 1 / sqrt(2 * 39 * 200) = .8 %;
+    # each mean has the variance that its weight says, a chi-square of 200 columns: 5 errors are 50 %.
+    values, rows, slots = traffic(np.random.default_rng(1), 40)
+    held = standing(values, slots, 0, rows, MEANS)
+    scale = 1 / np.sqrt(rows.mean())
+    assert held.spread.mean() == pytest.approx(scale, rel=0.04)
+    assert (held.centre**2).mean() / (scale**2 / held.weight[0]) == pytest.approx(1, abs=0.5)
+    assert (held.weight < held.n).all()
+    plain = standing(values, slots, 0, rows)
+    assert plain.spread.mean() > 1.2 * scale
+    assert (plain.weight == plain.n).all()
+
+
+def test_windows_of_one_size_are_held_against_each_other_as_ever() -> None:
+    rng = np.random.default_rng(2)
+    values, slots = rng.standard_normal((30, COLUMNS)), np.arange(30) % 3
+    values[rng.random(values.shape) < 0.1] = np.nan
+    for rows in (np.ones(30), np.full(30, 4.0)):
+        own, plain = standing(values, slots, 1, rows, MEANS), standing(values, slots, 1, rows)
+        assert np.allclose(own.centre, plain.centre)
+        assert np.allclose(own.spread, plain.spread)
+        assert np.allclose(own.weight, plain.weight)
+        assert np.allclose(
+            left_out(values, slots, rows, MEANS), left_out(values, slots, rows), equal_nan=True
+        )
+
+
+def test_left_out_distances_of_all_windows_are_alike() -> None:
+    # 200 squares per window, each near F(1, 38) of mean 1.06: five errors are 5 sqrt(2.5 / 200) = .56.
+    values, rows, slots = traffic(np.random.default_rng(3), 40)
+    apart = left_out(values, slots, rows, MEANS)
+    assert np.abs((apart**2).mean(axis=1) - 1.06).max() < 0.56
+    plain = left_out(values, slots, rows)
+    assert (plain[rows < 0.5] ** 2).mean() > 2
+
+
+def test_a_quiet_slot_of_few_rows_has_the_spread_of_a_usual_window() -> None:
+    rng = np.random.default_rng(4)
+    slots = np.arange(60) % 2
+    rows = np.where(slots == 1, 0.1, 1.9)
+    values = rng.standard_normal((60, COLUMNS)) / np.sqrt(np.minimum(rows, 1))[:, None]
+    held = standing(values, slots, 1, rows, MEANS)
+    assert held.spread.mean() == pytest.approx(1, rel=0.05)
+    now = float(worth_of(0.1, rows))
+    assert now == pytest.approx(np.sqrt(0.1))
+    # A quiet window held against 30 quiet ones: as uncertain as a usual one held against 30 usual ones.
+    assert held.error(now) == pytest.approx(1 / 30)
+
+
+def test_a_size_nobody_knows_counts_in_full() -> None:
+    rows = np.array([1.0, np.nan, 1.0])
+    assert worth_of(rows, rows).tolist() == [1.0, 1.0, 1.0]
+    assert worth_of(0.25, rows) == pytest.approx(0.5)
