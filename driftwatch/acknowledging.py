@@ -86,6 +86,12 @@ def _source_key(monitor: Monitor) -> str:
 
 
 def _mute(track: Track, found: Sequence[tuple[str | None, Incident]], until: int | None) -> Track:
+    """Quiet for these incidents until then: who was not told yet is told when the mute is over.
+
+    Who was told already keeps what they were told. Alertmanager, which is told again and again, hears of the
+    mute and has the alert back after it. Of a mute and its end PagerDuty, Slack, mail and webhooks hear
+    nothing, only of the incident's end, also during the mute: their own alert is to be snoozed there.
+    """
     keys = {incident.key for _, incident in found}
     return replace(
         track,

@@ -24,6 +24,8 @@ Change = tuple[int, str]
 #: Width of a timeline and its height.
 WIDE, TALL = 720.0, 196.0
 _NARROW = 160.0
+#: To the right of it the word of a line stands on its left; and the width of a letter, amply.
+_BESIDE, _LETTER = WIDE / 5, 6.5
 
 
 def _runs(trail: Trail) -> list[list[tuple[int, float]]]:
@@ -129,8 +131,7 @@ def timeline_parts(
             x = left + (n + 0.5) * step
             parts.append(line(x, top, x, bottom, "pageline"))
             parts.append(_linked(_page_mark(x, top - 9, 6), end, url))
-    for place, what in changes:
-        parts += _moment(left + place * step, bottom, what, "newreference", high=False)
+    parts += _changes(changes, left, step, bottom)
     parts += _onset(trail, onset, left, step, bottom)
     parts += _dates(trail, now, left, step, bottom + 36)
     return parts
@@ -147,13 +148,29 @@ def _onset(trail: Trail, onset: int | None, left: float, step: float, bottom: fl
     if onset is None or onset < trail[0][0]:
         return []
     first = next((n for n, (end, *_) in enumerate(trail) if end > onset), None)
-    return [] if first is None else _moment(left + first * step, bottom, "began", "onset", high=True)
+    return [] if first is None else _moment(left + first * step, bottom, "began", "onset", 104)
 
 
-def _moment(x: float, bottom: float, what: str, css: str, *, high: bool) -> list[str]:
-    """A line through the drawing; its word stands where there is room for it."""
-    anchor, beside = ("end", x - 4) if x > WIDE / 5 else ("start", x + 4)
-    y = bottom - (104 if high else 88)
+def _changes(changes: Sequence[Change], left: float, step: float, bottom: float) -> list[str]:
+    """A line each. Every word has a height of its own, and is left out where it would lie on itself."""
+    parts: list[str] = []
+    heights = {what: 88 - 16 * n for n, what in enumerate(dict.fromkeys(what for _, what in changes))}
+    ends = dict.fromkeys(heights, 0.0)
+    for place, what in changes:
+        x, wide = left + place * step, _LETTER * len(what)
+        begins = x - 4 - wide if x > _BESIDE else x + 4
+        drawn, word = _moment(x, bottom, what, "newreference", heights[what])
+        parts.append(drawn)
+        if begins >= ends[what]:
+            parts.append(word)
+            ends[what] = begins + wide
+    return parts
+
+
+def _moment(x: float, bottom: float, what: str, css: str, height: float) -> list[str]:
+    """A line through the drawing, and its word where there is room for it, ``height`` above ``bottom``."""
+    anchor, beside = ("end", x - 4) if x > _BESIDE else ("start", x + 4)
+    y = bottom - height
     return [line(x, y - 8, x, bottom + 22, css), text(beside, y, what, "tick said", anchor)]
 
 

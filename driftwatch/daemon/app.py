@@ -35,12 +35,18 @@ _HOUR = 3600 * NANOSECONDS
 
 
 class Daemon:
-    """The running process. ``read`` loads the configuration anew each time it is called."""
+    """The running process. ``read`` loads the configuration anew each time it is called.
 
-    def __init__(self, read: Callable[[], Config], clock: Clock, *, tick_seconds: float = 1.0) -> None:
+    Without ``deliver`` messages wait in the outbox until ``senders.start`` is called.
+    """
+
+    def __init__(
+        self, read: Callable[[], Config], clock: Clock, *, tick_seconds: float = 1.0, deliver: bool = True
+    ) -> None:
         self._read = read
         self.clock = clock
         self._tick_seconds = tick_seconds
+        self._deliver = deliver
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._views: dict[str, MonitorView] = {}
@@ -79,7 +85,8 @@ class Daemon:
         self._metrics: MetricsPage = app.state.metrics
         self.server = WebServer(app, self.config.web)
         self.server.start()
-        self.senders.start()
+        if self._deliver:
+            self.senders.start()
         self.scheduler.start()
         self._ticking = True
         # Building references may take longer than a supervisor waits, and the stored state is served already.

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 
 from driftwatch.clock import ReplayClock
+from driftwatch.config.init import scalar
 from driftwatch.config.load import load
 from driftwatch.daemon.app import Daemon
 from driftwatch.daemon.demo_data import REFERENCE_ENDS, ZONE, write_stream
 from driftwatch.daemon.logs import configure
 from driftwatch.daemon.runner import Slot
+from driftwatch.daemon.snapshot import SinkView
 from driftwatch.decide.incidents import DRIFT
 from driftwatch.errors import DriftwatchError
 from driftwatch.report import verdict_from_json
@@ -23,6 +26,7 @@ from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS, iso
 from driftwatch.terminal import progress, show_pages
 from driftwatch.windows import boundaries, parse_time
+from driftwatch.words import plural
 
 Say = Callable[[str], None]
 
@@ -32,38 +36,53 @@ _LAST_DAY = "2014-01-01"
 _PATIENCE_DAYS = 21
 _SEASONAL = frozenset({"temp", "dewp", "humid", "pressure", "wind_speed", "wind_gust", "visib", "precip"})
 _CHECK_SECONDS = 120.0
+#: How long a receiver may take for one message before the demo goes on without it.
+_RECEIVER_SECONDS = 10.0
 
 
-def run_demo(*, leave: bool, listen: str, folder: Path | None, say: Say) -> int:
-    """Replay, print the pages, then stay up until interrupted unless ``leave``. Returns the pages."""
+def run_demo(*, leave: bool, listen: str, folder: Path | None, notify: str | None, say: Say) -> int:
+    """Replay, print the pages, then stay up until interrupted unless ``leave``. Returns the pages.
+
+    ``notify`` is the URL of a webhook that is told of them after the replay. Raises ``ConfigError`` when it,
+    or ``listen``, is none; nothing of an earlier demo is lost then.
+    """
     folder = (folder or Path(".demo")).resolve()
     configure("text", "error")
     began = time.monotonic()
     say("New York flights of 2013 with the weather at their origin: January-March is the reference.")
+    path = write_config(folder, listen, notify)
+    load(path)
     rows = write_stream(folder)
     _forget_last_time(folder / "store")
-    path = _write_config(folder, listen)
     start, *_ = boundaries(86400, ZONE, parse_time(f"{REFERENCE_ENDS}T12:00"), 0)
     clock = ReplayClock(start)
-    daemon = Daemon(lambda: load(path), clock)
+    daemon = Daemon(lambda: load(path), clock, deliver=False)
     daemon.start()
     try:
         shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         say(f"{rows:,} rows in {shown} after {time.monotonic() - began:.0f} s; serving {daemon.server.url}")
-        replayed = time.monotonic()
-        accepted = _replay(daemon, clock, start)
-        seconds = time.monotonic() - replayed
-        pages = _pages(daemon)
-        say(f"nine months replayed in {seconds:.0f} s, {len(pages)} pages")
-        for note in accepted:
-            say(note)
-        show_pages("Every page from April to December", pages)
-        if not leave:
+        pages = _replay_and_show(daemon, clock, start, say)
+        if notify is not None or not leave:
             clock.release()
+        if notify is not None:
+            say(deliver(daemon))
+        if not leave:
             _stay(daemon, path, say)
-        return len(pages)
+        return pages
     finally:
         daemon.stop()
+
+
+def _replay_and_show(daemon: Daemon, clock: ReplayClock, start: int, say: Say) -> int:
+    began = time.monotonic()
+    accepted = _replay(daemon, clock, start)
+    seconds = time.monotonic() - began
+    pages = _pages(daemon)
+    say(f"nine months replayed in {seconds:.0f} s, {len(pages)} pages")
+    for note in accepted:
+        say(note)
+    show_pages("Every page from April to December", pages)
+    return len(pages)
 
 
 def _forget_last_time(store: Path) -> None:
@@ -71,10 +90,24 @@ def _forget_last_time(store: Path) -> None:
         file.unlink()
 
 
-def _write_config(folder: Path, listen: str) -> Path:
+def write_config(folder: Path, listen: str, notify: str | None = None) -> Path:
+    """The demo's configuration for the stream in ``folder``; ``notify`` is the URL of a webhook. Its path.
+
+    Any text is written as what it is; whether it can be used is for ``load`` to say.
+    """
     text = files("driftwatch.daemon").joinpath("demo.yaml").read_text(encoding="utf-8")
+    values = {
+        "store": str(folder / "store"),
+        "listen": listen,
+        "reference": str(folder / "reference.parquet"),
+        "production": str(folder / "production" / "**" / "*.parquet"),
+    }
+    written = Template(text).substitute({name: scalar(value) for name, value in values.items()})
+    if notify is not None:
+        written += f"notify:\n  - {{type: webhook, url: {scalar(notify)}}}\n"
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "driftwatch.yaml"
-    path.write_text(text.replace("@FOLDER@", str(folder)).replace("@LISTEN@", listen), encoding="utf-8")
+    path.write_text(written, encoding="utf-8")
     return path
 
 
@@ -123,6 +156,36 @@ def _accept_season(daemon: Daemon, now: int) -> str:
 def _pages(daemon: Daemon) -> list[Verdict]:
     stored = daemon.session.history.verdicts(_MONITOR, None, limit=1000)
     return [verdict for verdict in map(verdict_from_json, stored) if verdict.page]
+
+
+def deliver(daemon: Daemon, patience: float = _RECEIVER_SECONDS) -> str:
+    """Let the messages of the replay out, and say what became of them, for people.
+
+    Only now: in the replay a day is over in the wink of an eye, and with it every wait for a receiver that
+    is down; a message would be given up within a second. ``patience`` is in seconds, for each message anew.
+    """
+    daemon.senders.start()
+    settled, until = -1, 0.0
+    while (sink := daemon.senders.views()[0]).pending:
+        done = sink.delivered + dict(sink.failed)["gave_up"]
+        if done > settled:
+            settled, until = done, time.monotonic() + patience
+            # A pass takes one message of a monitor; the next pass would come in a second.
+            daemon.senders.wake()
+        elif time.monotonic() > until:
+            break
+        time.sleep(0.05)
+    return _delivered(sink)
+
+
+def _delivered(sink: SinkView) -> str:
+    failed = dict(sink.failed)
+    lost = failed.pop("gave_up")
+    said = f"{plural(sink.delivered, 'message')} delivered to the receiver"
+    said += f", {lost} given up" if lost else ""
+    said += f", {sink.pending} not yet" if sink.pending else ""
+    reasons = ", ".join(f"{reason} {count}" for reason, count in failed.items() if count)
+    return said + (f"; failed attempts: {reasons}" if reasons else "")
 
 
 def _stay(daemon: Daemon, path: Path, say: Say) -> None:

@@ -54,8 +54,8 @@ class Message:
     is the evidence of the newest windows, oldest first, for a sink that can draw.
     ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
     daemon, which keeps to the notifier's ``refreshes``. ``muted_until``: somebody asked for quiet until then;
-    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end. What
-    nobody was told before the mute is told after it.
+    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end; the
+    others hear neither of a mute nor of its end. What nobody was told before the mute is told after it.
     """
 
     key: str

@@ -68,16 +68,11 @@ def checks(options: Options) -> Iterator[Line]:
 
 def _demo(folder: Path) -> Path:
     """The flights of the demo as files with its configuration."""
-    from importlib.resources import files
-
+    from driftwatch.daemon.demo import write_config
     from driftwatch.daemon.demo_data import write_stream
 
     write_stream(folder)
-    text = files("driftwatch.daemon").joinpath("demo.yaml").read_text(encoding="utf-8")
-    path = folder / "driftwatch.yaml"
-    text = text.replace("@FOLDER@", str(folder)).replace("@LISTEN@", "127.0.0.1:0")
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_config(folder, "127.0.0.1:0")
 
 
 def table(start: datetime, hours: int, rows: int, columns: int) -> pa.Table:

@@ -107,10 +107,12 @@ class World:
         return path
 
     @contextmanager
-    def inside(self, minutes: float = 1, *, tick_seconds: float = 3600.0) -> Iterator[Inside]:
+    def inside(
+        self, minutes: float = 1, *, tick_seconds: float = 3600.0, deliver: bool = True
+    ) -> Iterator[Inside]:
         """A daemon in this process, its clock standing ``minutes`` after the start; it ticks when told."""
         clock = ReplayClock(self.start + int(minutes * MINUTE))
-        daemon = Daemon(lambda: load(self.config), clock, tick_seconds=tick_seconds)
+        daemon = Daemon(lambda: load(self.config), clock, tick_seconds=tick_seconds, deliver=deliver)
         daemon.start()
         try:
             yield Inside(daemon=daemon, clock=clock, start=self.start)

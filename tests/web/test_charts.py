@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.parsers.expat import ParserCreate
 
@@ -172,3 +173,28 @@ def test_numbers_are_short_and_never_not_a_number(value: float) -> None:
         assert len(text) <= 12
         assert "nan" not in text
     assert words.number(None) == words.percent(None) == words.p_value(None) == "–"
+
+
+WORD = re.compile(r'<text x="([0-9.]+)" y="([0-9.]+)" text-anchor="(start|end)" class="tick said">([^<]+)<')
+
+
+@pytest.mark.parametrize("length", [4, 30, 120])
+def test_words_of_changed_references_never_lie_on_each_other(length: int) -> None:
+    trail = [(n * 10**9, 0.5, "ok", False) for n in range(length)]
+    changes = [(n, ("rebased", "rebased", "new reference")[n % 3]) for n in range(1, length)]
+    drawn = str(timeline(trail, 0, None, changes))
+    assert drawn.count('class="newreference"') == length - 1, "a line each"
+    rows: dict[float, list[tuple[float, float]]] = {}
+    for x, y, anchor, said in WORD.findall(drawn):
+        begins = float(x) - (6 * len(said) if anchor == "end" else 0)
+        rows.setdefault(float(y), []).append((begins, begins + 6 * len(said)))
+    assert {said for *_, said in WORD.findall(drawn)} == {what for _, what in changes}
+    for spans in rows.values():
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+
+
+def test_a_changed_reference_says_its_word_wherever_there_is_room() -> None:
+    trail = [(n * 10**9, 0.5, "ok", False) for n in range(120)]
+    near = str(timeline(trail, 0, None, [(60, "rebased"), (64, "rebased"), (90, "rebased")]))
+    assert near.count(">rebased<") == 2
+    assert str(timeline(trail, 0, None, [(60, "rebased"), (75, "rebased")])).count(">rebased<") == 2
