@@ -63,7 +63,8 @@ def repeat(
         return setting.draw(seed, t)
 
     parts = [draw(t) for t in range(-setting.blocks, 0)]
-    monitor = Monitor.learn(configure(setting.length, budget, min_rows=FEWEST), parts)
+    config = configure(setting.length, budget, min_rows=FEWEST, design_effect=setting.declared)
+    monitor = Monitor.learn(config, parts)
     aside = np.random.default_rng([*seed, 3])
     panel = Panel.learn(monitor, parts, aside) if rivals else None
     whole = _warmed(monitor, draw, panel, aside)

@@ -27,11 +27,15 @@ RARE = f"s{len(S_SHARES) - 1}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """``rows`` a window of ``length``; ``burst`` rows per user, 1 for independent rows."""
+    """``rows`` a window of ``length``; ``burst`` rows per user, 1 for independent rows.
+
+    ``declared`` is the design effect the configuration states; None has it measured.
+    """
 
     rows: int
     length: str
     burst: int = 1
+    declared: float | None = None
 
     @property
     def blocks(self) -> int:
@@ -86,6 +90,8 @@ SETTINGS: dict[str, Setting] = {
     for kind, burst in (("independent", 1), ("bursty", USER))
     for length, rows in (("1h", 100), ("1h", 1000), ("1h", 10_000), ("1d", 1000))
 }
+#: Few windows say little of a design effect; who knows that users have ten rows can say so.
+SETTINGS["1d_1000_declared"] = Setting(rows=1000, length="1d", burst=USER, declared=USER)
 
 
 def numbers(rows: Rows, name: str) -> Float64Array:

@@ -43,15 +43,19 @@ _FROZEN_FROM = 100_000
 
 
 def configure(
-    length: str, budget: str, *, season: Sequence[str] = (), min_rows: int = 30, segment_by: str | None = None
+    length: str,
+    budget: str,
+    *,
+    season: Sequence[str] = (),
+    min_rows: int = 30,
+    design_effect: float | None = None,
 ) -> MonitorConfig:
     """The monitor: all defaults but ``min_rows``, so that windows of a hundred rows are looked at."""
     return MonitorConfig.model_validate(
         {
             "name": "m", "reference": {"path": "x"}, "source": {"type": "files"},
             "window": {"length": length, "min_rows": min_rows}, "season": list(season),
-            "alarm": {"false_pages": budget},
-            "segment_by": None if segment_by is None else {"column": segment_by},
+            "alarm": {"false_pages": budget, "design_effect": design_effect},
         }
     )  # fmt: skip
 
