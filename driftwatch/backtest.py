@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Track
 from driftwatch.errors import DataError
-from driftwatch.measure import Look, fresh_track, judge, looks, with_untimed
+from driftwatch.measure import Look, fresh_track, judge, looks, with_untimed, worded
 from driftwatch.monitor import configuration_hash
 from driftwatch.predicting import Prediction, predict
 from driftwatch.pulling import read_tiles
@@ -86,7 +86,7 @@ class _Run:
             self.tracks[name] = decision.track
             if name is None:
                 self.calm.add(before, part, verdict)
-            yield verdict
+            yield worded(verdict)
 
     def _empty(
         self, span: Span, name: str | None, rejected: tuple[RejectedFile, ...], untimed: int

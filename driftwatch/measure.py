@@ -213,7 +213,7 @@ def verdict_of(
         state=decision.state,
         reason=decision.reason,
         detail=with_untimed(_detail(seen, decision, sight, window.span.start), untimed),
-        statistics=tuple(seen.statistics) if gauges or decision.page else (),
+        statistics=seen.statistics if gauges or decision.page else (),
         breakages=tuple(seen.breakages),
         rejected_files=rejected,
         evidence_before=decision.evidence_before,
@@ -256,8 +256,9 @@ def judge(
 ) -> tuple[Decision, Verdict]:
     """One window measured and decided: the arithmetic of a check, a backtest and a replay alike.
 
-    Looking at all resolves a could-not-look incident of the track. ``gauges`` cost most and decide nothing:
-    without them only a page's verdict has any.
+    Looking at all resolves a could-not-look incident of the track. ``gauges`` decide nothing: without them
+    only a page's verdict has any. They are measured when they are first read (``Gauges``): ``worded`` does it
+    for a verdict that is kept.
     """
     lifted = tuple(item for item in track.incidents if item.kind == BLIND)
     if lifted:
@@ -280,6 +281,11 @@ def judge(
     if lifted:
         decision = replace(decision, resolved=(*decision.resolved, *lifted))
     return decision, verdict
+
+
+def worded(verdict: Verdict) -> Verdict:
+    """The verdict with all of its gauges in words; it lets go of what they were measured from."""
+    return replace(verdict, statistics=tuple(verdict.statistics))
 
 
 def _detail(seen: Measurement, decision: Decision, sight: Sight, start: int) -> str:

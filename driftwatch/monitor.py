@@ -11,7 +11,7 @@ from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
-from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed
+from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed, worded
 from driftwatch.pulling import Pulled, glance, late, pull
 from driftwatch.recording import Recorder, configuration_of
 from driftwatch.selftest import Selftest, failed
@@ -144,7 +144,7 @@ class Monitor:
         self, segment: str | None, part: Summary, read: Pulled, *, alone: bool = False
     ) -> tuple[Decision, Verdict]:
         track = self.track(segment)
-        return judge(
+        decision, verdict = judge(
             self.reference,
             part,
             self.looks,
@@ -156,6 +156,7 @@ class Monitor:
             newest_row=read.newest_row,
             untimed=(read.untimed or 0) if segment is None else 0,
         )
+        return decision, worded(verdict)
 
     def _tested(self, window: Summary, real: Decision) -> StoredSelftest | None:
         """What the window changes of the self-test. Whatever fails in it, the check itself goes on."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Track, decode
 from driftwatch.errors import StoreForgot
-from driftwatch.measure import Look, fresh_track, judge
+from driftwatch.measure import Look, fresh_track, judge, worded
 from driftwatch.report import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
@@ -64,7 +64,7 @@ class Replay:
             newest_row=stored.newest_row,
             untimed=stored.untimed_rows,
         )
-        return decision.track, replace(verdict, late_rows=stored.late_rows)
+        return decision.track, replace(worded(verdict), late_rows=stored.late_rows)
 
     def counted(self, stored: Verdict) -> Summary:
         """The rows a stored window was decided on. Raises ``StoreForgot``."""

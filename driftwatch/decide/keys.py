@@ -28,6 +28,7 @@ class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
 
     _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
+    _labels: tuple[Int64Array, tuple[Int64Array, Int64Array]] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
@@ -41,6 +42,14 @@ class Keys(tuple[StreamKey, ...]):
         last = self._last
         if last is None or last[0] != keys:
             self._last = last = keys, self._places(keys)
+        return last[1]
+
+    def labels(self, sizes: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """The stream of each label, and the first label of each stream, of streams of so many."""
+        last = self._labels
+        if last is None or last[0] is not sizes:
+            which = np.repeat(np.arange(len(self)), sizes)
+            self._labels = last = sizes, (which, np.cumsum(sizes) - sizes)
         return last[1]
 
     def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:

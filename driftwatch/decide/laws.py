@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,12 @@ MIN_HISTORY = 8
 _LEARNED_FROM = 400
 #: Learned again once so much more has been taught.
 _GROWN = 0.1
+#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
+_HEAVY, _LIGHT = 4.0, 10.0
+#: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
+_SURELY = 0.9
+#: That of light ones over all columns from which on they are believed: one column may look so by chance.
+_MOSTLY = 0.8
 #: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
 _PSEUDO = 2.0
 _ROUNDS = 25
@@ -58,7 +65,7 @@ _DEGREES_PRIOR = np.array([0.0, 1.0, 1.0, -0.5, -2.0, -3.5, -5.0])
 _LOG_NORM = gammaln((DEGREES + 1) / 2) - gammaln(DEGREES / 2) - 0.5 * np.log(DEGREES * np.pi)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Usual:
     """The laws of the scores ``keys``, as learned when the book had seen ``windows``.
 
@@ -76,6 +83,20 @@ class Usual:
     stretch: Float64Array
     ranked: Flags
     windows: int
+
+    @cached_property
+    def heavy(self) -> Flags:
+        """Scores ``[k]`` whose tails are heavy, as far as their history says."""
+        return np.asarray(self.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY)
+
+    @cached_property
+    def light(self) -> Flags:
+        """Scores ``[k]`` whose tails are light, as those of all columns are on average."""
+        weight, light = self.tail[DEGREES >= _LIGHT].sum(axis=0), np.zeros(len(self.keys), dtype=np.bool_)
+        for pool in self.keys.pools:
+            told = [place for place in pool if not self.ranked[place]]
+            light[told] = bool(told) and weight[told].mean() > _MOSTLY
+        return light
 
 
 #: Names of everything that is stored of it, its keys and number apart.

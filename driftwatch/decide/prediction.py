@@ -12,6 +12,7 @@ Source: Kalman 1960; Student's t prediction; the bias of short autocorrelated se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,6 @@ Flags = npt.NDArray[np.bool_]
 
 #: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
 LEAST_SPREAD = 0.25
-#: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
-_HEAVY, _LIGHT = 4.0, 10.0
-#: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
-_SURELY = 0.9
-#: That of light ones over all columns from which on they are believed: one column may look so by chance.
-_MOSTLY = 0.8
 _SMALLEST_P = 1e-12
 
 
@@ -89,10 +84,10 @@ def p_values(
     healthy, known, held = past.healthy, past.known, past.held
     x = _in_spreads(value, held, floor) * past.worth
     level = book.level if book.level_end == start else np.full(len(value), np.nan)
-    lower = _below(x, level, usual, past)
-    ranked = usual.ranked
-    heavy = usual.tail[DEGREES <= _HEAVY].sum(axis=0) > _SURELY
-    heavy &= book.keys.of_columns
+    ranked, heavy = usual.ranked, usual.heavy & book.keys.of_columns
+    # Of the others the p-value is 1, a rank, or none.
+    far = ~ranked & (known >= MIN_HISTORY) & (np.abs(value - held.centre) >= floor)
+    lower = _below(x, level, usual, past, np.flatnonzero(far))
     own, every, tie = healthy[:, ranked], book.values[:, ranked], LEAST_SPREAD * floor
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
@@ -108,20 +103,11 @@ def p_values(
     return Answer(
         p_value=np.stack(sides, axis=1),
         ranked=ranked,
-        light=_light(usual),
+        light=usual.light,
         least=np.stack(firsts, axis=1),
         x=x,
         level=after,
     )
-
-
-def _light(usual: Usual) -> Flags:
-    """Scores ``[k]`` whose tails are light, as those of all columns are on average."""
-    weight, light = usual.tail[DEGREES >= _LIGHT].sum(axis=0), np.zeros(len(usual.keys), dtype=np.bool_)
-    for pool in usual.keys.pools:
-        told = [place for place in pool if not usual.ranked[place]]
-        light[told] = bool(told) and weight[told].mean() > _MOSTLY
-    return light
 
 
 def _rank(
@@ -166,14 +152,20 @@ def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> F
     return np.where(book.suspected, total / np.maximum(windows, 1), np.nan)
 
 
-def _below(x: Float64Array, level: Float64Array, usual: Usual, past: Past) -> Float64Array:
-    """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown."""
+def _below(x: Float64Array, level: Float64Array, usual: Usual, past: Past, asked: Int64Array) -> Float64Array:
+    """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown.
+
+    Only of the scores ``asked``: the distribution is what costs. A half stands for the others.
+    """
     known = ~np.isnan(level)
     before = np.where(known, level, 0.0)
     error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(past.known, 1)
     mean = past.held.error(past.worth)
     variance = np.where(known, usual.variance, 1.0) * (1 + mean) + before**2 * error
     z = (x - usual.phi * before) / np.sqrt(variance)
-    degrees = np.minimum(DEGREES[:, None], past.held.degrees)
-    tail: Float64Array = (usual.tail * stdtr(degrees, z / usual.stretch)).sum(axis=0)
+    degrees = np.minimum(DEGREES[:, None], past.held.degrees[asked])
+    parts = usual.tail[:, asked] * stdtr(degrees, z[asked] / usual.stretch[:, asked])
+    tail = np.full(len(x), 0.5)
+    # One by one: a sum over a single column would be rounded in another order than one over many.
+    tail[asked] = reduce(np.add, parts)
     return tail

@@ -140,7 +140,7 @@ class ScoreBook:
             known[few] = known_of(self.values[:, few])
         return np.clip(known - TAUGHT, 0, WAIT)
 
-    @property
+    @cached_property
     def suspected(self) -> Flags:
         """Scores whose evidence grows."""
         return np.asarray(self.run.reshape(len(self.keys), 2 * CALIBRATORS).max(axis=1) >= SUSPECTED)
@@ -179,7 +179,7 @@ class ScoreBook:
         values[len(values) - len(which) :][which] = np.nan
         return values
 
-    @property
+    @cached_property
     def rows(self) -> Float64Array:
         """``[n]``: rows of each window, relative to the reference's; 1 where they are not watched."""
         place = self.keys.places.get(VOLUME)

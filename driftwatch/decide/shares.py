@@ -97,12 +97,12 @@ class ShareBook:
     @property
     def which(self) -> Int64Array:
         """The stream ``k`` of each label."""
-        return np.repeat(np.arange(len(self.keys)), self.sizes)
+        return self.keys.labels(self.sizes)[0]
 
     @property
     def starts(self) -> Int64Array:
         """The first label of each stream."""
-        return np.cumsum(self.sizes) - self.sizes
+        return self.keys.labels(self.sizes)[1]
 
     def expecting(self, streams: Drawn) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""

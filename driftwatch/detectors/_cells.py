@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from driftwatch.detectors._sides import Before, Bins, Sides, quantile_bins
+from driftwatch.detectors._sides import Before, Sides
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.counts import MISSING, SPECIAL, WRONG_TYPE
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -46,9 +46,7 @@ class Pair:
     @property
     def empty(self) -> str:
         """Why nothing can be compared; empty when it can."""
-        if not self.n:
-            return "the reference has no row with a value"
-        return "" if self.m else "the window has no row with a value"
+        return nothing_in(self.n, self.m)
 
     @property
     def sides(self) -> Sides:
@@ -70,6 +68,13 @@ class Pair:
         if not isinstance(self.grid, LevelGrid):
             raise TypeError(f"column {self.column.name!r} has edges, not levels.")
         return self.grid.levels
+
+
+def nothing_in(n: int, m: int) -> str:
+    """Which side of ``n`` and ``m`` rows with a value has none; empty when both have some."""
+    if not n:
+        return "the reference has no row with a value"
+    return "" if m else "the window has no row with a value"
 
 
 def pair(reference: Reference, window: Summary, column: str | None) -> Pair:
@@ -162,23 +167,6 @@ def _pairs(reference: Reference, window: Summary, columns: Sequence[Column]) -> 
             row=row or 0,
         )
     return made
-
-
-def on_bins(both: Pair, key: str, make: Callable[[Bins, Float64Array, Float64Array], T]) -> tuple[T, int]:
-    """What ``make`` gives for bins and rows ``n[k, 1]``, ``m[k, 1]`` of both sides, and the column's row.
-
-    At most ``BINS`` bins of an ordered column, worked out for all of them at once; else the pooled levels.
-    """
-    if both.ordered is not None:
-        return both.ordered.once(
-            key, lambda sides: make(sides.once("bins", quantile_bins), *sides.rows)
-        ), both.row
-    before, after = pooled(both)
-    alone = Bins(
-        before=before[None], after=after[None],
-        used=np.ones((1, len(before)), dtype=np.bool_), count=np.array([len(before)]),
-    )  # fmt: skip
-    return make(alone, np.array([[float(both.n)]]), np.array([[float(both.m)]])), 0
 
 
 def pooled(both: Pair) -> tuple[Int64Array, Int64Array]:

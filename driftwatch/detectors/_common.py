@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
+
+from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._cells import Pair
 from driftwatch.detectors.base import Streams
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Statistic
 from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
+
+_TOO_LARGE = "the values are too large to measure"
 
 
 class Univariate:
@@ -42,29 +50,54 @@ class Univariate:
             undefined=reason,
         )
 
-    def gauge(
-        self,
-        both: Pair,
-        value: float,
-        *,
-        p_value: float | None = None,
-        effect: str = "",
-        bracket: tuple[float, float] | None = None,
-    ) -> Statistic:
+    def gauge(self, both: Pair, value: float, *, p_value: float | None = None, effect: str = "") -> Statistic:
         """The measured gauge; a value that is not finite is undefined instead."""
         if not math.isfinite(value):
-            return self.undefined(both, "the values are too large to measure")
+            return self.undefined(both, _TOO_LARGE)
         return Statistic(
             detector=self.name,
             column=both.column.name,
             value=float(value),
             unit=self.unit,
             p_value=p_value,
-            low=None if bracket is None else bracket[0],
-            high=None if bracket is None else bracket[1],
             effect=effect,
             n_reference=both.n,
             n_window=both.m,
+        )
+
+    def gauges(
+        self,
+        beside: Beside,
+        value: Float64Array,
+        *,
+        effect: Callable[[int], str],
+        undefined: dict[int, str],
+        p_value: Float64Array | None = None,
+        bracket: tuple[Float64Array, Float64Array] | None = None,
+    ) -> Measured:
+        """The gauges of all columns; those that are ``undefined`` or not finite have no number."""
+        numbers = np.full((4, len(value)), np.nan)
+        numbers[0] = value
+        if p_value is not None:
+            numbers[1] = p_value
+        if bracket is not None:
+            numbers[2:] = bracket
+        numbers[:, list(undefined)] = np.nan
+        for k in np.flatnonzero(~np.isfinite(numbers[0])).tolist():
+            undefined.setdefault(k, _TOO_LARGE)
+            numbers[:, k] = np.nan
+        return Measured(
+            detector=self.name,
+            unit=self.unit,
+            columns=beside.names,
+            value=numbers[0],
+            p_value=numbers[1],
+            low=numbers[2],
+            high=numbers[3],
+            n_reference=beside.n,
+            n_window=beside.m,
+            effect=effect,
+            undefined=undefined,
         )
 
 
@@ -113,7 +146,7 @@ class Joint:
     ) -> Statistic:
         """The gauge over ``rows`` of the reference and of the window; undefined when there is no value."""
         if value is not None and not math.isfinite(value):
-            value, p_value, effect, undefined = None, None, "", "the values are too large to measure"
+            value, p_value, effect, undefined = None, None, "", _TOO_LARGE
         return Statistic(
             detector=self.name,
             column=None,

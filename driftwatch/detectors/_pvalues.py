@@ -1,10 +1,11 @@
-"""p-values from counts. None is ever 0: what underflows is reported as ``SMALLEST``."""
+"""p-values from counts, of all columns at once. None is ever 0: what underflows is told as ``SMALLEST``."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import bdtrc, chdtrc, gammaln, kolmogorov
 
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -22,28 +23,40 @@ def bounded(p_value: float) -> float:
     return min(max(float(p_value), SMALLEST), 1.0)
 
 
-def chi_square(statistic: float, degrees: int) -> float:
-    """Upper tail of the chi-square distribution."""
-    return bounded(chdtrc(degrees, max(statistic, 0.0)))
+def _all_bounded(p_value: Float64Array) -> Float64Array:
+    return np.minimum(np.maximum(p_value, SMALLEST), 1.0)
 
 
-def kolmogorov_smirnov(numerator: float, n: int, m: int) -> float:
+def chi_square(statistic: npt.ArrayLike, degrees: npt.ArrayLike) -> Float64Array:
+    """Upper tail of the chi-square distribution, of each statistic."""
+    return _all_bounded(chdtrc(degrees, np.maximum(statistic, 0.0)))
+
+
+def kolmogorov_smirnov(numerator: npt.ArrayLike, n: npt.ArrayLike, m: npt.ArrayLike) -> Float64Array:
     """P(D >= numerator / (n m)) for two samples of ``n`` and ``m`` rows of one continuous distribution.
 
     Exact by counting lattice paths (Hodges 1958) up to ``EXACT_PAIRS`` pairs, and in closed form for
     equal sizes (Gnedenko, Korolyuk 1951); beyond that Kolmogorov's limit with Vrbik's correction (2018) at
     the effective size ``n m / (n + m)``. With ties it is conservative: the true p-value is smaller.
+    Of each pair of samples ``[k]``; sizes of 0 give 1.
     """
-    if numerator <= 0:
-        return 1.0
+    apart, before, after = (np.atleast_1d(np.asarray(part, dtype=np.float64)) for part in (numerator, n, m))
+    product = np.maximum(before * after, 1.0)
+    size = product / np.maximum(before + after, 1.0)
+    root = np.sqrt(size)
+    scaled = root * apart / product
+    found = _all_bounded(kolmogorov(scaled + 1 / (6 * root) + (scaled - 1) / (4 * size)))
+    found[apart <= 0] = 1.0
+    exact = (product <= EXACT_PAIRS) | ((before == after) & (before <= EXACT_EQUAL))
+    for k in np.flatnonzero(exact & (apart > 0)).tolist():
+        found[k] = bounded(_exact(float(apart[k]), int(before[k]), int(after[k])))
+    return found
+
+
+def _exact(numerator: float, n: int, m: int) -> float:
     if n == m and n <= EXACT_EQUAL:
-        return bounded(_equal_sizes(round(numerator / n), n))
-    if n * m <= EXACT_PAIRS:
-        return bounded(_paths_outside(round(numerator), min(n, m), max(n, m)))
-    size = n * m / (n + m)
-    root = math.sqrt(size)
-    scaled = root * numerator / (float(n) * m)
-    return bounded(kolmogorov(scaled + 1 / (6 * root) + (scaled - 1) / (4 * size)))
+        return _equal_sizes(round(numerator / n), n)
+    return _paths_outside(round(numerator), min(n, m), max(n, m))
 
 
 def _equal_sizes(height: int, n: int) -> float:
@@ -99,24 +112,26 @@ def _share_of_paths(left: list[tuple[int, int, Float64Array, float]], n: int, m:
     return float(np.exp(np.log(np.maximum(counts, 1e-300)) + onwards + scale - total).sum())
 
 
-def two_shares(successes: tuple[int, int], trials: tuple[int, int]) -> float | None:
-    """Two-sided p-value that two shares are equal; None without trials.
+def two_shares(
+    successes: tuple[npt.ArrayLike, npt.ArrayLike], trials: tuple[npt.ArrayLike, npt.ArrayLike]
+) -> Float64Array:
+    """Two-sided p-values that two shares ``[k]`` are equal; NaN without trials.
 
     Pearson's chi-square where every expected count is at least 5, else Fisher's exact test.
     """
-    (a, b), (n, m) = successes, trials
-    if not n or not m:
-        return None
+    a, b, n, m = (np.atleast_1d(np.asarray(part, dtype=np.int64)) for part in (*successes, *trials))
+    rows, told = n + m, (n > 0) & (m > 0)
+    often = 2 * (a + b) > rows
+    a, b = np.where(often, n - a, a), np.where(often, m - b, b)
     hits = a + b
-    if hits in (0, n + m):
-        return 1.0
-    if 2 * hits > n + m:
-        a, b, hits = n - a, m - b, n + m - hits
-    if hits * min(n, m) / (n + m) < 5:
-        return bounded(_fisher(b, hits, m, n + m))
-    excess = a * m - b * n
-    statistic = float(excess) ** 2 * (n + m) / (float(n) * m * hits * (n + m - hits))
-    return chi_square(statistic, 1)
+    usable = told & (hits > 0)
+    # As floats: counts of millions of rows do not fit in 63 bits when four are multiplied.
+    excess = a.astype(np.float64) * m - b.astype(np.float64) * n
+    under = np.where(usable, n.astype(np.float64) * m * hits * (rows - hits), 1.0)
+    found = np.where(usable, chi_square(excess**2 * rows / under, 1), np.where(told, 1.0, np.nan))
+    for k in np.flatnonzero(usable & (hits * np.minimum(n, m) < 5 * rows)).tolist():
+        found[k] = bounded(_fisher(int(b[k]), int(hits[k]), int(m[k]), int(rows[k])))
+    return found
 
 
 def _fisher(observed: int, hits: int, drawn: int, rows: int) -> float:
@@ -135,12 +150,16 @@ def _log_choose(n: int, k: Int64Array) -> Float64Array:
     return logs
 
 
-def more_often(seldom: int, rows: int, now: int, window: int) -> float:
-    """One-sided p-value of ``now`` events in ``window`` rows against ``seldom`` in ``rows``.
+def more_often(
+    seldom: npt.ArrayLike, rows: npt.ArrayLike, now: npt.ArrayLike, window: npt.ArrayLike
+) -> Float64Array:
+    """One-sided p-values of ``now`` events in ``window`` rows against ``seldom`` in ``rows``.
 
     The conditional test of two Poisson rates (Przyborowski, Wilenski 1940), with one event added to the
     reference's so that it stays conservative where the reference has none.
     """
-    if now <= 0:
-        return 1.0
-    return bounded(bdtrc(now - 1, seldom + 1 + now, window / (rows + window)))
+    few, before, events, after = (
+        np.atleast_1d(np.asarray(part, dtype=np.int64)) for part in (seldom, rows, now, window)
+    )
+    tail = bdtrc(events - 1.0, few + 1 + events, after / np.maximum(before + after, 1))
+    return np.where(events > 0, _all_bounded(tail), 1.0)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -71,6 +72,13 @@ class Before:
         found: T = last[1]
         return found
 
+    def places(self, names: tuple[str, ...]) -> Int64Array:
+        """Their rows, -1 for what is not among the columns."""
+        return self.once(
+            ("places", names),
+            lambda _: np.array([self.rows.get(name, -1) for name in names], dtype=np.int64),
+        )
+
     @property
     def divisor(self) -> Float64Array:
         """Rows as divisors ``[k, 1]``: 1 where there are none, of which nothing is asked."""
@@ -94,9 +102,11 @@ class Sides:
     def of(cls, before: Before, window: Summary) -> Sides:
         """The window beside these columns of the reference."""
         after = np.zeros_like(before.cells)
+        counts = ColumnCounts.of(window.counts)
+        cells, places = counts.cells, counts.layout.places
         for row, name in enumerate(before.rows):
-            cells = window.counts[name].cells
-            after[row, : len(cells)] = cells
+            _, begin, end = places[name]
+            after[row, : end - begin] = cells[begin:end]
         upto = after.cumsum(axis=1)
         return cls(before=before, window=after, window_upto=upto, m=upto[:, -1])
 
@@ -160,9 +170,8 @@ def widest(sides: Sides) -> Int64Array | Float64Array:
     Inside a gap both distribution functions may be anywhere between their values at its ends.
     """
     n, m = _pairs(sides)
-    before, after = sides.reference_upto[:, ::2], sides.window_upto[:, ::2]
-    left_before, left_after = before - sides.reference[:, ::2], after - sides.window[:, ::2]
-    above, below = n * after - m * left_before, m * before - n * left_after
+    after = sides.once("apart", apart)[:, ::2]
+    above, below = m * sides.reference[:, ::2] + after, n * sides.window[:, ::2] - after
     made: Int64Array | Float64Array = np.maximum(above.max(axis=1), below.max(axis=1))
     return made
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from driftwatch.detectors._beside import Beside, Binned, alone, binned
 from driftwatch.detectors._cells import Pair
 from driftwatch.detectors._sides import (
     MEDIAN,
     SHARES,
-    Bins,
     Quantiles,
     Sides,
     after_quantiles,
@@ -106,13 +106,20 @@ def levels(both: Pair) -> str:
 Moved = tuple[int, int, float, float]
 
 
-def most_moved(bins: Bins, n: Float64Array, m: Float64Array) -> list[Moved]:
-    """The bin of every row whose share moved most."""
-    before, after = bins.before / n, bins.after / m
-    place = np.where(bins.used, np.abs(after - before), -1.0).argmax(axis=1)
+def bins(beside: Beside, k: int) -> str:
+    """The bin of a column whose share moved most."""
+    if k in beside.levelled:
+        return bin_moved(*_most_moved(alone(beside.levelled[k]))[0])
+    moved = beside.sides.once("moved bins", lambda sides: _most_moved(binned(sides)))
+    return bin_moved(*moved[beside.row[k]])
+
+
+def _most_moved(both: Binned) -> list[Moved]:
+    before, after = both.bins.before / both.n, both.bins.after / both.m
+    place = np.where(both.bins.used, np.abs(after - before), -1.0).argmax(axis=1)
     at = np.arange(len(place))
-    number = bins.used.cumsum(axis=1)[at, place] - 1
-    parts = (number, bins.count, before[at, place], after[at, place])
+    number = both.bins.used.cumsum(axis=1)[at, place] - 1
+    parts = (number, both.bins.count, before[at, place], after[at, place])
     return list(zip(*(part.tolist() for part in parts), strict=True))
 
 

@@ -4,19 +4,22 @@ A detector module defines ``DETECTOR``, an object with the members of ``Detector
 module's name. ``measure`` yields the gauge, ``streams`` what evidence is drawn from (often nothing). It owns
 no threshold and never raises on data: what is undefined is a ``Statistic`` with ``undefined`` set.
 
-A detector that works out all columns at once has ``drawn(reference, window, columns)`` too, which gives the
-streams of these columns as arrays (``AtOnce``).
+A detector that works out all columns at once has ``measured(reference, window, columns)`` and ``drawn`` too,
+which give the gauges and the streams of these columns as arrays (``AtOnce``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Protocol, overload
 
 from driftwatch import plugins
 from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.schema import Column
@@ -52,11 +55,24 @@ class Detector(Protocol):
 
 
 class AtOnce:
-    """What a detector mixes in that draws the streams of all columns at once."""
+    """What a detector mixes in that works out all columns at once."""
+
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """The gauges of these columns, in their order. Pure; never raises on data."""
+        raise NotImplementedError
 
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
-        """The streams of these columns, in their order: labels are the same for every window of one plan."""
-        raise NotImplementedError
+        """The streams of these columns, in their order: labels are the same for every window of one plan.
+
+        None: a detector that yields some says which, one that yields none sets ``evidence`` False.
+        """
+        return Drawn.of(())
+
+    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+        """The gauge of one column. Raises ``KeyError`` for one the plan does not watch."""
+        if column is None:
+            raise KeyError("this detector looks at one column, got None")
+        return next(iter(self.measured(reference, window, [column])))
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """Those of one column."""
@@ -70,20 +86,39 @@ def drawn(detector: Detector, reference: Reference, window: Summary, columns: Se
     return Drawn.of(item for column in columns for item in detector.streams(reference, window, column))
 
 
+def measured(
+    detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
+) -> Measured:
+    """The gauges of a detector on these columns, at once where it can."""
+    if isinstance(detector, AtOnce):
+        return detector.measured(reference, window, [column for column in columns if column is not None])
+    told = [detector.measure(reference, window, column) for column in columns]
+    return Measured.of(detector.name, detector.unit, told)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gauges(Sequence[Statistic]):
-    """The gauges of one window, measured when they are first read: most of a history's are never."""
+    """The gauges of one window: their numbers are worked out at the first asking, words when they are read.
+
+    Most of a history's never are. It holds what it is measured from: who keeps it makes a tuple of it.
+    """
 
     reference: Reference
     window: Summary
     chosen: Sequence[tuple[Detector, str | None]]
 
     @cached_property
-    def measured(self) -> tuple[Statistic, ...]:
-        """One for each look."""
+    def numbers(self) -> tuple[Measured, ...]:
+        """Every number of them, as arrays: one part for each detector, in the order of the looks."""
         return tuple(
-            detector.measure(self.reference, self.window, column) for detector, column in self.chosen
+            measured(detector, self.reference, self.window, [column for _, column in own])
+            for detector, own in groupby(self.chosen, itemgetter(0))
         )
+
+    @cached_property
+    def told(self) -> tuple[Statistic, ...]:
+        """One object for each look, with its words."""
+        return tuple(chain.from_iterable(self.numbers))
 
     @overload
     def __getitem__(self, place: int) -> Statistic: ...
@@ -92,10 +127,19 @@ class Gauges(Sequence[Statistic]):
     def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
 
     def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
-        return self.measured[place]
+        return self.told[place]
+
+    def __iter__(self) -> Iterator[Statistic]:
+        return iter(self.told)
 
     def __len__(self) -> int:
         return len(self.chosen)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.told == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self.told)
 
 
 def all_detectors() -> tuple[Detector, ...]:

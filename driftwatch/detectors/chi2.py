@@ -50,7 +50,7 @@ class ChiSquare(Levelled):
         return self.gauge(
             both,
             value,
-            p_value=_pvalues.chi_square(value, len(before) - 1),
+            p_value=float(_pvalues.chi_square(value, len(before) - 1)),
             effect=_words.levels(both),
         )
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import rel_entr, xlogy
 
-from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors import _pvalues, _words
+from driftwatch.detectors._beside import ONE_BIN, Beside, Binned
 from driftwatch.detectors._common import Univariate
-from driftwatch.detectors._sides import Bins
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 
-class JensenShannon(Univariate):
+class JensenShannon(AtOnce, Univariate):
     """Jensen-Shannon distance on the same bins as ``psi``, without smoothing.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -36,40 +37,31 @@ class JensenShannon(Univariate):
     unit = "distance, base 2"
     evidence = False
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Distance in [0, 1]."""
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        (values, ratios, counts, moved), row = _cells.on_bins(both, self.name, _values)
-        if counts[row] < 2:
-            return self.undefined(both, "the reference fills only one bin")
-        return self.gauge(
-            both,
-            values[row],
-            p_value=_pvalues.chi_square(ratios[row], counts[row] - 1),
-            effect=_words.bin_moved(*moved[row]),
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """Distances in [0, 1]."""
+        beside = Beside.of(reference, window, columns)
+        (value, ratio), count = beside.binned(self.name, _values)
+        return self.gauges(
+            beside,
+            value,
+            p_value=_pvalues.chi_square(ratio, np.maximum(count - 1, 1)),
+            effect=lambda k: _words.bins(beside, k),
+            undefined={k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty(),
         )
 
 
-def _values(
-    bins: Bins, n: Float64Array, m: Float64Array
-) -> tuple[list[float], list[float], list[int], list[_words.Moved]]:
-    """Distance and likelihood ratio of every row of bins, how many there are, and which one moved most.
+def _values(both: Binned) -> Float64Array:
+    """Distance and likelihood ratio of every row of bins.
 
     Bins that are not used hold nothing on either side and add nothing.
     """
+    bins, n, m = both.bins, both.n, both.m
     p, q = bins.before / n, bins.after / m
     middle = (p + q) / 2
     divergence = (rel_entr(p, middle).sum(axis=1) + rel_entr(q, middle).sum(axis=1)) / 2 / math.log(2)
-    both = bins.before + bins.after
-    ratio = xlogy(bins.before, p) + xlogy(bins.after, q) - xlogy(both, both / (n + m))
-    return (
-        np.sqrt(np.clip(divergence, 0.0, 1.0)).tolist(),
-        (2 * ratio.sum(axis=1)).tolist(),
-        bins.count.tolist(),
-        _words.most_moved(bins, n, m),
-    )
+    together = bins.before + bins.after
+    ratio = xlogy(bins.before, p) + xlogy(bins.after, q) - xlogy(together, together / (n + m))
+    return np.stack([np.sqrt(np.clip(divergence, 0.0, 1.0)), 2 * ratio.sum(axis=1)])
 
 
 DETECTOR: Detector = JensenShannon()

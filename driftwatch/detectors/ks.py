@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
 from driftwatch.detectors._sides import Before, Sides, apart, widest
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.grid import MARKS
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: A component that moved by less is never evidence: a shift of .05 standard deviations, .02 of D.
@@ -47,21 +49,19 @@ class KolmogorovSmirnov(AtOnce, Ordered):
     name = "ks"
     unit = "share of rows"
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Distance D in [0, 1]."""
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        found = both.sides.once(self.name, _distances)
-        numerator, upper = found[0][both.row], found[1][both.row]
-        pairs = float(both.n) * both.m
-        value, high = float(numerator) / pairs, min(float(upper) / pairs, 1.0)
-        return self.gauge(
-            both,
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """Distances D in [0, 1]."""
+        beside = Beside.of(reference, window, columns)
+        apart, most = (part[beside.row] for part in beside.sides.once(self.name, _distances))
+        pairs = np.maximum(beside.n.astype(np.float64) * beside.m, 1.0)
+        value, wide = apart / pairs, most > apart
+        return self.gauges(
+            beside,
             value,
-            p_value=_pvalues.kolmogorov_smirnov(numerator, both.n, both.m),
-            effect=_words.ordered(both),
-            bracket=(value, high) if upper > numerator else None,
+            p_value=_pvalues.kolmogorov_smirnov(apart, beside.n, beside.m),
+            effect=lambda k: _words.ordered(beside.pair(k)),
+            undefined=beside.empty(),
+            bracket=(np.where(wide, value, np.nan), np.where(wide, np.minimum(most / pairs, 1.0), np.nan)),
         )
 
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
@@ -115,33 +115,48 @@ def _usual(
     return usual, upto
 
 
-def _distances(sides: Sides) -> tuple[list[float], list[float]]:
+def _distances(sides: Sides) -> tuple[Any, Any]:
     """Largest distance at an edge, and the most that it could be inside a gap, times ``n m``."""
-    return np.abs(sides.once("apart", apart)).max(axis=1).tolist(), widest(sides).tolist()
+    return np.abs(sides.once("apart", apart)).max(axis=1), widest(sides)
 
 
-def _places(before: Before) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """The normal quantile of each cell of the reference, its mean square, and ``cos(pi u)``."""
-    u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
-    z = ndtri(u)
-    return z, np.einsum("kc,kc->k", z * z, before.cells / before.divisor), np.cos(np.pi * u)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Weights:
+    """What each cell of the reference counts for ``[k, c]``: its ``share`` of the rows, its normal quantile
+    ``z`` and that ``squared``, whose mean is ``usual[k]``, and ``waves``, the cosines of multiples of ``pi u``.
+    """
+
+    share: Float64Array
+    z: Float64Array
+    squared: Float64Array
+    usual: Float64Array
+    waves: tuple[Float64Array, Float64Array, Float64Array]
+
+    @classmethod
+    def of(cls, before: Before) -> _Weights:
+        """Of every column."""
+        u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
+        z, one, share = ndtri(u), np.cos(np.pi * u), before.cells / before.divisor
+        # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
+        two, squared = 2 * one * one - 1, z * z
+        return cls(
+            share=share,
+            z=z,
+            squared=squared,
+            usual=np.einsum("kc,kc->k", squared, share),
+            waves=(two, one * (2 * two - 1), 2 * two * two - 1),
+        )
 
 
 def _moved(sides: Sides) -> Float64Array:
     """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
-    z, usual, one = sides.before.once("places", _places)
-    n, m = sides.rows
-    before, after = sides.reference / n, sides.window / m
-    change = after - before
-    now = np.einsum("kc,kc->k", z * z, after)
+    weights = sides.before.once("weights", _Weights.of)
+    after = sides.window / sides.rows[1]
+    change, usual = after - weights.share, weights.usual
+    now = np.einsum("kc,kc->k", weights.squared, after)
     spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
-    # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
-    two = 2 * one * one - 1
-    waves = [
-        np.sqrt(2) * np.einsum("kc,kc->k", wave, change)
-        for wave in (two, one * (2 * two - 1), 2 * two * two - 1)
-    ]
-    location = np.einsum("kc,kc->k", z, change)
+    waves = [np.sqrt(2) * np.einsum("kc,kc->k", wave, change) for wave in weights.waves]
+    location = np.einsum("kc,kc->k", weights.z, change)
     return np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1)
 
 

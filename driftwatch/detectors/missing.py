@@ -9,12 +9,11 @@ import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
 from driftwatch.detectors._common import Univariate
-from driftwatch.detectors._sides import Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
@@ -36,22 +35,25 @@ class Missing(AtOnce, Univariate):
     name = "missing"
     unit = "share of rows"
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Share in [0, 1]."""
-        both = _cells.pair(reference, window, column)
-        before, after = _tally(reference, window, both.column.name)
-        if not after[1]:
-            return self.undefined(both, "the window has no rows")
-        share = after[0] / after[1]
-        return Statistic(
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """Shares in [0, 1]."""
+        sides, names = _cells.sides_of(reference, window, columns), tuple(columns)
+        before, after = _cells.tallies(reference, window, names, sides)
+        known, share = before[1] > 0, after[0] / np.maximum(after[1], 1)
+        usual = before[0] / np.maximum(before[1], 1)
+        empty, none = after[1] == 0, np.full(len(names), np.nan)
+        return Measured(
             detector=self.name,
-            column=column,
-            value=share,
             unit=self.unit,
+            columns=names,
+            value=np.where(empty, np.nan, share),
             p_value=_pvalues.two_shares((before[0], after[0]), (before[1], after[1])),
-            effect="missing " + _words.shares(before[0] / before[1], share) if before[1] else "",
+            low=none,
+            high=none,
             n_reference=before[1],
             n_window=after[1],
+            effect=lambda k: "missing " + _words.shares(float(usual[k]), float(share[k])) if known[k] else "",
+            undefined=dict.fromkeys(np.flatnonzero(empty).tolist(), "the window has no rows"),
         )
 
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
@@ -65,20 +67,6 @@ class Missing(AtOnce, Univariate):
         return replace(
             usual, successes=after[0], trials=after[1], value=after[0] / after[1] - usual.reference
         )
-
-
-def _tally(reference: Reference, window: Summary, column: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Missing and all rows of the column, on both sides; of all at once in a window with room for it."""
-    sides = _cells.sides_of(reference, window, [column])
-
-    def told(_: Sides) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
-        every = [item.name for item in reference.plan.columns]
-        names = (column,) if window.worked is None else tuple(every)
-        tallies = _cells.tallies(reference, window, names, sides)
-        pairs = [zip(*side.tolist(), strict=True) for side in tallies]
-        return dict(zip(names, zip(*pairs, strict=True), strict=True))
-
-    return sides.once("tally", told)[column]
 
 
 def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:

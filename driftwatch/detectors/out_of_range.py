@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
 from driftwatch.detectors._sides import Before, Flags, Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
@@ -45,18 +46,17 @@ class OutOfRange(AtOnce, Ordered):
     name = "out_of_range"
     unit = "share of rows"
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Share in [0, 1]."""
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        before, after, ended = _rows_far_out(both)
-        was, now = sum(before[:2]), sum(after[:2])
-        return self.gauge(
-            both,
-            now / both.m,
-            p_value=_pvalues.more_often(2 + was, both.n, now, both.m),
-            effect=_effect(both, before, after, ended=ended),
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """Shares in [0, 1]."""
+        beside = Beside.of(reference, window, columns)
+        before, after = _rows_far_out(beside)
+        was, now = before[:, :2].sum(axis=1), after[:, :2].sum(axis=1)
+        return self.gauges(
+            beside,
+            now / np.maximum(beside.m, 1),
+            p_value=_pvalues.more_often(2 + was, beside.n, now, beside.m),
+            effect=lambda k: _effect(beside, k, before[k].tolist(), after[k].tolist()),
+            undefined=beside.empty(),
         )
 
     def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
@@ -165,11 +165,12 @@ def _far(sides: Sides) -> Int64Array:
     return _far_out(sides.window_upto, sides.before.once("range", _Range.of))
 
 
-def _effect(both: _cells.Pair, before: list[int], after: list[int], *, ended: bool) -> str:
+def _effect(beside: Beside, k: int, before: list[int], after: list[int]) -> str:
     """How many rows are outside the range, or near an end of it where that is most of what grew."""
-    usual, now = sum(before[:2]) / both.n, sum(after[:2]) / both.m
-    if ended:
-        shares = [(was / both.n, found / both.m) for was, found in zip(before[2:], after[2:], strict=True)]
+    n, m, inside = int(beside.n[k]), int(beside.m[k]), beside.sides.before.once("range", _Range.of)
+    usual, now = sum(before[:2]) / n, sum(after[:2]) / m
+    if inside.ended[beside.row[k]]:
+        shares = [(was / n, found / m) for was, found in zip(before[2:], after[2:], strict=True)]
         end = max((0, 1), key=lambda place: shares[place][1] - shares[place][0])
         if shares[end][1] - shares[end][0] > 2 * max(now - usual, 0.0):
             return f"among the reference's {('lowest', 'highest')[end]} " + _words.shares(*shares[end])
@@ -178,19 +179,15 @@ def _effect(both: _cells.Pair, before: list[int], after: list[int], *, ended: bo
     return where + _words.shares(usual, now)
 
 
-def _rows_far_out(both: _cells.Pair) -> tuple[list[int], list[int], bool]:
-    """The same of one column, on both sides, and whether its ends are told of.
+def _rows_far_out(beside: Beside) -> tuple[Int64Array, Int64Array]:
+    """The same of some columns, on both sides.
 
     A segment's own range is narrower than that of all rows, in which the cells lie: beyond it is outside.
     """
-    before, row = both.sides.before, both.row
-    after = both.sides.once("far", _far)[row].copy()
-    after[:2] = np.maximum(after[:2], both.sides.once("beyond", _beyond)[row])
-    return (
-        before.once("far", _far_before)[row].tolist(),
-        after.tolist(),
-        bool(before.once("range", _Range.of).ended[row]),
-    )
+    sides, row = beside.sides, beside.row
+    after = sides.once("far", _far)[row]
+    after[:, :2] = np.maximum(after[:, :2], sides.once("beyond", _beyond)[row])
+    return sides.before.once("far", _far_before)[row], after
 
 
 def _beyond(sides: Sides) -> Int64Array:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors import _pvalues, _words
+from driftwatch.detectors._beside import ONE_BIN, Beside, Binned
 from driftwatch.detectors._common import Univariate
-from driftwatch.detectors._sides import Bins
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 
-class PopulationStability(Univariate):
+class PopulationStability(AtOnce, Univariate):
     """Symmetrised Kullback-Leibler divergence on ten bins of the reference, or on the levels.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -32,31 +34,26 @@ class PopulationStability(Univariate):
     unit = "nats, +0.5 on every count"
     evidence = False
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
         """PSI, 0 or more."""
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        (values, counts, moved), row = _cells.on_bins(both, self.name, _values)
-        if counts[row] < 2:
-            return self.undefined(both, "the reference fills only one bin")
-        value = values[row]
-        return self.gauge(
-            both,
-            value,
-            p_value=_pvalues.chi_square(value / (1 / both.n + 1 / both.m), counts[row] - 1),
-            effect=_words.bin_moved(*moved[row]),
+        beside = Beside.of(reference, window, columns)
+        found, count = beside.binned(self.name, _values)
+        undefined = {k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty()
+        rows = 1 / np.maximum(beside.n, 1) + 1 / np.maximum(beside.m, 1)
+        return self.gauges(
+            beside,
+            found[0],
+            p_value=_pvalues.chi_square(found[0] / rows, np.maximum(count - 1, 1)),
+            effect=lambda k: _words.bins(beside, k),
+            undefined=undefined,
         )
 
 
-def _values(
-    bins: Bins, n: Float64Array, m: Float64Array
-) -> tuple[list[float], list[int], list[_words.Moved]]:
-    """PSI of every row of bins, how many there are, and which one moved most."""
+def _values(both: Binned) -> Float64Array:
+    bins = both.bins
     half = 0.5 * bins.count[:, None]
-    p, q = (bins.before + 0.5) / (n + half), (bins.after + 0.5) / (m + half)
-    values = np.where(bins.used, (q - p) * np.log(q / p), 0.0).sum(axis=1)
-    return values.tolist(), bins.count.tolist(), _words.most_moved(bins, n, m)
+    p, q = (bins.before + 0.5) / (both.n + half), (bins.after + 0.5) / (both.m + half)
+    return np.asarray(np.where(bins.used, (q - p) * np.log(q / p), 0.0).sum(axis=1)[None])
 
 
 DETECTOR: Detector = PopulationStability()

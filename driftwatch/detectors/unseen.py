@@ -43,7 +43,7 @@ class Unseen(Levelled):
         return self.gauge(
             both,
             now / both.m,
-            p_value=_pvalues.more_often(expected, both.n, now, both.m),
+            p_value=float(_pvalues.more_often(expected, both.n, now, both.m)[0]),
             effect="levels never seen " + _words.shares(both.reference[-1] / both.n, now / both.m),
         )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from driftwatch.detectors import _cells, _words
+from driftwatch.detectors import _words
+from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Sides, apart
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors._sides import Before, Flags, Sides, apart
+from driftwatch.detectors.base import AtOnce, Detector
+from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.summary import Summary
 
 
-class Wasserstein(Ordered):
+class Wasserstein(AtOnce, Ordered):
     """How far rows moved on average, in the column's own units.
 
     Null hypothesis: none is tested; the distance has no distribution-free p-value.
@@ -31,31 +35,48 @@ class Wasserstein(Ordered):
     unit = "units of the column"
     evidence = False
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Distance, 0 or more, in the column's units (seconds for datetimes)."""
-        both = _cells.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        if not np.isfinite(both.edges).any():
-            return self.undefined(both, "the reference has no finite value")
-        value = both.sides.once(self.name, _values)[both.row]
-        return self.gauge(both, value, effect=_words.ordered(both, relative=value))
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+        """Distances, 0 or more, in each column's units (seconds for datetimes)."""
+        beside = Beside.of(reference, window, columns)
+        value = beside.sides.once(self.name, _values)[beside.row]
+        finite = beside.sides.before.once("finite", _finite)[beside.row]
+        endless = dict.fromkeys(np.flatnonzero(~finite).tolist(), "the reference has no finite value")
+        return self.gauges(
+            beside,
+            value,
+            effect=lambda k: _words.ordered(beside.pair(k), relative=float(value[k])),
+            undefined=endless | beside.empty(),
+        )
 
 
-def _values(sides: Sides) -> list[float]:
-    n, m = sides.rows
-    between = sides.once("apart", apart) / (n * m)
-    left, right = between[:, 1:-2:2], between[:, 2:-1:2]
-    total = np.abs(left) + np.abs(right)
-    # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
-    crossing = (left > 0) != (right > 0)
-    area = np.where(crossing, (left**2 + right**2) / np.where(total > 0, 2 * total, 1.0), total / 2)
-    finite = np.isfinite(sides.edges)
-    edges = np.where(finite, sides.edges, 0.0)
+def _finite(before: Before) -> Flags:
+    """Which columns have an edge that is finite."""
+    found = [bool(np.isfinite(grid.edges).any()) for grid in before.grids]
+    return np.array(found, dtype=np.bool_)
+
+
+def _widths(edges: Float64Array) -> Float64Array:
+    """How wide each gap between two edges is; 0 where that is not finite."""
+    finite = np.isfinite(edges)
     with np.errstate(over="ignore", invalid="ignore"):
-        widths = np.where(finite[:, 1:] & finite[:, :-1], np.diff(edges, axis=1), 0.0)
-        values: list[float] = np.einsum("ke,ke->k", area, widths).tolist()
-    return values
+        between = np.diff(np.where(finite, edges, 0.0), axis=1)
+    return np.where(finite[:, 1:] & finite[:, :-1], between, 0.0)
+
+
+def _values(sides: Sides) -> Float64Array:
+    n, m = sides.rows
+    between = sides.once("apart", apart)[:, 1:-1] / (n * m)
+    left, right = between[:, :-1:2], between[:, 1::2]
+    sizes = np.abs(between)
+    total = sizes[:, :-1:2] + sizes[:, 1::2]
+    # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
+    area = total / 2
+    crossing = np.nonzero(((left > 0) != (right > 0)) & (total > 0))
+    here, there = left[crossing], right[crossing]
+    area[crossing] = (here**2 + there**2) / (2 * total[crossing])
+    widths = sides.before.once("widths", lambda _: _widths(sides.edges))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.einsum("ke,ke->k", area, widths))
 
 
 DETECTOR: Detector = Wasserstein()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -183,7 +184,7 @@ class Verdict:
     detail: str = ""
     judged_from: int | None = None
     judged_rows: int = 0
-    statistics: tuple[Statistic, ...] = ()
+    statistics: Sequence[Statistic] = ()
     breakages: tuple[Breakage, ...] = ()
     rejected_files: tuple[RejectedFile, ...] = ()
     evidence_before: float | None = None

@@ -8,7 +8,13 @@ import numpy as np
 from harness import Line, Options, timed
 from worlds import HOUR, START, UNIVARIATE, World, numbers, world
 
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
+from driftwatch.detectors.base import Gauges
+from driftwatch.measure import measure, worded
+from driftwatch.summary.measured import Measured
+from driftwatch.summary.result import Verdict
+from driftwatch.summary.summary import Summary
 
 #: Windows decided before the measured ones: a month of hours.
 WARM = 720
@@ -32,6 +38,18 @@ def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
     return track
 
 
+def numbers_of(kept: Measurement | Verdict) -> tuple[Measured, ...]:
+    """Every number of every gauge: what a check decides with. Objects and words are made when read."""
+    if not isinstance(kept.statistics, Gauges):
+        raise TypeError("expected gauges that are measured when they are read. Got something else.")
+    return kept.statistics.numbers
+
+
+def measured(one: World, window: Summary, track: Track) -> tuple[Measured, ...]:
+    """Streams and gauges of one window."""
+    return numbers_of(measure(one.built.reference, window, one.looks, track, one.config))
+
+
 def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options: Options) -> Iterator[Line]:
     one = world(columns, hours=48, detectors=UNIVARIATE)
     start = START + WARM * HOUR
@@ -42,16 +60,11 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     window = one.summary(iter(batches), start)
     if one.judge(window, track)[0].page:
         raise RuntimeError("expected a window that pages for nothing. Got a page.")
-    from driftwatch.measure import measure
-
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
-    measuring = timed(
-        lambda: tuple(measure(one.built.reference, window, one.looks, track, one.config).statistics),
-        runs,
-        calls=calls,
-    )
-    judging = timed(lambda: one.judge(window, track), runs, calls=calls)
+    measuring = timed(lambda: measured(one, window, track), runs, calls=calls)
+    judging = timed(lambda: numbers_of(one.judge(window, track)[1]), runs, calls=calls)
+    wording = timed(lambda: worded(one.judge(window, track)[1]), runs, calls=calls)
     order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
     yield Line(
         name=name,
@@ -65,6 +78,7 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
             "counting": counting.cpu,
             "statistics": measuring.cpu,
             "deciding": judging.cpu - measuring.cpu,
+            "objects and words, once somebody reads them": wording.cpu - judging.cpu,
         },
     )
 
@@ -93,7 +107,6 @@ def tiny(options: Options) -> Iterator[Line]:
 
 def tiles(options: Options) -> Iterator[Line]:
     """Point 2: a check over stored tiles."""
-    from driftwatch.measure import measure
     from driftwatch.summary.summary import total
 
     one = world(100, hours=48, detectors=UNIVARIATE)
@@ -106,13 +119,7 @@ def tiles(options: Options) -> Iterator[Line]:
         ]
         added = timed(lambda parts=parts: total(parts), options.runs)
         window = total(parts)
-        measuring = timed(
-            lambda window=window: tuple(
-                measure(one.built.reference, window, one.looks, one.track, one.config).statistics
-            ),
-            options.runs,
-            calls=3,
-        )
+        measuring = timed(lambda window=window: measured(one, window, one.track), options.runs, calls=3)
         stacked = np.stack([np.concatenate([item.cells for item in part.counts.values()]) for part in parts])
         floor = timed(lambda stacked=stacked: stacked.sum(axis=0), options.runs)
         yield Line(
