@@ -13,7 +13,7 @@ Bayes, Robbins 1956, Laird 1978; Bayesian model averaging.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +24,7 @@ from scipy.special import gammaln
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
-from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
 
@@ -43,6 +43,9 @@ _MOSTLY = 0.8
 #: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
 _PSEUDO = 2.0
 _ROUNDS = 25
+#: How often a population is held to remember as the columns' other scores do. Tails are each population's
+#: own: one odd column among many plain ones pages by them.
+_ALIKE_IN_MEMORY, _ALIKE_IN_TAILS = 0.5, 0.0
 _SCALE_STEPS = 4
 
 
@@ -122,13 +125,11 @@ def learn(book: ScoreBook) -> Usual:
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
-    pools = book.keys.pools
-    series = dict(zip(told.tolist(), centred.T, strict=True))
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, [True] * len(pools))
+    pools = _pools(book.keys, told, centred)
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, _ALIKE_IN_MEMORY)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
-    of_columns = [bool(book.keys.of_columns[pool[0]]) for pool in pools]
     return Usual(
         keys=book.keys,
         windows=book.windows,
@@ -136,10 +137,34 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, of_columns),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, _ALIKE_IN_TAILS),
         stretch=stretch,
         ranked=ranked,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pool:
+    """Scores ``which`` of one name, of which ``told`` have a history; ``alike`` is what each counts for."""
+
+    which: Int64Array
+    told: Int64Array
+    alike: float
+    of_columns: bool
+
+
+def _pools(keys: Keys, told: Int64Array, centred: Float64Array) -> list[_Pool]:
+    """The pools of a book whose scores ``told[i]`` have the series ``centred[n, i]``."""
+    row = np.full(len(keys), -1)
+    row[told] = np.arange(len(told))
+    found = []
+    for pool in keys.pools:
+        which = np.array(pool, dtype=np.int64)
+        knows = which[row[which] >= 0]
+        alike = _independent(centred[:, row[knows]]) / len(knows) if len(knows) else 0.0
+        of_columns = bool(keys.of_columns[which[0]])
+        found.append(_Pool(which=which, told=knows, alike=alike, of_columns=of_columns))
+    return found
 
 
 def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
@@ -213,42 +238,42 @@ def _independent(centred: Float64Array) -> float:
 
 
 def _posterior(
-    log_like: Float64Array,
-    prior: Float64Array,
-    pools: Sequence[list[int]],
-    series: Mapping[int, Float64Array],
-    borrows: Sequence[bool],
+    log_like: Float64Array, prior: Float64Array, pools: Sequence[_Pool], same: float
 ) -> Float64Array:
     """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
 
     Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
     Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
     many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
-    A pool that ``borrows`` is drawn half the time from the laws of all larger ones: few columns say little.
-    The memory of a score of all columns jointly is no longer than theirs; its tail may be heavier, a column's
-    is like the others'.
+    That prior is, ``same`` of the time, the population of the columns' other scores: a pool of few columns,
+    or a score of all columns jointly, says little by itself.
     """
-    weights = np.empty_like(log_like)
+    like = np.exp(log_like - log_like.max(axis=0))
+    like[:, np.isnan(log_like[0])] = 1.0
     base = np.exp(prior - np.logaddexp.reduce(prior))
-    of_columns = np.zeros_like(base)
-    for pool, borrow in sorted(zip(pools, borrows, strict=True), key=lambda item: -len(item[0])):
-        start = base
-        if borrow and of_columns.any():
-            start = (base + of_columns / of_columns.sum()) / 2
-        like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
-        telling = ~np.isnan(like[0])
-        like[:, ~telling] = 1.0
-        count = int(telling.sum())
-        told = [series[place] for place, knows in zip(pool, telling, strict=True) if knows]
-        alike = _independent(np.stack(told, axis=1)) / count if count else 0.0
-        population = start
-        for _ in range(_ROUNDS):
-            each = population[:, None] * like
-            each /= each.sum(axis=0)
-            population = _PSEUDO * start + alike * each[:, telling].sum(axis=1)
-            population = population / population.sum()
-        each = population[:, None] * like
-        weights[:, pool] = each / each.sum(axis=0)
-        if len(pool) > 1:
-            of_columns += weights[:, pool][:, telling].sum(axis=1)
-    return weights
+    weights = np.empty_like(like)
+    for pool in pools:
+        weights[:, pool.which] = _in_population(like, base, pool)
+    of_columns = [weights[:, pool.told].sum(axis=1) * pool.of_columns for pool in pools]
+    every = np.sum(of_columns, axis=0)
+    found: Float64Array = np.empty(like.shape)
+    for pool, own in zip(pools, of_columns, strict=True):
+        others = np.maximum(every - own, 0.0)
+        total = others.sum()
+        # The rest of a difference is no population.
+        start = (1 - same) * base + same * others / total if total > 1e-6 else base
+        found[:, pool.which] = _in_population(like, start, pool)
+    return found
+
+
+def _in_population(like: Float64Array, start: Float64Array, pool: _Pool) -> Float64Array:
+    """Weights ``[g, k]`` of the models of a pool's scores, whose population is about ``start``."""
+    told = like[:, pool.told]
+    population = start
+    for _ in range(_ROUNDS):
+        each = population[:, None] * told
+        each /= each.sum(axis=0)
+        population = _PSEUDO * start + pool.alike * each.sum(axis=1)
+        population = population / population.sum()
+    weights = population[:, None] * like[:, pool.which]
+    return np.asarray(weights / weights.sum(axis=0))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from driftwatch.decide.keys import StreamKey
-from driftwatch.decide.laws import DEGREES, MIN_HISTORY, learn, learned
+from driftwatch.decide.laws import MIN_HISTORY, learn, learned
 from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.track import Track, decode, encode
@@ -134,19 +134,25 @@ def test_a_place_is_shared_by_values_that_differ_by_next_to_nothing() -> None:
     assert further.p_value[0, 1] == pytest.approx(1 / 29)
 
 
-def test_few_columns_are_held_to_have_the_tails_of_many_and_all_columns_jointly_are_not() -> None:
+def test_few_columns_remember_as_many_others_do_unless_they_show_otherwise() -> None:
     rng = np.random.default_rng(8)
     keys: list[StreamKey] = [*(("ks", f"c{i}", "location") for i in range(40)), ("tv", "k", "tv")]
-    keys.append(("mmd", None, "mmd"))
-    lone, signed = len(keys) - 1, np.ones(len(keys), dtype=np.bool_)
-    values = rng.standard_normal((30, len(keys)))
-    values[:, lone] = values[:, lone - 1]
-    book = ScoreBook.empty(keys, signed, np.zeros(len(keys)))
-    for end, row in enumerate(values, start=1):
-        book = book.learn(row, 0, end)
-    light = learn(book).tail[DEGREES >= 30].sum(axis=0)
-    assert light[:40].mean() > 0.5
-    assert light[lone - 1] > light[lone] + 0.1
+    noise, series = rng.standard_normal((60, len(keys))), np.empty((60, len(keys)))
+    level = np.zeros(len(keys))
+    phi = []
+    for memory in (0.0, 0.9):
+        for t in range(60):
+            level = np.where(np.arange(len(keys)) < 40, 0.0, memory) * level + noise[t]
+            series[t] = level
+        many, alone = (
+            ScoreBook.empty(keys[-count:], np.ones(count, dtype=np.bool_), np.zeros(count))
+            for count in (len(keys), 1)
+        )
+        for end, row in enumerate(series, start=1):
+            many, alone = many.learn(row, 0, end), alone.learn(row[-1:], 0, end)
+        phi += [learn(many).phi[-1], learn(alone).phi[-1]]
+    assert phi[0] < 0.6 * phi[1]
+    assert phi[2] > 0.7
 
 
 def test_a_season_slot_has_its_own_mean() -> None:

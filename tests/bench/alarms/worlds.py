@@ -97,6 +97,22 @@ def heavy(rows: int = 500) -> Maker:
     )
 
 
+def odd_columns(rows: int = 500, columns: int = 30) -> Maker:
+    """Plain columns but two: the mean of one and a level's odds of another have effects with heavy tails."""
+    shares = np.log([0.5, 0.3, 0.15, 0.05])
+
+    def draw(rng: np.random.Generator, _t: int) -> Rows:
+        effect = 0.1 * rng.standard_normal(columns)
+        effect[0] = 0.15 * rng.standard_t(3)
+        found = named(rng.standard_normal((rows, columns)) + effect)
+        odds = shares + np.array([0.0, 0.3 * rng.standard_t(3), 0.0, 0.0])
+        codes = rng.choice(4, size=rows, p=np.exp(odds) / np.exp(odds).sum())
+        found["k"] = Levels(codes=codes.astype(np.int32), levels=("k0", "k1", "k2", "k3"))
+        return found
+
+    return lambda _rng: draw
+
+
 def bad_days(rows: int = 500) -> Maker:
     """One day in 25 moves every column together: rare, but as usual in production as in the reference."""
     return lambda _rng: (
@@ -232,6 +248,7 @@ WORLDS: dict[str, World] = {
     "columns_200": World(make=independent(columns=200)),
     "columns_200_correlated": World(make=independent(columns=200, rho=0.6)),
     "heavy": World(make=heavy()),
+    "odd_columns": World(make=odd_columns()),
     "ties": World(make=ties()),
     "rare_levels": World(make=rare_levels()),
     "new_levels": World(make=new_levels()),
