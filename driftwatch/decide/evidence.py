@@ -11,7 +11,7 @@ from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, sh
 from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.prediction import Answer, Past, p_values
-from driftwatch.decide.shares import CONSERVATIVE, SharesSeen, shares_seen
+from driftwatch.decide.shares import CONSERVATIVE, SUSPECTED, SharesSeen, shares_seen
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -27,6 +27,8 @@ _STATED_EFFECT = 0.02
 ORDINARY = 3.0
 #: The ``tolerance`` at which detectors state their own.
 _USUAL_TOLERANCE = 0.05
+#: A CUSUM that is less than this part of what one window says had begun by chance.
+_FAR_LESS = 0.25
 #: Standard errors of the reference's own share that widen the tolerance.
 _REFERENCE_ERRORS = 2.0
 
@@ -208,12 +210,12 @@ def with_bets(
     share_m = np.logaddexp(shares.log_m, weights[0][which][:, None, None]) + made.shares
     log_m = np.where(bet & (made.shares != 0), share_m, shares.log_m)
     strongest = _strongest_share(log_m, made.shares, shares.starts, which)
-    run, onset = _cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
+    run, onset = cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
     bet_scores = live[1][:, None, None]
     score_m = np.logaddexp(scores.log_m, weights[1][:, None, None]) + made.scores
     spent = bet_scores & (made.scores != 0) & np.isfinite(score_m)
     score_m = np.where(spent, score_m, scores.log_m)
-    score_run, score_onset = _cusum(scores.run, scores.onset, made.scores, bet_scores, start)
+    score_run, score_onset = cusum(scores.run, scores.onset, made.scores, bet_scores, start)
     return replace(
         track,
         shares=replace(shares, log_m=log_m, run=run, onset=onset),
@@ -235,11 +237,16 @@ def _strongest_share(
     return np.maximum.reduceat(np.where(top, label_e, -np.inf), starts)
 
 
-def _cusum(
+def cusum(
     run: Float64Array, onset: Int64Array, said: Float64Array, live: Flags, start: int
 ) -> tuple[Float64Array, Int64Array]:
-    """Page's CUSUM and the window it began in, the maximum-likelihood estimate of the change."""
-    begun = np.where(live & (run <= 0), start, onset)
+    """Page's CUSUM and the window it began in, the maximum-likelihood estimate of the change.
+
+    A window that is suspect by itself and says far more than all before began anew: what a bet on a small
+    change gathers by chance is no part of a large one.
+    """
+    anew = (said >= SUSPECTED) & (run < _FAR_LESS * said)
+    begun = np.where(live & ((run <= 0) | anew), start, onset)
     return np.where(live, np.maximum(run, 0.0) + said, run), begun
 
 

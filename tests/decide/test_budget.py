@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from driftwatch.decide.decision import decide, learn_block
+from driftwatch.decide.evidence import cusum
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.track import Track, decode, encode
@@ -172,3 +173,11 @@ def test_where_nothing_is_bet_no_evidence_grows() -> None:
         decision = decide(track, measurement(day, [rare], [*quiet(0.2), *new], 100), POLICY)
         assert decision.evidence < 0.05
         track = decision.track
+
+
+def test_a_large_change_does_not_begin_with_what_a_small_bet_gathered_by_chance() -> None:
+    run, onset = np.array([0.9, 0.9, 3.5, -0.2]), np.array([3, 3, 3, 3])
+    said, live = np.array([12.0, 2.0, 12.0, 0.1]), np.ones(4, dtype=np.bool_)
+    summed, begun = cusum(run, onset, said, live, 7)
+    assert summed == pytest.approx([12.9, 2.9, 15.5, 0.1])
+    assert begun.tolist() == [7, 3, 3, 7]
