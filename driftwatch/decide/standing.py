@@ -13,6 +13,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: Healthy windows of one season slot before it has a mean of its own.
 THIN_SLOT = 4
+#: Newest windows: those that wait are among them, and gaps elsewhere are rare.
+_NEWEST = 32
 #: Windows that a slot's own spread is shrunk by towards that of all slots.
 _SHRINK = 8.0
 
@@ -62,6 +64,33 @@ class Standing:
 
 
 def _standing(values: Float64Array) -> Standing:
+    early, late = values[:-_NEWEST], values[-_NEWEST:]
+    if len(early) and values.shape[1] > 1 and values.flags.c_contiguous:
+        first = early.sum(axis=0)
+        if np.isfinite(first).all():
+            return _of_whole(early, first, late)
+    return _of_gaps(values)
+
+
+def _of_whole(early: Float64Array, first: Float64Array, late: Float64Array) -> Standing:
+    """That of windows of which only ``late`` ones have gaps; ``first`` is the sum of the others.
+
+    The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
+    """
+    n = len(early) + known_of(late)
+    centre = _added(first, np.where(np.isnan(late), 0.0, late)) / n
+    apart = early - centre
+    np.multiply(apart, apart, out=apart)
+    newest = (late - centre) ** 2
+    square = _added(apart.sum(axis=0), np.where(np.isnan(newest), 0.0, newest))
+    return _made(centre, square, n)
+
+
+def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
+    return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
+
+
+def _of_gaps(values: Float64Array) -> Standing:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
@@ -70,7 +99,10 @@ def _standing(values: Float64Array) -> Standing:
     np.subtract(values, centre, out=work)
     np.multiply(work, work, out=work)
     np.copyto(work, 0.0, where=np.isnan(work))
-    square = work.sum(axis=0)
+    return _made(centre, work.sum(axis=0), n)
+
+
+def _made(centre: Float64Array, square: Float64Array, n: Int64Array) -> Standing:
     spread = np.sqrt(square / np.maximum(n - 1, 1))
     return Standing(
         centre=centre, spread=spread, n=n, degrees=np.maximum(n - 3.0, 1.0), rows=np.ones(len(n)), known=n

@@ -123,7 +123,7 @@ def _distances(sides: Sides) -> tuple[Any, Any]:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Weights:
     """What each cell of the reference counts for ``[k, c]``: its ``share`` of the rows, its normal quantile
-    ``z`` and that ``squared``, whose mean is ``usual[k]``, and ``waves``, the cosines of multiples of ``pi u``.
+    ``z`` and that ``squared``, whose mean is ``usual[k]``, and ``waves``, cosines of multiples of ``pi u``.
     """
 
     share: Float64Array
