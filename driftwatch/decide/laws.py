@@ -13,9 +13,10 @@ Bayes, Robbins 1956, Laird 1978; Bayesian model averaging.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from scipy.special import gammaln
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
-from driftwatch.summary.batch import Float64Array
+from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
 
@@ -117,14 +118,14 @@ def learn(book: ScoreBook) -> Usual:
     healthy, count = book.healthy, len(book.keys)
     ranked = mostly_one(healthy)
     told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~ranked)
-    centred = left_out(healthy[:, told], book.slots, book.rows)[-_LEARNED_FROM:]
+    # Window by window in memory, as it is walked through.
+    centred = np.ascontiguousarray(left_out(healthy[:, told], book.slots, book.rows)[-_LEARNED_FROM:])
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
-    pools = book.keys.pools
-    series = dict(zip(told.tolist(), centred.T, strict=True))
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools, series, lone_borrow=True)
+    pools, alike = book.keys.pools, _alike(centred, told)
+    weights = _posterior(log_level, _LEVEL_PRIOR, pools, alike, lone_borrow=True)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
@@ -135,24 +136,36 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, series, lone_borrow=False),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, alike, lone_borrow=False),
         stretch=stretch,
         ranked=ranked,
     )
 
 
-def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
-    """Innovations of the steady filter, window by window; NaN where nothing was seen."""
-    level = np.zeros(np.broadcast_shapes(phi.shape, centred.shape[1:]))
-    for seen, unseen in zip(centred, np.isnan(centred), strict=True):
-        before = phi * level
-        innovation = seen - before
-        level = before + gain * (np.where(unseen, 0.0, innovation) if unseen.any() else innovation)
-        yield innovation
+def _steps(
+    centred: Float64Array, phi: Float64Array, gain: Float64Array
+) -> Iterator[tuple[Float64Array, Flags | None]]:
+    """Innovations of the steady filter, window by window, and where nothing was seen: NaN there.
+
+    What is yielded is overwritten by the next: thousands of small arrays would cost as much as the numbers.
+    """
+    shape = np.broadcast_shapes(phi.shape, centred.shape[1:])
+    level, before, innovation = np.zeros(shape), np.empty(shape), np.empty(shape)
+    missing = np.isnan(centred)
+    gaps = np.asarray(missing.any(axis=1)).tolist()
+    for seen, unseen, gap in zip(centred, missing, gaps, strict=True):
+        np.multiply(phi, level, out=before)
+        np.subtract(seen, before, out=innovation)
+        np.multiply(gain, np.where(unseen, 0.0, innovation) if gap else innovation, out=level)
+        np.add(before, level, out=level)
+        yield innovation, unseen if gap else None
 
 
 def _innovations(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Float64Array:
-    return np.array(list(_steps(centred, phi, gain))).reshape(centred.shape)
+    found = np.empty((len(centred), *np.broadcast_shapes(phi.shape, centred.shape[1:])))
+    for n, (innovation, _) in enumerate(_steps(centred, phi, gain)):
+        found[n] = innovation
+    return found
 
 
 def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -161,14 +174,16 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     Restricted likelihood (Patterson, Thompson 1971), for the mean is estimated, which biases short series
     towards no memory: the root mean square of what the filter leaves of a constant is divided out.
     """
-    square = np.zeros((len(_PHI), centred.shape[1]))
-    seen = ~np.isnan(centred)
-    for known, innovation in zip(seen, _steps(centred, _PHI[:, None], _STEADY[:, :1]), strict=True):
-        square += (innovation if known.all() else np.where(known, innovation, 0.0)) ** 2
-    n = seen.sum(axis=0)
+    square, work = (np.zeros((len(_PHI), centred.shape[1])) for _ in range(2))
+    for innovation, unseen in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
+        np.multiply(innovation, innovation, out=work)
+        if unseen is not None:
+            work[:, unseen] = 0.0
+        np.add(square, work, out=square)
+    n = (~np.isnan(centred)).sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
     constant = np.ones((max(len(centred), 1), 1))
-    of_mean = np.array(list(_steps(constant, _PHI[:, None], _STEADY[:, :1]))).reshape(-1, len(_PHI))
+    of_mean = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
     return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
 
 
@@ -184,15 +199,46 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
     # What is not known adds nothing.
     square = np.nan_to_num(z**2)
     log_like, stretch = [], []
+    top, work = np.empty_like(square), np.empty_like(square)
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
         scale = np.ones(z.shape[1])
+        np.multiply(degrees + 1, square, out=top)
         for _ in range(_SCALE_STEPS):
-            scale = np.sqrt(((degrees + 1) * square / (degrees + square / scale**2)).sum(axis=0) / n)
-            scale = np.maximum(scale, 1e-6)
-        density = norm - (degrees + 1) / 2 * np.log1p((z / scale) ** 2 / degrees) - np.log(scale)
-        log_like.append(np.nansum(density, axis=0))
+            np.divide(square, scale**2, out=work)
+            np.add(degrees, work, out=work)
+            np.divide(top, work, out=work)
+            scale = np.maximum(np.sqrt(work.sum(axis=0) / n), 1e-6)
+        log_like.append(_log_density(z, scale, degrees, norm, work))
         stretch.append(scale)
     return np.array(log_like), np.array(stretch)
+
+
+def _log_density(
+    z: Float64Array, scale: Float64Array, degrees: float, norm: float, work: Float64Array
+) -> Float64Array:
+    """Log density ``[k]`` of Student's t at all of ``z[n, k]`` that is known; ``work`` is overwritten."""
+    np.divide(z, scale, out=work)
+    np.multiply(work, work, out=work)
+    np.divide(work, degrees, out=work)
+    np.log1p(work, out=work)
+    np.multiply((degrees + 1) / 2, work, out=work)
+    np.subtract(norm, work, out=work)
+    np.subtract(work, np.log(scale), out=work)
+    np.copyto(work, 0.0, where=np.isnan(work))
+    return np.asarray(work.sum(axis=0))
+
+
+def _alike(centred: Float64Array, told: Int64Array) -> Callable[[list[int]], float]:
+    """How many independent series some of the scores ``told[k]`` count for; asked twice, worked out once."""
+    column, known = {place: k for k, place in enumerate(told.tolist())}, dict[tuple[int, ...], float]()
+
+    def count(places: list[int]) -> float:
+        key = tuple(places)
+        if key not in known:
+            known[key] = _independent(np.stack([centred[:, column[place]] for place in places], axis=1))
+        return known[key]
+
+    return count
 
 
 def _independent(centred: Float64Array) -> float:
@@ -215,7 +261,7 @@ def _posterior(
     log_like: Float64Array,
     prior: Float64Array,
     pools: Sequence[list[int]],
-    series: Mapping[int, Float64Array],
+    alike: Callable[[list[int]], float],
     *,
     lone_borrow: bool,
 ) -> Float64Array:
@@ -223,31 +269,50 @@ def _posterior(
 
     Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
     Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
-    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
-    With ``lone_borrow`` a score that stands alone, of all columns jointly, is drawn half the time from the
-    laws of all others: it remembers no longer than they do.
+    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer:
+    ``alike`` of those that tell. With ``lone_borrow`` a score that stands alone, of all columns jointly, is
+    drawn half the time from the laws of all others: it remembers no longer than they do.
     """
     weights = np.empty_like(log_like)
     base = np.exp(prior - np.logaddexp.reduce(prior))
     of_columns = np.zeros_like(base)
-    for pool in sorted(pools, key=len, reverse=True):
+    ordered = sorted(pools, key=len, reverse=True)
+    for size, group in groupby(ordered, len):
+        same = list(group)
         start = base
-        if lone_borrow and len(pool) == 1 and of_columns.any():
+        if lone_borrow and size == 1 and of_columns.any():
             start = (base + of_columns / of_columns.sum()) / 2
-        like = np.exp(log_like[:, pool] - log_like[:, pool].max(axis=0))
-        telling = ~np.isnan(like[0])
-        like[:, ~telling] = 1.0
-        count = int(telling.sum())
-        told = [series[place] for place, knows in zip(pool, telling, strict=True) if knows]
-        alike = _independent(np.stack(told, axis=1)) / count if count else 0.0
-        population = start
-        for _ in range(_ROUNDS):
-            each = population[:, None] * like
-            each /= each.sum(axis=0)
-            population = _PSEUDO * start + alike * each[:, telling].sum(axis=1)
-            population = population / population.sum()
-        each = population[:, None] * like
-        weights[:, pool] = each / each.sum(axis=0)
-        if len(pool) > 1:
-            of_columns += weights[:, pool][:, telling].sum(axis=1)
+        found, telling = _populations(log_like, start, same, alike)
+        for pool, one, knows in zip(same, found, telling, strict=True):
+            weights[:, pool] = one
+            if size > 1:
+                of_columns += weights[:, pool][:, knows].sum(axis=1)
     return weights
+
+
+def _populations(
+    log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
+) -> tuple[Float64Array, Flags]:
+    """The weights ``[p, g, k]`` of pools of ``k`` scores each, and which of these tell anything."""
+    own = log_like[:, pools].transpose(1, 0, 2)
+    like = np.exp(own - own.max(axis=1, keepdims=True))
+    telling = ~np.isnan(like[:, 0])
+    np.copyto(like, 1.0, where=~telling[:, None])
+    # Scores first, so that those of a pool are added up one after another; what tells nothing adds nothing.
+    turned = like.transpose(2, 0, 1).copy()
+    turned[~telling.T] = 0.0
+    told = [
+        [place for place, knows in zip(pool, each, strict=True) if knows]
+        for pool, each in zip(pools, telling.tolist(), strict=True)
+    ]
+    counted = np.array([alike(places) / len(places) if places else 0.0 for places in told])[:, None]
+    population = np.tile(start, (len(pools), 1))
+    for _ in range(_ROUNDS):
+        whole = (population[:, :, None] * like).sum(axis=1)
+        each = population * turned
+        each /= whole.T[:, :, None]
+        population = _PSEUDO * start + counted * each.sum(axis=0)
+        population = population / population.sum(axis=1, keepdims=True)
+    found = population[:, :, None] * like
+    found /= found.sum(axis=1, keepdims=True)
+    return found, telling
