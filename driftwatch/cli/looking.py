@@ -122,8 +122,11 @@ def backtest(
       driftwatch backtest driftwatch.yaml --from 2026-02-26 --to 2026-03-01 --no-inject --format json
       driftwatch backtest driftwatch.yaml --picture backtest.svg --fail-on-drift
     """
+    from driftwatch.reading.memory import keep_some
     from driftwatch.terminal import progress, show_backtest, show_json
     from driftwatch.verbs.backtest import run_backtests
+
+    keep_some()
 
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from driftwatch.daemon.logs import configure
 from driftwatch.errors import DriftwatchError
-from driftwatch.reading.memory import one_arena, without_pandas
+from driftwatch.reading.memory import keep_some, one_arena, without_pandas
 
 if TYPE_CHECKING:
     from driftwatch.daemon.app import Daemon
@@ -35,6 +35,7 @@ def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
     configure(log_format, log_level)
     without_pandas()
     one_arena()
+    keep_some()
     take_short_turns()
     # pyarrow chooses its allocator when it is imported: everything that may import it comes after.
     from driftwatch.clock import SystemClock

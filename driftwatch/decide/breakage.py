@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import WRONG_TYPE, Counts
 from driftwatch.summary.grid import Grid, LevelGrid
 from driftwatch.summary.reference import Reference
@@ -44,12 +45,12 @@ def _suspicious(window: Summary, columns: Sequence[Column]) -> list[int]:
     """Where the columns stand that may be broken: no value, some of a wrong type, or all in one cell."""
     if not columns:
         return []
-    counts = [window.counts[column.name] for column in columns]
-    sizes = np.array([len(item.cells) for item in counts])
-    cells, starts = np.concatenate([item.cells for item in counts]), np.cumsum(sizes) - sizes
-    one_cell = np.maximum.reduceat(cells, starts) == np.add.reduceat(cells, starts)
-    wrong = np.array([item.special[WRONG_TYPE] for item in counts]) > 0
-    places: list[int] = np.flatnonzero(one_cell | wrong).tolist()
+    counts = ColumnCounts.of(window.counts)
+    one_cell = counts.fullest() == counts.present()
+    suspicious = one_cell | (counts.special[:, WRONG_TYPE] > 0)
+    places: list[int] = np.flatnonzero(
+        suspicious[counts.places(tuple(item.name for item in columns))]
+    ).tolist()
     return places
 
 

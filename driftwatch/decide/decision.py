@@ -68,7 +68,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     resting = _resting(track, broken)
     live = _live(track, resting)
     after = with_bets(track, made, weights, live, seen.window.start)
-    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end)
+    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end).with_sum()
     evidence = _ratio(after)
     named: tuple[NamedColumn, ...] = ()
     opened = _breakage_incident(after, seen, policy)

@@ -13,9 +13,10 @@ Bayes, Robbins 1956, Laird 1978; Bayesian model averaging.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -120,13 +121,15 @@ def learn(book: ScoreBook) -> Usual:
     healthy, count = book.healthy, len(book.keys)
     ranked = mostly_one(healthy)
     told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~ranked)
-    centred = left_out(healthy[:, told], book.slots, book.rows, book.keys.of_columns[told])[-_LEARNED_FROM:]
+    # Window by window in memory, as it is walked through.
+    apart = left_out(healthy[:, told], book.slots, book.rows, book.keys.of_columns[told])
+    centred = np.ascontiguousarray(apart[-_LEARNED_FROM:])
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
-    pools = _pools(book.keys, told, centred)
-    weights = _posterior(log_level, _LEVEL_PRIOR, pools, _ALIKE_IN_MEMORY)
+    alike = _alike(centred, told)
+    weights = _posterior(log_level, _LEVEL_PRIOR, book.keys, alike, _ALIKE_IN_MEMORY)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
@@ -137,48 +140,36 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, pools, _ALIKE_IN_TAILS),
+        tail=_posterior(log_tail, _DEGREES_PRIOR, book.keys, alike, _ALIKE_IN_TAILS),
         stretch=stretch,
         ranked=ranked,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Pool:
-    """Scores ``which`` of one name, of which ``told`` have a history; ``alike`` is what each counts for."""
+def _steps(
+    centred: Float64Array, phi: Float64Array, gain: Float64Array
+) -> Iterator[tuple[Float64Array, Flags | None]]:
+    """Innovations of the steady filter, window by window, and where nothing was seen: NaN there.
 
-    which: Int64Array
-    told: Int64Array
-    alike: float
-    of_columns: bool
-
-
-def _pools(keys: Keys, told: Int64Array, centred: Float64Array) -> list[_Pool]:
-    """The pools of a book whose scores ``told[i]`` have the series ``centred[n, i]``."""
-    row = np.full(len(keys), -1)
-    row[told] = np.arange(len(told))
-    found = []
-    for pool in keys.pools:
-        which = np.array(pool, dtype=np.int64)
-        knows = which[row[which] >= 0]
-        alike = _independent(centred[:, row[knows]]) / len(knows) if len(knows) else 0.0
-        of_columns = bool(keys.of_columns[which[0]])
-        found.append(_Pool(which=which, told=knows, alike=alike, of_columns=of_columns))
-    return found
-
-
-def _steps(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Iterator[Float64Array]:
-    """Innovations of the steady filter, window by window; NaN where nothing was seen."""
-    level = np.zeros(np.broadcast_shapes(phi.shape, centred.shape[1:]))
-    for seen, unseen in zip(centred, np.isnan(centred), strict=True):
-        before = phi * level
-        innovation = seen - before
-        level = before + gain * (np.where(unseen, 0.0, innovation) if unseen.any() else innovation)
-        yield innovation
+    What is yielded is overwritten by the next: thousands of small arrays would cost as much as the numbers.
+    """
+    shape = np.broadcast_shapes(phi.shape, centred.shape[1:])
+    level, before, innovation = np.zeros(shape), np.empty(shape), np.empty(shape)
+    missing = np.isnan(centred)
+    gaps = np.asarray(missing.any(axis=1)).tolist()
+    for seen, unseen, gap in zip(centred, missing, gaps, strict=True):
+        np.multiply(phi, level, out=before)
+        np.subtract(seen, before, out=innovation)
+        np.multiply(gain, np.where(unseen, 0.0, innovation) if gap else innovation, out=level)
+        np.add(before, level, out=level)
+        yield innovation, unseen if gap else None
 
 
 def _innovations(centred: Float64Array, phi: Float64Array, gain: Float64Array) -> Float64Array:
-    return np.array(list(_steps(centred, phi, gain))).reshape(centred.shape)
+    found = np.empty((len(centred), *np.broadcast_shapes(phi.shape, centred.shape[1:])))
+    for n, (innovation, _) in enumerate(_steps(centred, phi, gain)):
+        found[n] = innovation
+    return found
 
 
 def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -187,14 +178,16 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
     Restricted likelihood (Patterson, Thompson 1971), for the mean is estimated, which biases short series
     towards no memory: the root mean square of what the filter leaves of a constant is divided out.
     """
-    square = np.zeros((len(_PHI), centred.shape[1]))
-    seen = ~np.isnan(centred)
-    for known, innovation in zip(seen, _steps(centred, _PHI[:, None], _STEADY[:, :1]), strict=True):
-        square += (innovation if known.all() else np.where(known, innovation, 0.0)) ** 2
-    n = seen.sum(axis=0)
+    square, work = (np.zeros((len(_PHI), centred.shape[1])) for _ in range(2))
+    for innovation, unseen in _steps(centred, _PHI[:, None], _STEADY[:, :1]):
+        np.multiply(innovation, innovation, out=work)
+        if unseen is not None:
+            work[:, unseen] = 0.0
+        np.add(square, work, out=square)
+    n = (~np.isnan(centred)).sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
     constant = np.ones((max(len(centred), 1), 1))
-    of_mean = np.array(list(_steps(constant, _PHI[:, None], _STEADY[:, :1]))).reshape(-1, len(_PHI))
+    of_mean = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
     return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
 
 
@@ -210,15 +203,46 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
     # What is not known adds nothing.
     square = np.nan_to_num(z**2)
     log_like, stretch = [], []
+    top, work = np.empty_like(square), np.empty_like(square)
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
         scale = np.ones(z.shape[1])
+        np.multiply(degrees + 1, square, out=top)
         for _ in range(_SCALE_STEPS):
-            scale = np.sqrt(((degrees + 1) * square / (degrees + square / scale**2)).sum(axis=0) / n)
-            scale = np.maximum(scale, 1e-6)
-        density = norm - (degrees + 1) / 2 * np.log1p((z / scale) ** 2 / degrees) - np.log(scale)
-        log_like.append(np.nansum(density, axis=0))
+            np.divide(square, scale**2, out=work)
+            np.add(degrees, work, out=work)
+            np.divide(top, work, out=work)
+            scale = np.maximum(np.sqrt(work.sum(axis=0) / n), 1e-6)
+        log_like.append(_log_density(z, scale, degrees, norm, work))
         stretch.append(scale)
     return np.array(log_like), np.array(stretch)
+
+
+def _log_density(
+    z: Float64Array, scale: Float64Array, degrees: float, norm: float, work: Float64Array
+) -> Float64Array:
+    """Log density ``[k]`` of Student's t at all of ``z[n, k]`` that is known; ``work`` is overwritten."""
+    np.divide(z, scale, out=work)
+    np.multiply(work, work, out=work)
+    np.divide(work, degrees, out=work)
+    np.log1p(work, out=work)
+    np.multiply((degrees + 1) / 2, work, out=work)
+    np.subtract(norm, work, out=work)
+    np.subtract(work, np.log(scale), out=work)
+    np.copyto(work, 0.0, where=np.isnan(work))
+    return np.asarray(work.sum(axis=0))
+
+
+def _alike(centred: Float64Array, told: Int64Array) -> Callable[[list[int]], float]:
+    """How many independent series some of the scores ``told[k]`` count for; asked twice, worked out once."""
+    column, known = {place: k for k, place in enumerate(told.tolist())}, dict[tuple[int, ...], float]()
+
+    def count(places: list[int]) -> float:
+        key = tuple(places)
+        if key not in known:
+            known[key] = _independent(np.stack([centred[:, column[place]] for place in places], axis=1))
+        return known[key]
+
+    return count
 
 
 def _independent(centred: Float64Array) -> float:
@@ -238,42 +262,73 @@ def _independent(centred: Float64Array) -> float:
 
 
 def _posterior(
-    log_like: Float64Array, prior: Float64Array, pools: Sequence[_Pool], same: float
+    log_like: Float64Array,
+    prior: Float64Array,
+    keys: Keys,
+    alike: Callable[[list[int]], float],
+    same: float,
 ) -> Float64Array:
     """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
 
     Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
     Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
-    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer.
-    That prior is, ``same`` of the time, the population of the columns' other scores: a pool of few columns,
-    or a score of all columns jointly, says little by itself.
+    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer:
+    ``alike`` of those that tell. That prior is, ``same`` of the time, the population of the columns' other
+    scores: a pool of few columns, or a score of all columns jointly, says little by itself.
     """
-    like = np.exp(log_like - log_like.max(axis=0))
-    like[:, np.isnan(log_like[0])] = 1.0
     base = np.exp(prior - np.logaddexp.reduce(prior))
-    weights = np.empty_like(like)
-    for pool in pools:
-        weights[:, pool.which] = _in_population(like, base, pool)
-    of_columns = [weights[:, pool.told].sum(axis=1) * pool.of_columns for pool in pools]
-    every = np.sum(of_columns, axis=0)
-    found: Float64Array = np.empty(like.shape)
-    for pool, own in zip(pools, of_columns, strict=True):
-        others = np.maximum(every - own, 0.0)
-        total = others.sum()
-        # The rest of a difference is no population.
-        start = (1 - same) * base + same * others / total if total > 1e-6 else base
-        found[:, pool.which] = _in_population(like, start, pool)
-    return found
+    pools, weights = sorted(keys.pools, key=len), np.empty_like(log_like)
+    of_columns = np.zeros((len(pools), len(base)))
+    start = np.tile(base, (len(pools), 1))
+    for again in range(2 if same else 1):
+        if again:
+            start = _with_others(base, of_columns, same)
+        for _, group in groupby(range(len(pools)), lambda place: len(pools[place])):
+            which = list(group)
+            chosen = [pools[place] for place in which]
+            found, telling = _populations(log_like, start[which], chosen, alike)
+            for place, pool, one, knows in zip(which, chosen, found, telling, strict=True):
+                weights[:, pool] = one
+                if keys.of_columns[pool[0]]:
+                    of_columns[place] = one[:, knows].sum(axis=1)
+    return weights
 
 
-def _in_population(like: Float64Array, start: Float64Array, pool: _Pool) -> Float64Array:
-    """Weights ``[g, k]`` of the models of a pool's scores, whose population is about ``start``."""
-    told = like[:, pool.told]
+def _with_others(base: Float64Array, of_columns: Float64Array, same: float) -> Float64Array:
+    """Each pool's prior ``[p, g]``: the ``base`` and, ``same`` of the time, all other pools of columns."""
+    others = np.maximum(of_columns.sum(axis=0) - of_columns, 0.0)
+    total = others.sum(axis=1, keepdims=True)
+    # What is left of a difference is no population.
+    some = total > 1e-6
+    return np.where(some, (1 - same) * base + same * others / np.where(some, total, 1.0), base)
+
+
+def _populations(
+    log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
+) -> tuple[Float64Array, Flags]:
+    """The weights ``[p, g, k]`` of pools of ``k`` scores each, and which of these tell anything.
+
+    ``start[p]`` is what each pool's population is about.
+    """
+    own = log_like[:, pools].transpose(1, 0, 2)
+    like = np.exp(own - own.max(axis=1, keepdims=True))
+    telling = ~np.isnan(like[:, 0])
+    np.copyto(like, 1.0, where=~telling[:, None])
+    # Scores first, so that those of a pool are added up one after another; what tells nothing adds nothing.
+    turned = like.transpose(2, 0, 1).copy()
+    turned[~telling.T] = 0.0
+    told = [
+        [place for place, knows in zip(pool, each, strict=True) if knows]
+        for pool, each in zip(pools, telling.tolist(), strict=True)
+    ]
+    counted = np.array([alike(places) / len(places) if places else 0.0 for places in told])[:, None]
     population = start
     for _ in range(_ROUNDS):
-        each = population[:, None] * told
-        each /= each.sum(axis=0)
-        population = _PSEUDO * start + pool.alike * each.sum(axis=1)
-        population = population / population.sum()
-    weights = population[:, None] * like[:, pool.which]
-    return np.asarray(weights / weights.sum(axis=0))
+        whole = (population[:, :, None] * like).sum(axis=1)
+        each = population * turned
+        each /= whole.T[:, :, None]
+        population = _PSEUDO * start + counted * each.sum(axis=0)
+        population = population / population.sum(axis=1, keepdims=True)
+    found = population[:, :, None] * like
+    found /= found.sum(axis=1, keepdims=True)
+    return found, telling

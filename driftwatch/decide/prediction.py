@@ -91,9 +91,13 @@ def p_values(
     own, every, tie = healthy[:, ranked], book.values[:, ranked], LEAST_SPREAD * floor
     sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
     firsts = []
-    for sign, tail in ((1.0, 1 - lower), (-1.0, lower)):
-        p, first = np.clip(tail, least, 1.0), least.copy()
-        p[ranked], first[ranked] = _rank(sign * value[ranked], sign * own, sign * every, tie[ranked])
+    # Whoever looks one way has no rank below.
+    both_ways = book.signed[ranked]
+    for sign, tail, look in ((1.0, 1 - lower, np.ones_like(both_ways)), (-1.0, lower, both_ways)):
+        p, first, rank = np.clip(tail, least, 1.0), least.copy(), np.flatnonzero(ranked)[look]
+        p[rank], first[rank] = _rank(
+            sign * value[rank], sign * own[:, look], sign * every[:, look], tie[rank]
+        )
         p = np.where(sign * (value - held.centre) < floor, 1.0, p)
         sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
         firsts.append(first)

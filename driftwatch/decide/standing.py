@@ -19,6 +19,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: Healthy windows of one season slot before it has a mean of its own.
 THIN_SLOT = 4
+#: Newest windows: those that wait are among them, and gaps elsewhere are rare.
+_NEWEST = 32
 #: Windows that a slot's own spread is shrunk by towards that of all slots.
 _SHRINK = 8.0
 
@@ -83,40 +85,78 @@ def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
     return np.asarray(np.nan_to_num(np.sqrt(np.minimum(1.0, size / np.maximum(_mean(rows), 1e-9))), nan=1.0))
 
 
-def _worths(rows: Float64Array, means: Flags | None) -> Float64Array | None:
-    """``[n, k]``: what distances count for in each window; None when all count in full."""
-    if means is None or not means.any() or (rows == 1).all():
+def _weights(rows: Float64Array, means: Flags | None) -> Float64Array | None:
+    """``[n, k]``: how many windows each counts for; None when all count for one."""
+    if means is None or not means.any():
         return None
-    return np.where(means, worth_of(rows, rows)[:, None], 1.0)
+    each = worth_of(rows, rows) ** 2
+    return None if (each == 1).all() else np.where(means, each[:, None], 1.0)
 
 
-def _standing(values: Float64Array, worth: Float64Array | None) -> Standing:
+def _standing(values: Float64Array, weights: Float64Array | None) -> Standing:
+    early, late = values[:-_NEWEST], values[-_NEWEST:]
+    if len(early) and values.shape[1] > 1 and values.flags.c_contiguous:
+        first = (early if weights is None else early * weights[: len(early)]).sum(axis=0)
+        if np.isfinite(first).all():
+            return _of_whole(early, first, late, weights)
+    return _of_gaps(values, weights)
+
+
+def _of_whole(
+    early: Float64Array, first: Float64Array, late: Float64Array, weights: Float64Array | None
+) -> Standing:
+    """That of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
+
+    The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
+    """
+    gone, n = np.isnan(late), len(early) + known_of(late)
+    own = 1.0 if weights is None else weights[len(early) :]
+    weight = n.astype(np.float64)
+    if weights is not None:
+        weight = _added(weights[: len(early)].sum(axis=0), np.where(gone, 0.0, own))
+    centre = _added(first, np.where(gone, 0.0, late * own)) / weight
+    apart = early - centre
+    np.multiply(apart, apart, out=apart)
+    if weights is not None:
+        np.multiply(apart, weights[: len(early)], out=apart)
+    square = _added(apart.sum(axis=0), np.where(gone, 0.0, (late - centre) ** 2 * own))
+    return _made(centre, square, n, weight)
+
+
+def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
+    return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
+
+
+def _of_gaps(values: Float64Array, weights: Float64Array | None) -> Standing:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
     np.copyto(work, 0.0, where=gone)
     weight = n.astype(np.float64)
-    if worth is not None:
-        square = worth**2
-        np.multiply(work, square, out=work)
-        weight = np.einsum("nk,nk->k", ~gone, square)
+    if weights is not None:
+        np.multiply(work, weights, out=work)
+        weight = np.where(gone, 0.0, weights).sum(axis=0)
     centre = work.sum(axis=0) / np.where(weight > 0, weight, 1.0)
     np.subtract(values, centre, out=work)
-    if worth is not None:
-        np.multiply(work, worth, out=work)
     np.multiply(work, work, out=work)
-    np.copyto(work, 0.0, where=np.isnan(work))
-    spread = np.sqrt(work.sum(axis=0) / np.maximum(n - 1, 1))
+    if weights is not None:
+        np.multiply(work, weights, out=work)
+    np.copyto(work, 0.0, where=gone)
+    return _made(centre, work.sum(axis=0), n, weight)
+
+
+def _made(centre: Float64Array, square: Float64Array, n: Int64Array, weight: Float64Array) -> Standing:
+    spread = np.sqrt(square / np.maximum(n - 1, 1))
     return Standing(
         centre=centre, spread=spread, n=n, weight=weight, degrees=np.maximum(n - 3.0, 1.0), known=n
     )
 
 
-def _around_slots(values: Float64Array, slots: Int64Array, worth: Float64Array | None) -> Float64Array:
+def _around_slots(values: Float64Array, slots: Int64Array, weights: Float64Array | None) -> Float64Array:
     """Variance around the means of all slots."""
     order = np.argsort(slots, kind="stable")
     grouped = values[order]
-    counts = np.ones_like(grouped) if worth is None else worth[order] ** 2
+    counts = np.ones_like(grouped) if weights is None else weights[order]
     starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
     gone = np.isnan(grouped)
     n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
@@ -138,13 +178,13 @@ def standing(
     slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it; of
     other scores larger where the slot's windows have fewer rows.
     """
-    worth = _worths(rows, means)
-    every = _standing(values, worth)
+    weights = _weights(rows, means)
+    every = _standing(values, weights)
     if not slots.any():
         return every
     here = slots == slot
-    pooled = _around_slots(values, slots, worth) * _fewer(rows, here, means)
-    return _of_slot(every, _standing(values[here], None if worth is None else worth[here]), pooled)
+    pooled = _around_slots(values, slots, weights) * _fewer(rows, here, means)
+    return _of_slot(every, _standing(values[here], None if weights is None else weights[here]), pooled)
 
 
 def _mean(rows: Float64Array) -> float:
@@ -186,18 +226,18 @@ def left_out(
     least: Float64Array | float = 1e-12,
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
-    result, worth = np.empty_like(values), _worths(rows, means)
-    every, pooled = _standing(values, worth), _around_slots(values, slots, worth)
+    result, weights = np.empty_like(values), _weights(rows, means)
+    every, pooled = _standing(values, weights), _around_slots(values, slots, weights)
     for slot in np.unique(slots):
         here = slots == slot
-        found, some = every, None if worth is None else worth[here]
+        found, some = every, None if weights is None else weights[here]
         own = 1.0 if some is None else some
         if slots.any():
             alone = _standing(values[here], some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
         # The mean without the window itself, which has drawn it near.
-        inflation = np.sqrt(found.weight / np.maximum(found.weight - own**2, 1e-9))
-        apart = (values[here] - found.centre) * own * np.where(found.n > 1, inflation, 1.0)
+        inflation = np.sqrt(found.weight / np.maximum(found.weight - own, 1e-9))
+        apart = (values[here] - found.centre) * np.sqrt(own) * np.where(found.n > 1, inflation, 1.0)
         # And the spread without it, behind which it hides otherwise.
         degrees = np.maximum(found.degrees, 3.0)
         others = np.maximum((found.spread**2 * degrees - apart**2) / (degrees - 1), 0.25 * found.spread**2)

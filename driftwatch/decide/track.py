@@ -14,6 +14,7 @@ from driftwatch.decide.keys import Keys
 from driftwatch.decide.laws import USUAL_ARRAYS, Usual
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
+from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.codec import Arrays, pack, unpack
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.serial import decode_summary, encode_summary
@@ -43,7 +44,7 @@ class Track:
     ``reference`` and ``configuration`` say what it belongs to; it is refused on any other.
     ``since`` is the start of the first window after the last page; ``held`` the sum of windows that had too
     few rows each, to be judged together once they have enough. ``ordinary`` names breakages that healthy
-    windows show too (a column that is all null on some days).
+    windows show too (a column that is all null on some days). ``summed`` is evidence and the log of its sum.
     """
 
     reference: str
@@ -57,6 +58,7 @@ class Track:
     usual: Usual | None = None
     ordinary: frozenset[tuple[str, str]] = frozenset()
     incidents: tuple[Incident, ...] = ()
+    summed: tuple[Float64Array, Float64Array, float] | None = field(default=None, compare=False, repr=False)
 
     @property
     def aside(self) -> frozenset[str]:
@@ -64,9 +66,18 @@ class Track:
         return frozenset(column for incident in self.incidents for column in incident.columns)
 
     def log_evidence(self) -> float:
-        """Log of the sum over all streams; -inf when there is none."""
+        """Log of the sum over all streams; -inf when there is none. That of the window before is known."""
+        if self.summed is not None and self._sums_up(*self.summed[:2]):
+            return self.summed[2]
         parts = [np.logaddexp.reduce(part, axis=None) for part in (self.shares.log_m, self.scores.log_m)]
         return float(np.logaddexp(*parts))
+
+    def _sums_up(self, shares: Float64Array, scores: Float64Array) -> bool:
+        return shares is self.shares.log_m and scores is self.scores.log_m
+
+    def with_sum(self) -> Track:
+        """The track that knows its ``log_evidence`` while its evidence stays as it is."""
+        return replace(self, summed=(self.shares.log_m, self.scores.log_m, self.log_evidence()))
 
     def expecting(self, streams: Drawn) -> Track:
         """The track that knows of these streams: each has its part of the budget from the next window on."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from driftwatch.detectors._sides import Before, Sides
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.counts import MISSING, SPECIAL, WRONG_TYPE
+from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.counts import MISSING, WRONG_TYPE
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.schema import Column
@@ -126,15 +127,14 @@ def tallies(
     reference: Reference, window: Summary, names: tuple[str, ...], sides: Sides
 ) -> tuple[Int64Array, Int64Array]:
     """Missing and all rows ``[2, k]`` of these columns, of the reference and of the window."""
-    rows = sides.before.rows
-    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names, rows, sides.n))
-    return usual, _tally(window, names, rows, sides.m)
+    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names))
+    return usual, _tally(window, names)
 
 
-def _tally(side: Summary, names: Sequence[str], rows: dict[str, int], present: Int64Array) -> Int64Array:
-    special = np.array([side.counts[name].special for name in names]).reshape(len(names), len(SPECIAL))
-    ordered = present.tolist()
-    valued = [ordered[rows[name]] if name in rows else side.counts[name].present for name in names]
+def _tally(side: Summary, names: tuple[str, ...]) -> Int64Array:
+    counts = ColumnCounts.of(side.counts)
+    at = counts.places(names)
+    special, valued = counts.special[at], counts.present()[at]
     missing = special[:, MISSING].sum(axis=1)
     return np.stack([missing, valued + missing + special[:, WRONG_TYPE]])
 

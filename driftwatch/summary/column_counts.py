@@ -29,6 +29,13 @@ class _Layout:
         return cls(names=tuple(names), sizes=tuple(sizes), places=dict(zip(names, spans, strict=True)))
 
 
+def _of_each(reduce: np.ufunc, cells: Int64Array, sizes: tuple[int, ...]) -> Int64Array:
+    if not len(sizes):
+        return np.empty(0, dtype=np.int64)
+    each = np.array(sizes)
+    return np.asarray(reduce.reduceat(cells, np.cumsum(each) - each))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnCounts(Mapping[str, Counts]):
     """``Counts`` by column name; ``cells`` of all columns and ``special[column]`` in the layout's order.
@@ -63,6 +70,21 @@ class ColumnCounts(Mapping[str, Counts]):
     def __getitem__(self, name: str) -> Counts:
         row, begin, end = self.layout.places[name]
         return Counts(cells=self.cells[begin:end], special=self.special[row])
+
+    def places(self, names: tuple[str, ...]) -> Int64Array:
+        """The rows of ``special`` of these columns. Raises ``KeyError`` for one that is not there."""
+        if names == self.layout.names:
+            return np.arange(len(names))
+        places = self.layout.places
+        return np.array([places[name][0] for name in names], dtype=np.int64)
+
+    def present(self) -> Int64Array:
+        """Rows with a usable value of every column, in the layout's order."""
+        return _of_each(np.add, self.cells, self.layout.sizes)
+
+    def fullest(self) -> Int64Array:
+        """Rows in the fullest cell of every column, in the layout's order."""
+        return _of_each(np.maximum, self.cells, self.layout.sizes)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layout.names)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 
 from harness import Options, Skipped  # noqa: E402
 
-from driftwatch.reading.memory import one_arena  # noqa: E402
+from driftwatch.reading.memory import keep_some, one_arena  # noqa: E402
 
 MODULES = (
     "line_wide",
@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument("--here", help=argparse.SUPPRESS)
     given = parser.parse_args()
     options = Options(runs=given.runs, full=given.full, port=given.port)
+    # As in a daemon.
     one_arena()
+    keep_some()
     lines = known()
     if given.here:
         try:

@@ -73,3 +73,17 @@ def test_a_size_nobody_knows_counts_in_full() -> None:
     rows = np.array([1.0, np.nan, 1.0])
     assert worth_of(rows, rows).tolist() == [1.0, 1.0, 1.0]
     assert worth_of(0.25, rows) == pytest.approx(0.5)
+
+
+def test_windows_without_gaps_are_added_up_the_same_to_the_bit() -> None:
+    values, rows, slots = traffic(np.random.default_rng(5), 80)
+    values[-10:][np.random.default_rng(6).random((10, COLUMNS)) < 0.5] = np.nan
+    for each in (rows, np.ones(80)):
+        # A score that begins later has all looked at for gaps.
+        more = np.column_stack([values, np.where(np.arange(80) < 9, np.nan, 1.0)])
+        one, other = (
+            standing(values, slots, 0, each, MEANS),
+            standing(more, slots, 0, each, np.append(MEANS, True)),
+        )
+        for name in ("centre", "spread", "n", "weight", "degrees"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)[:-1]), name
