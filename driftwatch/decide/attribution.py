@@ -13,8 +13,9 @@ from driftwatch.summary.result import NamedColumn, Statistic
 
 #: Expected share of named columns that did not move.
 _FALSE_NAMES = 0.05
-#: Which gauge describes a column best, first that has a value.
-_TELLING = ("missing", "unseen", "ks", "tv", "out_of_range", "volume", "correlation", "mmd")
+#: Which gauge describes a column best, first that has a value, where the strongest has none: its levels are
+#: each too rare to compare, say.
+_TELLING = ("ks", "tv", "missing", "unseen", "out_of_range", "volume", "correlation", "mmd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
