@@ -67,7 +67,7 @@ def pieces(asked: argparse.Namespace, done: list[Result]) -> Iterator[Piece]:
     """What is still to be done, in the order that gives every world its first quarters first."""
     quarters = {(r["world"], r["number"]) for r in done if r["kind"] == "null"}
     runs = {(r["setting"], r["number"], r["line"]) for r in done if r["kind"] == "shift"}
-    for number in range(max(asked.quarters, asked.repeats)):
+    for number in range(max(asked.quarters, asked.hourly_quarters or 0, asked.repeats)):
         for world in asked.worlds:
             hourly = WORLDS[world].length == "1h"
             wanted = asked.hourly_quarters if hourly and asked.hourly_quarters is not None else asked.quarters
