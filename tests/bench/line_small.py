@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from harness import Line, Options, timed
-from worlds import HOUR, START, UNIVARIATE, World, numbers, world
+from worlds import HOUR, START, UNIVARIATE, World, numbers, numbers_of, world
 
-from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Gauges
-from driftwatch.measure import measure, worded
+from driftwatch.measure import gauges, measure, worded
 from driftwatch.summary.measured import Measured
-from driftwatch.summary.result import Verdict
 from driftwatch.summary.summary import Summary
 
 #: Windows decided before the measured ones: a month of hours.
@@ -38,13 +36,6 @@ def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
     return track
 
 
-def numbers_of(kept: Measurement | Verdict) -> tuple[Measured, ...]:
-    """Every number of every gauge: what a check decides with. Objects and words are made when read."""
-    if not isinstance(kept.statistics, Gauges):
-        raise TypeError("expected gauges that are measured when they are read. Got something else.")
-    return kept.statistics.numbers
-
-
 def measured(one: World, window: Summary, track: Track) -> tuple[Measured, ...]:
     """Streams and gauges of one window."""
     return numbers_of(measure(one.built.reference, window, one.looks, track, one.config))
@@ -63,7 +54,7 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
     measuring = timed(lambda: measured(one, window, track), runs, calls=calls)
-    judging = timed(lambda: numbers_of(one.judge(window, track)[1]), runs, calls=calls)
+    judging = timed(lambda: one.judge(window, track), runs, calls=calls)
     wording = timed(lambda: worded(one.judge(window, track)[1]), runs, calls=calls)
     order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
     yield Line(
@@ -106,7 +97,8 @@ def tiny(options: Options) -> Iterator[Line]:
 
 
 def tiles(options: Options) -> Iterator[Line]:
-    """Point 2: a check over stored tiles."""
+    """Point 2: a check over stored tiles, as a daemon refreshes its gauges between two decisions."""
+    from driftwatch.summary.serial import decode_summary, encode_summary
     from driftwatch.summary.summary import total
 
     one = world(100, hours=48, detectors=UNIVARIATE)
@@ -118,8 +110,11 @@ def tiles(options: Options) -> Iterator[Line]:
             for place in range(count)
         ]
         added = timed(lambda parts=parts: total(parts), options.runs)
-        window = total(parts)
-        measuring = timed(lambda window=window: measured(one, window, one.track), options.runs, calls=3)
+        window, stored = total(parts), encode_summary(parts[0])
+        shown = partial(gauges, one.built.reference, window, one.looks)
+        measuring = timed(lambda shown=shown: shown().numbers, options.runs, calls=3)
+        wording = timed(lambda shown=shown: tuple(shown()), options.runs, calls=3)
+        decoding = timed(lambda stored=stored: decode_summary(stored), options.runs, calls=50)
         stacked = np.stack([np.concatenate([item.cells for item in part.counts.values()]) for part in parts])
         floor = timed(lambda stacked=stacked: stacked.sum(axis=0), options.runs)
         yield Line(
@@ -130,7 +125,12 @@ def tiles(options: Options) -> Iterator[Line]:
             floor=floor.cpu,
             floor_is="one sum over an array of the counts",
             wall=added.wall + measuring.wall,
-            beside={"adding": added.cpu, "statistics": measuring.cpu},
+            beside={
+                "adding": added.cpu,
+                "statistics": measuring.cpu,
+                "objects and words, once somebody reads them": wording.cpu - measuring.cpu,
+                "decoding the tiles": decoding.cpu * count,
+            },
         )
 
 
