@@ -12,7 +12,7 @@ from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.measure import Look, fresh_track, gauges, judge, looks, policy_for, with_untimed, worded
-from driftwatch.pulling import Pulled, glance, late, pull
+from driftwatch.pulling import Pulled, glance, late, pull, slid
 from driftwatch.recording import Recorder, configuration_of
 from driftwatch.selftest import Selftest, failed
 from driftwatch.store.history import History
@@ -20,6 +20,7 @@ from driftwatch.store.records import CheckRecord, StoredSelftest, StoredTile
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.result import Reason, State, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.summary.sliding import Sliding
 from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Monitor:
     configuration: str = ""
     looks: tuple[Look, ...] = ()
     selftest: Selftest | None = None
+    sums: tuple[str, dict[str | None, Sliding]] | None = None
 
     def __post_init__(self) -> None:
         self.configuration = configuration_hash(self.config)
@@ -187,12 +189,13 @@ class Monitor:
     def glance(self, window: Span, now: int) -> Outcome:
         """Refresh the gauges over a sliding window: its tiles are kept, no evidence comes of it."""
         try:
-            read = glance(self.config, self.reference.plan, self.history, self.readers, window)
+            sums, plan = self._sums(), self.reference.plan
+            read = glance(self.config, plan, self.history, self.readers, window, sums)
         except DataError as error:
             return self._blind(window, now, *_failure(error), detail=str(error), record=False)
         tiles = self._fresh(read)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
-        parts = read.windows(self.reference.plan, window)
+        parts = slid(self.config.name, plan, self.history, window, read, sums)
         shown = {
             name: tuple(gauges(self.reference.at(name), part, self.looks)) for name, part in parts.items()
         }
@@ -205,6 +208,13 @@ class Monitor:
             untimed=read.untimed,
             newest_row=read.newest_row,
         )
+
+    def _sums(self) -> dict[str | None, Sliding]:
+        """The sums of the last glance; none when rows are kept, which cannot be taken away again."""
+        plan = self.reference.plan
+        if self.sums is None or self.sums[0] != plan.fingerprint or self.recorder.keep_samples:
+            self.sums = plan.fingerprint, {name: Sliding() for name in plan.segments}
+        return self.sums[1]
 
     def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:
         if read.rejected:
