@@ -63,34 +63,46 @@ class Standing:
         return np.asarray(np.maximum(self.spread, least) * np.sqrt(1 + 1 / np.maximum(self.n, 1)))
 
 
+#: Sums, sums of squares around the mean, and numbers of the known windows of each score.
+_Sums = tuple[Float64Array, Float64Array, Int64Array]
+
+
 def _standing(values: Float64Array) -> Standing:
     early, late = values[:-_NEWEST], values[-_NEWEST:]
-    if len(early) and values.shape[1] > 1 and values.flags.c_contiguous:
-        first = early.sum(axis=0)
-        if np.isfinite(first).all():
-            return _of_whole(early, first, late)
-    return _of_gaps(values)
+    if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
+        return _made(*_of_gaps(values))
+    first = early.sum(axis=0)
+    gaps = np.flatnonzero(~np.isfinite(first))
+    if 4 * len(gaps) > len(first):
+        return _made(*_of_gaps(values))
+    found = _of_whole(early, first, late)
+    if len(gaps):
+        # Two at least: a lone column would be added up in another order, and rounded so.
+        some = np.resize(gaps, max(len(gaps), 2))
+        for whole, part in zip(found, _of_gaps(values.take(some, axis=1)), strict=True):
+            whole[gaps] = part[: len(gaps)]
+    return _made(*found)
 
 
-def _of_whole(early: Float64Array, first: Float64Array, late: Float64Array) -> Standing:
-    """That of windows of which only ``late`` ones have gaps; ``first`` is the sum of the others.
+def _of_whole(early: Float64Array, first: Float64Array, late: Float64Array) -> _Sums:
+    """Those of windows of which only ``late`` ones have gaps; ``first`` is the sum of the others.
 
     The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
     """
     n = len(early) + known_of(late)
     centre = _added(first, np.where(np.isnan(late), 0.0, late)) / n
-    apart = early - centre
-    np.multiply(apart, apart, out=apart)
-    newest = (late - centre) ** 2
-    square = _added(apart.sum(axis=0), np.where(np.isnan(newest), 0.0, newest))
-    return _made(centre, square, n)
+    with np.errstate(invalid="ignore"):
+        apart = early - centre
+        np.multiply(apart, apart, out=apart)
+        newest = (late - centre) ** 2
+    return centre, _added(apart.sum(axis=0), np.where(np.isnan(newest), 0.0, newest)), n
 
 
 def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
     return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
 
 
-def _of_gaps(values: Float64Array) -> Standing:
+def _of_gaps(values: Float64Array) -> _Sums:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
@@ -99,7 +111,7 @@ def _of_gaps(values: Float64Array) -> Standing:
     np.subtract(values, centre, out=work)
     np.multiply(work, work, out=work)
     np.copyto(work, 0.0, where=np.isnan(work))
-    return _made(centre, work.sum(axis=0), n)
+    return centre, work.sum(axis=0), n
 
 
 def _made(centre: Float64Array, square: Float64Array, n: Int64Array) -> Standing:
