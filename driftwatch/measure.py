@@ -100,6 +100,11 @@ def measure(
     )
 
 
+def gauges(reference: Reference, window: Summary, chosen: Sequence[Look]) -> Gauges:
+    """Every gauge of one window of one segment, of which no evidence comes."""
+    return Gauges(reference=reference, window=window.with_room(), chosen=chosen)
+
+
 def holding(track: Track, decision: Decision, window: Summary) -> Decision:
     """The decision whose track holds what was too little to judge, and nothing that was judged."""
     held = track.held

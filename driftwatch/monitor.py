@@ -11,15 +11,16 @@ from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
-from driftwatch.measure import Look, fresh_track, judge, looks, policy_for, with_untimed, worded
-from driftwatch.pulling import Pulled, glance, late, pull
+from driftwatch.measure import Look, fresh_track, gauges, judge, looks, policy_for, with_untimed, worded
+from driftwatch.pulling import Pulled, glance, late, pull, slid
 from driftwatch.recording import Recorder, configuration_of
 from driftwatch.selftest import Selftest, failed
 from driftwatch.store.history import History
 from driftwatch.store.records import CheckRecord, StoredSelftest, StoredTile
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Reason, State, Verdict
+from driftwatch.summary.result import Reason, State, Statistic, Verdict
 from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.summary.sliding import Sliding
 from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ class Outcome:
     """What one check came to. ``final`` says the window is decided; else it stays due.
 
     ``windows`` are the summaries by segment, for drawing; ``failure`` is the reason when nothing was read. Of
-    a ``glance`` only the statistics count. ``kept`` is as in ``Late``, ``untimed`` as in ``Pulled``.
+    a ``glance`` there are no verdicts, only ``gauges`` by segment. ``kept`` is as in ``Late``, ``untimed`` as
+    in ``Pulled``.
     """
 
     verdicts: tuple[Verdict, ...]
     final: bool
     glance: bool = False
+    gauges: dict[str | None, tuple[Statistic, ...]] = field(default_factory=dict)
     windows: dict[str | None, Summary] = field(default_factory=dict)
     failure: Reason | None = None
     rows_read: int = 0
@@ -84,6 +87,7 @@ class Monitor:
     configuration: str = ""
     looks: tuple[Look, ...] = ()
     selftest: Selftest | None = None
+    sums: tuple[str, dict[str | None, Sliding]] | None = None
 
     def __post_init__(self) -> None:
         self.configuration = configuration_hash(self.config)
@@ -140,15 +144,12 @@ class Monitor:
             newest_row=read.newest_row,
         )
 
-    def _decide(
-        self, segment: str | None, part: Summary, read: Pulled, *, alone: bool = False
-    ) -> tuple[Decision, Verdict]:
-        track = self.track(segment)
+    def _decide(self, segment: str | None, part: Summary, read: Pulled) -> tuple[Decision, Verdict]:
         decision, verdict = judge(
             self.reference,
             part,
             self.looks,
-            replace(track, held=None) if alone else track,
+            self.track(segment),
             self.config,
             segment=segment,
             tiles=read.used(segment),
@@ -188,21 +189,32 @@ class Monitor:
     def glance(self, window: Span, now: int) -> Outcome:
         """Refresh the gauges over a sliding window: its tiles are kept, no evidence comes of it."""
         try:
-            read = glance(self.config, self.reference.plan, self.history, self.readers, window)
+            sums, plan = self._sums(), self.reference.plan
+            read = glance(self.config, plan, self.history, self.readers, window, sums)
         except DataError as error:
             return self._blind(window, now, *_failure(error), detail=str(error), record=False)
         tiles = self._fresh(read)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
-        parts = read.windows(self.reference.plan, window)
-        verdicts = tuple(self._decide(name, part, read, alone=True)[1] for name, part in parts.items())
+        parts = slid(self.config.name, plan, self.history, window, read, sums)
+        shown = {
+            name: tuple(gauges(self.reference.at(name), part, self.looks)) for name, part in parts.items()
+        }
         return Outcome(
-            verdicts=verdicts,
+            verdicts=(),
+            gauges=shown,
             final=False,
             glance=True,
             windows=parts,
             untimed=read.untimed,
             newest_row=read.newest_row,
         )
+
+    def _sums(self) -> dict[str | None, Sliding]:
+        """The sums of the last glance; none when rows are kept, which cannot be taken away again."""
+        plan = self.reference.plan
+        if self.sums is None or self.sums[0] != plan.fingerprint or self.recorder.keep_samples:
+            self.sums = plan.fingerprint, {name: Sliding() for name in plan.segments}
+        return self.sums[1]
 
     def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:
         if read.rejected:

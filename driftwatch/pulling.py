@@ -11,7 +11,7 @@ still there. Fewer or other rows in files that can all be read are a correction,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from driftwatch.store.history import History
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.result import RejectedFile
 from driftwatch.summary.schema import Span
+from driftwatch.summary.sliding import Key, Sliding
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import slices
 
@@ -111,10 +112,20 @@ def late(
     return _checked(config, history, readers, plan, edges, found)
 
 
-def glance(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
-    """The window's tiles, of which only those that are not stored are read. Raises the source's errors."""
+def glance(
+    config: MonitorConfig,
+    plan: Plan,
+    history: History,
+    readers: ReaderPool,
+    window: Span,
+    sliding: Mapping[str | None, Sliding],
+) -> Pulled:
+    """The window's tiles, of which only those that are not stored are read. Raises the source's errors.
+
+    Those that are in the sums already come without counts.
+    """
     edges = _edges(config, window)
-    found = _stored(config, plan, history, edges)
+    found = _listed(config, plan, history, edges, sliding)
     missing = [place for place, edge in enumerate(edges[:-1]) if edge not in found.versions]
     if not missing:
         return found
@@ -153,6 +164,64 @@ def _stored(config: MonitorConfig, plan: Plan, history: History, edges: list[int
                 found.versions[tile.start] = tile.version
                 found.sources[tile.start] = tile.source_version
     return found
+
+
+def _listed(
+    config: MonitorConfig,
+    plan: Plan,
+    history: History,
+    edges: list[int],
+    sliding: Mapping[str | None, Sliding],
+) -> Pulled:
+    """As ``_stored``; what is in the sums already is not decoded again."""
+    found = Pulled(tiles={}, versions={}, sources={})
+    ends = dict(pairwise(edges))
+    for name in plan.segments:
+        for start, version, source in history.listed(
+            config.name, name, edges[0], edges[-1], plan.fingerprint
+        ):
+            tile = sliding[name].known((start, version))
+            if tile is None:
+                stored = history.tile(config.name, name, start, version)
+                tile = None if stored is None else stored.summary
+            if tile is None or ends.get(start) != tile.span.end:
+                continue
+            found.tiles[start, name] = tile
+            if name is None:
+                found.versions[start], found.sources[start] = version, source
+    return found
+
+
+def slid(
+    monitor: str,
+    plan: Plan,
+    history: History,
+    window: Span,
+    read: Pulled,
+    sliding: Mapping[str | None, Sliding],
+) -> Parts:
+    """One summary per segment of the slices of a ``glance``: the sums of the last one, moved on.
+
+    None of a segment of which a tile is gone from the store.
+    """
+    parts: Parts = {}
+    for name in plan.segments:
+        keys = [
+            (start, read.versions[start]) for start, segment in sorted(read.tiles, key=str) if segment == name
+        ]
+
+        def load(key: Key, name: str | None = name) -> Summary | None:
+            tile = read.tiles.get((key[0], name))
+            # One of the last window has no counts with it.
+            if tile is not None and tile.counts and read.versions[key[0]] == key[1]:
+                return tile
+            stored = history.tile(monitor, name, *key)
+            return None if stored is None else stored.summary
+
+        whole = sliding[name].total(keys, load) if keys else Summary.zero(plan, window).seal(plan)
+        if whole is not None:
+            parts[name] = replace(whole, span=window)
+    return parts
 
 
 def _merged(

@@ -8,9 +8,9 @@ from driftwatch.config.schema import MonitorConfig
 from driftwatch.daemon.selftests import selftest_view
 from driftwatch.daemon.slots import Slot, Tally
 from driftwatch.daemon.snapshot import MonitorView, OpenIncident, SegmentView
+from driftwatch.monitor import Outcome
 from driftwatch.report import verdict_from_json
 from driftwatch.store.history import History
-from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS
 from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import window_at
@@ -68,12 +68,11 @@ def refreshed_view(old: MonitorView, slot: Slot, history: History, loaded_at: in
 
 def _advance(known: SegmentView, slot: Slot) -> SegmentView:
     outcome = slot.outcome
+    if outcome is not None and outcome.glance:
+        return _glanced(known, outcome)
     verdict = next((v for v in outcome.verdicts if v.segment == known.segment), None) if outcome else None
     if outcome is None or verdict is None:
         return known
-    if outcome.glance:
-        looked = verdict.state.looked
-        return _glanced(known, verdict, outcome.windows.get(known.segment)) if looked else known
     trail = known.trail
     if outcome.final and (not trail or trail[-1][0] < verdict.window.end):
         trail = (*trail, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))[-_TRAIL:]
@@ -89,11 +88,12 @@ def _advance(known: SegmentView, slot: Slot) -> SegmentView:
     )
 
 
-def _glanced(known: SegmentView, verdict: Verdict, window: Summary | None) -> SegmentView:
+def _glanced(known: SegmentView, outcome: Outcome) -> SegmentView:
     """Newer gauges under the newest verdict: its state, evidence and pages stay."""
-    if known.looked is None:
+    window, shown = outcome.windows.get(known.segment), outcome.gauges.get(known.segment)
+    if known.looked is None or window is None or shown is None:
         return known
-    looked = replace(known.looked, window=verdict.window, rows=verdict.rows, statistics=verdict.statistics)
+    looked = replace(known.looked, window=window.span, rows=window.rows, statistics=shown)
     return replace(known, looked=looked, window=window)
 
 

@@ -11,6 +11,7 @@ from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, sh
 from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.prediction import Answer, Past, p_values
+from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import CONSERVATIVE, SUSPECTED, SharesSeen, shares_seen
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -81,17 +82,25 @@ def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Arra
     """
     total = policy.pages_per_second * window.seconds
     scores = track.scores
+    shares = track.shares
+    of_shares = shares.keys.kept(
+        "parts", (shares.sizes, policy.weights),
+        lambda: _split(shares.keys, shares.sizes * 2 * len(ALTERNATIVES), policy),
+    )  # fmt: skip
+    of_scores = scores.keys.kept(
+        "parts", (scores.signed, policy.weights), lambda: _parts_of_scores(scores, policy)
+    )
+    with np.errstate(divide="ignore"):
+        return np.log(total * TOLERANCE_SHARE * of_shares), np.log(total * of_scores)
+
+
+def _parts_of_scores(scores: ScoreBook, policy: Policy) -> Float64Array:
     streams = np.where(scores.signed, 2, 1) * CALIBRATORS
     together = np.zeros(len(scores.keys), dtype=np.bool_)
     together[[scores.keys.places[key] for key in (TOGETHER, DIRECTION) if key in scores.keys.places]] = True
     rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
-    of_shares = _split(track.shares.keys, track.shares.sizes * 2 * len(ALTERNATIVES), policy)
     of_scores = _split(scores.keys, np.where(together, 0, streams), policy)
-    with np.errstate(divide="ignore"):
-        return (
-            np.log(total * TOLERANCE_SHARE * of_shares),
-            np.log(total * np.where(together, TOGETHER_SHARE / (2 * CALIBRATORS), rest * of_scores)),
-        )
+    return np.where(together, TOGETHER_SHARE / (2 * CALIBRATORS), rest * of_scores)
 
 
 def _split(keys: Keys, streams: Int64Array, policy: Policy) -> Float64Array:
@@ -155,7 +164,10 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
     said = -np.log(least)
     said += np.where(unusual.light, np.maximum(said - np.log(known + 1), 0.0), 0.0)
     telling = ~np.isnan(least) & keys.of_columns
-    looks = np.array([keys.looks.get(key[:2], -1) for key in track.shares.keys], dtype=np.int64)
+    looks = track.shares.keys.kept(
+        "looks of scores", (keys,),
+        lambda: np.array([keys.looks.get(key[:2], -1) for key in track.shares.keys], dtype=np.int64),
+    )  # fmt: skip
     found = []
     for which in (telling & ~unusual.ranked, telling & unusual.ranked):
         # One more place than there are looks: shares without a score find no limit there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.drawn import StreamKey
 
+T = TypeVar("T")
 Flags = npt.NDArray[np.bool_]
 #: The score of all columns together, made of the others' scores.
 TOGETHER: StreamKey = ("together", None, "together")
@@ -28,7 +30,6 @@ class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
 
     _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
-    _labels: tuple[Int64Array, tuple[Int64Array, Int64Array]] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
@@ -44,13 +45,22 @@ class Keys(tuple[StreamKey, ...]):
             self._last = last = keys, self._places(keys)
         return last[1]
 
+    def kept(self, name: str, of: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What ``make`` gives of these very objects, which are mostly those of the last window."""
+        made: dict[str, tuple[tuple[object, ...], Any]] = self.__dict__.setdefault("_made", {})
+        last = made.get(name)
+        if last is None or any(one is not other for one, other in zip(last[0], of, strict=True)):
+            last = made[name] = of, make()
+        found: T = last[1]
+        return found
+
     def labels(self, sizes: Int64Array) -> tuple[Int64Array, Int64Array]:
         """The stream of each label, and the first label of each stream, of streams of so many."""
-        last = self._labels
-        if last is None or last[0] is not sizes:
-            which = np.repeat(np.arange(len(self)), sizes)
-            self._labels = last = sizes, (which, np.cumsum(sizes) - sizes)
-        return last[1]
+        return self.kept(
+            "labels",
+            (sizes,),
+            lambda: (np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes),
+        )
 
     def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.decide.evidence import design_effects
-from driftwatch.decide.keys import joint_owner
+from driftwatch.decide.keys import Keys, joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.representing import represented
@@ -36,8 +36,8 @@ class Sight:
 
 def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sight:
     """What the window could have shown on the track before it, and what the track after it represents."""
-    effects = design_effects(before, policy)
-    typical = _typical(effects)
+    effects, keys = design_effects(before, policy), before.shares.keys
+    typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
     told = dict.fromkeys(seen.streams.looks)
     owners = len({joint_owner(detector) if column is None else column for detector, column in told}) or 1
     return Sight(
@@ -63,10 +63,16 @@ def _by_column(
     track: Track, effects: Float64Array, seen: Measurement, policy: Policy, owners: int
 ) -> tuple[tuple[str, float | None], ...]:
     """Smallest move of each column's shares, by the largest design effect of its streams."""
+    keys = track.shares.keys
+    largest = keys.kept("largest effects", (effects,), lambda: _largest(keys, effects))
+    sizes = smallest_effects(list(largest.values()), seen, policy, owners)
+    return tuple(zip(largest, sizes, strict=True))
+
+
+def _largest(keys: Keys, effects: Float64Array) -> dict[str, float]:
     largest: dict[str, float] = {}
-    for (_, column, _), effect in zip(track.shares.keys, effects.tolist(), strict=False):
+    for (_, column, _), effect in zip(keys, effects.tolist(), strict=False):
         if column is not None:
             known = CONSERVATIVE if effect != effect else effect
             largest[column] = max(known, largest.get(column, 1.0))
-    sizes = smallest_effects(list(largest.values()), seen, policy, owners)
-    return tuple(zip(largest, sizes, strict=True))
+    return largest

@@ -93,19 +93,32 @@ def _weights(rows: Float64Array, means: Flags | None) -> Float64Array | None:
     return None if (each == 1).all() else np.where(means, each[:, None], 1.0)
 
 
+#: Means, sums of squares around them, numbers and weights of the known windows of each score.
+_Sums = tuple[Float64Array, Float64Array, Int64Array, Float64Array]
+
+
 def _standing(values: Float64Array, weights: Float64Array | None) -> Standing:
     early, late = values[:-_NEWEST], values[-_NEWEST:]
-    if len(early) and values.shape[1] > 1 and values.flags.c_contiguous:
-        first = (early if weights is None else early * weights[: len(early)]).sum(axis=0)
-        if np.isfinite(first).all():
-            return _of_whole(early, first, late, weights)
-    return _of_gaps(values, weights)
+    if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
+        return _made(*_of_gaps(values, weights))
+    first = (early if weights is None else early * weights[: len(early)]).sum(axis=0)
+    gaps = np.flatnonzero(~np.isfinite(first))
+    if 4 * len(gaps) > len(first):
+        return _made(*_of_gaps(values, weights))
+    found = _of_whole(early, first, late, weights)
+    if len(gaps):
+        # Two at least: a lone column would be added up in another order, and rounded so.
+        some = np.resize(gaps, max(len(gaps), 2))
+        own = None if weights is None else weights.take(some, axis=1)
+        for whole, part in zip(found, _of_gaps(values.take(some, axis=1), own), strict=True):
+            whole[gaps] = part[: len(gaps)]
+    return _made(*found)
 
 
 def _of_whole(
     early: Float64Array, first: Float64Array, late: Float64Array, weights: Float64Array | None
-) -> Standing:
-    """That of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
+) -> _Sums:
+    """Those of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
 
     The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
     """
@@ -115,19 +128,20 @@ def _of_whole(
     if weights is not None:
         weight = _added(weights[: len(early)].sum(axis=0), np.where(gone, 0.0, own))
     centre = _added(first, np.where(gone, 0.0, late * own)) / weight
-    apart = early - centre
-    np.multiply(apart, apart, out=apart)
-    if weights is not None:
-        np.multiply(apart, weights[: len(early)], out=apart)
-    square = _added(apart.sum(axis=0), np.where(gone, 0.0, (late - centre) ** 2 * own))
-    return _made(centre, square, n, weight)
+    with np.errstate(invalid="ignore"):
+        apart = early - centre
+        np.multiply(apart, apart, out=apart)
+        if weights is not None:
+            np.multiply(apart, weights[: len(early)], out=apart)
+        newest = (late - centre) ** 2 * own
+    return centre, _added(apart.sum(axis=0), np.where(gone, 0.0, newest)), n, weight
 
 
 def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
     return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
 
 
-def _of_gaps(values: Float64Array, weights: Float64Array | None) -> Standing:
+def _of_gaps(values: Float64Array, weights: Float64Array | None) -> _Sums:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
@@ -142,7 +156,7 @@ def _of_gaps(values: Float64Array, weights: Float64Array | None) -> Standing:
     if weights is not None:
         np.multiply(work, weights, out=work)
     np.copyto(work, 0.0, where=gone)
-    return _made(centre, work.sum(axis=0), n, weight)
+    return centre, work.sum(axis=0), n, weight
 
 
 def _made(centre: Float64Array, square: Float64Array, n: Int64Array, weight: Float64Array) -> Standing:

@@ -127,14 +127,16 @@ def tallies(
     reference: Reference, window: Summary, names: tuple[str, ...], sides: Sides
 ) -> tuple[Int64Array, Int64Array]:
     """Missing and all rows ``[2, k]`` of these columns, of the reference and of the window."""
-    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names))
-    return usual, _tally(window, names)
+    rows = sides.before.places(names)
+    usual = sides.before.kept("tally", names, lambda: _tally(reference.summary, names, rows, sides.n))
+    return usual, _tally(window, names, rows, sides.m)
 
 
-def _tally(side: Summary, names: tuple[str, ...]) -> Int64Array:
+def _tally(side: Summary, names: tuple[str, ...], rows: Int64Array, ordered: Int64Array) -> Int64Array:
     counts = ColumnCounts.of(side.counts)
     at = counts.places(names)
-    special, valued = counts.special[at], counts.present()[at]
+    special = counts.special[at]
+    valued = ordered[rows] if rows.min(initial=0) >= 0 else counts.present()[at]
     missing = special[:, MISSING].sum(axis=1)
     return np.stack([missing, valued + missing + special[:, WRONG_TYPE]])
 

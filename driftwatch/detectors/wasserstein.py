@@ -66,12 +66,12 @@ def _widths(edges: Float64Array) -> Float64Array:
 def _values(sides: Sides) -> Float64Array:
     n, m = sides.rows
     between = sides.once("apart", apart)[:, 1:-1] / (n * m)
-    left, right = between[:, :-1:2], between[:, 1::2]
+    left, right, above = between[:, :-1:2], between[:, 1::2], between > 0
     sizes = np.abs(between)
     total = sizes[:, :-1:2] + sizes[:, 1::2]
     # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
     area = total / 2
-    crossing = np.nonzero(((left > 0) != (right > 0)) & (total > 0))
+    crossing = np.nonzero(above[:, :-1:2] != above[:, 1::2])
     here, there = left[crossing], right[crossing]
     area[crossing] = (here**2 + there**2) / (2 * total[crossing])
     widths = sides.before.once("widths", lambda _: _widths(sides.edges))

@@ -21,6 +21,13 @@ from driftwatch.summary.summary import Summary
 #: Every so many windows the whole track is kept, so that a verdict can be replayed from near by.
 CHECKPOINT_EVERY = 64
 
+#: The newest version of each tile of a monitor's segment between two moments, of one plan.
+_NEWEST = (
+    "FROM tiles t WHERE t.monitor = ? AND t.segment = ? AND t.start >= ? AND t.start < ? AND t.plan = ?"
+    " AND t.version = (SELECT max(w.version) FROM tiles w WHERE w.monitor = t.monitor AND w.segment = ''"
+    " AND w.start = t.start AND w.plan = t.plan) ORDER BY t.start"
+)
+
 
 class History:
     """Reading and writing the history through one ``Database``."""
@@ -201,13 +208,20 @@ class History:
         A version of a slice is all of its segments together: one that has no rows in it any more has no tile.
         """
         rows = self._db.query(
-            "SELECT t.start, t.version, t.source_version, t.content FROM tiles t WHERE t.monitor = ?"
-            " AND t.segment = ? AND t.start >= ? AND t.start < ? AND t.plan = ? AND t.version ="
-            " (SELECT max(w.version) FROM tiles w WHERE w.monitor = t.monitor AND w.segment = ''"
-            " AND w.start = t.start AND w.plan = t.plan) ORDER BY t.start",
+            f"SELECT t.start, t.version, t.source_version, t.content {_NEWEST}",
             (monitor, segment or "", start, end, plan),
         )
         return [_tile(segment, row) for row in rows]
+
+    def listed(
+        self, monitor: str, segment: str | None, start: int, end: int, plan: str
+    ) -> list[tuple[int, int, str]]:
+        """Start, version and version of the source's data of the tiles that ``tiles`` gives."""
+        rows = self._db.query(
+            f"SELECT t.start, t.version, t.source_version {_NEWEST}",
+            (monitor, segment or "", start, end, plan),
+        )
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def newest_versions(self, monitor: str, start: int, end: int) -> dict[int, int]:
         """Number of the newest version of each slice in ``[start, end)``, of whatever plan."""

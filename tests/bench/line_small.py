@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 from harness import Line, Options, timed
-from worlds import HOUR, START, UNIVARIATE, World, numbers, world
+from worlds import HOUR, START, UNIVARIATE, World, numbers, numbers_of, world
 
-from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Gauges
-from driftwatch.measure import measure, worded
+from driftwatch.measure import gauges, measure, worded
 from driftwatch.summary.measured import Measured
-from driftwatch.summary.result import Verdict
-from driftwatch.summary.summary import Summary
+from driftwatch.summary.summary import Summary, total
 
 #: Windows decided before the measured ones: a month of hours.
 WARM = 720
@@ -38,13 +38,6 @@ def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
     return track
 
 
-def numbers_of(kept: Measurement | Verdict) -> tuple[Measured, ...]:
-    """Every number of every gauge: what a check decides with. Objects and words are made when read."""
-    if not isinstance(kept.statistics, Gauges):
-        raise TypeError("expected gauges that are measured when they are read. Got something else.")
-    return kept.statistics.numbers
-
-
 def measured(one: World, window: Summary, track: Track) -> tuple[Measured, ...]:
     """Streams and gauges of one window."""
     return numbers_of(measure(one.built.reference, window, one.looks, track, one.config))
@@ -63,7 +56,7 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
     measuring = timed(lambda: measured(one, window, track), runs, calls=calls)
-    judging = timed(lambda: numbers_of(one.judge(window, track)[1]), runs, calls=calls)
+    judging = timed(lambda: one.judge(window, track), runs, calls=calls)
     wording = timed(lambda: worded(one.judge(window, track)[1]), runs, calls=calls)
     order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
     yield Line(
@@ -106,32 +99,50 @@ def tiny(options: Options) -> Iterator[Line]:
 
 
 def tiles(options: Options) -> Iterator[Line]:
-    """Point 2: a check over stored tiles."""
-    from driftwatch.summary.summary import total
-
+    """Point 2: a check over stored tiles, as a daemon refreshes its gauges between two decisions."""
     one = world(100, hours=48, detectors=UNIVARIATE)
     for count in (24, 168):
-        parts = [
-            one.summary(
-                numbers(500, 100, seed=5, start=START + place * HOUR), START + place * HOUR
-            ).drop_sample()
-            for place in range(count)
-        ]
-        added = timed(lambda parts=parts: total(parts), options.runs)
-        window = total(parts)
-        measuring = timed(lambda window=window: measured(one, window, one.track), options.runs, calls=3)
-        stacked = np.stack([np.concatenate([item.cells for item in part.counts.values()]) for part in parts])
-        floor = timed(lambda stacked=stacked: stacked.sum(axis=0), options.runs)
-        yield Line(
-            name=f"small.tiles{count}",
-            what=f"{count} stored tiles of 100 columns added up and measured",
-            value=added.cpu + measuring.cpu,
-            target=0.001,
-            floor=floor.cpu,
-            floor_is="one sum over an array of the counts",
-            wall=added.wall + measuring.wall,
-            beside={"adding": added.cpu, "statistics": measuring.cpu},
-        )
+        yield _tiles(one, count, options)
+
+
+def _tiles(one: World, count: int, options: Options) -> Line:
+    from driftwatch.summary.serial import decode_summary, encode_summary
+    from driftwatch.summary.sliding import Sliding
+
+    starts = [START + place * HOUR for place in range(count + 1)]
+    parts = [one.summary(numbers(500, 100, seed=5, start=start), start).drop_sample() for start in starts]
+    stored = {(start, 1): encode_summary(part) for start, part in zip(starts, parts, strict=True)}
+    sliding, keys = Sliding(), list(stored)
+    steps = cycle([keys[1:], keys[:-1]])
+
+    def moved() -> Any:
+        """One tile came and one left; both are decoded."""
+        return sliding.total(next(steps), lambda key: decode_summary(stored[key]))
+
+    window, cells = moved(), np.concatenate([item.cells for item in parts[0].counts.values()])
+    shown = partial(gauges, one.built.reference, window, one.looks)
+    added = timed(moved, options.runs, warm=2, calls=4)
+    measuring = timed(lambda: shown().numbers, options.runs, calls=4)
+    wording = timed(lambda: tuple(shown()), options.runs, calls=4)
+    anew = timed(lambda: total(parts[1:]), options.runs)
+    decoding = timed(lambda: decode_summary(stored[keys[0]]), options.runs, calls=50)
+    floor = timed(lambda: cells + cells - cells, options.runs, calls=50)
+    return Line(
+        name=f"small.tiles{count}",
+        what=f"a window of {count} stored tiles of 100 columns moved on by one and measured",
+        value=added.cpu + measuring.cpu,
+        target=0.001,
+        floor=floor.cpu + 2 * decoding.cpu,
+        floor_is="two tiles decoded, one added, one taken away",
+        wall=added.wall + measuring.wall,
+        beside={
+            "moving on": added.cpu,
+            "statistics": measuring.cpu,
+            "objects and words, once somebody reads them": wording.cpu - measuring.cpu,
+            "all tiles added up anew": anew.cpu,
+            "and decoded": decoding.cpu * count,
+        },
+    )
 
 
 LINES = {"small.10000x100": small, "small.500x20": tiny, "small.tiles": tiles}

@@ -14,12 +14,16 @@ import pyarrow.parquet as pq
 from harness import CACHE
 
 from driftwatch.config.schema import MonitorConfig
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.track import Track
+from driftwatch.detectors.base import Gauges
 from driftwatch.engines.local import summarise
 from driftwatch.measure import Look, fresh_track, judge, looks
 from driftwatch.reference import build_reference
 from driftwatch.reference.build import Built
 from driftwatch.sources.base import SourceConfig
+from driftwatch.summary.measured import Measured
+from driftwatch.summary.result import Verdict
 from driftwatch.summary.schema import NANOSECONDS
 from driftwatch.summary.summary import Summary
 
@@ -112,6 +116,13 @@ def stored(name: str, batches: Any) -> Path:
     return path
 
 
+def numbers_of(kept: Measurement | Verdict) -> tuple[Measured, ...]:
+    """Every number of every gauge: what a check decides with. Objects and words are made when read."""
+    if not isinstance(kept.statistics, Gauges):
+        raise TypeError("expected gauges that are measured when they are read. Got something else.")
+    return kept.statistics.numbers
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
     """A monitor with its reference, as the daemon holds it."""
@@ -129,11 +140,14 @@ class World:
         return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
     def judge(self, window: Summary, track: Track | None = None, *, gauges: bool = True) -> Any:
-        """The decision and its verdict, with every statistic in it unless ``gauges`` is False."""
-        return judge(
+        """The decision and its verdict, with every number of every gauge unless ``gauges`` is False."""
+        found = judge(
             self.built.reference, window, self.looks, track or self.track, self.config,
             segment=None, gauges=gauges,
         )  # fmt: skip
+        if gauges:
+            numbers_of(found[1])
+        return found
 
 
 @cache
