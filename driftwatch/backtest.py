@@ -173,7 +173,14 @@ def _edges(config: MonitorConfig, readers: ReaderPool, start: int | None, end: i
 
 def _chunk(run: _Run, readers: ReaderPool, edges: list[int]) -> list[Verdict]:
     config = run.config
-    read = read_tiles(config, run.reference.plan, readers, edges)
+    read = read_tiles(
+        config,
+        run.reference.plan,
+        readers,
+        edges,
+        sums=any(detector.sums for detector, _ in run.chosen),
+        sample=run.reference.summary.sample is not None,
+    )
     by_window: dict[int, dict[str | None, list[Summary]]] = {}
     for (start, segment), part in read.tiles.items():
         by_window.setdefault(start, {}).setdefault(segment, []).append(part)

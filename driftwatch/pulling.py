@@ -78,8 +78,14 @@ def read_tiles(
     readers: ReaderPool,
     edges: list[int],
     known: Sequence[str | None] | None = None,
+    *,
+    sums: bool = True,
+    sample: bool = False,
 ) -> TilesRead:
-    """Read tiles from the source in a reader process, without those of ``known`` versions."""
+    """Read tiles from the source in a reader process, without those of ``known`` versions.
+
+    ``sums`` and the row ``sample`` are left there unless asked for.
+    """
     return readers.tiles(
         plan,
         config.source,
@@ -88,64 +94,78 @@ def read_tiles(
         memory=int(config.limits.memory),
         rows=config.limits.rows,
         known=known,
+        sums=sums,
+        sample=sample,
     )
 
 
-def pull(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wells:
+    """Where a monitor's tiles come from; ``sample`` has those that are read come with their row sample."""
+
+    config: MonitorConfig
+    plan: Plan
+    history: History
+    readers: ReaderPool
+    sample: bool = False
+
+
+def pull(wells: Wells, window: Span) -> Pulled:
     """The window's tiles as the source has them now. Raises the source's errors.
 
     Cheap when nothing changed since the stored ones: the source is only asked for its versions.
     """
-    edges = _edges(config, window)
-    return _checked(config, history, readers, plan, edges, _stored(config, plan, history, edges))
+    edges = _edges(wells.config, window)
+    return _checked(wells, edges, _stored(wells, edges))
 
 
-def late(
-    config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span
-) -> Pulled | None:
+def late(wells: Wells, window: Span) -> Pulled | None:
     """``pull`` of a decided window; None when not all of it is stored, so that nothing can be late."""
-    edges = _edges(config, window)
-    found = _stored(config, plan, history, edges)
+    edges = _edges(wells.config, window)
+    found = _stored(wells, edges)
     if len(found.versions) < len(edges) - 1:
         return None
-    return _checked(config, history, readers, plan, edges, found)
+    return _checked(wells, edges, found)
 
 
-def glance(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
+def glance(wells: Wells, window: Span) -> Pulled:
     """The window's tiles, of which only those that are not stored are read. Raises the source's errors."""
-    edges = _edges(config, window)
-    found = _stored(config, plan, history, edges)
+    edges = _edges(wells.config, window)
+    found = _stored(wells, edges)
     missing = [place for place, edge in enumerate(edges[:-1]) if edge not in found.versions]
     if not missing:
         return found
     part = edges[missing[0] : missing[-1] + 2]
-    read = read_tiles(config, plan, readers, part, [None] * (len(part) - 1))
+    read = _read(wells, part, [None] * (len(part) - 1))
     wanted = {edges[place] for place in missing}
-    newest = history.newest_versions(config.name, part[0], part[-1])
+    newest = wells.history.newest_versions(wells.config.name, part[0], part[-1])
     return _merged(found, read, part, newest, wanted)
 
 
-def _checked(
-    config: MonitorConfig, history: History, readers: ReaderPool, plan: Plan, edges: list[int], found: Pulled
-) -> Pulled:
+def _checked(wells: Wells, edges: list[int], found: Pulled) -> Pulled:
     """The stored slices, and in the place of those that changed what was read now."""
     # The version of a lone slice comes with its rows: a source that is slow to list is listed once.
     known = [found.sources.get(edge) for edge in edges[:-1]] if found.tiles or len(edges) > 2 else None
-    read = read_tiles(config, plan, readers, edges, known)
-    newest = history.newest_versions(config.name, edges[0], edges[-1])
+    read = _read(wells, edges, known)
+    newest = wells.history.newest_versions(wells.config.name, edges[0], edges[-1])
     return _merged(found, read, edges, newest, {start for start, _ in read.tiles})
+
+
+def _read(wells: Wells, edges: list[int], known: Sequence[str | None] | None) -> TilesRead:
+    return read_tiles(wells.config, wells.plan, wells.readers, edges, known, sample=wells.sample)
 
 
 def _edges(config: MonitorConfig, window: Span) -> list[int]:
     return slices(window, config.window.length, config.window.step, config.timezone)
 
 
-def _stored(config: MonitorConfig, plan: Plan, history: History, edges: list[int]) -> Pulled:
+def _stored(wells: Wells, edges: list[int]) -> Pulled:
     """The slices that the store has; one of another length was cut by another configuration."""
     found = Pulled(tiles={}, versions={}, sources={})
     ends = dict(pairwise(edges))
+    plan, name = wells.plan, wells.config.name
     for segment in plan.segments:
-        for tile in history.tiles(config.name, segment, edges[0], edges[-1], plan.fingerprint):
+        for tile in wells.history.tiles(name, segment, edges[0], edges[-1], plan.fingerprint):
             if ends.get(tile.start) != tile.summary.span.end:
                 continue
             found.tiles[tile.start, segment] = tile.summary

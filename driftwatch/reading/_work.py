@@ -82,9 +82,13 @@ class Worker:
         for low, high in _runs(known, versions, len(spans)):
             span = Span(start=edges[low], end=edges[high]) if timed else None
             reading = source.read(span, _columns(plan))
-            counted = summarise(plan, _bounded(reading, header["rows"]), edges[low : high + 1])
+            counted = summarise(
+                plan, _bounded(reading, header["rows"]), edges[low : high + 1], seal=header["sums"]
+            )
             for (start, segment), summary in counted.tiles.items():
-                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(summary)
+                part = summary if header["sample"] else summary.drop_sample()
+                # To compress what only crosses a pipe costs more than to count it.
+                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(part, level=0)
             told.add(reading, counted)
             if versions is None and len(spans) == 1:
                 told.versions = [reading.version]
