@@ -95,7 +95,7 @@ def _part(
         values = _column(batch.column(place[column.name]), column, timezone, met)
         coded[column.name] = values
         if isinstance(values, Numbers):
-            part = weighted(values.values, at)
+            part = weighted(values.values, at, values.gaps)
         else:
             # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
             table = weighted(values.table(level_table, level_table), at)

@@ -22,12 +22,13 @@ class Numbers:
     """An ordered column: ``values[n]`` float64, NaN where there is none; float32 where it was stored so.
 
     ``nulls`` marks rows with no value at all and ``wrong`` rows whose value is not a number; a NaN marked
-    in neither was delivered as NaN.
+    in neither was delivered as NaN. ``gaps`` are places of NaNs, likely of all, where somebody found them.
     """
 
     values: Float64Array | Float32Array
     nulls: npt.NDArray[np.bool_] | None = None
     wrong: npt.NDArray[np.bool_] | None = None
+    gaps: Int64Array | None = field(default=None, compare=False, repr=False)
 
     def take(self, rows: Int64Array) -> Numbers:
         """The same column at the given row positions."""
