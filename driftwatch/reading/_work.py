@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -71,6 +71,8 @@ class Worker:
 
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)
+        if not (header["sums"] or header["sample"]):
+            plan = replace(plan, sample_rows=0)
         edges: list[int] = header["boundaries"]
         source = open_source(_timed(header["source"], plan))
         timed = plan.time_column is not None
