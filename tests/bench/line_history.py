@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import CACHE, Line, Options, timed
+from harness import CACHE, Line, Options, children, cpu_of, timed
 from line_small import warmed
 from line_wide import decode
 from worlds import HOUR, START, UNIVARIATE, World, numbers, world
@@ -101,21 +101,18 @@ def _replayed(one: World, folder: Path, days: int) -> tuple[float, float, float]
     config = one.config.model_copy(update={"source": source})
     readers = ReaderPool(1)
     readers.ping()
-    before, began = os.times(), time.perf_counter()
+    (reader,) = children(os.getpid())
+    before, began = (time.process_time(), cpu_of(reader)), time.perf_counter()
     try:
         blocks = partial(_blocks, one)
         backtest(
             config, one.built.reference, blocks, readers,
             start=START, end=START + days * DAY, gauges=False,
         )  # fmt: skip
+        wall = time.perf_counter() - began
+        return time.process_time() - before[0], cpu_of(reader) - before[1], wall
     finally:
         readers.close(10)
-    after = os.times()
-    return (
-        after.user + after.system - before.user - before.system,
-        after.children_user + after.children_system - before.children_user - before.children_system,
-        time.perf_counter() - began,
-    )
 
 
 def _blocks(one: World, _segment: str | None) -> tuple[Any, ...]:
