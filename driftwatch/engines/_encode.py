@@ -51,10 +51,14 @@ def encode(
     place = _first_of_each(batch)
     rows = batch.num_rows
 
-    def some(places: Iterable[int]) -> _Part:
-        return _part(batch, place, [(at, columns[at]) for at in places], timezone, met)
+    # As in ``Summary.of``: who waits for the interpreter, which levels keep, gains nothing from a share of them.
+    ordered = [(at, column) for at, column in enumerate(columns) if column.kind.ordered]
+    levelled = [(at, column) for at, column in enumerate(columns) if not column.kind.ordered]
 
-    parts = shares(some, len(columns))
+    def some(places: Iterable[int]) -> _Part:
+        return _part(batch, place, [ordered[at] for at in places], timezone, met)
+
+    parts = [*shares(some, len(ordered)), _part(batch, place, levelled, timezone, met)]
     coded = {name: values for part in parts for name, values in part.columns.items()}
     total = np.zeros(rows, dtype=np.uint64)
     for part in parts:
