@@ -91,7 +91,7 @@ def kernel_widths(pooled: Float64Array, order: npt.NDArray[np.uint64]) -> Float6
     some = pooled[ranked[np.linspace(0, len(ranked) - 1, min(_PROBED, len(ranked))).astype(np.int64)]]
     squares = (some**2).sum(axis=1)
     squared = squares[:, None] + squares[None, :] - 2 * some @ some.T
-    apart = np.sqrt(np.clip(squared[np.triu_indices(len(some), 1)], 0.0, None))
+    apart = np.sqrt(np.clip(squared[~np.tri(len(some), dtype=bool)], 0.0, None))
     apart = apart[apart > 1e-6]
     if not len(apart):
         return None
@@ -113,7 +113,7 @@ def permuted(
     sides = _sides(rows, n, generator)
     left, right = _augmented(pooled)
     kernel = _Kernel(left=left, right=right, factors=(-0.5 / widths**2).astype(np.float32))
-    inside, sums = np.zeros(PERMUTATIONS + 1), np.zeros(rows)
+    inside, sums, ones = np.zeros(PERMUTATIONS + 1), np.zeros(rows), np.ones(_BLOCK, dtype=np.float32)
     for top in range(0, rows, _BLOCK):
         a = slice(top, min(top + _BLOCK, rows))
         height = a.stop - a.start
@@ -122,9 +122,9 @@ def permuted(
         for start in range(top, rows, _BLOCK):
             b = slice(start, min(start + _BLOCK, rows))
             block = kernel.centred(a, b)
-            sums[a] += block.sum(axis=1, dtype=np.float64)
+            sums[a] += block @ ones[: block.shape[1]]
             if a != b:
-                sums[b] += block.sum(axis=0, dtype=np.float64)
+                sums[b] += ones[: block.shape[0]] @ block
                 # A block off the diagonal stands for two.
                 np.add(block, block, out=block)
             products += np.matmul(block, sides[b], out=product)

@@ -51,7 +51,7 @@ def encode(
     place = _first_of_each(batch)
     rows = batch.num_rows
 
-    # As in ``Summary.of``: who waits for the interpreter, which levels keep, gains nothing from a share of them.
+    # As in ``Summary.of``: levels keep the interpreter, and a share of them gains nothing.
     ordered = [(at, column) for at, column in enumerate(columns) if column.kind.ordered]
     levelled = [(at, column) for at, column in enumerate(columns) if not column.kind.ordered]
 
