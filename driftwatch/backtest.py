@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from driftwatch.summary.summary import Summary, total
 from driftwatch.windows import boundaries
 
 if TYPE_CHECKING:
-    from driftwatch.reading.pool import ReaderPool
+    from driftwatch.reading.pool import ReaderPool, TilesRead
 
 #: Windows read at once: one pass over the files serves them all.
 CHUNK = 256
@@ -135,10 +137,11 @@ def backtest(
     }
     run = _Run(config=config, reference=reference, chosen=chosen, tracks=tracks, gauges=gauges)
     verdicts: list[Verdict] = []
-    for first in range(0, max(len(edges) - 1, 0), CHUNK):
-        part = edges[first : first + CHUNK + 1]
-        verdicts += _chunk(run, readers, part)
-        progress(min(first + CHUNK, len(edges) - 1), len(edges) - 1)
+    done = 0
+    for part, read in _ahead(run, readers, edges):
+        verdicts += _chunk(run, read, part)
+        done += len(part) - 1
+        progress(done, len(edges) - 1)
     run.calm.cut()
     return Backtest(
         monitor=config.name,
@@ -171,9 +174,28 @@ def _edges(config: MonitorConfig, readers: ReaderPool, start: int | None, end: i
     return edges if edges[-1] <= end else edges[:-1]
 
 
-def _chunk(run: _Run, readers: ReaderPool, edges: list[int]) -> list[Verdict]:
-    config = run.config
-    read = read_tiles(config, run.reference.plan, readers, edges)
+def _ahead(run: _Run, readers: ReaderPool, edges: list[int]) -> Iterator[tuple[list[int], TilesRead]]:
+    """The edges of each chunk and what was read of it: the next is read while one is decided."""
+    read = partial(
+        read_tiles,
+        run.config,
+        run.reference.plan,
+        readers,
+        sums=any(detector.sums for detector, _ in run.chosen),
+        sample=run.reference.summary.sample is not None,
+    )
+    parts = [edges[first : first + CHUNK + 1] for first in range(0, max(len(edges) - 1, 0), CHUNK)]
+    with ThreadPoolExecutor(1, thread_name_prefix="reading-ahead") as thread:
+        coming = [thread.submit(read, part) for part in parts[:1]]
+        for part, after in zip(parts, [*parts[1:], None], strict=True):
+            got = coming.pop().result()
+            if after is not None:
+                coming.append(thread.submit(read, after))
+            yield part, got
+            del got
+
+
+def _chunk(run: _Run, read: TilesRead, edges: list[int]) -> list[Verdict]:
     by_window: dict[int, dict[str | None, list[Summary]]] = {}
     for (start, segment), part in read.tiles.items():
         by_window.setdefault(start, {}).setdefault(segment, []).append(part)
@@ -182,6 +204,7 @@ def _chunk(run: _Run, readers: ReaderPool, edges: list[int]) -> list[Verdict]:
     for start, stop in pairwise(edges):
         span = Span(start=start, end=stop)
         parts = {name: total(items) for name, items in by_window.get(start, {}).items()}
-        parts.setdefault(None, Summary.zero(run.reference.plan, span).seal(run.reference.plan))
+        if None not in parts:
+            parts[None] = Summary.zero(run.reference.plan, span).seal(run.reference.plan)
         verdicts += run.window(span, parts, rejected, read.untimed_rows)
     return verdicts

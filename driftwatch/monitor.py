@@ -12,7 +12,7 @@ from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.measure import Look, fresh_track, gauges, judge, looks, policy_for, with_untimed, worded
-from driftwatch.pulling import Pulled, glance, late, pull, slid
+from driftwatch.pulling import Pulled, Wells, glance, late, pull, slid
 from driftwatch.recording import Recorder, configuration_of
 from driftwatch.selftest import Selftest, failed
 from driftwatch.store.history import History
@@ -117,7 +117,7 @@ class Monitor:
         False while the window is still waited for.
         """
         try:
-            read = pull(self.config, self.reference.plan, self.history, self.readers, window)
+            read = pull(self._wells(), window)
         except DataError as error:
             return self._blind(window, now, *_failure(error), detail=str(error), record=record)
         rows = sum(part.rows for (_, name), part in read.tiles.items() if name is None)
@@ -142,6 +142,15 @@ class Monitor:
             untimed=read.untimed,
             read_seconds=read.seconds,
             newest_row=read.newest_row,
+        )
+
+    def _wells(self) -> Wells:
+        return Wells(
+            config=self.config,
+            plan=self.reference.plan,
+            history=self.history,
+            readers=self.readers,
+            sample=self.recorder.keep_samples,
         )
 
     def _decide(self, segment: str | None, part: Summary, read: Pulled) -> tuple[Decision, Verdict]:
@@ -178,7 +187,7 @@ class Monitor:
 
         The verdict keeps the version it was decided on. Raises the source's errors.
         """
-        read = late(self.config, self.reference.plan, self.history, self.readers, window)
+        read = late(self._wells(), window)
         if read is None:
             return Late()
         if read.fresh:
@@ -189,13 +198,13 @@ class Monitor:
     def glance(self, window: Span, now: int) -> Outcome:
         """Refresh the gauges over a sliding window: its tiles are kept, no evidence comes of it."""
         try:
-            sums, plan = self._sums(), self.reference.plan
-            read = glance(self.config, plan, self.history, self.readers, window, sums)
+            wells, sums = self._wells(), self._sums()
+            read = glance(wells, window, sums)
         except DataError as error:
             return self._blind(window, now, *_failure(error), detail=str(error), record=False)
         tiles = self._fresh(read)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
-        parts = slid(self.config.name, plan, self.history, window, read, sums)
+        parts = slid(wells, window, read, sums)
         shown = {
             name: tuple(gauges(self.reference.at(name), part, self.looks)) for name, part in parts.items()
         }

@@ -79,8 +79,14 @@ def read_tiles(
     readers: ReaderPool,
     edges: list[int],
     known: Sequence[str | None] | None = None,
+    *,
+    sums: bool = True,
+    sample: bool = False,
 ) -> TilesRead:
-    """Read tiles from the source in a reader process, without those of ``known`` versions."""
+    """Read tiles from the source in a reader process, without those of ``known`` versions.
+
+    ``sums`` and the row ``sample`` are left there unless asked for.
+    """
     return readers.tiles(
         plan,
         config.source,
@@ -89,74 +95,81 @@ def read_tiles(
         memory=int(config.limits.memory),
         rows=config.limits.rows,
         known=known,
+        sums=sums,
+        sample=sample,
     )
 
 
-def pull(config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span) -> Pulled:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wells:
+    """Where a monitor's tiles come from; ``sample`` has those that are read come with their row sample."""
+
+    config: MonitorConfig
+    plan: Plan
+    history: History
+    readers: ReaderPool
+    sample: bool = False
+
+
+def pull(wells: Wells, window: Span) -> Pulled:
     """The window's tiles as the source has them now. Raises the source's errors.
 
     Cheap when nothing changed since the stored ones: the source is only asked for its versions.
     """
-    edges = _edges(config, window)
-    return _checked(config, history, readers, plan, edges, _stored(config, plan, history, edges))
+    edges = _edges(wells.config, window)
+    return _checked(wells, edges, _stored(wells, edges))
 
 
-def late(
-    config: MonitorConfig, plan: Plan, history: History, readers: ReaderPool, window: Span
-) -> Pulled | None:
+def late(wells: Wells, window: Span) -> Pulled | None:
     """``pull`` of a decided window; None when not all of it is stored, so that nothing can be late."""
-    edges = _edges(config, window)
-    found = _stored(config, plan, history, edges)
+    edges = _edges(wells.config, window)
+    found = _stored(wells, edges)
     if len(found.versions) < len(edges) - 1:
         return None
-    return _checked(config, history, readers, plan, edges, found)
+    return _checked(wells, edges, found)
 
 
-def glance(
-    config: MonitorConfig,
-    plan: Plan,
-    history: History,
-    readers: ReaderPool,
-    window: Span,
-    sliding: Mapping[str | None, Sliding],
-) -> Pulled:
+def glance(wells: Wells, window: Span, sliding: Mapping[str | None, Sliding]) -> Pulled:
     """The window's tiles, of which only those that are not stored are read. Raises the source's errors.
 
     Those that are in the sums already come without counts.
     """
-    edges = _edges(config, window)
-    found = _listed(config, plan, history, edges, sliding)
+    edges = _edges(wells.config, window)
+    found = _listed(wells, edges, sliding)
     missing = [place for place, edge in enumerate(edges[:-1]) if edge not in found.versions]
     if not missing:
         return found
     part = edges[missing[0] : missing[-1] + 2]
-    read = read_tiles(config, plan, readers, part, [None] * (len(part) - 1))
+    read = _read(wells, part, [None] * (len(part) - 1))
     wanted = {edges[place] for place in missing}
-    newest = history.newest_versions(config.name, part[0], part[-1])
+    newest = wells.history.newest_versions(wells.config.name, part[0], part[-1])
     return _merged(found, read, part, newest, wanted)
 
 
-def _checked(
-    config: MonitorConfig, history: History, readers: ReaderPool, plan: Plan, edges: list[int], found: Pulled
-) -> Pulled:
+def _checked(wells: Wells, edges: list[int], found: Pulled) -> Pulled:
     """The stored slices, and in the place of those that changed what was read now."""
     # The version of a lone slice comes with its rows: a source that is slow to list is listed once.
     known = [found.sources.get(edge) for edge in edges[:-1]] if found.tiles or len(edges) > 2 else None
-    read = read_tiles(config, plan, readers, edges, known)
-    newest = history.newest_versions(config.name, edges[0], edges[-1])
+    read = _read(wells, edges, known)
+    newest = wells.history.newest_versions(wells.config.name, edges[0], edges[-1])
     return _merged(found, read, edges, newest, {start for start, _ in read.tiles})
+
+
+def _read(wells: Wells, edges: list[int], known: Sequence[str | None] | None) -> TilesRead:
+    return read_tiles(wells.config, wells.plan, wells.readers, edges, known, sample=wells.sample)
 
 
 def _edges(config: MonitorConfig, window: Span) -> list[int]:
     return slices(window, config.window.length, config.window.step, config.timezone)
 
 
-def _stored(config: MonitorConfig, plan: Plan, history: History, edges: list[int]) -> Pulled:
+def _stored(wells: Wells, edges: list[int]) -> Pulled:
     """The slices that the store has; one of another length was cut by another configuration."""
     found = Pulled(tiles={}, versions={}, sources={})
     ends = dict(pairwise(edges))
+    plan, name = wells.plan, wells.config.name
     for segment in plan.segments:
-        for tile in history.tiles(config.name, segment, edges[0], edges[-1], plan.fingerprint):
+        for tile in wells.history.tiles(name, segment, edges[0], edges[-1], plan.fingerprint):
             if ends.get(tile.start) != tile.summary.span.end:
                 continue
             found.tiles[tile.start, segment] = tile.summary
@@ -166,23 +179,16 @@ def _stored(config: MonitorConfig, plan: Plan, history: History, edges: list[int
     return found
 
 
-def _listed(
-    config: MonitorConfig,
-    plan: Plan,
-    history: History,
-    edges: list[int],
-    sliding: Mapping[str | None, Sliding],
-) -> Pulled:
+def _listed(wells: Wells, edges: list[int], sliding: Mapping[str | None, Sliding]) -> Pulled:
     """As ``_stored``; what is in the sums already is not decoded again."""
     found = Pulled(tiles={}, versions={}, sources={})
     ends = dict(pairwise(edges))
+    plan, monitor, history = wells.plan, wells.config.name, wells.history
     for name in plan.segments:
-        for start, version, source in history.listed(
-            config.name, name, edges[0], edges[-1], plan.fingerprint
-        ):
+        for start, version, source in history.listed(monitor, name, edges[0], edges[-1], plan.fingerprint):
             tile = sliding[name].known((start, version))
             if tile is None:
-                stored = history.tile(config.name, name, start, version)
+                stored = history.tile(monitor, name, start, version)
                 tile = None if stored is None else stored.summary
             if tile is None or ends.get(start) != tile.span.end:
                 continue
@@ -192,19 +198,13 @@ def _listed(
     return found
 
 
-def slid(
-    monitor: str,
-    plan: Plan,
-    history: History,
-    window: Span,
-    read: Pulled,
-    sliding: Mapping[str | None, Sliding],
-) -> Parts:
+def slid(wells: Wells, window: Span, read: Pulled, sliding: Mapping[str | None, Sliding]) -> Parts:
     """One summary per segment of the slices of a ``glance``: the sums of the last one, moved on.
 
     None of a segment of which a tile is gone from the store.
     """
     parts: Parts = {}
+    plan, monitor, history = wells.plan, wells.config.name, wells.history
     for name in plan.segments:
         keys = [
             (start, read.versions[start]) for start, segment in sorted(read.tiles, key=str) if segment == name

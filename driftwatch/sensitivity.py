@@ -236,6 +236,7 @@ class Remembering:
     default: bool
     pools: bool
     evidence: bool
+    sums: bool
     known: dict[Span, Streams] = field(default_factory=dict)
 
     @classmethod
@@ -249,6 +250,7 @@ class Remembering:
             default=inner.default,
             pools=inner.pools,
             evidence=inner.evidence,
+            sums=inner.sums,
         )
 
     def applies(self, column: Column | None, reference: Reference) -> bool:

@@ -36,6 +36,7 @@ COARSE_EDGES = 4_096
 #: Rows a side that the joint detectors look at; the exact one, whose cost is quadratic, at fewer.
 JOINT_ROWS, EXACT_ROWS = 10_000, 2_000
 _ANY = Span(start=0, end=1)
+_SMALL = NumericGrid(edges=np.zeros(1), first=0, last=0, exact=True)
 _NOWHERE = Provenance(source="", files=0, built_at=0, time_range=None)
 
 #: Names to compare, or names with the kind they are to be taken for.
@@ -219,7 +220,8 @@ def _exact_cells(left: Numbers, right: Numbers) -> tuple[NumericGrid, tuple[Coun
         cells = np.zeros(grid.cells, dtype=np.int64)
         cells[2 * np.searchsorted(edges, values) + 1] = rows
         odd = numbers.take(np.flatnonzero(~np.isfinite(numbers.values)))
-        made.append(Counts(cells=cells, special=Counts.of(grid, odd).special))
+        # What is special of them is the same on any grid, and cheap on a small one.
+        made.append(Counts(cells=cells, special=Counts.of(_SMALL, odd).special))
     return grid, (made[0], made[1])
 
 

@@ -29,6 +29,7 @@ class Univariate:
     default = True
     pools = True
     evidence = True
+    sums = False
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True for every column."""
@@ -126,6 +127,7 @@ class Joint:
     default = True
     pools = True
     evidence = True
+    sums = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when called for all columns together."""

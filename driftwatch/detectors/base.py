@@ -34,7 +34,8 @@ class Detector(Protocol):
     ``joint`` detectors look at all columns together and are called with ``column`` None. ``default`` is
     False for a detector that runs only when a configuration names it. ``pools`` is False for one that speaks
     of whole windows and so has nothing to say of several that are judged together. ``evidence`` is False for
-    one that only measures: its ``streams`` are always empty, and alone it could never page.
+    one that only measures: its ``streams`` are always empty, and alone it could never page. ``sums`` is True
+    for one that reads the sums of row samples, which cost a backtest more than all counts.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Detector(Protocol):
     default: bool
     pools: bool
     evidence: bool
+    sums: bool
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
         """True when the detector can look at the column (None: jointly)."""

@@ -26,6 +26,8 @@ WIDTHS = 5
 _PROBED = 500
 #: Rows of a block of the kernel, and of the strips it is worked out in.
 _BLOCK, _STRIP = 512, 64
+#: Permutations that are drawn together.
+_DRAWN = 50
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -89,7 +91,7 @@ def kernel_widths(pooled: Float64Array, order: npt.NDArray[np.uint64]) -> Float6
     some = pooled[ranked[np.linspace(0, len(ranked) - 1, min(_PROBED, len(ranked))).astype(np.int64)]]
     squares = (some**2).sum(axis=1)
     squared = squares[:, None] + squares[None, :] - 2 * some @ some.T
-    apart = np.sqrt(np.clip(squared[np.triu_indices(len(some), 1)], 0.0, None))
+    apart = np.sqrt(np.clip(squared[~np.tri(len(some), dtype=bool)], 0.0, None))
     apart = apart[apart > 1e-6]
     if not len(apart):
         return None
@@ -108,23 +110,24 @@ def permuted(
     from losing digits.
     """
     rows, m = len(pooled), len(pooled) - n
-    sides = np.zeros((rows, PERMUTATIONS + 1), dtype=np.float32)
-    first = np.arange(rows) < n
-    sides[:, 0] = first
-    sides[:, 1:] = generator.permuted(np.broadcast_to(first, (PERMUTATIONS, rows)), axis=1).T
+    sides = _sides(rows, n, generator)
     left, right = _augmented(pooled)
     kernel = _Kernel(left=left, right=right, factors=(-0.5 / widths**2).astype(np.float32))
-    inside, sums = np.zeros(PERMUTATIONS + 1), np.zeros(rows)
+    inside, sums, ones = np.zeros(PERMUTATIONS + 1), np.zeros(rows), np.ones(_BLOCK, dtype=np.float32)
     for top in range(0, rows, _BLOCK):
         a = slice(top, min(top + _BLOCK, rows))
-        products = np.zeros((a.stop - a.start, PERMUTATIONS + 1))
+        height = a.stop - a.start
+        product = np.empty((height, PERMUTATIONS + 1), dtype=np.float32)
+        products = np.zeros((height, PERMUTATIONS + 1))
         for start in range(top, rows, _BLOCK):
             b = slice(start, min(start + _BLOCK, rows))
             block = kernel.centred(a, b)
-            products += (block @ sides[b]) * np.float32(1 if a == b else 2)
-            sums[a] += block.sum(axis=1, dtype=np.float64)
+            sums[a] += block @ ones[: block.shape[1]]
             if a != b:
-                sums[b] += block.sum(axis=0, dtype=np.float64)
+                sums[b] += ones[: block.shape[0]] @ block
+                # A block off the diagonal stands for two.
+                np.add(block, block, out=block)
+            products += np.matmul(block, sides[b], out=product)
         inside += np.einsum("ij,ij->j", products, sides[a])
     across, total = sums @ sides, sums.sum()
     between = across - inside
@@ -132,6 +135,21 @@ def permuted(
     values = inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * between / (n * m)
     values /= len(widths)
     return float(values[0]), values[1:]
+
+
+def _sides(rows: int, n: int, generator: np.random.Generator) -> Float32Array:
+    """1 for rows of the first side: as they are, then ``n`` of them at random for each permutation.
+
+    They are the ``n`` smallest of so many random numbers: four times as fast as to shuffle.
+    """
+    sides = np.zeros((rows, PERMUTATIONS + 1), dtype=np.float32)
+    sides[:n, 0] = 1
+    for start in range(1, PERMUTATIONS + 1, _DRAWN):
+        draws = generator.random((min(_DRAWN, PERMUTATIONS + 1 - start), rows))
+        least = np.partition(draws, n - 1, axis=1)[:, n - 1, None]
+        # As float32 before it is turned: numpy turns and casts at once at half the speed.
+        sides[:, start : start + len(draws)] = (draws <= least).astype(np.float32).T
+    return sides
 
 
 def _augmented(pooled: Float64Array) -> tuple[Float32Array, Float32Array]:

@@ -31,6 +31,7 @@ class Volume(Joint):
     name = "volume"
     unit = "rows"
     pools = False
+    sums = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Rows, 0 or more."""

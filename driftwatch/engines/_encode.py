@@ -51,10 +51,14 @@ def encode(
     place = _first_of_each(batch)
     rows = batch.num_rows
 
-    def some(places: Iterable[int]) -> _Part:
-        return _part(batch, place, [(at, columns[at]) for at in places], timezone, met)
+    # As in ``Summary.of``: levels keep the interpreter, and a share of them gains nothing.
+    ordered = [(at, column) for at, column in enumerate(columns) if column.kind.ordered]
+    levelled = [(at, column) for at, column in enumerate(columns) if not column.kind.ordered]
 
-    parts = shares(some, len(columns))
+    def some(places: Iterable[int]) -> _Part:
+        return _part(batch, place, [ordered[at] for at in places], timezone, met)
+
+    parts = [*shares(some, len(ordered)), _part(batch, place, levelled, timezone, met)]
     coded = {name: values for part in parts for name, values in part.columns.items()}
     total = np.zeros(rows, dtype=np.uint64)
     for part in parts:
@@ -95,7 +99,7 @@ def _part(
         values = _column(batch.column(place[column.name]), column, timezone, met)
         coded[column.name] = values
         if isinstance(values, Numbers):
-            part = weighted(values.values, at)
+            part = weighted(values.values, at, values.gaps)
         else:
             # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
             table = weighted(values.table(level_table, level_table), at)

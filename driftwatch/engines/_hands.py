@@ -7,7 +7,7 @@ how many threads there were, or which was first. numpy and Arrow let other threa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ Shares = Callable[[Callable[[Iterable[int]], T], int], list[T]]
 #: Rows, or values in all columns, of a batch from which on it is worth waking other threads.
 _ROWS, _VALUES = 1 << 15, 1 << 20
 _MOST = 4
+#: Shares of the columns for each thread: so much is left for one that comes late.
+_SHARES = 2
 
 
 def alone(work: Callable[[Iterable[int]], T], count: int) -> list[T]:
@@ -35,12 +37,15 @@ def _large(batch: pa.RecordBatch) -> bool:
 
 
 class Hands:
-    """At most one thread for each core this process may use; none before a batch is large enough."""
+    """At most one thread for each core this process may use; none before a batch is large enough.
+
+    The one that calls counts too. The others read the next batch first: who still reads is not waited for.
+    More threads than cores would only be in each other's way.
+    """
 
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or min(len(os.sched_getaffinity(0)), _MOST)
-        self._counting: ThreadPoolExecutor | None = None
-        self._reading: ThreadPoolExecutor | None = None
+        self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Hands:
         return self
@@ -48,13 +53,12 @@ class Hands:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for pool in (self._reading, self._counting):
-            if pool is not None:
-                pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
     def each(self, batch: pa.RecordBatch) -> Callable[..., Iterable[Any]]:
         """``map`` for a small batch, for a large one the same with a share of the items for every hand."""
-        pool, step = self._pool(batch), self._threads
+        pool, step = self._for(batch), self._threads * _SHARES
         if pool is None:
             return map
 
@@ -62,7 +66,7 @@ class Hands:
             every = list(items)
             made: list[Any] = [None] * len(every)
             parts = [every[first::step] for first in range(step)]
-            for first, part in enumerate(pool.map(lambda part: [work(item) for item in part], parts)):
+            for first, part in enumerate(_together(pool, lambda part: [work(item) for item in part], parts)):
                 made[first::step] = part
             return made
 
@@ -70,18 +74,20 @@ class Hands:
 
     def shares(self, batch: pa.RecordBatch) -> Shares[Any]:
         """``alone`` for a small batch, for a large one a share of the columns for every hand."""
-        pool = self._pool(batch)
+        pool, step = self._for(batch), self._threads * _SHARES
         if pool is None:
             return alone
-        step = self._threads
-        return lambda work, count: list(pool.map(work, [range(first, count, step) for first in range(step)]))
+        return lambda work, count: _together(pool, work, [range(first, count, step) for first in range(step)])
 
-    def _pool(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
+    def _for(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
         if self._threads < 2 or not _large(batch) or batch.num_columns < self._threads:
             return None
-        if self._counting is None:
-            self._counting = ThreadPoolExecutor(self._threads, thread_name_prefix="counting")
-        return self._counting
+        return self._threaded()
+
+    def _threaded(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="counting")
+        return self._pool
 
     def ahead(self, items: Iterator[T]) -> Iterator[T]:
         """The same items; from the second on each is made ready while the one before it is in use."""
@@ -92,10 +98,16 @@ class Hands:
             yield first
             yield from items
             return
-        self._reading = ThreadPoolExecutor(1, thread_name_prefix="reading")
         item: T | None = first
         while item is not None:
-            coming = self._reading.submit(next, items, None)
+            coming = self._threaded().submit(next, items, None)
             yield item
             del item
             item = coming.result()
+
+
+def _together(pool: ThreadPoolExecutor, work: Callable[[Any], T], parts: Sequence[Any]) -> list[T]:
+    """``work`` on each part, by this thread and by those of the pool that have nothing else to do."""
+    begun = [pool.submit(work, part) for part in parts]
+    mine = {place: work(part) for place, part in enumerate(parts) if begun[place].cancel()}
+    return [mine[place] if place in mine else each.result() for place, each in enumerate(begun)]

@@ -14,6 +14,7 @@ from driftwatch.summary.schema import NANOSECONDS
 
 BoolArray = npt.NDArray[np.bool_]
 
+_NOWHERE = np.empty(0, dtype=np.int64)
 #: Texts that are numbers. Whatever matches, Arrow can read; so no text depends on its neighbours.
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$|^[+-]?(?i:inf|infinity|nan)$"
 
@@ -26,11 +27,12 @@ def numbers(array: pa.Array) -> Numbers:
     if types.is_float32(kind) or types.is_float64(kind):
         nulls = null_mask(array)
         if nulls is None:
-            return Numbers(values=array.to_numpy(), nulls=None, wrong=None)
+            return Numbers(values=array.to_numpy(), gaps=_NOWHERE)
         raw = np.frombuffer(array.buffers()[1], dtype=kind.to_pandas_dtype())
         values = raw[array.offset : array.offset + len(array)].copy()
-        values[np.flatnonzero(nulls)] = np.nan
-        return Numbers(values=values, nulls=nulls, wrong=None)
+        gaps = np.flatnonzero(nulls)
+        values[gaps] = np.nan
+        return Numbers(values=values, nulls=nulls, gaps=gaps)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
         nulls = null_mask(array)
         raw = array.cast(pa.float64(), safe=False)

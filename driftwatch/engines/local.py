@@ -115,11 +115,14 @@ class _Count:
         if (key == first).all():
             self._keep(first, names, encoded, each)
             return
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
+        steps = np.diff(key)
+        order = np.argsort(key, kind="stable") if (steps < 0).any() else None
+        ordered = key if order is None else key[order]
         cuts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(cuts):
-            self._keep(int(ordered[start]), names, encoded.take(order[start:stop]), each)
+            # Rows in the order of time, as most files have them, are not copied.
+            run = encoded.take(slice(start, stop) if order is None else order[start:stop])
+            self._keep(int(ordered[start]), names, run, each)
 
     def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, each: Each) -> None:
         tile, segment = divmod(key, len(names))

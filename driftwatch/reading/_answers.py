@@ -22,10 +22,11 @@ PLANS = 8
 class TilesRead:
     """What came of reading some tiles.
 
-    ``tiles`` by (start in nanoseconds, segment; None is all rows), sealed: only those whose version was not
-    the known one, so none when ``unchanged``. ``versions`` are the source's, one per tile that was asked for;
-    empty when several were and no known ones came along. ``files`` were read, ``rejected`` left out.
-    ``rows`` were counted, ``untimed_rows`` had no usable time. ``seconds`` is the call's duration.
+    ``tiles`` by (start in nanoseconds, segment; None is all rows), sealed if sums were asked for: only those
+    whose version was not the known one, so none when ``unchanged``. ``versions`` are the source's, one per
+    tile that was asked for; empty when several were and no known ones came along. ``files`` were read,
+    ``rejected`` left out. ``rows`` were counted, ``untimed_rows`` had no usable time. ``seconds`` is the
+    call's duration.
     """
 
     tiles: dict[tuple[int, str | None], Summary]

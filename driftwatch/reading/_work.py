@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -71,6 +71,8 @@ class Worker:
 
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)
+        if not (header["sums"] or header["sample"]):
+            plan = replace(plan, sample_rows=0)
         edges: list[int] = header["boundaries"]
         source = open_source(_timed(header["source"], plan))
         timed = plan.time_column is not None
@@ -82,9 +84,13 @@ class Worker:
         for low, high in _runs(known, versions, len(spans)):
             span = Span(start=edges[low], end=edges[high]) if timed else None
             reading = source.read(span, _columns(plan))
-            counted = summarise(plan, _bounded(reading, header["rows"]), edges[low : high + 1])
+            counted = summarise(
+                plan, _bounded(reading, header["rows"]), edges[low : high + 1], seal=header["sums"]
+            )
             for (start, segment), summary in counted.tiles.items():
-                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(summary)
+                part = summary if header["sample"] else summary.drop_sample()
+                # To compress what only crosses a pipe costs more than to count it.
+                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(part, level=0)
             told.add(reading, counted)
             if versions is None and len(spans) == 1:
                 told.versions = [reading.version]

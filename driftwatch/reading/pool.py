@@ -65,9 +65,12 @@ class ReaderPool:
         memory: int,
         rows: int,
         known: Sequence[str | None] | None = None,
+        sums: bool = True,
+        sample: bool = True,
     ) -> TilesRead:
         """Summaries of the tiles ``[boundaries[i], boundaries[i + 1])``, without those whose data still has
-        the version ``known[i]``: they are not read.
+        the version ``known[i]``: they are not read. ``sums`` for joint statistics and the row ``sample`` cost
+        more than all counts.
         """
         started = time.monotonic()
         plan = plan if plan.fingerprint else with_fingerprint(plan)
@@ -78,6 +81,8 @@ class ReaderPool:
             "boundaries": [int(edge) for edge in boundaries],
             "rows": rows,
             "known": None if known is None else list(known),
+            "sums": sums,
+            "sample": sample,
             "memory": memory,
         }
         tiles: dict[tuple[int, str | None], Summary] = {}

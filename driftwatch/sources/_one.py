@@ -143,15 +143,15 @@ def _named(items: Iterator[T]) -> Iterator[T]:
 def _with_partitions(batch: pa.RecordBatch, entry: Entry, request: Request) -> pa.RecordBatch:
     """The batch with each name once, and the path's values for asked columns that the file lacks."""
     names = batch.schema.names
-    arrays = {name: batch.column(place) for place, name in reversed(list(enumerate(names)))}
-    wanted = request.wanted
+    known, wanted = set(names), request.wanted
     added = [
         (key, value)
         for key, value in entry.partitions
-        if key not in arrays and (wanted is None or key in wanted)
+        if key not in known and (wanted is None or key in wanted)
     ]
-    if not added and len(arrays) == len(names):
+    if not added and len(known) == len(names):
         return batch
+    arrays = {name: batch.column(place) for place, name in reversed(list(enumerate(names)))}
     ordered = {name: arrays[name] for name in names}
     ordered |= {key: constant(key, value, batch.num_rows) for key, value in added}
     return pa.RecordBatch.from_arrays(list(ordered.values()), names=list(ordered))

@@ -66,7 +66,7 @@ def parquet_extent(file: pa.NativeFile, size: int, request: Request) -> Iterator
 def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetFile, list[int]]:
     _check_magic(file, size)
     # Object stores answer slowly and want few, large reads; of a local file only the pages in turn are held.
-    remote = not isinstance(file, pa.PythonFile)
+    remote = not isinstance(file, pa.OSFile)
     parquet = pq.ParquetFile(file, pre_buffer=remote, buffer_size=0 if remote else BUFFER)
     meta, schema = parquet.metadata, parquet.schema_arrow
     if meta.num_rows > FILE_ROWS:

@@ -14,6 +14,7 @@ from driftwatch.summary.hashing import UInt64Array
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
+Rows = Int64Array | slice
 Tables = dict[int, tuple[object, npt.NDArray[Any]]]
 
 
@@ -22,15 +23,16 @@ class Numbers:
     """An ordered column: ``values[n]`` float64, NaN where there is none; float32 where it was stored so.
 
     ``nulls`` marks rows with no value at all and ``wrong`` rows whose value is not a number; a NaN marked
-    in neither was delivered as NaN.
+    in neither was delivered as NaN. ``gaps`` are places of NaNs, likely of all, where somebody found them.
     """
 
     values: Float64Array | Float32Array
     nulls: npt.NDArray[np.bool_] | None = None
     wrong: npt.NDArray[np.bool_] | None = None
+    gaps: Int64Array | None = field(default=None, compare=False, repr=False)
 
-    def take(self, rows: Int64Array) -> Numbers:
-        """The same column at the given row positions."""
+    def take(self, rows: Rows) -> Numbers:
+        """The same column at the given row positions; of a slice nothing is copied."""
         return Numbers(
             values=self.values[rows],
             nulls=None if self.nulls is None else self.nulls[rows],
@@ -56,7 +58,7 @@ class Levels:
             found = self.tables[id(of)] = of, make(self.levels)
         return found[1]
 
-    def take(self, rows: Int64Array) -> Levels:
+    def take(self, rows: Rows) -> Levels:
         """The same column at the given row positions."""
         return replace(self, codes=self.codes[rows])
 
@@ -78,12 +80,13 @@ class Batch:
     absent: frozenset[str] = frozenset()
     untimed: int = 0
 
-    def take(self, rows: Int64Array) -> Batch:
+    def take(self, rows: Rows) -> Batch:
         """The batch of the given row positions."""
+        content = self.content[rows]
         return Batch(
-            rows=len(rows),
+            rows=len(content),
             columns={name: column.take(rows) for name, column in self.columns.items()},
-            content=self.content[rows],
+            content=content,
             time=None if self.time is None else self.time[rows],
             segment=None if self.segment is None else self.segment.take(rows),
             absent=self.absent,

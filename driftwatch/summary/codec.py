@@ -25,15 +25,15 @@ MAX_BYTES = 1 << 31
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def pack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """One object as bytes. Equal input gives equal bytes."""
+def pack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], *, level: int = 1) -> bytes:
+    """One object as bytes; equal input gives equal bytes. ``level`` is zlib's: 0 compresses no array."""
     listing, body = [], []
     for name in sorted(arrays):
         array = np.ascontiguousarray(_narrow(arrays[name]))
         listing.append([name, array.dtype.str, list(array.shape), arrays[name].dtype.str])
         body.append(array.tobytes())
     head = zlib.compress(json.dumps([header, listing], sort_keys=True).encode(), 6)
-    return _MAGIC + struct.pack("<I", len(head)) + head + zlib.compress(b"".join(body), 1)
+    return _MAGIC + struct.pack("<I", len(head)) + head + zlib.compress(b"".join(body), level)
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:

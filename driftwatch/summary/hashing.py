@@ -93,24 +93,30 @@ def finish(total: UInt64Array, salt: int) -> UInt64Array:
     return mix(total ^ mix(np.array([salt & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)))
 
 
-def weighted(column: Numeric | UInt64Array | np.uint64, place: int) -> UInt64Array:
-    """What a column at that place adds to its rows' sums."""
+def weighted(
+    column: Numeric | UInt64Array | np.uint64, place: int, gaps: npt.NDArray[np.int64] | None = None
+) -> UInt64Array:
+    """What a column at that place adds to its rows' sums; ``gaps`` are as in ``folded``."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        found = folded(column)  # type: ignore[arg-type]
+        found = folded(column, gaps)  # type: ignore[arg-type]
         return np.multiply(found, _factor(place), out=found)
     with np.errstate(over="ignore"):
         part: UInt64Array = column * _factor(place)  # type: ignore[assignment]
     return part
 
 
-def folded(values: Numeric) -> UInt64Array:
+def folded(values: Numeric, gaps: npt.NDArray[np.int64] | None = None) -> UInt64Array:
     """The bits of values as float64, their upper half folded into the lower: a product spreads low bits only.
 
-    -0.0 equals 0.0 and every NaN is the missing value.
+    -0.0 equals 0.0 and every NaN is the missing value. ``gaps`` are places of NaNs: if they are all, none is
+    looked for.
     """
     bits = np.add(values, 0.0, dtype=np.float64).view(np.uint64)
     np.bitwise_xor(bits, bits >> np.uint64(32), out=bits)
-    bits[np.flatnonzero(np.isnan(values))] = _MISSING
+    missing = np.isnan(values)
+    if gaps is None or len(gaps) != np.count_nonzero(missing):
+        gaps = np.flatnonzero(missing)
+    bits[gaps] = _MISSING
     return bits
 
 

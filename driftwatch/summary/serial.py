@@ -94,8 +94,8 @@ def with_fingerprint(plan: Plan) -> Plan:
     return replace(plan, fingerprint=hashlib.sha256(encode_plan(bare)).hexdigest())
 
 
-def encode_summary(summary: Summary) -> bytes:
-    """A summary as bytes; the counts of all columns lie end to end in one array."""
+def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
+    """A summary as bytes; the counts of all columns lie end to end in one array. ``level`` as in ``pack``."""
     counts = ColumnCounts.of(summary.counts)
     arrays: Arrays = {"empty": np.empty(0), "cells": counts.cells, "special": counts.special}
     if summary.sample is not None:
@@ -110,7 +110,7 @@ def encode_summary(summary: Summary) -> bytes:
         "sample": None if summary.sample is None else summary.sample.limit,
         "sums": None if summary.sums is None else summary.sums.rows,
     }
-    return pack(header, arrays)
+    return pack(header, arrays, level=level)
 
 
 def decode_summary(data: bytes) -> Summary:

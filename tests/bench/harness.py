@@ -109,6 +109,20 @@ def resident(pid: int) -> float:
     return _status("VmRSS", pid)
 
 
+def cpu_of(pid: int) -> float:
+    """User and system seconds of a living process, all its threads."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid: int) -> list[int]:
+    """Child processes, of all its threads."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
+    return found
+
+
 def whole_process(command: list[str], runs: int) -> Timing:
     """Medians of whole processes, children that were waited for included; peak resident MiB."""
     import subprocess

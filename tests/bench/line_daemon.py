@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Line, Options, resident, timed, whole_process
+from harness import Line, Options, children, resident, timed, whole_process
 
 DRIFTWATCH = [sys.executable, "-m", "driftwatch"]
 CONFIG = """
@@ -81,14 +81,6 @@ def table(start: datetime, hours: int, rows: int, columns: int) -> pa.Table:
     at = [start + timedelta(hours=h, seconds=3599 * i / rows) for h in range(hours) for i in range(rows)]
     data = {f"c{i}": rng.normal(size=len(at)) for i in range(columns)}
     return pa.table({"at": pa.array(at, pa.timestamp("us", "UTC")), **data})
-
-
-def children(pid: int) -> list[int]:
-    """Child processes, of all its threads."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
-    return found
 
 
 def runs(options: Options) -> Iterator[Line]:

@@ -74,14 +74,26 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps([*(statistics.median(part) for part in zip(*found)), peak]))
 """
 
-OURS = """
+#: Against a reference that is ready, as the peers' are that have such a thing and as the daemon's is; and two
+#: samples on every distinct value of both.
+OURS = {
+    "driftwatch": """
+from driftwatch import Reference
+ready = Reference.build(one)
+def work():
+    ready.compare(other, detectors=["ks", "psi", "js", "wasserstein", "missing", "out_of_range"])
+""",
+    "driftwatch, exact": """
+from driftwatch import compare
+def work():
+    compare(one, other, detectors=["ks", "psi", "js", "wasserstein", "missing", "out_of_range"])
+""",
+}
+OUR_CASE = """
 import sys
 sys.path[:0] = {folders}
 import pyarrow as pa
-from driftwatch import compare
 one, other = pa.Table.from_pandas(before), pa.Table.from_pandas(after)
-def work():
-    compare(one, other, detectors=["ks", "psi", "js", "missing"])
 """
 
 
@@ -125,16 +137,17 @@ def main() -> None:
     CACHE.mkdir(exist_ok=True)
     paths = frames(options.rows, options.columns)
     print(f"{options.columns} columns, {options.rows:,} rows against {min(options.rows, 100_000):,}")
-    print(f"{'':14} {'CPU':>9} {'wall':>9} {'peak MiB':>9} {'CPU / ours':>11}")
+    print(f"{'':18} {'CPU':>9} {'wall':>9} {'peak MiB':>9} {'CPU / ours':>11}")
     ours = 0.0
     results = {}
     wanted = [name for name in options.only.split(",") if name]
-    for name in ("driftwatch", *PEERS):
+    for name in (*OURS, *PEERS):
         if wanted and name not in (*wanted, "driftwatch"):
             continue
         try:
-            if name == "driftwatch":
-                python, work = Path(sys.executable), OURS.format(folders=[str(HERE.parents[1])])
+            if name in OURS:
+                python = Path(sys.executable)
+                work = OUR_CASE.format(folders=[str(HERE.parents[1])]) + OURS[name]
             else:
                 python, work = interpreter(name, PEERS[name][0]), PEERS[name][1]
             code = CASE.format(paths=paths, work=work, runs=options.runs)
@@ -147,14 +160,14 @@ def main() -> None:
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             why = [line for line in str(getattr(error, "stderr", "") or error).splitlines() if line.strip()]
-            print(f"{name:14} could not be measured: {why[-1] if why else error}", flush=True)
+            print(f"{name:18} could not be measured: {why[-1] if why else error}", flush=True)
             results[name] = {"failed": why[-1:] or [str(error)]}
             continue
         cpu, wall, peak = json.loads(done.stdout.splitlines()[-1])
         ours = cpu if name == "driftwatch" else ours
         results[name] = {"cpu": cpu, "wall": wall, "peak_mib": peak}
         print(
-            f"{name:14} {cpu:8.3f}s {wall:8.3f}s {peak:9.0f} {cpu / ours if ours else 0:10.1f}x", flush=True
+            f"{name:18} {cpu:8.3f}s {wall:8.3f}s {peak:9.0f} {cpu / ours if ours else 0:10.1f}x", flush=True
         )
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

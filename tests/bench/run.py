@@ -30,6 +30,7 @@ MODULES = (
     "line_reference",
     "line_history",
     "line_daemon",
+    "line_fleet",
     "line_paint",
 )
 

@@ -108,6 +108,15 @@ def test_tiles_are_what_this_process_would_have_counted(pool: ReaderPool, tmp_pa
     assert got.tiles[3 * DAY, None].rows == 0
 
 
+def test_tiles_come_without_sums_and_samples_when_nobody_reads_them(pool: ReaderPool, tmp_path: Path) -> None:
+    source, edges = config(write(tmp_path / "1.parquet", 1)), [DAY, 2 * DAY]
+    whole = read(pool, source, edges).tiles[DAY, None]
+    bare = read(pool, source, edges, sums=False, sample=False).tiles[DAY, None]
+    assert whole.sample is not None
+    assert (bare.sample, bare.sums) == (None, None)
+    assert (bare.rows, bare.counts) == (whole.rows, whole.counts)
+
+
 def test_tiles_of_a_known_version_are_not_read_again(pool: ReaderPool, tmp_path: Path) -> None:
     for day in (1, 2, 3):
         folder = tmp_path / f"date=1970-01-0{day + 1}"

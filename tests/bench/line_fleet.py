@@ -1,0 +1,85 @@
+"""Many monitors in one daemon: what an hour of theirs costs, told for a thousand."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import bench_exporter as fleet
+from harness import Line, Options, children, cpu_of, resident
+
+if TYPE_CHECKING:
+    from driftwatch.daemon.app import Daemon
+
+MONITORS, COLUMNS, ROWS = 1_000, 30, 1_000
+#: What is run without ``--full``. Hours that are measured after the first, and ticks with nothing to do.
+SOME, HOURS, TICKS = 100, 4, 20
+#: Cores that the promise is made for.
+CORES = 2
+
+
+def hourly(options: Options) -> Iterator[Line]:
+    """Point 7: real checks in a real daemon, its clock moved hour by hour; readers' CPU included."""
+    from driftwatch.clock import ReplayClock
+    from driftwatch.config.load import load
+    from driftwatch.daemon.app import Daemon
+    from driftwatch.daemon.logs import configure
+
+    configure("text", "critical")
+    monitors = MONITORS if options.full else SOME
+    given = Namespace(monitors=monitors, columns=COLUMNS, rows=ROWS)
+    with fleet.world(given) as folder:
+        clock = ReplayClock(fleet.START + fleet.HOUR)
+        path = fleet.configuration(folder, monitors, "drifted")
+        daemon = Daemon(lambda: load(path), clock, tick_seconds=3600.0)
+        daemon.start()
+        try:
+            _turn(daemon)
+            before, began = _spent(), time.perf_counter()
+            for hour in range(2, HOURS + 2):
+                clock.set(fleet.START + hour * fleet.HOUR)
+                _turn(daemon)
+            check, wall = (_spent() - before) / HOURS / monitors, (time.perf_counter() - began) / HOURS
+            before = _spent()
+            for _ in range(TICKS):
+                daemon.runner.tick()
+            tick = (_spent() - before) / TICKS / monitors
+            checks = sum(view.checks for view in daemon.snapshot().monitors)
+            own, readers = resident(os.getpid()), sum(map(resident, children(os.getpid())))
+        finally:
+            daemon.stop()
+    if checks != monitors * (HOURS + 1):
+        raise RuntimeError(f"expected {monitors * (HOURS + 1)} checks. Got {checks}.")
+    yield Line(
+        name="daemon.fleet",
+        what=f"load of {MONITORS:,} monitors x {COLUMNS} columns x {ROWS:,} rows hourly, from {monitors}",
+        value=100 * MONITORS * (check / 3600 + tick) / CORES,
+        unit=f"% of {CORES} cores",
+        target=25.0,
+        wall=wall * MONITORS / monitors,
+        mib=own + readers,
+        beside={
+            "ms CPU a check": 1e3 * check,
+            "ms CPU of every second's look at all of them": 1e3 * tick * MONITORS,
+            "MiB of the daemon": own,
+            "MiB of its readers": readers,
+        },
+    )
+
+
+def _turn(daemon: Daemon) -> None:
+    """All checks that are due, done."""
+    daemon.runner.tick()
+    if not daemon.runner.wait_idle(3600):
+        raise RuntimeError("expected the checks of an hour within an hour. Some are still going on.")
+
+
+def _spent() -> float:
+    """CPU seconds of this process and of its readers so far."""
+    return time.process_time() + sum(map(cpu_of, children(os.getpid())))
+
+
+LINES = {"daemon.fleet": hourly}
