@@ -14,10 +14,12 @@ from typing import Any, BinaryIO
 
 from driftwatch.reading._frames import HEAD_BYTES, LARGEST, pack, sizes, unpack
 from driftwatch.reading._prison import allow_memory, confine, mapped
-from driftwatch.reading.memory import give_back, without_pandas
+from driftwatch.reading.memory import give_back, keep_some, without_pandas
 
 #: Address space beside what the reading itself may take: thread stacks, allocator slack.
 _SLACK = 64 << 20
+#: Megabytes kept from one batch, or one tile's sums, to the next; they are given back after each request.
+KEPT = 64
 
 
 def main() -> None:
@@ -27,6 +29,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     without_pandas()
+    keep_some(KEPT)
     import pyarrow as pa
 
     pa.set_cpu_count(1)

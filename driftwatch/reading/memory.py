@@ -13,8 +13,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-#: Bytes of freed memory that are kept to be used again, and of a block that is asked of the system by itself.
-_KEPT, _LARGE = 8 << 20, 4 << 20
 
 
 class Without(MetaPathFinder):
@@ -51,16 +49,16 @@ def one_arena() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def keep_some() -> None:
-    """Keep a few freed megabytes (glibc), for a process that decides window after window.
+def keep_some(megabytes: int = 8) -> None:
+    """Keep so many freed megabytes (glibc), for a process that does the same window after window.
 
     The arrays of a history of 400 windows are a megabyte each. By default every one is fetched from the
-    system and given back at once: that took half of the time of learning.
+    system and given back at once: that took half of the time of learning, and of making the sums of a sample.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_TRIM_THRESHOLD, _KEPT)
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_M_TRIM_THRESHOLD, megabytes << 20)
+        library.mallopt(_M_MMAP_THRESHOLD, megabytes << 19)
 
 
 def give_back() -> None:

@@ -13,6 +13,8 @@ from harness import Line, Options, peak, timed
 from worlds import HOUR, START, UNIVARIATE, World, levels, numbers, stored, world
 
 from driftwatch.plugins import load
+from driftwatch.reading.child import KEPT
+from driftwatch.reading.memory import keep_some
 from driftwatch.summary.schema import Span
 
 ROWS, COLUMNS = 1_000_000, 100
@@ -79,6 +81,7 @@ def _counted(path: Path, texts: list[str]) -> Callable[[], None]:
 
 
 def _from_parquet(kind: type, name: str, options: Options) -> Line:
+    keep_some(KEPT)
     path = stored(f"wide-{name}", lambda: numbers(ROWS, COLUMNS, seed=2, kind=kind))
     one = world(COLUMNS, detectors=UNIVARIATE)
     most = peak(lambda: check(one, path))
@@ -145,6 +148,7 @@ def wide_memory(options: Options) -> Iterator[Line]:
 
 def categorical(options: Options) -> Iterator[Line]:
     """Point 3."""
+    keep_some(KEPT)
     columns = 20
     path = stored("levels", lambda: levels(ROWS, columns, seed=2))
     one = world(columns, kind="levels", detectors=UNIVARIATE)

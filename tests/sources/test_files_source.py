@@ -78,6 +78,15 @@ def test_every_format_gives_the_same_rows_times_and_extent(tmp_path: Path, kind:
     assert opened.extent() == Span(start=START, end=START + 3 * HOUR + 1)
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_file_whose_name_is_no_text_is_read_like_others(tmp_path: Path, kind: str) -> None:
+    path = written(tmp_path, kind)
+    path.rename(os.fsdecode(os.fsencode(tmp_path) + b"/odd \xff\xe4." + kind.encode()))
+    reading = source(tmp_path).read(None, ["x"])
+    assert rows(reading) == [0, 1, 2, 3]
+    assert reading.rejected == []
+
+
 def test_row_groups_outside_the_span_are_not_read(tmp_path: Path) -> None:
     opened = source(parquet(tmp_path / "a.parquet", list(range(8)), row_group_size=2))
     span = Span(start=START + 2 * HOUR, end=START + 4 * HOUR)
