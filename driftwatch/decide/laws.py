@@ -13,19 +13,19 @@ Bayes, Robbins 1956, Laird 1978; Bayesian model averaging.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
 from driftwatch.decide.keys import Keys
+from driftwatch.decide.population import alike_of, posterior
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
-from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.batch import Float64Array
 
 Flags = npt.NDArray[np.bool_]
 
@@ -41,9 +41,6 @@ _HEAVY, _LIGHT = 4.0, 10.0
 _SURELY = 0.9
 #: That of light ones over all columns from which on they are believed: one column may look so by chance.
 _MOSTLY = 0.8
-#: Columns that the prior of a population of laws counts for, and rounds in which it is estimated.
-_PSEUDO = 2.0
-_ROUNDS = 25
 #: How often a population is held to remember as the columns' other scores do. Tails are each population's
 #: own: one odd column among many plain ones pages by them.
 _ALIKE_IN_MEMORY, _ALIKE_IN_TAILS = 0.5, 0.0
@@ -128,8 +125,8 @@ def learn(book: ScoreBook) -> Usual:
     log_tail = np.full((len(DEGREES), count), np.nan)
     variance, stretch = np.ones((len(_PHI), count)), np.ones((len(DEGREES), count))
     log_level[:, told], variance[:, told] = _of_level(centred)
-    alike = _alike(centred, told)
-    weights = _posterior(log_level, _LEVEL_PRIOR, book.keys, alike, _ALIKE_IN_MEMORY)
+    alike = alike_of(centred, told)
+    weights = posterior(log_level, _LEVEL_PRIOR, book.keys, alike, _ALIKE_IN_MEMORY)
     phi, gain = _PHI @ weights, _STEADY[:, 0] @ weights
     innovations = _innovations(centred, phi[told], gain[told])
     log_tail[:, told], stretch[:, told] = _of_tail(innovations, book.signed[told])
@@ -140,7 +137,7 @@ def learn(book: ScoreBook) -> Usual:
         phi_variance=_PHI**2 @ weights - phi**2,
         gain=gain,
         variance=(weights * variance).sum(axis=0),
-        tail=_posterior(log_tail, _DEGREES_PRIOR, book.keys, alike, _ALIKE_IN_TAILS),
+        tail=posterior(log_tail, _DEGREES_PRIOR, book.keys, alike, _ALIKE_IN_TAILS),
         stretch=stretch,
         ranked=ranked,
     )
@@ -230,105 +227,3 @@ def _log_density(
     np.subtract(work, np.log(scale), out=work)
     np.copyto(work, 0.0, where=np.isnan(work))
     return np.asarray(work.sum(axis=0))
-
-
-def _alike(centred: Float64Array, told: Int64Array) -> Callable[[list[int]], float]:
-    """How many independent series some of the scores ``told[k]`` count for; asked twice, worked out once."""
-    column, known = {place: k for k, place in enumerate(told.tolist())}, dict[tuple[int, ...], float]()
-
-    def count(places: list[int]) -> float:
-        key = tuple(places)
-        if key not in known:
-            known[key] = _independent(np.stack([centred[:, column[place]] for place in places], axis=1))
-        return known[key]
-
-    return count
-
-
-def _independent(centred: Float64Array) -> float:
-    """How many independent series tell as much about a common law as these ``[n, k]`` do.
-
-    ``k / (1 + (k - 1) r2)`` with the mean squared correlation ``r2`` between them, less what chance gives:
-    log likelihoods are quadratic, so they correlate as the squares do.
-    """
-    n, count = centred.shape
-    if count < 2:
-        return float(count)
-    known = np.nan_to_num(centred)
-    unit = known / np.maximum(np.sqrt((known**2).sum(axis=0)), 1e-12)
-    both = unit @ unit.T if n < count else unit.T @ unit
-    squared = max(0.0, ((both**2).sum() / count - 1) / (count - 1) - 1 / max(n - 1, 1))
-    return float(count / (1 + (count - 1) * squared))
-
-
-def _posterior(
-    log_like: Float64Array,
-    prior: Float64Array,
-    keys: Keys,
-    alike: Callable[[list[int]], float],
-    same: float,
-) -> Float64Array:
-    """Weights ``[g, k]`` of the models that add up to 1; a NaN log likelihood says nothing.
-
-    Columns are drawn from a population of laws, itself estimated (expectation-maximisation, nonparametric:
-    Robbins 1956, Laird 1978) with ``_PSEUDO`` columns of prior: where all columns are alike a few windows of
-    many are enough, and one odd column keeps a law of its own. Columns that move together count as fewer:
-    ``alike`` of those that tell. That prior is, ``same`` of the time, the population of the columns' other
-    scores: a pool of few columns, or a score of all columns jointly, says little by itself.
-    """
-    base = np.exp(prior - np.logaddexp.reduce(prior))
-    pools, weights = sorted(keys.pools, key=len), np.empty_like(log_like)
-    of_columns = np.zeros((len(pools), len(base)))
-    start = np.tile(base, (len(pools), 1))
-    for again in range(2 if same else 1):
-        if again:
-            start = _with_others(base, of_columns, same)
-        for _, group in groupby(range(len(pools)), lambda place: len(pools[place])):
-            which = list(group)
-            chosen = [pools[place] for place in which]
-            found, telling = _populations(log_like, start[which], chosen, alike)
-            for place, pool, one, knows in zip(which, chosen, found, telling, strict=True):
-                weights[:, pool] = one
-                if keys.of_columns[pool[0]]:
-                    of_columns[place] = one[:, knows].sum(axis=1)
-    return weights
-
-
-def _with_others(base: Float64Array, of_columns: Float64Array, same: float) -> Float64Array:
-    """Each pool's prior ``[p, g]``: the ``base`` and, ``same`` of the time, all other pools of columns."""
-    others = np.maximum(of_columns.sum(axis=0) - of_columns, 0.0)
-    total = others.sum(axis=1, keepdims=True)
-    # What is left of a difference is no population.
-    some = total > 1e-6
-    return np.where(some, (1 - same) * base + same * others / np.where(some, total, 1.0), base)
-
-
-def _populations(
-    log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
-) -> tuple[Float64Array, Flags]:
-    """The weights ``[p, g, k]`` of pools of ``k`` scores each, and which of these tell anything.
-
-    ``start[p]`` is what each pool's population is about.
-    """
-    own = log_like[:, pools].transpose(1, 0, 2)
-    like = np.exp(own - own.max(axis=1, keepdims=True))
-    telling = ~np.isnan(like[:, 0])
-    np.copyto(like, 1.0, where=~telling[:, None])
-    # Scores first, so that those of a pool are added up one after another; what tells nothing adds nothing.
-    turned = like.transpose(2, 0, 1).copy()
-    turned[~telling.T] = 0.0
-    told = [
-        [place for place, knows in zip(pool, each, strict=True) if knows]
-        for pool, each in zip(pools, telling.tolist(), strict=True)
-    ]
-    counted = np.array([alike(places) / len(places) if places else 0.0 for places in told])[:, None]
-    population = start
-    for _ in range(_ROUNDS):
-        whole = (population[:, :, None] * like).sum(axis=1)
-        each = population * turned
-        each /= whole.T[:, :, None]
-        population = _PSEUDO * start + counted * each.sum(axis=0)
-        population = population / population.sum(axis=1, keepdims=True)
-    found = population[:, :, None] * like
-    found /= found.sum(axis=1, keepdims=True)
-    return found, telling
