@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.detectors._cells import Pair, nothing_in, pair, pooled, sides_of
+from driftwatch.detectors._cells import Pair, nothing_in, pair, paired, pooled, sides_of
 from driftwatch.detectors._sides import Bins, Sides, quantile_bins
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.reference import Reference
@@ -77,7 +77,9 @@ class Beside:
 
     def pair(self, k: int) -> Pair:
         """One of them."""
-        return self.levelled[k] if k in self.levelled else pair(self.reference, self.window, self.names[k])
+        if k in self.levelled:
+            return self.levelled[k]
+        return paired(self.reference, self.window, self.reference.plan.column(self.names[k]), self.sides)
 
     def empty(self) -> dict[int, str]:
         """Where nothing can be compared, and why."""

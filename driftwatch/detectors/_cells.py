@@ -15,7 +15,7 @@ import numpy as np
 
 from driftwatch.detectors._sides import Before, Sides
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.column_counts import specials
 from driftwatch.summary.counts import MISSING, WRONG_TYPE
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
@@ -133,10 +133,12 @@ def tallies(
 
 
 def _tally(side: Summary, names: tuple[str, ...], rows: Int64Array, ordered: Int64Array) -> Int64Array:
-    counts = ColumnCounts.of(side.counts)
-    at = counts.places(names)
-    special = counts.special[at]
-    valued = ordered[rows] if rows.min(initial=0) >= 0 else counts.present()[at]
+    special = specials(side.counts, names)
+    if rows.min(initial=0) >= 0:
+        valued = ordered[rows]
+    else:
+        known = zip(names, rows.tolist(), strict=True)
+        valued = np.array([ordered[row] if row >= 0 else side.counts[name].present for name, row in known])
     missing = special[:, MISSING].sum(axis=1)
     return np.stack([missing, valued + missing + special[:, WRONG_TYPE]])
 
@@ -149,26 +151,24 @@ def filled(sides: Sides, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Ar
 
 
 def _pairs(reference: Reference, window: Summary, columns: Sequence[Column]) -> dict[str, Pair]:
-    grids = reference.plan.grids
     sides = sides_of(reference, window, [column.name for column in columns])
-    rows = sides.before.rows
-    n, m = sides.n.tolist(), sides.m.tolist()
-    made = {}
-    for column in columns:
-        before = reference.summary.counts[column.name].cells
-        after = window.counts[column.name].cells
-        row = rows.get(column.name)
-        made[column.name] = Pair(
-            column=column,
-            grid=grids[column.name],
-            reference=before,
-            window=after,
-            n=int(before.sum()) if row is None else n[row],
-            m=int(after.sum()) if row is None else m[row],
-            ordered=None if row is None else sides,
-            row=row or 0,
-        )
-    return made
+    return {column.name: paired(reference, window, column, sides) for column in columns}
+
+
+def paired(reference: Reference, window: Summary, column: Column, sides: Sides) -> Pair:
+    """Both sides of one column, whose row of ``sides`` is known when it is ordered."""
+    before, after = (side.counts[column.name].cells for side in (reference.summary, window))
+    row = sides.before.rows.get(column.name)
+    return Pair(
+        column=column,
+        grid=reference.plan.grids[column.name],
+        reference=before,
+        window=after,
+        n=int(before.sum() if row is None else sides.n[row]),
+        m=int(after.sum() if row is None else sides.m[row]),
+        ordered=None if row is None else sides,
+        row=row or 0,
+    )
 
 
 def pooled(both: Pair) -> tuple[Int64Array, Int64Array]:

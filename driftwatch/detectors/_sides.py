@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.column_counts import cells_of
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -102,11 +102,8 @@ class Sides:
     def of(cls, before: Before, window: Summary) -> Sides:
         """The window beside these columns of the reference."""
         after = np.zeros_like(before.cells)
-        counts = ColumnCounts.of(window.counts)
-        cells, places = counts.cells, counts.layout.places
-        for row, name in enumerate(before.rows):
-            _, begin, end = places[name]
-            after[row, : end - begin] = cells[begin:end]
+        for row, cells in enumerate(cells_of(window.counts, before.rows)):
+            after[row, : len(cells)] = cells
         upto = after.cumsum(axis=1)
         return cls(before=before, window=after, window_upto=upto, m=upto[:, -1])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -120,3 +120,18 @@ class ColumnCounts(Mapping[str, Counts]):
                 f"counts of {len(self.cells)} cells of {len(self)} columns cannot be combined with counts of "
                 f"{len(other.cells)} cells of {len(other)}: expected the same columns and cells."
             )
+
+
+def cells_of(counts: Mapping[str, Counts], names: Iterable[str]) -> list[Int64Array]:
+    """The cells of these columns. Raises ``KeyError`` for one that is not there."""
+    if not isinstance(counts, ColumnCounts):
+        return [counts[name].cells for name in names]
+    places, cells = counts.layout.places, counts.cells
+    return [cells[places[name][1] : places[name][2]] for name in names]
+
+
+def specials(counts: Mapping[str, Counts], names: tuple[str, ...]) -> Int64Array:
+    """``special[k]`` of these columns. Raises ``KeyError`` for one that is not there."""
+    if isinstance(counts, ColumnCounts):
+        return counts.special[counts.places(names)]
+    return np.array([counts[name].special for name in names], dtype=np.int64).reshape(-1, len(SPECIAL))
