@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.track import Track
+from driftwatch.detectors.base import reads_sums
 from driftwatch.errors import DataError
 from driftwatch.measure import Look, fresh_track, judge, looks, with_untimed, worded
 from driftwatch.monitor import configuration_hash
@@ -181,11 +182,12 @@ def _ahead(run: _Run, readers: ReaderPool, edges: list[int]) -> Iterator[tuple[l
         run.config,
         run.reference.plan,
         readers,
-        sums=any(detector.sums for detector, _ in run.chosen),
+        sums=reads_sums(detector for detector, _ in run.chosen),
         sample=run.reference.summary.sample is not None,
     )
     parts = [edges[first : first + CHUNK + 1] for first in range(0, max(len(edges) - 1, 0), CHUNK)]
-    with ThreadPoolExecutor(1, thread_name_prefix="reading-ahead") as thread:
+    thread = ThreadPoolExecutor(1, thread_name_prefix="reading-ahead")
+    try:
         coming = [thread.submit(read, part) for part in parts[:1]]
         for part, after in zip(parts, [*parts[1:], None], strict=True):
             got = coming.pop().result()
@@ -193,6 +195,9 @@ def _ahead(run: _Run, readers: ReaderPool, edges: list[int]) -> Iterator[tuple[l
                 coming.append(thread.submit(read, after))
             yield part, got
             del got
+    finally:
+        # Who interrupts does not wait for a source that hangs: closing the readers ends the read.
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _chunk(run: _Run, read: TilesRead, edges: list[int]) -> list[Verdict]:

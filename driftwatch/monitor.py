@@ -10,6 +10,7 @@ from driftwatch.config.schema import MonitorConfig
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.track import Incident, Track, decode
+from driftwatch.detectors.base import reads_sums
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.measure import Look, fresh_track, gauges, judge, looks, policy_for, with_untimed, worded
 from driftwatch.pulling import Pulled, Wells, glance, late, pull, slid
@@ -26,6 +27,8 @@ from driftwatch.summary.summary import Summary
 if TYPE_CHECKING:
     from driftwatch.reading.pool import ReaderPool
 
+#: Bytes of the sums of slices that one monitor keeps for its sliding window.
+_MOST_SUMS = 1 << 24
 log = logging.getLogger(__name__)
 
 #: Lengths of a window a late or failing source is waited for before the window is given up, and said so.
@@ -222,7 +225,8 @@ class Monitor:
         """The sums of the last glance; none when rows are kept, which cannot be taken away again."""
         plan = self.reference.plan
         if self.sums is None or self.sums[0] != plan.fingerprint or self.recorder.keep_samples:
-            self.sums = plan.fingerprint, {name: Sliding() for name in plan.segments}
+            read, most = reads_sums(detector for detector, _ in self.looks), _MOST_SUMS // len(plan.segments)
+            self.sums = plan.fingerprint, {name: Sliding(sums=read, most=most) for name in plan.segments}
         return self.sums[1]
 
     def _nothing(self, window: Span, now: int, read: Pulled, *, record: bool) -> Outcome:

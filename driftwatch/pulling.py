@@ -206,6 +206,9 @@ def slid(wells: Wells, window: Span, read: Pulled, sliding: Mapping[str | None, 
     parts: Parts = {}
     plan, monitor, history = wells.plan, wells.config.name, wells.history
     for name in plan.segments:
+        if any(sliding[name].known((start, read.versions[start])) for start, of in read.fresh if of == name):
+            # The store has lost a slice, which was read and numbered again.
+            sliding[name].forget()
         keys = [
             (start, read.versions[start]) for start, segment in sorted(read.tiles, key=str) if segment == name
         ]

@@ -24,7 +24,7 @@ from driftwatch.comparison._working import (
     measured,
     share_missing,
 )
-from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.detectors.base import Detector, all_detectors, get, reads_sums
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.summary import reference as artefacts
 from driftwatch.summary.schema import Column, Kind, Span
@@ -193,7 +193,7 @@ class Reference:
         for part in table.to_batches(max_chunksize=_BATCH_ROWS):
             window = window + Summary.of(plan, encoded(part, plan.columns, plan.carried, plan.salt), _ANY)
         chosen = _named(detectors, also)
-        if any(detector.sums for detector in chosen):
+        if reads_sums(chosen):
             window = window.seal(plan)
         return Comparison(
             reference_rows=self.artefact.summary.rows,

@@ -44,7 +44,7 @@ def run_demo(*, leave: bool, listen: str, folder: Path | None, notify: str | Non
     """Replay, print the pages, then stay up until interrupted unless ``leave``. Returns the pages.
 
     ``notify`` is the URL of a webhook that is told of them after the replay. Raises ``ConfigError`` when it,
-    or ``listen``, is none; nothing of an earlier demo is lost then.
+    or ``listen``, is none; the rows and the history of an earlier demo are kept then.
     """
     folder = (folder or Path(".demo")).resolve()
     configure("text", "error")
@@ -107,6 +107,9 @@ def write_config(folder: Path, listen: str, notify: str | None = None) -> Path:
         written += f"notify:\n  - {{type: webhook, url: {scalar(notify)}}}\n"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "driftwatch.yaml"
+    # The address of a receiver may be all that guards it.
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     path.write_text(written, encoding="utf-8")
     return path
 

@@ -3,12 +3,13 @@
 A column's scores are means over rows: in a window of fewer rows they lie further apart by themselves. Of
 those a window with a part ``w`` of the usual rows counts for ``w`` windows, and its distances for ``sqrt(w)``
 as much (weighted least squares); no window counts for more than one, for what moves whole windows does not
-average out.
+average out. The spread is ``sum w d^2 / (n - 1)`` with the ``w`` of large windows as they are: they add up to
+``n``, so it is right on average where rows make the variance and where they do not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -85,55 +86,79 @@ def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
     return np.asarray(np.nan_to_num(np.sqrt(np.minimum(1.0, size / np.maximum(_mean(rows), 1e-9))), nan=1.0))
 
 
-def _weights(rows: Float64Array, means: Flags | None) -> Float64Array | None:
-    """``[n, k]``: how many windows each counts for; None when all count for one."""
-    if means is None or not means.any():
-        return None
-    each = worth_of(rows, rows) ** 2
-    return None if (each == 1).all() else np.where(means, each[:, None], 1.0)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Weights:
+    """``counts[n, k]``, at most 1, is what each window counts for in the mean, ``sizes[n, k]`` in the spread.
+
+    ``even`` is the part of the windows that a sum over ``sizes`` stands on (Kish 1965).
+    """
+
+    counts: Float64Array
+    sizes: Float64Array
+    even: float
+
+    @classmethod
+    def of(cls, rows: Float64Array, means: Flags | None) -> _Weights | None:
+        """Those of windows of so many rows for the scores that are means; None when all count for one."""
+        if means is None or not means.any():
+            return None
+        each = np.nan_to_num(rows / np.maximum(_mean(rows), 1e-9), nan=1.0)
+        if (each == 1).all():
+            return None
+        sizes = np.where(means, each[:, None], 1.0)
+        even = each.sum() ** 2 / (len(each) * np.maximum((each**2).sum(), 1e-9))
+        return cls(counts=np.minimum(sizes, 1.0), sizes=sizes, even=float(even))
+
+    def at(self, which: Flags | slice) -> _Weights:
+        """Those of some windows."""
+        return _Weights(counts=self.counts[which], sizes=self.sizes[which], even=self.even)
 
 
 #: Means, sums of squares around them, numbers and weights of the known windows of each score.
 _Sums = tuple[Float64Array, Float64Array, Int64Array, Float64Array]
 
 
-def _standing(values: Float64Array, weights: Float64Array | None) -> Standing:
+def _standing(values: Float64Array, weights: _Weights | None) -> Standing:
+    even = 1.0 if weights is None else weights.even
     early, late = values[:-_NEWEST], values[-_NEWEST:]
     if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
-        return _made(*_of_gaps(values, weights))
-    first = (early if weights is None else early * weights[: len(early)]).sum(axis=0)
+        return _made(*_of_gaps(values, weights), even)
+    first = (early if weights is None else early * weights.counts[: len(early)]).sum(axis=0)
     gaps = np.flatnonzero(~np.isfinite(first))
     if 4 * len(gaps) > len(first):
-        return _made(*_of_gaps(values, weights))
+        return _made(*_of_gaps(values, weights), even)
     found = _of_whole(early, first, late, weights)
     if len(gaps):
         # Two at least: a lone column would be added up in another order, and rounded so.
         some = np.resize(gaps, max(len(gaps), 2))
-        own = None if weights is None else weights.take(some, axis=1)
+        own = weights
+        if weights is not None:
+            own = replace(weights, counts=weights.counts[:, some], sizes=weights.sizes[:, some])
         for whole, part in zip(found, _of_gaps(values.take(some, axis=1), own), strict=True):
             whole[gaps] = part[: len(gaps)]
-    return _made(*found)
+    return _made(*found, even)
 
 
 def _of_whole(
-    early: Float64Array, first: Float64Array, late: Float64Array, weights: Float64Array | None
+    early: Float64Array, first: Float64Array, late: Float64Array, weights: _Weights | None
 ) -> _Sums:
     """Those of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
 
     The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
     """
     gone, n = np.isnan(late), len(early) + known_of(late)
-    own = 1.0 if weights is None else weights[len(early) :]
-    weight = n.astype(np.float64)
+    weight, newest = n.astype(np.float64), late
     if weights is not None:
-        weight = _added(weights[: len(early)].sum(axis=0), np.where(gone, 0.0, own))
-    centre = _added(first, np.where(gone, 0.0, late * own)) / weight
+        own = weights.at(slice(len(early), None))
+        weight = _added(weights.counts[: len(early)].sum(axis=0), np.where(gone, 0.0, own.counts))
+        newest = late * own.counts
+    centre = _added(first, np.where(gone, 0.0, newest)) / weight
     with np.errstate(invalid="ignore"):
-        apart = early - centre
+        apart, newest = early - centre, (late - centre) ** 2
         np.multiply(apart, apart, out=apart)
-        if weights is not None:
-            np.multiply(apart, weights[: len(early)], out=apart)
-        newest = (late - centre) ** 2 * own
+    if weights is not None:
+        np.multiply(apart, weights.sizes[: len(early)], out=apart)
+        newest = newest * own.sizes
     return centre, _added(apart.sum(axis=0), np.where(gone, 0.0, newest)), n, weight
 
 
@@ -141,36 +166,37 @@ def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
     return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
 
 
-def _of_gaps(values: Float64Array, weights: Float64Array | None) -> _Sums:
+def _of_gaps(values: Float64Array, weights: _Weights | None) -> _Sums:
     gone = np.isnan(values)
     n = len(values) - times(gone)
     work = values.copy(order="K")
     np.copyto(work, 0.0, where=gone)
     weight = n.astype(np.float64)
     if weights is not None:
-        np.multiply(work, weights, out=work)
-        weight = np.where(gone, 0.0, weights).sum(axis=0)
+        np.multiply(work, weights.counts, out=work)
+        weight = np.where(gone, 0.0, weights.counts).sum(axis=0)
     centre = work.sum(axis=0) / np.where(weight > 0, weight, 1.0)
     np.subtract(values, centre, out=work)
     np.multiply(work, work, out=work)
     if weights is not None:
-        np.multiply(work, weights, out=work)
+        np.multiply(work, weights.sizes, out=work)
     np.copyto(work, 0.0, where=gone)
     return centre, work.sum(axis=0), n, weight
 
 
-def _made(centre: Float64Array, square: Float64Array, n: Int64Array, weight: Float64Array) -> Standing:
+def _made(
+    centre: Float64Array, square: Float64Array, n: Int64Array, weight: Float64Array, even: float
+) -> Standing:
     spread = np.sqrt(square / np.maximum(n - 1, 1))
-    return Standing(
-        centre=centre, spread=spread, n=n, weight=weight, degrees=np.maximum(n - 3.0, 1.0), known=n
-    )
+    degrees = np.maximum(n * even - 3.0, 1.0)
+    return Standing(centre=centre, spread=spread, n=n, weight=weight, degrees=degrees, known=n)
 
 
-def _around_slots(values: Float64Array, slots: Int64Array, weights: Float64Array | None) -> Float64Array:
+def _around_slots(values: Float64Array, slots: Int64Array, weights: _Weights | None) -> Float64Array:
     """Variance around the means of all slots."""
     order = np.argsort(slots, kind="stable")
     grouped = values[order]
-    counts = np.ones_like(grouped) if weights is None else weights[order]
+    counts, sizes = (1.0, 1.0) if weights is None else (weights.counts[order], weights.sizes[order])
     starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
     gone = np.isnan(grouped)
     n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
@@ -178,7 +204,7 @@ def _around_slots(values: Float64Array, slots: Int64Array, weights: Float64Array
     total = np.add.reduceat(np.where(gone, 0.0, grouped * counts), starts, axis=0)
     centre = total / np.where(weight > 0, weight, 1.0)
     apart = grouped - np.repeat(centre, np.diff(starts, append=len(slots)), axis=0)
-    square = (np.where(gone, 0.0, apart**2 * counts)).sum(axis=0)
+    square = np.where(gone, 0.0, apart**2 * sizes).sum(axis=0)
     known, lost = n.sum(axis=0), (n > 0).sum(axis=0)
     return np.asarray(square / np.maximum(known - lost, 1))
 
@@ -192,13 +218,13 @@ def standing(
     slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it; of
     other scores larger where the slot's windows have fewer rows.
     """
-    weights = _weights(rows, means)
+    weights = _Weights.of(rows, means)
     every = _standing(values, weights)
     if not slots.any():
         return every
     here = slots == slot
     pooled = _around_slots(values, slots, weights) * _fewer(rows, here, means)
-    return _of_slot(every, _standing(values[here], None if weights is None else weights[here]), pooled)
+    return _of_slot(every, _standing(values[here], None if weights is None else weights.at(here)), pooled)
 
 
 def _mean(rows: Float64Array) -> float:
@@ -240,12 +266,12 @@ def left_out(
     least: Float64Array | float = 1e-12,
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
-    result, weights = np.empty_like(values), _weights(rows, means)
+    result, weights = np.empty_like(values), _Weights.of(rows, means)
     every, pooled = _standing(values, weights), _around_slots(values, slots, weights)
     for slot in np.unique(slots):
         here = slots == slot
-        found, some = every, None if weights is None else weights[here]
-        own = 1.0 if some is None else some
+        found, some = every, None if weights is None else weights.at(here)
+        own, size = (1.0, 1.0) if some is None else (some.counts, some.sizes)
         if slots.any():
             alone = _standing(values[here], some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
@@ -254,6 +280,7 @@ def left_out(
         apart = (values[here] - found.centre) * np.sqrt(own) * np.where(found.n > 1, inflation, 1.0)
         # And the spread without it, behind which it hides otherwise.
         degrees = np.maximum(found.degrees, 3.0)
-        others = np.maximum((found.spread**2 * degrees - apart**2) / (degrees - 1), 0.25 * found.spread**2)
+        mine = apart**2 * (size / np.maximum(own, 1e-12))
+        others = np.maximum((found.spread**2 * degrees - mine) / (degrees - 1), 0.25 * found.spread**2)
         result[here] = apart / np.maximum(np.sqrt(others), least)
     return result

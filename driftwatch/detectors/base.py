@@ -10,7 +10,7 @@ which give the gauges and the streams of these columns as arrays (``AtOnce``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, groupby
@@ -54,6 +54,11 @@ class Detector(Protocol):
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
         """What evidence is drawn from: labels are the same for every window of one plan."""
+
+
+def reads_sums(chosen: Iterable[Detector]) -> bool:
+    """Whether one of them reads the sums of row samples; a plugin that does not say may."""
+    return any(getattr(detector, "sums", True) for detector in chosen)
 
 
 class AtOnce:

@@ -10,6 +10,9 @@ import numpy as np
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Statistic
 
+#: Why a gauge has no value whose detector does not say why.
+_NO_NUMBER = "the detector gave no number"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
@@ -66,5 +69,5 @@ class Measured:
                 effect=self.effect(k) if known else "",
                 n_reference=before,
                 n_window=after,
-                undefined="" if known else self.undefined[k],
+                undefined="" if known else self.undefined.get(k, _NO_NUMBER),
             )

@@ -20,10 +20,12 @@ class Sliding:
 
     A step costs what came and what left, however long the window is. Counts are whole numbers, so they are
     the same to the bit as those of a sum made anew. The sums of the joint statistics are not: they are kept
-    of every tile and added up in the order of time. Memory: the counts of one window and those sums.
+    of every tile and added up in the order of time, where ``sums`` says that somebody reads them. Memory: the
+    counts of one window, and ``most`` bytes of sums: a window with more of them is added up anew each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sums: bool = True, most: int = 1 << 24) -> None:
+        self._sums, self._most = sums, most
         self._kept: dict[Key, Summary] = {}
         self._counts: ColumnCounts | None = None
 
@@ -53,7 +55,7 @@ class Sliding:
         counts = ColumnCounts.total([self._counts, *(ColumnCounts.of(tile.counts) for tile in added)])
         for tile in gone:
             counts -= ColumnCounts.of(tile.counts)
-        kept = self._kept | {key: _light(tile) for key, tile in zip(came, added, strict=True)}
+        kept = self._kept | {key: self._light(tile) for key, tile in zip(came, added, strict=True)}
         self._kept, self._counts = {key: kept[key] for key in keys}, counts
         return self._whole(counts)
 
@@ -63,7 +65,9 @@ class Sliding:
         if not tiles or len(tiles) < len(keys):
             return None
         whole = total(tiles.values())
-        self._kept = {key: _light(tile) for key, tile in tiles.items()}
+        if self._sums and sum(_size(tile) for tile in tiles.values()) > self._most:
+            return whole
+        self._kept = {key: self._light(tile) for key, tile in tiles.items()}
         self._counts = ColumnCounts.of(whole.counts)
         return whole
 
@@ -78,6 +82,15 @@ class Sliding:
             sums=reduce(add, sums) if all(item is not None for item in sums) else None,
         )
 
+    def _light(self, tile: Summary) -> Summary:
+        return replace(tile.drop_sample(), counts={}, sums=tile.sums if self._sums else None)
 
-def _light(tile: Summary) -> Summary:
-    return replace(tile.drop_sample(), counts={})
+
+def _size(tile: Summary) -> int:
+    """Bytes of a tile's sums."""
+    sums = tile.sums
+    if sums is None:
+        return 0
+    return sum(
+        part.nbytes for part in (sums.features, sums.values, sums.products, sums.agreeing, sums.paired)
+    )

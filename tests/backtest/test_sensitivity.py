@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -269,3 +272,32 @@ def test_a_long_history_keeps_its_pages_and_its_highest_evidence(found: Backtest
         assert len(trail) == min(count, MOST)
         assert sum(page for *_, page in trail) == 1
         assert [evidence for _, evidence, state, page in trail if page or state != State.OK] == [1.0]
+
+
+def reader_of(process: subprocess.Popen[bytes]) -> int:
+    """The process that reads for a backtest, as soon as there is one."""
+    for _ in range(600):
+        for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                if b"driftwatch.reading.child" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        assert process.poll() is None
+        time.sleep(0.05)
+    raise AssertionError("no reader within half a minute")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the reader in /proc")
+@pytest.mark.usefixtures("monitor")
+def test_who_interrupts_does_not_wait_for_a_source_that_hangs(folder: Path) -> None:
+    command = [sys.executable, "-m", "driftwatch", "backtest", str(folder / "c.yaml"), "--no-inject"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    reader = reader_of(process)
+    try:
+        os.kill(reader, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        # A read may take limits.seconds, five minutes.
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        with suppress(ProcessLookupError):
+            os.kill(reader, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
 
 from driftwatch.decide.standing import left_out, standing, worth_of
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -15,7 +16,7 @@ MEANS = np.ones(COLUMNS, dtype=np.bool_)
 def traffic(rng: np.random.Generator, windows: int) -> tuple[Float64Array, Float64Array, Int64Array]:
     """Means of 1 to 9 rows each, of usually 5: their standard deviation in a usual window is 1."""
     rows = rng.integers(1, 10, windows) / 5.0
-    values = rng.standard_normal((windows, COLUMNS)) / np.sqrt(np.minimum(rows, rows.mean()))[:, None]
+    values = rng.standard_normal((windows, COLUMNS)) / np.sqrt(rows)[:, None]
     return values, rows, np.zeros(windows, dtype=np.int64)
 
 
@@ -26,10 +27,11 @@ def test_a_window_of_few_rows_counts_for_less() -> None:
     held = standing(values, slots, 0, rows, MEANS)
     scale = 1 / np.sqrt(rows.mean())
     assert held.spread.mean() == pytest.approx(scale, rel=0.04)
-    assert (held.centre**2).mean() / (scale**2 / held.weight[0]) == pytest.approx(1, abs=0.5)
+    # Large windows count for one in the mean and tell more.
+    assert 0.5 < (held.centre**2).mean() / (scale**2 / held.weight[0]) < 1.2
     assert (held.weight < held.n).all()
     plain = standing(values, slots, 0, rows)
-    assert plain.spread.mean() > 1.2 * scale
+    assert plain.spread.mean() > 1.1 * scale
     assert (plain.weight == plain.n).all()
 
 
@@ -47,20 +49,43 @@ def test_windows_of_one_size_are_held_against_each_other_as_ever() -> None:
         )
 
 
-def test_left_out_distances_of_all_windows_are_alike() -> None:
+def test_left_out_distances_of_small_windows_are_no_larger_than_others() -> None:
     # 200 squares per window, each near F(1, 38) of mean 1.06: five errors are 5 sqrt(2.5 / 200) = .56.
     values, rows, slots = traffic(np.random.default_rng(3), 40)
-    apart = left_out(values, slots, rows, MEANS)
-    assert np.abs((apart**2).mean(axis=1) - 1.06).max() < 0.56
+    square = (left_out(values, slots, rows, MEANS) ** 2).mean(axis=1)
+    assert square.max() < 1.06 + 0.56
+    assert square[rows < rows.mean()].min() > 1.06 - 0.56
     plain = left_out(values, slots, rows)
     assert (plain[rows < 0.5] ** 2).mean() > 2
+
+
+# Spreads of 200 columns over 200 windows, a few of which hold most rows: their distances are most of the
+# sum, so the mean of the spreads' squares has a standard error of sqrt(2 * .4 / 200) = 6 %.
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.ones(200) + 9 * (np.arange(200) >= 170),
+        np.ones(200) + 49 * (np.arange(200) % 30 == 29),
+        10.0 ** (np.arange(200) / 200),
+        np.where(np.arange(200) % 7 >= 5, 0.3, 1.0),
+    ],
+    ids=["tenfold", "bulk", "growth", "weekends"],
+)
+def test_the_spread_is_right_where_rows_do_not_make_the_variance(rows: Float64Array) -> None:
+    values = np.random.default_rng(7).standard_normal((200, COLUMNS))
+    held = standing(values, np.zeros(200, dtype=np.int64), 0, rows, MEANS)
+    assert (held.spread**2).mean() == pytest.approx(1, abs=0.3)
+    # Few windows make most of the sum: its tails are those of fewer degrees of freedom.
+    assert (held.degrees <= 197).all()
+    x = (np.random.default_rng(8).standard_normal((50, COLUMNS)) - held.centre) / held.spread
+    assert (2 * stdtr(held.degrees, -np.abs(x)) < 0.01).mean() < 0.02
 
 
 def test_a_quiet_slot_of_few_rows_has_the_spread_of_a_usual_window() -> None:
     rng = np.random.default_rng(4)
     slots = np.arange(60) % 2
     rows = np.where(slots == 1, 0.1, 1.9)
-    values = rng.standard_normal((60, COLUMNS)) / np.sqrt(np.minimum(rows, 1))[:, None]
+    values = rng.standard_normal((60, COLUMNS)) / np.sqrt(rows)[:, None]
     held = standing(values, slots, 1, rows, MEANS)
     assert held.spread.mean() == pytest.approx(1, rel=0.05)
     now = float(worth_of(0.1, rows))

@@ -103,3 +103,15 @@ def test_a_window_of_which_a_tile_is_gone_has_no_sum() -> None:
     assert sliding.total(moved, store.load) is None
     store.gone.clear()
     same(sliding.total(moved, store.load), store.window(moved))
+
+
+def test_sums_are_kept_only_where_they_are_read_and_only_so_many() -> None:
+    store, unread, many = Store(), Sliding(sums=False), Sliding(most=0)
+    for begin in range(3):
+        keys = [(start, 1) for start in range(begin, begin + 6)]
+        found = unread.total(keys, store.load)
+        assert found is not None
+        assert found.counts == store.window(keys).counts
+        assert (unread.known(keys[0]) or tile(0)).sums is None
+        same(many.total(keys, store.load), store.window(keys))
+        assert many.known(keys[0]) is None
