@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.parsers.expat import ParserCreate
 
 import numpy as np
 import pytest
 
-from driftwatch.backtest import Backtest, with_faults
+from driftwatch.backtest import Backtest, backtest, with_faults
 from driftwatch.clock import SystemClock
 from driftwatch.config.load import load
 from driftwatch.config.schema import MonitorConfig
@@ -29,6 +27,7 @@ from driftwatch.decide.track import Incident
 from driftwatch.injecting import Fault, spread
 from driftwatch.measure import judge, looks
 from driftwatch.picture import MOST, picture
+from driftwatch.reading.pool import ReaderPool, TilesRead
 from driftwatch.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
 from driftwatch.session import opened
 from driftwatch.summary.reference import Reference
@@ -274,30 +273,43 @@ def test_a_long_history_keeps_its_pages_and_its_highest_evidence(found: Backtest
         assert [evidence for _, evidence, state, page in trail if page or state != State.OK] == [1.0]
 
 
-def reader_of(process: subprocess.Popen[bytes]) -> int:
-    """The process that reads for a backtest, as soon as there is one."""
-    for _ in range(600):
-        for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
-            for child in children.read_text().split():
-                if b"driftwatch.reading.child" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
-        assert process.poll() is None
-        time.sleep(0.05)
-    raise AssertionError("no reader within half a minute")
+class Hanging:
+    """Readers whose second read hangs until the gate is opened."""
+
+    def __init__(self, readers: ReaderPool) -> None:
+        self.readers, self.reads = readers, 0
+        self.hangs, self.gate = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.readers, name)
+
+    def tiles(self, *args: Any, **options: Any) -> TilesRead:
+        self.reads += 1
+        if self.reads > 1:
+            self.hangs.set()
+            self.gate.wait(60)
+        return self.readers.tiles(*args, **options)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for the reader in /proc")
-@pytest.mark.usefixtures("monitor")
-def test_who_interrupts_does_not_wait_for_a_source_that_hangs(folder: Path) -> None:
-    command = [sys.executable, "-m", "driftwatch", "backtest", str(folder / "c.yaml"), "--no-inject"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    reader = reader_of(process)
-    try:
-        os.kill(reader, signal.SIGSTOP)
-        process.send_signal(signal.SIGINT)
-        # A read may take limits.seconds, five minutes.
-        assert process.wait(60) == 130
-    finally:
-        process.kill()
-        with suppress(ProcessLookupError):
-            os.kill(reader, signal.SIGKILL)
+def test_who_interrupts_does_not_wait_for_a_read_that_hangs(
+    folder: Path, monitor: tuple[MonitorConfig, Reference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driftwatch.backtest.CHUNK", 3)
+
+    with opened(load(folder / "c.yaml"), SystemClock(), lambda _: None) as session:
+        readers, ended = Hanging(session.readers), threading.Event()
+
+        def interrupt(_done: int, _all: int) -> None:
+            assert readers.hangs.wait(30)
+            raise KeyboardInterrupt
+
+        def run() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                backtest(*monitor, lambda _: (), cast(ReaderPool, readers), progress=interrupt)
+            ended.set()
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            assert ended.wait(30)
+        finally:
+            readers.gate.set()
