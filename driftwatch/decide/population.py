@@ -62,22 +62,14 @@ def posterior(
     ``alike`` of those that tell. That prior is, ``same`` of the time, the population of the columns' other
     scores: a pool of few columns, or a score of all columns jointly, says little by itself.
     """
-    base = np.exp(prior - np.logaddexp.reduce(prior))
-    pools, weights = sorted(keys.pools, key=len), np.empty_like(log_like)
-    of_columns = np.zeros((len(pools), len(base)))
-    start = np.tile(base, (len(pools), 1))
-    for again in range(2 if same else 1):
-        if again:
-            start = _with_others(base, of_columns, same)
-        for _, group in groupby(range(len(pools)), lambda place: len(pools[place])):
-            which = list(group)
-            chosen = [pools[place] for place in which]
-            found, telling = _populations(log_like, start[which], chosen, alike)
-            for place, pool, one, knows in zip(which, chosen, found, telling, strict=True):
-                weights[:, pool] = one
-                if keys.of_columns[pool[0]]:
-                    of_columns[place] = one[:, knows].sum(axis=1)
-    return weights
+    base, pools = np.exp(prior - np.logaddexp.reduce(prior)), sorted(keys.pools, key=len)
+    weights = _in_populations(log_like, np.tile(base, (len(pools), 1)), pools, alike)
+    if not same:
+        return weights
+    telling = ~np.isnan(log_like[0]) & keys.of_columns
+    of_columns = [weights[:, pool][:, telling[pool]].sum(axis=1) for pool in pools]
+    start = _with_others(base, np.array(of_columns).reshape(len(pools), len(base)), same)
+    return _in_populations(log_like, start, pools, alike)
 
 
 def _with_others(base: Float64Array, of_columns: Float64Array, same: float) -> Float64Array:
@@ -89,13 +81,26 @@ def _with_others(base: Float64Array, of_columns: Float64Array, same: float) -> F
     return np.where(some, (1 - same) * base + same * others / np.where(some, total, 1.0), base)
 
 
+def _in_populations(
+    log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
+) -> Float64Array:
+    """The weights of all scores; each pool's population is about ``start[p]``.
+
+    Pools of one size stand together, and are worked out at once.
+    """
+    weights: Float64Array = np.empty(log_like.shape)
+    for _, group in groupby(range(len(pools)), lambda place: len(pools[place])):
+        which = list(group)
+        chosen = [pools[place] for place in which]
+        for pool, found in zip(chosen, _populations(log_like, start[which], chosen, alike), strict=True):
+            weights[:, pool] = found
+    return weights
+
+
 def _populations(
     log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
-) -> tuple[Float64Array, Flags]:
-    """The weights ``[p, g, k]`` of pools of ``k`` scores each, and which of these tell anything.
-
-    ``start[p]`` is what each pool's population is about.
-    """
+) -> Float64Array:
+    """The weights ``[p, g, k]`` of pools of ``k`` scores each."""
     own = log_like[:, pools].transpose(1, 0, 2)
     like = np.exp(own - own.max(axis=1, keepdims=True))
     telling = ~np.isnan(like[:, 0])
@@ -116,5 +121,4 @@ def _populations(
         population = _PSEUDO * start + counted * each.sum(axis=0)
         population = population / population.sum(axis=1, keepdims=True)
     found = population[:, :, None] * like
-    found /= found.sum(axis=1, keepdims=True)
-    return found, telling
+    return np.asarray(found / found.sum(axis=1, keepdims=True))

@@ -83,7 +83,12 @@ def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
 
     Less in one of fewer rows. Where rows are lost all columns seem to move; it is the volume that did.
     """
-    return np.asarray(np.nan_to_num(np.sqrt(np.minimum(1.0, size / np.maximum(_mean(rows), 1e-9))), nan=1.0))
+    return np.asarray(np.sqrt(np.minimum(1.0, _relative(size, rows))))
+
+
+def _relative(size: Float64Array | float, rows: Float64Array) -> Float64Array:
+    """How many times as many rows that is as windows of ``rows[n]`` have on average; 1 where unknown."""
+    return np.asarray(np.nan_to_num(size / np.maximum(_mean(rows), 1e-9), nan=1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,7 +107,7 @@ class _Weights:
         """Those of windows of so many rows for the scores that are means; None when all count for one."""
         if means is None or not means.any():
             return None
-        each = np.nan_to_num(rows / np.maximum(_mean(rows), 1e-9), nan=1.0)
+        each = _relative(rows, rows)
         if (each == 1).all():
             return None
         sizes = np.where(means, each[:, None], 1.0)
