@@ -275,7 +275,7 @@ def judge(
         seen,
         decision,
         window=window,
-        sight=look(track, decision.track, seen, policy),
+        sight=look(track, decision, seen, policy),
         policy=policy,
         gauges=gauges,
         tiles=tiles,

@@ -23,6 +23,7 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import Past, mean_since_onset, past_of
 from driftwatch.decide.shares import shares_seen
+from driftwatch.decide.standing import Standing
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
@@ -37,7 +38,10 @@ _RESTING = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The core of a verdict and the track that goes with it."""
+    """The core of a verdict and the track that goes with it.
+
+    ``held`` is what the window's scores were held against; None of a window that was not judged.
+    """
 
     track: Track
     state: State
@@ -48,6 +52,7 @@ class Decision:
     named: tuple[NamedColumn, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
+    held: Standing | None = None
 
 
 def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
@@ -77,7 +82,8 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         opened = (*opened, _drift_incident(named, seen, policy))
         after = _paged(after, made, policy, frozenset(opened[-1].columns))
     after = _learn(after, seen, made, resting | {item.column for item in named})
-    after = replace(after, incidents=(*after.incidents, *opened))
+    if opened:
+        after = replace(after, incidents=(*after.incidents, *opened))
     state, reason = _state(after, seen, policy, bool(named))
     return Decision(
         track=after,
@@ -89,12 +95,13 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         named=named,
         opened=opened,
         resolved=settled.resolved,
+        held=past.held,
     )
 
 
 def _paged(track: Track, made: Bets, policy: Policy, columns: frozenset[str]) -> Track:
     """The track after a page: no evidence is left, and where these columns' scores stood is kept."""
-    named = track.scores.keys.whose(columns.__contains__)
+    named = track.scores.keys.whose(columns)
     shift = mean_since_onset(track.scores, floors(track, policy), made.x)
     return replace(track, scores=track.scores.moved(named, shift)).reset()
 
@@ -179,7 +186,7 @@ def _resting(track: Track, broken: frozenset[str]) -> frozenset[str]:
 
 
 def _live(track: Track, resting: frozenset[str]) -> tuple[Flags, Flags]:
-    shares, scores = (book.keys.whose(resting.__contains__) for book in (track.shares, track.scores))
+    shares, scores = (book.keys.whose(resting) for book in (track.shares, track.scores))
     return ~shares, ~scores
 
 
@@ -232,7 +239,7 @@ def _learn(track: Track, seen: Measurement, made: Bets, silent: frozenset[str]) 
     scores = track.scores.wait(made.value, seen.slot, seen.window.end, ~live[1])
     return replace(
         track,
-        shares=track.shares.wait(made.shares_seen, ~live[0]),
+        shares=track.shares.wait(made.shares_seen, ~live[0], averaged=seen.untimed),
         scores=scores.standing_at(made.level, seen.window.end),
         healthy_windows=track.healthy_windows + 1,
     )

@@ -38,7 +38,7 @@ _BLOCKS = 100
 
 def located(keys: Keys, without: frozenset[str]) -> Int64Array:
     """The positions of the scores that say where a column's values lie, but for these columns'."""
-    return keys.located[~keys.whose(without.__contains__)[keys.located]] if without else keys.located
+    return keys.located[~keys.whose(without)[keys.located]] if without else keys.located
 
 
 def along(
@@ -52,7 +52,7 @@ def along(
     held = standing(before, slots, slot, rows)
     spread = held.ahead(np.maximum(least, 1e-9))
     x = np.where(held.n < MIN_HISTORY // 2, np.nan, (value - held.centre) / spread)
-    x = np.nan_to_num(np.clip(x, -_CUT, _CUT))
+    x = np.where(np.isnan(x), 0.0, np.clip(x, -_CUT, _CUT))
     leaned = _KEPT * lean + (1 - _KEPT) * x
     part = np.where(x == 0, 0.0, lean)
     if (part != 0).sum() <= _FEWEST:

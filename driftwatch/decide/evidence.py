@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
+from driftwatch.decide.logs import log_add
 from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.prediction import Answer, Past, p_values
 from driftwatch.decide.scores import ScoreBook
@@ -219,12 +220,12 @@ def with_bets(
     shares, scores = track.shares, track.scores
     which = shares.which
     bet = (live[0] & made.shares_seen.present)[which][:, None, None]
-    share_m = np.logaddexp(shares.log_m, weights[0][which][:, None, None]) + made.shares
+    share_m = log_add(shares.log_m, weights[0][which][:, None, None]) + made.shares
     log_m = np.where(bet & (made.shares != 0), share_m, shares.log_m)
     strongest = _strongest_share(log_m, made.shares, shares.starts, which)
     run, onset = cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
     bet_scores = live[1][:, None, None]
-    score_m = np.logaddexp(scores.log_m, weights[1][:, None, None]) + made.scores
+    score_m = log_add(scores.log_m, weights[1][:, None, None]) + made.scores
     spent = bet_scores & (made.scores != 0) & np.isfinite(score_m)
     score_m = np.where(spent, score_m, scores.log_m)
     score_run, score_onset = cusum(scores.run, scores.onset, made.scores, bet_scores, start)

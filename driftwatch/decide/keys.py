@@ -30,6 +30,7 @@ class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
 
     _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
+    _labels: tuple[Int64Array, tuple[Int64Array, Int64Array]] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
@@ -56,11 +57,11 @@ class Keys(tuple[StreamKey, ...]):
 
     def labels(self, sizes: Int64Array) -> tuple[Int64Array, Int64Array]:
         """The stream of each label, and the first label of each stream, of streams of so many."""
-        return self.kept(
-            "labels",
-            (sizes,),
-            lambda: (np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes),
-        )
+        last = self._labels
+        if last is None or last[0] is not sizes:
+            found = np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes
+            self._labels = last = sizes, found
+        return last[1]
 
     def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)
@@ -116,9 +117,11 @@ class Keys(tuple[StreamKey, ...]):
         """``[k]``: streams that speak for one column."""
         return np.array([column is not None for _, column, _ in self], dtype=np.bool_)
 
-    def whose(self, told: Callable[[str], bool]) -> Flags:
-        """``[k]``: streams of the owners of which that is true."""
-        each = np.array([told(name) for name in self.owners], dtype=np.bool_)
+    def whose(self, names: frozenset[str]) -> Flags:
+        """``[k]``: streams of these owners."""
+        if not names:
+            return np.zeros(len(self), dtype=np.bool_)
+        each = np.array([name in names for name in self.owners], dtype=np.bool_)
         return each[self.owner] if len(self) else each
 
 

@@ -22,7 +22,8 @@ from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
-from driftwatch.decide.standing import Standing, known_of, standing, times, worth_of
+from driftwatch.decide.standing import Standing, standing, worth_of
+from driftwatch.decide.weighted import known_of, times
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -88,30 +89,45 @@ def p_values(
     # Of the others the p-value is 1, a rank, or none.
     far = ~ranked & (known >= MIN_HISTORY) & (np.abs(value - held.centre) >= floor)
     lower = _below(x, level, usual, past, np.flatnonzero(far))
-    own, every, tie = healthy[:, ranked], book.values[:, ranked], LEAST_SPREAD * floor
-    sides, least = [], np.where(heavy, 1 / (known + 1), _SMALLEST_P)
-    firsts = []
-    # Whoever looks one way has no rank below.
-    both_ways = book.signed[ranked]
-    for sign, tail, look in ((1.0, 1 - lower, np.ones_like(both_ways)), (-1.0, lower, both_ways)):
-        p, first, rank = np.clip(tail, least, 1.0), least.copy(), np.flatnonzero(ranked)[look]
-        p[rank], first[rank] = _rank(
-            sign * value[rank], sign * own[:, look], sign * every[:, look], tie[rank]
-        )
-        p = np.where(sign * (value - held.centre) < floor, 1.0, p)
-        sides.append(np.where((known < MIN_HISTORY) | np.isnan(value), np.nan, p))
-        firsts.append(first)
-    sides[1] = np.where(book.signed, sides[1], np.nan)
-    before = usual.phi * np.nan_to_num(level)
+    least = np.empty((len(value), 2))
+    least[:] = np.where(heavy, 1 / (known + 1), _SMALLEST_P)[:, None]
+    p = np.maximum(np.stack([1 - lower, lower], axis=1), least)
+    _put_ranks(p, least, np.flatnonzero(ranked), value, healthy, book, LEAST_SPREAD * floor)
+    excess = value - held.centre
+    p[np.stack([excess, -excess], axis=1) < floor[:, None]] = 1.0
+    p[(known < MIN_HISTORY) | np.isnan(value)] = np.nan
+    p[~book.signed, 1] = np.nan
+    before = usual.phi * np.where(np.isnan(level), 0.0, level)
     after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
     return Answer(
-        p_value=np.stack(sides, axis=1),
+        p_value=p,
         ranked=ranked,
         light=usual.light,
-        least=np.stack(firsts, axis=1),
+        least=least,
         x=x,
         level=after,
     )
+
+
+def _put_ranks(
+    p: Float64Array, first: Float64Array, at: Int64Array, value: Float64Array, healthy: Float64Array,
+    book: ScoreBook, tie: Float64Array,
+) -> None:  # fmt: skip
+    """The p-values ``[k, 2]`` of the scores ``at`` by their ranks, and those of a first, in their places."""
+    if not len(at):
+        return
+    # Whoever looks one way has no rank below.
+    both = book.signed[at]
+    below = at[both]
+    every, own = book.values[:, at], healthy[:, at]
+    found = _rank(
+        np.concatenate([value[at], -value[below]]),
+        np.concatenate([own, -own[:, both]], axis=1),
+        np.concatenate([every, -every[:, both]], axis=1),
+        np.concatenate([tie[at], tie[below]]),
+    )
+    for result, ranks in zip((p, first), found, strict=True):
+        result[at, 0], result[below, 1] = ranks[: len(at)], ranks[len(at) :]
 
 
 def _rank(
@@ -126,7 +142,7 @@ def _rank(
     """
     n = known_of(every)
     lowest = np.where(healthy < value - tie, healthy, -np.inf).max(axis=0, initial=-np.inf)
-    highest = np.where(np.isnan(healthy), -np.inf, healthy).max(axis=0, initial=-np.inf)
+    highest = np.fmax.reduce(healthy, axis=0, initial=-np.inf)
     return (times(every > lowest) + 1) / (n + 1), (times(every > highest) + 1) / (n + 1)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import VOLUME, Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
-from driftwatch.decide.standing import known_of
+from driftwatch.decide.weighted import known_of
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn, StreamKey
 
@@ -133,12 +133,7 @@ class ScoreBook:
     @property
     def _waits(self) -> Int64Array:
         """``[k]``: how many of the newest windows teach later however little is suspected."""
-        known = known_of(self.values[-2 * LONGEST_WAIT :])
-        # Mostly the newest windows say already that enough are known.
-        few = known < TAUGHT + WAIT
-        if few.any():
-            known[few] = known_of(self.values[:, few])
-        return np.clip(known - TAUGHT, 0, WAIT)
+        return self.keys.kept("waits", (self.values,), lambda: _waits(self.values))
 
     @cached_property
     def suspected(self) -> Flags:
@@ -204,13 +199,13 @@ class ScoreBook:
             values = self.values.copy()
             values[at] = np.where(np.isnan(row), values[at], row)
             return replace(self, values=values)
-        slots = np.insert(self.slots, at, slot)
+        slots = _inserted(self.slots, at, slot)
         kept = SEASON_HISTORY if slots.any() else HISTORY
         return replace(
             self,
             values=np.concatenate([self.values[:at], row[None], self.values[at:]])[-kept:],
             slots=slots[-kept:],
-            ends=np.insert(self.ends, at, end)[-kept:],
+            ends=_inserted(self.ends, at, end)[-kept:],
             windows=self.windows + 1,
         )
 
@@ -226,6 +221,19 @@ class ScoreBook:
         value = np.full(len(self.keys), np.nan)
         value[self.keys.places_of(streams.score_keys)] = streams.value
         return _kept(value)
+
+
+def _waits(values: Float64Array) -> Int64Array:
+    known = known_of(values[-2 * LONGEST_WAIT :])
+    # Mostly the newest windows say already that enough are known.
+    few = known < TAUGHT + WAIT
+    if few.any():
+        known[few] = known_of(values[:, few])
+    return np.clip(known - TAUGHT, 0, WAIT)
+
+
+def _inserted(numbers: Int64Array, at: int, one: int) -> Int64Array:
+    return np.concatenate([numbers[:at], [one], numbers[at:]])
 
 
 def _kept(value: Float64Array) -> Float64Array:

@@ -132,12 +132,15 @@ class ShareBook:
         each = gone[self.which][:, None, None]
         return replace(self, log_m=np.where(each, -np.inf, self.log_m), run=np.where(gone, 0.0, self.run))
 
-    def wait(self, seen: SharesSeen, silent: Flags) -> ShareBook:
+    def wait(self, seen: SharesSeen, silent: Flags, *, averaged: bool) -> ShareBook:
         """With one more window that teaches ``WAIT`` windows later, at once while few have taught.
 
         What waits of ``silent`` streams is dropped with this window: it may be the shift itself. What waits
-        of suspected ones goes on waiting.
+        of suspected ones goes on waiting. Unless somebody reads what is usual on average, a book that has
+        settled on all of its design effects has nothing more to learn.
         """
+        if not averaged and not np.isnan(self.effect).any():
+            return replace(self, waiting=self.waiting[:0]) if len(self.waiting) else self
         few = (self.blocks[0] < TAUGHT) & ~silent
         taught = self._settled()
         if few.any():

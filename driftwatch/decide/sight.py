@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftwatch.decide.decision import Decision
 from driftwatch.decide.evidence import design_effects
 from driftwatch.decide.keys import Keys, joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
+from driftwatch.decide.prediction import past_of
 from driftwatch.decide.representing import represented
 from driftwatch.decide.shares import CONSERVATIVE, shares_seen
 from driftwatch.decide.smallest import smallest_effects, smallest_joint_effect
@@ -34,8 +36,9 @@ class Sight:
     represented: tuple[Represented, ...]
 
 
-def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sight:
+def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> Sight:
     """What the window could have shown on the track before it, and what the track after it represents."""
+    held = said.held or past_of(before.scores, seen.slot, seen.size).held
     effects, keys = design_effects(before, policy), before.shares.keys
     typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
     told = dict.fromkeys(seen.streams.looks)
@@ -43,9 +46,9 @@ def sight(before: Track, after: Track, seen: Measurement, policy: Policy) -> Sig
     return Sight(
         smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
         smallest_effects=_by_column(before, effects, seen, policy, owners),
-        smallest_joint_effect=smallest_joint_effect(before, seen, policy),
+        smallest_joint_effect=smallest_joint_effect(before, seen, policy, held),
         design_effect=typical,
-        represented=_represented(after, seen) if seen.untimed else (),
+        represented=_represented(said.track, seen) if seen.untimed else (),
     )
 
 

@@ -15,7 +15,7 @@ from driftwatch.decide.laws import DEGREES, MIN_HISTORY
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import TOGETHER_SHARE, Policy
 from driftwatch.decide.prediction import worth
-from driftwatch.decide.standing import standing
+from driftwatch.decide.standing import Standing
 from driftwatch.decide.together import CUT, FLOOR
 from driftwatch.decide.track import Track
 
@@ -38,21 +38,18 @@ def smallest_effects(
     return [size if size < 1 else None for size in smallest]
 
 
-def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> float | None:
+def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy, held: Standing) -> float | None:
     """How far all numbers would have to move at once for one such window to page, in standard deviations.
 
     Solves for the score of all columns together that needs no other evidence; every column has to stand out
-    by as much. None when there is no such score yet or not even that would do.
+    by as much. ``held`` is what the window's scores are held against. None when there is no such score yet
+    or not even that would do.
     """
     book, usual = track.scores, track.usual
     if usual is None or TOGETHER not in usual.keys.places:
         return None
     place, here = book.keys.places[TOGETHER], located(book.keys, track.aside)
-    own = np.append(here, place)
-    healthy, waiting = book.values[:, own], book.waiting[:, own]
-    healthy[len(healthy) - len(waiting) :][waiting] = np.nan
-    held = standing(healthy, book.slots, seen.slot, book.rows, book.keys.of_columns[own])
-    if held.n[-1] < MIN_HISTORY or not len(here):
+    if held.n[place] < MIN_HISTORY or not len(here):
         return None
     part = policy.pages_per_second * seen.window.seconds * TOGETHER_SHARE / (2 * CALIBRATORS)
     farther = _quantile(
@@ -60,11 +57,11 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy) -> fl
         tuple(usual.stretch[:, place].tolist()),
         log_p_for(-float(np.log(part))),
     )
-    spread = np.sqrt(usual.variance[place] * (1 + held.error()[-1])) * held.spread[-1]
-    away = held.centre[-1] + max(spread * farther, FLOOR)
+    spread = np.sqrt(usual.variance[place] * (1 + held.error()[place])) * held.spread[place]
+    away = held.centre[place] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    return float(away * np.median(held.spread[:-1]) / worth(book, seen.size))
+    return float(away * np.median(held.spread[here]) / worth(book, seen.size))
 
 
 @lru_cache

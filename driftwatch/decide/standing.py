@@ -9,33 +9,20 @@ average out. The spread is ``sum w d^2 / (n - 1)`` with the ``w`` of large windo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from driftwatch.decide.weighted import Weights, known_of, relative, sums
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
 
 #: Healthy windows of one season slot before it has a mean of its own.
 THIN_SLOT = 4
-#: Newest windows: those that wait are among them, and gaps elsewhere are rare.
-_NEWEST = 32
 #: Windows that a slot's own spread is shrunk by towards that of all slots.
 _SHRINK = 8.0
-
-
-def known_of(values: Float64Array) -> Int64Array:
-    """In how many windows ``[n, k]`` each score is known."""
-    return len(values) - times(np.isnan(values))
-
-
-def times(flags: Flags) -> Int64Array:
-    """How often ``[k]`` is flagged: short sums take a quarter of the time of long ones."""
-    few = len(flags) < np.iinfo(np.uint16).max
-    counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if few else np.int64)
-    return np.asarray(counts, dtype=np.int64)
 
 
 def mostly_one(values: Float64Array) -> Flags:
@@ -83,110 +70,11 @@ def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
 
     Less in one of fewer rows. Where rows are lost all columns seem to move; it is the volume that did.
     """
-    return np.asarray(np.sqrt(np.minimum(1.0, _relative(size, rows))))
+    return np.asarray(np.sqrt(np.minimum(1.0, relative(size, rows))))
 
 
-def _relative(size: Float64Array | float, rows: Float64Array) -> Float64Array:
-    """How many times as many rows that is as windows of ``rows[n]`` have on average; 1 where unknown."""
-    return np.asarray(np.nan_to_num(size / np.maximum(_mean(rows), 1e-9), nan=1.0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Weights:
-    """``counts[n, k]``, at most 1, is what each window counts for in the mean, ``sizes[n, k]`` in the spread.
-
-    ``even`` is the part of the windows that a sum over ``sizes`` stands on (Kish 1965).
-    """
-
-    counts: Float64Array
-    sizes: Float64Array
-    even: float
-
-    @classmethod
-    def of(cls, rows: Float64Array, means: Flags | None) -> _Weights | None:
-        """Those of windows of so many rows for the scores that are means; None when all count for one."""
-        if means is None or not means.any():
-            return None
-        each = _relative(rows, rows)
-        if (each == 1).all():
-            return None
-        sizes = np.where(means, each[:, None], 1.0)
-        even = each.sum() ** 2 / (len(each) * np.maximum((each**2).sum(), 1e-9))
-        return cls(counts=np.minimum(sizes, 1.0), sizes=sizes, even=float(even))
-
-    def at(self, which: Flags | slice) -> _Weights:
-        """Those of some windows."""
-        return _Weights(counts=self.counts[which], sizes=self.sizes[which], even=self.even)
-
-
-#: Means, sums of squares around them, numbers and weights of the known windows of each score.
-_Sums = tuple[Float64Array, Float64Array, Int64Array, Float64Array]
-
-
-def _standing(values: Float64Array, weights: _Weights | None) -> Standing:
-    even = 1.0 if weights is None else weights.even
-    early, late = values[:-_NEWEST], values[-_NEWEST:]
-    if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
-        return _made(*_of_gaps(values, weights), even)
-    first = (early if weights is None else early * weights.counts[: len(early)]).sum(axis=0)
-    gaps = np.flatnonzero(~np.isfinite(first))
-    if 4 * len(gaps) > len(first):
-        return _made(*_of_gaps(values, weights), even)
-    found = _of_whole(early, first, late, weights)
-    if len(gaps):
-        # Two at least: a lone column would be added up in another order, and rounded so.
-        some = np.resize(gaps, max(len(gaps), 2))
-        own = weights
-        if weights is not None:
-            own = replace(weights, counts=weights.counts[:, some], sizes=weights.sizes[:, some])
-        for whole, part in zip(found, _of_gaps(values.take(some, axis=1), own), strict=True):
-            whole[gaps] = part[: len(gaps)]
-    return _made(*found, even)
-
-
-def _of_whole(
-    early: Float64Array, first: Float64Array, late: Float64Array, weights: _Weights | None
-) -> _Sums:
-    """Those of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
-
-    The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
-    """
-    gone, n = np.isnan(late), len(early) + known_of(late)
-    weight, newest = n.astype(np.float64), late
-    if weights is not None:
-        own = weights.at(slice(len(early), None))
-        weight = _added(weights.counts[: len(early)].sum(axis=0), np.where(gone, 0.0, own.counts))
-        newest = late * own.counts
-    centre = _added(first, np.where(gone, 0.0, newest)) / weight
-    with np.errstate(invalid="ignore"):
-        apart, newest = early - centre, (late - centre) ** 2
-        np.multiply(apart, apart, out=apart)
-    if weights is not None:
-        np.multiply(apart, weights.sizes[: len(early)], out=apart)
-        newest = newest * own.sizes
-    return centre, _added(apart.sum(axis=0), np.where(gone, 0.0, newest)), n, weight
-
-
-def _added(first: Float64Array, rows: Float64Array) -> Float64Array:
-    return np.asarray(np.concatenate([first[None], rows]).sum(axis=0))
-
-
-def _of_gaps(values: Float64Array, weights: _Weights | None) -> _Sums:
-    gone = np.isnan(values)
-    n = len(values) - times(gone)
-    work = values.copy(order="K")
-    np.copyto(work, 0.0, where=gone)
-    weight = n.astype(np.float64)
-    if weights is not None:
-        np.multiply(work, weights.counts, out=work)
-        weight = np.where(gone, 0.0, weights.counts).sum(axis=0)
-    centre = work.sum(axis=0) / np.where(weight > 0, weight, 1.0)
-    np.subtract(values, centre, out=work)
-    np.multiply(work, work, out=work)
-    if weights is not None:
-        np.multiply(work, weights.sizes, out=work)
-    np.copyto(work, 0.0, where=gone)
-    return centre, work.sum(axis=0), n, weight
+def _standing(values: Float64Array, weights: Weights | None) -> Standing:
+    return _made(*sums(values, weights), 1.0 if weights is None else weights.even)
 
 
 def _made(
@@ -197,11 +85,12 @@ def _made(
     return Standing(centre=centre, spread=spread, n=n, weight=weight, degrees=degrees, known=n)
 
 
-def _around_slots(values: Float64Array, slots: Int64Array, weights: _Weights | None) -> Float64Array:
+def _around_slots(values: Float64Array, slots: Int64Array, weights: Weights | None) -> Float64Array:
     """Variance around the means of all slots."""
     order = np.argsort(slots, kind="stable")
     grouped = values[order]
-    counts, sizes = (1.0, 1.0) if weights is None else (weights.counts[order], weights.sizes[order])
+    counts = 1.0 if weights is None else weights.of_each(weights.counts[order])
+    sizes = 1.0 if weights is None else weights.of_each(weights.sizes[order])
     starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
     gone = np.isnan(grouped)
     n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
@@ -223,18 +112,13 @@ def standing(
     slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it; of
     other scores larger where the slot's windows have fewer rows.
     """
-    weights = _Weights.of(rows, means)
+    weights = Weights.of(rows, means)
     every = _standing(values, weights)
     if not slots.any():
         return every
     here = slots == slot
     pooled = _around_slots(values, slots, weights) * _fewer(rows, here, means)
     return _of_slot(every, _standing(values[here], None if weights is None else weights.at(here)), pooled)
-
-
-def _mean(rows: Float64Array) -> float:
-    known = rows[~np.isnan(rows)]
-    return float(known.mean()) if len(known) else 1.0
 
 
 def _fewer(rows: Float64Array, here: Flags, means: Flags | None) -> Float64Array | float:
@@ -271,12 +155,13 @@ def left_out(
     least: Float64Array | float = 1e-12,
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
-    result, weights = np.empty_like(values), _Weights.of(rows, means)
+    result, weights = np.empty_like(values), Weights.of(rows, means)
     every, pooled = _standing(values, weights), _around_slots(values, slots, weights)
     for slot in np.unique(slots):
         here = slots == slot
         found, some = every, None if weights is None else weights.at(here)
-        own, size = (1.0, 1.0) if some is None else (some.counts, some.sizes)
+        own = 1.0 if some is None else some.of_each(some.counts)
+        size = 1.0 if some is None else some.of_each(some.sizes)
         if slots.any():
             alone = _standing(values[here], some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))

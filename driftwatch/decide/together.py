@@ -48,7 +48,7 @@ def combined(
     held = past.held
     z = _cut((value - held.centre) * past.worth / held.ahead(LEAST_SPREAD * book.floor, past.worth), book)
     usable = ~np.isnan(value) & (past.known >= MIN_HISTORY)
-    away = book.keys.whose(aside.__contains__) & book.keys.of_columns
+    away = book.keys.whose(aside) & book.keys.of_columns
     usable &= ~away & book.keys.of_columns
     most = np.full(len(book.keys.owners), -np.inf)
     np.maximum.at(most, book.keys.owner[usable], z[usable])

@@ -12,6 +12,7 @@ import numpy as np
 
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.laws import USUAL_ARRAYS, Usual
+from driftwatch.decide.logs import log_sum
 from driftwatch.decide.scores import SCORE_ARRAYS, ScoreBook
 from driftwatch.decide.shares import SHARE_ARRAYS, ShareBook
 from driftwatch.summary.batch import Float64Array
@@ -69,8 +70,7 @@ class Track:
         """Log of the sum over all streams; -inf when there is none. That of the window before is known."""
         if self.summed is not None and self._sums_up(*self.summed[:2]):
             return self.summed[2]
-        parts = [np.logaddexp.reduce(part, axis=None) for part in (self.shares.log_m, self.scores.log_m)]
-        return float(np.logaddexp(*parts))
+        return log_sum(self.shares.log_m, self.scores.log_m)
 
     def _sums_up(self, shares: Float64Array, scores: Float64Array) -> bool:
         return shares is self.shares.log_m and scores is self.scores.log_m

@@ -16,13 +16,18 @@ import pyarrow.parquet as pq
 from harness import CACHE, Line, Options, children, cpu_of, timed
 from line_small import warmed
 from line_wide import decode
+from scipy.special import ndtri, stdtr
 from worlds import HOUR, START, UNIVARIATE, World, numbers, world
 
+from driftwatch.decide.laws import DEGREES, learn
+from driftwatch.decide.track import Track
 from driftwatch.plugins import load
 from driftwatch.summary.schema import Span
 from driftwatch.summary.serial import encode_summary
 
 WINDOWS, COLUMNS, ROWS = 8_760, 50, 2_300
+#: Windows between two learnings of a full history.
+RELEARNED = 40
 #: A file a day. Days of a year that are read without ``--full``; different days that are drawn.
 DAY, SOME_DAYS, DRAWN = 24 * HOUR, 28, 8
 
@@ -46,14 +51,60 @@ def decisions(options: Options) -> Iterator[Line]:
             now = one.judge(window, now, gauges=False)[0].track
 
     ours = timed(replay, 1 if options.full else options.runs, warm=0)
+    learned = track if not options.full else warmed(one, ROWS, COLUMNS, 420)
+    alone = timed(partial(_arithmetic, learned), options.runs, calls=50)
+    learning = timed(lambda: learn(learned.scores), options.runs)
+    filtering = timed(partial(_filtered, learned), options.runs)
     yield Line(
         name="history.decisions",
         what=f"{WINDOWS:,} hourly windows x {COLUMNS} columns decided over stored tiles",
         value=ours.cpu / count * WINDOWS,
         target=15.0,
+        floor=(alone.cpu + filtering.cpu / RELEARNED) * WINDOWS,
+        floor_is="the history's means and spreads, the bets' logs and tails, the filters of the laws: "
+        "numpy on arrays that lie ready",
         wall=ours.wall / count * WINDOWS,
-        beside={"ms a window": 1e3 * ours.cpu / count},
+        beside={
+            "ms a window": 1e3 * ours.cpu / count,
+            "ms of it for the laws": 1e3 * learning.cpu / RELEARNED,
+            "ms a window with 20 columns": 1e3 * _of_few(20),
+        },
     )
+
+
+def _of_few(columns: int) -> float:
+    """CPU seconds of a window of few columns: what the calls cost, however short their arrays are."""
+    one = world(columns, hours=48, detectors=UNIVARIATE)
+    track = warmed(one, ROWS, columns, 420)
+    window = one.summary(numbers(ROWS, columns, seed=20, start=START + 420 * HOUR), START + 420 * HOUR)
+    return timed(lambda: one.judge(window, track, gauges=False), 5, calls=100).cpu
+
+
+def _arithmetic(track: Track) -> None:
+    """What no decision of one window can do without, on arrays of the size that it has."""
+    scores, log_m = track.scores, track.shares.log_m
+    weights, values = np.ones(len(scores.values)), np.nan_to_num(scores.values)
+    apart = values - np.einsum("n,nk->k", weights, values)
+    np.multiply(apart, apart, out=apart)
+    np.einsum("n,nk->k", weights, apart)
+    stdtr(np.full((len(DEGREES), 1), 30.0), np.ones((len(DEGREES), len(scores.keys) // 2)))
+    ndtri(np.full((len(scores.keys), 2), 0.5))
+    for array in (np.ones_like(log_m), np.ones_like(log_m[:, :1])):
+        np.log(array)
+    for array in (np.ones_like(log_m), np.ones_like(scores.log_m)):
+        np.log1p(np.exp(array))
+
+
+def _filtered(track: Track) -> None:
+    """The steps of a filter over the history for each of 25 memories."""
+    values = np.nan_to_num(track.scores.values)
+    level, work, square = (np.zeros((25, values.shape[1])) for _ in range(3))
+    for row in values:
+        np.subtract(row, level, out=work)
+        np.multiply(level, 0.5, out=level)
+        np.add(level, work, out=level)
+        np.multiply(work, work, out=work)
+        np.add(square, work, out=square)
 
 
 def size(options: Options) -> Iterator[Line]:

@@ -90,13 +90,34 @@ def test_suspected_shares_wait_longer_and_teach_in_the_end() -> None:
     nobody = np.zeros(1, dtype=np.bool_)
     calm = book
     for number in range(1, LONGEST_WAIT + 5):
-        calm = calm.wait(shares_seen(calm, Drawn.of([item])), nobody)
+        calm = calm.wait(shares_seen(calm, Drawn.of([item])), nobody, averaged=True)
         assert int(calm.blocks[0, 0]) == 25 + max(0, number - WAIT)
         assert len(calm.waiting) == min(number, WAIT)
     suspected = replace(book, run=np.array([SUSPECTED]))
     for number in range(1, LONGEST_WAIT + 5):
-        suspected = suspected.wait(shares_seen(suspected, Drawn.of([item])), nobody)
+        suspected = suspected.wait(shares_seen(suspected, Drawn.of([item])), nobody, averaged=True)
         assert int(suspected.blocks[0, 0]) == 25 + max(0, number - LONGEST_WAIT)
-    cleared = replace(suspected, run=np.zeros(1)).wait(shares_seen(suspected, Drawn.of([item])), nobody)
+    cleared = replace(suspected, run=np.zeros(1)).wait(
+        shares_seen(suspected, Drawn.of([item])), nobody, averaged=True
+    )
     assert int(cleared.blocks[0, 0]) == 25 + LONGEST_WAIT + 5 - WAIT, "all that waited for nothing teaches"
     assert len(cleared.waiting) == WAIT
+
+
+def test_what_is_settled_learns_no_more_unless_averages_are_read() -> None:
+    item, nobody = shares(100), np.zeros(1, dtype=np.bool_)
+    book = ShareBook.empty().expecting(Drawn.of([item]))
+    for number in range(30):
+        before = book
+        book = book.wait(shares_seen(book, Drawn.of([item])), nobody, averaged=False)
+        # It settles on its design effect with the window after the twentieth.
+        assert int(book.blocks[0, 0]) == min(number + 1, 20)
+    assert book is before
+    assert not len(book.waiting)
+    other = replace(item, column="d")
+    grown = book.expecting(Drawn.of([item, other]))
+    both = np.zeros(2, dtype=np.bool_)
+    grown = grown.wait(shares_seen(grown, Drawn.of([item, other])), both, averaged=False)
+    assert grown.blocks[0].tolist() == [20, 1], "what came later still learns"
+    read = book.wait(shares_seen(book, Drawn.of([item])), nobody, averaged=True)
+    assert len(read.waiting) == 1

@@ -189,7 +189,8 @@ def test_the_smallest_joint_effect_is_where_one_window_begins_to_page() -> None:
     rng = np.random.default_rng(7)
     track, _ = of_locations(rng, 40, windows=300)
     track = decide(track, seen(400, located(drawn(rng, 40, 0.0))), POLICY).track
-    smallest = smallest_joint_effect(track, seen(401, located(np.zeros(40))), POLICY)
+    held = past_of(track.scores, 0, 1.0).held
+    smallest = smallest_joint_effect(track, seen(401, located(np.zeros(40))), POLICY, held)
     assert smallest is not None
 
     def pages(moved: float) -> int:

@@ -34,6 +34,6 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
     )  # fmt: skip
     for said, still in ((decision, ("age", "pay", "days")), (replace(decision, named=(named,)), ("days",))):
         verdict = verdict_of(
-            seen, said, window=window, sight=sight(track, said.track, seen, policy), policy=policy, tiles=()
+            seen, said, window=window, sight=sight(track, said, seen, policy), policy=policy, tiles=()
         )
         assert verdict.unchanged == still
