@@ -96,7 +96,6 @@ def measure(
         slot=season_slot(window.span.start, tuple(config.season), config.timezone),
         excluded=out,
         untimed=not reference.blocks,
-        size=together.rows / (reference.block_rows or 1.0),
     )
 
 

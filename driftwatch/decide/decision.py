@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class Decision:
     named: tuple[NamedColumn, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
-    held: Standing | None = None
+    held: Standing | None = field(default=None, compare=False, repr=False)
 
 
 def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
@@ -143,7 +143,7 @@ def _prepared(
     """
     weights = log_weights(track, policy, seen.window)
     track = track.expecting(seen.streams)
-    past = past_of(track.scores, seen.slot, seen.size)
+    past = past_of(track.scores, seen.slot, seen.rows)
     value = track.scores.seen(seen.streams)
     both = combined(track, value, seen.slot, past)
     if both is not None:
@@ -154,7 +154,7 @@ def _prepared(
         value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
         value = np.fmax(value, track.scores.seen(more))
         if len(track.scores.keys) > len(past.known):
-            past = past_of(track.scores, seen.slot, seen.size)
+            past = past_of(track.scores, seen.slot, seen.rows)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, value, _known_only(weights, track), past
@@ -236,7 +236,7 @@ def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: P
 def _learn(track: Track, seen: Measurement, made: Bets, silent: frozenset[str]) -> Track:
     """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
     live = _live(track, silent)
-    scores = track.scores.wait(made.value, seen.slot, seen.window.end, ~live[1])
+    scores = track.scores.wait(made.value, seen.slot, seen.window.end, seen.rows, ~live[1])
     return replace(
         track,
         shares=track.shares.wait(made.shares_seen, ~live[0], averaged=seen.untimed),
@@ -254,7 +254,7 @@ def learn_block(track: Track, seen: Measurement) -> Track:
     return replace(
         track,
         shares=track.shares.learn(shares_seen(track.shares, seen.streams)),
-        scores=track.scores.learn(track.scores.seen(seen.streams), seen.slot, seen.window.end),
+        scores=track.scores.learn(track.scores.seen(seen.streams), seen.slot, seen.window.end, seen.rows),
         healthy_windows=track.healthy_windows + 1,
         ordinary=track.ordinary | {(item.column, str(item.reason)) for item in seen.breakages},
     )

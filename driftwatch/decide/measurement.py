@@ -15,8 +15,8 @@ class Measurement:
     """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
 
     ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
-    usual. ``size`` is the number of rows in multiples of the reference's usual number. ``statistics`` are
-    read only where a page is worded; ``together`` is the gauge that the decision itself adds to them.
+    usual. ``statistics`` are read only where a page is worded; ``together`` is the gauge that the decision
+    itself adds to them.
     """
 
     window: Span
@@ -27,5 +27,4 @@ class Measurement:
     slot: int = 0
     excluded: bool = False
     untimed: bool = False
-    size: float = 1.0
     together: tuple[Statistic, ...] = ()

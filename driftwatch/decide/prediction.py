@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr
 
-from driftwatch.decide.keys import VOLUME
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
@@ -46,12 +45,12 @@ class Past:
     worth: Float64Array
 
 
-def past_of(book: ScoreBook, slot: int, size: float) -> Past:
-    """The past of a window of that slot, of ``size`` times the usual rows. Cost: passes over the history."""
+def past_of(book: ScoreBook, slot: int, rows: float) -> Past:
+    """The past of a window of that slot and of so many rows. Cost: passes over the history."""
     healthy = book.healthy
     means = book.keys.of_columns
     held = standing(healthy, book.slots, slot, book.rows, means)
-    counts = np.where(means, worth(book, size), 1.0)
+    counts = np.where(means, worth_of(rows, book.rows), 1.0)
     return Past(healthy=healthy, known=held.known, held=held, worth=counts)
 
 
@@ -148,11 +147,6 @@ def _rank(
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:
     return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
-
-
-def worth(book: ScoreBook, size: float) -> float:
-    """What distances of columns count for in a window of that size; 1 where the volume is not watched."""
-    return float(worth_of(size, book.rows)) if VOLUME in book.keys.places else 1.0
 
 
 def mean_since_onset(book: ScoreBook, floor: Float64Array, x: Float64Array) -> Float64Array:

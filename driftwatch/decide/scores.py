@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.betting import CALIBRATORS
-from driftwatch.decide.keys import VOLUME, Keys
+from driftwatch.decide.keys import Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
 from driftwatch.decide.weighted import known_of
 from driftwatch.summary.batch import Float64Array, Int64Array
@@ -31,11 +31,11 @@ HISTORY, SEASON_HISTORY = 400, 2000
 class ScoreBook:
     """Everything remembered of scores ``keys[k]``, with effect ``floor[k]``; ``signed[k]`` looks both ways.
 
-    ``values[n, k]`` are the healthy windows that ended at ``ends[n]``, of season slot ``slots[n]``, oldest
-    first; NaN where a score was absent or set aside. Windows up to ``taught_until[k]`` taught at once.
-    ``windows`` counts all there ever were. ``level[k]`` is where the filter of ``prediction.py`` stood after
-    the window that ended at ``level_end``; NaN is nowhere. ``lean[k]`` is where it leaned lately
-    (``direction.py``). ``log_m[k, 2, 3]`` is the evidence above and
+    ``values[n, k]`` are the healthy windows that ended at ``ends[n]``, of season slot ``slots[n]`` and
+    ``rows[n]`` rows, oldest first; NaN where a score was absent or set aside, or rows were not kept. Windows
+    up to ``taught_until[k]`` taught at once. ``windows`` counts all there ever were. ``level[k]`` is where
+    the filter of ``prediction.py`` stood after the window that ended at ``level_end``; NaN is nowhere.
+    ``lean[k]`` is where it leaned lately (``direction.py``). ``log_m[k, 2, 3]`` is the evidence above and
     below what is usual, per calibrator; ``run[k, 2, 3]`` its CUSUM and ``onset[k, 2, 3]`` the start of
     the window that began in. ``shift[k]`` is where a page found the score, in spreads from usual, NaN where
     it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
@@ -47,6 +47,7 @@ class ScoreBook:
     values: Float64Array
     slots: Int64Array
     ends: Int64Array
+    rows: Float64Array
     level: Float64Array
     lean: Float64Array
     log_m: Float64Array
@@ -64,7 +65,7 @@ class ScoreBook:
         keys: Sequence[StreamKey] = (),
         signed: Flags = _NO_FLAGS,
         floor: Float64Array = _NO_NUMBERS,
-        rows: int = 0,
+        windows: int = 0,
     ) -> ScoreBook:
         """Nothing seen yet of these scores."""
         count = len(keys)
@@ -72,9 +73,10 @@ class ScoreBook:
             keys=Keys(keys),
             signed=signed,
             floor=floor,
-            values=np.full((rows, count), np.nan),
-            slots=np.zeros(rows, dtype=np.int64),
-            ends=np.zeros(rows, dtype=np.int64),
+            values=np.full((windows, count), np.nan),
+            slots=np.zeros(windows, dtype=np.int64),
+            ends=np.zeros(windows, dtype=np.int64),
+            rows=np.full(windows, np.nan),
             level=np.full(count, np.nan),
             lean=np.zeros(count),
             log_m=np.full((count, 2, CALIBRATORS), -np.inf),
@@ -174,24 +176,18 @@ class ScoreBook:
         values[len(values) - len(which) :][which] = np.nan
         return values
 
-    @cached_property
-    def rows(self) -> Float64Array:
-        """``[n]``: rows of each window, relative to the reference's; 1 where they are not watched."""
-        place = self.keys.places.get(VOLUME)
-        return np.ones(len(self.values)) if place is None else np.asarray(np.exp(self.values[:, place]))
-
-    def learn(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
-        """With one more window that teaches at once."""
+    def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreBook:
+        """With one more window, of so many rows, that teaches at once."""
         until = np.where(np.isnan(value), self.taught_until, np.maximum(self.taught_until, end))
-        return replace(self._with(value, slot, end), taught_until=until)
+        return replace(self._with(value, slot, end, rows), taught_until=until)
 
-    def wait(self, value: Float64Array, slot: int, end: int, silent: Flags) -> ScoreBook:
+    def wait(self, value: Float64Array, slot: int, end: int, rows: float, silent: Flags) -> ScoreBook:
         """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
         dropped = self.waiting & silent
         kept = replace(self, values=self._without(dropped)) if dropped.any() else self
-        return kept._with(np.where(silent, np.nan, value), slot, end)
+        return kept._with(np.where(silent, np.nan, value), slot, end, rows)
 
-    def _with(self, value: Float64Array, slot: int, end: int) -> ScoreBook:
+    def _with(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreBook:
         """With a window's scores, in its own row when it has one; the oldest are forgotten."""
         row = _kept(value)
         at = int(np.searchsorted(self.ends, end))
@@ -199,13 +195,14 @@ class ScoreBook:
             values = self.values.copy()
             values[at] = np.where(np.isnan(row), values[at], row)
             return replace(self, values=values)
-        slots = _inserted(self.slots, at, slot)
+        slots: Int64Array = _inserted(self.slots, at, slot)
         kept = SEASON_HISTORY if slots.any() else HISTORY
         return replace(
             self,
             values=np.concatenate([self.values[:at], row[None], self.values[at:]])[-kept:],
             slots=slots[-kept:],
             ends=_inserted(self.ends, at, end)[-kept:],
+            rows=_inserted(self.rows, at, rows)[-kept:],
             windows=self.windows + 1,
         )
 
@@ -232,7 +229,7 @@ def _waits(values: Float64Array) -> Int64Array:
     return np.clip(known - TAUGHT, 0, WAIT)
 
 
-def _inserted(numbers: Int64Array, at: int, one: int) -> Int64Array:
+def _inserted(numbers: npt.NDArray[Any], at: int, one: float) -> npt.NDArray[Any]:
     return np.concatenate([numbers[:at], [one], numbers[at:]])
 
 
@@ -256,4 +253,4 @@ _AXES = {
     "still": 0,
 }
 #: Names of everything that is stored of a book, its keys and numbers apart.
-SCORE_ARRAYS = (*_AXES, "slots", "ends")
+SCORE_ARRAYS = (*_AXES, "slots", "ends", "rows")

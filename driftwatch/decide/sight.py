@@ -38,7 +38,7 @@ class Sight:
 
 def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> Sight:
     """What the window could have shown on the track before it, and what the track after it represents."""
-    held = said.held or past_of(before.scores, seen.slot, seen.size).held
+    held = said.held or past_of(before.scores, seen.slot, seen.rows).held
     effects, keys = design_effects(before, policy), before.shares.keys
     typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
     told = dict.fromkeys(seen.streams.looks)

@@ -14,8 +14,7 @@ from driftwatch.decide.keys import TOGETHER
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import TOGETHER_SHARE, Policy
-from driftwatch.decide.prediction import worth
-from driftwatch.decide.standing import Standing
+from driftwatch.decide.standing import Standing, worth_of
 from driftwatch.decide.together import CUT, FLOOR
 from driftwatch.decide.track import Track
 
@@ -61,7 +60,7 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy, held:
     away = held.centre[place] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    return float(away * np.median(held.spread[here]) / worth(book, seen.size))
+    return float(away * np.median(held.spread[here]) / float(worth_of(seen.rows, book.rows)))
 
 
 @lru_cache

@@ -124,6 +124,8 @@ def decode(data: bytes) -> Track:
     arrays["scores.signed"] = arrays["scores.signed"].astype(np.bool_)
     # Tracks of before there were leans.
     arrays.setdefault("scores.lean", np.zeros(len(header["scores"])))
+    # Or before rows were kept: they count as usual.
+    arrays.setdefault("scores.rows", np.full(len(arrays["scores.ends"]), np.nan))
     scores, usual = _keys(header["scores"]), None
     # What was learned before ranks were kept is learned anew.
     if header["usual"] is not None and "usual.ranked" in arrays:

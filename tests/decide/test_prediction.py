@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from driftwatch.decide.keys import StreamKey
+from driftwatch.decide.keys import VOLUME, StreamKey
 from driftwatch.decide.laws import MIN_HISTORY, learn, learned
 from driftwatch.decide.prediction import Answer, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
@@ -27,7 +27,7 @@ def book_of(values: Float64Array, slots: list[int] | None = None) -> ScoreBook:
     keys = [("ks", f"c{i}", "location") for i in range(count)]
     book = ScoreBook.empty(keys, np.ones(count, dtype=np.bool_), np.zeros(count))
     for t, row in enumerate(values):
-        book = book.learn(row, 0 if slots is None else slots[t], t + 1)
+        book = book.learn(row, 0 if slots is None else slots[t], t + 1, 1.0)
     return book
 
 
@@ -117,7 +117,7 @@ def test_a_rare_value_that_was_seen_before_ties_with_it() -> None:
     book = ScoreBook.empty().expecting(Drawn.of([third]))
     for end in range(1, 41):
         value = book.seen(Drawn.of([replace(third, value=0.0 if end % 10 else third.value)]))
-        book = book.learn(value, 0, end)
+        book = book.learn(value, 0, end, 1.0)
     p_value = asked(book.seen(Drawn.of([third])), book, 0.02, 40, 0).p_value
     assert p_value[0, 0] == pytest.approx(5 / 41)
 
@@ -149,7 +149,7 @@ def test_few_columns_remember_as_many_others_do_unless_they_show_otherwise() -> 
             for count in (len(keys), 1)
         )
         for end, row in enumerate(series, start=1):
-            many, alone = many.learn(row, 0, end), alone.learn(row[-1:], 0, end)
+            many, alone = many.learn(row, 0, end, 1.0), alone.learn(row[-1:], 0, end, 1.0)
         phi += [learn(many).phi[-1], learn(alone).phi[-1]]
     assert phi[0] < 0.6 * phi[1]
     assert phi[2] > 0.7
@@ -168,18 +168,35 @@ def test_laws_are_learned_again_only_once_the_history_has_grown() -> None:
     rng = np.random.default_rng(7)
     book = book_of(rng.normal(size=(100, 3)))
     usual = learned(None, book)
-    more = book.learn(np.full(3, 0.1), 0, 101)
+    more = book.learn(np.full(3, 0.1), 0, 101, 1.0)
     assert learned(usual, more) is usual
     for end in range(102, 113):
-        more = more.learn(np.full(3, 0.1), 0, end)
+        more = more.learn(np.full(3, 0.1), 0, end, 1.0)
     assert learned(usual, more) is not usual
 
 
 def test_a_window_that_is_learned_again_replaces_its_own_row() -> None:
     book = book_of(np.arange(30.0).reshape(10, 3))
-    again = book.learn(np.array([7.0, np.nan, 7.0]), 0, 4)
+    again = book.learn(np.array([7.0, np.nan, 7.0]), 0, 4, 1.0)
     assert again.values.shape == book.values.shape
     assert again.values[3].tolist() == [7.0, 10.0, 7.0]
+
+
+def test_thin_windows_are_known_as_thin_where_the_volume_was_accepted_or_is_not_watched() -> None:
+    rng = np.random.default_rng(3)
+    keys: list[StreamKey] = [VOLUME, ("ks", "c", "location")]
+    book = ScoreBook.empty(keys, np.ones(2, dtype=np.bool_), np.zeros(2))
+    for end in range(1, 101):
+        book = book.learn(np.array([0.0, rng.standard_normal() / np.sqrt(1000)]), 0, end, 1000.0)
+    accepted = book.without(np.array([True, False]))
+    for end in range(101, 131):
+        accepted = accepted.learn(np.array([-1.4, rng.standard_normal() / np.sqrt(250)]), 0, end, 250.0)
+    mean = (100 * 1000 + 30 * 250) / 130
+    past = past_of(accepted, 0, 250.0)
+    assert past.worth.tolist() == [1.0, pytest.approx(np.sqrt(250 / mean))]
+    # Where a thin window counts for less its distance is one in the spread of a usual one.
+    apart = rng.standard_normal(4000) / np.sqrt(250) - past.held.centre[1]
+    assert np.std(apart * past.worth[1] / past.held.spread[1]) == pytest.approx(1, abs=0.15)
 
 
 def test_what_was_learned_survives_the_store() -> None:

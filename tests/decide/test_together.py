@@ -22,7 +22,7 @@ from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Score
 from driftwatch.summary.schema import NANOSECONDS, Span
 
-DAY = 86400 * NANOSECONDS
+DAY, ROWS = 86400 * NANOSECONDS, 600
 POLICY = Policy(monitor="m", segment=None, pages_per_second=1 / (90 * 86400), min_rows=1)
 KEYS = [("ks", f"c{number}", "up") for number in range(12)]
 
@@ -36,7 +36,7 @@ def scores(values: Float64Array) -> list[Score]:
 
 def seen(day: int, streams: list[Score]) -> Measurement:
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=600, statistics=(), streams=Drawn.of(streams))
+    return Measurement(window=span, rows=ROWS, statistics=(), streams=Drawn.of(streams))
 
 
 def learned(rng: np.random.Generator) -> Track:
@@ -61,7 +61,7 @@ def test_many_columns_that_each_moved_a_little_page_together() -> None:
 def test_the_reference_blocks_and_later_windows_have_alike_scores_together() -> None:
     rng = np.random.default_rng(2)
     track = learned(rng)
-    past = past_of(track.scores, 0, 1.0)
+    past = past_of(track.scores, 0, ROWS)
     later = [
         combined(track, track.scores.seen(Drawn.of(scores(rng.normal(0.05, 0.02, 12)))), 0, past)
         for _ in range(400)
@@ -135,11 +135,11 @@ def of_locations(
     track, found = taught_together(track), []
     for day in range(40, 40 + windows):
         streams = located(drawn(rng, columns, common))
-        answer = combined(track, track.scores.seen(Drawn.of(streams)), 0, past_of(track.scores, 0, 1.0))
+        answer = combined(track, track.scores.seen(Drawn.of(streams)), 0, past_of(track.scores, 0, ROWS))
         assert answer is not None
         track = answer[2].expecting(Drawn.of(answer[0]))
         value = track.scores.seen(Drawn.of([*streams, *answer[0]]))
-        track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY))
+        track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY, ROWS))
         found += [score.value for score in answer[0] if score.label == DIRECTION[2]]
     return track, found
 
@@ -179,7 +179,7 @@ def test_one_column_alone_is_no_direction() -> None:
     lean = track.scores.lean
     track = replace(track, scores=replace(track.scores, lean=np.where(lean == lean[0], 3.0, 0.0)))
     answer = combined(
-        track, track.scores.seen(Drawn.of(located(np.full(12, 5.0)))), 0, past_of(track.scores, 0, 1.0)
+        track, track.scores.seen(Drawn.of(located(np.full(12, 5.0)))), 0, past_of(track.scores, 0, ROWS)
     )
     assert answer is not None
     assert [score.label for score in answer[0]] == [TOGETHER[2]]
@@ -189,7 +189,7 @@ def test_the_smallest_joint_effect_is_where_one_window_begins_to_page() -> None:
     rng = np.random.default_rng(7)
     track, _ = of_locations(rng, 40, windows=300)
     track = decide(track, seen(400, located(drawn(rng, 40, 0.0))), POLICY).track
-    held = past_of(track.scores, 0, 1.0).held
+    held = past_of(track.scores, 0, ROWS).held
     smallest = smallest_joint_effect(track, seen(401, located(np.zeros(40))), POLICY, held)
     assert smallest is not None
 

@@ -243,7 +243,6 @@ class Monitor:
             statistics=Gauges(reference=self.reference, window=summary, chosen=self.looks) if words else (),
             streams=streamed,
             breakages=breakages(self.reference, summary, track.ordinary),
-            size=summary.rows / (self.reference.block_rows or 1.0),
             slot=season_slot(seen.summary.span.start, tuple(self.config.season), self.config.timezone),
         )  # fmt: skip
         decision = decide(track, measured, policy_for(self.config, self.segment, self.segments))
