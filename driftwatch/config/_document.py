@@ -11,6 +11,7 @@ from typing import Any
 Where = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_ADDRESS = re.compile(r"(?P<scheme>\w[\w+.-]*://)(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -84,8 +85,14 @@ class Document:
             yield from self.walk((*where, key))
 
 
+def _public(host: str, rest: str) -> str:
+    if "@" in rest:
+        return "…"
+    return host + ("/…" if rest.strip("/") else "")
+
+
 def show(value: Any) -> str:
-    """A value on one short printable line."""
+    """A value on one short printable line; of an address only whom it names, for the rest may be a secret."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -93,6 +100,9 @@ def show(value: Any) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     if isinstance(value, str):
+        address = _ADDRESS.fullmatch(value)
+        if address is not None:
+            value = address["scheme"] + _public(address["host"], address["rest"])
         cut = value if len(value) <= 60 else value[:59] + "…"
         quoted = json.dumps(cut, ensure_ascii=False)
         return "".join(mark if mark.isprintable() else "�" for mark in quoted)

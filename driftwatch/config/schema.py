@@ -269,6 +269,18 @@ class Config(Settings):
     limits: WorkersConfig = WorkersConfig()
     retention: RetentionConfig = RetentionConfig()
 
+    @field_validator("retention")
+    @classmethod
+    def _outlasts_windows(cls, retention: RetentionConfig, info: ValidationInfo) -> RetentionConfig:
+        longest = max(
+            (item.window.length + item.window.lag for item in info.data.get("monitors", ())), default=0
+        )
+        for name in ("tiles", "verdicts"):
+            if getattr(retention, name) < longest:
+                least = format_duration(longest)
+                raise ValueError(f"{name}: expected at least the longest window.length with its lag, {least}")
+        return retention
+
     def monitor(self, name: str) -> MonitorConfig | None:
         """The monitor of that name."""
         return next((monitor for monitor in self.monitors if monitor.name == name), None)
