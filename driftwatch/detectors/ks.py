@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._apart import apart
 from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Sides, apart, widest
+from driftwatch.detectors._sides import Before, Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -36,9 +36,9 @@ class KolmogorovSmirnov(AtOnce, Ordered):
 
     Null hypothesis: reference and window rows come from one distribution.
     Formula: ``D = sup_x |F_window(x) - F_reference(x)|``, read off the cumulative cell counts at every edge
-    and just below it, in whole numbers. Where either side has no row inside a gap that is the exact
-    two-sample statistic, ties and infinities included; else it is known to lie in ``low`` .. ``high``, no
-    wider than the fullest gap, and the value is ``low``.
+    and just below it, as a whole number of pairs of rows. Where either side has no row inside a gap that is
+    the exact two-sample statistic, ties and infinities included; else it is known to lie in ``low`` ..
+    ``high``, no wider than the fullest gap, and the value is ``low``.
     Source: Smirnov 1939; Hodges 1958; Vrbik 2018 for the correction at large sizes.
     False alarms: the p-value belongs to ``low`` and is exact or conservative for independent rows. Rows
     of one day are seldom independent: on real traffic the textbook p-value fires on most healthy
@@ -52,13 +52,14 @@ class KolmogorovSmirnov(AtOnce, Ordered):
     def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
         """Distances D in [0, 1]."""
         beside = Beside.of(reference, window, columns)
-        apart, most = (part[beside.row] for part in beside.sides.once(self.name, _distances))
-        pairs = np.maximum(beside.n.astype(np.float64) * beside.m, 1.0)
-        value, wide = apart / pairs, most > apart
+        found = apart(beside.sides)
+        largest, most, pairs = (part[beside.row] for part in (found.largest, found.widest, found.pairs))
+        # Wide by a pair of rows, and by more than rounding where there are too many to tell one.
+        value, wide = largest / pairs, most - largest > 1e-15 * pairs
         return self.gauges(
             beside,
             value,
-            p_value=_pvalues.kolmogorov_smirnov(apart, beside.n, beside.m),
+            p_value=_pvalues.kolmogorov_smirnov(largest, beside.n, beside.m),
             effect=lambda k: _words.ordered(beside.pair(k)),
             undefined=beside.empty(),
             bracket=(np.where(wide, value, np.nan), np.where(wide, np.minimum(most / pairs, 1.0), np.nan)),
@@ -113,11 +114,6 @@ def _usual(
         signed=np.ones(count, dtype=np.bool_),
     )
     return usual, upto
-
-
-def _distances(sides: Sides) -> tuple[Any, Any]:
-    """Largest distance at an edge, and the most that it could be inside a gap, times ``n m``."""
-    return np.abs(sides.once("apart", apart)).max(axis=1), widest(sides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
