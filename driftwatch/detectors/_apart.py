@@ -41,7 +41,8 @@ class Apart:
         largest = np.maximum(_most(sizes[0]), _most(sizes[1]))
         # Inside a gap both may be anywhere between their values at its ends.
         first = np.maximum(after_below[:, 0], usual_below[:, 0])
-        inside = np.maximum(after_below[:, 1:] - usual_upto, usual_below[:, 1:] - after_upto)
+        inside = after_below[:, 1:] - usual_upto
+        np.maximum(inside, np.subtract(usual_below[:, 1:], after_upto, out=after_upto), out=inside)
         return cls(
             upto=upto,
             below=below,

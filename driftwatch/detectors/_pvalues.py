@@ -163,5 +163,9 @@ def more_often(
     few, before, events, after = (
         np.atleast_1d(np.asarray(part, dtype=np.int64)) for part in (seldom, rows, now, window)
     )
-    tail = bdtrc(events - 1.0, few + 1 + events, after / np.maximum(before + after, 1))
-    return np.where(events > 0, _all_bounded(tail), 1.0)
+    # Most columns have no event, and nothing to work out.
+    found = np.ones(len(events))
+    at = np.flatnonzero(events > 0)
+    rate = after[at] / np.maximum(before[at] + after[at], 1)
+    found[at] = _all_bounded(bdtrc(events[at] - 1.0, few[at] + 1 + events[at], rate))
+    return found

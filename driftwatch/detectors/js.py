@@ -58,7 +58,7 @@ def _values(both: Binned) -> Float64Array:
     bins, n, m = both.bins, both.n, both.m
     p, q = bins.before / n, bins.after / m
     middle = (p + q) / 2
-    divergence = (rel_entr(p, middle).sum(axis=1) + rel_entr(q, middle).sum(axis=1)) / 2 / math.log(2)
+    divergence = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=1) / 2 / math.log(2)
     together = bins.before + bins.after
     ratio = xlogy(bins.before, p) + xlogy(bins.after, q) - xlogy(together, together / (n + m))
     return np.stack([np.sqrt(np.clip(divergence, 0.0, 1.0)), 2 * ratio.sum(axis=1)])

@@ -45,7 +45,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
         if data[:3] != _MAGIC:
             raise ValueError("it does not begin with DW1")
         (length,) = struct.unpack("<I", data[3:7])
-        header, listing = json.loads(zlib.decompress(data[7 : 7 + length]))
+        header, listing = json.loads(zlib.decompress(data[7 : 7 + length]).decode())
         decompressor = zlib.decompressobj()
         body = decompressor.decompress(data[7 + length :], MAX_BYTES)
         arrays: Arrays = {}

@@ -121,13 +121,17 @@ class ColumnCounts(Mapping[str, Counts]):
         )
 
     @classmethod
-    def total(cls, parts: Sequence[ColumnCounts]) -> ColumnCounts:
-        """The sum of one or more."""
+    def total(cls, parts: Sequence[ColumnCounts], less: Sequence[ColumnCounts] = ()) -> ColumnCounts:
+        """The sum of one or more, without those that are ``less``."""
         first, cells, special = parts[0], parts[0].cells.copy(), parts[0].special.copy()
-        for part in parts[1:]:
+        for part in (*parts[1:], *less):
             first._check(part)
+        for part in parts[1:]:
             cells += part.cells
             special += part.special
+        for part in less:
+            cells -= part.cells
+            special -= part.special
         return cls(layout=first.layout, cells=cells, special=special)
 
     def _check(self, other: ColumnCounts) -> None:
