@@ -87,13 +87,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sides:
-    """Columns ``k`` on both sides: cells ``window[k, 2e + 1]`` beside those of ``before``.
-
-    ``window_upto`` are their cumulative sums and ``m[k]`` their totals; ``made`` is what was worked out.
+    """Columns ``k`` on both sides: cumulative sums ``window_upto[k, 2e + 1]`` of the window's cells beside
+    those of ``before``, and their totals ``m[k]``. ``made`` is what was worked out.
     """
 
     before: Before
-    window: Int64Array
     window_upto: Int64Array
     m: Int64Array
     made: dict[Hashable, Any] = field(default_factory=dict)
@@ -103,9 +101,8 @@ class Sides:
         """The window beside these columns of the reference."""
         counts, width = ColumnCounts.of(window.counts), before.cells.shape[1]
         places = before.kept("places", counts.layout, lambda: counts.spread(before.rows, width))
-        after = np.append(counts.cells, 0).take(places)
-        upto = after.cumsum(axis=1)
-        return cls(before=before, window=after, window_upto=upto, m=upto[:, -1])
+        upto = counts.upto(places)
+        return cls(before=before, window_upto=upto, m=upto[:, -1].copy())
 
     def once(self, key: Hashable, make: Callable[[Sides], T]) -> T:
         """What ``make`` gives, worked out at the first asking."""
@@ -125,13 +122,8 @@ class Sides:
         return self.before.own
 
     @property
-    def reference(self) -> Int64Array:
-        """Cells of the reference."""
-        return self.before.cells
-
-    @property
     def reference_upto(self) -> Int64Array:
-        """Their cumulative sums."""
+        """Cumulative sums of the reference's cells."""
         return self.before.upto
 
     @property

@@ -25,6 +25,9 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.05
 #: Larger values raise ``location``, values at both ends ``spread``, and so on.
 COMPONENTS = ("location", "spread", "middle", "skew", "peaks")
+#: Where the second stands, and what a mean of the others is told in.
+_SPREAD = COMPONENTS.index("spread")
+_SCALES = np.sqrt([1.0, 1.0, 2.0, 2.0, 2.0])
 
 _LABELS = tuple(f"q{mark}" for mark in range(MARKS))
 #: No row counts as further out than this share of the reference: three standard deviations.
@@ -118,42 +121,41 @@ def _usual(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Weights:
-    """What each cell of the reference counts for ``[k, c]``: its ``share`` of the rows, its normal quantile
-    ``z`` and that ``squared``, whose mean is ``usual[k]``, and ``waves``, cosines of multiples of ``pi u``.
+    """``steps[k, 5, c]`` from what the next cell of the reference counts for to what this one does, for each
+    component: its normal quantile, the square of that, cosines of multiples of ``pi u``. ``usual[k, 5]`` are
+    the reference's means.
     """
 
-    share: Float64Array
-    z: Float64Array
-    squared: Float64Array
+    steps: Float64Array
     usual: Float64Array
-    waves: tuple[Float64Array, Float64Array, Float64Array]
 
     @classmethod
     def of(cls, before: Before) -> _Weights:
         """Of every column."""
         u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
-        z, one, share = ndtri(u), np.cos(np.pi * u), before.cells / before.divisor
+        z, one = ndtri(u), np.cos(np.pi * u)
         # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
-        two, squared = 2 * one * one - 1, z * z
-        return cls(
-            share=share,
-            z=z,
-            squared=squared,
-            usual=np.einsum("kc,kc->k", squared, share),
-            waves=(two, one * (2 * two - 1), 2 * two * two - 1),
-        )
+        two = 2 * one * one - 1
+        weights = np.stack([z, z * z, two, one * (2 * two - 1), 2 * two * two - 1], axis=1)
+        steps = -np.diff(weights, axis=2, append=0.0)
+        return cls(steps=steps, usual=_means(steps, before.upto, before.divisor))
+
+
+def _means(steps: Float64Array, upto: Int64Array, rows: Float64Array) -> Float64Array:
+    """Means of weights over rows, by parts: of cumulative sums and the steps of the weights."""
+    found: Float64Array = np.vecdot(steps, upto.astype(np.float64)[:, None, :]) / rows
+    return found
 
 
 def _moved(sides: Sides) -> Float64Array:
     """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
     weights = sides.before.once("weights", _Weights.of)
-    after = sides.window / sides.rows[1]
-    change, usual = after - weights.share, weights.usual
-    now = np.einsum("kc,kc->k", weights.squared, after)
-    spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
-    waves = [np.sqrt(2) * np.einsum("kc,kc->k", wave, change) for wave in weights.waves]
-    location = np.einsum("kc,kc->k", weights.z, change)
-    return np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1)
+    usual, now = weights.usual, _means(weights.steps, sides.window_upto, sides.rows[1])
+    moved = (now - usual) * _SCALES
+    squares = usual[:, _SPREAD]
+    ratio = now[:, _SPREAD] / np.where(squares > 0, squares, 1.0)
+    moved[:, _SPREAD] = np.where(squares > 0, 3 / np.sqrt(2) * (np.cbrt(ratio) - 1), 0.0)
+    return moved
 
 
 DETECTOR: Detector = KolmogorovSmirnov()

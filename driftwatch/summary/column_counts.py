@@ -88,10 +88,16 @@ class ColumnCounts(Mapping[str, Counts]):
 
         Raises ``KeyError`` for a column that is not there.
         """
-        rows = [self.layout.places[name] for name in names]
-        found = np.full((len(rows), width), len(self.cells), dtype=np.intp)
-        for place, (_, begin, end) in zip(found, rows, strict=True):
+        spans = [self.layout.places[name] for name in names]
+        found = np.full((len(spans), width), len(self.cells), dtype=np.int64)
+        for place, (_, begin, end) in zip(found, spans, strict=True):
             place[: end - begin] = np.arange(begin, end)
+        return found
+
+    def upto(self, places: Int64Array) -> Int64Array:
+        """Cumulative sums ``[k, width]`` of the cells of the columns that were ``spread``."""
+        found: Int64Array = np.append(self.cells, 0).take(places)
+        np.cumsum(found, axis=1, out=found)
         return found
 
     def present(self) -> Int64Array:
