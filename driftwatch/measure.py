@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from driftwatch.config.schema import MonitorConfig
@@ -19,7 +17,7 @@ from driftwatch.decide.sight import Sight
 from driftwatch.decide.sight import sight as look
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Detector, Gauges, all_detectors, drawn, get
+from driftwatch.detectors.base import Detector, Gauges, all_detectors, by_detector, drawn, get
 from driftwatch.errors import ConfigError
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.reference import Reference
@@ -64,12 +62,12 @@ def looks(reference: Reference, names: Sequence[str] | None) -> tuple[Look, ...]
     return tuple(found)
 
 
-def streams(reference: Reference, window: Summary, chosen: Iterable[Look]) -> Drawn:
+def streams(reference: Reference, window: Summary, chosen: Sequence[Look]) -> Drawn:
     """What evidence is drawn from: of each detector on all its columns at once."""
     return Drawn.joined(
         [
-            drawn(detector, reference, window, [column for _, column in own])
-            for detector, own in groupby(chosen, itemgetter(0))
+            drawn(detector, reference, window, columns)
+            for detector, columns in by_detector(reference, chosen)
             if detector.evidence
         ]
     )
@@ -86,7 +84,7 @@ def measure(
     out = excluded(window.span, config)
     several = not out and track.held is not None
     together = (total([track.held, window]) if several and track.held is not None else window).with_room()
-    telling = [look for look in chosen if not several or look[0].pools]
+    telling = [look for look in chosen if look[0].pools] if several else chosen
     return Measurement(
         window=together.span,
         rows=together.rows,

@@ -77,16 +77,14 @@ class Univariate:
         bracket: tuple[Float64Array, Float64Array] | None = None,
     ) -> Measured:
         """The gauges of all columns; those that are ``undefined`` or not finite have no number."""
-        numbers = np.full((4, len(value)), np.nan)
-        numbers[0] = value
-        if p_value is not None:
-            numbers[1] = p_value
-        if bracket is not None:
-            numbers[2:] = bracket
-        numbers[:, list(undefined)] = np.nan
-        for k in np.flatnonzero(~np.isfinite(numbers[0])).tolist():
-            undefined.setdefault(k, _TOO_LARGE)
-            numbers[:, k] = np.nan
+        none = np.full(len(value), np.nan)
+        numbers = [value, none if p_value is None else p_value, *(bracket or (none, none))]
+        unknown = ~np.isfinite(value)
+        if undefined or unknown.any():
+            unknown[list(undefined)] = True
+            for k in np.flatnonzero(unknown).tolist():
+                undefined.setdefault(k, _TOO_LARGE)
+            numbers = [np.where(unknown, np.nan, each) for each in numbers]
         return Measured(
             detector=self.name,
             unit=self.unit,

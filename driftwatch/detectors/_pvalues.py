@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtrc, chdtrc, gammaln, kolmogorov
+from scipy.special import bdtrc, chdtrc, erfc, gammaln, kolmogorov
 
 from driftwatch.summary.batch import Float64Array, Int64Array
 
@@ -128,7 +128,9 @@ def two_shares(
     # As floats: counts of millions of rows do not fit in 63 bits when four are multiplied.
     excess = a.astype(np.float64) * m - b.astype(np.float64) * n
     under = np.where(usable, n.astype(np.float64) * m * hits * (rows - hits), 1.0)
-    found = np.where(usable, chi_square(excess**2 * rows / under, 1), np.where(told, 1.0, np.nan))
+    # Of one degree of freedom the tail is that of a normal number, at a fiftieth of the cost.
+    tail = erfc(np.sqrt(excess**2 * rows / under / 2))
+    found = np.where(usable, _all_bounded(tail), np.where(told, 1.0, np.nan))
     for k in np.flatnonzero(usable & (hits * np.minimum(n, m) < 5 * rows)).tolist():
         found[k] = bounded(_fisher(int(b[k]), int(hits[k]), int(m[k]), int(rows[k])))
     return found
@@ -161,5 +163,9 @@ def more_often(
     few, before, events, after = (
         np.atleast_1d(np.asarray(part, dtype=np.int64)) for part in (seldom, rows, now, window)
     )
-    tail = bdtrc(events - 1.0, few + 1 + events, after / np.maximum(before + after, 1))
-    return np.where(events > 0, _all_bounded(tail), 1.0)
+    # Most columns have no event, and nothing to work out.
+    found = np.ones(len(events))
+    at = np.flatnonzero(events > 0)
+    rate = after[at] / np.maximum(before[at] + after[at], 1)
+    found[at] = _all_bounded(bdtrc(events[at] - 1.0, few[at] + 1 + events[at], rate))
+    return found

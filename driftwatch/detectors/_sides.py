@@ -8,14 +8,14 @@ edge, which change no sum and no largest value.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.column_counts import cells_of
+from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -87,13 +87,11 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sides:
-    """Columns ``k`` on both sides: cells ``window[k, 2e + 1]`` beside those of ``before``.
-
-    ``window_upto`` are their cumulative sums and ``m[k]`` their totals; ``made`` is what was worked out.
+    """Columns ``k`` on both sides: cumulative sums ``window_upto[k, 2e + 1]`` of the window's cells beside
+    those of ``before``, and their totals ``m[k]``. ``made`` is what was worked out.
     """
 
     before: Before
-    window: Int64Array
     window_upto: Int64Array
     m: Int64Array
     made: dict[Hashable, Any] = field(default_factory=dict)
@@ -101,11 +99,10 @@ class Sides:
     @classmethod
     def of(cls, before: Before, window: Summary) -> Sides:
         """The window beside these columns of the reference."""
-        after = np.zeros_like(before.cells)
-        for row, cells in enumerate(cells_of(window.counts, before.rows)):
-            after[row, : len(cells)] = cells
-        upto = after.cumsum(axis=1)
-        return cls(before=before, window=after, window_upto=upto, m=upto[:, -1])
+        counts, width = ColumnCounts.of(window.counts), before.cells.shape[1]
+        places = before.kept("places", counts.layout, lambda: counts.spread(before.rows, width))
+        upto = counts.upto(places)
+        return cls(before=before, window_upto=upto, m=upto[:, -1].copy())
 
     def once(self, key: Hashable, make: Callable[[Sides], T]) -> T:
         """What ``make`` gives, worked out at the first asking."""
@@ -125,13 +122,8 @@ class Sides:
         return self.before.own
 
     @property
-    def reference(self) -> Int64Array:
-        """Cells of the reference."""
-        return self.before.cells
-
-    @property
     def reference_upto(self) -> Int64Array:
-        """Their cumulative sums."""
+        """Cumulative sums of the reference's cells."""
         return self.before.upto
 
     @property
@@ -152,31 +144,6 @@ def _edges(before: Before) -> Float64Array:
         edges[row, :own] = grid.edges
         edges[row, own:] = grid.edges[-1] if own else 0.0
     return edges
-
-
-def apart(sides: Sides) -> Int64Array | Float64Array:
-    """``n m (F_window - F_reference)`` after each cell, as whole numbers while they fit in 63 bits."""
-    n, m = _pairs(sides)
-    made: Int64Array | Float64Array = n * sides.window_upto - m * sides.reference_upto
-    return made
-
-
-def widest(sides: Sides) -> Int64Array | Float64Array:
-    """Upper end of ``n m sup|F_window - F_reference|`` over the insides of the gaps.
-
-    Inside a gap both distribution functions may be anywhere between their values at its ends.
-    """
-    n, m = _pairs(sides)
-    after = sides.once("apart", apart)[:, ::2]
-    above, below = m * sides.reference[:, ::2] + after, n * sides.window[:, ::2] - after
-    made: Int64Array | Float64Array = np.maximum(above.max(axis=1), below.max(axis=1))
-    return made
-
-
-def _pairs(sides: Sides) -> tuple[Any, Any]:
-    n, m = sides.n[:, None], sides.m[:, None]
-    fits = float(sides.n.max(initial=0)) * float(sides.m.max(initial=0)) < 2**62
-    return (n, m) if fits else (n.astype(np.float64), m.astype(np.float64))
 
 
 def first_reaching(upto: Int64Array, targets: Int64Array) -> Int64Array:
@@ -202,14 +169,20 @@ def quantile_bins(sides: Sides) -> Bins:
 
     A bin ends with the first cell at which the reference reaches the next tenth.
     """
-    ends = sides.before.once("bins", _ends)
-    at = np.arange(len(ends))[:, None]
+    usual, ends = sides.before.once("bins", _bins)
+    upto = sides.window_upto.take(ends)
+    upto[:, 1:] -= upto[:, :-1].copy()
+    return replace(usual, after=upto)
+
+
+def _bins(before: Before) -> tuple[Bins, Int64Array]:
+    """Bins of the reference, nothing ``after``, and where they end among the cells of all columns."""
+    ends, at = _ends(before), np.arange(len(before.upto))[:, None]
     used = np.diff(ends, prepend=-1) > 0
-    return Bins(
-        before=np.diff(sides.reference_upto[at, ends], prepend=0),
-        after=np.diff(sides.window_upto[at, ends], prepend=0),
-        used=used,
-        count=used.sum(axis=1),
+    cells = np.diff(before.upto[at, ends], prepend=0)
+    return (
+        Bins(before=cells, after=np.zeros_like(cells), used=used, count=used.sum(axis=1)),
+        ends + at * before.upto.shape[1],
     )
 
 

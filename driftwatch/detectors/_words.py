@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from driftwatch.detectors._apart import apart
 from driftwatch.detectors._beside import Beside, Binned, alone, binned
 from driftwatch.detectors._cells import Pair
 from driftwatch.detectors._sides import (
@@ -15,7 +16,6 @@ from driftwatch.detectors._sides import (
     Quantiles,
     Sides,
     after_quantiles,
-    apart,
     before_quantiles,
     quantiles,
     spreads,
@@ -207,7 +207,9 @@ def _edges(sides: Sides) -> list[tuple[float, float, float, bool]]:
     """For each column that edge, the shares at or below it, and whether the sides are equal there."""
     if not sides.edges.shape[1]:
         return [(math.nan, 0.0, 0.0, True)] * len(sides.edges)
-    between, (n, m) = np.abs(sides.once("apart", apart)[:, 1::2]), sides.rows
+    found, (n, m) = apart(sides), sides.rows
+    # As whole numbers: of two edges as far apart as each other the first is told.
+    between = np.rint(found.sizes[0] * found.pairs[:, None])
     at, rows = between.argmax(axis=1), np.arange(len(between))
     parts = (
         sides.edges[rows, at],

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Protocol, overload
+from typing import Protocol, cast, overload
 
 from driftwatch import plugins
 from driftwatch.summary.drawn import Drawn
@@ -62,7 +62,7 @@ def reads_sums(chosen: Iterable[Detector]) -> bool:
 
 
 class AtOnce:
-    """What a detector mixes in that works out all columns at once."""
+    """What a detector mixes in that works out all columns at once. It is never joint."""
 
     def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
         """The gauges of these columns, in their order. Pure; never raises on data."""
@@ -86,10 +86,29 @@ class AtOnce:
         return () if column is None else tuple(self.drawn(reference, window, [column]))
 
 
+def by_detector(
+    reference: Reference, chosen: Sequence[tuple[Detector, str | None]]
+) -> Sequence[tuple[Detector, tuple[str | None, ...]]]:
+    """The columns that each detector looks at; a tuple of looks, the same for window after window, is taken
+    apart once.
+    """
+    room = reference.summary.worked
+    found = None if room is None else room.get("looks")
+    if found is None or found[0] is not chosen:
+        parts = [
+            (detector, tuple(column for _, column in own)) for detector, own in groupby(chosen, itemgetter(0))
+        ]
+        found = chosen, parts
+        if room is not None and isinstance(chosen, tuple):
+            room["looks"] = found
+    own: Sequence[tuple[Detector, tuple[str | None, ...]]] = found[1]
+    return own
+
+
 def drawn(detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]) -> Drawn:
     """The streams of a detector on these columns, at once where it can."""
     if isinstance(detector, AtOnce):
-        return detector.drawn(reference, window, [column for column in columns if column is not None])
+        return detector.drawn(reference, window, cast("Sequence[str]", columns))
     return Drawn.of(item for column in columns for item in detector.streams(reference, window, column))
 
 
@@ -98,7 +117,7 @@ def measured(
 ) -> Measured:
     """The gauges of a detector on these columns, at once where it can."""
     if isinstance(detector, AtOnce):
-        return detector.measured(reference, window, [column for column in columns if column is not None])
+        return detector.measured(reference, window, cast("Sequence[str]", columns))
     told = [detector.measure(reference, window, column) for column in columns]
     return Measured.of(detector.name, detector.unit, told)
 
@@ -118,8 +137,8 @@ class Gauges(Sequence[Statistic]):
     def numbers(self) -> tuple[Measured, ...]:
         """Every number of them, as arrays: one part for each detector, in the order of the looks."""
         return tuple(
-            measured(detector, self.reference, self.window, [column for _, column in own])
-            for detector, own in groupby(self.chosen, itemgetter(0))
+            measured(detector, self.reference, self.window, columns)
+            for detector, columns in by_detector(self.reference, self.chosen)
         )
 
     @cached_property

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import rel_entr, xlogy
 
 from driftwatch.detectors import _pvalues, _words
 from driftwatch.detectors._beside import ONE_BIN, Beside, Binned
@@ -57,11 +56,16 @@ def _values(both: Binned) -> Float64Array:
     """
     bins, n, m = both.bins, both.n, both.m
     p, q = bins.before / n, bins.after / m
-    middle = (p + q) / 2
-    divergence = (rel_entr(p, middle).sum(axis=1) + rel_entr(q, middle).sum(axis=1)) / 2 / math.log(2)
-    together = bins.before + bins.after
-    ratio = xlogy(bins.before, p) + xlogy(bins.after, q) - xlogy(together, together / (n + m))
+    middle, whole = (p + q) / 2, (bins.before + bins.after) / (n + m)
+    log_p, log_q, log_middle, log_whole = (_log(shares) for shares in (p, q, middle, whole))
+    divergence = (p * (log_p - log_middle) + q * (log_q - log_middle)).sum(axis=1) / 2 / math.log(2)
+    ratio = bins.before * (log_p - log_whole) + bins.after * (log_q - log_whole)
     return np.stack([np.sqrt(np.clip(divergence, 0.0, 1.0)), 2 * ratio.sum(axis=1)])
+
+
+def _log(shares: Float64Array) -> Float64Array:
+    """Logarithms; of 0 one that 0 times is 0."""
+    return np.log(np.maximum(shares, 1e-300))
 
 
 DETECTOR: Detector = JensenShannon()

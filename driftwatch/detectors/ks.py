@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from driftwatch.detectors import _cells, _pvalues, _words
+from driftwatch.detectors._apart import apart
 from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Sides, apart, widest
+from driftwatch.detectors._sides import Before, Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -25,6 +25,9 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.05
 #: Larger values raise ``location``, values at both ends ``spread``, and so on.
 COMPONENTS = ("location", "spread", "middle", "skew", "peaks")
+#: Where the second stands, and what a mean of the others is told in.
+_SPREAD = COMPONENTS.index("spread")
+_SCALES = np.sqrt([1.0, 1.0, 2.0, 2.0, 2.0])
 
 _LABELS = tuple(f"q{mark}" for mark in range(MARKS))
 #: No row counts as further out than this share of the reference: three standard deviations.
@@ -36,9 +39,9 @@ class KolmogorovSmirnov(AtOnce, Ordered):
 
     Null hypothesis: reference and window rows come from one distribution.
     Formula: ``D = sup_x |F_window(x) - F_reference(x)|``, read off the cumulative cell counts at every edge
-    and just below it, in whole numbers. Where either side has no row inside a gap that is the exact
-    two-sample statistic, ties and infinities included; else it is known to lie in ``low`` .. ``high``, no
-    wider than the fullest gap, and the value is ``low``.
+    and just below it, as a whole number of pairs of rows. Where either side has no row inside a gap that is
+    the exact two-sample statistic, ties and infinities included; else it is known to lie in ``low`` ..
+    ``high``, no wider than the fullest gap, and the value is ``low``.
     Source: Smirnov 1939; Hodges 1958; Vrbik 2018 for the correction at large sizes.
     False alarms: the p-value belongs to ``low`` and is exact or conservative for independent rows. Rows
     of one day are seldom independent: on real traffic the textbook p-value fires on most healthy
@@ -52,13 +55,14 @@ class KolmogorovSmirnov(AtOnce, Ordered):
     def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
         """Distances D in [0, 1]."""
         beside = Beside.of(reference, window, columns)
-        apart, most = (part[beside.row] for part in beside.sides.once(self.name, _distances))
-        pairs = np.maximum(beside.n.astype(np.float64) * beside.m, 1.0)
-        value, wide = apart / pairs, most > apart
+        found = apart(beside.sides)
+        largest, most, pairs = (part[beside.row] for part in (found.largest, found.widest, found.pairs))
+        # Wide by a pair of rows, and by more than rounding where there are too many to tell one.
+        value, wide = largest / pairs, most - largest > 1e-15 * pairs
         return self.gauges(
             beside,
             value,
-            p_value=_pvalues.kolmogorov_smirnov(apart, beside.n, beside.m),
+            p_value=_pvalues.kolmogorov_smirnov(largest, beside.n, beside.m),
             effect=lambda k: _words.ordered(beside.pair(k)),
             undefined=beside.empty(),
             bracket=(np.where(wide, value, np.nan), np.where(wide, np.minimum(most / pairs, 1.0), np.nan)),
@@ -115,49 +119,43 @@ def _usual(
     return usual, upto
 
 
-def _distances(sides: Sides) -> tuple[Any, Any]:
-    """Largest distance at an edge, and the most that it could be inside a gap, times ``n m``."""
-    return np.abs(sides.once("apart", apart)).max(axis=1), widest(sides)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Weights:
-    """What each cell of the reference counts for ``[k, c]``: its ``share`` of the rows, its normal quantile
-    ``z`` and that ``squared``, whose mean is ``usual[k]``, and ``waves``, cosines of multiples of ``pi u``.
+    """``steps[k, 5, c]`` from what the next cell of the reference counts for to what this one does, for each
+    component: its normal quantile, the square of that, cosines of multiples of ``pi u``. ``usual[k, 5]`` are
+    the reference's means.
     """
 
-    share: Float64Array
-    z: Float64Array
-    squared: Float64Array
+    steps: Float64Array
     usual: Float64Array
-    waves: tuple[Float64Array, Float64Array, Float64Array]
 
     @classmethod
     def of(cls, before: Before) -> _Weights:
         """Of every column."""
         u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
-        z, one, share = ndtri(u), np.cos(np.pi * u), before.cells / before.divisor
+        z, one = ndtri(u), np.cos(np.pi * u)
         # cos(2x), cos(3x) and cos(4x) of one cosine (Chebyshev).
-        two, squared = 2 * one * one - 1, z * z
-        return cls(
-            share=share,
-            z=z,
-            squared=squared,
-            usual=np.einsum("kc,kc->k", squared, share),
-            waves=(two, one * (2 * two - 1), 2 * two * two - 1),
-        )
+        two = 2 * one * one - 1
+        weights = np.stack([z, z * z, two, one * (2 * two - 1), 2 * two * two - 1], axis=1)
+        steps = -np.diff(weights, axis=2, append=0.0)
+        return cls(steps=steps, usual=_means(steps, before.upto, before.divisor))
+
+
+def _means(steps: Float64Array, upto: Int64Array, rows: Float64Array) -> Float64Array:
+    """Means of weights over rows, by parts: of cumulative sums and the steps of the weights."""
+    found: Float64Array = np.vecdot(steps, upto.astype(np.float64)[:, None, :]) / rows
+    return found
 
 
 def _moved(sides: Sides) -> Float64Array:
     """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
     weights = sides.before.once("weights", _Weights.of)
-    after = sides.window / sides.rows[1]
-    change, usual = after - weights.share, weights.usual
-    now = np.einsum("kc,kc->k", weights.squared, after)
-    spread = 3 / np.sqrt(2) * (np.cbrt(now / np.where(usual > 0, usual, 1.0)) - 1)
-    waves = [np.sqrt(2) * np.einsum("kc,kc->k", wave, change) for wave in weights.waves]
-    location = np.einsum("kc,kc->k", weights.z, change)
-    return np.stack([location, np.where(usual > 0, spread, 0.0), *waves], axis=1)
+    usual, now = weights.usual, _means(weights.steps, sides.window_upto, sides.rows[1])
+    moved = (now - usual) * _SCALES
+    squares = usual[:, _SPREAD]
+    ratio = now[:, _SPREAD] / np.where(squares > 0, squares, 1.0)
+    moved[:, _SPREAD] = np.where(squares > 0, 3 / np.sqrt(2) * (np.cbrt(ratio) - 1), 0.0)
+    return moved
 
 
 DETECTOR: Detector = KolmogorovSmirnov()

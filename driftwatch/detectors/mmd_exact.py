@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,14 @@ PERMUTATIONS = 500
 #: Kernel widths averaged, and pooled rows whose distances choose them.
 WIDTHS = 5
 _PROBED = 500
-#: Rows of a block of the kernel, and of the strips it is worked out in.
-_BLOCK, _STRIP = 512, 64
-#: Permutations that are drawn together.
-_DRAWN = 50
+#: Where the column of all rows stands, behind the sides as they are and the permutations.
+_ALL = PERMUTATIONS + 1
+#: Rows and columns of a block of the kernel, and rows of the strips it is worked out in.
+_ROWS, _COLUMNS, _STRIP = 256, 1024, 128
+#: Random numbers that are drawn together.
+_DRAWN = 1 << 17
+#: A kernel is not raised to a higher power than this: each one costs as many times a float's last digit.
+_HIGHEST = 100
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -39,9 +43,10 @@ class ExactMeanDiscrepancy(Joint):
 
     Null hypothesis: the sampled rows of reference and window come from one joint distribution.
     Formula: ``MMD^2 = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`` over different rows, ``k`` the mean
-    of 5 Gaussian kernels whose widths run geometrically from half the 5 % to twice the 95 % quantile
-    of the distances between pooled rows: chosen without looking at the sides, so the permutation test stays
-    exact, and never one median width, which misses changes at a finer scale.
+    of 5 Gaussian kernels whose widths run geometrically from about half the 5 % to about twice the 95 %
+    quantile of the distances between pooled rows: chosen without looking at the sides, so the permutation
+    test stays exact, and never one median width, which misses changes at a finer scale. Each kernel is a
+    whole power of the next wider one, so that one exponential gives all of them.
     Source: Gretton et al. 2012, equation 3; Schrab et al. 2023 for the widths. 500 permutations, drawn
     from the reference's fingerprint and the window's span: the same inputs give the same p-value.
     False alarms: exact at any size for exchangeable rows, (b + 1) / 501, never below .002.
@@ -85,18 +90,21 @@ class ExactMeanDiscrepancy(Joint):
 def kernel_widths(pooled: Float64Array, order: npt.NDArray[np.uint64]) -> Float64Array | None:
     """Widths ``[5]`` from distances between up to 500 of the ``pooled`` rows; None when all are equal.
 
-    ``order`` picks them by what they hold, not by the side they are on.
+    ``order`` picks them by what they hold, not by the side they are on. The square of each is the same whole
+    multiple of the one before: they span the distances as nearly as that can.
     """
     ranked = np.argsort(order, kind="stable")
     some = pooled[ranked[np.linspace(0, len(ranked) - 1, min(_PROBED, len(ranked))).astype(np.int64)]]
     squares = (some**2).sum(axis=1)
     squared = squares[:, None] + squares[None, :] - 2 * some @ some.T
-    apart = np.sqrt(np.clip(squared[~np.tri(len(some), dtype=bool)], 0.0, None))
-    apart = apart[apart > 1e-6]
+    apart = np.sort(squared[~np.tri(len(some), dtype=bool)])
+    apart = apart[np.searchsorted(apart, 1e-12, side="right") :]
     if not len(apart):
         return None
-    low, high = np.quantile(apart, [0.05, 0.95])
-    widths: Float64Array = np.geomspace(low / 2, high * 2, WIDTHS)
+    low, high = np.sqrt(apart[[len(apart) // 20, len(apart) * 19 // 20]])
+    # Half the one to twice the other is 4 high / low, in as many steps as there are widths but one.
+    power = max(2, round((4 * high / low) ** (2 / (WIDTHS - 1))))
+    widths: Float64Array = np.sqrt(low * high) * np.sqrt(power) ** (np.arange(WIDTHS) - (WIDTHS - 1) / 2)
     return widths
 
 
@@ -105,31 +113,23 @@ def permuted(
 ) -> tuple[float, Float64Array]:
     """MMD^2 of the first ``n`` rows against the others, and the same for each permutation.
 
-    The kernel is never held whole: the upper blocks of ``K S`` for the 0/1 matrix ``S`` of all side
-    assignments. ``K`` is centred by a constant, to which MMD^2 does not respond and which keeps float32 sums
-    from losing digits.
+    The kernel is never held whole: the upper half, in blocks, of ``K S`` for the 0/1 matrix ``S`` of all side
+    assignments and of all rows. ``K`` is centred by a constant, to which MMD^2 does not respond and which
+    keeps float32 sums from losing digits. ``widths`` are ``kernel_widths``.
     """
     rows, m = len(pooled), len(pooled) - n
-    sides = _sides(rows, n, generator)
-    left, right = _augmented(pooled)
-    kernel = _Kernel(left=left, right=right, factors=(-0.5 / widths**2).astype(np.float32))
-    inside, sums, ones = np.zeros(PERMUTATIONS + 1), np.zeros(rows), np.ones(_BLOCK, dtype=np.float32)
-    for top in range(0, rows, _BLOCK):
-        a = slice(top, min(top + _BLOCK, rows))
-        height = a.stop - a.start
-        product = np.empty((height, PERMUTATIONS + 1), dtype=np.float32)
-        products = np.zeros((height, PERMUTATIONS + 1))
-        for start in range(top, rows, _BLOCK):
-            b = slice(start, min(start + _BLOCK, rows))
-            block = kernel.centred(a, b)
-            sums[a] += block @ ones[: block.shape[1]]
-            if a != b:
-                sums[b] += ones[: block.shape[0]] @ block
-                # A block off the diagonal stands for two.
-                np.add(block, block, out=block)
-            products += np.matmul(block, sides[b], out=product)
-        inside += np.einsum("ij,ij->j", products, sides[a])
-    across, total = sums @ sides, sums.sum()
+    sides, kernel = _sides(rows, n, generator), _Kernel.of(pooled, widths)
+    inside, across = np.zeros(sides.shape[1]), np.zeros(sides.shape[1])
+    for top in range(0, rows, _ROWS):
+        a = slice(top, min(top + _ROWS, rows))
+        product = np.zeros((a.stop - top, sides.shape[1]))
+        for start in range(top, rows, _COLUMNS):
+            b = slice(start, min(start + _COLUMNS, rows))
+            product += kernel.block(a, b) @ sides[b]
+        # Each pair of rows stands for two.
+        inside += 2 * np.einsum("ij,ij->j", product, sides[a])
+        across += product[:, _ALL] @ sides[a] + product.sum(axis=0)
+    total, inside, across = inside[_ALL], inside[:_ALL], across[:_ALL]
     between = across - inside
     others = total - 2 * across + inside
     values = inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * between / (n * m)
@@ -140,52 +140,99 @@ def permuted(
 def _sides(rows: int, n: int, generator: np.random.Generator) -> Float32Array:
     """1 for rows of the first side: as they are, then ``n`` of them at random for each permutation.
 
-    They are the ``n`` smallest of so many random numbers: four times as fast as to shuffle.
+    Column ``_ALL`` has 1 for all rows, those behind it 0. ``n`` at random have the smallest of so many random
+    numbers: many times as fast as to shuffle.
     """
-    sides = np.zeros((rows, PERMUTATIONS + 1), dtype=np.float32)
-    sides[:n, 0] = 1
-    for start in range(1, PERMUTATIONS + 1, _DRAWN):
-        draws = generator.random((min(_DRAWN, PERMUTATIONS + 1 - start), rows))
-        least = np.partition(draws, n - 1, axis=1)[:, n - 1, None]
+    sides = np.zeros((rows, -(-(_ALL + 1) // 8) * 8), dtype=np.float32)
+    sides[:n, 0] = sides[:, _ALL] = 1
+    step = max(1, _DRAWN // rows)
+    for start in range(1, _ALL, step):
+        stop = min(start + step, _ALL)
         # As float32 before it is turned: numpy turns and casts at once at half the speed.
-        sides[:, start : start + len(draws)] = (draws <= least).astype(np.float32).T
+        sides[:, start:stop] = _drawn(stop - start, rows, n, generator).astype(np.float32).T
     return sides
 
 
-def _augmented(pooled: Float64Array) -> tuple[Float32Array, Float32Array]:
-    """Two forms of the points whose products are squared distances."""
-    points = (pooled - pooled.mean(axis=0)).astype(np.float32)
-    squares = np.einsum("ij,ij->i", points, points)[:, None]
-    ones = np.ones_like(squares)
-    return np.hstack([points, squares, ones]), np.hstack([-2 * points, ones, squares])
+def _drawn(count: int, rows: int, n: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """``n`` of the rows at random, so many times."""
+    draws = generator.integers(0, 1 << 32, (count, rows), dtype=np.uint32)
+    ordered = np.partition(draws, n - 1, axis=1)
+    least = ordered[:, n - 1]
+    chosen: npt.NDArray[np.bool_] = draws <= least[:, None]
+    # Another one equal to the last of them would be one too many.
+    tied = np.flatnonzero(ordered[:, n:].min(axis=1) == least)
+    if len(tied):
+        chosen[tied] = _drawn(len(tied), rows, n, generator)
+    return chosen
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kernel:
-    """Blocks of the sum of the Gaussian kernels, less a constant taken from the first; 0 on the diagonal."""
+    """Blocks of the sum of Gaussian kernels, less about its mean; 0 on the diagonal.
+
+    ``left`` and ``right`` are two forms of the points, whose products are the exponents of the widest kernel.
+    Each of the others, ``count`` in all, is the one before to the ``power``.
+    """
 
     left: Float32Array
     right: Float32Array
-    factors: Float32Array
-    centre: np.float32 | None = None
+    power: int
+    count: int
+    centre: np.float32
 
-    def centred(self, a: slice, b: slice) -> Float32Array:
-        """The block of rows ``a`` and columns ``b``, in strips that stay in the cache."""
-        block = self.left[a] @ self.right[b].T
-        for first in range(0, len(block), _STRIP):
-            strip = block[first : first + _STRIP]
-            squared = np.maximum(strip, np.float32(0))
-            power = np.empty_like(squared)
-            np.exp(np.multiply(squared, self.factors[0], out=strip), out=strip)
-            for factor in self.factors[1:]:
-                np.exp(np.multiply(squared, factor, out=power), out=power)
-                np.add(strip, power, out=strip)
-        if self.centre is None:
-            self.centre = np.float32(block.mean(dtype=np.float64))
-        block -= self.centre
-        if a == b:
-            np.fill_diagonal(block, 0.0)
-        return block
+    @classmethod
+    def of(cls, pooled: Float64Array, widths: Float64Array) -> _Kernel:
+        """Of these points and widths."""
+        points = (pooled - pooled.mean(axis=0)).astype(np.float32)
+        squares = np.einsum("ij,ij->i", points, points)[:, None]
+        ones, factor = np.ones_like(squares), np.float32(-0.5 / widths[-1] ** 2)
+        kernel = cls(
+            left=factor * np.hstack([points, squares, ones]),
+            right=np.hstack([-2 * points, ones, squares]),
+            power=round(float((widths[-1] / widths[-2]) ** 2)),
+            count=len(widths),
+            centre=np.float32(0),
+        )
+        some = slice(0, min(_STRIP, len(points)))
+        return replace(kernel, centre=np.float32(2 * kernel.block(some, some).mean(dtype=np.float64)))
+
+    def block(self, a: slice, b: slice) -> Float32Array:
+        """The block of rows ``a`` and columns ``b``, in strips that stay in the cache.
+
+        Half of it where both are the same rows: every pair of them is in it twice.
+        """
+        found = np.empty((a.stop - a.start, b.stop - b.start), dtype=np.float32)
+        for first in range(0, len(found), _STRIP):
+            total = found[first : first + _STRIP]
+            self._sum(self.left[a.start + first : a.start + first + len(total)] @ self.right[b].T, total)
+        if a.start == b.start:
+            own = found[:, : len(found)]
+            own *= np.float32(0.5)
+            np.fill_diagonal(own, 0.0)
+        return found
+
+    def _sum(self, exponents: Float32Array, total: Float32Array) -> None:
+        """Put the sum of the kernels into ``total``."""
+        kernel = np.exp(exponents)
+        np.subtract(kernel, self.centre, out=total)
+        raised = 1
+        for width in range(1, self.count):
+            raised *= self.power
+            if raised <= _HIGHEST:
+                _raise(kernel, self.power)
+            else:
+                raised = 1
+                np.exp(np.multiply(exponents, np.float32(self.power**width), out=kernel), out=kernel)
+            np.add(total, kernel, out=total)
+
+
+def _raise(numbers: Float32Array, power: int) -> None:
+    """Raise to a whole power, by squares."""
+    once = numbers.copy() if power & (power - 1) else numbers
+    for bit in bin(power)[3:]:
+        np.multiply(numbers, numbers, out=numbers)
+        if bit == "1":
+            np.multiply(numbers, once, out=numbers)
 
 
 def _repeated(sample: RowSample) -> Float64Array:

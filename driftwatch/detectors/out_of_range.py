@@ -125,7 +125,7 @@ def _usual(
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Range:
     """Cells that the reference's range begins and ends in: ``cell[k, 4]`` of cumulative sums, which hold the
-    rows below it, up to it, and up to the first and the last but one edge inside it.
+    rows below it, up to it, and up to the first and the last but one edge inside it; columns end to end.
 
     ``ended[k]`` says that its ends are told of: where the edges are all of its few values they are as
     frequent as any. ``bare[k]`` has no edge.
@@ -146,13 +146,13 @@ class _Range:
         ended, bare = ~exact & (last - first >= _FEWEST), last < 0
         cell = np.stack([2 * first, 2 * last + 1, 2 * (first + 1) + 1, 2 * (last - 1)], axis=1)
         usable = np.stack([~bare, ~bare, ended, ended], axis=1)
-        return cls(cell=np.where(usable, cell, 0), ended=ended, bare=bare)
+        first_cells = before.upto.shape[1] * np.arange(len(before.grids))[:, None]
+        return cls(cell=np.where(usable, cell, 0) + first_cells, ended=ended, bare=bare)
 
 
 def _far_out(upto: Int64Array, inside: _Range) -> Int64Array:
     """Rows ``[k, 4]`` below and above the range, up to its second edge and from its last but one."""
-    found = np.take_along_axis(upto, inside.cell, axis=1)
-    rows = upto[:, -1]
+    found, rows = upto.take(inside.cell), upto[:, -1]
     below, above = np.where(inside.bare, 0, found[:, 0]), np.where(inside.bare, rows, rows - found[:, 1])
     return np.stack([below, above, found[:, 2], rows - found[:, 3]], axis=1)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from driftwatch.detectors import _words
+from driftwatch.detectors._apart import apart
 from driftwatch.detectors._beside import Beside
 from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Flags, Sides, apart
+from driftwatch.detectors._sides import Before, Flags, Sides
 from driftwatch.detectors.base import AtOnce, Detector
 from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.measured import Measured
@@ -55,28 +57,41 @@ def _finite(before: Before) -> Flags:
     return np.array(found, dtype=np.bool_)
 
 
-def _widths(edges: Float64Array) -> Float64Array:
-    """How wide each gap between two edges is; 0 where that is not finite."""
-    finite = np.isfinite(edges)
-    with np.errstate(over="ignore", invalid="ignore"):
-        between = np.diff(np.where(finite, edges, 0.0), axis=1)
-    return np.where(finite[:, 1:] & finite[:, :-1], between, 0.0)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Widths:
+    """Widths ``share[k, e]`` of the gaps above the edges, 0 where that is not finite, each column's as shares
+    of its ``widest[k]``: sums of the widest there are would overflow.
+    """
+
+    share: Float64Array
+    widest: Float64Array
+
+    @classmethod
+    def of(cls, edges: Float64Array) -> _Widths:
+        """Of the gaps between these edges."""
+        finite = np.isfinite(edges)
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = np.diff(np.where(finite, edges, 0.0), axis=1)
+        widths = np.zeros_like(edges)
+        widths[:, :-1] = np.where(finite[:, 1:] & finite[:, :-1], between, 0.0)
+        widest = widths.max(axis=1, initial=0.0)
+        with np.errstate(invalid="ignore"):
+            return cls(share=widths / np.where(widest > 0, widest, 1.0)[:, None], widest=widest)
 
 
 def _values(sides: Sides) -> Float64Array:
-    n, m = sides.rows
-    between = sides.once("apart", apart)[:, 1:-1] / (n * m)
-    left, right, above = between[:, :-1:2], between[:, 1::2], between > 0
-    sizes = np.abs(between)
-    total = sizes[:, :-1:2] + sizes[:, 1::2]
-    # Straight line from left to right: a triangle on each side of a crossing, else a trapezium.
-    area = total / 2
-    crossing = np.nonzero(above[:, :-1:2] != above[:, 1::2])
-    here, there = left[crossing], right[crossing]
-    area[crossing] = (here**2 + there**2) / (2 * total[crossing])
-    widths = sides.before.once("widths", lambda _: _widths(sides.edges))
+    widths, found = sides.before.once("widths", lambda _: _Widths.of(sides.edges)), apart(sides)
+    left, right = found.upto, found.below[:, 1:]
+    heights = found.sizes[0] + found.sizes[1][:, 1:]
+    areas = np.einsum("ke,ke->k", heights, widths.share) / 2
+    # Straight lines from left to right: trapeziums. Those that cross lack two triangles.
+    places = np.flatnonzero((left < 0) != (right < 0))
+    rows = places // max(left.shape[1], 1)
+    ends = left.take(places), found.below.take(places + rows + 1)
+    lacking = ends[0] * ends[1] / heights.take(places) * widths.share.take(places)
+    areas += np.bincount(rows, lacking, minlength=len(areas))
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.einsum("ke,ke->k", area, widths))
+        return np.asarray(areas * widths.widest)
 
 
 DETECTOR: Detector = Wasserstein()

@@ -15,18 +15,23 @@ from driftwatch.summary.counts import SPECIAL, Counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """Where each column's cells lie: ``places[name]`` is its row and where its cells begin and end."""
+    """Which columns' cells lie end to end, and how many each has."""
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
-    places: Mapping[str, tuple[int, int, int]] = field(compare=False)
+    _places: dict[str, tuple[int, int, int]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
-    @classmethod
-    def of(cls, names: Sequence[str], sizes: Sequence[int]) -> _Layout:
-        """Columns of these numbers of cells, in this order."""
-        ends = list(accumulate(sizes))
-        spans = zip(range(len(ends)), [0, *ends], ends, strict=False)
-        return cls(names=tuple(names), sizes=tuple(sizes), places=dict(zip(names, spans, strict=True)))
+    @property
+    def places(self) -> Mapping[str, tuple[int, int, int]]:
+        """The row of each column, and where its cells begin and end. Few who add tiles ask."""
+        if not self._places:
+            ends = list(accumulate(self.sizes))
+            spans = zip(range(len(ends)), [0, *ends], ends, strict=False)
+            # In one step: another thread sees none of them or all.
+            self._places.update(dict(zip(self.names, spans, strict=True)))
+        return self._places
 
 
 def _of_each(reduce: np.ufunc, cells: Int64Array, sizes: tuple[int, ...]) -> Int64Array:
@@ -65,7 +70,7 @@ class ColumnCounts(Mapping[str, Counts]):
         cls, names: Sequence[str], sizes: Sequence[int], cells: Int64Array, special: Int64Array
     ) -> ColumnCounts:
         """Columns of so many cells each, whose counts lie end to end."""
-        return cls(layout=_Layout.of(names, sizes), cells=cells, special=special)
+        return cls(layout=_Layout(names=tuple(names), sizes=tuple(sizes)), cells=cells, special=special)
 
     def __getitem__(self, name: str) -> Counts:
         row, begin, end = self.layout.places[name]
@@ -77,6 +82,23 @@ class ColumnCounts(Mapping[str, Counts]):
             return np.arange(len(names))
         places = self.layout.places
         return np.array([places[name][0] for name in names], dtype=np.int64)
+
+    def spread(self, names: Iterable[str], width: int) -> Int64Array:
+        """Where the cells of these columns stand, ``[k, width]``; behind the last of all where one has fewer.
+
+        Raises ``KeyError`` for a column that is not there.
+        """
+        spans = [self.layout.places[name] for name in names]
+        found = np.full((len(spans), width), len(self.cells), dtype=np.int64)
+        for place, (_, begin, end) in zip(found, spans, strict=True):
+            place[: end - begin] = np.arange(begin, end)
+        return found
+
+    def upto(self, places: Int64Array) -> Int64Array:
+        """Cumulative sums ``[k, width]`` of the cells of the columns that were ``spread``."""
+        found: Int64Array = np.append(self.cells, 0).take(places)
+        np.cumsum(found, axis=1, out=found)
+        return found
 
     def present(self) -> Int64Array:
         """Rows with a usable value of every column, in the layout's order."""
@@ -105,13 +127,17 @@ class ColumnCounts(Mapping[str, Counts]):
         )
 
     @classmethod
-    def total(cls, parts: Sequence[ColumnCounts]) -> ColumnCounts:
-        """The sum of one or more."""
+    def total(cls, parts: Sequence[ColumnCounts], less: Sequence[ColumnCounts] = ()) -> ColumnCounts:
+        """The sum of one or more, without those that are ``less``."""
         first, cells, special = parts[0], parts[0].cells.copy(), parts[0].special.copy()
-        for part in parts[1:]:
+        for part in (*parts[1:], *less):
             first._check(part)
+        for part in parts[1:]:
             cells += part.cells
             special += part.special
+        for part in less:
+            cells -= part.cells
+            special -= part.special
         return cls(layout=first.layout, cells=cells, special=special)
 
     def _check(self, other: ColumnCounts) -> None:
@@ -120,14 +146,6 @@ class ColumnCounts(Mapping[str, Counts]):
                 f"counts of {len(self.cells)} cells of {len(self)} columns cannot be combined with counts of "
                 f"{len(other.cells)} cells of {len(other)}: expected the same columns and cells."
             )
-
-
-def cells_of(counts: Mapping[str, Counts], names: Iterable[str]) -> list[Int64Array]:
-    """The cells of these columns. Raises ``KeyError`` for one that is not there."""
-    if not isinstance(counts, ColumnCounts):
-        return [counts[name].cells for name in names]
-    places, cells = counts.layout.places, counts.cells
-    return [cells[places[name][1] : places[name][2]] for name in names]
 
 
 def specials(counts: Mapping[str, Counts], names: tuple[str, ...]) -> Int64Array:

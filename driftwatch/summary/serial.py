@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.summary.codec import Arrays, pack, unpack
+from driftwatch.summary.codec import Arrays, doubled, halved, pack, unpack
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -96,6 +96,15 @@ def with_fingerprint(plan: Plan) -> Plan:
 
 def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
     """A summary as bytes; the counts of all columns lie end to end in one array. ``level`` as in ``pack``."""
+    header, arrays = _parts(summary)
+    if level and (found := halved(arrays["cells"])) is not None:
+        del arrays["cells"]
+        arrays |= {"halves": found[0], "large": found[1]}
+    return pack(header, arrays, level=level)
+
+
+def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
+    """The header and the arrays of a summary. Fingerprints are of these: they must not change."""
     counts = ColumnCounts.of(summary.counts)
     arrays: Arrays = {"empty": np.empty(0), "cells": counts.cells, "special": counts.special}
     if summary.sample is not None:
@@ -110,20 +119,15 @@ def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
         "sample": None if summary.sample is None else summary.sample.limit,
         "sums": None if summary.sums is None else summary.sums.rows,
     }
-    return pack(header, arrays, level=level)
+    return header, arrays
 
 
 def decode_summary(data: bytes) -> Summary:
-    """The summary that ``encode_summary`` was given."""
+    """The summary that ``encode_summary`` was given. Raises ``StoreError`` on anything else."""
     header, arrays = unpack(data)
-    columns = header["columns"]
-    counts = (
-        ColumnCounts.joined(
-            [name for name, _ in columns], [size for _, size in columns], arrays["cells"], arrays["special"]
-        )
-        if columns
-        else ColumnCounts.of({})
-    )
+    names, sizes = ([each[part] for each in header["columns"]] for part in (0, 1))
+    cells = arrays["cells"] if "cells" in arrays else doubled(arrays["halves"], arrays["large"], sum(sizes))
+    counts = ColumnCounts.joined(names, sizes, cells, arrays["special"])
     sample = sums = None
     if header["sample"] is not None:
         sample = RowSample(
@@ -198,10 +202,10 @@ def decode_reference(data: bytes) -> Reference:
 def fingerprint_reference(reference: Reference) -> str:
     """sha256 over what the reference says, not over where it came from."""
     digest = hashlib.sha256(reference.plan.fingerprint.encode())
-    digest.update(encode_summary(reference.summary))
+    digest.update(pack(*_parts(reference.summary)))
     for name in sorted(reference.segments):
         digest.update(name.encode("utf-8", "surrogatepass"))
-        digest.update(encode_summary(reference.segments[name]))
+        digest.update(pack(*_parts(reference.segments[name])))
     digest.update(json.dumps([reference.model_name, reference.model_version]).encode())
     return digest.hexdigest()
 

@@ -52,9 +52,10 @@ class Sliding:
         added = [tile for tile in new if tile is not None]
         if len(added) < len(new):
             return self._anew(keys, load)
-        counts = ColumnCounts.total([self._counts, *(ColumnCounts.of(tile.counts) for tile in added)])
-        for tile in gone:
-            counts -= ColumnCounts.of(tile.counts)
+        counts = ColumnCounts.total(
+            [self._counts, *(ColumnCounts.of(tile.counts) for tile in added)],
+            less=[ColumnCounts.of(tile.counts) for tile in gone],
+        )
         kept = self._kept | {key: self._light(tile) for key, tile in zip(came, added, strict=True)}
         self._kept, self._counts = {key: kept[key] for key in keys}, counts
         return self._whole(counts)

@@ -18,7 +18,7 @@ from driftwatch.detectors import _cells, _pvalues
 from driftwatch.detectors._sides import quantile_bins
 from driftwatch.detectors.base import get
 from driftwatch.detectors.mmd import distances
-from driftwatch.detectors.mmd_exact import kernel_widths
+from driftwatch.detectors.mmd_exact import PERMUTATIONS, _sides, kernel_widths, permuted
 from driftwatch.summary.projection import BANDWIDTHS
 from driftwatch.summary.result import Statistic
 
@@ -258,6 +258,27 @@ def test_mmd_exact_equals_the_direct_computation(shift: float, rows: tuple[int, 
     assert found.value == pytest.approx(direct_mmd(pooled, rows[0], widths), rel=1e-4, abs=2e-7)
     assert found.p_value is not None
     assert (found.p_value < 0.01) == (shift > 0)
+
+
+@pytest.mark.parametrize(("columns", "power"), [(40, 2), (6, 3), (2, 5), (1, 11)])
+def test_powers_of_the_widest_kernel_are_the_narrower_ones(columns: int, power: int) -> None:
+    rng = np.random.default_rng(columns)
+    pooled = np.concatenate([rng.normal(size=(700, columns)), rng.normal(0.3, 1, (500, columns))])
+    widths = kernel_widths(pooled, rng.permutation(1200).astype(np.uint64))
+    assert widths is not None
+    assert (widths[1:] / widths[:-1]) ** 2 == pytest.approx([power] * 4)
+    value, null = permuted(pooled, 700, widths, np.random.default_rng(1))
+    assert value == pytest.approx(direct_mmd(pooled, 700, widths), rel=1e-4, abs=2e-7)
+    assert len(null) == PERMUTATIONS
+    assert value > null.max()
+
+
+def test_every_permutation_takes_as_many_rows() -> None:
+    for rows, n in ((3, 1), (400, 399), (900, 300)):
+        sides = _sides(rows, n, np.random.default_rng(rows))
+        assert (sides[:, : PERMUTATIONS + 1].sum(axis=0) == n).all()
+        share = sides[:, 1 : PERMUTATIONS + 1].mean(axis=1)
+        assert np.abs(share - n / rows).max() < 6 * np.sqrt(n / rows * (1 - n / rows) / PERMUTATIONS)
 
 
 def test_mmd_exact_refuses_what_would_take_too_long() -> None:

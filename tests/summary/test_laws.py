@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from driftwatch.errors import StoreError, SummaryMismatch
 from driftwatch.summary.batch import Batch, Levels, Numbers
-from driftwatch.summary.codec import pack, unpack
+from driftwatch.summary.codec import doubled, halved, pack, unpack
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid, numeric_grid
 from driftwatch.summary.hashing import combine, hash_levels, hash_numbers, hash_texts
@@ -176,6 +176,35 @@ def test_a_plan_keeps_its_fingerprint_through_the_store() -> None:
 def test_damaged_bytes_are_a_clear_error(data: bytes) -> None:
     with pytest.raises(StoreError, match="expected the DW1 format"):
         unpack(data)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 33, 1000])
+def test_counts_at_four_bits_each_are_the_same_counts(size: int) -> None:
+    counts = np.random.default_rng(size).integers(0, 15, size)
+    counts[7::40] = (14, 15, 16, 255, 1 << 40)[size % 5]
+    found = halved(counts)
+    assert found is not None
+    assert doubled(*found, size).tolist() == counts.tolist()
+
+
+def test_counts_that_four_bits_do_not_hold_are_stored_as_they_are() -> None:
+    assert halved(np.arange(100)) is None
+    assert halved(np.array([0, -1] * 20)) is None
+
+
+@pytest.mark.parametrize("large", [[], [20, 30, 40]])
+def test_counts_with_too_few_or_too_many_in_full_are_damaged(large: list[int]) -> None:
+    halves, _ = halved(np.array([1, 2, 20, 3] + [0] * 60)) or (None, None)
+    assert halves is not None
+    with pytest.raises(StoreError, match="store is damaged"):
+        doubled(halves, np.array(large, dtype=np.int64), 64)
+
+
+def test_a_summary_stored_with_whole_counts_is_read_as_ever() -> None:
+    """As every release before counts took four bits stored it; readers still send it so."""
+    whole = summary([(2.0, 0)] * 9)
+    assert decode_summary(encode_summary(whole, level=0)) == whole
+    assert decode_summary(encode_summary(whole)) == whole
 
 
 def test_no_object_arrays_are_ever_unpacked() -> None:
