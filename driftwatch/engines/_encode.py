@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from driftwatch.engines._hands import Shares, alone
 from driftwatch.engines._levels import Met, levels
 from driftwatch.engines._numbers import lengths, norms, numbers, seconds
 from driftwatch.engines._texts import MISSING, hash_values
 from driftwatch.eventtime import event_times
 from driftwatch.summary.batch import Batch, Int64Array, Levels, Numbers
-from driftwatch.summary.hashing import UInt64Array, finish, level_table, mix, weighted
+from driftwatch.summary.hashing import Room, UInt64Array, finish, level_table, mix, weighted
 from driftwatch.summary.schema import Column, Kind
+from driftwatch.summary.summary import Shares, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _part(
     met: dict[str, Met] | None,
 ) -> _Part:
     coded: dict[str, Numbers | Levels] = {}
-    total = np.zeros(batch.num_rows, dtype=np.uint64)
+    total, room = np.zeros(batch.num_rows, dtype=np.uint64), Room(batch.num_rows)
     for at, column in columns:
         if column.name not in place:
             np.add(total, weighted(MISSING, at), out=total)
@@ -99,7 +99,7 @@ def _part(
         values = _column(batch.column(place[column.name]), column, timezone, met)
         coded[column.name] = values
         if isinstance(values, Numbers):
-            part = weighted(values.values, at, values.gaps)
+            part = weighted(values.values, at, values.nulls, room)
         else:
             # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
             table = weighted(values.table(level_table, level_table), at)

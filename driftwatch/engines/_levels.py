@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from driftwatch.engines._numbers import null_mask
+from driftwatch.engines._numbers import null_places
 from driftwatch.engines._texts import MISSING, as_text, coded, hash_utf8, is_plain, is_text, prefixes
 from driftwatch.summary.batch import Levels
 from driftwatch.summary.hashing import level_table
@@ -69,12 +69,12 @@ def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -
 
 def _codes(indices: pa.Array) -> npt.NDArray[np.int32]:
     """The codes of a dictionary-coded array, -1 where null."""
-    absent = null_mask(indices)
+    absent = null_places(indices)
     if absent is None:
         return np.asarray(indices.to_numpy(), dtype=np.int32)
     raw = np.frombuffer(indices.buffers()[1], dtype=indices.type.to_pandas_dtype())
     codes = raw[indices.offset : indices.offset + len(indices)].astype(np.int32)
-    codes[np.flatnonzero(absent)] = -1
+    codes[absent] = -1
     return codes
 
 

@@ -13,7 +13,7 @@ from driftwatch.summary.schema import Span
 
 #: Rows of one batch, and what a batch may weigh.
 BATCH_ROWS = 1 << 16
-BATCH_BYTES = 24 << 20
+BATCH_BYTES = 32 << 20
 #: What of a file is held back until it is known to be whole; one batch may go beyond it.
 HELD_BYTES = 32 << 20
 
