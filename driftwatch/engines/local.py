@@ -41,6 +41,8 @@ def summarise(
     with Hands() as hands:
         for batch in hands.ahead(_joined(batches)):
             count.add(batch, hands)
+            # The next one but one is read from here on, and finds the room of this one.
+            del batch
     return count.finish(seal)
 
 
@@ -84,6 +86,7 @@ class _Count:
             timezone=plan.timezone,
             segment_column=None if plan.segmentation is None else plan.segmentation.column,
             salt=plan.salt,
+            hashed=plan.sample_rows > 0,
             met=self.met,
             shares=hands.shares(batch),
         )

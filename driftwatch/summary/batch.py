@@ -86,14 +86,14 @@ class Levels:
 class Batch:
     """Rows in memory. ``content[n]`` hashes each row over all columns read, times and ids included.
 
-    ``absent`` names the columns that were asked for and that the data does not have; their rows count
-    as missing. ``time[n]`` is event time in nanoseconds since 1970 UTC, or None. ``untimed`` rows had no
-    usable time and were left out.
+    Without it rows are not told apart, and there is no sample of them. ``absent`` names the columns that were
+    asked for and that the data does not have; their rows count as missing. ``time[n]`` is event time in
+    nanoseconds since 1970 UTC, or None. ``untimed`` rows had no usable time and were left out.
     """
 
     rows: int
     columns: Mapping[str, Numbers | Levels]
-    content: UInt64Array
+    content: UInt64Array | None = None
     time: Int64Array | None = None
     segment: Levels | None = None
     absent: frozenset[str] = frozenset()
@@ -101,11 +101,10 @@ class Batch:
 
     def take(self, rows: Rows) -> Batch:
         """The batch of the given row positions."""
-        content = self.content[rows]
         return Batch(
-            rows=len(content),
+            rows=len(range(self.rows)[rows] if isinstance(rows, slice) else rows),
             columns={name: column.take(rows) for name, column in self.columns.items()},
-            content=content,
+            content=None if self.content is None else self.content[rows],
             time=None if self.time is None else self.time[rows],
             segment=None if self.segment is None else self.segment.take(rows),
             absent=self.absent,

@@ -41,7 +41,10 @@ class Counts:
             return _count_numbers(grid, column, room)
         if isinstance(grid, LevelGrid) and isinstance(column, Levels):
             special = np.zeros(len(SPECIAL), dtype=np.int64)
-            by_code = np.bincount(np.add(column.codes, 2, dtype=np.int64), minlength=2)
+            codes = np.empty(len(column.codes), np.int64) if room is None else room.view(np.int64)
+            by_code = np.bincount(
+                np.add(column.codes, 2, out=codes[: len(column.codes)], dtype=np.int64), minlength=2
+            )
             special[_WRONG], special[_NULL] = by_code[:2]
             return cls(cells=grid.gather(column, by_code[2:]), special=special)
         raise SummaryMismatch(

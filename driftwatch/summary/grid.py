@@ -84,6 +84,7 @@ class LevelGrid:
     """The reference's levels, most frequent first, and one last cell for every unseen level."""
 
     levels: tuple[str, ...]
+    _position: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def cells(self) -> int:
@@ -95,9 +96,13 @@ class LevelGrid:
         return column.table(self, self._cells_of)[column.codes]
 
     def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
-        position = {level: cell for cell, level in enumerate(self.levels)}
+        # Every file brings its own dictionary.
+        if not self._position:
+            self._position.update((level, cell) for cell, level in enumerate(self.levels))
         unseen = len(self.levels)
-        cells = np.fromiter(map(position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels))
+        cells = np.fromiter(
+            map(self._position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
+        )
         return np.append(cells, [-2, -1])
 
     def gather(self, column: Levels, rows: Int64Array) -> Int64Array:

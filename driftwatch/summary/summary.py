@@ -15,6 +15,7 @@ from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Nu
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.hashing import UInt64Array
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.sample import RowSample, smallest
@@ -60,7 +61,7 @@ class Summary:
             counts=ColumnCounts.of(
                 {column.name: Counts.zero(plan.grids[column.name]) for column in plan.columns}
             ),
-            sample=RowSample.zero(len(plan.columns), plan.sample_rows),
+            sample=RowSample.zero(len(plan.columns), plan.sample_rows) if plan.sample_rows else None,
         )
 
     @classmethod
@@ -94,15 +95,12 @@ class Summary:
         for part in shares(lambda places: count(ordered[at] for at in places), len(ordered)):
             counts |= part
         names = [column.name for column in plan.columns]
-        hashes, weights, places = smallest(batch.content, plan.sample_rows, upto)
         return cls(
             plan=plan.fingerprint,
             span=span,
             rows=batch.rows,
             counts=ColumnCounts.of({name: counts[name] for name in names}),
-            sample=RowSample(
-                hashes=hashes, weights=weights, rows=_rows(plan, batch, places), limit=plan.sample_rows
-            ),
+            sample=None if batch.content is None else _sample(plan, batch, batch.content, upto),
         )
 
     def seal(self, plan: Plan) -> Summary:
@@ -164,16 +162,23 @@ def total(summaries: Iterable[Summary]) -> Summary:
     )
 
 
+def _sample(plan: Plan, batch: Batch, content: UInt64Array, upto: np.uint64 | None) -> RowSample:
+    hashes, weights, places = smallest(content, plan.sample_rows, upto)
+    return RowSample(hashes=hashes, weights=weights, rows=_rows(plan, batch, places), limit=plan.sample_rows)
+
+
 def _rows(plan: Plan, batch: Batch, places: Int64Array) -> Float64Array:
     """What the sample keeps of these rows."""
     rows = np.full((len(places), len(plan.columns)), np.nan)
+    null = np.zeros(batch.rows, dtype=bool)
     for position, name in enumerate(column.name for column in plan.columns):
         column, grid = batch.columns.get(name), plan.grids[name]
         if isinstance(column, Numbers):
             rows[:, position] = column.values[places]
-            if column.nulls is not None and len(column.nulls):
-                after = column.nulls.searchsorted(places)
-                rows[column.nulls.take(after, mode="clip") == places, position] = np.nan
+            if column.nulls is not None:
+                null[column.nulls] = True
+                rows[null[places], position] = np.nan
+                null[column.nulls] = False
         elif isinstance(column, Levels):
             if not isinstance(grid, LevelGrid):
                 raise SummaryMismatch(f"column {name!r} has levels, but its grid is numeric.")

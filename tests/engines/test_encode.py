@@ -86,6 +86,22 @@ def test_rows_in_single_precision_are_rows_in_double_precision() -> None:
     assert coded({"x": single}).content.tolist() == coded({"x": single.cast(pa.float64())}).content.tolist()
 
 
+def test_rows_taken_bring_their_nulls() -> None:
+    whole = pa.array([1.0, None, None, 4.0, None, 6.0, 7.0, None, None, 10.0])
+    column = one(whole.slice(1), Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    marked = column.marked()
+    np.testing.assert_array_equal(marked, whole.slice(1).to_numpy(zero_copy_only=False))
+    for rows in (slice(2, 7), slice(0, 0), np.array([8, 0, 3, 3])):
+        np.testing.assert_array_equal(column.take(rows).marked(), marked[rows])
+
+
+def test_rows_that_need_not_be_told_apart_are_not_hashed() -> None:
+    batch = coded({"x": pa.array([1.0, None])}, hashed=False)
+    assert batch.content is None
+    assert batch.take(np.array([1])).rows == batch.take(slice(0, 1)).rows == 1
+
+
 def test_a_nan_of_the_data_is_neither_null_nor_wrong() -> None:
     odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
     column = one(pa.array(odd), Kind.NUMERIC)
