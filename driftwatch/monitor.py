@@ -153,6 +153,7 @@ class Monitor:
             plan=self.reference.plan,
             history=self.history,
             readers=self.readers,
+            sums=reads_sums(detector for detector, _ in self.looks),
             sample=self.recorder.keep_samples,
         )
 

@@ -102,12 +102,16 @@ def read_tiles(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wells:
-    """Where a monitor's tiles come from; ``sample`` has those that are read come with their row sample."""
+    """Where a monitor's tiles come from.
+
+    ``sums`` has those that are read come with the sums of their row sample, ``sample`` with that sample.
+    """
 
     config: MonitorConfig
     plan: Plan
     history: History
     readers: ReaderPool
+    sums: bool = True
     sample: bool = False
 
 
@@ -156,7 +160,9 @@ def _checked(wells: Wells, edges: list[int], found: Pulled) -> Pulled:
 
 
 def _read(wells: Wells, edges: list[int], known: Sequence[str | None] | None) -> TilesRead:
-    return read_tiles(wells.config, wells.plan, wells.readers, edges, known, sample=wells.sample)
+    return read_tiles(
+        wells.config, wells.plan, wells.readers, edges, known, sums=wells.sums, sample=wells.sample
+    )
 
 
 def _edges(config: MonitorConfig, window: Span) -> list[int]:

@@ -117,10 +117,10 @@ def cells(array: pa.Array) -> Cells:
     dimension = None
     if shape is Shape.FLOAT:
         found = numbers(array)
-        values = found.values.astype(np.float64, copy=False)
+        values = found.marked().astype(np.float64, copy=False)
         hashes = own = hash_values(values)
         if found.nulls is not None:
-            own[np.flatnonzero(found.nulls)] = 0
+            own[found.nulls] = 0
     else:
         values, dimension = _values(array.drop_null() if array.null_count else array, shape)
         hashes = own = hash_values(values)

@@ -176,19 +176,17 @@ def _together(parts: Sequence[Numbers | Levels]) -> Numbers:
     numbers = [part for part in parts if isinstance(part, Numbers)]
     if len(numbers) == 1:
         return numbers[0]
-    none = np.empty(0)
-    flags = [
-        [
-            np.zeros(len(item.values), dtype=bool) if flag is None else flag
-            for item, flag in zip(numbers, (getattr(item, name) for item in numbers), strict=True)
-        ]
-        for name in ("nulls", "wrong")
-    ]
-    return Numbers(
-        values=np.concatenate([none, *(item.values for item in numbers)]),
-        nulls=np.concatenate([none.astype(bool), *flags[0]]),
-        wrong=np.concatenate([none.astype(bool), *flags[1]]),
-    )
+    values = np.concatenate([np.empty(0), *(item.values for item in numbers)])
+    nulls, wrong = np.zeros((2, len(values)), dtype=bool)
+    first = 0
+    for item in numbers:
+        rows = slice(first, first + len(item.values))
+        if item.nulls is not None:
+            nulls[rows][item.nulls] = True
+        if item.wrong is not None:
+            wrong[rows] = item.wrong
+        first = rows.stop
+    return Numbers(values=values, nulls=np.flatnonzero(nulls), wrong=wrong)
 
 
 def _level_grid(parts: Sequence[Levels]) -> LevelGrid:
@@ -208,7 +206,7 @@ def _exact_cells(left: Numbers, right: Numbers) -> tuple[NumericGrid, tuple[Coun
     sides = [_distinct(left), _distinct(right)]
     edges = np.union1d(sides[0][0], sides[1][0])
     if len(edges) > MOST_VALUES:
-        usable = left.values[~np.isnan(left.values)].astype(np.float64)
+        usable = _usable(left)
         grid = numeric_grid(usable, quantiles=COARSE_EDGES)
         return grid, (Counts.of(grid, left), Counts.of(grid, right))
     own = sides[0][0]
@@ -219,14 +217,19 @@ def _exact_cells(left: Numbers, right: Numbers) -> tuple[NumericGrid, tuple[Coun
     for numbers, (values, rows) in zip((left, right), sides, strict=True):
         cells = np.zeros(grid.cells, dtype=np.int64)
         cells[2 * np.searchsorted(edges, values) + 1] = rows
-        odd = numbers.take(np.flatnonzero(~np.isfinite(numbers.values)))
+        odd = numbers.take(np.flatnonzero(~np.isfinite(numbers.marked())))
         # What is special of them is the same on any grid, and cheap on a small one.
         made.append(Counts(cells=cells, special=Counts.of(_SMALL, odd).special))
     return grid, (made[0], made[1])
 
 
+def _usable(numbers: Numbers) -> Float64Array:
+    values = numbers.marked()
+    return values[~np.isnan(values)].astype(np.float64)
+
+
 def _distinct(numbers: Numbers) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    values, rows = np.unique(numbers.values + 0.0, return_counts=True, equal_nan=True)
+    values, rows = np.unique(numbers.marked() + 0.0, return_counts=True, equal_nan=True)
     usable = ~np.isnan(values)
     return values[usable].astype(np.float64), rows[usable].astype(np.int64)
 
@@ -246,8 +249,7 @@ def compare_jointly(
         if isinstance(values, Levels):
             grids[column.name] = _level_grid([values])
         else:
-            usable = values.values[~np.isnan(values.values)].astype(np.float64)
-            grids[column.name] = numeric_grid(usable)
+            grids[column.name] = numeric_grid(_usable(values))
     plan = Plan(columns=shared, grids=grids, sample_rows=JOINT_ROWS, fingerprint="compare")
     sides = [Summary.of(plan, batch, _ANY) for batch in batches]
     sample = sides[0].sample or RowSample.zero(len(shared))

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
 
-from driftwatch.engines._hands import Shares, alone
 from driftwatch.engines._levels import Met, levels
 from driftwatch.engines._numbers import lengths, norms, numbers, seconds
 from driftwatch.engines._texts import MISSING, hash_values
 from driftwatch.eventtime import event_times
 from driftwatch.summary.batch import Batch, Int64Array, Levels, Numbers
-from driftwatch.summary.hashing import UInt64Array, finish, level_table, mix, weighted
+from driftwatch.summary.hashing import Room, UInt64Array, finish, level_table, mix, weighted
 from driftwatch.summary.schema import Column, Kind
+from driftwatch.summary.summary import Shares, alone
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some columns in their forms, and the sum of what they add to their rows' hashes."""
+    """Some columns in their forms, and the sum of what they add to their rows' hashes, if that is asked."""
 
     columns: dict[str, Numbers | Levels]
-    hashes: UInt64Array
+    hashes: UInt64Array | None
 
 
 def encode(
@@ -35,14 +36,15 @@ def encode(
     timezone: str,
     segment_column: str | None,
     salt: int = 0,
+    hashed: bool = True,
     met: dict[str, Met] | None = None,
     shares: Shares[_Part] = alone,
 ) -> Batch:
     """Bring rows into the forms a summary counts. Linear, vectorised per column.
 
     Rows whose time is missing or cannot be read are left out and counted in ``untimed``. ``content``
-    hashes ``columns``, then ``carried``; an absent column hashes like a null. ``met`` remembers the levels
-    of earlier batches; ``shares`` splits the columns over threads.
+    hashes ``columns``, then ``carried``, unless ``hashed`` is False; an absent column hashes like a null.
+    ``met`` remembers the levels of earlier batches; ``shares`` splits the columns over threads.
     """
     time: Int64Array | None = None
     delivered = batch.num_rows
@@ -55,27 +57,31 @@ def encode(
     ordered = [(at, column) for at, column in enumerate(columns) if column.kind.ordered]
     levelled = [(at, column) for at, column in enumerate(columns) if not column.kind.ordered]
 
-    def some(places: Iterable[int]) -> _Part:
-        return _part(batch, place, [ordered[at] for at in places], timezone, met)
+    def some(share: Iterable[tuple[int, Column]]) -> _Part:
+        named = list(share)
+        coded = {
+            column.name: _column(batch.column(place[column.name]), column, timezone, met, hashed)
+            for _, column in named
+            if column.name in place
+        }
+        return _Part(coded, _hashes(named, coded, rows) if hashed else None)
 
-    parts = [*shares(some, len(ordered)), _part(batch, place, levelled, timezone, met)]
+    parts = [*shares(lambda places: some(ordered[at] for at in places), len(ordered)), some(levelled)]
     coded = {name: values for part in parts for name, values in part.columns.items()}
-    total = np.zeros(rows, dtype=np.uint64)
-    for part in parts:
-        np.add(total, part.hashes, out=total)
-    for at, name in enumerate(carried, len(columns)):
-        if name == time_column and time is not None:
-            total += weighted(mix(time.view(np.uint64)), at)
-        else:
-            total += weighted(hash_values(batch.column(place[name])) if name in place else MISSING, at)
+    content: UInt64Array | None = None
+    if hashed:
+        summed = [part.hashes for part in parts if part.hashes is not None]
+        for at, name in enumerate(carried, len(columns)):
+            own = time if name == time_column else None
+            summed.append(weighted(_carried(batch, place.get(name), own), at))
+        content = finish(reduce(np.add, summed), salt)
     segment: Levels | None = None
     if segment_column is not None:
-        own = coded.get(segment_column)
-        segment = own if isinstance(own, Levels) else _segment(batch, place.get(segment_column))
+        segment = _segment(batch, place.get(segment_column), coded.get(segment_column))
     return Batch(
         rows=rows,
         columns=coded,
-        content=finish(total, salt),
+        content=content,
         time=time,
         segment=segment,
         absent=frozenset(column.name for column in columns if column.name not in place),
@@ -83,29 +89,32 @@ def encode(
     )
 
 
-def _part(
-    batch: pa.RecordBatch,
-    place: dict[str, int],
-    columns: Iterable[tuple[int, Column]],
-    timezone: str,
-    met: dict[str, Met] | None,
-) -> _Part:
-    coded: dict[str, Numbers | Levels] = {}
-    total = np.zeros(batch.num_rows, dtype=np.uint64)
-    for at, column in columns:
-        if column.name not in place:
-            np.add(total, weighted(MISSING, at), out=total)
-            continue
-        values = _column(batch.column(place[column.name]), column, timezone, met)
-        coded[column.name] = values
-        if isinstance(values, Numbers):
-            part = weighted(values.values, at, values.gaps)
+def _carried(batch: pa.RecordBatch, place: int | None, time: Int64Array | None) -> UInt64Array:
+    """Hashes of a column that is not counted; of event times as they were read."""
+    if time is not None:
+        return mix(time.view(np.uint64))
+    if place is None:
+        return np.full(batch.num_rows, MISSING)
+    return hash_values(batch.column(place))
+
+
+def _hashes(
+    named: Iterable[tuple[int, Column]], coded: Mapping[str, Numbers | Levels], rows: int
+) -> UInt64Array:
+    """What these columns add to their rows' hashes."""
+    total, room = np.zeros(rows, dtype=np.uint64), Room(rows)
+    for at, column in named:
+        values = coded.get(column.name)
+        part: UInt64Array
+        if values is None:
+            part = weighted(MISSING, at)
+        elif isinstance(values, Numbers):
+            part = weighted(values.values, at, values.nulls, room)
         else:
             # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
-            table = weighted(values.table(level_table, level_table), at)
-            part = table[values.codes.astype(np.int64)]
+            part = weighted(values.table(level_table, level_table), at)[values.codes.astype(np.int64)]
         np.add(total, part, out=total)
-    return _Part(coded, total)
+    return total
 
 
 def _timed(batch: pa.RecordBatch, name: str, timezone: str) -> tuple[pa.RecordBatch, Int64Array]:
@@ -127,13 +136,17 @@ def _first_of_each(batch: pa.RecordBatch) -> dict[str, int]:
     return places
 
 
-def _segment(batch: pa.RecordBatch, place: int | None) -> Levels:
+def _segment(batch: pa.RecordBatch, place: int | None, coded: Numbers | Levels | None) -> Levels:
+    if isinstance(coded, Levels):
+        return coded
     if place is None:
         return Levels(codes=np.full(batch.num_rows, -1, dtype=np.int32), levels=())
     return levels(batch.column(place))
 
 
-def _column(array: pa.Array, column: Column, timezone: str, met: dict[str, Met] | None) -> Numbers | Levels:
+def _column(
+    array: pa.Array, column: Column, timezone: str, met: dict[str, Met] | None, hashed: bool
+) -> Numbers | Levels:
     kind = column.kind
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
@@ -145,4 +158,4 @@ def _column(array: pa.Array, column: Column, timezone: str, met: dict[str, Met] 
         return lengths(array)
     if kind is Kind.VECTOR:
         return norms(array)
-    return levels(array, met, column.name)
+    return levels(array, met, column.name, hashed=hashed)

@@ -7,28 +7,22 @@ how many threads there were, or which was first. numpy and Arrow let other threa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-T = TypeVar("T")
+from driftwatch.summary.summary import Shares, alone
 
-#: Has work done on the numbers below a count, in shares.
-Shares = Callable[[Callable[[Iterable[int]], T], int], list[T]]
+T = TypeVar("T")
 
 #: Rows, or values in all columns, of a batch from which on it is worth waking other threads.
 _ROWS, _VALUES = 1 << 15, 1 << 20
 _MOST = 4
 #: Shares of the columns for each thread: so much is left for one that comes late.
 _SHARES = 2
-
-
-def alone(work: Callable[[Iterable[int]], T], count: int) -> list[T]:
-    """All of it in one share."""
-    return [work(range(count))]
 
 
 def _large(batch: pa.RecordBatch) -> bool:
@@ -55,22 +49,6 @@ class Hands:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown()
-
-    def each(self, batch: pa.RecordBatch) -> Callable[..., Iterable[Any]]:
-        """``map`` for a small batch, for a large one the same with a share of the items for every hand."""
-        pool, step = self._for(batch), self._threads * _SHARES
-        if pool is None:
-            return map
-
-        def shared(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-            every = list(items)
-            made: list[Any] = [None] * len(every)
-            parts = [every[first::step] for first in range(step)]
-            for first, part in enumerate(_together(pool, lambda part: [work(item) for item in part], parts)):
-                made[first::step] = part
-            return made
-
-        return shared
 
     def shares(self, batch: pa.RecordBatch) -> Shares[Any]:
         """``alone`` for a small batch, for a large one a share of the columns for every hand."""

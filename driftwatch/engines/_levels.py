@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from driftwatch.engines._numbers import null_mask
 from driftwatch.engines._texts import MISSING, as_text, coded, hash_utf8, is_plain, is_text, prefixes
 from driftwatch.summary.batch import Levels
 from driftwatch.summary.hashing import level_table
@@ -35,8 +34,12 @@ class Met:
     place: npt.NDArray[np.int32] | None
 
 
-def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -> Levels:
+def levels(
+    array: pa.Array, met: dict[str, Met] | None = None, name: str = "", *, hashed: bool = True
+) -> Levels:
     """Levels of a categorical or boolean column; ``met`` remembers the dictionary of column ``name``.
+
+    With ``hashed`` their hashes, which telling rows apart takes, are made along where that is cheaper.
 
     Integers, and floats or decimals that are whole, are the same text (3 and 3.0 are ``3``); booleans are
     ``false`` and ``true``; NaN is missing; lists and structs are a wrong type.
@@ -60,7 +63,7 @@ def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -
         array = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), values)
     found = None if met is None else met.get(name)
     if found is None or not _same(found.dictionary, array.dictionary):
-        found = _meet(array.dictionary)
+        found = _meet(array.dictionary, hashed)
         if met is not None:
             met[name] = found
     places = _codes(array.indices)
@@ -69,20 +72,14 @@ def levels(array: pa.Array, met: dict[str, Met] | None = None, name: str = "") -
 
 def _codes(indices: pa.Array) -> npt.NDArray[np.int32]:
     """The codes of a dictionary-coded array, -1 where null."""
-    absent = null_mask(indices)
-    if absent is None:
-        return np.asarray(indices.to_numpy(), dtype=np.int32)
-    raw = np.frombuffer(indices.buffers()[1], dtype=indices.type.to_pandas_dtype())
-    codes = raw[indices.offset : indices.offset + len(indices)].astype(np.int32)
-    codes[np.flatnonzero(absent)] = -1
-    return codes
+    return np.asarray(indices.cast(pa.int32()).fill_null(-1).to_numpy())
 
 
 def _same(one: pa.Array, other: pa.Array) -> bool:
     return bool(one.type == other.type and one.equals(other))
 
 
-def _meet(dictionary: pa.Array) -> Met:
+def _meet(dictionary: pa.Array, hashed: bool) -> Met:
     """The texts of a dictionary's values; a null among them is no value, nor is NaN."""
     texts = _texts(dictionary.drop_null())
     if dictionary.null_count:
@@ -92,9 +89,10 @@ def _meet(dictionary: pa.Array) -> Met:
     place = None
     if None in texts:
         place = np.array([*(-1 if text is None else at for at, text in enumerate(texts)), -1], dtype=np.int32)
+        texts = [text or "" for text in texts]
     none = np.empty(0, dtype=np.int32)
-    met = Levels(codes=none, levels=tuple(text or "" for text in texts))
-    if place is None and is_text(dictionary.type):
+    met = Levels(codes=none, levels=tuple(texts))  # type: ignore[arg-type]
+    if hashed and place is None and is_text(dictionary.type):
         # The same as of the texts one by one, without making bytes of each again.
         hashes = hash_utf8(prefixes(as_text(dictionary)))
         met.table(level_table, lambda _: np.append(hashes, [MISSING, MISSING]))

@@ -9,12 +9,11 @@ import pyarrow.compute as pc
 
 from driftwatch.engines._texts import as_text, is_plain, is_text
 from driftwatch.eventtime import event_times
-from driftwatch.summary.batch import Numbers
+from driftwatch.summary.batch import Int64Array, Numbers
 from driftwatch.summary.schema import NANOSECONDS
 
 BoolArray = npt.NDArray[np.bool_]
 
-_NOWHERE = np.empty(0, dtype=np.int64)
 #: Texts that are numbers. Whatever matches, Arrow can read; so no text depends on its neighbours.
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$|^[+-]?(?i:inf|infinity|nan)$"
 
@@ -25,21 +24,15 @@ def numbers(array: pa.Array) -> Numbers:
     if types.is_dictionary(kind):
         return _decoded(array, numbers(array.dictionary))
     if types.is_float32(kind) or types.is_float64(kind):
-        nulls = null_mask(array)
+        nulls = null_places(array)
         if nulls is None:
-            return Numbers(values=array.to_numpy(), gaps=_NOWHERE)
+            return Numbers(values=array.to_numpy())
         raw = np.frombuffer(array.buffers()[1], dtype=kind.to_pandas_dtype())
-        values = raw[array.offset : array.offset + len(array)].copy()
-        gaps = np.flatnonzero(nulls)
-        values[gaps] = np.nan
-        return Numbers(values=values, nulls=nulls, gaps=gaps)
+        return Numbers(values=raw[array.offset : array.offset + len(array)], nulls=nulls)
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
-        nulls = null_mask(array)
-        raw = array.cast(pa.float64(), safe=False)
-        return Numbers(values=raw.fill_null(np.nan).to_numpy(zero_copy_only=False), nulls=nulls, wrong=None)
+        return numbers(array.cast(pa.float64(), safe=False))
     if types.is_boolean(kind):
-        raw = array.cast(pa.int8()).cast(pa.float64()).fill_null(np.nan)
-        return Numbers(values=raw.to_numpy(zero_copy_only=False), nulls=null_mask(array), wrong=None)
+        return numbers(array.cast(pa.int8()))
     if is_text(kind):
         return _parsed(as_text(array))
     return _all_wrong(array)
@@ -49,11 +42,10 @@ def seconds(array: pa.Array, timezone: str) -> Numbers:
     """Times of a datetime column as seconds since 1970 UTC."""
     times, usable = event_times(array, timezone)
     values = np.where(usable, times / NANOSECONDS, np.nan)
-    nulls = null_mask(array)
+    nulls = null_places(array)
     if pa.types.is_floating(array.type):
-        empty = np.isnan(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
-        return Numbers(values=values, nulls=nulls, wrong=_and_not(~usable, empty))
-    return Numbers(values=values, nulls=nulls, wrong=_and_not(~usable, nulls))
+        usable |= np.isnan(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return Numbers(values=values, nulls=nulls, wrong=_wrong(usable, nulls))
 
 
 def lengths(array: pa.Array) -> Numbers:
@@ -64,8 +56,7 @@ def lengths(array: pa.Array) -> Numbers:
     if not (is_text(kind) or is_plain(kind)):
         return _all_wrong(array)
     texts = as_text(array) if is_text(kind) else array.cast(pa.large_string())
-    sizes = pc.utf8_length(texts).cast(pa.float64()).fill_null(np.nan)
-    return Numbers(values=sizes.to_numpy(zero_copy_only=False), nulls=null_mask(array), wrong=None)
+    return numbers(pc.utf8_length(texts))
 
 
 def norms(array: pa.Array) -> Numbers:
@@ -86,7 +77,7 @@ def norms(array: pa.Array) -> Numbers:
     present = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     with np.errstate(over="ignore"):
         values[present] = np.sqrt(np.bincount(owner, weights=flat * flat, minlength=len(sizes)))
-    return Numbers(values=values, nulls=null_mask(array), wrong=None)
+    return Numbers(values=values, nulls=null_places(array))
 
 
 def _parsed(texts: pa.Array) -> Numbers:
@@ -94,46 +85,51 @@ def _parsed(texts: pa.Array) -> Numbers:
     matching = pc.match_substring_regex(trimmed, _NUMBER)
     usable = np.asarray(matching.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
     empty = pc.or_kleene(pc.equal(trimmed, ""), texts.is_null()).fill_null(True)
-    nulls = np.asarray(empty.to_numpy(zero_copy_only=False), dtype=bool)
+    nulls = np.flatnonzero(empty.to_numpy(zero_copy_only=False))
     readable = pc.if_else(matching, trimmed, pa.scalar(None, type=trimmed.type))
     readable = pc.utf8_ltrim(readable, "+")
     values = readable.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    return Numbers(values=values, nulls=nulls if nulls.any() else None, wrong=_and_not(~usable, nulls))
+    return Numbers(values=values, nulls=nulls if len(nulls) else None, wrong=_wrong(usable, nulls))
 
 
 def _decoded(array: pa.Array, values: Numbers) -> Numbers:
     """One row of ``values`` per code of a dictionary-coded array; null codes are nulls."""
     codes = array.indices.cast(pa.int64()).fill_null(len(values.values)).to_numpy(zero_copy_only=False)
-    none = np.zeros(len(values.values), dtype=bool)
-    nulls = np.append(none if values.nulls is None else values.nulls, True)[codes]
-    wrong = np.append(none if values.wrong is None else values.wrong, False)[codes]
-    numeric = np.append(values.values, np.nan)[codes]
-    return Numbers(values=numeric, nulls=nulls if nulls.any() else None, wrong=wrong if wrong.any() else None)
+    absent = np.zeros(len(values.values) + 1, dtype=bool)
+    absent[-1 if values.nulls is None else np.append(values.nulls, -1)] = True
+    nulls = np.flatnonzero(absent[codes])
+    wrong = None if values.wrong is None else np.append(values.wrong, False)[codes]
+    return Numbers(
+        values=np.append(values.values, np.nan)[codes],
+        nulls=nulls if len(nulls) else None,
+        wrong=wrong if wrong is not None and wrong.any() else None,
+    )
 
 
 def _all_wrong(array: pa.Array) -> Numbers:
     """No number at all; what is there is of the wrong type."""
-    nulls = null_mask(array)
-    wrong = np.ones(len(array), dtype=bool) if nulls is None else ~nulls
-    return Numbers(values=np.full(len(array), np.nan), nulls=nulls, wrong=wrong if wrong.any() else None)
+    nulls = null_places(array)
+    wrong = _wrong(np.zeros(len(array), dtype=bool), nulls)
+    return Numbers(values=np.full(len(array), np.nan), nulls=nulls, wrong=wrong)
 
 
-def null_mask(array: pa.Array) -> BoolArray | None:
-    """Which values are null; None where none is."""
+def null_places(array: pa.Array) -> Int64Array | None:
+    """Where values are null, ascending; None where none is."""
     if not array.null_count:
         return None
     bits = array.buffers()[0]
     if bits is None or pa.types.is_null(array.type):
-        return np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-    first = array.offset // 8
-    valid = np.unpackbits(
-        np.frombuffer(bits, dtype=np.uint8)[first:],
-        count=array.offset - 8 * first + len(array),
-        bitorder="little",
-    )
-    return np.logical_not(valid[array.offset - 8 * first :])
+        return np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))
+    first, before = divmod(array.offset, 8)
+    size = before + len(array)
+    absent = ~np.frombuffer(bits, dtype=np.uint8, count=(size + 7) // 8, offset=first)
+    marked = np.unpackbits(absent, count=size, bitorder="little").view(bool)
+    return marked[before:].nonzero()[0]
 
 
-def _and_not(wrong: BoolArray, nulls: BoolArray | None) -> BoolArray | None:
-    wrong = wrong if nulls is None else wrong & ~nulls
+def _wrong(usable: BoolArray, nulls: Int64Array | None) -> BoolArray | None:
+    """What is neither usable nor null; None where nothing is."""
+    wrong = ~usable
+    if nulls is not None:
+        wrong[nulls] = False
     return wrong if wrong.any() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from driftwatch.engines.base import Counted
 from driftwatch.summary.batch import Batch, Int64Array, Levels
 from driftwatch.summary.plan import OTHER, Plan
 from driftwatch.summary.schema import Span
-from driftwatch.summary.summary import Each, Summary, total
+from driftwatch.summary.summary import Shares, Summary, total
 
 #: Small batches of one schema are joined up to this many rows, since each costs a fixed price per column.
 _JOINED = 1 << 16
@@ -40,6 +41,8 @@ def summarise(
     with Hands() as hands:
         for batch in hands.ahead(_joined(batches)):
             count.add(batch, hands)
+            # The next one but one is read from here on, and finds the room of this one.
+            del batch
     return count.finish(seal)
 
 
@@ -83,6 +86,7 @@ class _Count:
             timezone=plan.timezone,
             segment_column=None if plan.segmentation is None else plan.segmentation.column,
             salt=plan.salt,
+            hashed=plan.sample_rows > 0,
             met=self.met,
             shares=hands.shares(batch),
         )
@@ -101,9 +105,9 @@ class _Count:
             newest = int(encoded.time.max())
             self.newest = newest if self.newest is None else max(self.newest, newest)
         self.rows += encoded.rows
-        self._spread(encoded, tiles, hands.each(batch))
+        self._spread(encoded, tiles, hands.shares(batch))
 
-    def _spread(self, encoded: Batch, tiles: Int64Array, each: Each) -> None:
+    def _spread(self, encoded: Batch, tiles: Int64Array, shares: Shares[Any]) -> None:
         """Sort rows by tile and segment once, then count each run."""
         split = self.plan.segmentation
         names: tuple[str | None, ...] = (None,)
@@ -113,7 +117,7 @@ class _Count:
             key = tiles * len(names) + _segments(encoded.segment, split.levels, encoded.rows)
         first = int(key[0])
         if (key == first).all():
-            self._keep(first, names, encoded, each)
+            self._keep(first, names, encoded, shares)
             return
         steps = np.diff(key)
         order = np.argsort(key, kind="stable") if (steps < 0).any() else None
@@ -122,15 +126,15 @@ class _Count:
         for start, stop in pairwise(cuts):
             # Rows in the order of time, as most files have them, are not copied.
             run = encoded.take(slice(start, stop) if order is None else order[start:stop])
-            self._keep(int(ordered[start]), names, run, each)
+            self._keep(int(ordered[start]), names, run, shares)
 
-    def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, each: Each) -> None:
+    def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, shares: Shares[Any]) -> None:
         tile, segment = divmod(key, len(names))
         span = self._span(tile)
         place = (span.start, names[segment])
         known = self.parts.get(place)
         upto = None if known is None or known.sample is None else known.sample.upto
-        part = Summary.of(self.plan, rows, span, each, upto)
+        part = Summary.of(self.plan, rows, span, shares, upto)
         self.parts[place] = part if known is None else known + part
 
     def _span(self, tile: int) -> Span:

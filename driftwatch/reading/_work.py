@@ -72,7 +72,8 @@ class Worker:
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)
         if not (header["sums"] or header["sample"]):
-            plan = replace(plan, sample_rows=0)
+            # Rows need not be told apart, nor what only does that be read.
+            plan = replace(plan, sample_rows=0, carried=())
         edges: list[int] = header["boundaries"]
         source = open_source(_timed(header["source"], plan))
         timed = plan.time_column is not None

@@ -112,7 +112,7 @@ def _repeat(values: Float64Array, weights: npt.NDArray[np.int64]) -> Float64Arra
 
 def _numbers(values: Any, column: Column, timezone: str) -> Float64Array:
     coded = _encode_one(values, column, timezone)
-    return coded.values.astype(np.float64) if isinstance(coded, Numbers) else np.empty(0)
+    return coded.marked().astype(np.float64) if isinstance(coded, Numbers) else np.empty(0)
 
 
 def _encode_one(values: Any, column: Column, timezone: str) -> Numbers | Levels:

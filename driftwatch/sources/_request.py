@@ -11,8 +11,8 @@ from driftwatch.eventtime import is_time
 from driftwatch.summary.result import FileProblem
 from driftwatch.summary.schema import Span
 
-#: Rows of one batch, and what a batch may weigh.
-BATCH_ROWS = 1 << 16
+#: Rows of one batch, and what a batch may weigh. For 2^16 rows a Parquet decoder takes room for 2^17.
+BATCH_ROWS = 64_000
 BATCH_BYTES = 24 << 20
 #: What of a file is held back until it is known to be whole; one batch may go beyond it.
 HELD_BYTES = 32 << 20

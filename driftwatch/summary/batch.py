@@ -20,24 +20,43 @@ Tables = dict[int, tuple[object, npt.NDArray[Any]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """An ordered column: ``values[n]`` float64, NaN where there is none; float32 where it was stored so.
+    """An ordered column: ``values[n]`` float64; float32 where it was stored so.
 
-    ``nulls`` marks rows with no value at all and ``wrong`` rows whose value is not a number; a NaN marked
-    in neither was delivered as NaN. ``gaps`` are places of NaNs, likely of all, where somebody found them.
+    ``nulls`` are the places, ascending, of rows with no value at all: what ``values`` hold there means
+    nothing, so that a column is not copied only to be marked. ``wrong`` marks rows whose value is not a
+    number; they are NaN. A NaN in neither was delivered as NaN.
     """
 
     values: Float64Array | Float32Array
-    nulls: npt.NDArray[np.bool_] | None = None
+    nulls: Int64Array | None = None
     wrong: npt.NDArray[np.bool_] | None = None
-    gaps: Int64Array | None = field(default=None, compare=False, repr=False)
+
+    def marked(self) -> Float64Array | Float32Array:
+        """The values, NaN where there is none; copied only if some are null."""
+        if self.nulls is None:
+            return self.values
+        values = self.values.copy()
+        values[self.nulls] = np.nan
+        return values
 
     def take(self, rows: Rows) -> Numbers:
-        """The same column at the given row positions; of a slice nothing is copied."""
+        """The same column at the given row positions; of a slice no value is copied."""
         return Numbers(
             values=self.values[rows],
-            nulls=None if self.nulls is None else self.nulls[rows],
+            nulls=None if self.nulls is None else _among(self.nulls, rows, len(self.values)),
             wrong=None if self.wrong is None else self.wrong[rows],
         )
+
+
+def _among(places: Int64Array, rows: Rows, size: int) -> Int64Array:
+    """Where those places come to lie among the rows taken of ``size``."""
+    if isinstance(rows, slice):
+        start, stop, _ = rows.indices(size)
+        first, last = places.searchsorted([start, stop])
+        return places[first:last] - start
+    marked = np.zeros(size, dtype=bool)
+    marked[places] = True
+    return np.flatnonzero(marked[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +86,14 @@ class Levels:
 class Batch:
     """Rows in memory. ``content[n]`` hashes each row over all columns read, times and ids included.
 
-    ``absent`` names the columns that were asked for and that the data does not have; their rows count
-    as missing. ``time[n]`` is event time in nanoseconds since 1970 UTC, or None. ``untimed`` rows had no
-    usable time and were left out.
+    Without it rows are not told apart, and there is no sample of them. ``absent`` names the columns that were
+    asked for and that the data does not have; their rows count as missing. ``time[n]`` is event time in
+    nanoseconds since 1970 UTC, or None. ``untimed`` rows had no usable time and were left out.
     """
 
     rows: int
     columns: Mapping[str, Numbers | Levels]
-    content: UInt64Array
+    content: UInt64Array | None = None
     time: Int64Array | None = None
     segment: Levels | None = None
     absent: frozenset[str] = frozenset()
@@ -82,11 +101,10 @@ class Batch:
 
     def take(self, rows: Rows) -> Batch:
         """The batch of the given row positions."""
-        content = self.content[rows]
         return Batch(
-            rows=len(content),
+            rows=len(range(self.rows)[rows] if isinstance(rows, slice) else rows),
             columns={name: column.take(rows) for name, column in self.columns.items()},
-            content=content,
+            content=None if self.content is None else self.content[rows],
             time=None if self.time is None else self.time[rows],
             segment=None if self.segment is None else self.segment.take(rows),
             absent=self.absent,

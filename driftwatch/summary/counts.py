@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.errors import SummaryMismatch
-from driftwatch.summary.batch import Int64Array, Levels, Numbers
+from driftwatch.summary.batch import Float64Array, Int64Array, Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 
 #: What the entries of ``Counts.special`` count. Infinities also stand in the ordered cells.
@@ -15,8 +15,8 @@ SPECIAL = ("null", "nan", "wrong_type", "negative_infinity", "positive_infinity"
 _NULL, _NAN, _WRONG, _NEGATIVE, _POSITIVE, _ABSENT = range(len(SPECIAL))
 #: Where those stand that say a row has no value, and that it has one of another type.
 MISSING, WRONG_TYPE = (_NULL, _NAN, _ABSENT), _WRONG
-#: Where the finite values of sorted ones begin, the infinite and what is no number.
-_ENDS = {kind: np.array([np.finfo(kind).min, np.inf, np.nan], dtype=kind) for kind in ("f", "d")}
+#: Where the finite values of sorted ones begin, and the infinite.
+_ENDS = {kind: np.array([np.finfo(kind).min, np.inf], dtype=kind) for kind in ("f", "d")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,13 +35,16 @@ class Counts:
         return cls(cells=np.zeros(grid.cells, dtype=np.int64), special=np.zeros(len(SPECIAL), dtype=np.int64))
 
     @classmethod
-    def of(cls, grid: Grid, column: Numbers | Levels) -> Counts:
-        """Count one column's rows on its grid. Numeric: one sort, O(n log n)."""
+    def of(cls, grid: Grid, column: Numbers | Levels, room: Float64Array | None = None) -> Counts:
+        """Count one column's rows on its grid. Numeric: one sort, O(n log n), in ``room`` if it is given."""
         if isinstance(grid, NumericGrid) and isinstance(column, Numbers):
-            return _count_numbers(grid, column)
+            return _count_numbers(grid, column, room)
         if isinstance(grid, LevelGrid) and isinstance(column, Levels):
             special = np.zeros(len(SPECIAL), dtype=np.int64)
-            by_code = np.bincount(np.add(column.codes, 2, dtype=np.int64), minlength=2)
+            codes = np.empty(len(column.codes), np.int64) if room is None else room.view(np.int64)
+            by_code = np.bincount(
+                np.add(column.codes, 2, out=codes[: len(column.codes)], dtype=np.int64), minlength=2
+            )
             special[_WRONG], special[_NULL] = by_code[:2]
             return cls(cells=grid.gather(column, by_code[2:]), special=special)
         raise SummaryMismatch(
@@ -104,17 +107,22 @@ class Counts:
             )
 
 
-def _count_numbers(grid: NumericGrid, column: Numbers) -> Counts:
+def _count_numbers(grid: NumericGrid, column: Numbers, room: Float64Array | None) -> Counts:
     values = column.values
     special = np.zeros(len(SPECIAL), dtype=np.int64)
-    if column.nulls is not None:
-        special[_NULL] = np.count_nonzero(column.nulls)
     if column.wrong is not None:
         special[_WRONG] = np.count_nonzero(column.wrong)
-    ordered = values.copy()
+    ordered = np.empty_like(values) if room is None else room.view(values.dtype)[: len(values)]
+    np.copyto(ordered, values)
+    if column.nulls is not None:
+        special[_NULL] = len(column.nulls)
+        ordered[column.nulls] = np.nan
     ordered.sort()
-    # In the values' own precision: another would have all of them converted first.
-    finite, infinite, present = ordered.searchsorted(_ENDS[ordered.dtype.char]).tolist()
+    bounds = grid.bounds(ordered)
+    present = int(bounds[-1])
     special[_NAN] = len(values) - present - special[_NULL] - special[_WRONG]
-    special[_NEGATIVE], special[_POSITIVE] = finite, present - infinite
-    return Counts(cells=grid.count(ordered[:present]), special=special)
+    if present and (ordered[0] == -np.inf or ordered[present - 1] == np.inf):
+        # In the values' own precision: another would have all of them converted first.
+        finite, infinite = ordered.searchsorted(_ENDS[ordered.dtype.char]).tolist()
+        special[_NEGATIVE], special[_POSITIVE] = finite, present - infinite
+    return Counts(cells=bounds[1:] - bounds[:-1], special=special)

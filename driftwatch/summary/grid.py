@@ -54,14 +54,22 @@ class NumericGrid:
         return 2 * len(self.edges) + 1
 
     def count(self, ordered: Float64Array | Float32Array) -> Int64Array:
-        """Counts ``int64[2k + 1]`` of values sorted ascending and free of NaN. O(k log n)."""
-        bounds = np.empty(self.cells + 1, dtype=np.int64)
-        bounds[0], bounds[-1] = 0, len(ordered)
-        bounds[1:-1] = ordered.searchsorted(self._begin(ordered.dtype.char))
+        """Counts ``int64[2k + 1]`` of values sorted ascending; NaNs, the last, are in none. O(k log n)."""
+        bounds = self.bounds(ordered)
         return bounds[1:] - bounds[:-1]
 
+    def bounds(self, ordered: Float64Array | Float32Array) -> Int64Array:
+        """Where each cell begins in values sorted ascending, ``int64[2k + 2]``; the last is where NaNs do."""
+        bounds = np.empty(2 * len(self.edges) + 2, dtype=np.int64)
+        bounds[0] = 0
+        bounds[1:] = ordered.searchsorted(self._begin(ordered.dtype.char))
+        return bounds
+
     def _begin(self, kind: str) -> Float64Array | Float32Array:
-        """The least value of each cell but the first, in the precision of a numpy ``kind``; NaN for none."""
+        """The least value of each cell but the first, in the precision of a numpy ``kind``; NaN for none.
+
+        A last NaN is where all cells end.
+        """
         found = self._begins.get(kind)
         if found is None:
             with np.errstate(over="ignore", under="ignore"):
@@ -76,6 +84,7 @@ class LevelGrid:
     """The reference's levels, most frequent first, and one last cell for every unseen level."""
 
     levels: tuple[str, ...]
+    _position: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def cells(self) -> int:
@@ -87,9 +96,13 @@ class LevelGrid:
         return column.table(self, self._cells_of)[column.codes]
 
     def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
-        position = {level: cell for cell, level in enumerate(self.levels)}
+        # Every file brings its own dictionary.
+        if not self._position:
+            self._position.update((level, cell) for cell, level in enumerate(self.levels))
         unseen = len(self.levels)
-        cells = np.fromiter(map(position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels))
+        cells = np.fromiter(
+            map(self._position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
+        )
         return np.append(cells, [-2, -1])
 
     def gather(self, column: Levels, rows: Int64Array) -> Int64Array:
@@ -103,14 +116,14 @@ Grid = NumericGrid | LevelGrid
 
 
 def _begins(near: Floats, edges: Float64Array) -> Floats:
-    """The least value at or above each edge, and the least above it, one after the other.
+    """The least value at or above each edge, and the least above it, one after the other; NaN at the end.
 
     ``near`` are the edges rounded to the precision that values have.
     """
     high = near.dtype.type(np.inf)
-    found = np.empty(2 * len(edges), dtype=near.dtype)
+    found = np.full(2 * len(edges) + 1, np.nan, dtype=near.dtype)
     after = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
-    found[::2] = np.where(near < edges, after, near)
+    found[:-1:2] = np.where(near < edges, after, near)
     found[1::2] = np.where(near > edges, near, after)
     return found
 

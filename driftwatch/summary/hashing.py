@@ -19,6 +19,8 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _PRIME = np.uint64(0x100000001B3)
 _MISSING = np.uint64(0x6D697373696E6721)
+#: What folds to it; a number, as it happens.
+_UNFOLDED = _MISSING ^ (_MISSING >> np.uint64(32))
 
 
 def mix(values: UInt64Array) -> UInt64Array:
@@ -93,31 +95,47 @@ def finish(total: UInt64Array, salt: int) -> UInt64Array:
     return mix(total ^ mix(np.array([salt & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)))
 
 
+class Room:
+    """Two arrays that hashing works in, so that columns of one batch do not each get their own."""
+
+    def __init__(self, rows: int) -> None:
+        self.bits, self.shifted = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)
+
+
 def weighted(
-    column: Numeric | UInt64Array | np.uint64, place: int, gaps: npt.NDArray[np.int64] | None = None
+    column: Numeric | UInt64Array | np.uint64,
+    place: int,
+    nulls: npt.NDArray[np.int64] | None = None,
+    room: Room | None = None,
 ) -> UInt64Array:
-    """What a column at that place adds to its rows' sums; ``gaps`` are as in ``folded``."""
+    """What a column at that place adds to its rows' sums; ``nulls`` and ``room`` are as in ``folded``."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        found = folded(column, gaps)  # type: ignore[arg-type]
+        found = folded(column, nulls, room)  # type: ignore[arg-type]
         return np.multiply(found, _factor(place), out=found)
     with np.errstate(over="ignore"):
         part: UInt64Array = column * _factor(place)  # type: ignore[assignment]
     return part
 
 
-def folded(values: Numeric, gaps: npt.NDArray[np.int64] | None = None) -> UInt64Array:
+def folded(
+    values: Numeric, nulls: npt.NDArray[np.int64] | None = None, room: Room | None = None
+) -> UInt64Array:
     """The bits of values as float64, their upper half folded into the lower: a product spreads low bits only.
 
-    -0.0 equals 0.0 and every NaN is the missing value. ``gaps`` are places of NaNs: if they are all, none is
-    looked for.
+    -0.0 equals 0.0; every NaN, and whatever stands at ``nulls``, is the missing value. The result lies in
+    ``room`` until that is used again.
     """
-    bits = np.add(values, 0.0, dtype=np.float64).view(np.uint64)
-    np.bitwise_xor(bits, bits >> np.uint64(32), out=bits)
-    missing = np.isnan(values)
-    if gaps is None or len(gaps) != np.count_nonzero(missing):
-        gaps = np.flatnonzero(missing)
-    bits[gaps] = _MISSING
-    return bits
+    room = room or Room(len(values))
+    bits, shifted = room.bits, room.shifted
+    numbers = np.add(values, 0.0, out=bits.view(np.float64), dtype=np.float64)
+    if nulls is not None:
+        bits[nulls] = _UNFOLDED
+    # The greatest is NaN where any is: to find it costs half of looking at each.
+    greatest = np.maximum.reduce(numbers, initial=-np.inf)
+    if greatest != greatest:
+        bits[np.isnan(numbers)] = _UNFOLDED
+    np.right_shift(bits, np.uint64(32), out=shifted)
+    return np.bitwise_xor(bits, shifted, out=bits)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,13 +15,20 @@ from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Nu
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.hashing import UInt64Array
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.sample import RowSample, smallest
 from driftwatch.summary.schema import Column, Span
 
-#: ``map``, or a pool of threads' own.
-Each = Callable[[Callable[[Column], Counts], Iterable[Column]], Iterable[Counts]]
+T = TypeVar("T")
+#: Has work done on the numbers below a count, in shares: one, or some that threads do beside each other.
+Shares = Callable[[Callable[[Iterable[int]], T], int], list[T]]
+
+
+def alone(work: Callable[[Iterable[int]], T], count: int) -> list[T]:
+    """All of it in one share."""
+    return [work(range(count))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,40 +61,46 @@ class Summary:
             counts=ColumnCounts.of(
                 {column.name: Counts.zero(plan.grids[column.name]) for column in plan.columns}
             ),
-            sample=RowSample.zero(len(plan.columns), plan.sample_rows),
+            sample=RowSample.zero(len(plan.columns), plan.sample_rows) if plan.sample_rows else None,
         )
 
     @classmethod
     def of(
-        cls, plan: Plan, batch: Batch, span: Span, each: Each = map, upto: np.uint64 | None = None
+        cls,
+        plan: Plan,
+        batch: Batch,
+        span: Span,
+        shares: Shares[dict[str, Counts]] = alone,
+        upto: np.uint64 | None = None,
     ) -> Summary:
         """Summarise rows in memory. Cost: one sort per numeric column, one ``bincount`` per other.
 
-        ``each`` counts the columns, one by one or in threads: the result is the same. ``upto`` is that of the
-        sample that this one's will be added to.
+        ``shares`` splits the columns over threads: the result is the same. ``upto`` is that of the sample
+        that this one's will be added to.
         """
 
-        def count(column: Column) -> Counts:
-            grid, values = plan.grids[column.name], batch.columns.get(column.name)
-            return Counts.of_absent(grid, batch.rows) if values is None else Counts.of(grid, values)
+        def count(columns: Iterable[Column]) -> dict[str, Counts]:
+            room = np.empty(batch.rows)
+            found = {}
+            for column in columns:
+                grid, values = plan.grids[column.name], batch.columns.get(column.name)
+                found[column.name] = (
+                    Counts.of_absent(grid, batch.rows) if values is None else Counts.of(grid, values, room)
+                )
+            return found
 
         # Sorts run beside each other; counting levels keeps the interpreter, and who waits for it costs more.
-        levelled = [column for column in plan.columns if not column.kind.ordered]
-        counts = dict(zip((column.name for column in levelled), map(count, levelled), strict=True))
         ordered = [column for column in plan.columns if column.kind.ordered]
-        counts |= zip((column.name for column in ordered), each(count, ordered), strict=True)
+        counts = count(column for column in plan.columns if not column.kind.ordered)
+        for part in shares(lambda places: count(ordered[at] for at in places), len(ordered)):
+            counts |= part
         names = [column.name for column in plan.columns]
-        hashes, weights, places = smallest(batch.content, plan.sample_rows, upto)
-        rows = np.full((len(places), len(names)), np.nan)
-        for position, name in enumerate(names):
-            if name in batch.columns:
-                rows[:, position] = _row_values(plan, name, batch.columns[name], places)
         return cls(
             plan=plan.fingerprint,
             span=span,
             rows=batch.rows,
             counts=ColumnCounts.of({name: counts[name] for name in names}),
-            sample=RowSample(hashes=hashes, weights=weights, rows=rows, limit=plan.sample_rows),
+            sample=None if batch.content is None else _sample(plan, batch, batch.content, upto),
         )
 
     def seal(self, plan: Plan) -> Summary:
@@ -149,16 +162,29 @@ def total(summaries: Iterable[Summary]) -> Summary:
     )
 
 
-def _row_values(plan: Plan, name: str, column: Numbers | Levels, rows: Int64Array) -> Float64Array:
-    """What the sample keeps of these rows of a column."""
-    if isinstance(column, Numbers):
-        # One zero and one NaN, so that equal rows are equal in every bit.
-        values = np.add(column.values[rows], 0.0, dtype=np.float64)
-        values[np.isnan(values)] = np.nan
-        return values
-    grid = plan.grids[name]
-    if not isinstance(grid, LevelGrid):
-        raise SummaryMismatch(f"column {name!r} has levels, but its grid is numeric.")
-    cells = grid.index(column.take(rows)).astype(np.float64)
-    cells[cells < 0] = np.nan
-    return cells
+def _sample(plan: Plan, batch: Batch, content: UInt64Array, upto: np.uint64 | None) -> RowSample:
+    hashes, weights, places = smallest(content, plan.sample_rows, upto)
+    return RowSample(hashes=hashes, weights=weights, rows=_rows(plan, batch, places), limit=plan.sample_rows)
+
+
+def _rows(plan: Plan, batch: Batch, places: Int64Array) -> Float64Array:
+    """What the sample keeps of these rows."""
+    rows = np.full((len(places), len(plan.columns)), np.nan)
+    null = np.zeros(batch.rows, dtype=bool)
+    for position, name in enumerate(column.name for column in plan.columns):
+        column, grid = batch.columns.get(name), plan.grids[name]
+        if isinstance(column, Numbers):
+            rows[:, position] = column.values[places]
+            if column.nulls is not None:
+                null[column.nulls] = True
+                rows[null[places], position] = np.nan
+                null[column.nulls] = False
+        elif isinstance(column, Levels):
+            if not isinstance(grid, LevelGrid):
+                raise SummaryMismatch(f"column {name!r} has levels, but its grid is numeric.")
+            cells = grid.index(column.take(places))
+            rows[:, position] = np.where(cells < 0, np.nan, cells)
+    # One zero and one NaN, so that equal rows are equal in every bit.
+    rows += 0.0
+    rows[np.isnan(rows)] = np.nan
+    return rows

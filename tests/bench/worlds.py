@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -132,11 +132,13 @@ class World:
     looks: tuple[Look, ...]
     track: Track
 
-    def summary(self, batches: Any, start: int = START) -> Summary:
-        """One window's summary, sealed."""
+    def summary(self, batches: Any, start: int = START, *, sample: bool = False) -> Summary:
+        """One window's summary, sealed; without joint statistics only with ``sample`` with one of rows."""
         plan = self.built.reference.plan
-        # Only the joint statistics need the sums that sealing makes.
         joint = self.config.detectors is None
+        if not (joint or sample):
+            # As readers have it: only the joint statistics need sums of a sample, and rows told apart for it.
+            plan = replace(plan, sample_rows=0, carried=())
         return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
     def judge(self, window: Summary, track: Track | None = None, *, gauges: bool = True) -> Any:

@@ -48,9 +48,9 @@ def test_numbers_written_as_text_are_numbers_and_the_rest_is_wrong() -> None:
     assert column.nulls is not None
     assert column.wrong is not None
     np.testing.assert_array_equal(
-        column.values, [1, 2, 3.5, 1000, np.nan, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan]
+        column.marked(), [1, 2, 3.5, 1000, np.nan, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan]
     )
-    assert np.flatnonzero(column.nulls).tolist() == [6, 10]
+    assert column.nulls.tolist() == [6, 10]
     assert np.flatnonzero(column.wrong).tolist() == [7, 8, 9]
 
 
@@ -70,7 +70,7 @@ def test_numbers_written_as_text_are_numbers_and_the_rest_is_wrong() -> None:
 def test_numeric(array: pa.Array, expected: list[float]) -> None:
     column = one(array, Kind.NUMERIC)
     assert isinstance(column, Numbers)
-    np.testing.assert_array_equal(column.values, expected)
+    np.testing.assert_array_equal(column.marked(), expected)
 
 
 def test_one_zero_and_one_nan_make_rows_equal() -> None:
@@ -84,6 +84,22 @@ def test_one_zero_and_one_nan_make_rows_equal() -> None:
 def test_rows_in_single_precision_are_rows_in_double_precision() -> None:
     single = pa.array([0.1, None, 3.0, np.inf], pa.float32())
     assert coded({"x": single}).content.tolist() == coded({"x": single.cast(pa.float64())}).content.tolist()
+
+
+def test_rows_taken_bring_their_nulls() -> None:
+    whole = pa.array([1.0, None, None, 4.0, None, 6.0, 7.0, None, None, 10.0])
+    column = one(whole.slice(1), Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    marked = column.marked()
+    np.testing.assert_array_equal(marked, whole.slice(1).to_numpy(zero_copy_only=False))
+    for rows in (slice(2, 7), slice(0, 0), np.array([8, 0, 3, 3])):
+        np.testing.assert_array_equal(column.take(rows).marked(), marked[rows])
+
+
+def test_rows_that_need_not_be_told_apart_are_not_hashed() -> None:
+    batch = coded({"x": pa.array([1.0, None])}, hashed=False)
+    assert batch.content is None
+    assert batch.take(np.array([1])).rows == batch.take(slice(0, 1)).rows == 1
 
 
 def test_a_nan_of_the_data_is_neither_null_nor_wrong() -> None:

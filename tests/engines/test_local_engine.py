@@ -70,6 +70,17 @@ def summaries(batches: list[pa.RecordBatch]) -> dict[Any, bytes]:
     return {place: encode_summary(summary) for place, summary in counted.tiles.items()}
 
 
+def test_without_a_sample_everything_else_is_the_same() -> None:
+    rows = [(at % 200, float(at % 7), str(at % 5), "abc"[at % 3], "x", at) for at in range(900)]
+    with_sample = summarise(PLAN, [record_batch(rows)], EDGES)
+    without = summarise(replace(PLAN, sample_rows=0, carried=()), [record_batch(rows)], EDGES)
+    assert without.tiles.keys() == with_sample.tiles.keys()
+    for place, tile in without.tiles.items():
+        assert tile.sample is None
+        assert tile.sums is None
+        assert tile == replace(with_sample.tiles[place], sample=None, sums=None)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(ROW, max_size=40), st.randoms(use_true_random=False), st.lists(st.integers(0, 40), max_size=4)

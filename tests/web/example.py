@@ -71,7 +71,7 @@ def flights(rng: np.random.Generator, rows: int, *, storm: bool) -> Values:
     carriers = (*_CARRIERS, "G4 (new)") if storm else _CARRIERS
     visibility = np.minimum(10, np.round(rng.gamma(3 if storm else 14, 1.1, rows) * 4) / 4)
     return {
-        "dep_delay": Numbers(values=delay, nulls=missing),
+        "dep_delay": Numbers(values=delay, nulls=np.flatnonzero(missing)),
         "carrier": _levels(rng, carriers, [*zipf, 0.35][: len(carriers)], rows),
         "visib": Numbers(values=visibility),
         "distance": Numbers(values=rng.choice([187.0, 214, 502, 733, 1008, 1400, 2475, 2586], rows)),
