@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from operator import is_
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,7 +31,6 @@ class Keys(tuple[StreamKey, ...]):
     """The names of a book's streams, in order, with what is looked up in every window and never changes."""
 
     _last: tuple[tuple[StreamKey, ...], Int64Array] | None = None
-    _labels: tuple[Int64Array, tuple[Int64Array, Int64Array]] | None = None
 
     @cached_property
     def places(self) -> Mapping[StreamKey, int]:
@@ -50,18 +50,18 @@ class Keys(tuple[StreamKey, ...]):
         """What ``make`` gives of these very objects, which are mostly those of the last window."""
         made: dict[str, tuple[tuple[object, ...], Any]] = self.__dict__.setdefault("_made", {})
         last = made.get(name)
-        if last is None or any(one is not other for one, other in zip(last[0], of, strict=True)):
+        if last is None or not all(map(is_, last[0], of)):
             last = made[name] = of, make()
         found: T = last[1]
         return found
 
     def labels(self, sizes: Int64Array) -> tuple[Int64Array, Int64Array]:
         """The stream of each label, and the first label of each stream, of streams of so many."""
-        last = self._labels
-        if last is None or last[0] is not sizes:
-            found = np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes
-            self._labels = last = sizes, found
-        return last[1]
+        return self.kept(
+            "labels",
+            (sizes,),
+            lambda: (np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes),
+        )
 
     def _places(self, keys: tuple[StreamKey, ...]) -> Int64Array:
         return np.array([self.places.get(key, -1) for key in keys], dtype=np.int64)

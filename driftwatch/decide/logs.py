@@ -1,6 +1,6 @@
 """Sums of numbers that are known by their logs: a logarithm and an exponential over whole arrays.
 
-The same as ``numpy.logaddexp``, which takes its elements one by one, in a tenth of the time.
+The same as ``numpy.logaddexp``, which takes its elements one by one.
 """
 
 from __future__ import annotations

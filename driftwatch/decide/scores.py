@@ -135,7 +135,12 @@ class ScoreBook:
     @property
     def _waits(self) -> Int64Array:
         """``[k]``: how many of the newest windows teach later however little is suspected."""
-        return self.keys.kept("waits", (self.values,), lambda: _waits(self.values))
+        known = known_of(self.values[-2 * LONGEST_WAIT :])
+        # Mostly the newest windows say already that enough are known.
+        few = known < TAUGHT + WAIT
+        if few.any():
+            known[few] = known_of(self.values[:, few])
+        return np.clip(known - TAUGHT, 0, WAIT)
 
     @cached_property
     def suspected(self) -> Flags:
@@ -218,15 +223,6 @@ class ScoreBook:
         value = np.full(len(self.keys), np.nan)
         value[self.keys.places_of(streams.score_keys)] = streams.value
         return _kept(value)
-
-
-def _waits(values: Float64Array) -> Int64Array:
-    known = known_of(values[-2 * LONGEST_WAIT :])
-    # Mostly the newest windows say already that enough are known.
-    few = known < TAUGHT + WAIT
-    if few.any():
-        known[few] = known_of(values[:, few])
-    return np.clip(known - TAUGHT, 0, WAIT)
 
 
 def _inserted(numbers: npt.NDArray[Any], at: int, one: float) -> npt.NDArray[Any]:

@@ -30,12 +30,11 @@ def times(flags: Flags) -> Int64Array:
 
 def relative(size: Float64Array | float, rows: Float64Array) -> Float64Array:
     """How many times as many rows that is as windows of ``rows[n]`` have on average; 1 where unknown."""
-    found = size / np.float64(max(mean_of(rows), 1e-9))
+    found = size / np.float64(max(_mean(rows), 1e-9))
     return np.where(np.isnan(found), 1.0, found)
 
 
-def mean_of(rows: Float64Array) -> float:
-    """The mean of the rows that are known; 1 where none are."""
+def _mean(rows: Float64Array) -> float:
     mean = float(rows.mean()) if len(rows) else np.nan
     if not np.isnan(mean):
         return mean

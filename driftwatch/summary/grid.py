@@ -98,7 +98,8 @@ class LevelGrid:
     def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
         # Every file brings its own dictionary.
         if not self._position:
-            self._position.update((level, cell) for cell, level in enumerate(self.levels))
+            # In one step: another thread sees none of them or all.
+            self._position.update({level: cell for cell, level in enumerate(self.levels)})
         unseen = len(self.levels)
         cells = np.fromiter(
             map(self._position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
