@@ -13,13 +13,13 @@ from driftwatch.summary.batch import Float64Array, Int64Array
 ALTERNATIVES = np.array([0.02, 0.05, 0.12, 0.3])
 _WHOLE_STEPS = 0.05
 #: Calibrators of a score's p-value, each a stream of its own.
-CALIBRATORS = 3
+CALIBRATORS = 4
 #: Exponents of power calibrators ``kappa p^(kappa - 1)``: of a prediction's p-value, and of a rank.
 _POWER, _POWER_OF_RANK = 0.1, 0.4
 #: Shifts of normal scores that are bet on, in standard deviations, and the score below which all are alike.
-_SHIFTS, _LOWEST = np.array([2.0, 0.8]), -0.5
+_SHIFTS, _LOWEST = np.array([2.2, 1.3, 0.7]), -0.5
 #: How often a rank's bets expect a value that no window had before.
-_OFTEN = np.array([0.7, 0.3])
+_OFTEN = np.array([0.7, 0.5, 0.3])
 #: A tolerated share above this leaves no room for an alternative: the side is dropped.
 _CEILING = 0.97
 
@@ -46,22 +46,45 @@ def share_log_e(
     """
     count = np.stack([successes, trials - successes], axis=1)[:, :, None].astype(np.float64)
     rest = trials[:, None, None] - count
-    tolerated = np.stack([reference + slack, 1 - reference + slack], axis=1)[:, :, None]
-    p0 = np.clip(tolerated, 1e-6, _CEILING)
-    steps = ALTERNATIVES * np.minimum(1.0, np.sqrt(p0 / _WHOLE_STEPS))
-    p1 = np.minimum(p0 + steps, 1 - (1 - p0) * 0.05)
+    most = tolerated(reference, slack)[:, :, None]
+    p0, p1 = np.clip(most, 1e-6, _CEILING), alternatives(reference, slack)
     log_e = (count * np.log(p1 / p0) + rest * np.log((1 - p1) / (1 - p0))) / design_effect[:, None, None]
-    return np.where((tolerated < _CEILING) & (trials[:, None, None] > 0), log_e, 0.0)
+    return np.where((most < _CEILING) & (trials[:, None, None] > 0), log_e, 0.0)
+
+
+def log_stakes(reference: Float64Array, slack: Float64Array) -> Float64Array:
+    """Log ``[k, 2]`` of how much more than an even part each side bets: all of it beside a dropped one.
+
+    >>> np.exp(log_stakes(np.array([0.5, 0.0]), np.array([0.05, 0.05]))).tolist()
+    [[1.0, 1.0], [2.0, 0.0]]
+    """
+    looked_at = tolerated(reference, slack) < _CEILING
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(looked_at * 2.0 / np.maximum(looked_at.sum(axis=1, keepdims=True), 1)))
+
+
+def tolerated(reference: Float64Array, slack: Float64Array) -> Float64Array:
+    """The most ``[k, 2]`` that the tolerance null allows of each share and of its complement."""
+    return np.stack([reference + slack, 1 - reference + slack], axis=1)
+
+
+def alternatives(
+    reference: Float64Array, slack: Float64Array, beyond: Float64Array = ALTERNATIVES
+) -> Float64Array:
+    """Where bets ``[k, 2, A]`` put the share, and its complement: so far ``beyond`` what is tolerated."""
+    p0 = np.clip(tolerated(reference, slack), 1e-6, _CEILING)[:, :, None]
+    steps = beyond * np.minimum(1.0, np.sqrt(p0 / _WHOLE_STEPS))
+    return np.asarray(np.minimum(p0 + steps, 1 - (1 - p0) * 0.05))
 
 
 def score_log_e(p_value: Float64Array, ranked: npt.NDArray[np.bool_], least: Float64Array) -> Float64Array:
-    """Log e-values ``[k, 2, 3]`` of p-values ``[k, 2]``; each integrates to at most 1 over uniform p.
+    """Log e-values ``[k, 2, 4]`` of p-values ``[k, 2]``; each integrates to at most 1 over uniform p.
 
     A power calibrator (Vovk, Wang 2021) for what is far out, and likelihood ratios of normal scores whose
-    mean is shifted by 2 or 0.8 for what lasts; scores below -0.5 count as -0.5, so that one quiet window does
-    not undo many, and the ratio is divided by its mean. Of ranks, ``ranked[k]``, whose p-value is at least
-    ``least[k, 2]``: a power calibrator, and bets that a share of 0.7 or 0.3 of the windows is such a first. A
-    NaN, nothing measured, gives 0, that is e = 1.
+    mean is shifted by 2.2, 1.3 or 0.7 for what lasts; scores below -0.5 count as -0.5, so that one quiet
+    window does not undo many, and the ratio is divided by its mean. Of ranks, ``ranked[k]``, whose p-value
+    is at least ``least[k, 2]``: a power calibrator, and bets that a share of 0.7, 0.5 or 0.3 of the windows
+    is such a first. A NaN, nothing measured, gives 0, that is e = 1.
     """
     p = p_value[..., None]
     z = np.maximum(-ndtri(p), _LOWEST)

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.decide.attribution import claims, name_columns
+from driftwatch.decide.budget import log_weights
 from driftwatch.decide.evidence import (
     Bets,
     bets,
     design_effects,
     evidence_by_owner,
     floors,
-    log_weights,
     with_bets,
 )
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups

@@ -33,7 +33,7 @@ _FEWEST = 4
 #: An excess by less than this, in standard deviations along the direction, is never evidence.
 FLOOR = 0.5
 #: Newest blocks of a reference whose scores are learned.
-_BLOCKS = 100
+_BLOCKS = 400
 
 
 def located(keys: Keys, without: frozenset[str]) -> Int64Array:

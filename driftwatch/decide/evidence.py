@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
-from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys, owner_of
+from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, log_stakes, score_log_e, share_log_e
+from driftwatch.decide.keys import owner_of
 from driftwatch.decide.logs import log_add
-from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
+from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import Answer, Past, p_values
-from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.shares import CONSERVATIVE, SUSPECTED, SharesSeen, shares_seen
+from driftwatch.decide.shapes import Shapes, shapes
+from driftwatch.decide.shares import CONSERVATIVE, SUSPECTED, ShareBook, SharesSeen, shares_seen
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -32,18 +32,20 @@ _USUAL_TOLERANCE = 0.05
 #: A CUSUM that is less than this part of what one window says had begun by chance.
 _FAR_LESS = 0.25
 #: Standard errors of the reference's own share that widen the tolerance.
-_REFERENCE_ERRORS = 2.0
+_REFERENCE_ERRORS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bets:
-    """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 3]``, and which streams are out.
+    """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 4]``, and which streams are out.
 
+    ``stakes[L, 2]`` is the log of how much more than an even part of its label's budget each side bets.
     ``value[k]`` are the scores, ``x[k]`` is where they stand and ``level[k]`` where their filters then do, in
     spreads from usual.
     """
 
     shares: Float64Array
+    stakes: Float64Array
     scores: Float64Array
     shares_out: Flags
     scores_out: Flags
@@ -74,44 +76,6 @@ def design_effects(track: Track, policy: Policy) -> Float64Array:
     return track.shares.design_effects()
 
 
-def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Array, Float64Array]:
-    """Log budget for this window of each single stream: of each share key, and of each score.
-
-    The window's budget is split by null, then by owner (weighted), then equally: a column with many
-    levels takes nothing from the others. Fixed before the window: it is split among the streams known so
-    far. One that is undefined in this window leaves its part unspent, and one first seen in it has none yet.
-    """
-    total = policy.pages_per_second * window.seconds
-    scores = track.scores
-    shares = track.shares
-    of_shares = shares.keys.kept(
-        "parts", (shares.sizes, policy.weights),
-        lambda: _split(shares.keys, shares.sizes * 2 * len(ALTERNATIVES), policy),
-    )  # fmt: skip
-    of_scores = scores.keys.kept(
-        "parts", (scores.signed, policy.weights), lambda: _parts_of_scores(scores, policy)
-    )
-    with np.errstate(divide="ignore"):
-        return np.log(total * TOLERANCE_SHARE * of_shares), np.log(total * of_scores)
-
-
-def _parts_of_scores(scores: ScoreBook, policy: Policy) -> Float64Array:
-    streams = np.where(scores.signed, 2, 1) * CALIBRATORS
-    together = np.zeros(len(scores.keys), dtype=np.bool_)
-    together[[scores.keys.places[key] for key in (TOGETHER, DIRECTION) if key in scores.keys.places]] = True
-    rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
-    of_scores = _split(scores.keys, np.where(together, 0, streams), policy)
-    return np.where(together, TOGETHER_SHARE / (2 * CALIBRATORS), rest * of_scores)
-
-
-def _split(keys: Keys, streams: Int64Array, policy: Policy) -> Float64Array:
-    """The part of each single stream of each key, adding up to 1 over all of them."""
-    parts = np.bincount(keys.owner, streams, minlength=len(keys.owners))
-    weight = np.array([policy.weights.get(name, 1.0) for name in keys.owners])
-    each = weight / weight[parts > 0].sum() / np.maximum(parts, 1) if parts.any() else parts
-    return np.where(streams > 0, each[keys.owner], 0.0)
-
-
 def bets(
     track: Track,
     streams: Drawn,
@@ -130,12 +94,13 @@ def bets(
     if track.usual is None:
         raise ValueError("the laws of the scores must be learned first")
     unusual = p_values(track.scores, track.usual, value, floor, window.start, past)
-    log_e, shares_out = _share_bets(track, seen, policy, effects)
+    log_e, stakes, shares_out = _share_bets(track, seen, policy, effects)
     most = _most(track, seen, unusual, past.known)[track.shares.which]
     with np.errstate(invalid="ignore"):
         beyond = unusual.p_value <= _OUT_OF_BAND
     return Bets(
         shares=np.minimum(log_e, most[:, None, None]),
+        stakes=stakes,
         scores=score_log_e(unusual.p_value, unusual.ranked, unusual.least),
         shares_out=shares_out,
         scores_out=beyond[:, 0] | beyond[:, 1],
@@ -181,18 +146,30 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
 
 def _share_bets(
     track: Track, seen: SharesSeen, policy: Policy, effects: Float64Array
-) -> tuple[Float64Array, Flags]:
+) -> tuple[Float64Array, Float64Array, Flags]:
     which = track.shares.which
     design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
     error = _reference_error(seen.reference, seen.reference_trials[which] / design)
     own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
     slack = np.where(np.isnan(own), policy.tolerance, own)[which] + error
     log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
+    stakes = log_stakes(seen.reference, slack)
+    for shape in _shapes(track.shares, seen, slack):
+        log_e[shape.middle] = shape.log_e(seen.successes, seen.trials, design)
+        stakes[shape.labels] += shape.log_parts[..., None]
     share = seen.successes / np.maximum(seen.trials, 1)
     beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)
     out = np.zeros(len(track.shares.keys), dtype=np.bool_)
     np.logical_or.at(out, which, beyond)
-    return log_e, out
+    return log_e, stakes, out
+
+
+def _shapes(book: ShareBook, seen: SharesSeen, slack: Float64Array) -> tuple[Shapes, ...]:
+    """Bets on whole laws, worked out anew only where tolerances or what is there changed."""
+    told = seen.ordered.tobytes(), seen.reference.tobytes(), slack.tobytes()
+    return book.keys.kept(
+        "shapes", told, lambda: shapes(seen.ordered, book.sizes, book.starts, seen.reference, slack)
+    )
 
 
 def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:
@@ -220,7 +197,8 @@ def with_bets(
     shares, scores = track.shares, track.scores
     which = shares.which
     bet = (live[0] & made.shares_seen.present)[which][:, None, None]
-    share_m = log_add(shares.log_m, weights[0][which][:, None, None]) + made.shares
+    staked = (weights[0][which][:, None] + made.stakes)[:, :, None]
+    share_m = log_add(shares.log_m, staked) + made.shares
     log_m = np.where(bet & (made.shares != 0), share_m, shares.log_m)
     strongest = _strongest_share(log_m, made.shares, shares.starts, which)
     run, onset = cusum(shares.run, shares.onset, strongest, live[0] & made.shares_seen.present, start)
@@ -272,7 +250,8 @@ def evidence_by_owner(
     of_shares = weights[0] + np.log(shares.sizes * 2 * len(ALTERNATIVES))
     if len(shares.keys):
         sums = np.logaddexp.reduceat(np.logaddexp.reduce(shares.log_m, axis=(1, 2)), shares.starts)
-        said = np.logaddexp.reduceat(np.logaddexp.reduce(made.shares, axis=(1, 2)), shares.starts)
+        staked = made.shares + made.stakes[:, :, None]
+        said = np.logaddexp.reduceat(np.logaddexp.reduce(staked, axis=(1, 2)), shares.starts)
         for k in np.flatnonzero(live[0]):
             part = Part(
                 detector=shares.keys[k][0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from operator import is_
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,10 +46,10 @@ class Keys(tuple[StreamKey, ...]):
         return last[1]
 
     def kept(self, name: str, of: tuple[object, ...], make: Callable[[], T]) -> T:
-        """What ``make`` gives of these very objects, which are mostly those of the last window."""
+        """What ``make`` gives of these very objects, or equal bytes: mostly those of the last window."""
         made: dict[str, tuple[tuple[object, ...], Any]] = self.__dict__.setdefault("_made", {})
         last = made.get(name)
-        if last is None or not all(map(is_, last[0], of)):
+        if last is None or not all(map(_same, last[0], of)):
             last = made[name] = of, make()
         found: T = last[1]
         return found
@@ -123,6 +122,10 @@ class Keys(tuple[StreamKey, ...]):
             return np.zeros(len(self), dtype=np.bool_)
         each = np.array([name in names for name in self.owners], dtype=np.bool_)
         return each[self.owner] if len(self) else each
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, bytes) and one == other)
 
 
 def owner_of(key: StreamKey) -> str:

@@ -35,8 +35,8 @@ class ScoreBook:
     ``rows[n]`` rows, oldest first; NaN where a score was absent or set aside, or rows were not kept. Windows
     up to ``taught_until[k]`` taught at once. ``windows`` counts all there ever were. ``level[k]`` is where
     the filter of ``prediction.py`` stood after the window that ended at ``level_end``; NaN is nowhere.
-    ``lean[k]`` is where it leaned lately (``direction.py``). ``log_m[k, 2, 3]`` is the evidence above and
-    below what is usual, per calibrator; ``run[k, 2, 3]`` its CUSUM and ``onset[k, 2, 3]`` the start of
+    ``lean[k]`` is where it leaned lately (``direction.py``). ``log_m[k, 2, 4]`` is the evidence above and
+    below what is usual, per calibrator; ``run[k, 2, 4]`` its CUSUM and ``onset[k, 2, 4]`` the start of
     the window that began in. ``shift[k]`` is where a page found the score, in spreads from usual, NaN where
     it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
     """

@@ -1,10 +1,9 @@
 """Share streams of all columns as arrays: what healthy windows taught about their rows, and their evidence.
 
-The design effect is how many rows count as one, measured on healthy windows:
-``b = Var(share over blocks) / (binomial variance of independent rows)``, pooled over a column's edges, the
-largest over blocks of 1, 2, 4 and 7 windows, with an upper limit of 80 % for single windows and of 60 % for
-longer blocks, which see dependence between windows (weather, weeks) that single windows do not. It stays once
-it is measured. A reference that itself wanders has a large ``b``: honest, and conservative.
+The design effect is how many rows count as one (``dependence.py``), the largest over blocks of 1, 2, 4 and 7
+windows, with an upper limit of 80 % for single windows and of 60 % for longer blocks, which see dependence
+between windows (weather, weeks) that single windows do not. It stays once it is measured. A reference that
+itself wanders has a large ``b``: honest, and conservative.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri
 
 from driftwatch.decide.betting import ALTERNATIVES
+from driftwatch.decide.dependence import independent_labels, upper_limits
 from driftwatch.decide.keys import Keys
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn, StreamKey
@@ -39,7 +38,7 @@ SUSPECTED, LONGEST_WAIT = 3.0, 30
 #: Windows from which on newer ones wait: before that all are needed.
 TAUGHT = 20
 #: Upper limit of the variance of blocks of each length; longer ones only have to show that they vary more.
-_UPPER = np.array([0.8, 0.6, 0.6, 0.6])[:, None]
+_UPPER = (0.8, 0.6, 0.6, 0.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -205,7 +204,9 @@ class ShareBook:
         dependent than this says; the upper limit pays for estimating it.
         """
         unknown = np.isnan(self.effect)
-        return np.where(unknown, self._measured(), self.effect) if unknown.any() else self.effect
+        if not (unknown & (self.blocks[0] >= MIN_BLOCKS)).any():
+            return self.effect
+        return np.where(unknown, self._measured(), self.effect)
 
     def _measured(self) -> Float64Array:
         if not len(self.keys):
@@ -218,9 +219,14 @@ class ShareBook:
         over = np.add.reduceat(variance, self.starts, axis=1)
         under = np.add.reduceat(independent, self.starts, axis=1)
         believed = (self.blocks >= MIN_BLOCKS) & (under > 0)
-        ratio = over / np.where(believed, under, 1.0) * (blocks - 1) / chdtri(blocks - 1, _UPPER)
-        largest = np.where(believed, np.maximum(ratio, 1.0), -np.inf).max(axis=0)
-        effects = np.where(np.isfinite(largest), largest, np.nan)
+        ratio = np.where(believed, over / np.where(believed, under, 1.0), np.nan)
+        degrees = (blocks - 1) * independent_labels(mean[0], self.which, self.starts)
+        limits = [
+            upper_limits(self.keys, measured, of, level)
+            for measured, of, level in zip(ratio, degrees, _UPPER, strict=True)
+            if not np.isnan(measured).all()
+        ]
+        effects = np.maximum(np.fmax.reduce([np.full(len(self.keys), np.nan), *limits]), 1.0)
         knows: dict[str | None, tuple[float, float]] = {}
         for key, varies, effect in zip(self.keys, under[0].tolist(), effects.tolist(), strict=True):
             column = key[1]
@@ -243,7 +249,8 @@ SHARE_ARRAYS = (*_AXES, "waiting")
 class SharesSeen:
     """One window's shares in the order of a book: zeros where a stream was not seen.
 
-    ``tolerance[k]`` is NaN where the usual one holds; ``bursts[k]`` is what the stream says. ``complete[k]``
+    ``tolerance[k]`` is NaN where the usual one holds; ``bursts[k]`` and ``ordered[k]`` are what
+    the stream says. ``complete[k]``
     says that every label of a stream had rows; ``present[k]`` that it was measured at all.
     """
 
@@ -253,6 +260,7 @@ class SharesSeen:
     reference_trials: Int64Array
     tolerance: Float64Array
     bursts: Flags
+    ordered: Flags
     present: Flags
     complete: Flags
 
@@ -263,13 +271,13 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
     reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
-    bursts = present.copy()
+    bursts, ordered = present.copy(), present.copy()
     at = book.keys.places_of(streams.share_keys)
     size = book.sizes[at]
     here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
     successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
     rows[at], present[at] = np.maximum(streams.reference_trials, 1), True
-    own[at], bursts[at] = streams.tolerance, streams.bursts
+    own[at], bursts[at], ordered[at] = streams.tolerance, streams.bursts, streams.ordered
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return SharesSeen(
         successes=successes,
@@ -278,6 +286,7 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
         reference_trials=rows,
         tolerance=own,
         bursts=bursts,
+        ordered=ordered,
         present=present,
         complete=complete,
     )

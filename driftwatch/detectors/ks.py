@@ -111,6 +111,7 @@ def _usual(
         reference_trials=before.n[own],
         tolerance=np.full(len(marked), np.nan),
         bursts=np.zeros(len(marked), dtype=np.bool_),
+        ordered=np.ones(len(marked), dtype=np.bool_),
         score_keys=tuple((name, column, label) for column in names for label in COMPONENTS),
         value=np.zeros(count),
         floor=np.full(count, FLOOR),

@@ -81,6 +81,7 @@ def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:
         reference_trials=before[1],
         tolerance=np.full(len(names), np.nan),
         bursts=np.zeros(len(names), dtype=np.bool_),
+        ordered=np.zeros(len(names), dtype=np.bool_),
         score_keys=tuple((Missing.name, name, "missing") for name in names),
         value=np.zeros(len(names)),
         floor=np.full(len(names), FLOOR),

@@ -111,6 +111,7 @@ def _usual(
         reference_trials=n,
         tolerance=np.full(len(names), TOLERANCE),
         bursts=np.ones(len(names), dtype=np.bool_),
+        ordered=np.zeros(len(names), dtype=np.bool_),
         score_keys=(
             *((name, column, "outside") for column in names),
             *((name, names[k], "ends") for k in scored.tolist()),

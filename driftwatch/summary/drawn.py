@@ -30,9 +30,9 @@ class Drawn:
     """Shares ``share_keys[k]``, whose ``labels[k]`` lie end to end, and scores ``score_keys[j]``.
 
     ``successes``, ``trials`` and ``reference[L]`` are as in ``Shares``, ``reference_trials[k]`` and
-    ``bursts[k]`` too; ``tolerance[k]`` is NaN where the usual one holds. ``value``, ``floor`` and
-    ``signed[j]`` are as in ``Score``. ``looks`` are the (detector, column) that yielded any, in the order of
-    the looks. Iterated over it gives the streams one by one.
+    ``bursts[k]`` and ``ordered[k]`` too; ``tolerance[k]`` is NaN where the usual one holds. ``value``,
+    ``floor`` and ``signed[j]`` are as in ``Score``. ``looks`` are the (detector, column) that yielded any, in
+    the order of the looks. Iterated over it gives the streams one by one.
     """
 
     looks: tuple[tuple[str, str | None], ...]
@@ -44,6 +44,7 @@ class Drawn:
     reference_trials: Int64Array
     tolerance: Float64Array
     bursts: Flags
+    ordered: Flags
     score_keys: tuple[StreamKey, ...]
     value: Float64Array
     floor: Float64Array
@@ -68,6 +69,7 @@ class Drawn:
                 [np.nan if item.tolerance is None else item.tolerance for item in shares], dtype=np.float64
             ),
             bursts=np.array([item.bursts for item in shares], dtype=np.bool_),
+            ordered=np.array([item.ordered for item in shares], dtype=np.bool_),
             score_keys=tuple(map(key_of, scores)),
             value=np.array([item.value for item in scores], dtype=np.float64),
             floor=np.array([item.floor for item in scores], dtype=np.float64),
@@ -91,6 +93,7 @@ class Drawn:
             reference_trials=np.concatenate([part.reference_trials for part in parts]),
             tolerance=np.concatenate([part.tolerance for part in parts]),
             bursts=np.concatenate([part.bursts for part in parts]),
+            ordered=np.concatenate([part.ordered for part in parts]),
             score_keys=tuple(chain.from_iterable(part.score_keys for part in parts)),
             value=np.concatenate([part.value for part in parts]),
             floor=np.concatenate([part.floor for part in parts]),
@@ -133,4 +136,5 @@ class Drawn:
                 reference_trials=int(self.reference_trials[k]),
                 tolerance=None if own != own else own,
                 bursts=bool(self.bursts[k]),
+                ordered=bool(self.ordered[k]),
             )

@@ -104,7 +104,8 @@ class Shares:
     ``reference[k]`` are the reference's shares, of ``reference_trials`` rows. ``labels[k]`` are stable
     names, the same in every window of one plan. ``tolerance`` is the detector's own where the usual one would
     hide what it looks for. ``bursts`` says that such rows come in bursts on healthy days too: then one window
-    says no more than the ranks of the detector's scores allow.
+    says no more than the ranks of the detector's scores allow. ``ordered`` says that the labels are shares at
+    or below rising marks, so that they move together.
     """
 
     detector: str
@@ -116,6 +117,7 @@ class Shares:
     reference_trials: int
     tolerance: float | None = None
     bursts: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from driftwatch.decide.budget import log_weights
 from driftwatch.decide.decision import Decision, decide, learn_block
-from driftwatch.decide.evidence import log_weights
 from driftwatch.decide.keys import DIRECTION, TOGETHER
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy

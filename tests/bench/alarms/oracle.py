@@ -2,7 +2,7 @@
 
 Each window it multiplies its evidence by the exact likelihood ratio (``shifts.Line.gain``), by the same
 recursion as every stream, ``M <- (M + w) * e``, with the largest part ``w`` of the page budget that any
-single stream of an owner the change moves has in a window (``decide.evidence.log_weights`` of the monitor
+single stream of an owner the change moves has in a window (``decide.budget.log_weights`` of the monitor
 as it stands). It pages when M reaches 1, so the evidence it needs is ``-log w``: knowing the change leaves
 the budget to be paid. A line is *reachable* when 90 % of the oracle's runs page within 30 windows, for that
 is what is asked of ours.
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from alarms.path import Monitor
-from driftwatch.decide.evidence import log_weights
+from driftwatch.decide.budget import log_weights
 from driftwatch.decide.keys import owner_of
 from driftwatch.decide.track import Track
 from driftwatch.measure import policy_for

@@ -156,15 +156,15 @@ def rare_levels(rows: int = 500) -> Maker:
     return lambda _rng: draw
 
 
-def new_levels(rows: int = 500) -> Maker:
-    """Users of ten rows, of one level each; on one day in 20 one or two of the 50 have a level never seen."""
+def new_levels(rows: int = 500, often: float = 1 / 20) -> Maker:
+    """Users of ten rows, of one level each; ``often`` one or two of a window have a level never seen."""
     shares = np.array([0.5, 0.3, 0.15, 0.05])
 
     def draw(rng: np.random.Generator, t: int) -> Rows:
         found: Rows = {}
         for name in ("a", "b", "c"):
             codes = np.repeat(rng.choice(len(shares), size=rows // USER, p=shares), USER)
-            if rng.random() < 1 / 20:
+            if rng.random() < often:
                 codes[: USER * int(rng.integers(1, 3))] = len(shares)
             levels = (*(f"{name}{i}" for i in range(len(shares))), f"{name} of {t}")
             found[name] = Levels(codes=codes.astype(np.int32), levels=levels)
@@ -262,6 +262,7 @@ WORLDS: dict[str, World] = {
     "hourly": World(make=independent(rows=60, columns=4), length="1h", blocks=24 * 14),
     "hourly_day_night": World(make=cycle(), length="1h", blocks=24 * 14, remedy=SLOT),
     "hourly_day_night_slots": World(make=cycle(), length="1h", blocks=24 * 14, slots=("hour_of_day",)),
+    "hourly_new_levels": World(make=new_levels(1000, 1 / 100), length="1h", blocks=24 * 14),
     "hourly_week": World(make=cycle(weekend=True), length="1h", blocks=_WEEKS, remedy=SLOT),
     "hourly_week_slots": World(
         make=cycle(weekend=True), length="1h", blocks=_WEEKS, slots=("hour_of_week",)

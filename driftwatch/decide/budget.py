@@ -1,0 +1,65 @@
+"""How a window's page budget is split among the streams, before anybody looks at the window.
+
+By null first, then by owner (the user's weights), then among an owner's streams by what fails most often:
+a share stream of ``n`` labels has ``sqrt(n)`` parts, so that nulls and new levels are not starved by a column
+of two hundred levels; a score of where the values lie has ``LOCATION`` parts, any other one. Whatever the
+split, the parts add up to the budget, which is all that the promise needs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS
+from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys
+from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
+from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.shares import ShareBook
+from driftwatch.decide.track import Track
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.schema import Span
+
+#: Parts of a score that says where a column's values lie: what moves, mostly moves there.
+LOCATION = 3.0
+
+
+def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Array, Float64Array]:
+    """Log budget for this window of each single stream: of each share key, and of each score.
+
+    Fixed before the window: it is split among the streams known so far. One that is undefined in this window
+    leaves its part unspent, and one first seen in it has none yet.
+    """
+    total = policy.pages_per_second * window.seconds
+    scores, shares = track.scores, track.shares
+    of_shares = shares.keys.kept(
+        "parts", (shares.sizes, policy.weights), lambda: _parts_of_shares(shares, policy)
+    )
+    of_scores = scores.keys.kept(
+        "parts", (scores.signed, policy.weights), lambda: _parts_of_scores(scores, policy)
+    )
+    with np.errstate(divide="ignore"):
+        return np.log(total * TOLERANCE_SHARE * of_shares), np.log(total * of_scores)
+
+
+def _parts_of_shares(shares: ShareBook, policy: Policy) -> Float64Array:
+    return _split(shares.keys, np.sqrt(shares.sizes), shares.sizes * 2 * len(ALTERNATIVES), policy)
+
+
+def _parts_of_scores(scores: ScoreBook, policy: Policy) -> Float64Array:
+    streams = np.where(scores.signed, 2, 1) * CALIBRATORS
+    parts = streams.astype(np.float64)
+    parts[scores.keys.located] *= LOCATION
+    together = np.zeros(len(scores.keys), dtype=np.bool_)
+    together[[scores.keys.places[key] for key in (TOGETHER, DIRECTION) if key in scores.keys.places]] = True
+    rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE
+    of_scores = _split(scores.keys, np.where(together, 0.0, parts), streams, policy)
+    return np.where(together, TOGETHER_SHARE / (2 * CALIBRATORS), rest * of_scores)
+
+
+def _split(keys: Keys, parts: Float64Array, streams: Int64Array, policy: Policy) -> Float64Array:
+    """The part of each single stream of each key, adding up to 1 over all of them."""
+    held = np.bincount(keys.owner, parts, minlength=len(keys.owners))
+    weight = np.array([policy.weights.get(name, 1.0) for name in keys.owners])
+    some = held > 0
+    each = np.where(some, weight, 0.0) / max(weight[some].sum(), 1e-300) / np.where(some, held, 1.0)
+    return np.asarray(each[keys.owner] * parts / np.maximum(streams, 1))
