@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -183,9 +183,15 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
         np.add(square, work, out=square)
     n = (~np.isnan(centred)).sum(axis=0)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
-    constant = np.ones((max(len(centred), 1), 1))
-    of_mean = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
-    return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
+    return -(n - 1) / 2 * np.log(square) - np.log(_of_mean(len(centred)))[:, None] / 2, square
+
+
+@lru_cache
+def _of_mean(windows: int) -> Float64Array:
+    """Mean square ``[g]`` of what each filter leaves of a constant; the same for many series."""
+    constant = np.ones((max(windows, 1), 1))
+    left = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
+    return np.asarray((left**2).mean(axis=0))
 
 
 def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Float64Array]:
