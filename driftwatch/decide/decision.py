@@ -27,7 +27,7 @@ from driftwatch.decide.standing import Standing
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.drawn import Drawn, key_of
 from driftwatch.summary.result import NamedColumn, Reason, State
 
 Flags = npt.NDArray[np.bool_]
@@ -150,13 +150,13 @@ def _prepared(
     both = combined(track, value, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
-        more = Drawn.of(scores)
         seen = replace(seen, together=(gauge,))
-        track = track.expecting(more)
-        value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
-        value = np.fmax(value, track.scores.seen(more))
-        if len(track.scores.keys) > len(past.known):
+        if not all(key_of(score) in track.scores.keys.places for score in scores):
+            track = track.expecting(Drawn.of(scores))
+            value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
             past = past_of(track.scores, seen.slot, seen.rows)
+        for score in scores:
+            value[track.scores.keys.places[key_of(score)]] = np.float32(score.value)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, value, _known_only(weights, track), past

@@ -189,11 +189,12 @@ class ScoreBook:
     def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreBook:
         """With one more window, of so many rows, that teaches at once."""
         until = np.where(np.isnan(value), self.taught_until, np.maximum(self.taught_until, end))
-        return replace(self._with(value, slot, end, rows, self.waiting[:0]), taught_until=until)
+        return replace(self._with(value, slot, end, rows, _NO_FLAGS[:, None]), taught_until=until)
 
     def wait(self, value: Float64Array, slot: int, end: int, rows: float, silent: Flags) -> ScoreBook:
         """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
-        return self._with(np.where(silent, np.nan, value), slot, end, rows, self.waiting & silent)
+        dropped = self.waiting & silent if silent.any() else _NO_FLAGS[:, None]
+        return self._with(np.where(silent, np.nan, value), slot, end, rows, dropped)
 
     def _with(self, value: Float64Array, slot: int, end: int, rows: float, dropped: Flags) -> ScoreBook:
         """With a window's scores, in its own row when it has one; the oldest are forgotten.

@@ -158,13 +158,14 @@ def left_out(
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
     result, weights = np.empty_like(values), Weights.of(rows, means)
-    every, pooled = _standing(values, weights), _around_slots(values, slots, weights)
+    every, several = _standing(values, weights), bool(slots.any())
+    pooled = _around_slots(values, slots, weights) if several else np.empty(0)
     for slot in np.unique(slots):
         here = slots == slot
         found, some = every, None if weights is None else weights.at(here)
         own = 1.0 if some is None else some.of_each(some.counts)
         size = 1.0 if some is None else some.of_each(some.sizes)
-        if slots.any():
+        if several:
             alone = _standing(values[here], some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
         # The mean without the window itself, which has drawn it near.

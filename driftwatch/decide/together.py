@@ -53,7 +53,8 @@ def combined(
     most = np.full(len(book.keys.owners), -np.inf)
     np.maximum.at(most, book.keys.owner[usable], z[usable])
     largest = most[most > -np.inf]
-    if len(largest) < max(_FEWEST, 3 * len(np.unique(book.keys.owner[away]))):
+    gone = len(np.unique(book.keys.owner[away])) if aside else 0
+    if len(largest) < max(_FEWEST, 3 * gone):
         return None
     mean = float(largest.mean())
     effect = f"several columns together, each a little: {', '.join(_top(book.keys.owners, most))} the most"
