@@ -99,7 +99,11 @@ def _sums(values: Float64Array, weights: Weights | None) -> Sums:
     if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
         return _of_gaps(values, weights)
     first = _added_up(early, None if weights is None else weights.counts[: len(early)])
-    gaps = np.flatnonzero(~np.isfinite(first))
+    gone = ~np.isfinite(first)
+    if weights is not None:
+        # The others are added up apart.
+        gone &= weights.means
+    gaps = np.flatnonzero(gone)
     if 4 * len(gaps) > len(first):
         return _of_gaps(values, weights)
     found = _of_whole(early, first, values[-_NEWEST:], weights)
