@@ -69,7 +69,8 @@ def streams(reference: Reference, window: Summary, chosen: Sequence[Look]) -> Dr
             drawn(detector, reference, window, columns)
             for detector, columns in by_detector(reference, chosen)
             if detector.evidence
-        ]
+        ],
+        reference.summary.worked,
     )
 
 
@@ -201,7 +202,10 @@ def verdict_of(
     """The stored outcome of a decided window; without ``gauges`` a window that pages nobody has none."""
     moved = {item.column for item in decision.named} | decision.track.aside
     # A gauge alone cannot say that nothing moved.
-    watched = dict.fromkeys(column for _, column in seen.streams.looks if column is not None)
+    looks = seen.streams.looks
+    watched = decision.track.shares.keys.kept(
+        "watched", (looks,), lambda: dict.fromkeys(column for _, column in looks if column is not None)
+    )
     # What all columns together show names some of them: those are not said to stand still beside it.
     told = " ".join(item.effect for item in decision.named if item.column not in watched)
     incidents = decision.opened or decision.track.incidents

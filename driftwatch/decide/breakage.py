@@ -48,6 +48,8 @@ def _suspicious(window: Summary, columns: Sequence[Column]) -> list[int]:
     counts = ColumnCounts.of(window.counts)
     one_cell = counts.fullest() == counts.present()
     suspicious = one_cell | (counts.special[:, WRONG_TYPE] > 0)
+    if not suspicious.any():
+        return []
     places: list[int] = np.flatnonzero(
         suspicious[counts.places(tuple(item.name for item in columns))]
     ).tolist()

@@ -27,7 +27,7 @@ from driftwatch.decide.standing import Standing
 from driftwatch.decide.together import combined
 from driftwatch.decide.track import Incident, Track
 from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.drawn import Drawn, key_of
 from driftwatch.summary.result import NamedColumn, Reason, State
 
 Flags = npt.NDArray[np.bool_]
@@ -81,7 +81,9 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
         named = _named(after, seen, made, weights, live)
         opened = (*opened, _drift_incident(named, seen, policy))
         after = _paged(after, made, policy, frozenset(opened[-1].columns))
-    after = _learn(after, seen, made, resting | {item.column for item in named})
+    if named:
+        live = _live(track, resting | {item.column for item in named})
+    after = _learn(after, seen, made, live)
     if opened:
         after = replace(after, incidents=(*after.incidents, *opened))
     state, reason = _state(after, seen, policy, bool(named))
@@ -148,13 +150,13 @@ def _prepared(
     both = combined(track, value, seen.slot, past)
     if both is not None:
         scores, gauge, track = both
-        more = Drawn.of(scores)
         seen = replace(seen, together=(gauge,))
-        track = track.expecting(more)
-        value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
-        value = np.fmax(value, track.scores.seen(more))
-        if len(track.scores.keys) > len(past.known):
+        if not all(key_of(score) in track.scores.keys.places for score in scores):
+            track = track.expecting(Drawn.of(scores))
+            value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
             past = past_of(track.scores, seen.slot, seen.rows)
+        for score in scores:
+            value[track.scores.keys.places[key_of(score)]] = np.float32(score.value)
     since = seen.window.start if track.since is None else track.since
     track = replace(track, usual=learned(track.usual, track.scores), since=since)
     return track, seen, value, _known_only(weights, track), past
@@ -191,8 +193,13 @@ def _live(track: Track, resting: frozenset[str]) -> tuple[Flags, Flags]:
 
 
 def _out(track: Track, made: Bets, broken: frozenset[str]) -> dict[str, bool]:
-    """Whether each owner that was seen in the window is out of its band, or yet where a page found it."""
+    """Whether each that is set aside and was seen in the window is out of its band, or yet where a page
+    found it.
+    """
     out: dict[str, bool] = {}
+    asked = track.aside - broken
+    if not asked:
+        return out
     away = made.scores_out | (~np.isnan(track.scores.shift) & (track.scores.still > 0))
     for keys, present, beyond in (
         (track.shares.keys, made.shares_seen.present, made.shares_out),
@@ -200,9 +207,10 @@ def _out(track: Track, made: Bets, broken: frozenset[str]) -> dict[str, bool]:
     ):
         seen = np.bincount(keys.owner[present], minlength=len(keys.owners))
         far = np.bincount(keys.owner[present & beyond], minlength=len(keys.owners))
-        for name, times, loud in zip(keys.owners, seen.tolist(), far.tolist(), strict=True):
-            if times and name not in broken:
-                out[name] = out.get(name, False) or loud > 0
+        for name in asked & keys.owner_places.keys():
+            place = keys.owner_places[name]
+            if seen[place]:
+                out[name] = out.get(name, False) or bool(far[place])
     return out
 
 
@@ -233,9 +241,8 @@ def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: P
     )
 
 
-def _learn(track: Track, seen: Measurement, made: Bets, silent: frozenset[str]) -> Track:
+def _learn(track: Track, seen: Measurement, made: Bets, live: tuple[Flags, Flags]) -> Track:
     """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
-    live = _live(track, silent)
     scores = track.scores.wait(made.value, seen.slot, seen.window.end, seen.rows, ~live[1])
     return replace(
         track,

@@ -88,10 +88,14 @@ class Keys(tuple[StreamKey, ...]):
         return tuple(dict.fromkeys(owner_of(key) for key in self))
 
     @cached_property
+    def owner_places(self) -> Mapping[str, int]:
+        """Where each owner stands among them."""
+        return {name: place for place, name in enumerate(self.owners)}
+
+    @cached_property
     def owner(self) -> Int64Array:
         """``[k]``: the position of each stream's owner."""
-        known = {name: place for place, name in enumerate(self.owners)}
-        return np.array([known[owner_of(key)] for key in self], dtype=np.int64)
+        return np.array([self.owner_places[owner_of(key)] for key in self], dtype=np.int64)
 
     @cached_property
     def looks(self) -> Mapping[tuple[str, str | None], int]:
@@ -120,7 +124,8 @@ class Keys(tuple[StreamKey, ...]):
         """``[k]``: streams of these owners."""
         if not names:
             return np.zeros(len(self), dtype=np.bool_)
-        each = np.array([name in names for name in self.owners], dtype=np.bool_)
+        each = np.zeros(len(self.owners), dtype=np.bool_)
+        each[[self.owner_places[name] for name in names if name in self.owner_places]] = True
         return each[self.owner] if len(self) else each
 
 

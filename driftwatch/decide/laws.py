@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from driftwatch.decide.keys import Keys
 from driftwatch.decide.population import alike_of, posterior
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.standing import left_out, mostly_one
+from driftwatch.decide.weighted import known_of, times
 from driftwatch.summary.batch import Float64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -117,7 +118,7 @@ def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
     healthy, count = book.healthy, len(book.keys)
     ranked = mostly_one(healthy)
-    told = np.flatnonzero(((~np.isnan(healthy)).sum(axis=0) >= MIN_HISTORY) & ~ranked)
+    told = np.flatnonzero((known_of(healthy) >= MIN_HISTORY) & ~ranked)
     # Window by window in memory, as it is walked through.
     apart = left_out(healthy[:, told], book.slots, book.rows, book.keys.of_columns[told])
     centred = np.ascontiguousarray(apart[-_LEARNED_FROM:])
@@ -152,6 +153,8 @@ def _steps(
     """
     shape = np.broadcast_shapes(phi.shape, centred.shape[1:])
     level, before, innovation = np.zeros(shape), np.empty(shape), np.empty(shape)
+    # Whole arrays: a number for each row costs a loop for each row.
+    phi, gain = (np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (phi, gain))
     missing = np.isnan(centred)
     gaps = np.asarray(missing.any(axis=1)).tolist()
     for seen, unseen, gap in zip(centred, missing, gaps, strict=True):
@@ -181,11 +184,17 @@ def _of_level(centred: Float64Array) -> tuple[Float64Array, Float64Array]:
         if unseen is not None:
             work[:, unseen] = 0.0
         np.add(square, work, out=square)
-    n = (~np.isnan(centred)).sum(axis=0)
+    n = known_of(centred)
     square = np.maximum(square, 1e-12) / np.maximum(n - 2, 1)
-    constant = np.ones((max(len(centred), 1), 1))
-    of_mean = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
-    return -(n - 1) / 2 * np.log(square) - np.log((of_mean**2).mean(axis=0))[:, None] / 2, square
+    return -(n - 1) / 2 * np.log(square) - np.log(_of_mean(len(centred)))[:, None] / 2, square
+
+
+@lru_cache
+def _of_mean(windows: int) -> Float64Array:
+    """Mean square ``[g]`` of what each filter leaves of a constant; the same for many series."""
+    constant = np.ones((max(windows, 1), 1))
+    left = _innovations(constant, _PHI[:, None], _STEADY[:, :1]).reshape(-1, len(_PHI))
+    return np.asarray((left**2).mean(axis=0))
 
 
 def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Float64Array]:
@@ -193,12 +202,13 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
 
     Of an unsigned score, a distance, only what lies above counts, and its tail there is the longer one.
     """
-    root = np.sqrt(np.nansum(innovations**2, axis=0) / np.maximum((~np.isnan(innovations)).sum(axis=0), 1))
+    root = np.sqrt(np.nansum(innovations**2, axis=0) / np.maximum(known_of(innovations), 1))
     z = innovations / np.maximum(root, 1e-12)
-    z = np.where(signed | (z > 0), z, np.nan)
-    n = np.maximum((~np.isnan(z)).sum(axis=0), 1)
-    # What is not known adds nothing.
-    square = np.nan_to_num(z**2)
+    known = ~np.isnan(z) & (signed | (z > 0))
+    n = np.maximum(times(known), 1)
+    # What is not known adds nothing. A logarithm of NaN takes three times as long as that of a number.
+    z[~known] = 0.0
+    square = z**2
     log_like, stretch = [], []
     top, work = np.empty_like(square), np.empty_like(square)
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
@@ -209,13 +219,13 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
             np.add(degrees, work, out=work)
             np.divide(top, work, out=work)
             scale = np.maximum(np.sqrt(work.sum(axis=0) / n), 1e-6)
-        log_like.append(_log_density(z, scale, degrees, norm, work))
+        log_like.append(_log_density(z, known, scale, degrees, norm, work))
         stretch.append(scale)
     return np.array(log_like), np.array(stretch)
 
 
 def _log_density(
-    z: Float64Array, scale: Float64Array, degrees: float, norm: float, work: Float64Array
+    z: Float64Array, known: Flags, scale: Float64Array, degrees: float, norm: float, work: Float64Array
 ) -> Float64Array:
     """Log density ``[k]`` of Student's t at all of ``z[n, k]`` that is known; ``work`` is overwritten."""
     np.divide(z, scale, out=work)
@@ -225,5 +235,5 @@ def _log_density(
     np.multiply((degrees + 1) / 2, work, out=work)
     np.subtract(norm, work, out=work)
     np.subtract(work, np.log(scale), out=work)
-    np.copyto(work, 0.0, where=np.isnan(work))
+    np.copyto(work, 0.0, where=~known)
     return np.asarray(work.sum(axis=0))

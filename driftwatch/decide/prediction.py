@@ -91,9 +91,10 @@ def p_values(
     least = np.empty((len(value), 2))
     least[:] = np.where(heavy, 1 / (known + 1), _SMALLEST_P)[:, None]
     p = np.maximum(np.stack([1 - lower, lower], axis=1), least)
-    _put_ranks(p, least, np.flatnonzero(ranked), value, healthy, book, LEAST_SPREAD * floor)
     excess = value - held.centre
-    p[np.stack([excess, -excess], axis=1) < floor[:, None]] = 1.0
+    near = np.stack([excess, -excess], axis=1) < floor[:, None]
+    _put_ranks(p, least, np.flatnonzero(ranked), value, healthy, book, LEAST_SPREAD * floor, near)
+    p[near] = 1.0
     p[(known < MIN_HISTORY) | np.isnan(value)] = np.nan
     p[~book.signed, 1] = np.nan
     before = usual.phi * np.where(np.isnan(level), 0.0, level)
@@ -110,39 +111,31 @@ def p_values(
 
 def _put_ranks(
     p: Float64Array, first: Float64Array, at: Int64Array, value: Float64Array, healthy: Float64Array,
-    book: ScoreBook, tie: Float64Array,
+    book: ScoreBook, tie: Float64Array, near: Flags,
 ) -> None:  # fmt: skip
-    """The p-values ``[k, 2]`` of the scores ``at`` by their ranks, and those of a first, in their places."""
-    if not len(at):
-        return
-    # Whoever looks one way has no rank below.
-    both = book.signed[at]
-    below = at[both]
-    every, own = book.values[:, at], healthy[:, at]
-    found = _rank(
-        np.concatenate([value[at], -value[below]]),
-        np.concatenate([own, -own[:, both]], axis=1),
-        np.concatenate([every, -every[:, both]], axis=1),
-        np.concatenate([tie[at], tie[below]]),
-    )
-    for result, ranks in zip((p, first), found, strict=True):
-        result[at, 0], result[below, 1] = ranks[: len(at)], ranks[len(at) :]
-
-
-def _rank(
-    value: Float64Array, healthy: Float64Array, every: Float64Array, tie: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """P-value of each value's place among the healthy ones, and that of a place above all of them.
+    """The p-values ``[k, 2]`` of the scores ``at`` by their ranks, and those of a first, in their places.
 
     The rule of succession: of ``n`` windows seen, ``m`` of which came out at that place or above, so does the
     next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
     row above all healthy ones the last is no surprise. Values closer than ``tie`` share a place: a block of
-    the reference was held against the rest of it, a window against all of it, which differs a little.
+    the reference was held against the rest of it, a window against all of it, which differs a little. Those
+    ``near[k, 2]`` what is usual have no p-value here.
     """
-    n = known_of(every)
-    lowest = np.where(healthy < value - tie, healthy, -np.inf).max(axis=0, initial=-np.inf)
-    highest = np.fmax.reduce(healthy, axis=0, initial=-np.inf)
-    return (times(every > lowest) + 1) / (n + 1), (times(every > highest) + 1) / (n + 1)
+    if not len(at):
+        return
+    # Whoever looks one way has no rank below; another's is the one above when all is turned round.
+    below = at[book.signed[at]]
+    places, side = np.concatenate([at, below]), np.repeat([0, 1], [len(at), len(below)])
+    turned = np.where(side, -1.0, 1.0)
+    every, own = (part.take(places, axis=1) * turned for part in (book.values, healthy))
+    seen = known_of(every) + 1
+    highest = np.fmax.reduce(own, axis=0, initial=-np.inf)
+    first[places, side] = (times(every > highest) + 1) / seen
+    far = np.flatnonzero(~near[places, side])
+    if len(far):
+        least = (value[places] * turned - tie[places])[far]
+        lowest = np.where(own[:, far] < least, own[:, far], -np.inf).max(axis=0, initial=-np.inf)
+        p[places[far], side[far]] = (times(every[:, far] > lowest) + 1) / seen[far]
 
 
 def _in_spreads(value: Float64Array, held: Standing, floor: Float64Array) -> Float64Array:

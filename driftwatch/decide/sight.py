@@ -41,8 +41,8 @@ def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> S
     held = said.held or past_of(before.scores, seen.slot, seen.rows).held
     effects, keys = design_effects(before, policy), before.shares.keys
     typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
-    told = dict.fromkeys(seen.streams.looks)
-    owners = len({joint_owner(detector) if column is None else column for detector, column in told}) or 1
+    looks = seen.streams.looks
+    owners = keys.kept("owners told", (looks,), lambda: len({_owner(*look) for look in looks})) or 1
     return Sight(
         smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
         smallest_effects=_by_column(before, effects, seen, policy, owners),
@@ -50,6 +50,10 @@ def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> S
         design_effect=typical,
         represented=_represented(said.track, seen) if seen.untimed else (),
     )
+
+
+def _owner(detector: str, column: str | None) -> str:
+    return joint_owner(detector) if column is None else column
 
 
 def _represented(track: Track, seen: Measurement) -> tuple[Represented, ...]:

@@ -9,12 +9,13 @@ average out. The spread is ``sum w d^2 / (n - 1)`` with the ``w`` of large windo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.weighted import Weights, known_of, relative, sums
+from driftwatch.decide.weighted import Weights, known_of, sums, usual_rows
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -65,12 +66,13 @@ class Standing:
         return np.asarray(worth**2 / np.maximum(self.weight, 1e-9))
 
 
-def worth_of(size: Float64Array | float, rows: Float64Array) -> Float64Array:
-    """What distances in a window of ``size`` rows count for, beside windows of ``rows[n]``; 1 where unknown.
+def worth_of(size: float, rows: Float64Array) -> float:
+    """What distances in a window of ``size`` rows count for, beside windows of ``rows[n]``; 1 if unknown.
 
     Less in one of fewer rows. Where rows are lost all columns seem to move; it is the volume that did.
     """
-    return np.asarray(np.sqrt(np.minimum(1.0, relative(size, rows))))
+    part = size / usual_rows(rows)
+    return 1.0 if math.isnan(part) else math.sqrt(min(1.0, part))
 
 
 def _standing(values: Float64Array, weights: Weights | None) -> Standing:
@@ -156,13 +158,14 @@ def left_out(
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
     result, weights = np.empty_like(values), Weights.of(rows, means)
-    every, pooled = _standing(values, weights), _around_slots(values, slots, weights)
+    every, several = _standing(values, weights), bool(slots.any())
+    pooled = _around_slots(values, slots, weights) if several else np.empty(0)
     for slot in np.unique(slots):
         here = slots == slot
         found, some = every, None if weights is None else weights.at(here)
         own = 1.0 if some is None else some.of_each(some.counts)
         size = 1.0 if some is None else some.of_each(some.sizes)
-        if slots.any():
+        if several:
             alone = _standing(values[here], some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
         # The mean without the window itself, which has drawn it near.

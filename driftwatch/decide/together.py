@@ -52,12 +52,12 @@ def combined(
     usable &= ~away & book.keys.of_columns
     most = np.full(len(book.keys.owners), -np.inf)
     np.maximum.at(most, book.keys.owner[usable], z[usable])
-    largest = {name: far for name, far in zip(book.keys.owners, most.tolist(), strict=True) if far > -np.inf}
-    if len(largest) < max(_FEWEST, 3 * len(np.unique(book.keys.owner[away]))):
+    largest = most[most > -np.inf]
+    gone = len(np.unique(book.keys.owner[away])) if aside else 0
+    if len(largest) < max(_FEWEST, 3 * gone):
         return None
-    mean = float(np.mean(list(largest.values())))
-    top = sorted(largest, key=lambda name: (-largest[name], name))[:_NAMED]
-    effect = f"several columns together, each a little: {', '.join(top)} the most"
+    mean = float(largest.mean())
+    effect = f"several columns together, each a little: {', '.join(_top(book.keys.owners, most))} the most"
     here = located(book.keys, aside)
     moved, lean = along(
         book.lean[here], value[here], book.values[:, here], book.slots, slot, book.rows,
@@ -70,8 +70,14 @@ def combined(
     return scores, gauge, _with_lean(track, here, lean)
 
 
+def _top(owners: tuple[str, ...], most: Float64Array) -> list[str]:
+    """Those whose ``most`` is largest, and of those alike the first by name."""
+    near = np.flatnonzero(most >= np.sort(most)[-_NAMED])
+    return [name for _, name in sorted((-float(most[place]), owners[place]) for place in near)[:_NAMED]]
+
+
 def _cut(z: Float64Array, book: ScoreBook) -> Float64Array:
-    return np.asarray(np.clip(np.where(book.signed, np.abs(z), z), 0.0, CUT))
+    return np.asarray(np.minimum(np.maximum(np.where(book.signed, np.abs(z), z), 0.0), CUT))
 
 
 def _score(value: float) -> Score:

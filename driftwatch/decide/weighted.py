@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ Flags = npt.NDArray[np.bool_]
 
 #: Newest windows: those that wait are among them, and gaps elsewhere are rare.
 _NEWEST = 32
+#: So many are added up in 16 bits.
+_FEW = np.iinfo(np.uint16).max
 
 
 def known_of(values: Float64Array) -> Int64Array:
@@ -23,23 +26,17 @@ def known_of(values: Float64Array) -> Int64Array:
 
 def times(flags: Flags) -> Int64Array:
     """How often ``[k]`` is flagged: short sums take a quarter of the time of long ones."""
-    few = len(flags) < np.iinfo(np.uint16).max
-    counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if few else np.int64)
+    counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if len(flags) < _FEW else np.int64)
     return np.asarray(counts, dtype=np.int64)
 
 
-def relative(size: Float64Array | float, rows: Float64Array) -> Float64Array:
-    """How many times as many rows that is as windows of ``rows[n]`` have on average; 1 where unknown."""
-    found = size / np.float64(max(_mean(rows), 1e-9))
-    return np.where(np.isnan(found), 1.0, found)
-
-
-def _mean(rows: Float64Array) -> float:
-    mean = float(rows.mean()) if len(rows) else np.nan
-    if not np.isnan(mean):
-        return mean
-    known = rows[~np.isnan(rows)]
-    return float(known.mean()) if len(known) else 1.0
+def usual_rows(rows: Float64Array) -> float:
+    """How many rows windows of ``rows[n]`` have on average, as a divisor; 1 where that is unknown."""
+    mean = float(rows.mean()) if len(rows) else math.nan
+    if math.isnan(mean):
+        known = rows[~np.isnan(rows)]
+        mean = float(known.mean()) if len(known) else 1.0
+    return max(mean, 1e-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,7 +57,8 @@ class Weights:
         """Those of windows of so many rows for the scores that are means; None when all count for one."""
         if means is None or not means.any():
             return None
-        each = relative(rows, rows)
+        each = rows / usual_rows(rows)
+        each[np.isnan(each)] = 1.0
         if (each == 1).all():
             return None
         even = each.sum() ** 2 / (len(each) * np.maximum((each**2).sum(), 1e-9))
@@ -101,7 +99,11 @@ def _sums(values: Float64Array, weights: Weights | None) -> Sums:
     if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
         return _of_gaps(values, weights)
     first = _added_up(early, None if weights is None else weights.counts[: len(early)])
-    gaps = np.flatnonzero(~np.isfinite(first))
+    gone = ~np.isfinite(first)
+    if weights is not None:
+        # The others are added up apart.
+        gone &= weights.means
+    gaps = np.flatnonzero(gone)
     if 4 * len(gaps) > len(first):
         return _of_gaps(values, weights)
     found = _of_whole(early, first, values[-_NEWEST:], weights)

@@ -145,8 +145,12 @@ def _tally(side: Summary, names: tuple[str, ...], rows: Int64Array, ordered: Int
 
 def filled(sides: Sides, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
     """Those of the columns that have rows with a value on both sides, and their rows of the sides."""
-    n, m, rows = sides.n.tolist(), sides.m.tolist(), sides.before.rows
-    found = tuple(name for name in names if n[rows[name]] and m[rows[name]])
+    return sides.once(("filled", tuple(names)), lambda one: _filled(one, names))
+
+
+def _filled(sides: Sides, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
+    rows, some = sides.before.rows, ((sides.n > 0) & (sides.m > 0)).tolist()
+    found = tuple(name for name in names if some[rows[name]])
     return found, np.array([rows[name] for name in found], dtype=np.int64)
 
 

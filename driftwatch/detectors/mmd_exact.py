@@ -26,8 +26,11 @@ WIDTHS = 5
 _PROBED = 500
 #: Where the column of all rows stands, behind the sides as they are and the permutations.
 _ALL = PERMUTATIONS + 1
-#: Rows and columns of a block of the kernel, and rows of the strips it is worked out in.
-_ROWS, _COLUMNS, _STRIP = 256, 1024, 128
+#: Rows and columns of a block of the kernel, and rows of the strips it is worked out in. The more rows, the
+#: less often all sides are read again.
+_ROWS, _COLUMNS, _STRIP = 384, 768, 128
+#: Columns of a block that ends on the diagonal, of which half is worked out twice.
+_OWN = 128
 #: Random numbers that are drawn together.
 _DRAWN = 1 << 17
 #: A kernel is not raised to a higher power than this: each one costs as many times a float's last digit.
@@ -123,9 +126,11 @@ def permuted(
     for top in range(0, rows, _ROWS):
         a = slice(top, min(top + _ROWS, rows))
         product = np.zeros((a.stop - top, sides.shape[1]))
-        for start in range(top, rows, _COLUMNS):
-            b = slice(start, min(start + _COLUMNS, rows))
-            product += kernel.block(a, b) @ sides[b]
+        # What lies below the diagonal stands above it too.
+        starts = [*range(top, a.stop, _OWN), *range(a.stop, rows, _COLUMNS), rows]
+        for b in map(slice, starts, starts[1:]):
+            above = slice(top, min(a.stop, b.stop))
+            product[: above.stop - top] += kernel.block(above, b) @ sides[b]
         # Each pair of rows stands for two.
         inside += 2 * np.einsum("ij,ij->j", product, sides[a])
         across += product[:, _ALL] @ sides[a] + product.sum(axis=0)
@@ -170,8 +175,8 @@ def _drawn(count: int, rows: int, n: int, generator: np.random.Generator) -> npt
 class _Kernel:
     """Blocks of the sum of Gaussian kernels, less about its mean; 0 on the diagonal.
 
-    ``left`` and ``right`` are two forms of the points, whose products are the exponents of the widest kernel.
-    Each of the others, ``count`` in all, is the one before to the ``power``.
+    ``left[n]`` and ``right[:, n]`` are two forms of the points, whose products are the exponents of the
+    widest kernel. Each of the others, ``count`` in all, is the one before to the ``power``.
     """
 
     left: Float32Array
@@ -188,7 +193,7 @@ class _Kernel:
         ones, factor = np.ones_like(squares), np.float32(-0.5 / widths[-1] ** 2)
         kernel = cls(
             left=factor * np.hstack([points, squares, ones]),
-            right=np.hstack([-2 * points, ones, squares]),
+            right=np.vstack([-2 * points.T, ones.T, squares.T]),
             power=round(float((widths[-1] / widths[-2]) ** 2)),
             count=len(widths),
             centre=np.float32(0),
@@ -199,14 +204,15 @@ class _Kernel:
     def block(self, a: slice, b: slice) -> Float32Array:
         """The block of rows ``a`` and columns ``b``, in strips that stay in the cache.
 
-        Half of it where both are the same rows: every pair of them is in it twice.
+        Half of it where ``b`` are the last of the rows ``a``: every pair of them is in it twice.
         """
         found = np.empty((a.stop - a.start, b.stop - b.start), dtype=np.float32)
+        right = np.ascontiguousarray(self.right[:, b])
         for first in range(0, len(found), _STRIP):
             total = found[first : first + _STRIP]
-            self._sum(self.left[a.start + first : a.start + first + len(total)] @ self.right[b].T, total)
-        if a.start == b.start:
-            own = found[:, : len(found)]
+            self._sum(self.left[a.start + first : a.start + first + len(total)] @ right, total)
+        if b.start < a.stop:
+            own = found[b.start - a.start :]
             own *= np.float32(0.5)
             np.fill_diagonal(own, 0.0)
         return found

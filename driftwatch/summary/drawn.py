@@ -5,9 +5,10 @@ A column has a dozen numbers; an object for each would cost more than the arithm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,16 +78,26 @@ class Drawn:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Drawn]) -> Drawn:
-        """Of several detectors, or of one on further columns."""
+    def joined(cls, parts: Sequence[Drawn], room: dict[Hashable, Any] | None = None) -> Drawn:
+        """Of several detectors, or of one on further columns.
+
+        In the ``room`` of what they are held against their names are put together once, not in every window.
+        """
         if len(parts) == 1:
             return parts[0]
         if not parts:
             return cls.of(())
+        own = [(part.looks, part.share_keys, part.labels, part.score_keys) for part in parts]
+        last = None if room is None else room.get("names")
+        if last is None or last[0] != own:
+            last = own, [tuple(chain.from_iterable(names)) for names in zip(*own, strict=True)]
+        if room is not None:
+            room["names"] = last
+        looks, share_keys, labels, score_keys = last[1]
         return cls(
-            looks=tuple(chain.from_iterable(part.looks for part in parts)),
-            share_keys=tuple(chain.from_iterable(part.share_keys for part in parts)),
-            labels=tuple(chain.from_iterable(part.labels for part in parts)),
+            looks=looks,
+            share_keys=share_keys,
+            labels=labels,
             successes=np.concatenate([part.successes for part in parts]),
             trials=np.concatenate([part.trials for part in parts]),
             reference=np.concatenate([part.reference for part in parts]),
@@ -94,7 +105,7 @@ class Drawn:
             tolerance=np.concatenate([part.tolerance for part in parts]),
             bursts=np.concatenate([part.bursts for part in parts]),
             ordered=np.concatenate([part.ordered for part in parts]),
-            score_keys=tuple(chain.from_iterable(part.score_keys for part in parts)),
+            score_keys=score_keys,
             value=np.concatenate([part.value for part in parts]),
             floor=np.concatenate([part.floor for part in parts]),
             signed=np.concatenate([part.signed for part in parts]),

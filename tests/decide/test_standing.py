@@ -88,7 +88,7 @@ def test_a_quiet_slot_of_few_rows_has_the_spread_of_a_usual_window() -> None:
     values = rng.standard_normal((60, COLUMNS)) / np.sqrt(rows)[:, None]
     held = standing(values, slots, 1, rows, MEANS)
     assert held.spread.mean() == pytest.approx(1, rel=0.05)
-    now = float(worth_of(0.1, rows))
+    now = worth_of(0.1, rows)
     assert now == pytest.approx(np.sqrt(0.1))
     # A quiet window held against 30 quiet ones: as uncertain as a usual one held against 30 usual ones.
     assert held.error(now) == pytest.approx(1 / 30)
@@ -96,7 +96,7 @@ def test_a_quiet_slot_of_few_rows_has_the_spread_of_a_usual_window() -> None:
 
 def test_a_size_nobody_knows_counts_in_full() -> None:
     rows = np.array([1.0, np.nan, 1.0])
-    assert worth_of(rows, rows).tolist() == [1.0, 1.0, 1.0]
+    assert [worth_of(size, rows) for size in rows.tolist()] == [1.0, 1.0, 1.0]
     assert worth_of(0.25, rows) == pytest.approx(0.5)
 
 
