@@ -175,8 +175,8 @@ def _shapes(book: ShareBook, seen: SharesSeen, slack: Float64Array) -> tuple[Sha
 def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:
     """How far the true share may be from the reference's, ``_REFERENCE_ERRORS`` standard errors of it.
 
-    Half the width of Wilson's interval (1927) and its shift: a share that the reference never had may be 4
-    in its rows.
+    Half the width of Wilson's interval (1927) and its shift: a share that the reference never had may be
+    2.25 in its rows.
     """
     spread = share * (1 - share) / rows + (_REFERENCE_ERRORS / (2 * rows)) ** 2
     return np.asarray(_REFERENCE_ERRORS * np.sqrt(spread) + _REFERENCE_ERRORS**2 / (2 * rows))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.laws import USUAL_ARRAYS, Usual
 from driftwatch.decide.logs import log_sum
@@ -126,6 +127,11 @@ def decode(data: bytes) -> Track:
     arrays.setdefault("scores.lean", np.zeros(len(header["scores"])))
     # Or before rows were kept: they count as usual.
     arrays.setdefault("scores.rows", np.full(len(arrays["scores.ends"]), np.nan))
+    # Or of before there was a fourth calibrator, which has gathered nothing yet.
+    for name, nothing in (("log_m", -np.inf), ("run", 0), ("onset", 0)):
+        stored = arrays[f"scores.{name}"]
+        missing = ((0, 0), (0, 0), (0, CALIBRATORS - stored.shape[2]))
+        arrays[f"scores.{name}"] = np.pad(stored, missing, constant_values=nothing)
     scores, usual = _keys(header["scores"]), None
     # What was learned before ranks were kept is learned anew.
     if header["usual"] is not None and "usual.ranked" in arrays:

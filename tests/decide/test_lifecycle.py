@@ -132,3 +132,19 @@ def test_what_is_settled_learns_no_more_unless_averages_are_read() -> None:
     assert grown.blocks[0].tolist() == [20, 1], "what came later still learns"
     read = book.wait(shares_seen(book, Drawn.of([item])), nobody, averaged=True)
     assert len(read.waiting) == 1
+
+
+def test_a_track_of_three_calibrators_goes_on() -> None:
+    rng = np.random.default_rng(4)
+    track = run(learned(rng), range(100, 103), 2.0, rng)[-1].track
+    three = replace(
+        track,
+        scores=replace(
+            track.scores,
+            **{name: getattr(track.scores, name)[:, :, :3] for name in ("log_m", "run", "onset")},
+        ),
+    )
+    back = decode(encode(three))
+    np.testing.assert_array_equal(back.scores.log_m[:, :, :3], track.scores.log_m[:, :, :3])
+    assert np.isneginf(back.scores.log_m[:, :, 3]).all()
+    assert not decide(back, seen(103, 0.0, rng), POLICY).page

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from scipy.special import ndtr, ndtri
 
 from driftwatch.decide.betting import share_log_e
 from driftwatch.decide.shapes import log_ratios, shapes
@@ -52,8 +53,6 @@ def test_both_ends_are_alike(cells: list[int]) -> None:
 
 def test_a_shift_says_more_than_its_largest_mark() -> None:
     """A shift by one standard deviation, in exact shares."""
-    from scipy.special import ndtr, ndtri
-
     rows, slack = 10_000, np.full(7, 0.07)
     moved = np.round(rows * ndtr(ndtri(MARKS) - 1)).astype(np.int64)
     trials, design = np.full(7, rows), np.ones(7)
