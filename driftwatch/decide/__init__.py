@@ -15,11 +15,11 @@ needed. (The e-detector of Shin, Ramdas, Rinaldo 2023 with ``w = 1/c``, in the f
 wall-clock time, restarts, missing windows.)
 
 Two nulls. *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the reference's
-(``betting.py``). *Usual*, for scores: the window is what the healthy windows before it predict
-(``laws.py``, ``prediction.py``). Production windows teach what is usual only ``WAIT`` windows later, by rule,
-and those of a stream under suspicion later still: a shift cannot teach while it is gathering evidence. Two
-scores are made of the others: many columns that each moved a little on one day (``together.py``) and in one
-direction for many (``direction.py``).
+(``betting.py``; of all of a column's shares at once, ``shapes.py``). *Usual*, for scores: the window is what
+the healthy windows before it predict (``laws.py``, ``prediction.py``). Production windows teach what is usual
+only ``WAIT`` windows later, by rule, and those of a stream under suspicion later still: a shift cannot teach
+while it is gathering evidence. Two scores are made of the others: many columns that each moved a little on
+one day (``together.py``) and in one direction for many (``direction.py``).
 
 What is outside the proof and is measured instead (``make bench-alarms``): shares whose rows are more
 dependent than the measured design effect says, scores whose law is not the predicted one, and seasons

@@ -1,9 +1,10 @@
 """How a window's page budget is split among the streams, before anybody looks at the window.
 
 By null first, then by owner (the user's weights), then among an owner's streams by what fails most often:
-a share stream of ``n`` labels has ``sqrt(n)`` parts, so that nulls and new levels are not starved by a column
-of two hundred levels; a score of where the values lie has ``LOCATION`` parts, any other one. Whatever the
-split, the parts add up to the budget, which is all that the promise needs.
+a share stream of ``n`` labels has ``sqrt(n)`` parts, so that nulls and new levels are not starved by a
+column of two hundred levels; every bet of a score has one part, of a score of where the values lie
+``LOCATION_PARTS``. Nor is a share stream's part split evenly among its labels and sides (``shapes.py``,
+``betting.log_stakes``). Whatever the split, the parts add up to the budget, which is all the promise needs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ import numpy as np
 
 from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS
 from driftwatch.decide.keys import DIRECTION, TOGETHER, Keys
-from driftwatch.decide.policy import TOGETHER_SHARE, TOLERANCE_SHARE, Policy
+from driftwatch.decide.policy import LOCATION_PARTS, TOGETHER_SHARE, TOLERANCE_SHARE, Policy
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import ShareBook
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.schema import Span
-
-#: Parts of a score that says where a column's values lie: what moves, mostly moves there.
-LOCATION = 3.0
 
 
 def log_weights(track: Track, policy: Policy, window: Span) -> tuple[Float64Array, Float64Array]:
@@ -48,7 +46,7 @@ def _parts_of_shares(shares: ShareBook, policy: Policy) -> Float64Array:
 def _parts_of_scores(scores: ScoreBook, policy: Policy) -> Float64Array:
     streams = np.where(scores.signed, 2, 1) * CALIBRATORS
     parts = streams.astype(np.float64)
-    parts[scores.keys.located] *= LOCATION
+    parts[scores.keys.located] *= LOCATION_PARTS
     together = np.zeros(len(scores.keys), dtype=np.bool_)
     together[[scores.keys.places[key] for key in (TOGETHER, DIRECTION) if key in scores.keys.places]] = True
     rest = 1 - TOLERANCE_SHARE - TOGETHER_SHARE

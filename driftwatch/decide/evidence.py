@@ -153,10 +153,9 @@ def _share_bets(
     own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
     slack = np.where(np.isnan(own), policy.tolerance, own)[which] + error
     log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
-    stakes = log_stakes(seen.reference, slack)
-    for shape in _shapes(track.shares, seen, slack):
+    stakes, whole = _terms(track.shares, seen, slack)
+    for shape in whole:
         log_e[shape.middle] = shape.log_e(seen.successes, seen.trials, design)
-        stakes[shape.labels] += shape.log_parts[..., None]
     share = seen.successes / np.maximum(seen.trials, 1)
     beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)
     out = np.zeros(len(track.shares.keys), dtype=np.bool_)
@@ -164,12 +163,18 @@ def _share_bets(
     return log_e, stakes, out
 
 
-def _shapes(book: ShareBook, seen: SharesSeen, slack: Float64Array) -> tuple[Shapes, ...]:
-    """Bets on whole laws, worked out anew only where tolerances or what is there changed."""
+def _terms(book: ShareBook, seen: SharesSeen, slack: Float64Array) -> tuple[Float64Array, tuple[Shapes, ...]]:
+    """Stakes and bets on whole laws, worked out anew only where tolerances or what is there changed."""
+
+    def terms() -> tuple[Float64Array, tuple[Shapes, ...]]:
+        stakes = log_stakes(seen.reference, slack)
+        whole = shapes(seen.ordered, book.sizes, book.starts, seen.reference, slack)
+        for shape in whole:
+            stakes[shape.labels] += shape.log_parts[..., None]
+        return stakes, whole
+
     told = seen.ordered.tobytes(), seen.reference.tobytes(), slack.tobytes()
-    return book.keys.kept(
-        "shapes", told, lambda: shapes(seen.ordered, book.sizes, book.starts, seen.reference, slack)
-    )
+    return book.keys.kept("terms", told, terms)
 
 
 def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:

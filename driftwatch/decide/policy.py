@@ -13,6 +13,8 @@ QUIET = 3
 TOLERANCE_SHARE = 0.5
 #: Share of the budget for all columns together; the other scores have what is left.
 TOGETHER_SHARE = 0.1
+#: Parts of what says where a column's values lie, beside one for each other: what moves, mostly moves there.
+LOCATION_PARTS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

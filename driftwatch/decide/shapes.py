@@ -22,14 +22,13 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from driftwatch.decide.betting import alternatives, tolerated
+from driftwatch.decide.policy import LOCATION_PARTS
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
 
 #: Streams of fewer marks are looked at mark by mark only.
 _FEWEST = 3
-#: Parts of the stream's budget for the whole law, beside one for each other mark.
-_PARTS = 3.0
 #: How far beyond what is tolerated the middle share is bet to be.
 _BEYOND = np.array([0.04, 0.1, 0.2, 0.3])
 #: Part of an alternative that lies like the reference, so that no cell is impossible under it.
@@ -51,8 +50,8 @@ class Shapes:
     def log_parts(self) -> Float64Array:
         """Log ``[k, m]`` of how much more than an even part each label bets."""
         marks = self.labels.shape[1]
-        parts = np.where(self.labels == self.middle[:, None], _PARTS, 1.0)
-        return np.asarray(np.log(parts * marks / (marks - 1 + _PARTS)))
+        parts = np.where(self.labels == self.middle[:, None], LOCATION_PARTS, 1.0)
+        return np.asarray(np.log(parts * marks / (marks - 1 + LOCATION_PARTS)))
 
     def log_e(self, successes: Int64Array, trials: Int64Array, design: Float64Array) -> Float64Array:
         """Log e-values ``[k, 2, A]`` of the middle labels' bets, of all labels' rows in one window."""
@@ -80,7 +79,7 @@ def _shapes(
         here = np.arange(len(labels)), np.abs(share - 0.5).argmin(axis=1)
         middle = labels[here]
         reached = alternatives(reference[middle], slack[middle], _BEYOND)
-        allowed = tolerated(reference[labels].ravel(), slack[labels].ravel()).reshape(*labels.shape, 2)
+        allowed = tolerated(reference, slack)[labels]
         up = log_ratios(share, allowed[:, :, 0], here[1], reached[:, 0])
         # Above the marks everything is told from the other end.
         down = log_ratios(

@@ -204,9 +204,14 @@ class ShareBook:
         dependent than this says; the upper limit pays for estimating it.
         """
         unknown = np.isnan(self.effect)
-        if not (unknown & (self.blocks[0] >= MIN_BLOCKS)).any():
+        if not unknown.any():
             return self.effect
-        return np.where(unknown, self._measured(), self.effect)
+        # A window asks twice.
+        return self.keys.kept(
+            "design effects",
+            (self.effect, self.blocks, self.total),
+            lambda: np.where(unknown, self._measured(), self.effect),
+        )
 
     def _measured(self) -> Float64Array:
         if not len(self.keys):
@@ -220,13 +225,16 @@ class ShareBook:
         under = np.add.reduceat(independent, self.starts, axis=1)
         believed = (self.blocks >= MIN_BLOCKS) & (under > 0)
         ratio = np.where(believed, over / np.where(believed, under, 1.0), np.nan)
-        degrees = (blocks - 1) * independent_labels(mean[0], self.which, self.starts)
-        limits = [
-            upper_limits(self.keys, measured, of, level)
-            for measured, of, level in zip(ratio, degrees, _UPPER, strict=True)
-            if not np.isnan(measured).all()
-        ]
-        effects = np.maximum(np.fmax.reduce([np.full(len(self.keys), np.nan), *limits]), 1.0)
+        # A column that never varies stays unknown: then nothing new is told.
+        effects = self.effect
+        if (np.isnan(effects) & ~np.isnan(ratio[0])).any():
+            degrees = (blocks - 1) * independent_labels(mean[0], self.which, self.starts)
+            limits = [
+                upper_limits(self.keys, measured, of, level)
+                for measured, of, level in zip(ratio, degrees, _UPPER, strict=True)
+                if not np.isnan(measured).all()
+            ]
+            effects = np.maximum(np.fmax.reduce(limits), 1.0)
         knows: dict[str | None, tuple[float, float]] = {}
         for key, varies, effect in zip(self.keys, under[0].tolist(), effects.tolist(), strict=True):
             column = key[1]

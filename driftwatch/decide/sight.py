@@ -8,7 +8,7 @@ import numpy as np
 
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evidence import design_effects
-from driftwatch.decide.keys import Keys, joint_owner
+from driftwatch.decide.keys import Keys, owner_of
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import past_of
@@ -42,7 +42,7 @@ def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> S
     effects, keys = design_effects(before, policy), before.shares.keys
     typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
     looks = seen.streams.looks
-    owners = keys.kept("owners told", (looks,), lambda: len({_owner(*look) for look in looks})) or 1
+    owners = keys.kept("owners told", (looks,), lambda: len({owner_of((*look, "")) for look in looks})) or 1
     return Sight(
         smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
         smallest_effects=_by_column(before, effects, seen, policy, owners),
@@ -50,10 +50,6 @@ def sight(before: Track, said: Decision, seen: Measurement, policy: Policy) -> S
         design_effect=typical,
         represented=_represented(said.track, seen) if seen.untimed else (),
     )
-
-
-def _owner(detector: str, column: str | None) -> str:
-    return joint_owner(detector) if column is None else column
 
 
 def _represented(track: Track, seen: Measurement) -> tuple[Represented, ...]:

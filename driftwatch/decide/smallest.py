@@ -17,7 +17,6 @@ from driftwatch.decide.policy import TOGETHER_SHARE, Policy
 from driftwatch.decide.standing import Standing, worth_of
 from driftwatch.decide.together import CUT, FLOOR
 from driftwatch.decide.track import Track
-from driftwatch.summary.batch import Float64Array
 
 _HALVINGS = 60
 _FARTHEST = 1e4
@@ -61,13 +60,7 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy, held:
     away = held.centre[place] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    return float(away * _middle(held.spread[here]) / worth_of(seen.rows, book.rows))
-
-
-def _middle(numbers: Float64Array) -> float:
-    """Their median, without what ``numpy.median`` looks after besides."""
-    ordered = np.sort(numbers)
-    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return float(away * np.median(held.spread[here]) / worth_of(seen.rows, book.rows))
 
 
 @lru_cache
