@@ -18,38 +18,49 @@ CALIBRATORS = 4
 _POWER, _POWER_OF_RANK = 0.1, 0.4
 #: Shifts of normal scores that are bet on, in standard deviations, and the score below which all are alike.
 _SHIFTS, _LOWEST = np.array([2.2, 1.3, 0.7]), -0.5
+_LOG_MEAN = _SHIFTS**2 / 2 + np.log(
+    ndtr(_LOWEST) * np.exp(_SHIFTS * _LOWEST - _SHIFTS**2 / 2) + ndtr(_SHIFTS - _LOWEST)
+)
 #: How often a rank's bets expect a value that no window had before.
 _OFTEN = np.array([0.7, 0.5, 0.3])
 #: A tolerated share above this leaves no room for an alternative: the side is dropped.
 _CEILING = 0.97
 
 
-def share_log_e(
-    successes: Int64Array,
-    trials: Int64Array,
-    reference: Float64Array,
-    slack: Float64Array,
-    design_effect: Float64Array,
-) -> Float64Array:
-    """Log e-values ``[k, 2, A]`` of shares; side 0 is "more than tolerated", side 1 "fewer".
+def share_odds(reference: Float64Array, slack: Float64Array) -> Float64Array:
+    """Logs ``[2, k, 2, A]`` of what a success, and any other trial, says; 0 on a side that is dropped.
 
-    Null (tolerance): the window's share is at most ``p0 = reference + slack`` (side 1: of the complement).
-    ``log e = (S ln(p1/p0) + (n - S) ln((1-p1)/(1-p0))) / design_effect``, ``p1 = p0 + alternative`` (less
-    for a small ``p0``).
+    Side 0 is "more than tolerated", side 1 "fewer". A success counts ``ln(p1/p0)`` for side 0 and
+    ``ln((1-p1)/(1-p0))`` of the complement's shares for side 1, any other trial the other way round:
+    ``p0`` is what is tolerated and ``p1 = p0 + alternative``, less for a small ``p0``.
+    """
+    most = tolerated(reference, slack)[:, :, None]
+    p0, p1 = np.clip(most, 1e-6, _CEILING), alternatives(reference, slack)
+    odds = np.where(most < _CEILING, np.stack([np.log(p1 / p0), np.log((1 - p1) / (1 - p0))]), 0.0)
+    # What is a success of one side is none of the other.
+    odds[:, :, 1] = odds[::-1, :, 1].copy()
+    return odds
+
+
+def share_log_e(
+    successes: Int64Array, trials: Int64Array, odds: Float64Array, design_effect: Float64Array
+) -> Float64Array:
+    """Log e-values ``[k, 2, A]`` of shares, by their ``share_odds``.
+
+    Null (tolerance): the window's share is at most ``p0`` (side 1: of the complement).
+    ``log e = (S ln(p1/p0) + (n - S) ln((1-p1)/(1-p0))) / design_effect``.
     ``E[e] <= 1`` for every share up to ``p0`` because the likelihood ratio is monotone; the exponent
     ``1/b`` keeps that for rows that come in groups of up to ``b`` (Hoelder). Dropped sides and windows
     without trials give 0, that is e = 1. False alarms: see ``driftwatch.decide``.
 
-    >>> e = share_log_e(np.array([50]), np.array([100]), np.array([0.1]), np.array([0.05]), np.ones(1))
+    >>> odds = share_odds(np.array([0.1]), np.array([0.05]))
+    >>> e = share_log_e(np.array([50]), np.array([100]), odds, np.ones(1))
     >>> bool(e[0, 0].max() > 20), bool(e[0, 1].max() <= 0)
     (True, True)
     """
-    count = np.stack([successes, trials - successes], axis=1)[:, :, None].astype(np.float64)
-    rest = trials[:, None, None] - count
-    most = tolerated(reference, slack)[:, :, None]
-    p0, p1 = np.clip(most, 1e-6, _CEILING), alternatives(reference, slack)
-    log_e = (count * np.log(p1 / p0) + rest * np.log((1 - p1) / (1 - p0))) / design_effect[:, None, None]
-    return np.where((most < _CEILING) & (trials[:, None, None] > 0), log_e, 0.0)
+    count = np.stack([successes, trials - successes]).astype(np.float64)[:, :, None, None]
+    said = count * odds
+    return np.asarray((said[0] + said[1]) / design_effect[:, None, None])
 
 
 def log_stakes(reference: Float64Array, slack: Float64Array) -> Float64Array:
@@ -86,17 +97,15 @@ def score_log_e(p_value: Float64Array, ranked: npt.NDArray[np.bool_], least: Flo
     is at least ``least[k, 2]``: a power calibrator, and bets that a share of 0.7, 0.5 or 0.3 of the windows
     is such a first. A NaN, nothing measured, gives 0, that is e = 1.
     """
-    p = p_value[..., None]
-    z = np.maximum(-ndtri(p), _LOWEST)
-    mean = ndtr(_LOWEST) * np.exp(_SHIFTS * _LOWEST - _SHIFTS**2 / 2) + ndtr(_SHIFTS - _LOWEST)
-    shifted = _SHIFTS * z - _SHIFTS**2 / 2 - np.log(mean)
-    first = least[..., None]
+    log_e, at = np.empty((*p_value.shape, CALIBRATORS)), np.flatnonzero(ranked)
+    power = np.where(ranked, _POWER_OF_RANK, _POWER)[:, None]
+    log_e[..., 0] = np.log(power) + (power - 1) * np.log(p_value)
+    log_e[..., 1:] = _SHIFTS * np.maximum(-ndtri(p_value), _LOWEST)[..., None] - _LOG_MEAN
+    p, first = p_value[at][..., None], least[at][..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        step = np.where(p <= first, np.log(_OFTEN / first), np.log((1 - _OFTEN) / (1 - first)))
-    power = np.where(ranked, _POWER_OF_RANK, _POWER)[:, None, None]
-    far = np.log(power) + (power - 1) * np.log(p)
-    log_e = np.concatenate([far, np.where(ranked[:, None, None], step, shifted)], axis=-1)
-    return np.asarray(np.where(np.isnan(p), 0.0, log_e))
+        log_e[at, :, 1:] = np.where(p <= first, np.log(_OFTEN / first), np.log((1 - _OFTEN) / (1 - first)))
+    log_e[np.isnan(p_value)] = 0.0
+    return log_e
 
 
 def log_p_for(log_e: float) -> float:

@@ -73,7 +73,7 @@ def decide(track: Track, seen: Measurement, policy: Policy) -> Decision:
     resting = _resting(track, broken)
     live = _live(track, resting)
     after = with_bets(track, made, weights, live, seen.window.start)
-    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end).with_sum()
+    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end)
     evidence = _ratio(after)
     named: tuple[NamedColumn, ...] = ()
     opened = _breakage_incident(after, seen, policy)
@@ -148,17 +148,20 @@ def _prepared(
     past = past_of(track.scores, seen.slot, seen.rows)
     value = track.scores.seen(seen.streams)
     both = combined(track, value, seen.slot, past)
+    lean = track.scores.lean
     if both is not None:
-        scores, gauge, track = both
+        scores, gauge, lean = both
         seen = replace(seen, together=(gauge,))
         if not all(key_of(score) in track.scores.keys.places for score in scores):
             track = track.expecting(Drawn.of(scores))
-            value = np.append(value, np.full(len(track.scores.keys) - len(value), np.nan))
+            new = len(track.scores.keys) - len(value)
+            value, lean = np.append(value, np.full(new, np.nan)), np.append(lean, np.zeros(new))
             past = past_of(track.scores, seen.slot, seen.rows)
         for score in scores:
             value[track.scores.keys.places[key_of(score)]] = np.float32(score.value)
     since = seen.window.start if track.since is None else track.since
-    track = replace(track, usual=learned(track.usual, track.scores), since=since)
+    usual = learned(track.usual, track.scores)
+    track = replace(track, scores=replace(track.scores, lean=lean), usual=usual, since=since)
     return track, seen, value, _known_only(weights, track), past
 
 

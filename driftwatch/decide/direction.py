@@ -21,6 +21,7 @@ import numpy as np
 from driftwatch.decide.keys import DIRECTION, Keys
 from driftwatch.decide.laws import MIN_HISTORY
 from driftwatch.decide.standing import standing
+from driftwatch.decide.weighted import Series
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.result import Score
 
@@ -49,10 +50,10 @@ def along(
 
     None while fewer than five columns lean anywhere. ``least[k]`` is the smallest spread that is believed.
     """
-    held = standing(before, slots, slot, rows)
+    held = standing(Series.of(before), slots, slot, rows)
     spread = held.ahead(np.maximum(least, 1e-9))
     x = np.where(held.n < MIN_HISTORY // 2, np.nan, (value - held.centre) / spread)
-    x = np.where(np.isnan(x), 0.0, np.clip(x, -_CUT, _CUT))
+    x = np.where(np.isnan(x), 0.0, np.minimum(np.maximum(x, -_CUT), _CUT))
     leaned = _KEPT * lean + (1 - _KEPT) * x
     part = np.where(x == 0, 0.0, lean)
     if (part != 0).sum() <= _FEWEST:
@@ -61,7 +62,7 @@ def along(
     usual = (before - held.centre) / spread
     np.copyto(usual, 0.0, where=np.isnan(usual))
     usual = usual @ part
-    unit = float(np.sqrt((usual**2).mean()))
+    unit = float(np.sqrt(usual @ usual / len(usual)))
     if not unit:
         return None, leaned
     return _score(float(x @ part) / unit), leaned

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, log_stakes, score_log_e, share_log_e
+from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.keys import owner_of
-from driftwatch.decide.logs import log_add
+from driftwatch.decide.logs import log_add, log_sum
 from driftwatch.decide.policy import Policy
 from driftwatch.decide.prediction import Answer, Past, p_values
-from driftwatch.decide.shapes import Shapes, shapes
-from driftwatch.decide.shares import CONSERVATIVE, SUSPECTED, ShareBook, SharesSeen, shares_seen
+from driftwatch.decide.shares import SUSPECTED, SharesSeen, shares_seen
+from driftwatch.decide.terms import terms_of
 from driftwatch.decide.track import Track
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
@@ -27,12 +27,8 @@ _OUT_OF_BAND = 0.02
 _STATED_EFFECT = 0.02
 #: Log evidence that a share's window may always give, however usual its size is.
 ORDINARY = 3.0
-#: The ``tolerance`` at which detectors state their own.
-_USUAL_TOLERANCE = 0.05
 #: A CUSUM that is less than this part of what one window says had begun by chance.
 _FAR_LESS = 0.25
-#: Standard errors of the reference's own share that widen the tolerance.
-_REFERENCE_ERRORS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,44 +143,15 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
 def _share_bets(
     track: Track, seen: SharesSeen, policy: Policy, effects: Float64Array
 ) -> tuple[Float64Array, Float64Array, Flags]:
-    which = track.shares.which
-    design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
-    error = _reference_error(seen.reference, seen.reference_trials[which] / design)
-    own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
-    slack = np.where(np.isnan(own), policy.tolerance, own)[which] + error
-    log_e = share_log_e(seen.successes, seen.trials, seen.reference, slack, design)
-    stakes, whole = _terms(track.shares, seen, slack)
-    for shape in whole:
-        log_e[shape.middle] = shape.log_e(seen.successes, seen.trials, design)
+    which, terms = track.shares.which, terms_of(track.shares, seen, policy, effects)
+    log_e = share_log_e(seen.successes, seen.trials, terms.odds, terms.design)
+    for shape in terms.whole:
+        log_e[shape.middle] = shape.log_e(seen.successes, seen.trials, terms.design)
     share = seen.successes / np.maximum(seen.trials, 1)
-    beyond = (np.abs(share - seen.reference) > slack) & (seen.trials > 0)
+    beyond = (np.abs(share - seen.reference) > terms.slack) & (seen.trials > 0)
     out = np.zeros(len(track.shares.keys), dtype=np.bool_)
     np.logical_or.at(out, which, beyond)
-    return log_e, stakes, out
-
-
-def _terms(book: ShareBook, seen: SharesSeen, slack: Float64Array) -> tuple[Float64Array, tuple[Shapes, ...]]:
-    """Stakes and bets on whole laws, worked out anew only where tolerances or what is there changed."""
-
-    def terms() -> tuple[Float64Array, tuple[Shapes, ...]]:
-        stakes = log_stakes(seen.reference, slack)
-        whole = shapes(seen.ordered, book.sizes, book.starts, seen.reference, slack)
-        for shape in whole:
-            stakes[shape.labels] += shape.log_parts[..., None]
-        return stakes, whole
-
-    told = seen.ordered.tobytes(), seen.reference.tobytes(), slack.tobytes()
-    return book.keys.kept("terms", told, terms)
-
-
-def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:
-    """How far the true share may be from the reference's, ``_REFERENCE_ERRORS`` standard errors of it.
-
-    Half the width of Wilson's interval (1927) and its shift: a share that the reference never had may be
-    2.25 in its rows.
-    """
-    spread = share * (1 - share) / rows + (_REFERENCE_ERRORS / (2 * rows)) ** 2
-    return np.asarray(_REFERENCE_ERRORS * np.sqrt(spread) + _REFERENCE_ERRORS**2 / (2 * rows))
+    return log_e, terms.stakes, out
 
 
 def with_bets(
@@ -216,6 +183,7 @@ def with_bets(
         track,
         shares=replace(shares, log_m=log_m, run=run, onset=onset),
         scores=replace(scores, log_m=score_m, run=score_run, onset=score_onset),
+        summed=(log_m, score_m, log_sum(log_m, score_m)),
     )
 
 

@@ -34,8 +34,8 @@ Flags = npt.NDArray[np.bool_]
 MIN_HISTORY = 8
 #: Newest windows that the laws are learned from.
 _LEARNED_FROM = 400
-#: Learned again once so much more has been taught.
-_GROWN = 0.1
+#: Learned again once so much more has been taught; a full history loses as much as it gains.
+_GROWN, _RENEWED = 0.1, 0.25
 #: Degrees of freedom up to which tails are heavy (days far out come in every kind), and from which light.
 _HEAVY, _LIGHT = 4.0, 10.0
 #: Posterior weight of such tails from which on they count as seen: more than the prior gives them unseen.
@@ -46,6 +46,8 @@ _MOSTLY = 0.8
 #: own: one odd column among many plain ones pages by them.
 _ALIKE_IN_MEMORY, _ALIKE_IN_TAILS = 0.5, 0.0
 _SCALE_STEPS = 4
+#: Densities that are multiplied before a logarithm is taken.
+_AT_ONCE = 8
 
 
 def _steady(phi: float, share: float) -> tuple[float, float]:
@@ -109,18 +111,19 @@ def learned(known: Usual | None, book: ScoreBook) -> Usual:
     """What is known of the scores' laws, learned again once the history has grown enough."""
     if known is not None and known.keys == book.keys:
         grown = book.windows - known.windows
-        if grown < max(1.0, _GROWN * len(book.values)):
+        full = len(book.values) >= _LEARNED_FROM
+        if grown < max(1.0, _GROWN * len(book.values), _RENEWED * _LEARNED_FROM * full):
             return known
     return learn(book)
 
 
 def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
-    healthy, count = book.healthy, len(book.keys)
+    healthy, count = book.healthy.whole(), len(book.keys)
     ranked = mostly_one(healthy)
     told = np.flatnonzero((known_of(healthy) >= MIN_HISTORY) & ~ranked)
     # Window by window in memory, as it is walked through.
-    apart = left_out(healthy[:, told], book.slots, book.rows, book.keys.of_columns[told])
+    apart = left_out(healthy.take(told, axis=1), book.slots, book.rows, book.keys.of_columns[told])
     centred = np.ascontiguousarray(apart[-_LEARNED_FROM:])
     log_level = np.full((len(_PHI), count), np.nan)
     log_tail = np.full((len(DEGREES), count), np.nan)
@@ -208,32 +211,25 @@ def _of_tail(innovations: Float64Array, signed: Flags) -> tuple[Float64Array, Fl
     n = np.maximum(times(known), 1)
     # What is not known adds nothing. A logarithm of NaN takes three times as long as that of a number.
     z[~known] = 0.0
-    square = z**2
+    square, work = z * z, np.empty_like(z)
     log_like, stretch = [], []
-    top, work = np.empty_like(square), np.empty_like(square)
     for degrees, norm in zip(DEGREES, _LOG_NORM, strict=True):
-        scale = np.ones(z.shape[1])
-        np.multiply(degrees + 1, square, out=top)
+        width = np.full(z.shape[1], degrees)
         for _ in range(_SCALE_STEPS):
-            np.divide(square, scale**2, out=work)
-            np.add(degrees, work, out=work)
-            np.divide(top, work, out=work)
-            scale = np.maximum(np.sqrt(work.sum(axis=0) / n), 1e-6)
-        log_like.append(_log_density(z, known, scale, degrees, norm, work))
-        stretch.append(scale)
+            np.add(square, width, out=work)
+            np.divide(square, work, out=work)
+            width = np.maximum((degrees + 1) * width * (work.sum(axis=0) / n), 1e-12 * degrees)
+        stretch.append(np.sqrt(width / degrees))
+        np.divide(square, width, out=work)
+        tails = (degrees + 1) / 2 * _log1p_sum(work)
+        log_like.append(n * (norm - np.log(stretch[-1])) - tails)
     return np.array(log_like), np.array(stretch)
 
 
-def _log_density(
-    z: Float64Array, known: Flags, scale: Float64Array, degrees: float, norm: float, work: Float64Array
-) -> Float64Array:
-    """Log density ``[k]`` of Student's t at all of ``z[n, k]`` that is known; ``work`` is overwritten."""
-    np.divide(z, scale, out=work)
-    np.multiply(work, work, out=work)
-    np.divide(work, degrees, out=work)
-    np.log1p(work, out=work)
-    np.multiply((degrees + 1) / 2, work, out=work)
-    np.subtract(norm, work, out=work)
-    np.subtract(work, np.log(scale), out=work)
-    np.copyto(work, 0.0, where=~known)
-    return np.asarray(work.sum(axis=0))
+def _log1p_sum(values: Float64Array) -> Float64Array:
+    """Sum ``[k]`` of ``log(1 + values[n, k])``, overwritten: few logs of products, far from overflowing."""
+    values += 1.0
+    many = len(values) // _AT_ONCE
+    whole, rest = np.split(values, [many * _AT_ONCE])
+    products = whole.reshape(many, _AT_ONCE, values.shape[1]).prod(axis=1)
+    return np.asarray(np.log(products).sum(axis=0) + np.log(rest).sum(axis=0))

@@ -25,7 +25,7 @@ def alike_of(centred: Float64Array, told: Int64Array) -> Callable[[list[int]], f
     def count(places: list[int]) -> float:
         key = tuple(places)
         if key not in known:
-            known[key] = _independent(np.stack([centred[:, column[place]] for place in places], axis=1))
+            known[key] = _independent(centred.take([column[place] for place in places], axis=1))
         return known[key]
 
     return count
@@ -101,24 +101,22 @@ def _populations(
     log_like: Float64Array, start: Float64Array, pools: list[list[int]], alike: Callable[[list[int]], float]
 ) -> Float64Array:
     """The weights ``[p, g, k]`` of pools of ``k`` scores each."""
-    own = log_like[:, pools].transpose(1, 0, 2)
-    like = np.exp(own - own.max(axis=1, keepdims=True))
-    telling = ~np.isnan(like[:, 0])
-    np.copyto(like, 1.0, where=~telling[:, None])
+    own = log_like[:, pools].transpose(2, 1, 0)
+    like = np.exp(own - own.max(axis=2, keepdims=True))
+    telling = ~np.isnan(like[:, :, 0])
+    np.copyto(like, 1.0, where=~telling[:, :, None])
     # Scores first, so that those of a pool are added up one after another; what tells nothing adds nothing.
-    turned = like.transpose(2, 0, 1).copy()
-    turned[~telling.T] = 0.0
+    knowing = np.where(telling[:, :, None], like, 0.0)
     told = [
         [place for place, knows in zip(pool, each, strict=True) if knows]
-        for pool, each in zip(pools, telling.tolist(), strict=True)
+        for pool, each in zip(pools, telling.T.tolist(), strict=True)
     ]
     counted = np.array([alike(places) / len(places) if places else 0.0 for places in told])[:, None]
     population = start
     for _ in range(_ROUNDS):
-        whole = (population[:, :, None] * like).sum(axis=1)
-        each = population * turned
-        each /= whole.T[:, :, None]
-        population = _PSEUDO * start + counted * each.sum(axis=0)
+        whole = np.einsum("pg,kpg->kp", population, like)
+        each = population * np.einsum("kp,kpg->pg", 1 / whole, knowing)
+        population = _PSEUDO * start + counted * each
         population = population / population.sum(axis=1, keepdims=True)
-    found = population[:, :, None] * like
+    found = (population * like).transpose(1, 2, 0)
     return np.asarray(found / found.sum(axis=1, keepdims=True))

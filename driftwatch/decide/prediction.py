@@ -22,7 +22,7 @@ from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual
 from driftwatch.decide.scores import ScoreBook
 from driftwatch.decide.shares import LONGEST_WAIT
 from driftwatch.decide.standing import Standing, standing, worth_of
-from driftwatch.decide.weighted import known_of, times
+from driftwatch.decide.weighted import Series, known_of, times
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -34,12 +34,12 @@ _SMALLEST_P = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Past:
-    """What a window of one season slot is held against: ``healthy[n, k]`` windows, ``known[k]`` of them.
+    """What a window of one season slot is held against: the ``healthy`` windows, ``known[k]`` of them.
 
     ``worth[k]`` is what a distance from them counts for.
     """
 
-    healthy: Float64Array
+    healthy: Series
     known: Int64Array
     held: Standing
     worth: Float64Array
@@ -90,9 +90,11 @@ def p_values(
     lower = _below(x, level, usual, past, np.flatnonzero(far))
     least = np.empty((len(value), 2))
     least[:] = np.where(heavy, 1 / (known + 1), _SMALLEST_P)[:, None]
-    p = np.maximum(np.stack([1 - lower, lower], axis=1), least)
-    excess = value - held.centre
-    near = np.stack([excess, -excess], axis=1) < floor[:, None]
+    p, near, excess = np.empty_like(least), np.empty(least.shape, dtype=np.bool_), value - held.centre
+    np.maximum(1 - lower, least[:, 0], out=p[:, 0])
+    np.maximum(lower, least[:, 1], out=p[:, 1])
+    np.less(excess, floor, out=near[:, 0])
+    np.greater(excess, -floor, out=near[:, 1])
     _put_ranks(p, least, np.flatnonzero(ranked), value, healthy, book, LEAST_SPREAD * floor, near)
     p[near] = 1.0
     p[(known < MIN_HISTORY) | np.isnan(value)] = np.nan
@@ -110,7 +112,7 @@ def p_values(
 
 
 def _put_ranks(
-    p: Float64Array, first: Float64Array, at: Int64Array, value: Float64Array, healthy: Float64Array,
+    p: Float64Array, first: Float64Array, at: Int64Array, value: Float64Array, healthy: Series,
     book: ScoreBook, tie: Float64Array, near: Flags,
 ) -> None:  # fmt: skip
     """The p-values ``[k, 2]`` of the scores ``at`` by their ranks, and those of a first, in their places.
@@ -127,14 +129,19 @@ def _put_ranks(
     below = at[book.signed[at]]
     places, side = np.concatenate([at, below]), np.repeat([0, 1], [len(at), len(below)])
     turned = np.where(side, -1.0, 1.0)
-    every, own = (part.take(places, axis=1) * turned for part in (book.values, healthy))
+    every, late = book.values.take(places, axis=1) * turned, healthy.late.take(places, axis=1) * turned
+    early = every[: len(healthy.early)]
     seen = known_of(every) + 1
-    highest = np.fmax.reduce(own, axis=0, initial=-np.inf)
-    first[places, side] = (times(every > highest) + 1) / seen
+    highest = np.fmax.reduce(late, axis=0, initial=-np.inf)
+    if len(early):
+        highest = np.fmax(highest, np.fmax.reduce(early, axis=0))
+    # None before those that wait is above the highest.
+    first[places, side] = (times(every[len(early) :] > highest) + 1) / seen
     far = np.flatnonzero(~near[places, side])
     if len(far):
         least = (value[places] * turned - tie[places])[far]
-        lowest = np.where(own[:, far] < least, own[:, far], -np.inf).max(axis=0, initial=-np.inf)
+        own = np.concatenate([early[:, far], late[:, far]])
+        lowest = np.where(own < least, own, -np.inf).max(axis=0, initial=-np.inf)
         p[places[far], side[far]] = (times(every[:, far] > lowest) + 1) / seen[far]
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
-from driftwatch.decide.weighted import known_of
+from driftwatch.decide.weighted import Series, known_of
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn, StreamKey
 
@@ -135,12 +135,13 @@ class ScoreBook:
     @property
     def _waits(self) -> Int64Array:
         """``[k]``: how many of the newest windows teach later however little is suspected."""
-        known = known_of(self.values[-2 * LONGEST_WAIT :])
+        newest = self.values[-(TAUGHT + WAIT) :]
+        waits = np.full(len(self.keys), WAIT)
         # Mostly the newest windows say already that enough are known.
-        few = known < TAUGHT + WAIT
+        few = np.isnan(newest).any(axis=0) if len(newest) == TAUGHT + WAIT else np.ones_like(waits, np.bool_)
         if few.any():
-            known[few] = known_of(self.values[:, few])
-        return np.asarray(np.minimum(np.maximum(known - TAUGHT, 0), WAIT))
+            waits[few] = np.clip(known_of(self.values[:, few]) - TAUGHT, 0, WAIT)
+        return waits
 
     @cached_property
     def suspected(self) -> Flags:
@@ -173,18 +174,14 @@ class ScoreBook:
         return replace(self, still=np.clip(self.still + gain, 0.0, _SURELY))
 
     @property
-    def healthy(self) -> Float64Array:
-        """``[n, k]``: the scores that teach, NaN elsewhere."""
+    def healthy(self) -> Series:
+        """The scores that teach, NaN elsewhere."""
         return self._without(self.waiting)
 
-    def _without(self, which: Flags) -> Float64Array:
+    def _without(self, which: Flags) -> Series:
         """The values without the flagged ones ``[w, k]`` of the newest windows."""
-        return np.concatenate(self._parts(which))
-
-    def _parts(self, which: Flags) -> tuple[Float64Array, Float64Array]:
-        """The values in two parts, without the flagged ones ``[w, k]`` of the newest windows."""
         early = len(self.values) - len(which)
-        return self.values[:early], np.where(which, np.nan, self.values[early:])
+        return Series(early=self.values[:early], late=np.where(which, np.nan, self.values[early:]))
 
     def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreBook:
         """With one more window, of so many rows, that teaches at once."""
@@ -204,20 +201,21 @@ class ScoreBook:
         row = _kept(value)
         at, known = int(np.searchsorted(self.ends, end)), len(self.ends)
         if at < known and int(self.ends[at]) == end:
-            values = self._without(dropped)
+            values = self._without(dropped).whole()
             values[at] = np.where(np.isnan(row), values[at], row)
             return replace(self, values=values)
-        values = np.concatenate([*self._parts(dropped), row[None]])
+        kept = self._without(dropped)
+        values = np.concatenate([kept.early, kept.late, row[None]])
         if at < known:
             values = values[np.insert(np.arange(known), at, known)]
         slots: Int64Array = _inserted(self.slots, at, slot)
-        kept = SEASON_HISTORY if slots.any() else HISTORY
+        most = SEASON_HISTORY if slots.any() else HISTORY
         return replace(
             self,
-            values=values[-kept:],
-            slots=slots[-kept:],
-            ends=_inserted(self.ends, at, end)[-kept:],
-            rows=_inserted(self.rows, at, rows)[-kept:],
+            values=values[-most:],
+            slots=slots[-most:],
+            ends=_inserted(self.ends, at, end)[-most:],
+            rows=_inserted(self.rows, at, rows)[-most:],
             windows=self.windows + 1,
         )
 

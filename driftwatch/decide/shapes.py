@@ -55,8 +55,8 @@ class Shapes:
 
     def log_e(self, successes: Int64Array, trials: Int64Array, design: Float64Array) -> Float64Array:
         """Log e-values ``[k, 2, A]`` of the middle labels' bets, of all labels' rows in one window."""
-        upto, all_of_them = successes[self.labels], trials[self.middle][:, None]
-        cells = np.diff(upto, prepend=0, axis=1, append=all_of_them)
+        cells = np.concatenate([successes[self.labels], trials[self.middle][:, None]], axis=1)
+        cells[:, 1:] -= cells[:, :-1].copy()
         said = np.einsum("kc,ksac->ksa", cells, self.log_ratios)
         return np.asarray(said / design[self.middle][:, None, None])
 

@@ -105,7 +105,8 @@ class ShareBook:
 
     def expecting(self, streams: Drawn) -> ShareBook:
         """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
-        at, sizes = self.keys.found(streams.share_keys), streams.sizes
+        at = self.keys.found(streams.share_keys)
+        sizes = self.keys.kept("sizes", (streams.labels,), lambda: streams.sizes)
         known = at >= 0
         if (self.sizes[at[known]] != sizes[known]).any():
             raise ValueError("share streams of one plan keep their labels")
@@ -281,8 +282,7 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
     present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
     bursts, ordered = present.copy(), present.copy()
     at = book.keys.places_of(streams.share_keys)
-    size = book.sizes[at]
-    here = np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum())
+    here = book.keys.kept("here", (at, book.sizes), lambda: _labels_at(at, book.sizes, starts))
     successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
     rows[at], present[at] = np.maximum(streams.reference_trials, 1), True
     own[at], bursts[at], ordered[at] = streams.tolerance, streams.bursts, streams.ordered
@@ -298,3 +298,9 @@ def shares_seen(book: ShareBook, streams: Drawn) -> SharesSeen:
         present=present,
         complete=complete,
     )
+
+
+def _labels_at(at: Int64Array, sizes: Int64Array, starts: Int64Array) -> Int64Array:
+    """Where the labels of the streams ``at`` these places stand, stream after stream."""
+    size = sizes[at]
+    return np.asarray(np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum()))

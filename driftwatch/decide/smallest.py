@@ -60,7 +60,9 @@ def smallest_joint_effect(track: Track, seen: Measurement, policy: Policy, held:
     away = held.centre[place] + max(spread * farther, FLOOR)
     if not away < CUT:
         return None
-    return float(away * np.median(held.spread[here]) / worth_of(seen.rows, book.rows))
+    spreads = np.sort(held.spread[here])
+    typical = (spreads[(len(here) - 1) // 2] + spreads[len(here) // 2]) / 2
+    return float(away * typical / worth_of(seen.rows, book.rows))
 
 
 @lru_cache

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.decide.weighted import Weights, known_of, sums, usual_rows
+from driftwatch.decide.weighted import Series, Weights, known_of, sums, usual_rows
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 Flags = npt.NDArray[np.bool_]
@@ -75,8 +75,8 @@ def worth_of(size: float, rows: Float64Array) -> float:
     return 1.0 if math.isnan(part) else math.sqrt(min(1.0, part))
 
 
-def _standing(values: Float64Array, weights: Weights | None) -> Standing:
-    return _made(*sums(values, weights), 1.0 if weights is None else weights.even)
+def _standing(series: Series, weights: Weights | None) -> Standing:
+    return _made(*sums(series, weights), 1.0 if weights is None else weights.even)
 
 
 def _made(
@@ -106,7 +106,7 @@ def _around_slots(values: Float64Array, slots: Int64Array, weights: Weights | No
 
 
 def standing(
-    values: Float64Array, slots: Int64Array, slot: int, rows: Float64Array, means: Flags | None = None
+    series: Series, slots: Int64Array, slot: int, rows: Float64Array, means: Flags | None = None
 ) -> Standing:
     """What the scores of a season slot are held against; all windows while the slot is thin.
 
@@ -115,12 +115,13 @@ def standing(
     other scores larger where the slot's windows have fewer rows.
     """
     weights = Weights.of(rows, means)
-    every = _standing(values, weights)
+    every = _standing(series, weights)
     if not slots.any():
         return every
-    here = slots == slot
+    here, values = slots == slot, series.whole()
     pooled = _around_slots(values, slots, weights) * _fewer(rows, here, means)
-    return _of_slot(every, _standing(values[here], None if weights is None else weights.at(here)), pooled)
+    own = _standing(Series.of(values[here]), None if weights is None else weights.at(here))
+    return _of_slot(every, own, pooled)
 
 
 def _fewer(rows: Float64Array, here: Flags, means: Flags | None) -> Float64Array | float:
@@ -158,7 +159,7 @@ def left_out(
 ) -> Float64Array:
     """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
     result, weights = np.empty_like(values), Weights.of(rows, means)
-    every, several = _standing(values, weights), bool(slots.any())
+    every, several = _standing(Series.of(values), weights), bool(slots.any())
     pooled = _around_slots(values, slots, weights) if several else np.empty(0)
     for slot in np.unique(slots):
         here = slots == slot
@@ -166,7 +167,7 @@ def left_out(
         own = 1.0 if some is None else some.of_each(some.counts)
         size = 1.0 if some is None else some.of_each(some.sizes)
         if several:
-            alone = _standing(values[here], some)
+            alone = _standing(Series.of(values[here]), some)
             found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
         # The mean without the window itself, which has drawn it near.
         inflation = np.sqrt(found.weight / np.maximum(found.weight - own, 1e-9))

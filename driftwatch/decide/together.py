@@ -39,8 +39,8 @@ _NAMED = 3
 
 def combined(
     track: Track, value: Float64Array, slot: int, past: Past
-) -> tuple[list[Score], Statistic, Track] | None:
-    """The scores of all columns together beside ``value[k]``, their gauge and the track with the new lean.
+) -> tuple[list[Score], Statistic, Float64Array] | None:
+    """The scores of all columns together beside ``value[k]``, their gauge and where the book's then lean.
 
     None when too few columns have a history.
     """
@@ -53,21 +53,21 @@ def combined(
     most = np.full(len(book.keys.owners), -np.inf)
     np.maximum.at(most, book.keys.owner[usable], z[usable])
     largest = most[most > -np.inf]
-    gone = len(np.unique(book.keys.owner[away])) if aside else 0
+    gone = np.count_nonzero(np.bincount(book.keys.owner[away])) if aside else 0
     if len(largest) < max(_FEWEST, 3 * gone):
         return None
     mean = float(largest.mean())
     effect = f"several columns together, each a little: {', '.join(_top(book.keys.owners, most))} the most"
     here = located(book.keys, aside)
     moved, lean = along(
-        book.lean[here], value[here], book.values[:, here], book.slots, slot, book.rows,
+        book.lean[here], value[here], book.values.take(here, axis=1), book.slots, slot, book.rows,
         LEAST_SPREAD * book.floor[here],
     )  # fmt: skip
     scores = [_score(mean)] if moved is None else [_score(mean), moved]
     gauge = Statistic(
         detector=TOGETHER[0], column=None, value=mean, unit="standard deviations", effect=effect
     )
-    return scores, gauge, _with_lean(track, here, lean)
+    return scores, gauge, _leaning(book, here, lean)
 
 
 def _top(owners: tuple[str, ...], most: Float64Array) -> list[str]:
@@ -109,7 +109,7 @@ def taught_together(track: Track) -> Track:
         largest[row] = np.maximum(largest[row], far)
     here = located(book.keys, frozenset())
     moved, lean = of_blocks(book.values[:, here], book.slots, book.rows, LEAST_SPREAD * book.floor[here])
-    track = _with_lean(track, here, lean)
+    track = replace(track, scores=replace(book, lean=_leaning(book, here, lean)))
     track = _taught(track, _score(0.0), largest.mean(axis=0))
     known = next((item for item in moved if item is not None), None)
     if known is None:
@@ -117,10 +117,10 @@ def taught_together(track: Track) -> Track:
     return _taught(track, known, np.array([np.nan if item is None else item.value for item in moved]))
 
 
-def _with_lean(track: Track, here: Int64Array, lean: Float64Array) -> Track:
-    every = track.scores.lean.copy()
+def _leaning(book: ScoreBook, here: Int64Array, lean: Float64Array) -> Float64Array:
+    every = book.lean.copy()
     every[here] = lean
-    return replace(track, scores=replace(track.scores, lean=every))
+    return every
 
 
 def _taught(track: Track, score: Score, value: Float64Array) -> Track:

@@ -76,10 +76,6 @@ class Track:
     def _sums_up(self, shares: Float64Array, scores: Float64Array) -> bool:
         return shares is self.shares.log_m and scores is self.scores.log_m
 
-    def with_sum(self) -> Track:
-        """The track that knows its ``log_evidence`` while its evidence stays as it is."""
-        return replace(self, summed=(self.shares.log_m, self.scores.log_m, self.log_evidence()))
-
     def expecting(self, streams: Drawn) -> Track:
         """The track that knows of these streams: each has its part of the budget from the next window on."""
         shares, scores = self.shares.expecting(streams), self.scores.expecting(streams)

@@ -73,15 +73,39 @@ class Weights:
         return np.where(self.means, window[:, None], 1.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Series:
+    """Scores ``[n, k]`` of windows, oldest first, NaN where unknown; most gaps are in the ``late`` ones.
+
+    Two parts, so that what waits is left out of a long history without a copy of it.
+    """
+
+    early: Float64Array
+    late: Float64Array
+
+    @classmethod
+    def of(cls, values: Float64Array) -> Series:
+        """Of one array."""
+        return cls(early=values[:-_NEWEST], late=values[-_NEWEST:])
+
+    def take(self, scores: Int64Array) -> Series:
+        """Of some scores."""
+        return Series(early=self.early.take(scores, axis=1), late=self.late.take(scores, axis=1))
+
+    def whole(self) -> Float64Array:
+        """In one array."""
+        return np.concatenate([self.early, self.late])
+
+
 #: Means, sums of squares around them, numbers and weights of the known windows of each score.
 Sums = tuple[Float64Array, Float64Array, Int64Array, Float64Array]
 
 
-def sums(values: Float64Array, weights: Weights | None) -> Sums:
-    """Those of the scores ``values[n, k]``; NaN is unknown."""
-    found = _sums(values, weights)
+def sums(series: Series, weights: Weights | None) -> Sums:
+    """Those of the scores of the series."""
+    found = _sums(series, weights)
     if weights is not None:
-        _put(found, np.flatnonzero(~weights.means), lambda others: _sums(values.take(others, axis=1), None))
+        _put(found, np.flatnonzero(~weights.means), lambda others: _sums(series.take(others), None))
     return found
 
 
@@ -93,11 +117,11 @@ def _put(found: Sums, at: Int64Array, make: Callable[[Int64Array], Sums]) -> Non
             whole[at] = part[: len(at)]
 
 
-def _sums(values: Float64Array, weights: Weights | None) -> Sums:
+def _sums(series: Series, weights: Weights | None) -> Sums:
     """Those of scores whose windows all count for as much."""
-    early = values[:-_NEWEST]
-    if not len(early) or values.shape[1] < 2 or not values.flags.c_contiguous:
-        return _of_gaps(values, weights)
+    early = series.early
+    if not len(early) or early.shape[1] < 2 or not early.flags.c_contiguous:
+        return _of_gaps(series.whole(), weights)
     first = _added_up(early, None if weights is None else weights.counts[: len(early)])
     gone = ~np.isfinite(first)
     if weights is not None:
@@ -105,9 +129,9 @@ def _sums(values: Float64Array, weights: Weights | None) -> Sums:
         gone &= weights.means
     gaps = np.flatnonzero(gone)
     if 4 * len(gaps) > len(first):
-        return _of_gaps(values, weights)
-    found = _of_whole(early, first, values[-_NEWEST:], weights)
-    _put(found, gaps, lambda some: _of_gaps(values.take(some, axis=1), weights))
+        return _of_gaps(series.whole(), weights)
+    found = _of_whole(early, first, series.late, weights)
+    _put(found, gaps, lambda some: _of_gaps(series.take(some).whole(), weights))
     return found
 
 

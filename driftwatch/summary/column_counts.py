@@ -22,6 +22,7 @@ class _Layout:
     _places: dict[str, tuple[int, int, int]] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
+    _begins: list[Int64Array] = field(init=False, default_factory=list, compare=False, repr=False)
 
     @property
     def places(self) -> Mapping[str, tuple[int, int, int]]:
@@ -33,12 +34,14 @@ class _Layout:
             self._places.update(dict(zip(self.names, spans, strict=True)))
         return self._places
 
-
-def _of_each(reduce: np.ufunc, cells: Int64Array, sizes: tuple[int, ...]) -> Int64Array:
-    if not len(sizes):
-        return np.empty(0, dtype=np.int64)
-    each = np.array(sizes)
-    return np.asarray(reduce.reduceat(cells, np.cumsum(each) - each))
+    def of_each(self, reduce: np.ufunc, cells: Int64Array) -> Int64Array:
+        """What the cells of each column come to."""
+        if not self.sizes:
+            return np.empty(0, dtype=np.int64)
+        if not self._begins:
+            each = np.array(self.sizes)
+            self._begins.append(np.cumsum(each) - each)
+        return np.asarray(reduce.reduceat(cells, self._begins[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,11 +105,11 @@ class ColumnCounts(Mapping[str, Counts]):
 
     def present(self) -> Int64Array:
         """Rows with a usable value of every column, in the layout's order."""
-        return _of_each(np.add, self.cells, self.layout.sizes)
+        return self.layout.of_each(np.add, self.cells)
 
     def fullest(self) -> Int64Array:
         """Rows in the fullest cell of every column, in the layout's order."""
-        return _of_each(np.maximum, self.cells, self.layout.sizes)
+        return self.layout.of_each(np.maximum, self.cells)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.layout.names)

@@ -27,7 +27,7 @@ from driftwatch.summary.serial import encode_summary
 
 WINDOWS, COLUMNS, ROWS = 8_760, 50, 2_300
 #: Windows between two learnings of a full history.
-RELEARNED = 40
+RELEARNED = 100
 #: A file a day. Days of a year that are read without ``--full``; different days that are drawn.
 DAY, SOME_DAYS, DRAWN = 24 * HOUR, 28, 8
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from driftwatch.decide.betting import CALIBRATORS, score_log_e, share_log_e
+from driftwatch.decide.betting import CALIBRATORS, score_log_e, share_log_e, share_odds
 from driftwatch.decide.shares import ShareBook, shares_seen
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Shares
+
+ODDS = share_odds(np.array([0.3]), np.array([0.05]))
 
 
 def binomial(n: int, p: float) -> np.ndarray:
@@ -27,21 +29,20 @@ def test_share_e_values_have_expectation_at_most_one_within_the_tolerance(
     true = min(max(reference + offset, 0.001), 0.999)
     successes = np.arange(n + 1)
     trials = np.full(n + 1, n)
-    log_e = share_log_e(
-        successes, trials, np.full(n + 1, reference), np.full(n + 1, tolerance), np.ones(n + 1)
-    )
+    odds = share_odds(np.full(n + 1, reference), np.full(n + 1, tolerance))
+    log_e = share_log_e(successes, trials, odds, np.ones(n + 1))
     expectation = (np.exp(log_e) * binomial(n, true)[:, None, None]).sum(axis=0)
     assert expectation.max() <= 1 + 1e-9
 
 
 def test_share_e_values_grow_beyond_the_tolerance() -> None:
-    log_e = share_log_e(np.array([60]), np.array([80]), np.array([0.3]), np.array([0.05]), np.ones(1))
+    log_e = share_log_e(np.array([60]), np.array([80]), ODDS, np.ones(1))
     assert log_e[0, 0].max() > 20
     assert log_e[0, 1].max() < 0
 
 
 def test_no_trials_are_no_evidence() -> None:
-    log_e = share_log_e(np.array([0]), np.array([0]), np.array([0.3]), np.array([0.05]), np.ones(1))
+    log_e = share_log_e(np.array([0]), np.array([0]), ODDS, np.ones(1))
     assert (log_e == 0).all()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from scipy.special import ndtr, ndtri
 
-from driftwatch.decide.betting import share_log_e
+from driftwatch.decide.betting import share_log_e, share_odds
 from driftwatch.decide.shapes import log_ratios, shapes
 from driftwatch.summary.batch import Float64Array
 
@@ -56,7 +56,7 @@ def test_a_shift_says_more_than_its_largest_mark() -> None:
     rows, slack = 10_000, np.full(7, 0.07)
     moved = np.round(rows * ndtr(ndtri(MARKS) - 1)).astype(np.int64)
     trials, design = np.full(7, rows), np.ones(7)
-    marks = share_log_e(moved, trials, MARKS, slack, design).max()
+    marks = share_log_e(moved, trials, share_odds(MARKS, slack), design).max()
     (shape,) = shapes(np.array([True]), np.array([7]), np.array([0]), MARKS, slack)
     assert shape.log_e(moved, trials, design).max() > 1.2 * marks
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import stdtr
 
 from driftwatch.decide.standing import left_out, standing, worth_of
+from driftwatch.decide.weighted import Series
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 COLUMNS = 200
@@ -24,13 +25,13 @@ def test_a_window_of_few_rows_counts_for_less() -> None:
     # Of 200 columns' spreads over 40 windows the mean has a standard error of 1 / sqrt(2 * 39 * 200) = .8 %;
     # each mean has the variance that its weight says, a chi-square of 200 columns: 5 errors are 50 %.
     values, rows, slots = traffic(np.random.default_rng(1), 40)
-    held = standing(values, slots, 0, rows, MEANS)
+    held = standing(Series.of(values), slots, 0, rows, MEANS)
     scale = 1 / np.sqrt(rows.mean())
     assert held.spread.mean() == pytest.approx(scale, rel=0.04)
     # Large windows count for one in the mean and tell more.
     assert 0.5 < (held.centre**2).mean() / (scale**2 / held.weight[0]) < 1.2
     assert (held.weight < held.n).all()
-    plain = standing(values, slots, 0, rows)
+    plain = standing(Series.of(values), slots, 0, rows)
     assert plain.spread.mean() > 1.1 * scale
     assert (plain.weight == plain.n).all()
 
@@ -40,7 +41,10 @@ def test_windows_of_one_size_are_held_against_each_other_as_ever() -> None:
     values, slots = rng.standard_normal((30, COLUMNS)), np.arange(30) % 3
     values[rng.random(values.shape) < 0.1] = np.nan
     for rows in (np.ones(30), np.full(30, 4.0)):
-        own, plain = standing(values, slots, 1, rows, MEANS), standing(values, slots, 1, rows)
+        own, plain = (
+            standing(Series.of(values), slots, 1, rows, MEANS),
+            standing(Series.of(values), slots, 1, rows),
+        )
         assert np.allclose(own.centre, plain.centre)
         assert np.allclose(own.spread, plain.spread)
         assert np.allclose(own.weight, plain.weight)
@@ -73,7 +77,7 @@ def test_left_out_distances_of_small_windows_are_no_larger_than_others() -> None
 )
 def test_the_spread_is_right_where_rows_do_not_make_the_variance(rows: Float64Array) -> None:
     values = np.random.default_rng(7).standard_normal((200, COLUMNS))
-    held = standing(values, np.zeros(200, dtype=np.int64), 0, rows, MEANS)
+    held = standing(Series.of(values), np.zeros(200, dtype=np.int64), 0, rows, MEANS)
     assert (held.spread**2).mean() == pytest.approx(1, abs=0.3)
     # Few windows make most of the sum: its tails are those of fewer degrees of freedom.
     assert (held.degrees <= 197).all()
@@ -86,7 +90,7 @@ def test_a_quiet_slot_of_few_rows_has_the_spread_of_a_usual_window() -> None:
     slots = np.arange(60) % 2
     rows = np.where(slots == 1, 0.1, 1.9)
     values = rng.standard_normal((60, COLUMNS)) / np.sqrt(rows)[:, None]
-    held = standing(values, slots, 1, rows, MEANS)
+    held = standing(Series.of(values), slots, 1, rows, MEANS)
     assert held.spread.mean() == pytest.approx(1, rel=0.05)
     now = worth_of(0.1, rows)
     assert now == pytest.approx(np.sqrt(0.1))
@@ -107,8 +111,8 @@ def test_windows_without_gaps_are_added_up_the_same_to_the_bit() -> None:
         # A score that begins later has all looked at for gaps.
         more = np.column_stack([values, np.where(np.arange(80) < 9, np.nan, 1.0)])
         one, other = (
-            standing(values, slots, 0, each, MEANS),
-            standing(more, slots, 0, each, np.append(MEANS, True)),
+            standing(Series.of(values), slots, 0, each, MEANS),
+            standing(Series.of(more), slots, 0, each, np.append(MEANS, True)),
         )
         for name in ("centre", "spread", "n", "weight", "degrees"):
             assert np.array_equal(getattr(one, name), getattr(other, name)[:-1]), name

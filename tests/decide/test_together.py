@@ -90,7 +90,7 @@ def test_a_shift_does_not_teach_before_it_has_waited() -> None:
     track = learned(rng)
 
     def teaching(known: Track) -> list[float]:
-        values = known.scores.healthy[:, 0]
+        values = known.scores.healthy.whole()[:, 0]
         return values[~np.isnan(values)].tolist()
 
     before = teaching(track)
@@ -105,13 +105,13 @@ def test_what_was_suspected_teaches_once_the_suspicion_is_over() -> None:
     rng = np.random.default_rng(4)
     quiet = replace(POLICY, pages_per_second=1e-300)
     track = learned(rng)
-    known = int((~np.isnan(track.scores.healthy[:, 0])).sum())
+    known = int((~np.isnan(track.scores.healthy.whole()[:, 0])).sum())
     for day in range(100, 103):
         track = decide(track, seen(day, scores(np.full(12, 0.2))), quiet).track
     for day in range(103, 120):
         track = decide(track, seen(day, scores(np.zeros(12))), quiet).track
     assert not (track.scores.run[0] >= SUSPECTED).any()
-    healthy = track.scores.healthy[:, 0]
+    healthy = track.scores.healthy.whole()[:, 0]
     assert int((~np.isnan(healthy)).sum()) == known + 20 - WAIT
     assert np.nanmax(healthy) == pytest.approx(0.2)
 
@@ -137,7 +137,7 @@ def of_locations(
         streams = located(drawn(rng, columns, common))
         answer = combined(track, track.scores.seen(Drawn.of(streams)), 0, past_of(track.scores, 0, ROWS))
         assert answer is not None
-        track = answer[2].expecting(Drawn.of(answer[0]))
+        track = replace(track, scores=replace(track.scores, lean=answer[2])).expecting(Drawn.of(answer[0]))
         value = track.scores.seen(Drawn.of([*streams, *answer[0]]))
         track = replace(track, scores=track.scores.learn(value, 0, (day + 1) * DAY, ROWS))
         found += [score.value for score in answer[0] if score.label == DIRECTION[2]]

@@ -46,7 +46,7 @@ def quarter(name: str, number: int, budget: str, rivals: bool) -> dict[str, Any]
         "kind": "null", "world": name, "number": number, "budget": budget, "windows": world.per_quarter,
         "pages": len(paged), "at": paged, "calibrating": sum(states), "settled": len(states[SETTLED:]),
         "calibrating_settled": sum(states[SETTLED:]), "named": dict(named.most_common(8)),
-        "rivals": _rivals(told),
+        "rivals": _rivals(told) if rivals else {},
     }  # fmt: skip
 
 
@@ -63,5 +63,6 @@ def _rivals(told: list[Scores]) -> dict[str, Any]:
             for value in sorted((s[rule] for s in told if rule in s), reverse=True)[:KEPT]
         ]
         for rule in TUNED
+        if any(rule in scores for scores in told)
     }
     return {"alarms": alarms, "top": top}

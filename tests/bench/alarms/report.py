@@ -152,7 +152,9 @@ def false_pages(
         elif rule in ("always", "never"):
             pages = item["windows"] if rule == "always" else 0
         elif threshold is not None:
-            pages = sum(value >= threshold for value in item["rivals"].get("top", {}).get(rule, ()))
+            if rule not in item["rivals"].get("top", {}):
+                continue
+            pages = sum(value >= threshold for value in item["rivals"]["top"][rule])
         elif rule not in item["rivals"].get("alarms", {}):
             continue
         else:

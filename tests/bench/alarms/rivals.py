@@ -78,8 +78,17 @@ def gauge(reference: Reference, window: Summary, column: str) -> Gauge | None:
     ends = np.unique(np.searchsorted(upto, -(-n * np.arange(1, 10) // 10)))
     ends = np.append(ends[upto[ends] < n], len(upto) - 1)
     bins = np.diff(upto[ends], prepend=0), np.diff(now[ends], prepend=0)
-    p = float(kolmogorov(distance * math.sqrt(n * m / (n + m))))
-    return Gauge(ks=distance, log_p=math.log10(max(p, 1e-300)), psi=psi(*bins), js=js(*bins))
+    far = distance * math.sqrt(n * m / (n + m))
+    return Gauge(ks=distance, log_p=_log10_kolmogorov(far), psi=psi(*bins), js=js(*bins))
+
+
+def _log10_kolmogorov(far: float) -> float:
+    """Log of Kolmogorov's law; of its first term where the second is less than a double can tell.
+
+    >>> round(_log10_kolmogorov(1.0), 4), round(_log10_kolmogorov(40.0))
+    (-0.5686, -1389)
+    """
+    return math.log10(kolmogorov(far)) if far < 4 else (math.log(2) - 2 * far**2) / math.log(10)
 
 
 def _chi_square(before: Int64Array, after: Int64Array) -> float:
@@ -89,7 +98,25 @@ def _chi_square(before: Int64Array, after: Int64Array) -> float:
         return 0.0
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     value = float(((table - expected) ** 2 / expected).sum())
-    return math.log10(max(float(chdtrc(table.shape[1] - 1, value)), 1e-300))
+    return _log10_chi_square(table.shape[1] - 1, value)
+
+
+def _log10_chi_square(degrees: int, value: float) -> float:
+    """Log of the upper tail of chi-square, however far out.
+
+    >>> round(_log10_chi_square(2, 20.0), 4), round(_log10_chi_square(2, 20_000.0), 2)
+    (-4.3429, -4342.94)
+    """
+    p = float(chdtrc(degrees, value))
+    if p > 1e-280:
+        return math.log10(p)
+    # Legendre's asymptotic series of the incomplete gamma function.
+    half, far = degrees / 2, value / 2
+    total = term = 1.0
+    for k in range(1, 50):
+        term *= (half - k) / far
+        total += term
+    return (-far + (half - 1) * math.log(far) - math.lgamma(half) + math.log(total)) / math.log(10)
 
 
 def psi(before: Int64Array, after: Int64Array) -> float:
