@@ -28,7 +28,7 @@ _PROBED = 500
 _ALL = PERMUTATIONS + 1
 #: Rows and columns of a block of the kernel, and rows of the strips it is worked out in. The more rows, the
 #: less often all sides are read again.
-_ROWS, _COLUMNS, _STRIP = 384, 768, 128
+_ROWS, _COLUMNS, _STRIP = 640, 768, 128
 #: Columns of a block that ends on the diagonal, of which half is worked out twice.
 _OWN = 128
 #: Random numbers that are drawn together.
