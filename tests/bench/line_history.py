@@ -24,8 +24,11 @@ from driftwatch.decide.track import Track
 from driftwatch.plugins import load
 from driftwatch.summary.schema import Span
 from driftwatch.summary.serial import encode_summary
+from driftwatch.summary.summary import Summary
 
 WINDOWS, COLUMNS, ROWS = 8_760, 50, 2_300
+#: Windows that differ, so that none is memorised, and from which on a history is full.
+WEEK, FULL = 168, 420
 #: Windows between two learnings of a full history.
 RELEARNED = 100
 #: A file a day. Days of a year that are read without ``--full``; different days that are drawn.
@@ -35,23 +38,19 @@ DAY, SOME_DAYS, DRAWN = 24 * HOUR, 28, 8
 def decisions(options: Options) -> Iterator[Line]:
     """Point 6: a year of hours. Without ``--full`` some windows of a warm track, told for the year."""
     one = world(COLUMNS, hours=48, detectors=UNIVARIATE)
-    parts = [
+    week = [
         one.summary(numbers(ROWS, COLUMNS, seed=20 + place, start=START + place * HOUR), START + place * HOUR)
-        for place in range(8)
+        for place in range(WEEK)
     ]
-    count = WINDOWS if options.full else 200
-    track = one.track if options.full else warmed(one, ROWS, COLUMNS, 420)
-    first = 0 if options.full else 420
+    learned, _ = _decided(one, week, one.track, 0, FULL)
+    count, pages = WINDOWS if options.full else 200, 0
+    track, first = (one.track, 0) if options.full else (learned, FULL)
 
     def replay() -> None:
-        now = track
-        for place in range(first, first + count):
-            start = START + place * HOUR
-            window = replace(parts[place % len(parts)], span=Span(start=start, end=start + HOUR))
-            now = one.judge(window, now, gauges=False)[0].track
+        nonlocal pages
+        _, pages = _decided(one, week, track, first, count)
 
     ours = timed(replay, 1 if options.full else options.runs, warm=0)
-    learned = track if not options.full else warmed(one, ROWS, COLUMNS, 420)
     alone = timed(partial(_arithmetic, learned), options.runs, calls=50)
     learning = timed(lambda: learn(learned.scores), options.runs)
     filtering = timed(partial(_filtered, learned), options.runs)
@@ -68,8 +67,20 @@ def decisions(options: Options) -> Iterator[Line]:
             "ms a window": 1e3 * ours.cpu / count,
             "ms of it for the laws": 1e3 * learning.cpu / RELEARNED,
             "ms a window with 20 columns": 1e3 * _of_few(20),
+            "pages": str(pages),
         },
     )
+
+
+def _decided(one: World, week: list[Summary], track: Track, first: int, count: int) -> tuple[Track, int]:
+    """The track after so many hours, the same week again and again, and how many of them paged."""
+    pages = 0
+    for place in range(first, first + count):
+        start = START + place * HOUR
+        window = replace(week[place % len(week)], span=Span(start=start, end=start + HOUR))
+        decision = one.judge(window, track, gauges=False)[0]
+        track, pages = decision.track, pages + decision.page
+    return track, pages
 
 
 def _of_few(columns: int) -> float:
