@@ -1,0 +1,119 @@
+"""What is worked out for all scores at once, worked out one by one by its definition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from driftwatch.decide import laws
+from driftwatch.decide.keys import Keys
+from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual, learn
+from driftwatch.decide.population import posterior
+from driftwatch.decide.prediction import LEAST_SPREAD, p_values, past_of
+from driftwatch.decide.scores import ScoreBook
+from driftwatch.decide.shares import TAUGHT, WAIT
+from driftwatch.summary.batch import Float64Array
+
+KEYS = [("ks", f"c{place}", "location") for place in range(3)]
+FLOOR = 0.05
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> ScoreBook:
+    """Up to 70 windows of three scores, few values again and again, with gaps anywhere."""
+    windows, seed = draw(st.integers(0, 70)), draw(st.integers(0, 2**32 - 1))
+    gaps, signed = draw(st.sampled_from([0.0, 0.1, 0.6])), draw(st.tuples(*[st.booleans()] * 3))
+    rng = np.random.default_rng(seed)
+    values = rng.choice([-1.0, 0.0, 0.0, 0.0, 0.01, 2.0], (windows, 3))
+    values[rng.random(values.shape) < gaps] = np.nan
+    book = ScoreBook.empty(KEYS, np.array(signed), np.full(3, FLOOR), windows)
+    return replace(book, values=values, ends=np.arange(1, windows + 1))
+
+
+@given(histories())
+def test_the_newest_windows_wait_where_enough_have_taught(book: ScoreBook) -> None:
+    waiting = np.zeros(book.values.shape, dtype=np.bool_)
+    for place, own in enumerate(book.values.T):
+        waits = min(max(int((~np.isnan(own)).sum()) - TAUGHT, 0), WAIT)
+        waiting[len(own) - waits :, place] = True
+    whole = book.healthy.whole()
+    np.testing.assert_array_equal(whole, np.where(waiting, np.nan, book.values))
+
+
+def _ranks(
+    every: Float64Array, own: Float64Array, value: float, tie: float, *, near: bool
+) -> tuple[float, float]:
+    """P-value by rank of one score above what is usual, and that of a first."""
+    every, own = every[~np.isnan(every)], own[~np.isnan(own)]
+    highest = max(own, default=-np.inf)
+    first = (sum(every > highest) + 1) / (len(every) + 1)
+    lowest = max(own[own < value - tie], default=-np.inf)
+    return 1.0 if near else (sum(every > lowest) + 1) / (len(every) + 1), first
+
+
+@given(histories(), st.sampled_from([-1.0, -0.2, 0.0, 0.02, 2.0, 5.0]))
+def test_ranks_are_those_of_the_rule_of_succession(book: ScoreBook, value: float) -> None:
+    usual = replace(learn(book), ranked=np.ones(3, dtype=np.bool_))
+    past, own = past_of(book, 0, np.nan), book.healthy.whole()
+    answer = p_values(book, usual, np.full(3, value), book.floor, -1, past)
+    for place in range(3):
+        for side, turned in enumerate((1.0, -1.0)):
+            excess = turned * (value - past.held.centre[place])
+            p, first = _ranks(
+                turned * book.values[:, place], turned * own[:, place], turned * value, LEAST_SPREAD * FLOOR,
+                near=excess < FLOOR,
+            )  # fmt: skip
+            looked_at = side == 0 or book.signed[place]
+            if past.known[place] < MIN_HISTORY or not looked_at:
+                assert np.isnan(answer.p_value[place, side])
+            else:
+                assert answer.p_value[place, side] == pytest.approx(p)
+            if looked_at:
+                assert answer.least[place, side] == pytest.approx(first)
+
+
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
+def test_tails_have_the_density_of_student(windows: int, seed: int, signed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    innovations = rng.standard_t(3, (windows, 2)) * 7
+    innovations[rng.random(innovations.shape) < 0.1] = np.nan
+    log_like, stretch = laws._of_tail(innovations, np.full(2, signed))
+    for place, own in enumerate(innovations.T):
+        known = own[~np.isnan(own)]
+        z = known / np.sqrt((known**2).mean()) if len(known) else known
+        z = z if signed else z[z > 0]
+        for d, degrees in enumerate(DEGREES):
+            said = stats.t(degrees, scale=stretch[d, place]).logpdf(z).sum()
+            if len(z):
+                assert log_like[d, place] == pytest.approx(said, rel=1e-9, abs=1e-9)
+
+
+def _posterior(like: Float64Array, prior: Float64Array) -> Float64Array:
+    """Laird's algorithm with two columns of prior, column by column; NaN tells nothing."""
+    told = [own for own in like.T if not np.isnan(own[0])]
+    population = prior
+    for _ in range(25):
+        population = 2.0 * prior + sum((population * own / (population @ own) for own in told), 0 * prior)
+        population = population / population.sum()
+    each = [population if np.isnan(own[0]) else population * own for own in like.T]
+    return np.array([own / own.sum() for own in each]).T
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_populations_are_estimated_by_expectation_maximisation(columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    log_like, prior = rng.normal(0, 3, (4, columns)), np.array([0.4, 0.3, 0.2, 0.1])
+    log_like[:, rng.random(columns) < 0.3] = np.nan
+    keys = Keys(("ks", f"c{place}", "location") for place in range(columns))
+    found = posterior(log_like, np.log(prior), keys, lambda places: float(len(places)), 0.0)
+    np.testing.assert_allclose(found, _posterior(np.exp(log_like), prior), rtol=1e-9)
+
+
+def test_a_law_of_no_windows_is_learned_of_nothing() -> None:
+    usual: Usual = learn(ScoreBook.empty(KEYS, np.ones(3, dtype=np.bool_), np.zeros(3)))
+    assert np.isfinite(usual.tail).all()
