@@ -129,6 +129,7 @@ def _taught(track: Track, score: Score, value: Float64Array) -> Track:
     book = track.scores
     values, until = book.values.copy(), book.taught_until.copy()
     place = book.keys.places[key_of(score)]
-    values[:, place] = value
+    # As a book keeps them.
+    values[:, place] = value.astype(np.float32)
     until[place] = book.ends[-1]
     return replace(track, scores=replace(book, values=values, taught_until=until))

@@ -1,0 +1,82 @@
+"""What is kept from window to window to save work changes no decision: a cold track decides the same bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from driftwatch.decide.decision import Decision, decide, learn_block
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.policy import Policy
+from driftwatch.decide.together import taught_together
+from driftwatch.decide.track import Track, decode, encode
+from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.result import Score, Shares
+from driftwatch.summary.schema import NANOSECONDS, Span
+
+HOUR = 3600 * NANOSECONDS
+POLICIES = tuple(
+    Policy(
+        monitor="m", segment=None, pages_per_second=1 / (90 * 86400), min_rows=1, tolerance=tolerance,
+        design_effect=effect, weights=weights,
+    )
+    for tolerance, effect, weights in ((0.05, None, {}), (0.1, None, {"c1": 3.0}), (0.05, 4.0, {}))
+)  # fmt: skip
+
+
+def measured(rng: np.random.Generator, hour: int, columns: list[int], moved: float) -> Measurement:
+    """One hour of these columns, in their order: shares below 2, 3 or 4 marks, a score and a location."""
+    rows, streams = int(rng.integers(50, 400)), list[Shares | Score]()
+    for column in columns:
+        name, marks = f"c{column}", np.linspace(0.2, 0.8, 2 + column % 3)
+        below = (rng.random(rows)[:, None] <= marks + moved).sum(axis=0)
+        streams.append(
+            Shares(
+                detector="ks", column=name, labels=tuple("abcd"[: len(marks)]), successes=below,
+                trials=np.full(len(marks), rows), reference=marks, reference_trials=10_000,
+                ordered=column % 2 == 0, bursts=column == 3, tolerance=0.02 if column == 4 else None,
+            )
+        )  # fmt: skip
+        value = float(rng.normal(3 * moved, 1 / np.sqrt(rows)))
+        streams.append(
+            Score(detector="ks", column=name, label="location", value=value, floor=0.05, signed=True)
+        )
+        streams.append(
+            Score(detector="unseen", column=name, label="unseen", value=float(rng.random() < 0.1), floor=0.01)
+        )
+    span = Span(start=hour * HOUR, end=(hour + 1) * HOUR)
+    return Measurement(window=span, rows=rows, statistics=(), streams=Drawn.of(streams))
+
+
+#: An hour: which of six columns are there and in which order, whether they moved, under which policy, and
+#: whether somebody has set everything right before it.
+HOURS = st.tuples(
+    st.permutations(range(6)), st.integers(3, 6), st.sampled_from([0.0, 0.0, 0.0, 0.3]),
+    st.sampled_from(POLICIES), st.integers(0, 9).map(lambda drawn: not drawn),
+)  # fmt: skip
+
+
+def _same(warm: Decision, cold: Decision) -> None:
+    assert encode(warm.track) == encode(cold.track)
+    assert replace(warm, track=cold.track) == cold
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(HOURS, min_size=1, max_size=25), st.integers(0, 2**32 - 1))
+def test_a_cold_track_decides_the_same(
+    hours: list[tuple[list[int], int, float, Policy, bool]], seed: int
+) -> None:
+    rng, track = np.random.default_rng(seed), Track(reference="r", configuration="c")
+    for hour in range(30):
+        track = learn_block(track, measured(rng, hour, [0, 1, 2, 3, 4], 0.0))
+    track = taught_together(track)
+    for hour, (order, count, moved, policy, righted) in enumerate(hours, 30):
+        if righted:
+            track = replace(track, incidents=()).reset()
+        seen = measured(rng, hour, order[:count], moved)
+        warm = decide(track, seen, policy)
+        _same(warm, decide(decode(encode(track)), seen, policy))
+        track = warm.track
