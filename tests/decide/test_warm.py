@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftwatch.decide.decision import Decision, decide, learn_block
@@ -64,7 +64,8 @@ def measured(
 #: An hour: which of six columns are there and in which order, whether they moved, under which policy, and
 #: whether somebody has set everything right before it.
 HOURS = st.tuples(
-    st.permutations(range(6)), st.integers(3, 6), st.sampled_from([0.0, 0.0, 0.0, 0.3]),
+    st.one_of(st.just(list(range(6))), st.permutations(range(6))), st.sampled_from([6, 6, 5, 4, 3]),
+    st.sampled_from([0.0, 0.0, 0.0, 0.3]),
     st.sampled_from(POLICIES), st.integers(0, 9).map(lambda drawn: not drawn),
 )  # fmt: skip
 
@@ -115,6 +116,17 @@ def _accepted(
     return track
 
 
+#: An hour in which all is as ever, under a policy that leaves no design effect to measure.
+PLAIN = list(range(6)), 6, 0.0, POLICIES[2], False
+
+
+@example(
+    hours=[(PLAIN, "nothing"), (PLAIN, "nothing"), (PLAIN, "accepted")],
+    seed=1,
+    first=[0, 1, 2, 3, 4],
+    blocks=30,
+    days=1,
+)
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(HOURS, EVENTS), min_size=1, max_size=25), st.integers(0, 2**32 - 1),
@@ -146,3 +158,20 @@ def test_a_cold_track_decides_the_same_whatever_happens(
         _same(warm, other_said)
         assert sight(track, warm, seen, policy) == sight(cold, other_said, seen, policy)
         track = warm.track
+
+
+def test_a_score_that_comes_later_limits_the_shares_that_were_there() -> None:
+    rng, track = np.random.default_rng(3), Track(reference="r", configuration="c")
+
+    def hours(hour: int, moved: float, *, scored: bool) -> Measurement:
+        seen = measured(rng, hour, [0, 1], moved)
+        every = [item for item in seen.streams if scored or isinstance(item, Shares)]
+        return replace(seen, streams=Drawn.of(every))
+
+    for hour in range(20):
+        track = learn_block(track, hours(hour, 0.0, scored=False))
+    track = decide(track, hours(20, 0.0, scored=False), POLICIES[0]).track
+    for hour in range(21, 41):
+        track = learn_block(track, hours(hour, 0.0, scored=True))
+    seen = hours(41, 0.3, scored=True)
+    _same(decide(track, seen, POLICIES[0]), decide(decode(encode(track)), seen, POLICIES[0]))
