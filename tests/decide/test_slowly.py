@@ -17,7 +17,7 @@ from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual, learn
 from driftwatch.decide.population import posterior
 from driftwatch.decide.prediction import LEAST_SPREAD, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.shares import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT, ShareBook, shares_seen
+from driftwatch.decide.shares import BLOCKS, LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT, ShareBook, shares_seen
 from driftwatch.summary.batch import Float64Array, Int64Array
 from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.result import Shares
@@ -73,11 +73,7 @@ def test_shares_teach_once_and_late(before: int, windows: int, seed: int) -> Non
     keys, sizes = [("ks", "a", ""), ("ks", "b", ""), ("tv", "b", "")], [2, 1, 3]
     book = ShareBook.empty(keys, sizes)
     waiting: list[list[tuple[int, Int64Array]]] = [[], [], []]
-    taught, blocks = [np.zeros(size) for size in sizes], [0, 0, 0]
-
-    def teach(place: int, successes: Int64Array) -> None:
-        taught[place] += successes / 50
-        blocks[place] += 1
+    taught: list[list[Int64Array]] = [[], [], []]
 
     for window in range(before + windows):
         seen, silent = rng.random(3) < 0.9, rng.random(3) < (0.02 if window > before else 0.0)
@@ -94,15 +90,15 @@ def test_shares_teach_once_and_late(before: int, windows: int, seed: int) -> Non
         if window < before:
             book = book.learn(told)
             for place in np.flatnonzero(seen).tolist():
-                teach(place, shares[place].successes)
+                taught[place].append(shares[place].successes)
             continue
         book = book.wait(told, silent, averaged=True)
         for place in range(3):
             own = waiting[place] = [(age + 1, item) for age, item in waiting[place] if not silent[place]]
-            early = blocks[place] < TAUGHT
+            early = len(taught[place]) < TAUGHT
             if seen[place] and not silent[place]:
                 if early:
-                    teach(place, shares[place].successes)
+                    taught[place].append(shares[place].successes)
                 else:
                     own.append((1, shares[place].successes))
             over = [
@@ -110,11 +106,17 @@ def test_shares_teach_once_and_late(before: int, windows: int, seed: int) -> Non
                 for age, item in own
                 if age > LONGEST_WAIT or (age > WAIT and run[place] < SUSPECTED)
             ]
-            for _, item in over:
-                teach(place, item)
+            taught[place] += [item for _, item in over]
             waiting[place] = [pair for pair in own if pair[0] not in {age for age, _ in over}]
-    assert book.blocks[0].tolist() == blocks
-    np.testing.assert_allclose(book.total[0], np.concatenate(taught))
+    for row, length in enumerate(BLOCKS.tolist()):
+        for place, size in enumerate(sizes):
+            here = book.which == place
+            full = len(taught[place]) // length * length
+            share = np.reshape(taught[place][:full], (-1, length, size)).sum(axis=1) / (50 * length)
+            assert book.blocks[row, place] == len(share)
+            np.testing.assert_allclose(book.total[row, here], share.sum(axis=0))
+            np.testing.assert_allclose(book.square[row, here], (share**2).sum(axis=0))
+            np.testing.assert_allclose(book.inverse[row, here], len(share) / (50 * length))
 
 
 def _ranks(
