@@ -95,15 +95,17 @@ def score_log_e(p_value: Float64Array, ranked: npt.NDArray[np.bool_], least: Flo
     mean is shifted by 2.2, 1.3 or 0.7 for what lasts; scores below -0.5 count as -0.5, so that one quiet
     window does not undo many, and the ratio is divided by its mean. Of ranks, ``ranked[k]``, whose p-value
     is at least ``least[k, 2]``: a power calibrator, and bets that a share of 0.7, 0.5 or 0.3 of the windows
-    is such a first. A NaN, nothing measured, gives 0, that is e = 1.
+    is such a first; none where that is no more than is usual, or it would be won by what is not unusual. A
+    NaN, nothing measured, gives 0, that is e = 1.
     """
     log_e, at = np.empty((*p_value.shape, CALIBRATORS)), np.flatnonzero(ranked)
     power = np.where(ranked, _POWER_OF_RANK, _POWER)[:, None]
     log_e[..., 0] = np.log(power) + (power - 1) * np.log(p_value)
     log_e[..., 1:] = _SHIFTS * np.maximum(-ndtri(p_value), _LOWEST)[..., None] - _LOG_MEAN
     p, first = p_value[at][..., None], least[at][..., None]
+    often = np.maximum(_OFTEN, first)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_e[at, :, 1:] = np.where(p <= first, np.log(_OFTEN / first), np.log((1 - _OFTEN) / (1 - first)))
+        log_e[at, :, 1:] = np.where(p <= first, np.log(often / first), np.log((1 - often) / (1 - first)))
     log_e[np.isnan(p_value)] = 0.0
     return log_e
 

@@ -121,7 +121,8 @@ def learn(book: ScoreBook) -> Usual:
     """The posterior of each score's memory and tail. Cost: a filter pass over the history per grid point."""
     healthy, count = book.healthy.whole(), len(book.keys)
     ranked = mostly_one(healthy)
-    told = np.flatnonzero((known_of(healthy) >= MIN_HISTORY) & ~ranked)
+    # What was set aside in all of these windows has nothing to tell, however long it was known before.
+    told = np.flatnonzero((known_of(healthy[-_LEARNED_FROM:]) >= MIN_HISTORY) & ~ranked)
     # Window by window in memory, as it is walked through.
     apart = left_out(healthy.take(told, axis=1), book.slots, book.rows, book.keys.of_columns[told])
     centred = np.ascontiguousarray(apart[-_LEARNED_FROM:])

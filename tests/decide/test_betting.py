@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import gammaln
 
 from driftwatch.decide.betting import CALIBRATORS, score_log_e, share_log_e, share_odds
@@ -68,6 +70,30 @@ def test_bets_on_ranks_expect_at_most_one(windows: int) -> None:
     every = np.ones(len(p), dtype=np.bool_)
     e = np.exp(score_log_e(np.stack([p, p], axis=1), every, np.full((len(p), 2), p[0])))
     assert (e.mean(axis=0) <= 1 + 1e-12).all()
+
+
+@given(st.integers(8, 60), st.integers(1, 31), st.booleans())
+def test_nothing_is_won_by_what_is_less_unusual(windows: int, above: int, ranked: bool) -> None:
+    """Ties make p-values larger than uniform ones, so that no bet may grow with them."""
+    count = windows + above
+    first, p = above / count, np.arange(above, count + 1) / count
+    e = np.exp(score_log_e(np.stack([p, p], axis=1), np.full(len(p), ranked), np.full((len(p), 2), first)))
+    assert (np.diff(e, axis=0) <= 1e-12).all()
+    assert (e[-1] <= 1).all()
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 0.5), st.floats(0.0, 1.0), st.sampled_from([1, 3, 25]))
+def test_no_share_that_is_tolerated_gains_on_average(
+    reference: float, slack: float, at: float, cluster: int
+) -> None:
+    """One group of rows alike: all of it counts, or none. Groups are independent, so one is enough."""
+    low, high = max(reference - slack, 0.0), min(reference + slack, 1.0)
+    share = min(max(low + at * (high - low), low), high)
+    odds = share_odds(np.full(2, reference), np.full(2, slack))
+    every = np.full(2, cluster)
+    log_e = share_log_e(np.array([0, cluster]), every, odds, every.astype(np.float64))
+    said = (1 - share) * np.exp(log_e[0]) + share * np.exp(log_e[1])
+    assert said.max() <= 1 + 1e-9
 
 
 def test_no_single_quiet_window_undoes_many() -> None:

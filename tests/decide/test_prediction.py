@@ -155,6 +155,23 @@ def test_few_columns_remember_as_many_others_do_unless_they_show_otherwise() -> 
     assert phi[2] > 0.7
 
 
+@pytest.mark.parametrize("back", [0, 2, 8])
+def test_what_was_set_aside_for_long_is_held_against_the_law_of_the_others(back: int) -> None:
+    """A seasonal history is longer than what laws are learned from: of that, little may be known."""
+    rng, windows = np.random.default_rng(9), 600
+    values = rng.standard_normal((windows, 5))
+    values[windows - 450 : windows - back, 0] = np.nan
+    book = replace(
+        ScoreBook.empty(KEYS[:5], np.ones(5, dtype=np.bool_), np.full(5, 0.05), windows),
+        values=values, slots=np.arange(windows) % 24, ends=np.arange(1, windows + 1), rows=np.ones(windows),
+    ).standing_at(np.zeros(5), windows)  # fmt: skip
+    usual, past = learn(book), past_of(book, windows % 24, 1.0)
+    answer = p_values(book, usual, np.ones(5), book.floor, windows, past)
+    assert (answer.p_value.min(axis=1) > 0.05).all()
+    assert (usual.stretch > 0.1).all()
+    assert (usual.variance > 0.1).all()
+
+
 def test_a_season_slot_has_its_own_mean() -> None:
     rng = np.random.default_rng(6)
     slots = [t % 2 for t in range(60)]

@@ -39,15 +39,38 @@ def test_no_law_that_is_tolerated_gains_on_average(shares: list[float], slack: f
     assert largest_mean(ratio, most[0]) <= 1 + 1e-6
 
 
-@given(st.lists(st.integers(0, 400), min_size=8, max_size=8))
+@given(st.lists(st.tuples(st.floats(0.0, 1.0), st.floats(0.0, 0.4)), min_size=3, max_size=9))
+@settings(max_examples=100, deadline=None)
+def test_no_law_within_the_tolerance_gains_on_either_side(marks: list[tuple[float, float]]) -> None:
+    """Of one row; ``tolerance`` differs from mark to mark, and the law is a worst one of each side."""
+    share, slack = np.sort([share for share, _ in marks]), np.array([slack for _, slack in marks])
+    count = len(share)
+    (shape,) = shapes(np.array([True]), np.array([count]), np.array([0]), share, slack)
+    for cells in np.exp(shape.log_ratios[0, 0]):
+        assert largest_mean(cells, share + slack) <= 1 + 1e-6
+    for cells in np.exp(shape.log_ratios[0, 1]):
+        assert largest_mean(cells[::-1], (1 - share + slack)[::-1]) <= 1 + 1e-6
+    # What a row says is what the ratios of its cell are, whatever the cell.
+    for cell in range(count + 1):
+        row = (np.arange(count) >= cell).astype(np.int64)
+        said = shape.log_e(row, np.ones(count, dtype=np.int64), np.full(count, 2.0))
+        np.testing.assert_allclose(said[0], shape.log_ratios[0, :, :, cell] / 2)
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=8, max_size=8),
+    st.sampled_from([MARKS, np.array([0.1, 0.15, 0.2, 0.3, 0.32, 0.6, 0.97])]),
+)
 @settings(max_examples=50, deadline=None)
-def test_both_ends_are_alike(cells: list[int]) -> None:
+def test_both_ends_are_alike(cells: list[int], marks: Float64Array) -> None:
     """Values turned round say the same, on the other side."""
     ordered, sizes, starts = np.array([True]), np.array([7]), np.array([0])
-    (shape,) = shapes(ordered, sizes, starts, MARKS, np.full(7, 0.05))
+    (shape,), (turned,) = (
+        shapes(ordered, sizes, starts, share, np.full(7, 0.05)) for share in (marks, 1 - marks[::-1])
+    )
     trials, design = np.full(7, sum(cells)), np.full(7, 3.0)
     up = shape.log_e(np.cumsum(cells)[:-1], trials, design)
-    down = shape.log_e(np.cumsum(cells[::-1])[:-1], trials, design)
+    down = turned.log_e(np.cumsum(cells[::-1])[:-1], trials, design)
     np.testing.assert_allclose(up, down[:, ::-1], atol=1e-9)
 
 

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from driftwatch.decide import laws
+from driftwatch.decide.betting import CALIBRATORS
 from driftwatch.decide.keys import Keys
 from driftwatch.decide.laws import DEGREES, MIN_HISTORY, Usual, learn
 from driftwatch.decide.population import posterior
 from driftwatch.decide.prediction import LEAST_SPREAD, p_values, past_of
 from driftwatch.decide.scores import ScoreBook
-from driftwatch.decide.shares import TAUGHT, WAIT
-from driftwatch.summary.batch import Float64Array
+from driftwatch.decide.shares import BLOCKS, LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT, ShareBook, shares_seen
+from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.summary.drawn import Drawn
+from driftwatch.summary.result import Shares
 
 KEYS = [("ks", f"c{place}", "location") for place in range(3)]
 FLOOR = 0.05
@@ -43,6 +46,77 @@ def test_the_newest_windows_wait_where_enough_have_taught(book: ScoreBook) -> No
         waiting[len(own) - waits :, place] = True
     whole = book.healthy.whole()
     np.testing.assert_array_equal(whole, np.where(waiting, np.nan, book.values))
+
+
+@given(histories(), st.integers(0, 2**32 - 1))
+def test_what_is_suspected_waits_since_its_onset(book: ScoreBook, seed: int) -> None:
+    rng, windows = np.random.default_rng(seed), len(book.values)
+    run = rng.choice([-1.0, 0.0, 2.9, 3.0, 9.0], (3, 2, CALIBRATORS), p=[0.3, 0.4, 0.2, 0.05, 0.05])
+    onset = rng.integers(-1, windows + 1, run.shape)
+    until = rng.integers(-1, windows + 1, 3)
+    whole = replace(book, run=run, onset=onset, taught_until=until).healthy.whole()
+    for place, own in enumerate(book.values.T):
+        waits = min(max(int((~np.isnan(own)).sum()) - TAUGHT, 0), WAIT)
+        suspected = run[place].max() >= SUSPECTED
+        begun = onset[place].flat[run[place].argmax()]
+        for row, end in enumerate(book.ends.tolist()):
+            age = windows - row
+            late = age <= waits or (suspected and age <= LONGEST_WAIT and end > begun)
+            kept = np.nan if late and end > until[place] else own[row]
+            np.testing.assert_array_equal(whole[row, place], kept)
+
+
+@given(st.integers(1, 45), st.integers(1, 90), st.integers(0, 2**32 - 1))
+def test_shares_teach_once_and_late(before: int, windows: int, seed: int) -> None:
+    """What a book of shares has been taught, window by window and stream by stream, as its rules say."""
+    rng, run = np.random.default_rng(seed), np.zeros(3)
+    keys, sizes = [("ks", "a", ""), ("ks", "b", ""), ("tv", "b", "")], [2, 1, 3]
+    book = ShareBook.empty(keys, sizes)
+    waiting: list[list[tuple[int, Int64Array]]] = [[], [], []]
+    taught: list[list[Int64Array]] = [[], [], []]
+
+    for window in range(before + windows):
+        seen, silent = rng.random(3) < 0.9, rng.random(3) < (0.02 if window > before else 0.0)
+        run = np.where(rng.random(3) < 0.05, rng.choice([0.0, 2.9, 3.0], 3), run)
+        book = replace(book, run=run)
+        shares = [
+            Shares(
+                detector=key[0], column=key[1], labels=tuple("abc"[:size]), reference=np.full(size, 0.5),
+                successes=rng.integers(0, 51, size), trials=np.full(size, 50), reference_trials=1000,
+            )
+            for key, size in zip(keys, sizes, strict=True)
+        ]  # fmt: skip
+        told = shares_seen(book, Drawn.of([item for item, here in zip(shares, seen, strict=True) if here]))
+        if window < before:
+            book = book.learn(told)
+            for place in np.flatnonzero(seen).tolist():
+                taught[place].append(shares[place].successes)
+            continue
+        book = book.wait(told, silent, averaged=True)
+        for place in range(3):
+            own = waiting[place] = [(age + 1, item) for age, item in waiting[place] if not silent[place]]
+            early = len(taught[place]) < TAUGHT
+            if seen[place] and not silent[place]:
+                if early:
+                    taught[place].append(shares[place].successes)
+                else:
+                    own.append((1, shares[place].successes))
+            over = [
+                (age, item)
+                for age, item in own
+                if age > LONGEST_WAIT or (age > WAIT and run[place] < SUSPECTED)
+            ]
+            taught[place] += [item for _, item in over]
+            waiting[place] = [pair for pair in own if pair[0] not in {age for age, _ in over}]
+    for row, length in enumerate(BLOCKS.tolist()):
+        for place, size in enumerate(sizes):
+            here = book.which == place
+            full = len(taught[place]) // length * length
+            share = np.reshape(taught[place][:full], (-1, length, size)).sum(axis=1) / (50 * length)
+            assert book.blocks[row, place] == len(share)
+            np.testing.assert_allclose(book.total[row, here], share.sum(axis=0))
+            np.testing.assert_allclose(book.square[row, here], (share**2).sum(axis=0))
+            np.testing.assert_allclose(book.inverse[row, here], len(share) / (50 * length))
 
 
 def _ranks(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import stdtr
 
 from driftwatch.decide.standing import left_out, standing, worth_of
-from driftwatch.decide.weighted import Series
+from driftwatch.decide.weighted import Series, Weights, sums
 from driftwatch.summary.batch import Float64Array, Int64Array
 
 COLUMNS = 200
@@ -116,3 +118,40 @@ def test_windows_without_gaps_are_added_up_the_same_to_the_bit() -> None:
         )
         for name in ("centre", "spread", "n", "weight", "degrees"):
             assert np.array_equal(getattr(one, name), getattr(other, name)[:-1]), name
+
+
+@st.composite
+def series(draw: st.DrawFn) -> tuple[Series, Float64Array]:
+    """Windows of some scores with gaps anywhere, cut anywhere into early and late ones; and their rows."""
+    windows, scores = draw(st.integers(0, 50)), draw(st.integers(1, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = rng.standard_normal((windows, scores)) + 3
+    late = draw(st.integers(0, windows))
+    often = np.where(rng.random(scores) < 0.5, 0.0, draw(st.sampled_from([0.0, 0.2, 0.9])))
+    gone = rng.random(values.shape) < often
+    gone[windows - late :] |= rng.random((late, scores)) < 0.3
+    values[gone] = np.nan
+    rows = rng.integers(1, 10, windows) / 5.0
+    rows[rng.random(windows) < draw(st.sampled_from([0.0, 0.2, 1.0]))] = np.nan
+    return Series(early=values[: windows - late], late=values[windows - late :]), rows
+
+
+@given(series(), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_sums_are_those_of_each_score_by_itself(
+    drawn: tuple[Series, Float64Array], means: list[bool]
+) -> None:
+    told, rows = drawn
+    values = told.whole()
+    flags = np.array(means[: values.shape[1]])
+    centre, square, n, weight = sums(told, Weights.of(rows, flags))
+    told_rows = rows[~np.isnan(rows)]
+    sizes = np.where(np.isnan(rows), 1.0, rows / (told_rows.mean() if len(told_rows) else 1.0))
+    for place, own in enumerate(values.T):
+        known = ~np.isnan(own)
+        size = sizes[known] if flags[place] else np.ones(known.sum())
+        count = np.minimum(size, 1.0)
+        middle = (count * own[known]).sum() / count.sum() if known.any() else 0.0
+        assert n[place] == known.sum()
+        assert weight[place] == pytest.approx(count.sum())
+        assert centre[place] == pytest.approx(middle)
+        assert square[place] == pytest.approx((size * (own[known] - middle) ** 2).sum(), abs=1e-12)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.policy import Policy
+from driftwatch.decide.sight import sight
 from driftwatch.decide.together import taught_together
 from driftwatch.decide.track import Track, decode, encode
 from driftwatch.summary.drawn import Drawn
@@ -27,11 +28,17 @@ POLICIES = tuple(
 )  # fmt: skip
 
 
-def measured(rng: np.random.Generator, hour: int, columns: list[int], moved: float) -> Measurement:
-    """One hour of these columns, in their order: shares below 2, 3 or 4 marks, a score and a location."""
+def measured(
+    rng: np.random.Generator, hour: int, columns: list[int], moved: float, *, days: int = 1,
+    excluded: bool = False, rebased: float = 0.0,
+) -> Measurement:  # fmt: skip
+    """One hour of these columns, in their order: shares below 2, 3 or 4 marks, a score and a location.
+
+    The reference's shares are ``rebased`` by so much; there is a season of so many ``days``.
+    """
     rows, streams = int(rng.integers(50, 400)), list[Shares | Score]()
     for column in columns:
-        name, marks = f"c{column}", np.linspace(0.2, 0.8, 2 + column % 3)
+        name, marks = f"c{column}", np.linspace(0.2, 0.8, 2 + column % 3) + rebased
         below = (rng.random(rows)[:, None] <= marks + moved).sum(axis=0)
         streams.append(
             Shares(
@@ -48,13 +55,17 @@ def measured(rng: np.random.Generator, hour: int, columns: list[int], moved: flo
             Score(detector="unseen", column=name, label="unseen", value=float(rng.random() < 0.1), floor=0.01)
         )
     span = Span(start=hour * HOUR, end=(hour + 1) * HOUR)
-    return Measurement(window=span, rows=rows, statistics=(), streams=Drawn.of(streams))
+    return Measurement(
+        window=span, rows=rows, statistics=(), streams=Drawn.of(streams), slot=hour % days,
+        excluded=excluded, untimed=days == 2,
+    )  # fmt: skip
 
 
 #: An hour: which of six columns are there and in which order, whether they moved, under which policy, and
 #: whether somebody has set everything right before it.
 HOURS = st.tuples(
-    st.permutations(range(6)), st.integers(3, 6), st.sampled_from([0.0, 0.0, 0.0, 0.3]),
+    st.one_of(st.just(list(range(6))), st.permutations(range(6))), st.sampled_from([6, 6, 5, 4, 3]),
+    st.sampled_from([0.0, 0.0, 0.0, 0.3]),
     st.sampled_from(POLICIES), st.integers(0, 9).map(lambda drawn: not drawn),
 )  # fmt: skip
 
@@ -80,3 +91,87 @@ def test_a_cold_track_decides_the_same(
         warm = decide(track, seen, policy)
         _same(warm, decide(decode(encode(track)), seen, policy))
         track = warm.track
+
+
+#: What happens in an hour: a window late or once more, one of an excluded day, another one decided first on
+#: the same track and thrown away, columns accepted as they are (``acknowledging.py``).
+EVENTS = st.sampled_from(
+    ["nothing", "nothing", "nothing", "late", "again", "excluded", "thrown away", "accepted"]
+)
+
+
+def _accepted(
+    track: Track, rng: np.random.Generator, hour: int, days: int, rebased: float
+) -> Track:  # fmt: skip
+    shares, scores = (keys.whose(frozenset({"c0", "c1"})) for keys in (track.shares.keys, track.scores.keys))
+    track = replace(
+        track,
+        shares=track.shares.reset(shares),
+        scores=track.scores.without(scores),
+        usual=None,
+        incidents=(),
+    )
+    for late in range(hour - 6, hour):
+        track = learn_block(track, measured(rng, late, [0, 1], 0.0, days=days, rebased=rebased))
+    return track
+
+
+#: An hour in which all is as ever, under a policy that leaves no design effect to measure.
+PLAIN = list(range(6)), 6, 0.0, POLICIES[2], False
+
+
+@example(
+    hours=[(PLAIN, "nothing"), (PLAIN, "nothing"), (PLAIN, "accepted")],
+    seed=1,
+    first=[0, 1, 2, 3, 4],
+    blocks=30,
+    days=1,
+)
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(HOURS, EVENTS), min_size=1, max_size=25), st.integers(0, 2**32 - 1),
+    st.sampled_from([[0], [2, 0], [0, 1, 2, 3, 4]]), st.integers(0, 40), st.sampled_from([1, 2, 3]),
+)  # fmt: skip
+def test_a_cold_track_decides_the_same_whatever_happens(
+    hours: list[tuple[tuple[list[int], int, float, Policy, bool], str]], seed: int, first: list[int],
+    blocks: int, days: int,
+) -> None:  # fmt: skip
+    rng, track, rebased = np.random.default_rng(seed), Track(reference="r", configuration="c"), 0.0
+    for hour in range(10, 10 + blocks):
+        track = learn_block(track, measured(rng, hour, first, 0.0, days=days))
+    track = taught_together(track)
+    for hour, ((order, count, moved, policy, righted), event) in enumerate(hours, 15 + blocks):
+        if righted:
+            track = replace(track, incidents=()).reset()
+        if event == "accepted":
+            rebased = 0.05 - rebased
+            track = _accepted(track, rng, hour, days, rebased)
+        if event == "thrown away":
+            other = measured(rng, hour, order[1:count], 0.1, days=days, rebased=0.01)
+            sight(track, decide(track, other, policy), other, policy)
+        at = hour - {"late": int(rng.integers(2, 9)), "again": 1}.get(event, 0)
+        seen = measured(
+            rng, at, order[:count], moved, days=days, excluded=event == "excluded", rebased=rebased
+        )  # fmt: skip
+        cold = decode(encode(track))
+        warm, other_said = decide(track, seen, policy), decide(cold, seen, policy)
+        _same(warm, other_said)
+        assert sight(track, warm, seen, policy) == sight(cold, other_said, seen, policy)
+        track = warm.track
+
+
+def test_a_score_that_comes_later_limits_the_shares_that_were_there() -> None:
+    rng, track = np.random.default_rng(3), Track(reference="r", configuration="c")
+
+    def hours(hour: int, moved: float, *, scored: bool) -> Measurement:
+        seen = measured(rng, hour, [0, 1], moved)
+        every = [item for item in seen.streams if scored or isinstance(item, Shares)]
+        return replace(seen, streams=Drawn.of(every))
+
+    for hour in range(20):
+        track = learn_block(track, hours(hour, 0.0, scored=False))
+    track = decide(track, hours(20, 0.0, scored=False), POLICIES[0]).track
+    for hour in range(21, 41):
+        track = learn_block(track, hours(hour, 0.0, scored=True))
+    seen = hours(41, 0.3, scored=True)
+    _same(decide(track, seen, POLICIES[0]), decide(decode(encode(track)), seen, POLICIES[0]))
