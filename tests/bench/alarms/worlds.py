@@ -157,7 +157,9 @@ def rare_levels(rows: int = 500) -> Maker:
 
 
 def new_levels(rows: int = 500, often: float = 1 / 20) -> Maker:
-    """Users of ten rows, of one level each; ``often`` one or two of a window have a level never seen."""
+    """Users of ten rows, of one level each; ``often`` one of a window has a level never seen, or a few have:
+    nothing that happens in healthy data has a largest size that a threshold could be put on.
+    """
     shares = np.array([0.5, 0.3, 0.15, 0.05])
 
     def draw(rng: np.random.Generator, t: int) -> Rows:
@@ -165,7 +167,7 @@ def new_levels(rows: int = 500, often: float = 1 / 20) -> Maker:
         for name in ("a", "b", "c"):
             codes = np.repeat(rng.choice(len(shares), size=rows // USER, p=shares), USER)
             if rng.random() < often:
-                codes[: USER * int(rng.integers(1, 3))] = len(shares)
+                codes[: USER * (1 + int(rng.poisson(0.5)))] = len(shares)
             levels = (*(f"{name}{i}" for i in range(len(shares))), f"{name} of {t}")
             found[name] = Levels(codes=codes.astype(np.int32), levels=levels)
         return found
