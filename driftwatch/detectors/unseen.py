@@ -12,7 +12,7 @@ from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
-TOLERANCE = 0.0005
+TOLERANCE = 0.0007
 #: A score below this is never evidence: one row in four hundred.
 FLOOR = 0.1
 
