@@ -10,7 +10,8 @@ help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
 	@echo "make test         every test, lint and type check"
 	@echo "make install      $(BIN)/driftwatch"
-	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9')"
+	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9');"
+	@echo "                  AGAINST=COMMIT: each line beside that commit's, worse or not (BENCH='--only small --pairs 18')"
 	@echo "make bench-peers  the same work by the peers, each in its own environment (PEERS='--rows 1000000')"
 	@echo "make bench-alarms false pages, delays and rivals; goes on where it was stopped (hours: ALARMS='--quarters 4')"
 	@echo "make bench-streams every page on real streams, and what season slots buy (STREAMS='--only flights,loan')"
@@ -40,8 +41,12 @@ test: $(VENV)/.developing
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.developing
+ifdef AGAINST
+	$(BIN)/python tests/bench/against.py --against $(AGAINST) $(BENCH)
+else
 	$(BIN)/python tests/bench/run.py --json .bench/bench.json $(BENCH)
 	$(BIN)/python tests/bench/growth.py
+endif
 
 bench-peers: $(VENV)/.developing
 	$(BIN)/python tests/bench/peer_tools.py $(PEERS)

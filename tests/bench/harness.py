@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import Timing
+
 from driftwatch.reading.memory import give_back
 
 #: Generated once from fixed seeds, kept between runs.
@@ -32,15 +34,6 @@ class Options:
     runs: int = 5
     full: bool = False
     port: int = 19876
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Medians of some runs: CPU and wall seconds, MiB above what was resident."""
-
-    cpu: float
-    wall: float
-    mib: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,19 +114,3 @@ def children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
     return found
-
-
-def whole_process(command: list[str], runs: int) -> Timing:
-    """Medians of whole processes, children that were waited for included; peak resident MiB."""
-    import subprocess
-
-    cpu, wall, most = [], [], 0
-    for _ in range(runs):
-        began = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, _, usage = os.wait4(child.pid, 0)
-        child.returncode = 0
-        wall.append(time.perf_counter() - began)
-        cpu.append(usage.ru_utime + usage.ru_stime)
-        most = max(most, usage.ru_maxrss)
-    return Timing(cpu=statistics.median(cpu), wall=statistics.median(wall), mib=most / 1024)

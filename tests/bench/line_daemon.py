@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Line, Options, children, resident, timed, whole_process
+from harness import Line, Options, children, cpu_of, resident, timed
+from processes import whole_process
 
 DRIFTWATCH = [sys.executable, "-m", "driftwatch"]
 CONFIG = """
@@ -30,21 +31,6 @@ monitors:
 
 def _floor(imports: str, runs: int) -> float:
     return whole_process([sys.executable, "-c", imports], runs).cpu
-
-
-def helps(options: Options) -> Iterator[Line]:
-    """Point 7."""
-    ours = whole_process([*DRIFTWATCH, "--help"], options.runs)
-    yield Line(
-        name="daemon.help",
-        what="driftwatch --help",
-        value=ours.cpu,
-        target=0.25,
-        floor=_floor("import click", options.runs),
-        floor_is="python and click",
-        wall=ours.wall,
-        mib=ours.mib,
-    )
 
 
 def checks(options: Options) -> Iterator[Line]:
@@ -95,7 +81,9 @@ def runs(options: Options) -> Iterator[Line]:
         config.write_text(CONFIG.format(folder=folder, port=options.port), encoding="utf-8")
         subprocess.run([*DRIFTWATCH, "reference", "build", str(config)], check=True, capture_output=True)
         found = [_watch(config, options.port) for _ in range(min(options.runs, 3))]
-    first, checked, daemon, reader = (float(np.median(part)) for part in zip(*found, strict=True))
+    first, checked, daemon, reader, cpu, reader_cpu = (
+        float(np.median(part)) for part in zip(*found, strict=True)
+    )
     yield Line(
         name="daemon.run",
         what="driftwatch run, 1 monitor x 20 columns: seconds to the first scrape",
@@ -107,7 +95,7 @@ def runs(options: Options) -> Iterator[Line]:
             min(options.runs, 3),
         ).wall,
         floor_is="python and the libraries it cannot do without",
-        beside={"first verdict": checked},
+        beside={"first verdict": checked, "daemon's CPU": cpu, "reader's CPU": reader_cpu},
     )
     yield Line(
         name="daemon.memory",
@@ -119,8 +107,8 @@ def runs(options: Options) -> Iterator[Line]:
     )
 
 
-def _watch(config: Path, port: int) -> tuple[float, float, float, float]:
-    """Seconds to the first scrape and to the first verdict in it; MiB of daemon and readers."""
+def _watch(config: Path, port: int) -> tuple[float, ...]:
+    """Seconds to the first scrape and to the first verdict in it; MiB, then CPU, of daemon and readers."""
     import urllib3
 
     http = urllib3.PoolManager(retries=False)
@@ -138,11 +126,12 @@ def _watch(config: Path, port: int) -> tuple[float, float, float, float]:
             if "driftwatch_window_rows{" in text:
                 checked = time.perf_counter() - began
         time.sleep(3)
-        readers = sum(resident(child) for child in children(daemon.pid))
-        return first, checked, resident(daemon.pid), readers
+        readers = children(daemon.pid)
+        memory, cpu = (sum(map(figure, readers)) for figure in (resident, cpu_of))
+        return first, checked, resident(daemon.pid), memory, cpu_of(daemon.pid), cpu
     finally:
         daemon.terminate()
         daemon.wait(30)
 
 
-LINES = {"daemon.help": helps, "daemon.check": checks, "daemon.run": runs}
+LINES = {"daemon.check": checks, "daemon.run": runs}

@@ -20,10 +20,12 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from harness import Options, Skipped  # noqa: E402
+from processes import environment  # noqa: E402
 
 from driftwatch.reading.memory import keep_some, one_arena  # noqa: E402
 
 MODULES = (
+    "line_start",
     "line_wide",
     "line_small",
     "line_joint",
@@ -44,11 +46,7 @@ def measured(name: str, options: Options) -> list[dict[str, Any]]:
     """One line in a fresh process."""
     command = [sys.executable, str(HERE / "run.py"), "--here", name, "--runs", str(options.runs)]
     command += ["--port", str(options.port), *(["--full"] if options.full else [])]
-    # A kernel that somebody pinned for this shell is not what a user's process has.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    # As readers have it: threads of a matrix product mostly wait for each other.
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     if done.returncode:
         return [
             {"name": name, "failed": done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]}

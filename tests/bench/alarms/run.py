@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from records import opened, read
 
 import driftwatch
 from alarms import delays, nulls, report
@@ -39,28 +41,6 @@ def code() -> str:
         ),
     ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in parts)).hexdigest()[:12]
-
-
-def read(path: Path) -> list[Result]:
-    """What is in the file; a line cut short by a kill is left out and done again."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return found
-
-
-def opened(path: Path) -> TextIO:
-    """The file to append to; a line cut short by a kill is ended first."""
-    cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-    out = path.open("a", encoding="utf-8")
-    if cut:
-        out.write("\n")
-    return out
 
 
 def pieces(asked: argparse.Namespace, done: list[Result]) -> Iterator[Piece]:
