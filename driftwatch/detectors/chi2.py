@@ -29,6 +29,17 @@ class ChiSquare(Levelled):
     False alarms: nominal after pooling (.050-.058 measured for 5 %; unpooled ten times too many at
     .1 %). Independent rows assumed.
     Cost: O(levels).
+    Example: party identification of women and men (Agresti 2007, page 39). R prints for this table, the
+    example of ``chisq.test``, X-squared = 30.07 and p = 2.954e-07.
+
+    >>> import numpy as np
+    >>> import driftwatch
+    >>> parties = ["democrat", "independent", "republican"]
+    >>> women = {"party": np.repeat(parties, [762, 327, 468])}
+    >>> men = {"party": np.repeat(parties, [484, 239, 477])}
+    >>> result = driftwatch.compare(women, men, detectors=["chi2"]).columns[0].statistics[0]
+    >>> round(result.value, 2), f"{result.p_value:.3e}"
+    (30.07, '2.954e-07')
     """
 
     name = "chi2"

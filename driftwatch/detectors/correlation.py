@@ -35,6 +35,17 @@ class Correlation(Joint):
     strongly correlated, because V ignores what is lost in standardising. Below a few hundred rows heavy
     tails can exceed it. Pairs with a constant column are left out.
     Cost: O(d^2) per window once the sums are there.
+    Example: the first of the four data sets of Anscombe 1973, with r = .816 and R^2 = .667. The reference is
+    a parabola over the same x, whose r is 0.
+
+    >>> import numpy as np
+    >>> import driftwatch
+    >>> x = np.array([10.0, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5])
+    >>> y = np.array([8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68])
+    >>> parabola = {"x": np.tile(x, 5), "y": np.tile((x - 9) ** 2, 5)}
+    >>> result = driftwatch.compare(parabola, {"x": x, "y": y}, detectors=["correlation"]).joint[0]
+    >>> round(result.value, 3), round(result.value**2, 3)
+    (0.816, 0.667)
     """
 
     name = "correlation"

@@ -30,6 +30,15 @@ class JensenShannon(AtOnce, Univariate):
     False alarms: close to nominal once every bin expects 5 rows (measured .04 for 5 % on rare
     levels, which are pooled). Independent rows assumed.
     Cost: O(cells).
+    Example: SciPy 1.2.0 (2018) documents ``jensenshannon([1.0, 0.0], [0.5, 0.5])``, with natural logarithms,
+    as 0.46450140402245893; the factor ``sqrt(ln 2)`` turns base 2 into them.
+
+    >>> import math
+    >>> import driftwatch
+    >>> one_level, two_levels = {"coin": ["heads"] * 100}, {"coin": ["heads", "tails"] * 50}
+    >>> result = driftwatch.compare(two_levels, one_level, detectors=["js"]).columns[0].statistics[0]
+    >>> round(result.value * math.sqrt(math.log(2)), 12)
+    0.464501404022
     """
 
     name = "js"

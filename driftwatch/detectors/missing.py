@@ -30,6 +30,16 @@ class Missing(AtOnce, Univariate):
     False alarms: nominal or below for independent rows. Gaps come in bursts, so the p-value is only
     shown; evidence comes from the streams.
     Cost: O(1), O(rows) at worst where the exact test is needed.
+    Example: ozone in New York, R's ``airquality`` (Chambers et al. 1983). The README of naniar (Tierney, Cook
+    2023) prints that it is missing on 5 days of May, 16.1 %, and 21 of June, 70 %.
+
+    >>> import driftwatch
+    >>> may = [41, 36, 12, 18, None, 28, 23, 19, 8, None, 7, 16, 11, 14, 18, 14, 34, 6, 30, 11, 1, 11, 4, 32]
+    >>> may += [None, None, None, 23, 45, 115, 37]
+    >>> june = [None] * 6 + [29, None, 71, 39, None, None, 23, None, None, 21, 37, 20, 12, 13] + [None] * 10
+    >>> result = driftwatch.compare({"ozone": may}, {"ozone": june}, detectors=["missing"]).columns[0]
+    >>> round(100 * result.missing_reference, 1), 100 * result.statistics[0].value
+    (16.1, 70.0)
     """
 
     name = "missing"

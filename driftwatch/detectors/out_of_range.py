@@ -41,6 +41,18 @@ class OutOfRange(AtOnce, Ordered):
     Source: order statistics, David, Nagaraja 2003; Przyborowski, Wilenski 1940.
     False alarms: below nominal for independent rows; trending columns leave the range by themselves.
     Cost: O(cells).
+    Example: the end count of Tukey 1959 (Technometrics 1, "A quick, compact, two-sample test") is how many
+    values of each sample lie beyond the other one: 5 below and 5 above. (He adds a half each for the ties of
+    14.6 and 15.0, which are not beyond: 11 in all.)
+
+    >>> import driftwatch
+    >>> a = {"x": [14.7, 15.3, 16.1, 14.9, 15.1, 14.8, 16.7, 17.3, 14.6, 15.0]}
+    >>> b = {"x": [13.9, 14.6, 14.2, 15.0, 14.3, 13.8, 14.7, 14.4]}
+    >>> for reference, current in ((a, b), (b, a)):
+    ...     result = driftwatch.compare(reference, current, detectors=["out_of_range"])
+    ...     result.columns[0].statistics[0].value * result.current_rows
+    5.0
+    5.0
     """
 
     name = "out_of_range"

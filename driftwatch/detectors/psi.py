@@ -28,6 +28,17 @@ class PopulationStability(AtOnce, Univariate):
     The customary thresholds .1 and .25 mean nothing without the number of rows: with 100 rows on both sides
     .1 is exceeded in 80 % of healthy windows, with a million never. Independent rows assumed.
     Cost: O(cells).
+    Example: the same sum is called information value in credit scoring. Lund, Brotherton 2013, table 1,
+    compare the counts 2, 1, 2 with 1, 1, 1 and find .0924. Here each count is taken a thousand times, so
+    that the half that is added to it does not show.
+
+    >>> import numpy as np
+    >>> import driftwatch
+    >>> good = {"x": np.repeat(["1", "2", "3"], [2000, 1000, 2000])}
+    >>> bad = {"x": np.repeat(["1", "2", "3"], [1000, 1000, 1000])}
+    >>> result = driftwatch.compare(good, bad, detectors=["psi"]).columns[0].statistics[0]
+    >>> round(result.value, 4)
+    0.0924
     """
 
     name = "psi"

@@ -26,6 +26,23 @@ class TotalVariation(Levelled):
     with the number of levels and shrinks with rows. The score is therefore judged against healthy windows
     only, and an excess under ``FLOOR`` is never evidence.
     Cost: O(levels).
+    Example: 52 cards after seven riffle shuffles are .334 away from a random order (Bayer, Diaconis 1992,
+    table 1). Orders with equally many rising sequences are equally likely, so these are the levels:
+    ``orders[r - 1]`` of the 52! orders have r of them (Euler's numbers), and C(2^7 + 52 - r, 52) of the ways
+    to shuffle lead to each of these orders.
+
+    >>> from math import comb
+    >>> import numpy as np
+    >>> import driftwatch
+    >>> orders = [1]
+    >>> for n in range(2, 53):
+    ...     orders = [r * a + (n - r + 1) * b for r, a, b in zip(range(1, n + 1), orders + [0], [0] + orders)]
+    >>> seven = [count * comb(2**7 + 52 - r, 52) for r, count in enumerate(orders, 1)]
+    >>> decks = [[round(100_000 * count / sum(ways)) for count in ways] for ways in (orders, seven)]
+    >>> before, after = ({"rising": np.repeat([str(r) for r in range(1, 53)], rows)} for rows in decks)
+    >>> result = driftwatch.compare(before, after, detectors=["tv"]).columns[0].statistics[0]
+    >>> round(result.value, 3)
+    0.334
     """
 
     name = "tv"

@@ -26,6 +26,15 @@ class Volume(Joint):
     False alarms: judged against healthy windows only; a change under 20 % is never evidence. A window
     without rows yields no score: that is a state of its own.
     Cost: O(1).
+    Example: deaths by horse kick in 200 corps-years of the Prussian army (Bortkiewicz 1898): none in 109 of
+    them, one in 65, two in 22, three in 3, four in 1. These are 122 deaths, .61 a corps-year; each is a row.
+
+    >>> import numpy as np
+    >>> import driftwatch
+    >>> deaths = {"corps_year": np.repeat(np.arange(200), np.repeat([0, 1, 2, 3, 4], [109, 65, 22, 3, 1]))}
+    >>> result = driftwatch.compare(deaths, deaths, detectors=["volume"]).joint[0]
+    >>> result.value, result.value / 200
+    (122.0, 0.61)
     """
 
     name = "volume"

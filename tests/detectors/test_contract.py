@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import doctest
+import inspect
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +23,7 @@ from driftwatch.summary.serial import decode_reference, encode_reference
 from driftwatch.summary.summary import Summary
 
 NAMES = plugins.names("detectors")
-SECTIONS = ("Null hypothesis:", "Formula:", "Source:", "False alarms:", "Cost:")
+SECTIONS = ("Null hypothesis:", "Formula:", "Source:", "False alarms:", "Cost:", "Example:")
 
 
 def world(rng: np.random.Generator, rows: int, **moved: Any) -> dict[str, np.ndarray]:
@@ -72,6 +75,17 @@ def test_names_and_documentation(name: str) -> None:
     assert isinstance(detector.default, bool)
     missing = [section for section in SECTIONS if section not in (type(detector).__doc__ or "")]
     assert not missing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reproduces_a_published_number(name: str) -> None:
+    """The last section cites a source with its year; its doctest runs this detector and prints a result."""
+    _, _, section = inspect.cleandoc(type(get(name)).__doc__ or "").partition("\nExample: ")
+    citation, _, _ = section.partition(">>>")
+    assert re.search(r"\b(18|19|20)\d\d\b", citation), "no source with its year stands before the doctest"
+    examples = doctest.DocTestParser().get_examples(section)
+    assert any(f'"{name}"' in example.source for example in examples), "the detector does not run"
+    assert examples[-1].want, "the doctest does not end with what is expected"
 
 
 @pytest.mark.parametrize("name", NAMES)
