@@ -64,7 +64,7 @@ bench-streams: $(VENV)/.developing
 	$(BIN)/python tests/bench/streams.py $(STREAMS)
 
 screenshots: $(VENV)/.developing
-	$(BIN)/python tests/web/screenshots.py
+	$(BIN)/python tests/daemon/web/screenshots.py
 
 clean:
 	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

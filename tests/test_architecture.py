@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,51 +14,92 @@ PACKAGE = Path(__file__).parents[1] / "driftwatch"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("verbs",),
-    ("picture",),
-    ("picture",),
     ("daemon",),
-    ("terminal",),
-    ("session",),
-    ("backtest", "explaining", "acknowledging", "comparison"),
+    ("backtest", "comparison"),
     ("monitor",),
-    ("recording", "referencing", "pulling", "replaying", "sensitivity", "selftest"),
-    ("messages", "measure", "frames"),
     ("reference",),
     ("config",),
-    ("columns",),
-    ("reading",),
-    ("sources", "engines", "bars"),
-    ("detectors", "decide"),
-    ("store", "report"),
+    ("store",),
     ("notify",),
-    ("timelines",),
-    ("svg",),
-    ("windows", "eventtime", "clock", "predicting", "injecting"),
-    ("words", "trails"),
-    ("summary",),
-    ("settings", "plugins"),
+    ("engines", "charts"),
+    ("detectors", "decide", "sources"),
+    ("columns",),
+    ("summary", "results"),
+    ("core",),
     ("errors",),
 )
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+#: The same within a room; a file of a room that is not named here stands above its own folders.
+INNER: dict[str, tuple[tuple[str, ...], ...]] = {
+    "cli": (("__init__",), ("verbs",), ("demo",), ("output",)),
+    "daemon": (("web",), ("metrics",), ("status",)),
+    "daemon/web": (("api",), ("pages",), ("http",)),
+    "decide": (("baseline",), ("evalues",)),
+    "detectors": (("_support",),),
+    "sources": (("_formats",),),
+    "engines": (("local",), ("base",)),
+    "columns": (("arrow",),),
+}
+#: Room = one file a plugin, as many as there are.
+PLUGIN_ROOMS = {"detectors", "sources", "decoders", "engines", "notify", "performance/metrics", "cli/verbs"}
+#: Names that stand in several rooms: what every plugin of a room is.
+SHARED_NAMES = {"__init__", "base"}
+MOST_TOP_NAMES = 24
+MOST_MODULES = 14
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Modules that only the named parts may import.
 ONLY = {
     "apscheduler": {"daemon/scheduler.py"},
-    "prometheus_client": {"daemon/exposition.py"},
-    "uvicorn": {"daemon/server.py"},
+    "prometheus_client": {"daemon/metrics/exposition.py"},
+    "uvicorn": {"daemon/web/http/server.py"},
     "sqlalchemy": {"sources/"},
-    "pandas": {"comparison", "daemon/demo_data.py"},
+    "pandas": {"comparison", "cli/demo/data.py"},
 }
 #: What the mathematics must never see.
-PURE = ("summary", "detectors", "decide")
+PURE = ("summary", "results", "detectors", "decide", "charts")
 IMPURE = {"os", "io", "pathlib", "socket", "time", "datetime", "random", "sqlite3", "threading", "subprocess"}
+#: Texts of effects say dates.
+IMPURE_ALLOWED = {
+    "detectors/_support/effects.py": {"datetime"},
+    "results/words.py": {"datetime"},
+    "charts/evidence_chart.py": {"datetime"},
+}
 BANNED = {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}
 
 
-def part(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def parts(path: Path) -> tuple[str, ...]:
+    return path.relative_to(PACKAGE).with_suffix("").parts
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    return {".".join(("driftwatch", *parts(path))).removesuffix(".__init__"): path for path in FILES}
+
+
+def level_in(layers: tuple[tuple[str, ...], ...], name: str) -> int | None:
+    """The line of the list on which a name stands; None when on none."""
+    return next((level for level, names in enumerate(layers) if name in names), None)
+
+
+def points_up(importer: tuple[str, ...], imported: tuple[str, ...]) -> str | None:
+    """Why an import between two modules, named by their parts below the package, is not allowed."""
+    depth = 0
+    while depth < min(len(importer), len(imported)) and importer[depth] == imported[depth]:
+        depth += 1
+    if depth >= len(imported) or depth >= len(importer):
+        return None
+    room = "/".join(importer[:depth])
+    layers = LAYERS if not room else INNER.get(room, ())
+    above, below = level_in(layers, importer[depth]), level_in(layers, imported[depth])
+    if not room:
+        assert above is not None, f"{importer[depth]}: give it a place in LAYERS"
+        assert below is not None, f"{imported[depth]}: give it a place in LAYERS"
+    if above is not None and below is None:
+        return f"{room}/{importer[depth]} imports {imported[depth]} of the room above it"
+    if above is not None and below is not None and below <= above:
+        place = room or "driftwatch"
+        return f"{place}: {importer[depth]} imports {imported[depth]}, which stands above or beside it"
+    return None
 
 
 def imports(path: Path) -> list[str]:
@@ -75,41 +117,84 @@ def imports(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def module_of(name: str) -> tuple[str, ...] | None:
+    """The parts of the module that ``name``, which may name something in a module, comes from."""
+    known = modules()
+    for dotted in (name, name.rpartition(".")[0]):
+        if dotted in known:
+            return parts(known[dotted])
+    return None
+
+
+def names_imported(path: Path) -> list[str]:
+    """As ``imports``, with ``from package import module`` as the module."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [item.name for item in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{item.name}" for item in node.names]
+    return names
+
+
+IDS = [str(path.relative_to(PACKAGE)) for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_imports_point_down(path: Path) -> None:
-    here = part(path)
-    if here == "__init__":
+    importer = parts(path)
+    if importer == ("__init__",):
         return
-    assert here in LEVEL, f"{here}: give it a place in LAYERS"
-    for name in imports(path):
-        if not name.startswith("driftwatch."):
-            continue
-        there = name.split(".")[1]
-        if there in (here, "__version__"):
-            continue
-        assert LEVEL[there] > LEVEL[here], f"{here} imports {there}, which stands above or beside it"
+    for name in names_imported(path):
+        imported = module_of(name) if name.startswith("driftwatch.") else None
+        if imported and imported != ("__init__",):
+            problem = points_up(importer, imported)
+            assert problem is None, f"{'/'.join(importer)}: {problem}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_private_modules_stay_in_their_room(path: Path) -> None:
+    importer = parts(path)
+    for name in names_imported(path):
+        imported = module_of(name) if name.startswith("driftwatch.") else None
+        for depth, part in enumerate(imported or ()):
+            if part.startswith("_") and part != "__init__":
+                assert importer[:depth] == (imported or ())[:depth], f"{name} is private to its room"
+
+
+def test_rooms_stay_small() -> None:
+    """A room that outgrows this has two subjects."""
+    top = {parts(path)[0] for path in FILES} - {"__init__"}
+    assert len(top) <= MOST_TOP_NAMES, sorted(top)
+    rooms = Counter("/".join(parts(path)[:-1]) for path in FILES if path.stem != "__init__")
+    crowded = {room: size for room, size in rooms.items() if size > MOST_MODULES and room not in PLUGIN_ROOMS}
+    assert not crowded
+
+
+def test_a_file_name_stands_in_one_room() -> None:
+    """Verbs and detectors are named as users write them, so these may bear the name of a file elsewhere."""
+    plain = [path for path in FILES if "/".join(parts(path)[:-1]) not in PLUGIN_ROOMS]
+    names = Counter(path.stem for path in plain if path.stem not in SHARED_NAMES)
+    assert not {name: count for name, count in names.items() if count > 1}
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_modules_keep_their_company(path: Path) -> None:
-    here = str(path.relative_to(PACKAGE))
+    place = str(path.relative_to(PACKAGE))
     roots = {name.split(".")[0] for name in imports(path)}
     assert not roots & BANNED
     for module, places in ONLY.items():
         if module in roots:
-            assert any(here.startswith(place) for place in places), f"{here} imports {module}"
-    if part(path) in PURE and here != "summary/schema.py":
-        allowed = {"datetime"} if here.startswith("detectors/_words") else set()
-        assert not (roots & IMPURE) - allowed, f"{here} is mathematics, it imports {roots & IMPURE}"
+            assert any(place.startswith(allowed) for allowed in places), f"{place} imports {module}"
+    if parts(path)[0] in PURE:
+        impure = (roots & IMPURE) - IMPURE_ALLOWED.get(place, set())
+        assert not impure, f"{place} is mathematics, it imports {impure}"
 
 
 def test_no_import_cycles_between_modules() -> None:
-    graph = {}
-    for path in FILES:
-        dotted = ".".join(("driftwatch", *path.relative_to(PACKAGE).with_suffix("").parts))
-        graph[dotted.removesuffix(".__init__")] = path
+    graph = modules()
     edges = {
-        name: {found for found in imports(path) if found in graph and found != name}
+        name: {target for target in imports(path) if target in graph and target != name}
         for name, path in graph.items()
     }
     state: dict[str, int] = {}
@@ -128,7 +213,7 @@ def test_no_import_cycles_between_modules() -> None:
             visit(name, ())
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= 400, "a file this long has two subjects"

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from driftwatch import plugins
+from driftwatch.core import plugins
 from driftwatch.detectors.base import get
 
 README = Path(__file__).parents[1] / "README.md"

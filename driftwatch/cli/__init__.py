@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from driftwatch import __version__
-from driftwatch.cli.beginning import check_config, completion, demo, init, reference
-from driftwatch.cli.looking import backtest, check, compare, explain
-from driftwatch.cli.watching import ack, run
+from driftwatch.cli.verbs.inspect import backtest, check, compare, explain
+from driftwatch.cli.verbs.operate import ack, run
+from driftwatch.cli.verbs.setup import check_config, completion, demo, init, reference
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch import plugins
-from driftwatch.columns import _relations as relations
-from driftwatch.columns._arrow import Shape
-from driftwatch.columns._datelike import datelike
-from driftwatch.columns.event import TimeColumn, find_time
+from driftwatch.columns import time_relations as relations
+from driftwatch.columns.arrow.profile_values import Shape
+from driftwatch.columns.arrow.sampled_times import moments
+from driftwatch.columns.dates import datelike
 from driftwatch.columns.profile import ColumnProfile, Profile
-from driftwatch.columns.times import moments
+from driftwatch.columns.time_column import TimeColumn, find_time
+from driftwatch.core import plugins
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.schema import Column, Kind, Role
 from driftwatch.errors import ConfigError
-from driftwatch.summary.schema import Column, Kind, Role
 
 Overrides = Mapping[str, tuple[Kind | None, Role | None]]
 
@@ -113,7 +114,7 @@ class _Looking:
     time: TimeColumn
     window: int
     timezone: str
-    times: npt.NDArray[np.int64] | None = None
+    times: Int64Array | None = None
 
     def __init__(self, *, profile: Profile, time: TimeColumn, window: int, timezone: str) -> None:
         self.profile, self.time, self.window, self.timezone = profile, time, window, timezone
@@ -189,7 +190,7 @@ class _Looking:
             return Kind.NUMERIC, Role.FEATURE, f"{it.distinct} whole numbers without gaps, like counts"
         return Kind.NUMERIC, Role.FEATURE, "whole numbers"
 
-    def _sampled(self, it: ColumnProfile) -> npt.NDArray[np.float64]:
+    def _sampled(self, it: ColumnProfile) -> Float64Array:
         column = self.profile.sample[it.name].slice(0, _RELATED_ROWS)
         return relations.ordered_values(column, self.timezone)
 

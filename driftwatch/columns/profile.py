@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from driftwatch.columns._arrow import Cells, Shape, cells, plain, row_hashes, shape_of
-from driftwatch.columns._column import ColumnProfile, Follower
-from driftwatch.columns._rows import RowReservoir
-from driftwatch.columns._tally import Tally
+from driftwatch.columns.arrow.profile_values import Cells, Shape, cells, plain, row_hashes, shape_of
+from driftwatch.columns.one_column import ColumnProfile, Follower
+from driftwatch.columns.row_sample import RowReservoir
+from driftwatch.columns.value_counts import Tally
+from driftwatch.core.arrays import Int64Array
 
 #: Rows of the sample, distinct values counted per column, and what both are worth over all columns.
 SAMPLE_ROWS = 100_000
@@ -38,7 +38,7 @@ class Profile:
     rows: int
     columns: tuple[ColumnProfile, ...]
     sample: pa.Table
-    weights: npt.NDArray[np.int64]
+    weights: Int64Array
     complete: bool
 
     def column(self, name: str) -> ColumnProfile | None:

@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.columns.profile import profile
-from driftwatch.comparison._comparison import ALPHA, ColumnComparison, Comparison
-from driftwatch.comparison._frames import as_table, joined
-from driftwatch.comparison._working import (
+from driftwatch.comparison.compute import (
     JOINT_ROWS,
     Chosen,
     choose,
@@ -24,10 +22,12 @@ from driftwatch.comparison._working import (
     measured,
     share_missing,
 )
+from driftwatch.comparison.result import ALPHA, ColumnComparison, Comparison
+from driftwatch.comparison.tables import as_table, joined
+from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.detectors.base import Detector, all_detectors, get, reads_sums
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.summary import reference as artefacts
-from driftwatch.summary.schema import Column, Kind, Span
 from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Reference:
         name: str = "reference",
     ) -> Reference:
         """Freeze a data frame; ``columns`` overrides inferred kinds. Raises ``ReferenceUnusable``."""
-        from driftwatch.config.schema import ColumnConfig, MonitorConfig, ReferenceConfig
+        from driftwatch.config.models import ColumnConfig, MonitorConfig, ReferenceConfig
         from driftwatch.reference.build import build_reference
         from driftwatch.sources.base import SourceConfig
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from driftwatch import plugins
 from driftwatch.config._document import Document, Problem, Where, show
-from driftwatch.config._words import name_problem
-from driftwatch.config.schema import WebConfig
-from driftwatch.summary.schema import Role
+from driftwatch.config._messages import name_problem
+from driftwatch.config.models import WebConfig
+from driftwatch.core import plugins
+from driftwatch.core.schema import Role
 
 _PUBLIC_FILES = ("cert_file", "ca_file")
 _HIGHEST_PORT = 65535

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftwatch.summary.schema import NANOSECONDS
+from driftwatch.core.schema import NANOSECONDS
 
 if TYPE_CHECKING:
-    from driftwatch.columns.event import TimeColumn
     from driftwatch.columns.profile import Profile
+    from driftwatch.columns.time_column import TimeColumn
 
 #: Rows a window should have, and the share of windows that must have them.
 ENOUGH = 200
@@ -40,7 +40,7 @@ class Window:
 
 def times_of(side: Side) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
     """Event times of the sampled rows, nanoseconds; None without event time."""
-    from driftwatch.columns.times import NO_TIME, moments
+    from driftwatch.columns.arrow.sampled_times import NO_TIME, moments
 
     if side.time.name is None or not side.profile.rows:
         return None

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from driftwatch.config._side import LENGTHS, Side, Window, choose_window, times_of
+from driftwatch.core.schema import NANOSECONDS, Column, Role, iso
+from driftwatch.core.settings import format_duration
 from driftwatch.errors import ReferenceUnusable
-from driftwatch.settings import format_duration
-from driftwatch.summary.schema import NANOSECONDS, Column, Role, iso
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,8 +91,8 @@ def scalar(text: str) -> str:
 
 
 def _look(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delimiter: str) -> Side:
-    from driftwatch.columns.event import find_time
     from driftwatch.columns.profile import profile
+    from driftwatch.columns.time_column import find_time
 
     looked = profile(_first(read(path), LOOKED_ROWS))
     time = find_time(looked, numbers=True)

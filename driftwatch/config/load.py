@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from driftwatch import plugins
 from driftwatch.config._checks import cross_problems
 from driftwatch.config._document import Document, Problem, Where, show
-from driftwatch.config._words import fill_empty, model_problems, name_problem, type_problems
+from driftwatch.config._messages import fill_empty, model_problems, name_problem, type_problems
 from driftwatch.config._yaml import read
-from driftwatch.config.schema import Config
+from driftwatch.config.models import Config
+from driftwatch.core import plugins
+from driftwatch.core.settings import Settings
 from driftwatch.errors import ConfigError, DriftwatchError
 from driftwatch.notify.base import NotifierConfig
-from driftwatch.settings import Settings
 from driftwatch.sources.base import SourceConfig
 
 S = TypeVar("S", bound=Settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from driftwatch.config.schema import MonitorConfig, as_json
-from driftwatch.settings import without_credentials
+from driftwatch.config.models import MonitorConfig, as_json
+from driftwatch.core.settings import without_credentials
 
 _Where = tuple[str | int, ...]
 _SECRETS = ("url", "password")

@@ -9,25 +9,25 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from driftwatch import __version__
-from driftwatch.clock import Clock
-from driftwatch.config.schema import Config, MonitorConfig
-from driftwatch.daemon.exporter import MetricsPage
-from driftwatch.daemon.loading import Loader
-from driftwatch.daemon.past import Past
+from driftwatch.config.models import Config, MonitorConfig
+from driftwatch.core.clock import Clock
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.daemon.metrics.exporter import MetricsPage
+from driftwatch.daemon.notifiers import Senders
+from driftwatch.daemon.reference_loader import Loader
 from driftwatch.daemon.runner import Runner, Slot
 from driftwatch.daemon.scheduler import Scheduler
-from driftwatch.daemon.sending import Senders
-from driftwatch.daemon.server import WebServer
-from driftwatch.daemon.snapshot import MonitorView, Snapshot
+from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
+from driftwatch.daemon.status.views import refreshed_view, restored_view, unloaded_view
 from driftwatch.daemon.systemd import notify_systemd
-from driftwatch.daemon.views import refreshed_view, restored_view, unloaded_view
-from driftwatch.daemon.web import create_app
+from driftwatch.daemon.web.http.server import WebServer
+from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import DriftwatchError, StoreError
-from driftwatch.monitor import Monitor
-from driftwatch.session import Session, opened
+from driftwatch.monitor.check import Monitor
+from driftwatch.monitor.session import Session, opened
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
-from driftwatch.summary.schema import NANOSECONDS
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from driftwatch.daemon.snapshot import SinkView
+from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.errors import StoreError
-from driftwatch.notify import _reach
+from driftwatch.notify import base
 from driftwatch.notify.base import Delivery, Notifier
-from driftwatch.notify.outbox import LONGEST_WAIT, OutboxRow
+from driftwatch.store.outbox import LONGEST_WAIT, OutboxRow
 
 _LOG = logging.getLogger(__name__)
 _NANOSECONDS = 1_000_000_000
@@ -33,7 +33,7 @@ _TICK = 1.0
 _FOREVER = 1 << 62
 
 #: Reasons of failed attempts, and of messages nobody will try again. Closed, so that all start at 0.
-REASONS = (*_reach.REASONS, "bug", "gave_up")
+REASONS = (*base.REASONS, "bug", "gave_up")
 
 
 class Outbox(Protocol):
@@ -131,7 +131,7 @@ class SinkWorker:
 
     def _deliver(self, row: OutboxRow, clock: Callable[[], int]) -> bool:
         now = clock()
-        uncertain = row.state == "sending" or row.reason in _reach.UNCERTAIN
+        uncertain = row.state == "sending" or row.reason in base.UNCERTAIN
         message = replace(row.message, possible_duplicate=True) if uncertain else row.message
         try:
             self._outbox.sending(row.id, now)

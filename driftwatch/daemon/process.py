@@ -11,9 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from driftwatch.daemon.logs import configure
+from driftwatch.core.memory import keep_some, one_arena, without_pandas
+from driftwatch.daemon.logging_setup import configure
 from driftwatch.errors import DriftwatchError
-from driftwatch.reading.memory import keep_some, one_arena, without_pandas
 
 if TYPE_CHECKING:
     from driftwatch.daemon.app import Daemon
@@ -38,8 +38,8 @@ def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
     keep_some()
     take_short_turns()
     # pyarrow chooses its allocator when it is imported: everything that may import it comes after.
-    from driftwatch.clock import SystemClock
     from driftwatch.config.load import load
+    from driftwatch.core.clock import SystemClock
     from driftwatch.daemon.app import Daemon
 
     return _serve(Daemon(lambda: load(path), SystemClock()))

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from driftwatch.acknowledging import apply_pending
-from driftwatch.clock import Clock
-from driftwatch.daemon.slots import Slot as Slot
+from driftwatch.core.clock import Clock
+from driftwatch.core.schema import NANOSECONDS, Span, iso
+from driftwatch.core.windows import due, newest_closed, sliding, window_at
+from driftwatch.daemon.status.monitor_slot import Slot as Slot
 from driftwatch.errors import DataError, StoreError
-from driftwatch.monitor import Monitor, Outcome
+from driftwatch.monitor.acknowledge import apply_pending
+from driftwatch.monitor.check import Monitor, Outcome
 from driftwatch.store.acknowledgements import Acknowledgements
-from driftwatch.summary.schema import NANOSECONDS, Span, iso
-from driftwatch.windows import due, newest_closed, sliding, window_at
 
 log = logging.getLogger(__name__)
 

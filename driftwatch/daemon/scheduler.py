@@ -18,7 +18,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from driftwatch.clock import Clock
+from driftwatch.core.clock import Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Ticks in a row that may be lost before the scheduler counts as dead.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.decide.evidence import Part
-from driftwatch.decide.keys import joint_owner
-from driftwatch.summary.result import NamedColumn, Statistic
+from driftwatch.results.results import NamedColumn, Statistic
 
 #: Expected share of named columns that did not move.
 _FALSE_NAMES = 0.05

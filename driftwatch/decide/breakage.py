@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from driftwatch.core.schema import Column
+from driftwatch.results.results import Breakage, Reason
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import WRONG_TYPE, Counts
 from driftwatch.summary.grid import Grid, LevelGrid
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Breakage, Reason
-from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
 
 #: A reference column this often missing may be wholly missing in a window without being broken.

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from driftwatch.decide.betting import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
-from driftwatch.decide.keys import owner_of
-from driftwatch.decide.logs import log_add, log_sum
-from driftwatch.decide.policy import Policy
-from driftwatch.decide.prediction import Answer, Past, p_values
-from driftwatch.decide.shares import SUSPECTED, SharesSeen, shares_seen
-from driftwatch.decide.terms import terms_of
-from driftwatch.decide.track import Track
-from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.schema import Span
-
-Flags = npt.NDArray[np.bool_]
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.schema import Span
+from driftwatch.decide.baseline.prediction import Answer, Past, p_values
+from driftwatch.decide.baseline.share_history import SUSPECTED, WindowShares, shares_seen
+from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
+from driftwatch.decide.evalues.logspace import log_add, log_sum
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.evalues.stream_index import owner_of
+from driftwatch.decide.share_terms import terms_of
+from driftwatch.decide.state import SegmentState
+from driftwatch.results.streams import Streams
 
 #: A score at or below this p-value is out of its usual band; above it the window counts as quiet.
 _OUT_OF_BAND = 0.02
@@ -32,7 +29,7 @@ _FAR_LESS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bets:
+class WindowEValues:
     """Log e-values of one window, ``shares[L, 2, A]`` and ``scores[k, 2, 4]``, and which streams are out.
 
     ``stakes[L, 2]`` is the log of how much more than an even part of its label's budget each side bets.
@@ -43,9 +40,9 @@ class Bets:
     shares: Float64Array
     stakes: Float64Array
     scores: Float64Array
-    shares_out: Flags
-    scores_out: Flags
-    shares_seen: SharesSeen
+    shares_out: BoolArray
+    scores_out: BoolArray
+    shares_seen: WindowShares
     value: Float64Array
     x: Float64Array
     level: Float64Array
@@ -65,36 +62,36 @@ class Part:
     onset: int
 
 
-def design_effects(track: Track, policy: Policy) -> Float64Array:
+def design_effects(segment_state: SegmentState, policy: Policy) -> Float64Array:
     """Design effect of each block of share streams; NaN before it is measured."""
     if policy.design_effect is not None:
-        return np.full(len(track.shares.keys), policy.design_effect)
-    return track.shares.design_effects()
+        return np.full(len(segment_state.shares.keys), policy.design_effect)
+    return segment_state.shares.design_effects()
 
 
 def bets(
-    track: Track,
-    streams: Drawn,
+    segment_state: SegmentState,
+    streams: Streams,
     value: Float64Array,
     policy: Policy,
     effects: Float64Array,
     window: Span,
     past: Past,
-) -> Bets:
+) -> WindowEValues:
     """What every stream says in this window, the scores ``value[k]`` in the order of their book.
 
     The track must know them all (``expecting``, ``usual``).
     """
-    seen = shares_seen(track.shares, streams)
-    floor = floors(track, policy)
-    if track.usual is None:
+    seen = shares_seen(segment_state.shares, streams)
+    floor = floors(segment_state, policy)
+    if segment_state.usual is None:
         raise ValueError("the laws of the scores must be learned first")
-    unusual = p_values(track.scores, track.usual, value, floor, window.start, past)
-    log_e, stakes, shares_out = _share_bets(track, seen, policy, effects)
-    most = _most(track, seen, unusual, past.known)[track.shares.which]
+    unusual = p_values(segment_state.scores, segment_state.usual, value, floor, window.start, past)
+    log_e, stakes, shares_out = _share_bets(segment_state, seen, policy, effects)
+    most = _most(segment_state, seen, unusual, past.known)[segment_state.shares.which]
     with np.errstate(invalid="ignore"):
         beyond = unusual.p_value <= _OUT_OF_BAND
-    return Bets(
+    return WindowEValues(
         shares=np.minimum(log_e, most[:, None, None]),
         stakes=stakes,
         scores=score_log_e(unusual.p_value, unusual.ranked, unusual.least),
@@ -107,12 +104,14 @@ def bets(
     )
 
 
-def floors(track: Track, policy: Policy) -> Float64Array:
+def floors(segment_state: SegmentState, policy: Policy) -> Float64Array:
     """The effect floor of each score under this policy."""
-    return track.scores.floor * policy.min_effect / _STATED_EFFECT
+    return segment_state.scores.floor * policy.min_effect / _STATED_EFFECT
 
 
-def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) -> Float64Array:
+def _most(
+    segment_state: SegmentState, seen: WindowShares, unusual: Answer, known: Int64Array
+) -> Float64Array:
     """The most log evidence that one window's shares may give: what the same detector's scores allow.
 
     No e-value of a p-value exceeds 1/p: a day as bad as some healthy days were counts ``ORDINARY`` only, so
@@ -121,14 +120,14 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
     lies below the smallest rank counts twice. Shares without such a score have no limit, nor have those of
     joint detectors; mere ranks limit only shares that come in bursts.
     """
-    keys = track.scores.keys
+    keys = segment_state.scores.keys
     least = np.fmin(unusual.p_value[:, 0], unusual.p_value[:, 1]) if len(unusual.p_value) else np.empty(0)
     said = -np.log(least)
     said += np.where(unusual.light, np.maximum(said - np.log(known + 1), 0.0), 0.0)
     telling = ~np.isnan(least) & keys.of_columns
-    looks = track.shares.keys.kept(
+    looks = segment_state.shares.keys.kept(
         "looks of scores", (keys,),
-        lambda: np.array([keys.looks.get(key[:2], -1) for key in track.shares.keys], dtype=np.int64),
+        lambda: np.array([keys.looks.get(key[:2], -1) for key in segment_state.shares.keys], dtype=np.int64),
     )  # fmt: skip
     found = []
     for which in (telling & ~unusual.ranked, telling & unusual.ranked):
@@ -141,32 +140,32 @@ def _most(track: Track, seen: SharesSeen, unusual: Answer, known: Int64Array) ->
 
 
 def _share_bets(
-    track: Track, seen: SharesSeen, policy: Policy, effects: Float64Array
-) -> tuple[Float64Array, Float64Array, Flags]:
-    which, terms = track.shares.which, terms_of(track.shares, seen, policy, effects)
+    segment_state: SegmentState, seen: WindowShares, policy: Policy, effects: Float64Array
+) -> tuple[Float64Array, Float64Array, BoolArray]:
+    which, terms = segment_state.shares.which, terms_of(segment_state.shares, seen, policy, effects)
     log_e = share_log_e(seen.successes, seen.trials, terms.odds, terms.design)
     for shape in terms.whole:
         log_e[shape.middle] = shape.log_e(seen.successes, seen.trials, terms.design)
     share = seen.successes / np.maximum(seen.trials, 1)
     beyond = (np.abs(share - seen.reference) > terms.slack) & (seen.trials > 0)
-    out = np.zeros(len(track.shares.keys), dtype=np.bool_)
+    out = np.zeros(len(segment_state.shares.keys), dtype=np.bool_)
     np.logical_or.at(out, which, beyond)
     return log_e, terms.stakes, out
 
 
 def with_bets(
-    track: Track,
-    made: Bets,
+    segment_state: SegmentState,
+    made: WindowEValues,
     weights: tuple[Float64Array, Float64Array],
-    live: tuple[Flags, Flags],
+    live: tuple[BoolArray, BoolArray],
     start: int,
-) -> Track:
+) -> SegmentState:
     """One step of the recursion for all live streams: ``M <- (M + w) e``.
 
     Where nothing is bet (e = 1: a side that is not looked at, a score without history) no budget is spent:
     it would add up to a page of a quiet monitor that nothing speaks for.
     """
-    shares, scores = track.shares, track.scores
+    shares, scores = segment_state.shares, segment_state.scores
     which = shares.which
     bet = (live[0] & made.shares_seen.present)[which][:, None, None]
     staked = (weights[0][which][:, None] + made.stakes)[:, :, None]
@@ -180,7 +179,7 @@ def with_bets(
     score_m = np.where(spent, score_m, scores.log_m)
     score_run, score_onset = cusum(scores.run, scores.onset, made.scores, bet_scores, start)
     return replace(
-        track,
+        segment_state,
         shares=replace(shares, log_m=log_m, run=run, onset=onset),
         scores=replace(scores, log_m=score_m, run=score_run, onset=score_onset),
         summed=(log_m, score_m, log_sum(log_m, score_m)),
@@ -202,7 +201,7 @@ def _strongest_share(
 
 
 def cusum(
-    run: Float64Array, onset: Int64Array, said: Float64Array, live: Flags, start: int
+    run: Float64Array, onset: Int64Array, said: Float64Array, live: BoolArray, start: int
 ) -> tuple[Float64Array, Int64Array]:
     """Page's CUSUM and the window it began in, the maximum-likelihood estimate of the change.
 
@@ -215,11 +214,14 @@ def cusum(
 
 
 def evidence_by_owner(
-    track: Track, made: Bets, weights: tuple[Float64Array, Float64Array], live: tuple[Flags, Flags]
+    segment_state: SegmentState,
+    made: WindowEValues,
+    weights: tuple[Float64Array, Float64Array],
+    live: tuple[BoolArray, BoolArray],
 ) -> dict[str, list[Part]]:
     """What holds the evidence, by owner."""
     found: dict[str, list[Part]] = {}
-    shares, scores = track.shares, track.scores
+    shares, scores = segment_state.shares, segment_state.scores
     of_shares = weights[0] + np.log(shares.sizes * 2 * len(ALTERNATIVES))
     if len(shares.keys):
         sums = np.logaddexp.reduceat(np.logaddexp.reduce(shares.log_m, axis=(1, 2)), shares.starts)

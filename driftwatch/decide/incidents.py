@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from driftwatch.decide.policy import QUIET, Policy
-from driftwatch.decide.track import Incident
-from driftwatch.summary.schema import Span
+from driftwatch.core.schema import Span
+from driftwatch.decide.evalues.policy import QUIET, Policy
+from driftwatch.decide.state import Incident
 
 DRIFT, BROKEN, BLIND = "drift", "broken", "blind"
 
@@ -24,7 +24,7 @@ class Changes:
 def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]) -> str:
     """The same key for the same page, however often it is computed or sent.
 
-    >>> from driftwatch.summary.schema import Span
+    >>> from driftwatch.core.schema import Span
     >>> policy = Policy(monitor="m", segment=None, pages_per_second=1e-7)
     >>> incident_key(policy, "drift", Span(start=0, end=1), ["a"])
     'm-drift-a2f3d11bda'

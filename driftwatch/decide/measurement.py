@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.result import Breakage, Statistic
-from driftwatch.summary.schema import Span
+from driftwatch.core.schema import Span
+from driftwatch.results.results import Breakage, Statistic
+from driftwatch.results.streams import Streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Measurement:
     window: Span
     rows: int
     statistics: Sequence[Statistic]
-    streams: Drawn
+    streams: Streams
     breakages: Sequence[Breakage] = ()
     slot: int = 0
     excluded: bool = False

@@ -5,7 +5,7 @@ module's name. ``measure`` yields the gauge, ``streams`` what evidence is drawn 
 no threshold and never raises on data: what is undefined is a ``Statistic`` with ``undefined`` set.
 
 A detector that works out all columns at once has ``measured(reference, window, columns)`` and ``drawn`` too,
-which give the gauges and the streams of these columns as arrays (``AtOnce``).
+which give the gauges and the streams of these columns as arrays (``BatchDetector``).
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Protocol, cast, overload
 
-from driftwatch import plugins
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.measured import Measured
+from driftwatch.core import plugins
+from driftwatch.core.schema import Column
+from driftwatch.results.gauges import Gauges
+from driftwatch.results.results import Statistic
+from driftwatch.results.streams import StreamList, Streams
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
-from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
-
-Streams = Sequence[Shares | Score]
 
 
 class Detector(Protocol):
@@ -52,7 +50,7 @@ class Detector(Protocol):
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """The gauge. Pure; never raises on data."""
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """What evidence is drawn from: labels are the same for every window of one plan."""
 
 
@@ -61,19 +59,19 @@ def reads_sums(chosen: Iterable[Detector]) -> bool:
     return any(getattr(detector, "sums", True) for detector in chosen)
 
 
-class AtOnce:
+class BatchDetector:
     """What a detector mixes in that works out all columns at once. It is never joint."""
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """The gauges of these columns, in their order. Pure; never raises on data."""
         raise NotImplementedError
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
         """The streams of these columns, in their order: labels are the same for every window of one plan.
 
         None: a detector that yields some says which, one that yields none sets ``evidence`` False.
         """
-        return Drawn.of(())
+        return Streams.of(())
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """The gauge of one column. Raises ``KeyError`` for one the plan does not watch."""
@@ -81,7 +79,7 @@ class AtOnce:
             raise KeyError("this detector looks at one column, got None")
         return next(iter(self.measured(reference, window, [column])))
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """Those of one column."""
         return () if column is None else tuple(self.drawn(reference, window, [column]))
 
@@ -105,25 +103,27 @@ def by_detector(
     return own
 
 
-def drawn(detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]) -> Drawn:
+def drawn(
+    detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
+) -> Streams:
     """The streams of a detector on these columns, at once where it can."""
-    if isinstance(detector, AtOnce):
+    if isinstance(detector, BatchDetector):
         return detector.drawn(reference, window, cast("Sequence[str]", columns))
-    return Drawn.of(item for column in columns for item in detector.streams(reference, window, column))
+    return Streams.of(item for column in columns for item in detector.streams(reference, window, column))
 
 
 def measured(
     detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
-) -> Measured:
+) -> Gauges:
     """The gauges of a detector on these columns, at once where it can."""
-    if isinstance(detector, AtOnce):
+    if isinstance(detector, BatchDetector):
         return detector.measured(reference, window, cast("Sequence[str]", columns))
     told = [detector.measure(reference, window, column) for column in columns]
-    return Measured.of(detector.name, detector.unit, told)
+    return Gauges.of(detector.name, detector.unit, told)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Gauges(Sequence[Statistic]):
+class WindowGauges(Sequence[Statistic]):
     """The gauges of one window: their numbers are worked out at the first asking, words when they are read.
 
     Most of a history's never are. It holds what it is measured from: who keeps it makes a tuple of it.
@@ -134,7 +134,7 @@ class Gauges(Sequence[Statistic]):
     chosen: Sequence[tuple[Detector, str | None]]
 
     @cached_property
-    def numbers(self) -> tuple[Measured, ...]:
+    def numbers(self) -> tuple[Gauges, ...]:
         """Every number of them, as arrays: one part for each detector, in the order of the looks."""
         return tuple(
             measured(detector, self.reference, self.window, columns)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors import _cells, _pvalues, _words
-from driftwatch.detectors._common import Levelled
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors._support import column_pair, effects, p_values
+from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Shares, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Levels, most frequent first, that have a share stream of their own, and those that have a score too.
@@ -47,10 +48,10 @@ class ChiSquare(Levelled):
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Chi-square, 0 or more; it grows with the number of rows."""
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        before, after = _cells.pooled(both)
+        before, after = column_pair.pooled(both)
         if len(before) < 2:
             return self.undefined(both, "only one level is frequent enough to compare")
         together = (before + after) / (both.n + both.m)
@@ -61,17 +62,17 @@ class ChiSquare(Levelled):
         return self.gauge(
             both,
             value,
-            p_value=float(_pvalues.chi_square(value, len(before) - 1)),
-            effect=_words.levels(both),
+            p_value=float(p_values.chi_square(value, len(before) - 1)),
+            effect=effects.levels(both),
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """Shares of the most frequent levels, and how far each moved; ``level0`` is the plan's most frequent.
 
         A score is ``2 asin sqrt(share)`` less the reference's: its spread over windows is the same for rare
         and frequent levels (Anscombe 1948).
         """
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         count = min(len(both.levels), MOST)
         if both.empty or not count:
             return ()
@@ -92,7 +93,7 @@ class ChiSquare(Levelled):
                     detector=self.name,
                     column=column,
                     label=label,
-                    value=_cells.angle(now, both.m) - _cells.angle(before, both.n),
+                    value=column_pair.angle(now, both.m) - column_pair.angle(before, both.n),
                     floor=FLOOR,
                     signed=True,
                 )

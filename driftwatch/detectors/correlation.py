@@ -7,13 +7,14 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from driftwatch.detectors import _pvalues, _words
-from driftwatch.detectors._common import Joint
-from driftwatch.detectors.base import Detector, Streams
-from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.schema import Column
+from driftwatch.detectors._support import effects, p_values
+from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Shares, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
-from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
 
 #: A change of r by less than this is never evidence.
@@ -78,7 +79,7 @@ class Correlation(Joint):
             effect=f"corr({names[0]}, {names[1]}) {r_before[most]:.2f} → {r_after[most]:.2f}",
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """Sign agreement of the most correlated pairs as shares, and the value as a score.
 
         Of fewer rows than usual correlations lie further apart by themselves: the score is told at the usual
@@ -128,7 +129,7 @@ def _name(reference: Reference, dimension: int) -> str:
     projection = reference.plan.projection
     if projection is None:
         return "?"
-    return _words.plain(reference.plan.columns[int(projection.inputs[dimension, 0])].name)
+    return effects.plain(reference.plan.columns[int(projection.inputs[dimension, 0])].name)
 
 
 def _p_value(
@@ -141,7 +142,7 @@ def _p_value(
     if not usable.any():
         return None
     largest = float((change[usable] / np.sqrt(variance[usable])).max())
-    return _pvalues.bounded(2 * int(usable.sum()) * float(ndtr(-largest)))
+    return p_values.bounded(2 * int(usable.sum()) * float(ndtr(-largest)))
 
 
 DETECTOR: Detector = Correlation()

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from driftwatch.detectors import _pvalues, _words
-from driftwatch.detectors._beside import ONE_BIN, Beside, Binned
-from driftwatch.detectors._common import Univariate
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.measured import Measured
+from driftwatch.core.arrays import Float64Array
+from driftwatch.detectors._support import effects, p_values
+from driftwatch.detectors._support.bases import Univariate
+from driftwatch.detectors._support.column_batch import ONE_BIN, Binned, ColumnBatch
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
-class JensenShannon(AtOnce, Univariate):
+class JensenShannon(BatchDetector, Univariate):
     """Jensen-Shannon distance on the same bins as ``psi``, without smoothing.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -45,15 +45,15 @@ class JensenShannon(AtOnce, Univariate):
     unit = "distance, base 2"
     evidence = False
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """Distances in [0, 1]."""
-        beside = Beside.of(reference, window, columns)
+        beside = ColumnBatch.of(reference, window, columns)
         (value, ratio), count = beside.binned(self.name, _values)
         return self.gauges(
             beside,
             value,
-            p_value=_pvalues.chi_square(ratio, np.maximum(count - 1, 1)),
-            effect=lambda k: _words.bins(beside, k),
+            p_value=p_values.chi_square(ratio, np.maximum(count - 1, 1)),
+            effect=lambda k: effects.bins(beside, k),
             undefined={k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty(),
         )
 

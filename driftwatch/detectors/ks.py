@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtri
 
-from driftwatch.detectors import _cells, _pvalues, _words
-from driftwatch.detectors._apart import apart
-from driftwatch.detectors._beside import Beside
-from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Sides
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.drawn import Drawn
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.detectors._support import column_pair, effects, p_values
+from driftwatch.detectors._support.bases import Ordered
+from driftwatch.detectors._support.cdf_distance import apart
+from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
+from driftwatch.detectors._support.column_batch import ColumnBatch
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
+from driftwatch.results.streams import Streams
 from driftwatch.summary.grid import MARKS
-from driftwatch.summary.measured import Measured
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -34,7 +34,7 @@ _LABELS = tuple(f"q{mark}" for mark in range(MARKS))
 _OUTERMOST = 1 / 1024
 
 
-class KolmogorovSmirnov(AtOnce, Ordered):
+class KolmogorovSmirnov(BatchDetector, Ordered):
     """Largest distance between the two distribution functions.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -60,9 +60,9 @@ class KolmogorovSmirnov(AtOnce, Ordered):
     name = "ks"
     unit = "share of rows"
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """Distances D in [0, 1]."""
-        beside = Beside.of(reference, window, columns)
+        beside = ColumnBatch.of(reference, window, columns)
         found = apart(beside.sides)
         largest, most, pairs = (part[beside.row] for part in (found.largest, found.widest, found.pairs))
         # Wide by a pair of rows, and by more than rounding where there are too many to tell one.
@@ -70,13 +70,13 @@ class KolmogorovSmirnov(AtOnce, Ordered):
         return self.gauges(
             beside,
             value,
-            p_value=_pvalues.kolmogorov_smirnov(largest, beside.n, beside.m),
-            effect=lambda k: _words.ordered(beside.pair(k)),
+            p_value=p_values.kolmogorov_smirnov(largest, beside.n, beside.m),
+            effect=lambda k: effects.ordered(beside.pair(k)),
             undefined=beside.empty(),
             bracket=(np.where(wide, value, np.nan), np.where(wide, np.minimum(most / pairs, 1.0), np.nan)),
         )
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
         """Shares of rows at or below the plan's marks, and five signed scores that speak of ranks only.
 
         With ``u`` the share of the reference below a value (ties count half) and ``z`` its normal quantile:
@@ -85,8 +85,8 @@ class KolmogorovSmirnov(AtOnce, Ordered):
         and *peaks* means of ``sqrt(2) cos(k pi u)``, k = 2, 3, 4 (Neyman 1937), against the reference's own.
         They lie around 0 as sums do, so that a wandering series keeps its shape; the distance folds it.
         """
-        sides = _cells.sides_of(reference, window, columns)
-        names, rows = _cells.filled(sides, columns)
+        sides = column_pair.sides_of(reference, window, columns)
+        names, rows = column_pair.filled(sides, columns)
         usual, upto = sides.before.kept(self.name, names, lambda: _usual(sides.before, names, rows))
         return replace(
             usual,
@@ -97,8 +97,8 @@ class KolmogorovSmirnov(AtOnce, Ordered):
 
 
 def _usual(
-    before: Before, names: tuple[str, ...], rows: Int64Array
-) -> tuple[Drawn, tuple[Int64Array, Int64Array]]:
+    before: ReferenceCells, names: tuple[str, ...], rows: Int64Array
+) -> tuple[Streams, tuple[Int64Array, Int64Array]]:
     """What the streams of these columns have in common in every window, and the cells they sum up to."""
     name, count = KolmogorovSmirnov.name, len(names) * len(COMPONENTS)
     marked = [
@@ -109,7 +109,7 @@ def _usual(
     at = np.array([mark for each in marks for mark in each], dtype=np.int64)
     own = np.array([row for _, row in marked], dtype=np.int64)
     upto = np.repeat(own, sizes), 2 * at + 1
-    usual = Drawn(
+    usual = Streams(
         looks=tuple((name, column) for column in names),
         share_keys=tuple((name, column, "") for column, _ in marked),
         labels=tuple(_LABELS[:size] for size in sizes.tolist()),
@@ -139,7 +139,7 @@ class _Weights:
     usual: Float64Array
 
     @classmethod
-    def of(cls, before: Before) -> _Weights:
+    def of(cls, before: ReferenceCells) -> _Weights:
         """Of every column."""
         u = np.clip((before.upto - before.cells / 2) / before.divisor, _OUTERMOST, 1 - _OUTERMOST)
         z, one = ndtri(u), np.cos(np.pi * u)
@@ -156,7 +156,7 @@ def _means(steps: Float64Array, upto: Int64Array, rows: Float64Array) -> Float64
     return found
 
 
-def _moved(sides: Sides) -> Float64Array:
+def _moved(sides: WindowCells) -> Float64Array:
     """How far each component moved ``[k, 5]``, in standard deviations of a single row."""
     weights = sides.before.once("weights", _Weights.of)
     usual, now = weights.usual, _means(weights.steps, sides.window_upto, sides.rows[1])

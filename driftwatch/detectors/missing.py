@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.detectors import _cells, _pvalues, _words
-from driftwatch.detectors._common import Univariate
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Int64Array
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.measured import Measured
+from driftwatch.core.arrays import Int64Array
+from driftwatch.detectors._support import column_pair, effects, p_values
+from driftwatch.detectors._support.bases import Univariate
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
+from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -20,7 +20,7 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.02
 
 
-class Missing(AtOnce, Univariate):
+class Missing(BatchDetector, Univariate):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
     Null hypothesis: a row lacks its value as often as in the reference.
@@ -45,31 +45,33 @@ class Missing(AtOnce, Univariate):
     name = "missing"
     unit = "share of rows"
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """Shares in [0, 1]."""
-        sides, names = _cells.sides_of(reference, window, columns), tuple(columns)
-        before, after = _cells.tallies(reference, window, names, sides)
+        sides, names = column_pair.sides_of(reference, window, columns), tuple(columns)
+        before, after = column_pair.tallies(reference, window, names, sides)
         known, share = before[1] > 0, after[0] / np.maximum(after[1], 1)
         usual = before[0] / np.maximum(before[1], 1)
         empty, none = after[1] == 0, np.full(len(names), np.nan)
-        return Measured(
+        return Gauges(
             detector=self.name,
             unit=self.unit,
             columns=names,
             value=np.where(empty, np.nan, share),
-            p_value=_pvalues.two_shares((before[0], after[0]), (before[1], after[1])),
+            p_value=p_values.two_shares((before[0], after[0]), (before[1], after[1])),
             low=none,
             high=none,
             n_reference=before[1],
             n_window=after[1],
-            effect=lambda k: "missing " + _words.shares(float(usual[k]), float(share[k])) if known[k] else "",
+            effect=lambda k: (
+                "missing " + effects.shares(float(usual[k]), float(share[k])) if known[k] else ""
+            ),
             undefined=dict.fromkeys(np.flatnonzero(empty).tolist(), "the window has no rows"),
         )
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
         """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        sides = _cells.sides_of(reference, window, columns)
-        before, after = _cells.tallies(reference, window, tuple(columns), sides)
+        sides = column_pair.sides_of(reference, window, columns)
+        before, after = column_pair.tallies(reference, window, tuple(columns), sides)
         told = (before[1] > 0) & (after[1] > 0)
         names = tuple(name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told)
         usual = sides.before.kept(self.name, names, lambda: _usual(names, before[:, told]))
@@ -79,9 +81,9 @@ class Missing(AtOnce, Univariate):
         )
 
 
-def _usual(names: tuple[str, ...], before: Int64Array) -> Drawn:
+def _usual(names: tuple[str, ...], before: Int64Array) -> Streams:
     """What the streams of these columns have in common in every window."""
-    return Drawn(
+    return Streams(
         looks=tuple((Missing.name, name) for name in names),
         share_keys=tuple((Missing.name, name, "") for name in names),
         labels=(("missing",),) * len(names),

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
-from driftwatch.detectors import _pvalues, _words
-from driftwatch.detectors._common import Joint
-from driftwatch.detectors.base import Detector, Streams
-from driftwatch.summary.batch import Float64Array
+from driftwatch.core.arrays import Float64Array
+from driftwatch.core.schema import Column
+from driftwatch.detectors._support import effects, p_values
+from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.reference import JointNull, Reference
-from driftwatch.summary.result import Score, Statistic
-from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
 
 #: An excess of the log ratio by less than this (a distance 20 % larger than usual) is never evidence.
@@ -85,10 +86,10 @@ class MeanDiscrepancy(Joint):
             rows,
             value,
             p_value=_p_value(observed, null),
-            effect=f"all columns together: {_words.number(value)} times the usual distance",
+            effect=f"all columns together: {effects.number(value)} times the usual distance",
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """Score ``mmd``: the logarithm of the value."""
         statistic = self.measure(reference, window, column)
         if statistic.value is None:
@@ -105,7 +106,7 @@ def _p_value(observed: Float64Array, null: JointNull) -> float:
     p_value = (as_small + 1) / (len(null.smallest_rank) + 1)
     if not reached.min():
         p_value = min(p_value, widths * float(_tail(observed, null.kernel).min()))
-    return _pvalues.bounded(p_value)
+    return p_values.bounded(p_value)
 
 
 def _tail(observed: Float64Array, kernel: Float64Array) -> Float64Array:

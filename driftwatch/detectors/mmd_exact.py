@@ -6,16 +6,15 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from driftwatch.detectors import _pvalues, _words
-from driftwatch.detectors._common import Joint
+from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, UInt64Array
+from driftwatch.core.schema import Column
+from driftwatch.detectors._support import effects, p_values
+from driftwatch.detectors._support.bases import Joint
 from driftwatch.detectors.base import Detector
-from driftwatch.summary.batch import Float64Array
+from driftwatch.results.results import Statistic
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Statistic
 from driftwatch.summary.sample import RowSample
-from driftwatch.summary.schema import Column
 from driftwatch.summary.summary import Summary
 
 #: More sampled rows on one side are not compared: the cost is quadratic.
@@ -36,7 +35,6 @@ _DRAWN = 1 << 17
 #: A kernel is not raised to a higher power than this: each one costs as many times a float's last digit.
 _HIGHEST = 100
 
-Float32Array = npt.NDArray[np.float32]
 
 _NO_SAMPLE = "the row samples were not kept: a daemon keeps them with storage.row_sample: true"
 
@@ -97,13 +95,13 @@ class ExactMeanDiscrepancy(Joint):
         return self.gauge(
             rows,
             value,
-            p_value=_pvalues.bounded((reached + 1) / (len(null) + 1)),
-            effect=f"all columns together: squared distance {_words.number(value)}, "
-            f"without drift up to {_words.number(float(np.quantile(null, 0.95)))}",
+            p_value=p_values.bounded((reached + 1) / (len(null) + 1)),
+            effect=f"all columns together: squared distance {effects.number(value)}, "
+            f"without drift up to {effects.number(float(np.quantile(null, 0.95)))}",
         )
 
 
-def kernel_widths(pooled: Float64Array, order: npt.NDArray[np.uint64]) -> Float64Array | None:
+def kernel_widths(pooled: Float64Array, order: UInt64Array) -> Float64Array | None:
     """Widths ``[5]`` from distances between up to 500 of the ``pooled`` rows; None when all are equal.
 
     ``order`` picks them by what they hold, not by the side they are on. The square of each is the same whole
@@ -171,12 +169,12 @@ def _sides(rows: int, n: int, generator: np.random.Generator) -> Float32Array:
     return sides
 
 
-def _drawn(count: int, rows: int, n: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _drawn(count: int, rows: int, n: int, generator: np.random.Generator) -> BoolArray:
     """``n`` of the rows at random, so many times."""
     draws = generator.integers(0, 1 << 32, (count, rows), dtype=np.uint32)
     ordered = np.partition(draws, n - 1, axis=1)
     least = ordered[:, n - 1]
-    chosen: npt.NDArray[np.bool_] = draws <= least[:, None]
+    chosen: BoolArray = draws <= least[:, None]
     # Another one equal to the last of them would be one too many.
     tied = np.flatnonzero(ordered[:, n:].min(axis=1) == least)
     if len(tied):
@@ -258,7 +256,7 @@ def _repeated(sample: RowSample) -> Float64Array:
     return np.repeat(sample.rows, sample.weights, axis=0)
 
 
-def _hashes(sample: RowSample) -> npt.NDArray[np.uint64]:
+def _hashes(sample: RowSample) -> UInt64Array:
     return np.repeat(sample.hashes, sample.weights)
 
 

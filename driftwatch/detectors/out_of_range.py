@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftwatch.detectors import _cells, _pvalues, _words
-from driftwatch.detectors._beside import Beside
-from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Flags, Sides
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Int64Array
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.measured import Measured
+from driftwatch.core.arrays import BoolArray, Int64Array
+from driftwatch.detectors._support import column_pair, effects, p_values
+from driftwatch.detectors._support.bases import Ordered
+from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
+from driftwatch.detectors._support.column_batch import ColumnBatch
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
+from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -31,7 +31,7 @@ _FEWEST = 64
 _LABELS = ("below", "above", "low", "high")
 
 
-class OutOfRange(AtOnce, Ordered):
+class OutOfRange(BatchDetector, Ordered):
     """Share of the rows with a value below the reference's smallest or above its largest.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -58,20 +58,20 @@ class OutOfRange(AtOnce, Ordered):
     name = "out_of_range"
     unit = "share of rows"
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """Shares in [0, 1]."""
-        beside = Beside.of(reference, window, columns)
+        beside = ColumnBatch.of(reference, window, columns)
         before, after = _rows_far_out(beside)
         was, now = before[:, :2].sum(axis=1), after[:, :2].sum(axis=1)
         return self.gauges(
             beside,
             now / np.maximum(beside.m, 1),
-            p_value=_pvalues.more_often(2 + was, beside.n, now, beside.m),
+            p_value=p_values.more_often(2 + was, beside.n, now, beside.m),
             effect=lambda k: _effect(beside, k, before[k].tolist(), after[k].tolist()),
             undefined=beside.empty(),
         )
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Drawn:
+    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
         """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
 
         Next to nothing is there in the reference, so their tolerance is their own. One score, *outside*, is
@@ -79,17 +79,17 @@ class OutOfRange(AtOnce, Ordered):
         Another, *ends*, is the sum of those near the ends, where enough are expected: single days far out are
         ordinary in some columns, and it learns of which.
         """
-        sides = _cells.sides_of(reference, window, columns)
-        names, rows = _cells.filled(sides, columns)
+        sides = column_pair.sides_of(reference, window, columns)
+        names, rows = column_pair.filled(sides, columns)
         block_rows = reference.block_rows or 0.0
         usual, used, scored = sides.before.kept(
             self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
         )
         after, m = sides.once("far", _far)[rows], sides.m[rows]
         beyond = sides.once("beyond", _beyond)[rows].sum(axis=1)
-        outside = [_cells.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
+        outside = [column_pair.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
         near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
-        ends = [_cells.angle(count, of) for count, of in near]
+        ends = [column_pair.angle(count, of) for count, of in near]
         return replace(
             usual,
             successes=after[used],
@@ -99,8 +99,8 @@ class OutOfRange(AtOnce, Ordered):
 
 
 def _usual(
-    before: Before, names: tuple[str, ...], rows: Int64Array, block_rows: float
-) -> tuple[Drawn, Flags, Int64Array]:
+    before: ReferenceCells, names: tuple[str, ...], rows: Int64Array, block_rows: float
+) -> tuple[Streams, BoolArray, Int64Array]:
     """What the streams of these columns have in common in every window, which of the four rows they tell of,
     and which columns have a score of their ends; ``value`` is where scores are usually.
     """
@@ -111,9 +111,10 @@ def _usual(
     near = far[:, 2:].sum(axis=1)
     scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
     angles = [
-        _cells.angle(count, of) for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
+        column_pair.angle(count, of)
+        for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
     ]
-    usual = Drawn(
+    usual = Streams(
         looks=tuple((name, column) for column in names),
         share_keys=tuple((name, column, "") for column in names),
         labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
@@ -145,11 +146,11 @@ class _Range:
     """
 
     cell: Int64Array
-    ended: Flags
-    bare: Flags
+    ended: BoolArray
+    bare: BoolArray
 
     @classmethod
-    def of(cls, before: Before) -> _Range:
+    def of(cls, before: ReferenceCells) -> _Range:
         """Of every column."""
         first, last = (
             np.array([getattr(grid, end) for grid in before.grids], dtype=np.int64)
@@ -170,15 +171,15 @@ def _far_out(upto: Int64Array, inside: _Range) -> Int64Array:
     return np.stack([below, above, found[:, 2], rows - found[:, 3]], axis=1)
 
 
-def _far_before(before: Before) -> Int64Array:
+def _far_before(before: ReferenceCells) -> Int64Array:
     return _far_out(before.upto, before.once("range", _Range.of))
 
 
-def _far(sides: Sides) -> Int64Array:
+def _far(sides: WindowCells) -> Int64Array:
     return _far_out(sides.window_upto, sides.before.once("range", _Range.of))
 
 
-def _effect(beside: Beside, k: int, before: list[int], after: list[int]) -> str:
+def _effect(beside: ColumnBatch, k: int, before: list[int], after: list[int]) -> str:
     """How many rows are outside the range, or near an end of it where that is most of what grew."""
     n, m, inside = int(beside.n[k]), int(beside.m[k]), beside.sides.before.once("range", _Range.of)
     usual, now = sum(before[:2]) / n, sum(after[:2]) / m
@@ -186,13 +187,13 @@ def _effect(beside: Beside, k: int, before: list[int], after: list[int]) -> str:
         shares = [(was / n, found / m) for was, found in zip(before[2:], after[2:], strict=True)]
         end = max((0, 1), key=lambda place: shares[place][1] - shares[place][0])
         if shares[end][1] - shares[end][0] > 2 * max(now - usual, 0.0):
-            return f"among the reference's {('lowest', 'highest')[end]} " + _words.shares(*shares[end])
+            return f"among the reference's {('lowest', 'highest')[end]} " + effects.shares(*shares[end])
     side = "below" if after[0] > after[1] else "above"
     where = f"{side} the reference's range " if now else "outside the reference's range "
-    return where + _words.shares(usual, now)
+    return where + effects.shares(usual, now)
 
 
-def _rows_far_out(beside: Beside) -> tuple[Int64Array, Int64Array]:
+def _rows_far_out(beside: ColumnBatch) -> tuple[Int64Array, Int64Array]:
     """The same of some columns, on both sides.
 
     A segment's own range is narrower than that of all rows, in which the cells lie: beyond it is outside.
@@ -203,7 +204,7 @@ def _rows_far_out(beside: Beside) -> tuple[Int64Array, Int64Array]:
     return sides.before.once("far", _far_before)[row], after
 
 
-def _beyond(sides: Sides) -> Int64Array:
+def _beyond(sides: WindowCells) -> Int64Array:
     """Rows ``[k, 2]`` of the window in cells below the lowest and above the highest of the reference's rows.
 
     Those outside its range; a block of the reference itself is held against the range of the others.
@@ -213,7 +214,7 @@ def _beyond(sides: Sides) -> Int64Array:
     return np.stack([below, sides.m - sides.window_upto[rows, known[1]]], axis=1)
 
 
-def _filled(before: Before) -> tuple[Int64Array, Int64Array]:
+def _filled(before: ReferenceCells) -> tuple[Int64Array, Int64Array]:
     """The lowest and the highest cell of each column that holds rows."""
     lowest, highest = (before.upto == 0).sum(axis=1), (before.upto < before.n[:, None]).sum(axis=1)
     last = before.upto.shape[1] - 1

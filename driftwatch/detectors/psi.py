@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from driftwatch.detectors import _pvalues, _words
-from driftwatch.detectors._beside import ONE_BIN, Beside, Binned
-from driftwatch.detectors._common import Univariate
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.measured import Measured
+from driftwatch.core.arrays import Float64Array
+from driftwatch.detectors._support import effects, p_values
+from driftwatch.detectors._support.bases import Univariate
+from driftwatch.detectors._support.column_batch import ONE_BIN, Binned, ColumnBatch
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
-class PopulationStability(AtOnce, Univariate):
+class PopulationStability(BatchDetector, Univariate):
     """Symmetrised Kullback-Leibler divergence on ten bins of the reference, or on the levels.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -45,17 +45,17 @@ class PopulationStability(AtOnce, Univariate):
     unit = "nats, +0.5 on every count"
     evidence = False
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """PSI, 0 or more."""
-        beside = Beside.of(reference, window, columns)
+        beside = ColumnBatch.of(reference, window, columns)
         found, count = beside.binned(self.name, _values)
         undefined = {k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty()
         rows = 1 / np.maximum(beside.n, 1) + 1 / np.maximum(beside.m, 1)
         return self.gauges(
             beside,
             found[0],
-            p_value=_pvalues.chi_square(found[0] / rows, np.maximum(count - 1, 1)),
-            effect=lambda k: _words.bins(beside, k),
+            p_value=p_values.chi_square(found[0] / rows, np.maximum(count - 1, 1)),
+            effect=lambda k: effects.bins(beside, k),
             undefined=undefined,
         )
 

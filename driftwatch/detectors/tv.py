@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors import _cells, _words
-from driftwatch.detectors._common import Levelled
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors._support import column_pair, effects
+from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Statistic
 from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
@@ -50,20 +51,20 @@ class TotalVariation(Levelled):
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Distance in [0, 1]."""
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
-        return self.gauge(both, _distance(both), effect=_words.levels(both))
+        return self.gauge(both, _distance(both), effect=effects.levels(both))
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """One score, ``tv``."""
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         if both.empty:
             return ()
         return (Score(detector=self.name, column=column, label="tv", value=_distance(both), floor=FLOOR),)
 
 
-def _distance(both: _cells.Pair) -> float:
+def _distance(both: column_pair.Pair) -> float:
     return float(np.abs(both.window / both.m - both.reference / both.n).sum()) / 2
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors import _cells, _pvalues, _words
-from driftwatch.detectors._common import Levelled
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors._support import column_pair, effects, p_values
+from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Shares, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Shares, Statistic
 from driftwatch.summary.summary import Summary
 
 #: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
@@ -46,7 +47,7 @@ class Unseen(Levelled):
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
         """Share in [0, 1]."""
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         if both.empty:
             return self.undefined(both, both.empty)
         expected = _expected(both)
@@ -54,11 +55,11 @@ class Unseen(Levelled):
         return self.gauge(
             both,
             now / both.m,
-            p_value=float(_pvalues.more_often(expected, both.n, now, both.m)[0]),
-            effect="levels never seen " + _words.shares(both.reference[-1] / both.n, now / both.m),
+            p_value=float(p_values.more_often(expected, both.n, now, both.m)[0]),
+            effect="levels never seen " + effects.shares(both.reference[-1] / both.n, now / both.m),
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """The share itself, held against Good and Turing's estimate of what the reference has not seen.
 
         It is told apart from 0 much sooner than a share that may wander: its tolerance is its own. As a score
@@ -66,7 +67,7 @@ class Unseen(Levelled):
         column that never had one, however few they are. A block of the reference is held against the levels
         of the others.
         """
-        both = _cells.pair(reference, window, column)
+        both = column_pair.pair(reference, window, column)
         if both.empty:
             return ()
         return (
@@ -84,18 +85,18 @@ class Unseen(Levelled):
                 detector=self.name,
                 column=column,
                 label="unseen",
-                value=_cells.rare(_new(both), both.m),
+                value=column_pair.rare(_new(both), both.m),
                 floor=FLOOR,
             ),
         )
 
 
-def _new(both: _cells.Pair) -> int:
+def _new(both: column_pair.Pair) -> int:
     """Rows of the window whose level has no cell, or one without a row of this reference (a segment's)."""
     return int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
 
 
-def _expected(both: _cells.Pair) -> int:
+def _expected(both: column_pair.Pair) -> int:
     """Rows of the reference with a level that the rest of it never had (Good, Turing 1953)."""
     return int(both.reference[-1]) + int(np.count_nonzero(both.reference[:-1] == 1))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from driftwatch.detectors import _words
-from driftwatch.detectors._common import Joint
-from driftwatch.detectors.base import Detector, Streams
+from driftwatch.detectors._support import effects
+from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors.base import Detector
+from driftwatch.results.results import Score, Statistic
+from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import Score, Statistic
 from driftwatch.summary.summary import Summary
 
 #: A change by less than this, as a logarithm of the ratio (about 20 %), is never evidence.
@@ -47,10 +48,10 @@ class Volume(Joint):
         usual = reference.block_rows
         effect = f"{window.rows:,} rows"
         if usual:
-            effect = f"rows {_words.number(round(usual))} → {window.rows:,} ({window.rows / usual - 1:+.0%})"
+            effect = f"rows {effects.number(round(usual))} → {window.rows:,} ({window.rows / usual - 1:+.0%})"
         return self.gauge((reference.summary.rows, window.rows), float(window.rows), effect=effect)
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> Streams:
+    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
         """One signed score, the log of the ratio to the usual number."""
         if not window.rows:
             return ()

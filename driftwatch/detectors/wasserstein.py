@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.detectors import _words
-from driftwatch.detectors._apart import apart
-from driftwatch.detectors._beside import Beside
-from driftwatch.detectors._common import Ordered
-from driftwatch.detectors._sides import Before, Flags, Sides
-from driftwatch.detectors.base import AtOnce, Detector
-from driftwatch.summary.batch import Float64Array
-from driftwatch.summary.measured import Measured
+from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.detectors._support import effects
+from driftwatch.detectors._support.bases import Ordered
+from driftwatch.detectors._support.cdf_distance import apart
+from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
+from driftwatch.detectors._support.column_batch import ColumnBatch
+from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.results.gauges import Gauges
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
-class Wasserstein(AtOnce, Ordered):
+class Wasserstein(BatchDetector, Ordered):
     """How far rows moved on average, in the column's own units.
 
     Null hypothesis: none is tested; the distance has no distribution-free p-value.
@@ -47,21 +47,21 @@ class Wasserstein(AtOnce, Ordered):
     unit = "units of the column"
     evidence = False
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Measured:
+    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
         """Distances, 0 or more, in each column's units (seconds for datetimes)."""
-        beside = Beside.of(reference, window, columns)
+        beside = ColumnBatch.of(reference, window, columns)
         value = beside.sides.once(self.name, _values)[beside.row]
         finite = beside.sides.before.once("finite", _finite)[beside.row]
         endless = dict.fromkeys(np.flatnonzero(~finite).tolist(), "the reference has no finite value")
         return self.gauges(
             beside,
             value,
-            effect=lambda k: _words.ordered(beside.pair(k), relative=float(value[k])),
+            effect=lambda k: effects.ordered(beside.pair(k), relative=float(value[k])),
             undefined=endless | beside.empty(),
         )
 
 
-def _finite(before: Before) -> Flags:
+def _finite(before: ReferenceCells) -> BoolArray:
     """Which columns have an edge that is finite."""
     found = [bool(np.isfinite(grid.edges).any()) for grid in before.grids]
     return np.array(found, dtype=np.bool_)
@@ -89,7 +89,7 @@ class _Widths:
             return cls(share=widths / np.where(widest > 0, widest, 1.0)[:, None], widest=widest)
 
 
-def _values(sides: Sides) -> Float64Array:
+def _values(sides: WindowCells) -> Float64Array:
     widths, found = sides.before.once("widths", lambda _: _Widths.of(sides.edges)), apart(sides)
     left, right = found.upto, found.below[:, 1:]
     heights = found.sizes[0] + found.sizes[1][:, 1:]

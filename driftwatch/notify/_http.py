@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from urllib3 import connection, exceptions
 
+from driftwatch.core.settings import read_secret
 from driftwatch.notify._reach import AddressRefused, CutOff, Deadline
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
-from driftwatch.settings import read_secret
 
 NANOSECONDS = 1_000_000_000
 _LONGEST_DETAIL = 200

@@ -18,16 +18,6 @@ from pydantic import Field
 
 _METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
 
-#: Every word that ``Delivery.reason`` can be; the metric's label values. ``answer`` is one that does not say
-#: what the receiver's protocol says when it took a message: a proxy, a login page, an error called a success.
-#: ``cut_off`` is a connection that ended after the message was sent and before it was answered.
-REASONS = (
-    "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
-    "secret", "answer", "cut_off",
-)  # fmt: skip
-#: After these the receiver may have the message all the same.
-UNCERTAIN = frozenset({"timeout", "answer", "cut_off"})
-
 Timeout = Annotated[float, Field(gt=0, le=10)]
 
 

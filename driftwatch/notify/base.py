@@ -12,8 +12,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from driftwatch.settings import Settings
-from driftwatch.trails import Place
+from driftwatch.core.settings import Settings
+from driftwatch.results.evidence_trail import Place
+
+#: Every word that ``Delivery.reason`` can be; the metric's label values. ``answer`` is one that does not say
+#: what the receiver's protocol says when it took a message: a proxy, a login page, an error called a success.
+#: ``cut_off`` is a connection that ended after the message was sent and before it was answered.
+REASONS = (
+    "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
+    "secret", "answer", "cut_off",
+)  # fmt: skip
+#: After these the receiver may have the message all the same.
+UNCERTAIN = frozenset({"timeout", "answer", "cut_off"})
 
 
 class NotifierConfig(Settings):

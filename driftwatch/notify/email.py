@@ -21,14 +21,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from driftwatch.notify._drawn import evidence_table
+from driftwatch.charts.evidence_chart import timeline
+from driftwatch.charts.svg import standalone
+from driftwatch.core.settings import Secret, one_of, read_secret
+from driftwatch.notify._drawing import evidence_table
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
 from driftwatch.notify._text import description, facts, identity, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, one_of, read_secret
-from driftwatch.svg import standalone
-from driftwatch.timelines import timeline
 
 NANOSECONDS = 1_000_000_000
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from driftwatch.core.settings import Secret, one_of, read_secret
 from driftwatch.notify._http import Answer, Url, json_object, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import SEVERITIES, clean, facts, identity, link, rfc3339, shortened, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, one_of, read_secret
 
 _EVENTS = "https://events.pagerduty.com/v2/enqueue"
 _LONGEST_SUMMARY = 1024

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
+from driftwatch.core.settings import Secret, one_of, read_secret
 from driftwatch.notify._http import Answer, json_object, known_url, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import facts, identity, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, one_of, read_secret
 
 # Slack's own limits are 150 for a header and 3,000 for a section.
 _LONGEST_HEADER = 150

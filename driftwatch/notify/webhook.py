@@ -31,12 +31,12 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from driftwatch.core.settings import Secret, one_of, read_secret
 from driftwatch.notify._alert import NANOSECONDS, alert
 from driftwatch.notify._http import Answer, Url, json_object, known_url, post
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._text import identity
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
-from driftwatch.settings import Secret, one_of, read_secret
 
 _NEVER = "0001-01-01T00:00:00Z"
 

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from driftwatch.columns.arrow.sampled_times import NO_TIME, moments
 from driftwatch.columns.profile import Profile
-from driftwatch.columns.times import NO_TIME, moments
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.windows import boundaries
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import BANDWIDTHS, FREQUENCIES
-from driftwatch.summary.schema import NANOSECONDS, Span
-from driftwatch.windows import boundaries
 
 #: Memory all blocks may take together while they are being counted.
 BYTES = 640 << 20

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from driftwatch.columns._arrow import PREFIX
+from driftwatch.columns.arrow.encode import encode
+from driftwatch.columns.arrow.profile_values import PREFIX
 from driftwatch.columns.infer import MAX_LEVELS
 from driftwatch.columns.profile import ColumnProfile, Profile, Shape
-from driftwatch.engines._encode import encode
-from driftwatch.summary.batch import Batch, Float64Array, Levels, Numbers
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.schema import Column, Kind
+from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import FEW_VALUES, Grid, LevelGrid, NumericGrid, numeric_grid
 from driftwatch.summary.plan import OTHER
-from driftwatch.summary.schema import Column, Kind
 
 #: Values a quantile grid is made from, copies of sampled rows counted.
 _SPREAD = 1_000_000
@@ -102,7 +102,7 @@ def _numeric(profile: Profile, column: Column, timezone: str) -> NumericGrid:
     return grid if profile.complete else replace(grid, exact=False)
 
 
-def _repeat(values: Float64Array, weights: npt.NDArray[np.int64]) -> Float64Array:
+def _repeat(values: Float64Array, weights: Int64Array) -> Float64Array:
     """Each value as often as its row was met, thinned evenly when that would be too many."""
     together = int(weights.sum())
     if together > _SPREAD:

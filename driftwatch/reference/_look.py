@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftwatch import plugins
 from driftwatch.columns.infer import TimeColumn, find_time, infer
 from driftwatch.columns.profile import Profile, profile
+from driftwatch.core import plugins
+from driftwatch.core.schema import Column
 from driftwatch.errors import ReferenceUnusable
-from driftwatch.summary.schema import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from driftwatch.config.schema import MonitorConfig
+    from driftwatch.config.models import MonitorConfig
 
 #: Columns a refusal lists.
 _LISTED = 20

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftwatch.core.schema import Column, Role, Span
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.reference._blocks import Cut, cut
 from driftwatch.reference._cells import freeze, segment_levels
 from driftwatch.reference._look import Seen, look
-from driftwatch.reference._projection import choose_projection, pool
+from driftwatch.reference.choose_projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.reference import Provenance, Reference
 from driftwatch.summary.sample import RowSample
-from driftwatch.summary.schema import Column, Role, Span
 from driftwatch.summary.serial import fingerprint_reference, with_fingerprint
 from driftwatch.summary.summary import Summary, total
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from driftwatch.config.schema import MonitorConfig
+    from driftwatch.config.models import MonitorConfig
 
 #: Sampled rows of a reference without time: it is one tile, and its mean should not be a thousand rows' only.
 UNTIMED_SAMPLE = 10_000
@@ -139,7 +139,7 @@ def _carried(columns: Sequence[Column], time_column: str | None) -> tuple[str, .
 
 
 def _count(monitor: MonitorConfig, seen: Seen, draft: _Draft, read: Rows) -> _Counted:
-    from driftwatch.engines.local import summarise
+    from driftwatch.engines.local.count import summarise
 
     span = _span(seen)
     if span is None:

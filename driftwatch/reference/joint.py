@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.summary.batch import Float64Array
+from driftwatch.core.arrays import Float64Array
 from driftwatch.summary.projection import BANDWIDTHS, FREQUENCIES, Projection
 from driftwatch.summary.reference import JointNull
 from driftwatch.summary.sample import RowSample

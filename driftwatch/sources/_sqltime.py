@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from driftwatch.eventtime import event_times
-from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.core.schema import NANOSECONDS, Span
 
 #: Clocks that change make local times run back by an hour; rows just outside are left to the engine.
 _SLACK = timedelta(hours=3)

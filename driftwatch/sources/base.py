@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from driftwatch.settings import Settings, Zone
-from driftwatch.summary.result import RejectedFile
-from driftwatch.summary.schema import Span
+from driftwatch.core.schema import Span
+from driftwatch.core.settings import Settings, Zone
+from driftwatch.results.results import RejectedFile
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from pydantic import AfterValidator, Field
 
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.settings import Duration
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
-from driftwatch.settings import Duration
-from driftwatch.sources._formats import Format, format_of
-from driftwatch.sources._listing import Entry, Listing, Resolve, is_url, list_files, public
-from driftwatch.sources._one import rows_of, times_of
-from driftwatch.sources._partitions import Partitions, span_of
-from driftwatch.sources._request import BadFile, Request
+from driftwatch.results.results import RejectedFile
+from driftwatch.sources._formats.file_formats import Format, format_of
+from driftwatch.sources._formats.listing import Entry, Listing, Resolve, is_url, list_files, public
+from driftwatch.sources._formats.one_file import rows_of, times_of
+from driftwatch.sources._formats.partitions import Partitions, span_of
+from driftwatch.sources._formats.request import BadFile, Request
 from driftwatch.sources.base import Reading, SourceConfig
-from driftwatch.summary.result import RejectedFile
-from driftwatch.summary.schema import NANOSECONDS, Span
 
 _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 

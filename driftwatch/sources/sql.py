@@ -14,12 +14,12 @@ from urllib.parse import quote
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.core.schema import Span
+from driftwatch.core.settings import Duration, one_of, read_secret, without_credentials
 from driftwatch.errors import ConfigError, DataError, MissingExtra, SchemaMismatch, SourceUnavailable
-from driftwatch.eventtime import event_times
-from driftwatch.settings import Duration, one_of, read_secret, without_credentials
 from driftwatch.sources._sqltime import predicate
 from driftwatch.sources.base import Reading, SourceConfig
-from driftwatch.summary.schema import Span
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

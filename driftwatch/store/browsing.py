@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from driftwatch.results.evidence_trail import Trail
 from driftwatch.store.acknowledgements import Acknowledgement
 from driftwatch.store.database import Database
-from driftwatch.trails import Trail
 
 #: Verdicts are read so many at a time, so that a look at many wide ones holds few of them.
 _AT_ONCE = 8

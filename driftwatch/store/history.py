@@ -64,7 +64,7 @@ class History:
                     "INSERT OR REPLACE INTO beginnings VALUES (?, ?, ?, ?)",
                     [
                         (record.monitor, reference.fingerprint, segment or "", content)
-                        for segment, _, content in record.tracks
+                        for segment, _, content in record.segment_states
                     ],
                 )
         return True
@@ -90,7 +90,7 @@ class History:
                 for segment, end, content in record.verdicts
             ],
         )  # fmt: skip
-        for segment, until, content in record.tracks:
+        for segment, until, content in record.segment_states:
             key = (record.monitor, segment or "")
             connection.execute("INSERT OR REPLACE INTO tracks VALUES (?, ?, ?)", (*key, content))
             if record.checkpoint:
@@ -274,7 +274,7 @@ class History:
         end: int | None = rows[0][0]
         return end
 
-    def track(self, monitor: str, segment: str | None) -> bytes | None:
+    def segment_state(self, monitor: str, segment: str | None) -> bytes | None:
         """The newest track of a (monitor, segment)."""
         rows = self._db.query(
             "SELECT content FROM tracks WHERE monitor = ? AND segment = ?", (monitor, segment or "")

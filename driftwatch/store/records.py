@@ -88,7 +88,7 @@ class StoredSelftest:
 class CheckRecord:
     """Everything one check changes, for one transaction.
 
-    ``verdicts`` are (segment, window end, JSON object); ``tracks`` (segment, decided until, bytes).
+    ``verdicts`` are (segment, window end, JSON object); ``segment_states`` (segment, decided until, bytes).
     ``messages`` are (sink, key, "firing" or "resolved", segment, JSON text). ``configuration`` is (hash,
     JSON text without secrets) of what the verdicts were decided with.
     """
@@ -97,7 +97,7 @@ class CheckRecord:
     now: int
     tiles: Sequence[StoredTile] = ()
     verdicts: Sequence[tuple[str | None, int, dict[str, Any]]] = ()
-    tracks: Sequence[tuple[str | None, int, bytes]] = ()
+    segment_states: Sequence[tuple[str | None, int, bytes]] = ()
     opened: Sequence[StoredIncident] = ()
     resolved: Sequence[tuple[str, str]] = ()
     messages: Sequence[tuple[str, str, str, str | None, str]] = ()

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from driftwatch.summary.hashing import UInt64Array
+from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array, UInt64Array
 
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
-Float32Array = npt.NDArray[np.float32]
 Rows = Int64Array | slice
 Tables = dict[int, tuple[object, npt.NDArray[Any]]]
 
@@ -29,7 +26,7 @@ class Numbers:
 
     values: Float64Array | Float32Array
     nulls: Int64Array | None = None
-    wrong: npt.NDArray[np.bool_] | None = None
+    wrong: BoolArray | None = None
 
     def marked(self) -> Float64Array | Float32Array:
         """The values, NaN where there is none; copied only if some are null."""

@@ -8,8 +8,8 @@ from itertools import accumulate
 
 import numpy as np
 
+from driftwatch.core.arrays import Int64Array
 from driftwatch.errors import SummaryMismatch
-from driftwatch.summary.batch import Int64Array
 from driftwatch.summary.counts import SPECIAL, Counts
 
 

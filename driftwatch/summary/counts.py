@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.errors import SummaryMismatch
-from driftwatch.summary.batch import Float64Array, Int64Array, Levels, Numbers
+from driftwatch.summary.batch import Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 
 #: What the entries of ``Counts.special`` count. Infinities also stand in the ordered cells.

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from driftwatch.summary.batch import Float32Array, Float64Array, Int64Array, Levels
+from driftwatch.core.arrays import Float32Array, Float64Array, Int64Array
+from driftwatch.summary.batch import Levels
 
 Floats = TypeVar("Floats", Float64Array, Float32Array)
 

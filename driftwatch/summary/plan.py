@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from driftwatch.core.schema import Column
 from driftwatch.summary.grid import Grid
 from driftwatch.summary.projection import Projection
 from driftwatch.summary.sample import SAMPLE_ROWS
-from driftwatch.summary.schema import Column
 
 #: The segment that takes every level beyond ``segment_by.most``.
 OTHER = "other"

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from driftwatch.summary.batch import Float64Array, Int64Array
+from driftwatch.core.arrays import Float32Array, Float64Array, Int64Array
 from driftwatch.summary.sample import RowSample
 
 #: Kernel widths of the aggregated MMD and random frequencies for each.
@@ -33,7 +32,7 @@ class Projection:
     inputs: Int64Array
     center: Float64Array
     scale: Float64Array
-    frequencies: npt.NDArray[np.float32]
+    frequencies: Float32Array
     pairs: Int64Array
 
     @property

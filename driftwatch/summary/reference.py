@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from driftwatch.summary.batch import Float64Array
+from driftwatch.core.arrays import Float64Array
+from driftwatch.core.schema import Column, Span
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.schema import Column, Span
 from driftwatch.summary.summary import Summary
 
 

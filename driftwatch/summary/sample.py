@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.summary.batch import Float64Array, Int64Array
-from driftwatch.summary.hashing import UInt64Array
+from driftwatch.core.arrays import Float64Array, Int64Array, UInt64Array
 
 #: Distinct rows kept per tile.
 SAMPLE_ROWS = 1000

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.summary.codec import Arrays, doubled, halved, pack, unpack
+from driftwatch.core.codec import Arrays, doubled, halved, pack, unpack
+from driftwatch.core.schema import Column, Kind, Role, Span
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.projection import Projection, Sums
 from driftwatch.summary.reference import JointNull, Provenance, Reference
 from driftwatch.summary.sample import RowSample
-from driftwatch.summary.schema import Column, Kind, Role, Span
 from driftwatch.summary.summary import Summary
 
 _SUMS = ("features", "values", "products", "agreeing", "paired")

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from driftwatch.core.arrays import Float64Array, Int64Array, UInt64Array
+from driftwatch.core.schema import Column, Span
 from driftwatch.errors import SummaryMismatch
-from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
+from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
-from driftwatch.summary.hashing import UInt64Array
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.sample import RowSample, smallest
-from driftwatch.summary.schema import Column, Span
 
 T = TypeVar("T")
 #: Has work done on the numbers below a count, in shares: one, or some that threads do beside each other.

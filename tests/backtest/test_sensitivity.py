@@ -18,23 +18,23 @@ from xml.parsers.expat import ParserCreate
 import numpy as np
 import pytest
 
-from driftwatch.backtest import Backtest, backtest, with_faults
-from driftwatch.clock import SystemClock
+from driftwatch.backtest.run import Backtest, backtest, with_faults
+from driftwatch.backtest.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
+from driftwatch.cli.output.backtest_figure import MOST, picture
+from driftwatch.cli.verbs.backtest import run_backtests
 from driftwatch.config.load import load
-from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.clock import SystemClock
 from driftwatch.decide.incidents import DRIFT
-from driftwatch.decide.track import Incident
-from driftwatch.injecting import Fault, spread
-from driftwatch.measure import judge, looks
-from driftwatch.picture import MOST, picture
-from driftwatch.reading.pool import ReaderPool, TilesRead
-from driftwatch.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
-from driftwatch.session import opened
+from driftwatch.decide.state import Incident
+from driftwatch.engines.local.pool import ReaderPool, TilesRead
+from driftwatch.monitor.evaluate import judge, looks
+from driftwatch.monitor.session import opened
+from driftwatch.results.evidence_trail import shortened
+from driftwatch.results.results import State, Verdict
+from driftwatch.summary.faults import Fault, spread
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.result import State, Verdict
 from driftwatch.summary.summary import total
-from driftwatch.trails import shortened
-from driftwatch.verbs.backtest import run_backtests
 
 ROWS, DAYS, REFERENCE_DAYS = 150, 40, 40
 FIRST = datetime(2024, 3, 1)
@@ -102,11 +102,11 @@ def test_the_stretch_is_history_as_it_was(found: Backtest, monitor: tuple[Monito
     assert found.calm is not None
     assert len(found.calm.windows) == found.calm.ok == WITHIN
     told = {item.window: item.evidence for item in found.verdicts}
-    track, chosen = found.calm.track, looks(reference, config.detectors)
+    segment_state, chosen = found.calm.segment_state, looks(reference, config.detectors)
     for window in found.calm.windows:
-        decision, _ = judge(reference, window, chosen, track, config, segment=None)
+        decision, _ = judge(reference, window, chosen, segment_state, config, segment=None)
         assert decision.evidence == told[window.span]
-        track = decision.track
+        segment_state = decision.segment_state
 
 
 def test_a_larger_fault_pages_no_later(found: Backtest) -> None:
@@ -185,8 +185,8 @@ def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
     config, reference = monitor
     assert found.calm is not None
     incident = Incident(key="k", kind=DRIFT, columns=("amount",), opened_at=0, onset=0)
-    track = replace(found.calm.track, incidents=(incident,))
-    calm = replace(found.calm, track=track, windows=found.calm.windows[:1])
+    segment_state = replace(found.calm.segment_state, incidents=(incident,))
+    calm = replace(found.calm, segment_state=segment_state, windows=found.calm.windows[:1])
     told = sensitivity(config, reference, looks(reference, None), calm, most=2)
     assert (told.watched, told.columns) == (3, ("amount", "city"))
     aside = [item for item in told.caught if item.column == "amount"]
@@ -202,12 +202,12 @@ def test_no_stretch_no_fault(monitor: tuple[MonitorConfig, Reference]) -> None:
 
 def test_a_stretch_ends_at_a_page_and_the_calmest_is_kept(found: Backtest) -> None:
     assert found.calm is not None
-    track, windows = found.calm.track, found.calm.windows
+    segment_state, windows = found.calm.segment_state, found.calm.windows
     calm = Calm()
 
     def add(count: int, state: State, *, page: bool = False) -> None:
         for window in windows[:count]:
-            calm.add(track, window, replace(found.verdicts[0], state=state, page=page))
+            calm.add(segment_state, window, replace(found.verdicts[0], state=state, page=page))
 
     add(3, State.OK)
     add(1, State.DRIFTING, page=True)
@@ -294,7 +294,7 @@ class Hanging:
 def test_who_interrupts_does_not_wait_for_a_read_that_hangs(
     folder: Path, monitor: tuple[MonitorConfig, Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driftwatch.backtest.CHUNK", 3)
+    monkeypatch.setattr("driftwatch.backtest.run.CHUNK", 3)
 
     with opened(load(folder / "c.yaml"), SystemClock(), lambda _: None) as session:
         readers, ended = Hanging(session.readers), threading.Event()

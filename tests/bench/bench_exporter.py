@@ -29,12 +29,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftwatch.clock import ReplayClock, SystemClock
 from driftwatch.config.load import load
+from driftwatch.core.clock import ReplayClock, SystemClock
 from driftwatch.daemon.app import Daemon
-from driftwatch.daemon.logs import configure
+from driftwatch.daemon.logging_setup import configure
 from driftwatch.daemon.process import take_short_turns
-from driftwatch.session import opened
+from driftwatch.monitor.session import opened
 
 HOUR = 3600 * 1_000_000_000
 START = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 1_000_000_000

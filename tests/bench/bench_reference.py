@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.models import MonitorConfig
 from driftwatch.reference import build_reference
 from driftwatch.sources.base import SourceConfig
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import timed
 from worlds import HOUR, START, UNIVARIATE, numbers, world
 
-from driftwatch.decide.track import Track
+from driftwatch.decide.state import SegmentState
 
 PICTURE = Path(__file__).parents[2] / "deploy" / "screenshots" / "growth.svg"
 Points = list[tuple[float, float]]
@@ -47,23 +47,23 @@ def by_windows(sizes: Sequence[int]) -> Points:
     """
     from dataclasses import replace
 
-    from driftwatch.summary.schema import Span
+    from driftwatch.core.schema import Span
 
     one = world(20, hours=48, detectors=UNIVARIATE)
     some = one.summary(numbers(1000, 20, seed=5))
-    track, found = one.track, []
+    segment_state, found = one.segment_state, []
 
-    def judged(track: Track, first: int, count: int) -> Track:
+    def judged(segment_state: SegmentState, first: int, count: int) -> SegmentState:
         for place in range(first, first + count):
             start = START + place * HOUR
             window = replace(some, span=Span(start=start, end=start + HOUR))
-            track = one.judge(window, track)[0].track
-        return track
+            segment_state = one.judge(window, segment_state)[0].segment_state
+        return segment_state
 
     done = 0
     for place in sizes:
-        track, done = judged(track, done, place - done), place
-        taken = timed(partial(judged, track, place, _NEXT), 3)
+        segment_state, done = judged(segment_state, done, place - done), place
+        taken = timed(partial(judged, segment_state, place, _NEXT), 3)
         found.append((float(place), 1e3 * taken.cpu / _NEXT))
     return found
 

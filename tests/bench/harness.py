@@ -17,7 +17,7 @@ from typing import Any
 
 from processes import Timing
 
-from driftwatch.reading.memory import give_back
+from driftwatch.core.memory import give_back
 
 #: Generated once from fixed seeds, kept between runs.
 CACHE = Path(__file__).parents[2] / ".bench"

@@ -54,8 +54,8 @@ def checks(options: Options) -> Iterator[Line]:
 
 def _demo(folder: Path) -> Path:
     """The flights of the demo as files with its configuration."""
-    from driftwatch.daemon.demo import write_config
-    from driftwatch.daemon.demo_data import write_stream
+    from driftwatch.cli.demo.data import write_stream
+    from driftwatch.cli.demo.demo import write_config
 
     write_stream(folder)
     return write_config(folder, "127.0.0.1:0")

@@ -23,10 +23,10 @@ CORES = 2
 
 def hourly(options: Options) -> Iterator[Line]:
     """Point 7: real checks in a real daemon, its clock moved hour by hour; readers' CPU included."""
-    from driftwatch.clock import ReplayClock
     from driftwatch.config.load import load
+    from driftwatch.core.clock import ReplayClock
     from driftwatch.daemon.app import Daemon
-    from driftwatch.daemon.logs import configure
+    from driftwatch.daemon.logging_setup import configure
 
     configure("text", "critical")
     monitors = MONITORS if options.full else SOME

@@ -19,10 +19,10 @@ from line_wide import decode
 from scipy.special import ndtri, stdtr
 from worlds import HOUR, START, UNIVARIATE, World, numbers, world
 
-from driftwatch.decide.laws import DEGREES, learn
-from driftwatch.decide.track import Track
-from driftwatch.plugins import load
-from driftwatch.summary.schema import Span
+from driftwatch.core.plugins import load
+from driftwatch.core.schema import Span
+from driftwatch.decide.baseline.score_model import DEGREES, learn
+from driftwatch.decide.state import SegmentState
 from driftwatch.summary.serial import encode_summary
 from driftwatch.summary.summary import Summary
 
@@ -42,13 +42,13 @@ def decisions(options: Options) -> Iterator[Line]:
         one.summary(numbers(ROWS, COLUMNS, seed=20 + place, start=START + place * HOUR), START + place * HOUR)
         for place in range(WEEK)
     ]
-    learned, _ = _decided(one, week, one.track, 0, FULL)
+    learned, _ = _decided(one, week, one.segment_state, 0, FULL)
     count, pages = WINDOWS if options.full else 200, 0
-    track, first = (one.track, 0) if options.full else (learned, FULL)
+    segment_state, first = (one.segment_state, 0) if options.full else (learned, FULL)
 
     def replay() -> None:
         nonlocal pages
-        _, pages = _decided(one, week, track, first, count)
+        _, pages = _decided(one, week, segment_state, first, count)
 
     ours = timed(replay, 1 if options.full else options.runs, warm=0)
     alone = timed(partial(_arithmetic, learned), options.runs, calls=50)
@@ -72,28 +72,30 @@ def decisions(options: Options) -> Iterator[Line]:
     )
 
 
-def _decided(one: World, week: list[Summary], track: Track, first: int, count: int) -> tuple[Track, int]:
+def _decided(
+    one: World, week: list[Summary], segment_state: SegmentState, first: int, count: int
+) -> tuple[SegmentState, int]:
     """The track after so many hours, the same week again and again, and how many of them paged."""
     pages = 0
     for place in range(first, first + count):
         start = START + place * HOUR
         window = replace(week[place % len(week)], span=Span(start=start, end=start + HOUR))
-        decision = one.judge(window, track, gauges=False)[0]
-        track, pages = decision.track, pages + decision.page
-    return track, pages
+        decision = one.judge(window, segment_state, gauges=False)[0]
+        segment_state, pages = decision.segment_state, pages + decision.page
+    return segment_state, pages
 
 
 def _of_few(columns: int) -> float:
     """CPU seconds of a window of few columns: what the calls cost, however short their arrays are."""
     one = world(columns, hours=48, detectors=UNIVARIATE)
-    track = warmed(one, ROWS, columns, 420)
+    segment_state = warmed(one, ROWS, columns, 420)
     window = one.summary(numbers(ROWS, columns, seed=20, start=START + 420 * HOUR), START + 420 * HOUR)
-    return timed(lambda: one.judge(window, track, gauges=False), 5, calls=100).cpu
+    return timed(lambda: one.judge(window, segment_state, gauges=False), 5, calls=100).cpu
 
 
-def _arithmetic(track: Track) -> None:
+def _arithmetic(segment_state: SegmentState) -> None:
     """What no decision of one window can do without, on arrays of the size that it has."""
-    scores, log_m = track.scores, track.shares.log_m
+    scores, log_m = segment_state.scores, segment_state.shares.log_m
     weights, values = np.ones(len(scores.values)), np.nan_to_num(scores.values)
     apart = values - np.einsum("n,nk->k", weights, values)
     np.multiply(apart, apart, out=apart)
@@ -106,9 +108,9 @@ def _arithmetic(track: Track) -> None:
         np.log1p(np.exp(array))
 
 
-def _filtered(track: Track) -> None:
+def _filtered(segment_state: SegmentState) -> None:
     """The steps of a filter over the history for each of 25 memories."""
-    values = np.nan_to_num(track.scores.values)
+    values = np.nan_to_num(segment_state.scores.values)
     level, work, square = (np.zeros((25, values.shape[1])) for _ in range(3))
     for row in values:
         np.subtract(row, level, out=work)
@@ -155,8 +157,8 @@ def _days(count: int) -> Path:
 
 def _replayed(one: World, folder: Path, days: int) -> tuple[float, float, float]:
     """CPU of the daemon's side and of its reader, and wall seconds, of one backtest over the files."""
-    from driftwatch.backtest import backtest
-    from driftwatch.reading.pool import ReaderPool
+    from driftwatch.backtest.run import backtest
+    from driftwatch.engines.local.pool import ReaderPool
 
     given: dict[str, Any] = {"type": "files", "path": str(folder), "time_column": "at"}
     source = load("sources", "files").CONFIG.model_validate(given)

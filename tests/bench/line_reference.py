@@ -18,7 +18,7 @@ def wide(options: Options) -> Iterator[Line]:
     """Point 5: 1,000,000 x 100 from Parquet, against its check."""
     import numpy as np
 
-    from driftwatch.config.schema import MonitorConfig
+    from driftwatch.config.models import MonitorConfig
 
     path = stored("wide-float64", lambda: numbers(1_000_000, 100, seed=2, kind=np.float64))
     config = MonitorConfig(
@@ -73,7 +73,7 @@ def long(options: Options) -> Iterator[Line]:
     """Point 5: 20,000,000 x 20, generated on the fly; a tenth of it without ``--full``."""
     from bench_reference import Clocked, batches
 
-    from driftwatch.config.schema import MonitorConfig
+    from driftwatch.config.models import MonitorConfig
 
     rows, columns = (20_000_000 if options.full else 2_000_000), 20
     config = MonitorConfig(

@@ -12,36 +12,36 @@ import numpy as np
 from harness import Line, Options, timed
 from worlds import HOUR, START, UNIVARIATE, World, numbers, numbers_of, world
 
-from driftwatch.decide.track import Track
-from driftwatch.measure import gauges, measure, worded
-from driftwatch.summary.measured import Measured
+from driftwatch.decide.state import SegmentState
+from driftwatch.monitor.evaluate import gauges, measure, worded
+from driftwatch.results.gauges import Gauges
 from driftwatch.summary.summary import Summary, total
 
 #: Windows decided before the measured ones: a month of hours.
 WARM = 720
 
 
-def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> Track:
+def warmed(one: World, rows: int, columns: int, windows: int = WARM) -> SegmentState:
     """The track after many windows; a few different ones, again and again."""
-    track = one.track
+    segment_state = one.segment_state
     some = [
         one.summary(numbers(rows, columns, seed=10 + place, start=START + place * HOUR), START + place * HOUR)
         for place in range(8)
     ]
     from dataclasses import replace
 
-    from driftwatch.summary.schema import Span
+    from driftwatch.core.schema import Span
 
     for place in range(windows):
         start = START + place * HOUR
         window = replace(some[place % len(some)], span=Span(start=start, end=start + HOUR))
-        track = one.judge(window, track, gauges=False)[0].track
-    return track
+        segment_state = one.judge(window, segment_state, gauges=False)[0].segment_state
+    return segment_state
 
 
-def measured(one: World, window: Summary, track: Track) -> tuple[Measured, ...]:
+def measured(one: World, window: Summary, segment_state: SegmentState) -> tuple[Gauges, ...]:
     """Streams and gauges of one window."""
-    return numbers_of(measure(one.built.reference, window, one.looks, track, one.config))
+    return numbers_of(measure(one.built.reference, window, one.looks, segment_state, one.config))
 
 
 def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options: Options) -> Iterator[Line]:
@@ -50,15 +50,15 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     # One of those that taught: a page, which looks for names, is not what a check usually costs.
     batches = numbers(rows, columns, seed=10, start=start)
     held = [column.to_numpy(zero_copy_only=False) for column in batches[0].columns[1:]]
-    track = warmed(one, rows, columns)
+    segment_state = warmed(one, rows, columns)
     window = one.summary(iter(batches), start)
-    if one.judge(window, track)[0].page:
+    if one.judge(window, segment_state)[0].page:
         raise RuntimeError("expected a window that pages for nothing. Got a page.")
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     counting = timed(lambda: one.summary(iter(batches), start), runs, calls=calls)
-    measuring = timed(lambda: measured(one, window, track), runs, calls=calls)
-    judging = timed(lambda: one.judge(window, track), runs, calls=calls)
-    wording = timed(lambda: worded(one.judge(window, track)[1]), runs, calls=calls)
+    measuring = timed(lambda: measured(one, window, segment_state), runs, calls=calls)
+    judging = timed(lambda: one.judge(window, segment_state), runs, calls=calls)
+    wording = timed(lambda: worded(one.judge(window, segment_state)[1]), runs, calls=calls)
     order = timed(lambda: [np.sort(column) for column in held], runs, calls=calls)
     yield Line(
         name=name,
@@ -115,13 +115,13 @@ def tiles(options: Options) -> Iterator[Line]:
 
 
 def _tiles(one: World, count: int, options: Options) -> Line:
+    from driftwatch.summary.moving_sum import MovingSum
     from driftwatch.summary.serial import decode_summary, encode_summary
-    from driftwatch.summary.sliding import Sliding
 
     starts = [START + place * HOUR for place in range(count + 1)]
     parts = [one.summary(numbers(500, 100, seed=5, start=start), start).drop_sample() for start in starts]
     stored = {(start, 1): encode_summary(part) for start, part in zip(starts, parts, strict=True)}
-    sliding, keys = Sliding(), list(stored)
+    sliding, keys = MovingSum(), list(stored)
     steps = cycle([keys[1:], keys[:-1]])
 
     def moved() -> Any:

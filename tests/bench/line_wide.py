@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from harness import Line, Options, peak, timed
 from worlds import HOUR, START, UNIVARIATE, World, levels, numbers, stored, world
 
-from driftwatch.plugins import load
-from driftwatch.reading.child import KEPT
-from driftwatch.reading.memory import keep_some
-from driftwatch.summary.schema import Span
+from driftwatch.core.memory import keep_some
+from driftwatch.core.plugins import load
+from driftwatch.core.schema import Span
+from driftwatch.engines.local.child import KEPT
 
 ROWS, COLUMNS = 1_000_000, 100
 

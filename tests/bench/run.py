@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 from harness import Options, Skipped  # noqa: E402
 from processes import environment  # noqa: E402
 
-from driftwatch.reading.memory import keep_some, one_arena  # noqa: E402
+from driftwatch.core.memory import keep_some, one_arena  # noqa: E402
 
 MODULES = (
     "line_start",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from driftwatch.daemon.demo_data import ZONE, write_stream
+from driftwatch.cli.demo.data import ZONE, write_stream
 
 NANNYML = "nannyml==0.13.1"
 #: Rows of NannyML's car loan analysis before car values rise (their documentation, and its data).

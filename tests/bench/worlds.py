@@ -13,18 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from harness import CACHE
 
-from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.schema import NANOSECONDS
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Gauges
-from driftwatch.engines.local import summarise
-from driftwatch.measure import Look, fresh_track, judge, looks
+from driftwatch.decide.state import SegmentState
+from driftwatch.detectors.base import WindowGauges
+from driftwatch.engines.local.count import summarise
+from driftwatch.monitor.evaluate import Look, fresh_track, judge, looks
 from driftwatch.reference import build_reference
 from driftwatch.reference.build import Built
+from driftwatch.results.gauges import Gauges
+from driftwatch.results.results import Verdict
 from driftwatch.sources.base import SourceConfig
-from driftwatch.summary.measured import Measured
-from driftwatch.summary.result import Verdict
-from driftwatch.summary.schema import NANOSECONDS
 from driftwatch.summary.summary import Summary
 
 HOUR = 3600 * NANOSECONDS
@@ -116,9 +116,9 @@ def stored(name: str, batches: Any) -> Path:
     return path
 
 
-def numbers_of(kept: Measurement | Verdict) -> tuple[Measured, ...]:
+def numbers_of(kept: Measurement | Verdict) -> tuple[Gauges, ...]:
     """Every number of every gauge: what a check decides with. Objects and words are made when read."""
-    if not isinstance(kept.statistics, Gauges):
+    if not isinstance(kept.statistics, WindowGauges):
         raise TypeError("expected gauges that are measured when they are read. Got something else.")
     return kept.statistics.numbers
 
@@ -130,7 +130,7 @@ class World:
     config: MonitorConfig
     built: Built
     looks: tuple[Look, ...]
-    track: Track
+    segment_state: SegmentState
 
     def summary(self, batches: Any, start: int = START, *, sample: bool = False) -> Summary:
         """One window's summary, sealed; without joint statistics only with ``sample`` with one of rows."""
@@ -141,10 +141,12 @@ class World:
             plan = replace(plan, sample_rows=0, carried=())
         return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
-    def judge(self, window: Summary, track: Track | None = None, *, gauges: bool = True) -> Any:
+    def judge(
+        self, window: Summary, segment_state: SegmentState | None = None, *, gauges: bool = True
+    ) -> Any:
         """The decision and its verdict, with every number of every gauge unless ``gauges`` is False."""
         found = judge(
-            self.built.reference, window, self.looks, track or self.track, self.config,
+            self.built.reference, window, self.looks, segment_state or self.segment_state, self.config,
             segment=None, gauges=gauges,
         )  # fmt: skip
         if gauges:
@@ -173,8 +175,8 @@ def world(
     batches = make(rows, columns, seed=1, start=START - hours * HOUR, span=hours * HOUR)
     built = build_reference(config, lambda: iter(batches), built_at=0, source="memory", files=1)
     chosen = looks(built.reference, config.detectors)
-    track = fresh_track(built.reference, built.blocks, chosen, config, "bench")
-    return World(config=config, built=built, looks=chosen, track=track)
+    segment_state = fresh_track(built.reference, built.blocks, chosen, config, "bench")
+    return World(config=config, built=built, looks=chosen, segment_state=segment_state)
 
 
 UNIVARIATE = ("ks", "psi", "js", "wasserstein", "chi2", "tv", "missing", "unseen", "out_of_range", "volume")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +15,10 @@ import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from days import fixed_texts, look_until
+from shell_completion import offered
 
-from driftwatch import plugins
 from driftwatch.cli import main
+from driftwatch.core import plugins
 
 #: Verbs whose examples stay up, or take minutes; they are only parsed.
 LONG = {"demo", "run"}
@@ -84,20 +82,6 @@ def test_the_examples_run(place: Path) -> None:
         elif words[0] == "check":
             expected = {0, 1, 3, 5}
         assert result.exit_code in expected, (words, result.stdout, result.stderr)
-
-
-def offered(line: str) -> set[str]:
-    """What bash would be offered at the end of a line, by the real process."""
-    words = line.split(" ")
-    environment = os.environ | {
-        "_DRIFTWATCH_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "driftwatch"], env=environment, capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
-    assert not done.stderr
-    return {item.partition(",")[2] for item in done.stdout.split()}
 
 
 def test_a_shell_is_offered_verbs_monitors_and_detectors(tmp_path: Path) -> None:

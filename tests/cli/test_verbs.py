@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, rows
-from test_help import offered
+from shell_completion import offered
 
 from driftwatch.cli import main
+from driftwatch.cli.verbs._one_off_files import delimiter_of
 from driftwatch.config.load import load
-from driftwatch.config.schema import as_json
-from driftwatch.frames import delimiter_of
+from driftwatch.config.models import as_json
 
 WINDOW = {"start", "end", "segment", "rows", "state", "reason", "evidence", "page", "columns"}
 CONFIG = """\

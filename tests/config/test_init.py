@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from driftwatch.config.init import scalar, write_config
 from driftwatch.config.load import check, load
-from driftwatch.config.schema import Config, MonitorConfig
+from driftwatch.config.models import Config, MonitorConfig
+from driftwatch.core.schema import Role
 from driftwatch.errors import ReferenceUnusable
-from driftwatch.summary.schema import Role
 
 START = datetime(2026, 3, 2)
 _OPTION = re.compile(r"^(\s*)# ((?:[a-z_]+: |- )\S.*)$")

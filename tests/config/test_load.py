@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from driftwatch import plugins
 from driftwatch.config import _yaml
 from driftwatch.config._document import Document, Where, show
-from driftwatch.config._words import _annotation, _models, _options
+from driftwatch.config._messages import _annotation, _models, _options
 from driftwatch.config.load import _validate, check, load
-from driftwatch.config.schema import Config
+from driftwatch.config.models import Config
 from driftwatch.config.shown import as_shown
+from driftwatch.core import plugins
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
-from driftwatch.recording import configuration_of
+from driftwatch.monitor.record import configuration_of
 
 EXAMPLES = Path(__file__).parents[2] / "config"
 BAD = Path(__file__).parent / "bad"

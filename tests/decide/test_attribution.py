@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from driftwatch.decide.attribution import describe
-from driftwatch.summary.result import Statistic
+from driftwatch.results.results import Statistic
 
 
 def gauge(detector: str, effect: str) -> Statistic:

@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.decision import decide, learn_block
+from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evidence import cusum
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.policy import Policy
-from driftwatch.decide.track import Track, decode, encode
-from driftwatch.summary.drawn import Drawn
-from driftwatch.summary.result import Score, Shares
-from driftwatch.summary.schema import NANOSECONDS, Span
+from driftwatch.decide.state import SegmentState, decode, encode
+from driftwatch.results.results import Score, Shares
+from driftwatch.results.streams import Streams
 
 DAY = 86400 * NANOSECONDS
 POLICY = Policy(monitor="m", segment=None, pages_per_second=1 / (90 * 86400), min_rows=1)
@@ -47,7 +47,7 @@ def world(
 
 def measurement(day: int, shares: list[Shares], scores: list[Score], rows: int) -> Measurement:
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=rows, statistics=(), streams=Drawn.of([*shares, *scores]))
+    return Measurement(window=span, rows=rows, statistics=(), streams=Streams.of([*shares, *scores]))
 
 
 @pytest.mark.parametrize(("rows", "cluster"), [(600, 1), (600, 10), (100, 1)])
@@ -55,15 +55,17 @@ def test_pages_stay_within_the_budget(rows: int, cluster: int) -> None:
     rng = np.random.default_rng([rows, cluster])
     quarters, pages = 12, 0
     for _ in range(quarters):
-        track = Track(reference="r", configuration="c")
+        segment_state = SegmentState(reference="r", configuration="c")
         for day in range(28):
-            track = learn_block(track, measurement(day, *world(rng, rows, 6, cluster), rows))
+            segment_state = learn_block(segment_state, measurement(day, *world(rng, rows, 6, cluster), rows))
         for day in range(90):
-            decision = decide(track, measurement(100 + day, *world(rng, rows, 6, cluster), rows), POLICY)
+            decision = decide(
+                segment_state, measurement(100 + day, *world(rng, rows, 6, cluster), rows), POLICY
+            )
             pages += decision.page
-            track = decision.track
+            segment_state = decision.segment_state
             if decision.opened:
-                track = replace(track, incidents=())
+                segment_state = replace(segment_state, incidents=())
     # Poisson(12) exceeds 31 with probability 1.0e-6; a working budget spends a small part of itself.
     assert pages <= 31
     assert pages <= 2, "far more of the budget is spent than when this was written"
@@ -72,7 +74,7 @@ def test_pages_stay_within_the_budget(rows: int, cluster: int) -> None:
 @pytest.mark.parametrize("null_share", [0.5, 1.0])
 def test_gross_faults_page_in_the_first_window(null_share: float) -> None:
     rng = np.random.default_rng(5)
-    track = Track(reference="r", configuration="c")
+    segment_state = SegmentState(reference="r", configuration="c")
 
     def nulls(missing: int) -> Shares:
         return Shares(
@@ -82,9 +84,11 @@ def test_gross_faults_page_in_the_first_window(null_share: float) -> None:
 
     for day in range(28):
         shares, scores = world(rng, 600, 6, 1)
-        track = learn_block(track, measurement(day, [*shares, nulls(0)], scores, 600))
+        segment_state = learn_block(segment_state, measurement(day, [*shares, nulls(0)], scores, 600))
     shares, scores = world(rng, 600, 6, 1)
-    decision = decide(track, measurement(100, [*shares, nulls(int(600 * null_share))], scores, 600), POLICY)
+    decision = decide(
+        segment_state, measurement(100, [*shares, nulls(int(600 * null_share))], scores, 600), POLICY
+    )
     assert decision.page
     assert decision.named[0].column == "c0"
     assert decision.named[0].detector == "missing"
@@ -93,9 +97,9 @@ def test_gross_faults_page_in_the_first_window(null_share: float) -> None:
 
 def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
     rng = np.random.default_rng(6)
-    track = Track(reference="r", configuration="c")
+    segment_state = SegmentState(reference="r", configuration="c")
     for day in range(28):
-        track = learn_block(track, measurement(day, *world(rng, 600, 3, 1), 600))
+        segment_state = learn_block(segment_state, measurement(day, *world(rng, 600, 3, 1), 600))
 
     def shifted(day: int, columns: set[str]) -> Measurement:
         shares, scores = world(rng, 600, 3, 1)
@@ -111,52 +115,54 @@ def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
         far = [replace(item, value=0.8) if item.column in columns else item for item in scores]
         return measurement(day, moved, far, 600)
 
-    first = decide(track, shifted(100, {"c0"}), POLICY)
+    first = decide(segment_state, shifted(100, {"c0"}), POLICY)
     assert first.page
-    assert first.track.aside == {"c0"}
-    second = decide(first.track, shifted(101, {"c0"}), POLICY)
+    assert first.segment_state.aside == {"c0"}
+    second = decide(first.segment_state, shifted(101, {"c0"}), POLICY)
     assert not second.page, "one cause is one page"
-    third = decide(second.track, shifted(102, {"c0", "c1"}), POLICY)
+    third = decide(second.segment_state, shifted(102, {"c0", "c1"}), POLICY)
     assert third.page
     assert third.opened[0].columns == ("c1",)
     assert third.opened[0].key != first.opened[0].key
-    track = third.track
+    segment_state = third.segment_state
     resolved: list[str] = []
     for day in range(103, 107):
-        decision = decide(track, shifted(day, set()), POLICY)
+        decision = decide(segment_state, shifted(day, set()), POLICY)
         resolved += [item.key for item in decision.resolved]
-        track = decision.track
+        segment_state = decision.segment_state
     assert sorted(resolved) == sorted([first.opened[0].key, third.opened[0].key])
 
 
 def test_a_track_survives_the_store_bit_for_bit() -> None:
     rng = np.random.default_rng(7)
-    track = Track(reference="r", configuration="c")
+    segment_state = SegmentState(reference="r", configuration="c")
     for day in range(30):
-        track = learn_block(track, measurement(day, *world(rng, 600, 2, 1), 600))
+        segment_state = learn_block(segment_state, measurement(day, *world(rng, 600, 2, 1), 600))
     for day in range(100, 110):
         seen = measurement(day, *world(rng, 600, 2, 1), 600)
-        kept = decode(encode(track))
-        assert encode(kept) == encode(track)
-        left, right = decide(track, seen, POLICY), decide(kept, seen, POLICY)
-        assert encode(left.track) == encode(right.track)
+        kept = decode(encode(segment_state))
+        assert encode(kept) == encode(segment_state)
+        left, right = decide(segment_state, seen, POLICY), decide(kept, seen, POLICY)
+        assert encode(left.segment_state) == encode(right.segment_state)
         assert left.evidence == right.evidence
-        track = left.track
+        segment_state = left.segment_state
 
 
 def test_too_few_rows_change_nothing_but_the_date() -> None:
     rng = np.random.default_rng(8)
     policy = Policy(monitor="m", segment=None, pages_per_second=1e-7, min_rows=1000)
-    track = learn_block(Track(reference="r", configuration="c"), measurement(0, *world(rng, 600, 2, 1), 600))
-    decision = decide(track, measurement(5, *world(rng, 600, 2, 1), 600), policy)
+    segment_state = learn_block(
+        SegmentState(reference="r", configuration="c"), measurement(0, *world(rng, 600, 2, 1), 600)
+    )
+    decision = decide(segment_state, measurement(5, *world(rng, 600, 2, 1), 600), policy)
     assert str(decision.state) == "insufficient"
-    assert encode(replace(decision.track, decided_until=None)) == encode(track)
-    assert decision.track.healthy_windows == track.healthy_windows
+    assert encode(replace(decision.segment_state, decided_until=None)) == encode(segment_state)
+    assert decision.segment_state.healthy_windows == segment_state.healthy_windows
 
 
 def test_where_nothing_is_bet_no_evidence_grows() -> None:
     """A year of low distances and of no rare row: nothing looks at the other side, nor at what is new."""
-    track, rng = Track(reference="r", configuration="c"), np.random.default_rng(9)
+    segment_state, rng = SegmentState(reference="r", configuration="c"), np.random.default_rng(9)
     none = np.zeros(1, dtype=np.int64)
 
     def quiet(value: float) -> list[Score]:
@@ -167,12 +173,14 @@ def test_where_nothing_is_bet_no_evidence_grows() -> None:
         reference=np.zeros(1), reference_trials=2800,
     )  # fmt: skip
     for day in range(28):
-        track = learn_block(track, measurement(day, [rare], quiet(float(rng.normal(0.5, 0.1))), 100))
+        segment_state = learn_block(
+            segment_state, measurement(day, [rare], quiet(float(rng.normal(0.5, 0.1))), 100)
+        )
     for day in range(28, 28 + 360):
         new = [Score(detector="ks", column="c", label="new", value=9.0, floor=0.01)] if day % 60 == 0 else []
-        decision = decide(track, measurement(day, [rare], [*quiet(0.2), *new], 100), POLICY)
+        decision = decide(segment_state, measurement(day, [rare], [*quiet(0.2), *new], 100), POLICY)
         assert decision.evidence < 0.05
-        track = decision.track
+        segment_state = decision.segment_state
 
 
 def test_a_large_change_does_not_begin_with_what_a_small_bet_gathered_by_chance() -> None:

@@ -18,7 +18,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from peers import require
 
-from driftwatch.daemon.families import FAMILIES
+from driftwatch.daemon.metrics.families import FAMILIES
 
 HERE = Path(__file__).parents[2] / "deploy" / "grafana"
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "dashboards").iterdir())}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from peers import Receiver, alertmanager, get_json, prometheus, require, until
 
-from driftwatch.daemon.families import FAMILIES
+from driftwatch.daemon.metrics.families import FAMILIES
 from driftwatch.notify._text import ALERT_NAMES
 
 HERE = Path(__file__).parents[2] / "deploy" / "prometheus"

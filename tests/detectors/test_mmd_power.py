@@ -12,10 +12,10 @@ from itertools import product
 
 import numpy as np
 
+from driftwatch.core.arrays import Float64Array
 from driftwatch.detectors.mmd import _p_value, distances
-from driftwatch.reference._projection import frequencies, kernel_widths
+from driftwatch.reference.choose_projection import frequencies, kernel_widths
 from driftwatch.reference.joint import joint_null
-from driftwatch.summary.batch import Float64Array
 from driftwatch.summary.projection import BANDWIDTHS, Projection, Sums
 from driftwatch.summary.reference import JointNull
 from driftwatch.summary.sample import RowSample

@@ -14,13 +14,13 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import binom
 
-from driftwatch.detectors import _cells, _pvalues
-from driftwatch.detectors._sides import quantile_bins
+from driftwatch.detectors._support import column_pair, p_values
+from driftwatch.detectors._support.cell_arrays import quantile_bins
 from driftwatch.detectors.base import get
 from driftwatch.detectors.mmd import distances
 from driftwatch.detectors.mmd_exact import PERMUTATIONS, _sides, kernel_widths, permuted
+from driftwatch.results.results import Statistic
 from driftwatch.summary.projection import BANDWIDTHS
-from driftwatch.summary.result import Statistic
 
 TIED = st.sampled_from([-np.inf, -2.5, -1.0, -0.0, 0.0, 1e-300, 1.0, 2.0, 3.5, 1e9, np.inf])
 ANY = st.floats(allow_nan=False, width=32)
@@ -97,7 +97,7 @@ def _widest_share(reference: object, after: list[float]) -> float:
     ],
 )
 def test_ks_p_values_published(numerator: int, n: int, m: int, expected: float) -> None:
-    assert _pvalues.kolmogorov_smirnov(numerator, n, m) == pytest.approx(expected, rel=1e-8)
+    assert p_values.kolmogorov_smirnov(numerator, n, m) == pytest.approx(expected, rel=1e-8)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 5), (2, 3), (4, 4), (3, 6), (5, 6)])
@@ -110,7 +110,7 @@ def test_exact_ks_p_values_count_every_arrangement(n: int, m: int) -> None:
         reached.append(int(np.abs(np.cumsum(steps)).max()))
     for numerator in set(reached):
         expected = np.mean(np.array(reached) >= numerator)
-        assert _pvalues.kolmogorov_smirnov(numerator, n, m) == pytest.approx(expected, rel=1e-9)
+        assert p_values.kolmogorov_smirnov(numerator, n, m) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "m"), [(40, 25), (300, 299), (900, 64), (17, 800), (400, 400)])
@@ -119,7 +119,7 @@ def test_exact_ks_p_values_equal_scipy(n: int, m: int, shift: float) -> None:
     rng = np.random.default_rng(n)
     before, after = rng.normal(size=n), rng.normal(shift, 1, m)
     expected = stats.ks_2samp(before, after, method="exact")
-    found = _pvalues.kolmogorov_smirnov(expected.statistic * n * m, n, m)
+    found = p_values.kolmogorov_smirnov(expected.statistic * n * m, n, m)
     assert found == pytest.approx(expected.pvalue, rel=1e-7)
 
 
@@ -128,9 +128,9 @@ def test_large_ks_p_values_are_near_scipy_and_never_zero() -> None:
     for shift in (0.0, 0.01, 0.03, 0.06):
         before, after = rng.normal(size=20_000), rng.normal(shift, 1, size=5_000)
         expected = stats.ks_2samp(before, after, method="asymp")
-        found = _pvalues.kolmogorov_smirnov(expected.statistic * 1e8, 20_000, 5_000)
+        found = p_values.kolmogorov_smirnov(expected.statistic * 1e8, 20_000, 5_000)
         assert found == pytest.approx(expected.pvalue, rel=5e-3)
-    assert _pvalues.kolmogorov_smirnov(1e10, 100_000, 100_000) > 0
+    assert p_values.kolmogorov_smirnov(1e10, 100_000, 100_000) > 0
 
 
 @given(
@@ -181,7 +181,7 @@ def test_levels_equal_scipy(left: tuple[int, ...], right: tuple[int, ...]) -> No
 def test_two_shares_equal_scipy(a: int, n: int, b: int, m: int) -> None:
     a, b = min(a, n), min(b, m)
     table = np.array([[a, n - a], [b, m - b]])
-    found = _pvalues.two_shares((a, b), (n, m))
+    found = p_values.two_shares((a, b), (n, m))
     if a + b in (0, n + m):
         assert found == 1.0
     elif min(a + b, n + m - a - b) * min(n, m) / (n + m) < 5:
@@ -204,7 +204,7 @@ def test_psi_reaches_its_published_critical_values(n: int, m: int, critical: flo
         p, q = (before + 0.5) / (n + 5), (after + 0.5) / (m + 5)
         value = float((q - p) @ np.log(q / p))
         above += value > critical
-        rejected += _pvalues.chi_square(value / (1 / n + 1 / m), 9) <= 0.05
+        rejected += p_values.chi_square(value / (1 / n + 1 / m), 9) <= 0.05
     for count in (above, rejected):
         assert binom.ppf(1e-4, repeats, 0.04) <= count <= binom.ppf(1 - 1e-4, repeats, 0.052)
 
@@ -216,7 +216,7 @@ def test_psi_bins_are_tenths_of_the_reference_and_do_not_move() -> None:
     after = rng.normal(size=2_000)
     values = []
     for window in (after, np.append(after, [1e12])):
-        both = _cells.pair(reference, window_of(reference, {"x": window}), "x")
+        both = column_pair.pair(reference, window_of(reference, {"x": window}), "x")
         assert quantile_bins(both.sides).before.tolist() == [[1000] * 10]
         values.append(get("psi").measure(reference, window_of(reference, {"x": window}), "x").value)
     edges = np.sort(before)[999:-1:1000][:9]

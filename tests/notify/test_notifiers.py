@@ -20,14 +20,14 @@ from memory_outbox import SECOND, message
 from peers import Receiver, free_port, silent
 from pydantic import ValidationError
 
-from driftwatch import plugins
+from driftwatch.core import plugins
 from driftwatch.notify import _http
 from driftwatch.notify._alert import alert
 from driftwatch.notify._text import clean
 from driftwatch.notify.alertmanager import AlertmanagerConfig, AlertmanagerNotifier
 from driftwatch.notify.base import Notifier
-from driftwatch.notify.outbox import message_from_json, message_to_json
 from driftwatch.notify.webhook import WebhookConfig, WebhookNotifier
+from driftwatch.store.outbox import message_from_json, message_to_json
 
 NOW = 1_795_424_470 * SECOND
 RESOLVED = message(resolved=True, resolved_at=NOW - 5 * SECOND)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from history_streams import write_flights, write_generated, write_loan, write_slice
 
-from driftwatch.windows import boundaries, parse_time
+from driftwatch.core.windows import boundaries, parse_time
 
 DAY = 86_400
 NANOSECONDS = 10**9

@@ -16,13 +16,13 @@ from history_hashes import TALLY, Hashes, json_digest
 from history_platform import probe
 
 from driftwatch.cli import main
-from driftwatch.clock import ReplayClock
 from driftwatch.config.load import load
+from driftwatch.core.clock import ReplayClock
+from driftwatch.core.schema import iso
+from driftwatch.core.windows import parse_time
 from driftwatch.daemon.runner import Runner
-from driftwatch.report import statistic_json
-from driftwatch.session import Session, opened
-from driftwatch.summary.schema import iso
-from driftwatch.windows import parse_time
+from driftwatch.monitor.session import Session, opened
+from driftwatch.results.verdict_json import statistic_json
 
 CONFIG, STORE = Path("driftwatch.yaml"), Path("store") / "driftwatch.sqlite"
 #: Verbs that read the configuration, and those that look at one monitor.

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from driftwatch.daemon.demo_data import write_stream
+from driftwatch.cli.demo.data import write_stream
 
 Numbers = npt.NDArray[np.float64]
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_worlds import flights, monitor, timed
 
+from driftwatch.core.schema import NANOSECONDS, Role
 from driftwatch.errors import ConfigError, ReferenceUnusable
 from driftwatch.reference import Built, build_reference
 from driftwatch.reference import _blocks as blocks_module
 from driftwatch.summary.grid import LevelGrid, NumericGrid
-from driftwatch.summary.schema import NANOSECONDS, Role
 from driftwatch.summary.serial import decode_reference, encode_reference, fingerprint_reference
 from driftwatch.summary.summary import total
 

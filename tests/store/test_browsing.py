@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from driftwatch.report import verdict_to_json
+from driftwatch.core.schema import Span
+from driftwatch.results.results import Breakage, NamedColumn, Reason, State, Statistic, Verdict
+from driftwatch.results.verdict_json import verdict_to_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.records import CheckRecord
-from driftwatch.summary.result import Breakage, NamedColumn, Reason, State, Statistic, Verdict
-from driftwatch.summary.schema import Span
 
 HOSTILE = (
     'x", "value": 7, "column": "y',

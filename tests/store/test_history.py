@@ -15,13 +15,12 @@ import pytest
 
 from driftwatch.errors import StoreError, StoreTooNew
 from driftwatch.notify.base import IncidentKind, Message
-from driftwatch.notify.outbox import message_to_json
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import FILE, Database
 from driftwatch.store.history import History
 from driftwatch.store.locks import DaemonLock, daemon_running
 from driftwatch.store.migrations import MIGRATIONS
-from driftwatch.store.outbox import OutboxTable
+from driftwatch.store.outbox import OutboxTable, message_to_json
 from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTrial
 
 
@@ -44,7 +43,7 @@ def record(end: int, **changes: Any) -> CheckRecord:
         "monitor": "m",
         "now": end + 5,
         "verdicts": [(None, end, verdict(end))],
-        "tracks": [(None, end, f"track {end}".encode())],
+        "segment_states": [(None, end, f"track {end}".encode())],
     }
     return CheckRecord(**{**base, **changes})
 
@@ -59,8 +58,8 @@ def database(tmp_path: Path) -> Any:
 def test_a_window_is_decided_once(database: Database) -> None:
     history = History(database)
     assert history.commit(record(10))
-    assert not history.commit(record(10, tracks=[(None, 10, b"another")]))
-    assert history.track("m", None) == b"track 10"
+    assert not history.commit(record(10, segment_states=[(None, 10, b"another")]))
+    assert history.segment_state("m", None) == b"track 10"
     assert history.last_end("m") == 10
 
 
@@ -69,7 +68,7 @@ def test_a_failing_commit_leaves_nothing(database: Database) -> None:
     with pytest.raises(StoreError, match="expected to write"):
         history.commit(record(10, messages=[("sink", "k", "firing", None, None)]))  # type: ignore[list-item]
     assert history.last_end("m") is None
-    assert history.track("m", None) is None
+    assert history.segment_state("m", None) is None
     assert history.commit(record(10))
 
 
@@ -124,7 +123,7 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
     for _ in range(2):
         opened = Database(tmp_path)
         assert opened.query("PRAGMA user_version")[0][0] == len(MIGRATIONS)
-        assert History(opened).track("m", None) == b"\x01"
+        assert History(opened).segment_state("m", None) == b"\x01"
         assert History(opened).beginning("m", "f", None) is None
         assert History(opened).selftest("m") == StoredSelftest()
         opened.close()
@@ -252,7 +251,7 @@ print("ready", flush=True)
 while True:
     content = {"state": "ok", "evidence": 0.1, "page": False, "end": end}
     history.commit(CheckRecord(monitor="m", now=end, verdicts=[(None, end, content), ("s", end, content)],
-                               tracks=[(None, end, str(end).encode()), ("s", end, str(end).encode())]))
+                               segment_states=[(None, end, str(end).encode()), ("s", end, str(end).encode())]))
     end += 1
 """
 
@@ -278,7 +277,7 @@ def test_kill_9_in_a_loop_loses_and_doubles_nothing(tmp_path: Path) -> None:
         for segment in (None, "s"):
             ends = [item["end"] for item in history.verdicts("m", segment, limit=1 << 30)]
             assert ends == list(range(1, last + 1))
-            assert history.track("m", segment) == str(last).encode()
+            assert history.segment_state("m", segment) == str(last).encode()
         assert database.query("PRAGMA integrity_check")[0][0] == "ok"
         database.close()
         reached = last

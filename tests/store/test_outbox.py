@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from driftwatch.notify.base import IncidentKind, Message
-from driftwatch.notify.outbox import LONGEST_WAIT, message_to_json
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.outbox import OutboxTable
+from driftwatch.store.outbox import LONGEST_WAIT, OutboxTable, message_to_json
 from driftwatch.store.records import CheckRecord, StoredIncident
 
 SECOND = 1_000_000_000

@@ -19,7 +19,7 @@ from alarms.path import Looked, Monitor, Rows, acknowledged, altered, configure,
 from alarms.rivals import SHIPPED, TUNED, Gauge, Panel, gauges
 from alarms.shifts import LINES, Line
 from driftwatch.decide.decision import Decision
-from driftwatch.decide.track import Track
+from driftwatch.decide.state import SegmentState
 
 #: Healthy production windows before the change.
 WARM = 10
@@ -35,7 +35,7 @@ class Watched:
     """A monitor that has seen the healthy windows, and its healthy windows from the change on."""
 
     monitor: Monitor
-    track: Track
+    segment_state: SegmentState
     draw: Callable[[int], Rows]
     bases: dict[int, Looked] = field(default_factory=dict)
     told: dict[int, dict[str, Gauge]] = field(default_factory=dict)
@@ -85,13 +85,13 @@ def repeat(
 def _warmed(
     monitor: Monitor, draw: Callable[[int], Rows], panel: Panel | None, rng: np.random.Generator
 ) -> Watched:
-    track = monitor.first
+    segment_state = monitor.first
     for t in range(WARM):
         rows = draw(t)
-        track = acknowledged(monitor.decide(track, monitor.look(rows, t)).track)
+        segment_state = acknowledged(monitor.decide(segment_state, monitor.look(rows, t)).segment_state)
         if panel is not None:
             panel.feed(rows, rng)
-    return Watched(monitor=monitor, track=track, draw=draw)
+    return Watched(monitor=monitor, segment_state=segment_state, draw=draw)
 
 
 def _split(monitor: Monitor, parts: Sequence[Rows], draw: Callable[[int], Rows]) -> Iterator[Watched]:
@@ -119,17 +119,22 @@ def _ours(
     """Our delay and what the page said, and the oracle's delay on the same windows."""
     last = watched[-1]
     weight = max(
-        oracle.log_weight(one.monitor, one.track, one.base(0).summary.span, line.names) for one in watched
+        oracle.log_weight(one.monitor, one.segment_state, one.base(0).summary.span, line.names)
+        for one in watched
     )
-    tracks, evidence, found = [one.track for one in watched], [], Result(delay=None, right=None)
+    segment_states, evidence, found = (
+        [one.segment_state for one in watched],
+        [],
+        Result(delay=None, right=None),
+    )
     for t in range(within):
         decisions = []
         for place, one in enumerate(watched):
             base = one.base(t)
             rows = _changed(setting, line, base, seed, t)
             seen = one.monitor.changed(base, rows)
-            decisions.append(one.monitor.decide(tracks[place], seen))
-            tracks[place] = decisions[-1].track
+            decisions.append(one.monitor.decide(segment_states[place], seen))
+            segment_states[place] = decisions[-1].segment_state
         evidence.append(round(max(item.evidence for item in decisions), 4))
         paged = [item for item in decisions if item.page]
         if paged:

@@ -12,12 +12,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from alarms.path import Rows
-from driftwatch.summary.batch import Float64Array, Int64Array, Levels
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.summary.batch import Levels
 
-Flags = npt.NDArray[np.bool_]
 NORMAL, PAIR, WINDOWS_APART = 45, 0.9, 0.1
 ICC, USER = 0.8, 10
 K_SHARES = np.array([0.40, 0.25, 0.15, 0.10, 0.05, 0.05])
@@ -75,7 +74,7 @@ class Setting:
         own = rng.standard_normal(person.shape)
         return math.sqrt(self.icc) * person + math.sqrt(1 - self.icc) * own
 
-    def some(self, rng: np.random.Generator, rows: int, share: float) -> Flags:
+    def some(self, rng: np.random.Generator, rows: int, share: float) -> BoolArray:
         """A random choice of whole users."""
         return np.repeat(rng.random(rows // self.burst) < share, self.burst)
 

@@ -11,7 +11,7 @@ import numpy as np
 from alarms.path import Monitor, acknowledged, configure
 from alarms.rivals import SHIPPED, TUNED, Panel, Scores, gauges
 from alarms.worlds import WORLDS
-from driftwatch.summary.result import State
+from driftwatch.results.results import State
 
 #: Windows after which a monitor should hardly be calibrating any more.
 SETTLED = 60
@@ -30,12 +30,12 @@ def quarter(name: str, number: int, budget: str, rivals: bool) -> dict[str, Any]
     monitor = Monitor.learn(config, parts, timed=world.timed, sample_rows=200, extra=extra)
     panel = Panel.learn(monitor, parts, aside) if rivals else None
     del parts
-    track, states, named = monitor.first, [], Counter[str]()
+    segment_state, states, named = monitor.first, [], Counter[str]()
     paged, told = [], list[Scores]()
     for t in range(world.per_quarter):
         seen = monitor.look(draw(rng, t), t)
-        decision = monitor.decide(track, seen)
-        track = acknowledged(decision.track)
+        decision = monitor.decide(segment_state, seen)
+        segment_state = acknowledged(decision.segment_state)
         states.append(decision.state is State.CALIBRATING)
         if decision.page:
             paged.append(t)

@@ -19,22 +19,22 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from alarms.path import Monitor
+from driftwatch.core.schema import Span
 from driftwatch.decide.budget import log_weights
-from driftwatch.decide.keys import owner_of
-from driftwatch.decide.track import Track
-from driftwatch.measure import policy_for
-from driftwatch.summary.schema import Span
+from driftwatch.decide.evalues.stream_index import owner_of
+from driftwatch.decide.state import SegmentState
+from driftwatch.monitor.evaluate import policy_for
 
 REACHED = 0.9
 
 
-def log_weight(monitor: Monitor, track: Track, window: Span, owners: frozenset[str]) -> float:
+def log_weight(monitor: Monitor, segment_state: SegmentState, window: Span, owners: frozenset[str]) -> float:
     """Log of the largest part of the budget that one stream of these owners has in a window."""
     policy = policy_for(monitor.config, monitor.segment, monitor.segments)
-    shares, scores = log_weights(track, policy, window)
+    shares, scores = log_weights(segment_state, policy, window)
     found = [
         float(weight)
-        for keys, weights in ((track.shares.keys, shares), (track.scores.keys, scores))
+        for keys, weights in ((segment_state.shares.keys, shares), (segment_state.scores.keys, scores))
         for key, weight in zip(keys, weights, strict=True)
         if owner_of(key) in owners
     ]

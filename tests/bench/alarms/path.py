@@ -12,27 +12,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftwatch.config.schema import MonitorConfig
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.hashing import combine, hash_levels, hash_numbers
+from driftwatch.core.schema import NANOSECONDS, Column, Kind, Span
+from driftwatch.core.windows import season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.track import Track
-from driftwatch.detectors.base import Gauges
-from driftwatch.measure import Look, fresh_track, holding, looks, policy_for, streams
-from driftwatch.reference._projection import choose_projection, pool
+from driftwatch.decide.state import SegmentState
+from driftwatch.detectors.base import WindowGauges
+from driftwatch.monitor.evaluate import Look, fresh_track, holding, looks, policy_for, streams
+from driftwatch.reference.choose_projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
-from driftwatch.summary.batch import Batch, Float64Array, Int64Array, Levels, Numbers
+from driftwatch.results.streams import Streams
+from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.counts import Counts
-from driftwatch.summary.drawn import Drawn
 from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
-from driftwatch.summary.hashing import combine, hash_levels, hash_numbers
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Provenance, Reference
 from driftwatch.summary.sample import RowSample
-from driftwatch.summary.schema import NANOSECONDS, Column, Kind, Span
 from driftwatch.summary.serial import with_fingerprint
 from driftwatch.summary.summary import Summary, total
-from driftwatch.windows import season_slot
 
 Rows = dict[str, Float64Array | Levels]
 #: Counts that come on top of the drawn rows, for windows too large to draw (``worlds.counted``).
@@ -129,7 +130,7 @@ class Looked:
     t: int
     rows: Rows
     summary: Summary
-    streams: Drawn
+    streams: Streams
     picked: Int64Array | None = None
 
 
@@ -141,7 +142,7 @@ class Monitor:
     reference: Reference
     looks: tuple[Look, ...]
     blocks: tuple[Summary, ...]
-    first: Track
+    first: SegmentState
     segment: str | None = None
     segments: int = 1
     extra: Extra | None = None
@@ -200,7 +201,7 @@ class Monitor:
         summary = opened(plan, rows, self._span(self.config, t), self.extra, t).seal(plan)
         return Looked(t=t, rows=rows, summary=summary, streams=self._said(summary))
 
-    def _said(self, summary: Summary) -> Drawn:
+    def _said(self, summary: Summary) -> Streams:
         return streams(self.reference, summary.with_room(), self.looks)
 
     def base(self, rows: Rows, t: int) -> Looked:
@@ -230,23 +231,23 @@ class Monitor:
         summary = self.recounted(before, rows).seal(self.reference.plan)
         return replace(before, rows=rows, summary=summary, streams=self._said(summary))
 
-    def decide(self, track: Track, seen: Looked, *, words: bool = False) -> Decision:
+    def decide(self, segment_state: SegmentState, seen: Looked, *, words: bool = False) -> Decision:
         """Decide a window, with those held before it; the gauges are measured only where a page is worded."""
         summary = seen.summary
         streamed = seen.streams
-        if track.held is not None:
-            summary = total([track.held, seen.summary])
+        if segment_state.held is not None:
+            summary = total([segment_state.held, seen.summary])
             telling = [look for look in self.looks if look[0].pools]
             streamed = streams(self.reference, summary.with_room(), telling)
         measured = Measurement(
             window=summary.span, rows=summary.rows,
-            statistics=Gauges(reference=self.reference, window=summary, chosen=self.looks) if words else (),
+            statistics=WindowGauges(reference=self.reference, window=summary, chosen=self.looks) if words else (),
             streams=streamed,
-            breakages=breakages(self.reference, summary, track.ordinary),
+            breakages=breakages(self.reference, summary, segment_state.ordinary),
             slot=season_slot(seen.summary.span.start, tuple(self.config.season), self.config.timezone),
         )  # fmt: skip
-        decision = decide(track, measured, policy_for(self.config, self.segment, self.segments))
-        return holding(track, decision, seen.summary)
+        decision = decide(segment_state, measured, policy_for(self.config, self.segment, self.segments))
+        return holding(segment_state, decision, seen.summary)
 
 
 def altered(before: Rows, after: Rows) -> set[str]:
@@ -262,6 +263,6 @@ def _sampled(values: Float64Array | Levels, picked: Int64Array, grid: Grid) -> F
     return np.where(cells < 0, np.nan, cells)
 
 
-def acknowledged(track: Track) -> Track:
+def acknowledged(segment_state: SegmentState) -> SegmentState:
     """The track after somebody has looked at its pages: nothing is set aside any more."""
-    return replace(track, incidents=())
+    return replace(segment_state, incidents=())

@@ -15,7 +15,7 @@ from alarms.healthy import SETTINGS
 from alarms.rivals import SHIPPED, TUNED
 from alarms.shifts import LINES, NOTHING
 from alarms.worlds import WORLDS
-from driftwatch.settings import Budget, parse_budget
+from driftwatch.core.settings import Budget, parse_budget
 
 Result = dict[str, Any]
 #: Budgets shown are these multiples of the one that was run: until a page, evidence is proportional to it.

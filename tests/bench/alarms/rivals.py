@@ -32,7 +32,8 @@ import numpy as np
 from scipy.special import chdtrc, kolmogorov
 
 from alarms.path import Monitor, Rows, size
-from driftwatch.summary.batch import Float64Array, Int64Array, Levels
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.summary.batch import Levels
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary

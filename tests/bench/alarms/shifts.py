@@ -17,9 +17,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import t as student
 
-from alarms.healthy import K_SHARES, NORMAL, PAIR, S_SHARES, WINDOWS_APART, Flags, Setting, codes, numbers
+from alarms.healthy import K_SHARES, NORMAL, PAIR, S_SHARES, WINDOWS_APART, Setting, codes, numbers
 from alarms.path import Rows, size, take
-from driftwatch.summary.batch import Float64Array, Levels
+from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.summary.batch import Levels
 
 #: What the last level of ``k`` moves to; the other levels keep their proportions.
 K_MOVED = np.append(K_SHARES[:-1] * 0.85 / 0.95, 0.15)
@@ -167,7 +168,7 @@ def levels(share: float | None) -> Line:
     )
 
 
-def _rate(happened: Flags, share: float, at: Setting) -> float:
+def _rate(happened: BoolArray, share: float, at: Setting) -> float:
     """Log likelihood ratio of a rate ``share`` that the reference did not have."""
     before = 1 / (at.users + 2)
     hits = int(happened.sum())

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from alarms.path import Extra, Rows
-from driftwatch.summary.batch import Float64Array, Levels
+from driftwatch.core.arrays import Float64Array
+from driftwatch.summary.batch import Levels
 from driftwatch.summary.counts import SPECIAL, Counts
 from driftwatch.summary.grid import NumericGrid
 from driftwatch.summary.plan import Plan

@@ -1,0 +1,1 @@
+"""Drawings as SVG, pure: figures in, markup out."""

@@ -1,0 +1,1 @@
+"""The demo: the real daemon on a bundled stream, replayed fast."""

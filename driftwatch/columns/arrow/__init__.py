@@ -1,0 +1,1 @@
+"""Arrow arrays as event times, numbers, texts and levels."""

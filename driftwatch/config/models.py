@@ -1,0 +1,284 @@
+"""The configuration file, version 1. Unknown keys are refused; one YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ByteSize, Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
+
+from driftwatch.core.schema import Kind, Role
+from driftwatch.core.settings import Budget, Duration, PageBudget, Settings, Zone, format_duration
+from driftwatch.notify.base import NotifierConfig
+from driftwatch.sources.base import SourceConfig
+
+_DAY = 86400
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+
+
+class StorageConfig(Settings):
+    """Where the history lives."""
+
+    path: Path = Path("driftwatch-data")
+    row_sample: bool = False
+
+
+class TlsConfig(Settings):
+    """Certificate and key of the web server, PEM files read at start and reload."""
+
+    cert_file: Path
+    key_file: Path
+
+
+class AuthConfig(Settings):
+    """Token that all requests but ``/-/healthy`` and ``/-/ready`` must carry, as bearer or as a password.
+
+    Whoever has it may acknowledge incidents from the page.
+    """
+
+    token_file: Path
+
+
+class WebConfig(Settings):
+    """The web server."""
+
+    listen: str = Field(default="127.0.0.1:9877", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    external_url: str | None = None
+    allowed_hosts: list[HostName] = Field(default_factory=list)
+    enable_reload: bool = False
+    tls: TlsConfig | None = None
+    auth: AuthConfig | None = None
+
+    @property
+    def host(self) -> str:
+        """Host part of ``listen``."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def loopback(self) -> bool:
+        """True when only this machine can reach ``listen``."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def port(self) -> int:
+        """Port part of ``listen``; 0 picks a free one."""
+        return int(self.listen.rpartition(":")[2])
+
+
+class ReferenceConfig(Settings):
+    """Files of the reference test distribution."""
+
+    path: str | list[str]
+    format: Literal["parquet", "csv", "jsonl"] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    time_column: str | None = None
+    timezone: Zone = "UTC"
+
+
+class WindowConfig(Settings):
+    """Evidence comes from tumbling windows of ``length``; every ``every`` the gauges are refreshed."""
+
+    length: Duration = _DAY
+    every: Duration | None = None
+    lag: Duration = 0
+    min_rows: Annotated[int, Field(ge=1)] = 200
+
+    # Of the fields, not of the whole: that one would be looked at only once nothing else is wrong.
+    @field_validator("length")
+    @classmethod
+    def _cuts_days(cls, length: int) -> int:
+        if length <= 0:
+            raise ValueError("expected a duration above zero")
+        if length < _DAY and _DAY % length:
+            raise ValueError("expected a duration that divides a day, or whole days")
+        if length > _DAY and length % _DAY:
+            raise ValueError("expected whole days when longer than a day")
+        return length
+
+    @field_validator("every")
+    @classmethod
+    def _cuts_windows(cls, every: int | None, info: ValidationInfo) -> int | None:
+        length = info.data.get("length")
+        if every is not None and (every <= 0 or (length is not None and length % every)):
+            raise ValueError("expected a duration that divides length without rest")
+        return every
+
+    @property
+    def step(self) -> int:
+        """Seconds between looks."""
+        return self.length if self.every is None else self.every
+
+
+class ColumnConfig(Settings):
+    """Overrides of what is inferred for one column."""
+
+    kind: Kind | None = None
+    role: Role | None = None
+
+
+class SegmentConfig(Settings):
+    """Watch each of the ``most`` most frequent levels of ``column`` on its own, the rest as ``other``."""
+
+    column: str
+    most: Annotated[int, Field(ge=1, le=200)] = 20
+
+
+class ModelConfig(Settings):
+    """The deployed model; a new version is a new reference."""
+
+    name: str = ""
+    version: str = ""
+
+
+class LimitsConfig(Settings):
+    """Bounds on one read."""
+
+    memory: Annotated[ByteSize, Field(ge=256 << 20)] = ByteSize(4 << 30)
+    seconds: Annotated[int, Field(ge=1)] = 300
+    rows: Annotated[int, Field(ge=1)] = 100_000_000
+
+
+class AlarmConfig(Settings):
+    """The page budget and what is worth a page."""
+
+    false_pages: PageBudget = Budget(pages=1, period=90 * _DAY)
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    min_effect: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
+    design_effect: Annotated[float, Field(ge=1)] | None = None
+
+
+class SelftestConfig(Settings):
+    """``every`` so often a fault is injected beside the real windows, to measure whether it is found.
+
+    ``shift`` is in spreads; ``column`` None takes the columns in turn; ``within`` None is ten windows.
+    """
+
+    every: Duration
+    shift: Annotated[float, Field(gt=0, le=10)] = 0.5
+    column: str | None = None
+    within: Duration | None = None
+
+
+class MonitorConfig(Settings):
+    """One model's inputs watched."""
+
+    name: Name
+    reference: ReferenceConfig
+    source: SerializeAsAny[SourceConfig]
+    window: WindowConfig = WindowConfig()
+    columns: dict[str, ColumnConfig] = Field(default_factory=dict)
+    detectors: list[str] | None = None
+    alarm: AlarmConfig = AlarmConfig()
+    timezone: Zone = "UTC"
+    tolerance: Annotated[float | None, Field(gt=0, lt=0.5)] = None
+    min_effect: Annotated[float | None, Field(gt=0, lt=0.5)] = None
+    season: list[Literal["hour_of_day", "day_of_week", "hour_of_week"]] = Field(default_factory=list)
+    burn_in: Duration | None = None
+    segment_by: SegmentConfig | None = None
+    groups: dict[str, list[str]] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    exclude: list[date] = Field(default_factory=list)
+    model: ModelConfig = ModelConfig()
+    limits: LimitsConfig = LimitsConfig()
+    selftest: SelftestConfig | None = None
+    #: Texts as they stand in the file where a variable was replaced: its value can be a secret.
+    _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("selftest")
+    @classmethod
+    def _tests_windows(cls, selftest: SelftestConfig | None, info: ValidationInfo) -> SelftestConfig | None:
+        window = info.data.get("window")
+        if selftest is None or window is None:
+            return selftest
+        for name in ("every", "within"):
+            given = getattr(selftest, name)
+            if given is not None and given < window.length:
+                least = format_duration(window.length)
+                raise ValueError(f"{name}: expected a duration of at least window.length, {least}")
+        return selftest
+
+    @property
+    def written(self) -> Mapping[tuple[str | int, ...], str]:
+        """Where in these settings a variable was replaced, and the text that stands in the file."""
+        return self._written
+
+    def remember(self, written: Mapping[tuple[str | int, ...], str]) -> None:
+        """Keep what ``written`` returns; called once, by whoever read the file."""
+        self._written.update(written)
+
+    @property
+    def tolerated(self) -> float:
+        """Share of the traffic that may sit elsewhere without being worth a page."""
+        return self.alarm.tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def floor(self) -> float:
+        """Smallest effect of a score worth knowing."""
+        return self.alarm.min_effect if self.min_effect is None else self.min_effect
+
+
+class ExportConfig(Settings):
+    """Which per-column series the exporter publishes."""
+
+    columns: Literal["all", "drifted", "top_k", "none"] = "all"
+    top_k: Annotated[int, Field(ge=1)] = 50
+    max_series: Annotated[int, Field(ge=100)] = 100_000
+
+
+class WorkersConfig(Settings):
+    """Bounds shared by all monitors of the process."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    shutdown: Duration = 10
+    catch_up: Annotated[int, Field(ge=1)] = 400
+
+
+class RetentionConfig(Settings):
+    """How long the history is kept."""
+
+    tiles: Duration = 400 * _DAY
+    verdicts: Duration = 800 * _DAY
+
+
+class Config(Settings):
+    """The whole file."""
+
+    version: Literal[1]
+    storage: StorageConfig = StorageConfig()
+    web: WebConfig = WebConfig()
+    monitors: Annotated[list[MonitorConfig], Field(min_length=1)]
+    notify: list[SerializeAsAny[NotifierConfig]] = Field(default_factory=list)
+    export: ExportConfig = ExportConfig()
+    limits: WorkersConfig = WorkersConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+    @field_validator("retention")
+    @classmethod
+    def _outlasts_windows(cls, retention: RetentionConfig, info: ValidationInfo) -> RetentionConfig:
+        longest = max(
+            (item.window.length + item.window.lag for item in info.data.get("monitors", ())), default=0
+        )
+        for name in ("tiles", "verdicts"):
+            if getattr(retention, name) < longest:
+                least = format_duration(longest)
+                raise ValueError(f"{name}: expected at least the longest window.length with its lag, {least}")
+        return retention
+
+    def monitor(self, name: str) -> MonitorConfig | None:
+        """The monitor of that name."""
+        return next((monitor for monitor in self.monitors if monitor.name == name), None)
+
+
+def as_json(settings: Settings) -> dict[str, Any]:
+    """Settings as plain JSON values, for hashing and for reader processes."""
+    return settings.model_dump(mode="json")

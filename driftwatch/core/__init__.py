@@ -1,0 +1,1 @@
+"""What every room speaks: columns, spans, settings, windows of time, the clock, plugins, bytes, hashes."""

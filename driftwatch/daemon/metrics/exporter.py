@@ -1,0 +1,137 @@
+"""``/metrics`` from one snapshot.
+
+Families are built anew, never mutated in place: two scrapes cannot race and a vanished label is gone. A
+monitor's lines are rendered once when its check ends and joined at the scrape, family by family, since
+the text format wants all samples of a family together under one HELP and TYPE.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from dataclasses import dataclass
+
+from driftwatch.config.models import ExportConfig
+from driftwatch.daemon.metrics import exposition, series
+from driftwatch.daemon.metrics.blocks import Block, render
+from driftwatch.daemon.metrics.exposition import Lines
+from driftwatch.daemon.metrics.families import FAMILIES
+from driftwatch.daemon.metrics.gzip_pieces import Piece, gzipped, piece
+from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer to a scrape."""
+
+    body: bytes
+    content_type: str
+    encoding: str | None
+
+
+class MetricsPage:
+    """Renders the page and keeps each monitor's lines until its view or its staleness changes.
+
+    Cost of a scrape: joining bytes, and the blocks that nobody has warmed since their monitor changed.
+    """
+
+    def __init__(self, export: ExportConfig) -> None:
+        self._export = export
+        self._lock = threading.Lock()
+        self._blocks: dict[str, Block] = {}
+        self._process = exposition.ProcessLines()
+        self._headers = {
+            open_metrics: {
+                family.name: exposition.header(family, open_metrics=open_metrics) for family in FAMILIES
+            }
+            for open_metrics in (False, True)
+        }
+
+    def reconfigure(self, export: ExportConfig) -> None:
+        """Follow a reloaded configuration from the next scrape on."""
+        self._export = export
+
+    def warm(self, view: MonitorView, now: int) -> None:
+        """Render a monitor's lines now, in the thread of its check: the next scrape only joins them."""
+        self._block(view, now)
+
+    def render(
+        self,
+        snapshot: Snapshot,
+        now: int,
+        accept: str = "",
+        accept_encoding: str = "",
+        *,
+        process: bool = True,
+    ) -> Page:
+        """The page for one scrape; ``now`` (ns) ages values, ``process=False`` leaves out ``process_*``."""
+        open_metrics = exposition.open_metrics_wanted(accept)
+        blocks, dropped = self._refresh(snapshot, now)
+        shared, _ = exposition.lines(series.process_samples(snapshot, platform.python_version(), dropped))
+        parts = self._parts(shared, blocks, open_metrics=open_metrics)
+        if process:
+            parts.append(self._process.read(open_metrics=open_metrics))
+        if open_metrics:
+            parts.append(exposition.EOF)
+        squeeze = exposition.gzip_accepted(accept_encoding)
+        return Page(
+            body=gzipped(_pieces(parts)) if squeeze else b"".join(map(_raw, parts)),
+            content_type=exposition.content_type(open_metrics=open_metrics),
+            encoding="gzip" if squeeze else None,
+        )
+
+    def _block(self, view: MonitorView, now: int) -> Block:
+        """Rendered outside the lock: a scrape never waits for another monitor's rendering."""
+        known = self._blocks.get(view.name)
+        block = render(view, now, self._export, known)
+        if block is not known:
+            with self._lock:
+                self._blocks[view.name] = block
+        return block
+
+    def _refresh(self, snapshot: Snapshot, now: int) -> tuple[list[Block], int]:
+        blocks = [self._block(view, now) for view in snapshot.monitors]
+        room = self._export.max_series - sum(block.health_count for block in blocks)
+        shares = series.fair_shares([block.wanted for block in blocks], room)
+        cut = [block.cut(share) for block, share in zip(blocks, shares, strict=True)]
+        with self._lock:
+            for whole, part in zip(blocks, cut, strict=True):
+                if part is not whole and self._blocks.get(whole.view.name) is whole:
+                    self._blocks[whole.view.name] = part
+            for name in self._blocks.keys() - {block.view.name for block in cut}:
+                del self._blocks[name]
+        return cut, sum(block.wanted - block.share for block in cut)
+
+    def _parts(self, shared: Lines, blocks: list[Block], *, open_metrics: bool) -> list[bytes | Piece]:
+        parts: list[bytes | Piece] = []
+        for family in FAMILIES:
+            name = family.name
+            found: list[bytes | Piece] = [shared[name]] if name in shared else []
+            for block in blocks:
+                text = block.health.get(name) or block.published.get(name)
+                if text is not None:
+                    found.append(text)
+            if found:
+                parts += [self._headers[open_metrics][name], *found]
+        return parts
+
+
+def _raw(part: bytes | Piece) -> bytes:
+    return part if isinstance(part, bytes) else part.raw
+
+
+def _pieces(parts: list[bytes | Piece]) -> list[Piece]:
+    """What is not squeezed yet is, neighbours together."""
+    pieces: list[Piece] = []
+    loose: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            loose.append(part)
+            continue
+        if loose:
+            pieces.append(piece(b"".join(loose)))
+            loose = []
+        pieces.append(part)
+    if loose:
+        pieces.append(piece(b"".join(loose)))
+    return pieces

@@ -1,0 +1,1 @@
+"""What the daemon knows now, immutable: one snapshot, read by metrics and web alike."""

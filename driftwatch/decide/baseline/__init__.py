@@ -1,0 +1,1 @@
+"""What is usual for a monitor: histories of shares and scores, design effects, predictions."""

@@ -1,0 +1,1 @@
+"""E-values: what a share or a score of one window says against its null hypothesis."""

@@ -1,0 +1,250 @@
+"""Warm child processes that read foreign bytes, each call with a deadline and a bound on memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from driftwatch.core.schema import Span
+from driftwatch.engines.local.answers import (
+    FilesRead,
+    SourceFailed,
+    TilesRead,
+    checked,
+    planned,
+    rejected_files,
+    tiles_read,
+)
+from driftwatch.engines.local.reader_process import Deadline, Reader
+from driftwatch.errors import ReaderDied
+from driftwatch.sources.base import SourceConfig
+from driftwatch.summary.plan import Plan
+from driftwatch.summary.serial import decode_summary, with_fingerprint
+from driftwatch.summary.summary import Summary
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FilesRead", "ReaderPool", "TilesRead"]
+
+
+class ReaderPool:
+    """At most ``workers`` children at work; a call waits until one is free. Safe to use from any thread.
+
+    Children start when they are first needed; with ``spare``, that many are kept started beyond those at
+    work, so that one that was killed is replaced without waiting. ``limits.memory`` is what a read may
+    take beside the child's own 300 MB of address space (75 MB of it in memory).
+
+    Every call raises ``SourceTimeout`` past its deadline (the child is killed), ``ReaderDied`` when the child
+    died or ran out of memory, and what the source raises. A ``batches`` iterator holds a child until it is
+    exhausted or closed.
+    """
+
+    def __init__(self, workers: int, *, spare: int = 0) -> None:
+        self._free = threading.Condition()
+        self._slots = workers
+        self._spare = spare
+        self._idle: list[Reader] = []
+        self._busy: set[Reader] = set()
+        self._closed = False
+        # The kernel ends a child with the *thread* that started it: one thread of the pool starts them all.
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader-starter")
+
+    def tiles(
+        self,
+        plan: Plan,
+        source: SourceConfig,
+        boundaries: Sequence[int],
+        *,
+        seconds: float,
+        memory: int,
+        rows: int,
+        known: Sequence[str | None] | None = None,
+        sums: bool = True,
+        sample: bool = True,
+    ) -> TilesRead:
+        """Summaries of the tiles ``[boundaries[i], boundaries[i + 1])``, without those whose data still has
+        the version ``known[i]``: they are not read. ``sums`` for joint statistics and the row ``sample`` cost
+        more than all counts.
+        """
+        started = time.monotonic()
+        plan = plan if plan.fingerprint else with_fingerprint(plan)
+        header = {
+            "op": "tiles",
+            "plan": plan.fingerprint,
+            "source": source.model_dump(mode="json"),
+            "boundaries": [int(edge) for edge in boundaries],
+            "rows": rows,
+            "known": None if known is None else list(known),
+            "sums": sums,
+            "sample": sample,
+            "memory": memory,
+        }
+        tiles: dict[tuple[int, str | None], Summary] = {}
+        with self._reader() as reader:
+            done: dict[str, Any] = {}
+            for answer, blob in planned(reader, header, plan, Deadline(seconds=seconds)):
+                if answer["kind"] == "tile":
+                    tiles[answer["start"], answer["segment"]] = decode_summary(blob)
+                done = answer
+        read = tiles_read(done, tiles)
+        return replace(read, seconds=time.monotonic() - started)
+
+    def extent(self, source: SourceConfig, *, seconds: float, memory: int) -> Span | None:
+        """Oldest and newest event time of the source; None when it has no row."""
+        done = self._ask({"op": "extent", "source": source.model_dump(mode="json")}, seconds, memory)
+        extent = done["extent"]
+        return None if extent is None else Span(start=extent[0], end=extent[1])
+
+    def version(self, source: SourceConfig, *, seconds: float, memory: int, span: Span | None = None) -> str:
+        """A text that changes whenever the data of ``span`` (None: all) changed."""
+        header = {"op": "version", "source": source.model_dump(mode="json"), "span": _listed(span)}
+        return str(self._ask(header, seconds, memory)["version"])
+
+    def batches(
+        self,
+        source: SourceConfig,
+        columns: Sequence[str] | None,
+        *,
+        memory: int,
+        seconds: float,
+        span: Span | None = None,
+        told: FilesRead | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows of the source (or of ``span``), some MiB at a time.
+
+        ``seconds`` bounds the time spent waiting for the child, not what the caller does in between.
+        ``told`` is filled in at the end.
+        """
+        import pyarrow as pa
+
+        header = {
+            "op": "rows",
+            "source": source.model_dump(mode="json"),
+            "columns": None if columns is None else list(columns),
+            "span": _listed(span),
+            "memory": memory,
+        }
+        deadline = Deadline(seconds=seconds)
+        with self._reader() as reader:
+            reader.ask(header, b"", deadline)
+            for answer, blob in checked(reader.answers(deadline), memory):
+                if answer["kind"] == "rows":
+                    with pa.ipc.open_stream(blob) as stream:
+                        yield from stream
+                elif told is not None:
+                    told.files, told.rejected = answer["files"], tuple(rejected_files(answer))
+
+    def ping(self, *, seconds: float = 60.0) -> None:
+        """Have one child started and its imports done."""
+        self._ask({"op": "ping"}, seconds, None)
+
+    def close(self, grace: float = 0.0) -> None:
+        """Wait up to ``grace`` seconds for calls under way, then kill every child. Calling twice is fine."""
+        with self._free:
+            self._closed = True
+            self._free.notify_all()
+            self._free.wait_for(lambda: not self._busy, timeout=grace)
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for reader in idle:
+            reader.kill()
+        for reader in busy:
+            reader.stop()
+        self._starter.shutdown(wait=True)
+        with self._free:
+            late, self._idle = self._idle, []
+        for reader in late:
+            reader.kill()
+
+    def _ask(self, header: dict[str, Any], seconds: float, memory: int | None) -> dict[str, Any]:
+        done: dict[str, Any] = {}
+        deadline = Deadline(seconds=seconds)
+        with self._reader() as reader:
+            reader.ask({**header, "memory": memory}, b"", deadline)
+            for answer, _ in checked(reader.answers(deadline), memory or 0):
+                done = answer
+        return done
+
+    @contextmanager
+    def _reader(self) -> Iterator[Reader]:
+        """Borrow a child. It comes back only after an answer that was complete."""
+        reader = self._borrow()
+        sound = False
+        try:
+            yield reader
+            sound = True
+        except ReaderDied:
+            if self._closed:
+                raise ReaderDied("the readers were closed while this source was being read.") from None
+            raise
+        except SourceFailed as failed:
+            sound = True
+            raise failed.error from None
+        finally:
+            self._return(reader, sound=sound)
+
+    def _borrow(self) -> Reader:
+        with self._free:
+            self._free.wait_for(lambda: self._closed or self._slots > 0)
+            if self._closed:
+                raise ReaderDied("the readers are closed.")
+            self._slots -= 1
+            while self._idle:
+                reader = self._idle.pop()
+                if reader.alive:
+                    self._busy.add(reader)
+                    self._restock()
+                    return reader
+                reader.kill()
+        try:
+            reader = self._starter.submit(Reader.start).result()
+        except BaseException:
+            with self._free:
+                self._slots += 1
+                self._free.notify_all()
+            if self._closed:
+                raise ReaderDied("the readers are closed.") from None
+            raise
+        with self._free:
+            self._busy.add(reader)
+            self._restock()
+            closed = self._closed
+        if closed:
+            self._return(reader, sound=False)
+            raise ReaderDied("the readers are closed.")
+        return reader
+
+    def _restock(self) -> None:
+        """Start spare children in the background; the lock is held."""
+        if not self._closed and len(self._idle) < self._spare:
+            self._starter.submit(self._start_spare)
+
+    def _start_spare(self) -> None:
+        with self._free:
+            wanted = not self._closed and len(self._idle) < self._spare
+        if not wanted:
+            return
+        reader = Reader.start()
+        with self._free:
+            self._idle.append(reader)
+
+    def _return(self, reader: Reader, *, sound: bool) -> None:
+        with self._free:
+            self._busy.discard(reader)
+            keep = sound and not self._closed
+            if keep:
+                self._idle.append(reader)
+            self._slots += 1
+            self._free.notify_all()
+        if not keep:
+            reader.kill()
+
+
+def _listed(span: Span | None) -> list[int] | None:
+    return None if span is None else [span.start, span.end]

@@ -1,0 +1,175 @@
+"""One reader process as its parent sees it: frames with a deadline, and an end that leaves no zombie."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from driftwatch.engines.local.frames import HEAD_BYTES, BrokenFrame, pack, sizes, unpack
+from driftwatch.errors import ReaderDied, SourceTimeout
+
+#: One thread each: readers are parallel among themselves, and every thread costs address space.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_PACKAGES = str(Path(__file__).parents[3])
+_CHUNK = 1 << 20
+
+
+def environment() -> dict[str, str]:
+    """The parent's environment with single threads and an allocator that gives memory back."""
+    changed = dict(os.environ)
+    changed |= dict.fromkeys(_THREADS, "1")
+    changed |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+    changed["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, changed.get("PYTHONPATH"))))
+    return changed
+
+
+@dataclass(slots=True, kw_only=True)
+class Deadline:
+    """Seconds that may be spent waiting for a reader; time the parent takes for itself does not count."""
+
+    seconds: float
+    spent: float = 0.0
+
+    def wait(self, poller: select.poll) -> None:
+        """Wait until the descriptor is ready. Raises ``SourceTimeout``."""
+        started = time.monotonic()
+        ready = poller.poll(max(0.0, self.seconds - self.spent) * 1000)
+        self.spent += time.monotonic() - started
+        if not ready:
+            raise SourceTimeout(
+                f"expected the source to be read within {self.seconds:g} s (limits.seconds). It was not, "
+                "and the reader was killed. Raise limits.seconds, read fewer rows at once, or see why the "
+                "source is slow."
+            )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Reader:
+    """A child process. ``plans`` are the plans it was sent and still remembers, oldest first."""
+
+    process: subprocess.Popen[bytes]
+    plans: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    @classmethod
+    def start(cls) -> Reader:
+        """Start a child in a process group of its own. It serves once its imports are done."""
+        command = [sys.executable, "-P", "-m", "driftwatch.engines.local.child", str(os.getpid())]
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+            start_new_session=True,
+            bufsize=0,
+        )
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+        return cls(process=process)
+
+    @property
+    def alive(self) -> bool:
+        """True while the process has not ended."""
+        return self.process.poll() is None
+
+    def ask(self, header: dict[str, Any], blob: bytes, deadline: Deadline) -> None:
+        """Send one request. Raises ``SourceTimeout`` and ``ReaderDied``."""
+        pipe = _pipe(self.process.stdin)
+        poller = select.poll()
+        poller.register(pipe, select.POLLOUT | select.POLLERR | select.POLLHUP)
+        for piece in pack(header, blob):
+            view = memoryview(piece)
+            while view:
+                deadline.wait(poller)
+                try:
+                    view = view[os.write(pipe.fileno(), view[:_CHUNK]) :]
+                except BlockingIOError:
+                    continue
+                except BrokenPipeError:
+                    raise self.death() from None
+
+    def answers(self, deadline: Deadline) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Frames until one of kind ``done`` or ``error``, that one included."""
+        while True:
+            size, blob, check = self._checked(self._read(HEAD_BYTES, deadline))
+            body = self._read(size + blob, deadline)
+            try:
+                header, data = unpack(body, size, check)
+            except BrokenFrame as error:
+                raise ReaderDied(f"the reader answered with {error}; it was replaced.") from error
+            yield header, data
+            if header.get("kind") in ("done", "error"):
+                return
+
+    def _checked(self, head: bytearray) -> tuple[int, int, int]:
+        try:
+            return sizes(bytes(head))
+        except BrokenFrame as error:
+            raise ReaderDied(f"the reader answered with {error}; it was replaced.") from error
+
+    def _read(self, size: int, deadline: Deadline) -> bytearray:
+        pipe = _pipe(self.process.stdout)
+        poller = select.poll()
+        poller.register(pipe, select.POLLIN | select.POLLHUP)
+        data = bytearray()
+        while len(data) < size:
+            deadline.wait(poller)
+            try:
+                piece = os.read(pipe.fileno(), min(size - len(data), _CHUNK))
+            except BlockingIOError:
+                continue
+            if not piece:
+                raise self.death()
+            data += piece
+        return data
+
+    def death(self) -> ReaderDied:
+        """What became of a process that closed its end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=1.0)
+        code = self.process.returncode
+        if code is None:
+            how = "closed its output"
+        elif code < 0:
+            how = f"was ended by {signal.Signals(-code).name}"
+        else:
+            how = f"ended with exit code {code}"
+        hint = "Run `python -m driftwatch.engines.local.child 0` to see whether it starts."
+        if code is not None and code < 0:
+            hint = (
+                "SIGKILL is often the system running out of memory, SIGABRT and SIGSEGV a damaged file: "
+                "look at the newest files of the source, or lower limits.memory so that they are named."
+            )
+        return ReaderDied(f"the process that reads foreign bytes {how}. {hint}")
+
+    def stop(self) -> None:
+        """End the whole process group now and collect it; whoever waits for an answer learns of it."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
+        self.process.wait()
+
+    def kill(self) -> None:
+        """``stop``, and let go of the pipes: only for the thread that uses them."""
+        self.stop()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ReaderDied("the reader has no pipe.")
+    return pipe

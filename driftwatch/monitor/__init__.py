@@ -1,0 +1,1 @@
+"""One check of one monitor: read its tiles, evaluate the window, record the verdict."""

@@ -1,1 +1,0 @@
-"""Warm child processes that read foreign bytes with limits and a deadline, and return summaries."""

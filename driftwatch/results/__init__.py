@@ -1,0 +1,1 @@
+"""What detectors yield and a check decides: statistics, streams, verdicts, and the words people read."""

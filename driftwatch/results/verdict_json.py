@@ -1,0 +1,248 @@
+"""Verdicts as the JSON objects that scripts rely on, and back. Times are ISO 8601; undefined is null."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+from typing_extensions import TypedDict
+
+from driftwatch.core.schema import Span, iso
+from driftwatch.results.results import (
+    Breakage,
+    FileProblem,
+    NamedColumn,
+    Reason,
+    RejectedFile,
+    Represented,
+    State,
+    Statistic,
+    Verdict,
+)
+
+#: ISO 8601 in UTC, to the nanosecond where needed.
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class StatisticJson(TypedDict):
+    """One detector's gauge on one column; of all columns together ``column`` is null."""
+
+    column: str | None
+    detector: str
+    statistic: float | None
+    p_value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    effect: str
+    n_reference: int
+    n_window: int
+    undefined: str
+
+
+class NamedJson(TypedDict):
+    """A column that a page names. ``share`` is its part of the evidence."""
+
+    column: str
+    detector: str
+    share: float | None
+    effect: str
+    onset: Moment | None
+
+
+class BrokenJson(TypedDict):
+    """A column that is broken, and how."""
+
+    column: str
+    reason: Reason
+    detail: str
+
+
+class RejectedFileJson(TypedDict):
+    """A file that was left out."""
+
+    name: str
+    problem: FileProblem
+    detail: str
+
+
+class RepresentedJson(TypedDict):
+    """The share of usual traffic the test set stands for in a column, with its 95 % interval."""
+
+    column: str
+    share: float | None
+    low: float | None
+    high: float | None
+    windows: int
+
+
+class WindowJson(TypedDict):
+    """One verdict. Times are ISO 8601 in UTC; what is undefined is null, never 0."""
+
+    start: Moment
+    end: Moment
+    segment: str | None
+    rows: int
+    judged_from: Moment | None
+    judged_rows: int
+    state: State
+    reason: Reason
+    detail: str
+    evidence: float | None
+    evidence_before: float | None
+    page: bool
+    incident: str | None
+    onset: Moment | None
+    columns: list[StatisticJson]
+    joint: list[StatisticJson]
+    broken: list[BrokenJson]
+    named: list[NamedJson]
+    unchanged: list[str]
+    rejected_files: list[RejectedFileJson]
+    smallest_effect: float | None
+    smallest_effects: dict[str, float | None]
+    smallest_joint_effect: float | None
+    represented: list[RepresentedJson]
+    design_effect: float | None
+    late_rows: int
+    untimed_rows: int
+    newest_row: Moment | None
+    reference: str
+    configuration: str
+
+
+_STATISTIC = tuple(item.name for item in fields(Statistic))
+
+
+def _time(nanoseconds: int | None) -> str | None:
+    return None if nanoseconds is None else iso(nanoseconds)
+
+
+def window_json(verdict: Verdict) -> WindowJson:
+    """One window object, as ``backtest`` lists them and ``check`` prints one."""
+    return {
+        "start": iso(verdict.window.start),
+        "end": iso(verdict.window.end),
+        "segment": verdict.segment,
+        "rows": verdict.rows,
+        "judged_from": _time(verdict.judged_from),
+        "judged_rows": verdict.judged_rows,
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "detail": verdict.detail,
+        "evidence": verdict.evidence,
+        "evidence_before": verdict.evidence_before,
+        "page": verdict.page,
+        "incident": verdict.incident,
+        "onset": _time(verdict.onset),
+        "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
+        "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
+        "broken": [
+            {"column": item.column, "reason": item.reason, "detail": item.detail}
+            for item in verdict.breakages
+        ],
+        "named": [named_json(item) for item in verdict.named],
+        "unchanged": list(verdict.unchanged),
+        "rejected_files": [
+            {"name": item.name, "problem": item.problem, "detail": item.detail}
+            for item in verdict.rejected_files
+        ],
+        "smallest_effect": verdict.smallest_effect,
+        "smallest_effects": dict(verdict.smallest_effects),
+        "smallest_joint_effect": verdict.smallest_joint_effect,
+        "represented": [
+            {
+                "column": item.column,
+                "share": item.share,
+                "low": item.low,
+                "high": item.high,
+                "windows": item.windows,
+            }
+            for item in verdict.represented
+        ],
+        "design_effect": verdict.design_effect,
+        "late_rows": verdict.late_rows,
+        "untimed_rows": verdict.untimed_rows,
+        "newest_row": _time(verdict.newest_row),
+        "reference": verdict.reference,
+        "configuration": verdict.configuration,
+    }
+
+
+def statistic_json(item: Statistic) -> StatisticJson:
+    """One gauge."""
+    return {
+        "column": item.column,
+        "detector": item.detector,
+        "statistic": item.value,
+        "p_value": item.p_value,
+        "low": item.low,
+        "high": item.high,
+        "unit": item.unit,
+        "effect": item.effect,
+        "n_reference": item.n_reference,
+        "n_window": item.n_window,
+        "undefined": item.undefined,
+    }
+
+
+def named_json(item: NamedColumn) -> NamedJson:
+    """One column that a page names."""
+    return {
+        "column": item.column,
+        "detector": item.detector,
+        "share": item.share,
+        "effect": item.effect,
+        "onset": _time(item.onset),
+    }
+
+
+def page_json(verdict: Verdict) -> dict[str, Any]:
+    """One page object, as ``backtest`` lists them."""
+    broken = [
+        {"column": item.column, "detector": str(item.reason), "effect": item.detail, "share": None}
+        for item in verdict.breakages
+    ]
+    return {
+        "window_start": iso(verdict.window.start),
+        "window_end": iso(verdict.window.end),
+        "segment": verdict.segment,
+        "incident": verdict.incident,
+        "kind": "broken" if verdict.state is State.BROKEN else "drift",
+        "onset": _time(verdict.onset),
+        "columns": [named_json(item) for item in verdict.named] or broken,
+        "unchanged": list(verdict.unchanged),
+    }
+
+
+def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
+    """Everything in a verdict, for the store."""
+    # Hundreds of them, and nothing in one needs more than a look: ``asdict`` would copy each number.
+    statistics = tuple({name: getattr(item, name) for name in _STATISTIC} for item in verdict.statistics)
+    return asdict(replace(verdict, statistics=())) | {"statistics": statistics}
+
+
+def verdict_from_json(data: dict[str, Any]) -> Verdict:
+    """The verdict that ``verdict_to_json`` was given."""
+    return Verdict(
+        **{
+            **data,
+            "window": Span(**data["window"]),
+            "state": State(data["state"]),
+            "reason": Reason(data["reason"]),
+            "statistics": tuple(Statistic(**item) for item in data["statistics"]),
+            "breakages": tuple(
+                Breakage(**{**item, "reason": Reason(item["reason"])}) for item in data["breakages"]
+            ),
+            "rejected_files": tuple(
+                RejectedFile(**{**item, "problem": FileProblem(item["problem"])})
+                for item in data["rejected_files"]
+            ),
+            "named": tuple(NamedColumn(**item) for item in data["named"]),
+            "unchanged": tuple(data["unchanged"]),
+            "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
+            "represented": tuple(Represented(**item) for item in data.get("represented", ())),
+            "tiles": tuple((start, version) for start, version in data["tiles"]),
+        }
+    )

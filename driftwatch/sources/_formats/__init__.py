@@ -1,0 +1,1 @@
+"""Files: which ones a glob names, and how each format is read."""

@@ -1,0 +1,97 @@
+"""What a page names is said in plain words: in the terminal and in messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from driftwatch.cli.output import show_pages
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.schema import Span
+from driftwatch.decide.state import Incident
+from driftwatch.monitor.incident_message import message_for, resolved_message
+from driftwatch.results.evidence_trail import Place
+from driftwatch.results.results import NamedColumn, Reason, State, Statistic, Verdict
+from driftwatch.store.outbox import message_from_json, message_to_json
+
+COMBINED_SCORE = NamedColumn(
+    column="joint:mmd", detector="mmd", share=0.6, effect="all columns together: 12 times the usual", onset=0
+)
+AGE = NamedColumn(column="age", detector="ks", share=0.4, effect="median 41 → 29", onset=0)
+PAGE = Verdict(
+    monitor="m",
+    segment=None,
+    window=Span(start=0, end=1),
+    rows=9,
+    state=State.DRIFTING,
+    reason=Reason.EVIDENCE_COMPLETE,
+    page=True,
+    named=(COMBINED_SCORE, AGE, replace(COMBINED_SCORE, column="joint:volume", effect="")),
+)
+
+
+def test_the_terminal_names_no_keys(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    show_pages("1 page(s)", [PAGE])
+    shown = capsys.readouterr().out
+    assert "joint:" not in shown
+    assert "all columns together: 12 times the usual; age: median 41 → 29; row count: moved" in shown
+
+
+@pytest.mark.parametrize(
+    ("columns", "title"),
+    [
+        (("joint:mmd", "age"), "m: inputs drifted, 1 column"),
+        (("joint:mmd", "joint:together"), "m: inputs drifted, all columns together"),
+        (("joint:volume",), "m: inputs drifted, row count"),
+    ],
+)
+def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
+    incident = Incident(key="k", kind="drift", columns=columns, opened_at=0, onset=0)
+    message = message_for(incident, PAGE, MonitorConfig.model_construct(name="m"), "")
+    assert message.title == title
+    assert message.lines[0] == f"since 1970-01-01 00:00Z, {PAGE.rows:,} rows"
+    measured = [
+        Statistic(detector="ks", column=column, value=0.1, unit="")
+        for column in ("age", "income", "income", None)
+    ]
+    counted = message_for(
+        incident, replace(PAGE, statistics=tuple(measured)), MonitorConfig.model_construct(name="m"), ""
+    )
+    assert counted.title == title.replace("1 column", "1 of 2 columns")
+    assert message.lines[1:] == (
+        "all columns together: 12 times the usual (60% of the evidence)",
+        "age: median 41 → 29 (40% of the evidence)",
+        "row count: moved (60% of the evidence)",
+    )
+
+
+QUIET, LATE = (5, 0.1, "ok", False), (20, None, "stale", False)
+AGAIN, LATER = (20, 0.1, "ok", False), (30, 0.1, "ok", False)
+MISSED = "it works again; nothing is known about drift in windows that were given up"
+
+
+@pytest.mark.parametrize(
+    ("trail", "by_hand", "said"),
+    [
+        ((QUIET, AGAIN), False, "it works again, and no window was given up"),
+        ((QUIET, LATE, LATER), False, MISSED),
+        ((QUIET, LATER), False, MISSED),
+        ((LATER,), False, MISSED),
+        ((), False, MISSED),
+        ((QUIET,), True, "closed by hand: nothing is known about drift until this works again"),
+    ],
+)
+def test_the_end_of_blindness_promises_nothing_it_does_not_know(
+    trail: tuple[Place, ...], by_hand: bool, said: str
+) -> None:
+    incident = Incident(key="k", kind="blind", columns=(), opened_at=20, onset=10)
+    late = replace(PAGE, state=State.STALE, reason=Reason.SOURCE_BEHIND, detail="it is late")
+    firing = message_for(incident, late, MonitorConfig.model_construct(name="m"), "", trail)
+    assert firing.lines == ("it is late", "nothing is known about drift until this works again")
+    ended = message_from_json(resolved_message(message_to_json(firing), 40, trail, by_hand=by_hand))
+    assert ended.lines == ("it is late", said)
+    assert (ended.resolved, ended.resolved_at, ended.trail) == (True, 40, trail)

@@ -1,0 +1,270 @@
+"""Every Arrow type in the form its kind is counted in."""
+
+from __future__ import annotations
+
+import decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from driftwatch.columns.arrow.encode import encode
+from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.columns.arrow.levels import Met, levels
+from driftwatch.core.hashing import level_table
+from driftwatch.core.schema import Column, Kind
+from driftwatch.summary.batch import Batch, Levels, Numbers
+
+DAY = 86400 * 10**9
+
+
+def one(array: pa.Array, kind: Kind) -> Numbers | Levels:
+    return coded({"x": array}, kind).columns["x"]
+
+
+def coded(data: dict[str, pa.Array], kind: Kind = Kind.NUMERIC, **changes: Any) -> Batch:
+    batch = pa.RecordBatch.from_arrays(list(data.values()), names=list(data))
+    settings: dict[str, Any] = {
+        "columns": (Column(name="x", kind=kind),),
+        "carried": (),
+        "time_column": None,
+        "timezone": "UTC",
+        "segment_column": None,
+    }
+    return encode(batch, **(settings | changes))
+
+
+def texts(array: pa.Array) -> list[str | None]:
+    column = one(array, Kind.CATEGORICAL)
+    assert isinstance(column, Levels)
+    return [column.levels[code] if code >= 0 else {-1: None, -2: "WRONG"}[code] for code in column.codes]
+
+
+def test_numbers_written_as_text_are_numbers_and_the_rest_is_wrong() -> None:
+    written = pa.array(["1", "+2", " 3.5 ", "1e3", "nan", "-Inf", "", "x", "1,5", "0x1", None])
+    column = one(written, Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    assert column.nulls is not None
+    assert column.wrong is not None
+    np.testing.assert_array_equal(
+        column.marked(), [1, 2, 3.5, 1000, np.nan, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan]
+    )
+    assert column.nulls.tolist() == [6, 10]
+    assert np.flatnonzero(column.wrong).tolist() == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (pa.array([True, False, None]), [1.0, 0.0, np.nan]),
+        (pa.array([2**63 + 5], pa.uint64()), [float(2**63 + 5)]),
+        (pa.array([decimal.Decimal("1.50")]), [1.5]),
+        (pa.array([-0.0]), [0.0]),
+        (pa.array([1.5], pa.float16()), [1.5]),
+        (pa.array(["2", None, "x"]).dictionary_encode(), [2.0, np.nan, np.nan]),
+        (pa.nulls(2), [np.nan, np.nan]),
+        (pa.array([[1]]), [np.nan]),
+    ],
+)
+def test_numeric(array: pa.Array, expected: list[float]) -> None:
+    column = one(array, Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    np.testing.assert_array_equal(column.marked(), expected)
+
+
+def test_one_zero_and_one_nan_make_rows_equal() -> None:
+    other = np.array([0x7FF8000000000001], dtype=np.uint64).view(np.float64)
+    for kind in (np.float64, np.float32):
+        rows = coded({"x": pa.array(np.array([0.0, -0.0, np.nan, other[0], 1.0], dtype=kind))}).content
+        assert rows[0] == rows[1] != rows[4]
+        assert rows[2] == rows[3] == coded({"x": pa.nulls(1)}).content[0]
+
+
+def test_rows_in_single_precision_are_rows_in_double_precision() -> None:
+    single = pa.array([0.1, None, 3.0, np.inf], pa.float32())
+    assert coded({"x": single}).content.tolist() == coded({"x": single.cast(pa.float64())}).content.tolist()
+
+
+def test_rows_taken_bring_their_nulls() -> None:
+    whole = pa.array([1.0, None, None, 4.0, None, 6.0, 7.0, None, None, 10.0])
+    column = one(whole.slice(1), Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    marked = column.marked()
+    np.testing.assert_array_equal(marked, whole.slice(1).to_numpy(zero_copy_only=False))
+    for rows in (slice(2, 7), slice(0, 0), np.array([8, 0, 3, 3])):
+        np.testing.assert_array_equal(column.take(rows).marked(), marked[rows])
+
+
+def test_rows_that_need_not_be_told_apart_are_not_hashed() -> None:
+    batch = coded({"x": pa.array([1.0, None])}, hashed=False)
+    assert batch.content is None
+    assert batch.take(np.array([1])).rows == batch.take(slice(0, 1)).rows == 1
+
+
+def test_a_nan_of_the_data_is_neither_null_nor_wrong() -> None:
+    odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    column = one(pa.array(odd), Kind.NUMERIC)
+    assert isinstance(column, Numbers)
+    assert column.nulls is None
+    assert column.wrong is None
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (pa.array([3, None]), ["3", None]),
+        (pa.array([3.0, 3.5, np.nan, -0.0, 1e300]), ["3", "3.5", None, "0", "1e+300"]),
+        (pa.array([decimal.Decimal("3.00"), decimal.Decimal("3.50")]), ["3", "3.5"]),
+        (pa.array([True, False, None]), ["true", "false", None]),
+        (pa.array([True, None]).dictionary_encode(), ["true", None]),
+        (pa.array(["3", None]).dictionary_encode(), ["3", None]),
+        (pa.array([b"\xff", b"ok"]), ["\\xff", "ok"]),
+        (pa.array([[1], None]), ["WRONG", None]),
+        (pa.array([0], pa.timestamp("ns")), ["1970-01-01 00:00:00"]),
+        (pa.array([0], pa.timestamp("s")), ["1970-01-01 00:00:00"]),
+        (pa.array(["a\nb'\"", ""]), ["a\nb'\"", ""]),
+        (pa.array([pa.MonthDayNano([1, 2, 3])]), ["WRONG"]),
+    ],
+)
+def test_levels(array: pa.Array, expected: list[str | None]) -> None:
+    assert texts(array) == expected
+
+
+def test_a_level_is_cut_where_the_reference_cuts_it() -> None:
+    assert texts(pa.array(["é" * 600])) == ["é" * 512]
+
+
+def test_a_long_dictionary_gives_only_the_levels_that_occur() -> None:
+    names = [f"level {place}" for place in range(100)]
+    array = pa.DictionaryArray.from_arrays(pa.array([2, 2]), pa.array(names))
+    column = one(array, Kind.CATEGORICAL)
+    assert isinstance(column, Levels)
+    assert column.levels == ("level 2",)
+
+
+def test_batches_of_one_dictionary_share_what_was_worked_out_for_it() -> None:
+    met: dict[str, Met] = {}
+    both = [
+        pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(["a", None, "c"])) for codes in ([0, 1], [2])
+    ]
+    first, second = (levels(array, met, "x") for array in both)
+    assert first.tables is second.tables
+    assert [first.codes.tolist(), second.codes.tolist()] == [[0, -1], [2]]
+    other = levels(pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["z"])), met, "x")
+    assert other.levels == ("z",)
+
+
+def test_levels_hash_alike_whatever_else_their_dictionary_holds() -> None:
+    plain = pa.array(["a", "Köln", "", None, "x" * 600, "Köln"])
+    unused = pa.array([None, "Köln", "x" * 600, "", "never", "a"])
+    other = pa.DictionaryArray.from_arrays(pa.array([5, 1, 3, 0, 2, 1]), unused)
+    hashes = [coded({"x": array}, Kind.CATEGORICAL).content.tolist() for array in (plain, other)]
+    assert hashes[0] == hashes[1]
+    # Worked out from the dictionary's bytes, it is what the texts give one by one.
+    column = one(plain, Kind.CATEGORICAL)
+    assert isinstance(column, Levels)
+    assert column.tables[id(level_table)][1].tolist() == level_table(column.levels).tolist()
+    assert len(set(hashes[0])) == 5
+
+
+def test_codes_of_a_slice_with_nulls() -> None:
+    array = pa.array(["a", "b", None, "b", "c", None, "a"]).dictionary_encode()
+    assert texts(array.slice(1, 5)) == ["b", None, "b", "c", None]
+    assert texts(array.slice(3, 2)) == ["b", "c"]
+
+
+def test_lengths_norms_and_seconds() -> None:
+    length = one(pa.array(["é", "", None, "abc"]).dictionary_encode(), Kind.TEXT)
+    assert isinstance(length, Numbers)
+    np.testing.assert_array_equal(length.values, [1, 0, np.nan, 3])
+    for kind in (pa.list_(pa.float32()), pa.list_(pa.int64()), pa.list_(pa.float64(), 2)):
+        norm = one(pa.array([[3, 4], None, [0, 0]], kind), Kind.VECTOR)
+        assert isinstance(norm, Numbers)
+        np.testing.assert_array_equal(norm.values, [5, np.nan, 0])
+        assert norm.wrong is None
+    moment = one(pa.array(["1970-01-02", "never", None]), Kind.DATETIME)
+    assert isinstance(moment, Numbers)
+    np.testing.assert_array_equal(moment.values, [86400, np.nan, np.nan])
+    assert moment.wrong is not None
+    assert np.flatnonzero(moment.wrong).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (pa.array([1], pa.date32()), DAY),
+        (pa.array([DAY // 10**6], pa.date64()), DAY),
+        *[(pa.array([DAY // f], pa.timestamp(u)), DAY) for u, f in (("s", 10**9), ("ms", 10**6), ("ns", 1))],
+        (pa.array([1364774400]), 1364774400 * 10**9),
+        (pa.array([1364774400000]), 1364774400 * 10**9),
+        (pa.array([1364774400000000]), 1364774400 * 10**9),
+        (pa.array([1364774400000000000]), 1364774400 * 10**9),
+        (pa.array([1.5]), 1_500_000_000),
+        (pa.array(["1970-01-02"]), DAY),
+        (pa.array(["1970-01-02T00:00:00.000000001Z"]), DAY + 1),
+        (pa.array(["1970-01-02 02:00:00+02:00"]), DAY),
+        (pa.array(["1364774400"]), 1364774400 * 10**9),
+        (pa.array(["1970-01-02"]).dictionary_encode(), DAY),
+    ],
+)
+def test_event_times(array: pa.Array, expected: int) -> None:
+    times, usable = event_times(array, "UTC")
+    assert usable.all()
+    assert times.tolist() == [expected]
+
+
+def test_a_time_reads_the_same_beside_any_other() -> None:
+    """The fast ways read whole batches of one form, the slow way mixed ones."""
+    written = ["2013-04-01", "2013-04-01T05", "2013-04-01 05:00:00.123456789", "2013-04-01T05:00Z",
+               "2013-04-01T05:00:00+0230", "1364774400", "-5", "1364774400000000000", "2013-02-31",
+               "9999-01-01", "soon", "", " 2013-04-01 "]  # fmt: skip
+    together, usable = event_times(pa.array(written), "America/New_York")
+    for place, text in enumerate(written):
+        alone, fine = event_times(pa.array([text]), "America/New_York")
+        assert (alone[0], fine[0]) == (together[place], usable[place]), text
+    assert usable.tolist() == [True] * 8 + [False] * 4 + [True]
+
+
+def test_clock_changes_and_times_out_of_range() -> None:
+    local = pa.array(["2013-03-10 02:30:00", "2013-11-03 01:30:00"]).cast(pa.timestamp("us"))
+    times, usable = event_times(local, "America/New_York")
+    assert usable.all()
+    assert (times // 10**9).tolist() == [1362898800, 1383456600]
+    assert not event_times(pa.array([10**12], pa.timestamp("s")), "UTC")[1].any()
+    assert not event_times(pa.array([2**64 - 1], pa.uint64()), "UTC")[1].any()
+
+
+def test_rows_without_a_time_are_left_out_and_counted() -> None:
+    batch = coded({"x": pa.array([1, 2, 3]), "t": pa.array(["1970-01-02", None, "x"])}, time_column="t")
+    assert (batch.rows, batch.untimed) == (1, 2)
+    assert batch.time is not None
+    assert batch.time.tolist() == [DAY]
+
+
+def test_absent_columns_segments_and_repeated_names() -> None:
+    batch = coded({"y": pa.array([1])}, segment_column="s")
+    assert batch.absent == {"x"}
+    assert batch.segment is not None
+    assert batch.segment.codes.tolist() == [-1]
+    twice = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    both = encode(twice, columns=(Column(name="x", kind=Kind.NUMERIC),), carried=(), time_column=None,
+                  timezone="UTC", segment_column=None)  # fmt: skip
+    column = both.columns["x"]
+    assert isinstance(column, Numbers)
+    assert column.values.tolist() == [1.0]
+
+
+def hashes(array: pa.Array) -> list[int]:
+    content: list[int] = coded({"x": pa.nulls(len(array)), "id": array}, carried=("id",)).content.tolist()
+    return content
+
+
+def test_ids_beyond_float64_stay_apart_and_types_do_not_matter() -> None:
+    assert len(set(hashes(pa.array([2**53, 2**53 + 1, 2**53 + 2])))) == 3
+    assert hashes(pa.array([7])) == hashes(pa.array([7.0])) == hashes(pa.array([7], pa.int8()))
+    assert hashes(pa.array([1], pa.timestamp("s"))) == hashes(pa.array([10**9], pa.timestamp("ns")))
+    plain = pa.array(["a", "b", None, "a" * 600, "a" * 601])
+    assert hashes(plain) == hashes(plain.dictionary_encode())
+    assert len(set(hashes(plain))) == 5
+    assert hashes(pa.array([[1], [2], None]))[0] != hashes(pa.array([[2], [2], None]))[0]

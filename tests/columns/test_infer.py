@@ -1,0 +1,196 @@
+"""Kinds and roles, each with a reason in plain words."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from reference_worlds import flights
+
+from driftwatch.columns.infer import find_time, infer
+from driftwatch.columns.profile import profile
+from driftwatch.core.schema import Column, Kind, Role
+from driftwatch.errors import ConfigError
+
+ROWS = 3000
+RANDOM = np.random.default_rng(3)
+START = datetime(2026, 1, 1)
+TIMES = [START + timedelta(minutes=20 * row) for row in range(ROWS)]
+
+
+def _codes() -> list[str]:
+    return [str(uuid.UUID(int=int(number))) for number in RANDOM.integers(0, 2**62, ROWS)]
+
+
+PREPARED = {
+    "price": (RANDOM.lognormal(size=ROWS), Kind.NUMERIC, Role.FEATURE),
+    "children": (RANDOM.poisson(1.5, ROWS), Kind.NUMERIC, Role.FEATURE),
+    "tens": (RANDOM.integers(0, 8, ROWS) * 10, Kind.NUMERIC, Role.FEATURE),
+    "whole_floats": (RANDOM.choice([1.0, 50.0, 900.0], ROWS), Kind.NUMERIC, Role.FEATURE),
+    "branch": (RANDOM.choice([101, 205, 311, 999], ROWS), Kind.CATEGORICAL, Role.FEATURE),
+    "zip": (RANDOM.integers(10_000, 10_900, ROWS), Kind.CATEGORICAL, Role.FEATURE),
+    "store_id": (RANDOM.integers(0, 40, ROWS), Kind.CATEGORICAL, Role.FEATURE),
+    "binary": (RANDOM.integers(0, 2, ROWS), Kind.CATEGORICAL, Role.FEATURE),
+    "flag": (RANDOM.random(ROWS) < 0.3, Kind.BOOLEAN, Role.FEATURE),
+    "city": (RANDOM.choice(["a", "b", "c"], ROWS), Kind.CATEGORICAL, Role.FEATURE),
+    "remark": ([f"the {n} quick foxes of {n * 7}" for n in range(ROWS)], Kind.TEXT, Role.FEATURE),
+    "request": (_codes(), Kind.CATEGORICAL, Role.ID),
+    "counter": (RANDOM.permutation(ROWS), Kind.NUMERIC, Role.ID),
+    "userId": (RANDOM.integers(0, 10**9, ROWS), Kind.NUMERIC, Role.ID),
+    "snowflake": (RANDOM.permutation(ROWS) * 4096 + 2**60, Kind.NUMERIC, Role.ID),
+    "snowflake_float": ((RANDOM.permutation(ROWS) * 4096 + 2**60).astype(float), Kind.NUMERIC, Role.ID),
+    "huge": (RANDOM.normal(size=ROWS) * 1e20, Kind.NUMERIC, Role.FEATURE),
+    "large": (RANDOM.normal(size=ROWS) * 1e17, Kind.NUMERIC, Role.FEATURE),
+    "huge_with_gaps": (
+        np.where(RANDOM.random(ROWS) < 0.1, np.nan, RANDOM.choice([1e20, 2e20, 5e20], ROWS)),
+        Kind.NUMERIC,
+        Role.FEATURE,
+    ),
+    "same": (np.full(ROWS, 7), Kind.NUMERIC, Role.IGNORE),
+    "empty": (pa.nulls(ROWS, pa.float64()), Kind.NUMERIC, Role.IGNORE),
+    "nested": ([{"a": 1}] * ROWS, Kind.CATEGORICAL, Role.IGNORE),
+    "embedding": (list(RANDOM.normal(size=(ROWS, 4))), Kind.VECTOR, Role.FEATURE),
+    "event_time": (TIMES, Kind.DATETIME, Role.TIME),
+    "received": ([t + timedelta(seconds=9) for t in TIMES], Kind.DATETIME, Role.IGNORE),
+    "birth_date": (
+        [date(1950 + int(y), 5, 1) for y in RANDOM.integers(0, 60, ROWS)],
+        Kind.DATETIME,
+        Role.FEATURE,
+    ),
+    "month": ([t.month for t in TIMES], Kind.NUMERIC, Role.IGNORE),
+    "mday": ([t.day for t in TIMES], Kind.NUMERIC, Role.IGNORE),
+    "weekday": ([t.weekday() for t in TIMES], Kind.NUMERIC, Role.IGNORE),
+    "hour": ([t.hour for t in TIMES], Kind.NUMERIC, Role.FEATURE),
+    "sequence": (np.arange(ROWS) * 3 + RANDOM.integers(0, 3, ROWS), Kind.NUMERIC, Role.ID),
+    "prediction": (RANDOM.random(ROWS), Kind.NUMERIC, Role.PREDICTION),
+    "score": (RANDOM.random(ROWS), Kind.NUMERIC, Role.SCORE),
+    "label": (RANDOM.integers(0, 2, ROWS), Kind.CATEGORICAL, Role.LABEL),
+    "y_pred": (RANDOM.random(ROWS), Kind.NUMERIC, Role.FEATURE),
+    "humid": (RANDOM.integers(0, 10**6, ROWS) * 7, Kind.NUMERIC, Role.FEATURE),
+}
+
+
+@pytest.fixture(scope="module")
+def inferred() -> dict[str, Column]:
+    table = pa.table({name: pa.array(values) for name, (values, _, _) in PREPARED.items()})
+    return {column.name: column for column in infer(profile(table.to_batches(max_chunksize=700)))}
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_prepared_columns(inferred: dict[str, Column], name: str) -> None:
+    _, kind, role = PREPARED[name]
+    column = inferred[name]
+    assert (column.kind, column.role) == (kind, role), column.reason
+    assert column.reason
+
+
+def test_hour_is_a_part_of_the_calendar_when_windows_are_hours() -> None:
+    table = pa.table({"event_time": TIMES, "hour": [t.hour for t in TIMES], "x": RANDOM.normal(size=ROWS)})
+    looked = profile(table.to_batches())
+    roles = {window: infer(looked, window=window)[1].role for window in (3600, 86400, 7 * 86400)}
+    assert roles == {3600: Role.IGNORE, 86400: Role.FEATURE, 7 * 86400: Role.FEATURE}
+
+
+def test_what_changes_daily_but_is_no_calendar_stays_a_feature() -> None:
+    rates = RANDOM.integers(0, 30, 60)
+    states = RANDOM.integers(0, 2, 60)
+    days = [(t - START).days for t in TIMES]
+    table = pa.table(
+        {
+            "event_time": TIMES,
+            "rate": [int(rates[day]) for day in days],
+            "promotion": [int(states[day]) for day in days],
+        }
+    )
+    assert [column.role for column in infer(profile(table.to_batches()))[1:]] == [Role.FEATURE] * 2
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%d/%m/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d", "%d-%b-%y",
+     "%d %B %Y", "%b %d, %Y", "%A, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S +0000", "%m/%d/%Y %I:%M %p"],
+)  # fmt: skip
+def test_dates_in_other_forms_are_set_aside(form: str) -> None:
+    texts = [(START + timedelta(days=row // 30)).strftime(form) for row in range(ROWS)]
+    (column,) = infer(profile(pa.table({"booked": texts}).to_batches()))
+    assert (column.role, column.kind) == (Role.IGNORE, Kind.CATEGORICAL)
+    assert "ISO 8601" in column.reason
+
+
+def test_a_column_of_iso_dates_with_a_few_other_texts_is_set_aside() -> None:
+    texts = [(START + timedelta(days=row // 30)).strftime("%Y-%m-%d") for row in range(ROWS)]
+    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()))
+    assert column.role is Role.IGNORE
+    given = {"booked": (Kind.CATEGORICAL, None)}
+    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()), overrides=given)
+    assert column.role is Role.FEATURE
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["1.2.10", "3.11.9", "2.0.1"], ["10.0.0.1", "10.0.0.2"], ["12-34-5678", "98-76-5432"], ["1/2", "3/4"],
+     ["may", "june", "july"], ["99/88/2026", "77/66/2025"], ["03/2026", "04/2026"], ["a", "b"]],
+)  # fmt: skip
+def test_what_only_resembles_dates_stays_a_feature(texts: list[str]) -> None:
+    (column,) = infer(profile(pa.table({"version": texts * 100}).to_batches()))
+    assert column.role is Role.FEATURE
+
+
+def test_several_times_and_no_telling_name_choose_none() -> None:
+    table = pa.table({"a": TIMES, "b": TIMES, "x": RANDOM.normal(size=ROWS)})
+    looked = profile(table.to_batches())
+    found = find_time(looked)
+    assert found.name is None
+    assert "a, b" in found.reason
+    columns = infer(looked)
+    assert [column.role for column in columns] == [Role.IGNORE, Role.IGNORE, Role.FEATURE]
+    assert "time_column" in columns[0].reason
+
+
+def test_a_telling_name_or_a_declaration_chooses() -> None:
+    looked = profile(pa.table({"shipped": TIMES, "created_at": TIMES}).to_batches())
+    assert find_time(looked).name == "created_at"
+    assert find_time(looked, "shipped").name == "shipped"
+
+
+def test_times_as_texts_are_found_and_digits_are_not() -> None:
+    table = pa.table(
+        {
+            "day": [t.date().isoformat() for t in TIMES],
+            "zip": [f"{n:05}" for n in RANDOM.integers(0, 500, ROWS)],
+        }
+    )
+    looked = profile(table.to_batches())
+    assert find_time(looked).name == "day"
+    assert infer(looked)[1].kind is Kind.CATEGORICAL
+
+
+def test_a_birth_date_is_never_event_time() -> None:
+    looked = profile(pa.table({"date_of_birth": TIMES}).to_batches())
+    assert find_time(looked).name is None
+
+
+def test_overrides_win_and_unknown_ones_are_named() -> None:
+    looked = profile(pa.table({"counter": np.arange(100), "x": RANDOM.normal(size=100)}).to_batches())
+    columns = infer(looked, overrides={"counter": (Kind.CATEGORICAL, None), "x": (None, Role.IGNORE)})
+    assert [(column.kind, column.role) for column in columns] == [
+        (Kind.CATEGORICAL, Role.FEATURE),
+        (Kind.NUMERIC, Role.IGNORE),
+    ]
+    with pytest.raises(ConfigError, match=r'Did you mean "counter"') as raised:
+        infer(looked, overrides={"countr": (None, Role.IGNORE), "z": (None, None)})
+    assert len(raised.value.problems) == 2
+
+
+def test_flights() -> None:
+    table = flights((1, 2, 3))
+    columns = {column.name: column for column in infer(profile(table.to_batches()))}
+    aside = {name for name, column in columns.items() if not column.role.watched}
+    assert aside == {"year", "month", "day", "time_hour"}
+    assert columns["time_hour"].role is Role.TIME
+    categorical = {name for name, column in columns.items() if column.kind is Kind.CATEGORICAL}
+    assert categorical == {"carrier", "tailnum", "origin", "dest"}
+    assert "calendar" in columns["day"].reason

@@ -1,0 +1,437 @@
+"""The page Prometheus scrapes: its text is a contract, so the whole of it is a golden file."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import platform
+import re
+import subprocess
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import example
+import pytest
+from peers import require
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from driftwatch.config.models import ExportConfig
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.daemon.metrics import series
+from driftwatch.daemon.metrics.exporter import MetricsPage
+from driftwatch.daemon.metrics.families import FAMILIES
+from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
+from driftwatch.results.results import FileProblem, State, Statistic
+
+GOLDEN = Path(__file__).parent / "metrics.txt"
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+COLUMN_FAMILIES = ("driftwatch_column_", "driftwatch_joint_")
+Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def body(shown: Snapshot, now: int = example.NOW, **export: object) -> str:
+    page = MetricsPage(ExportConfig(**export)).render(shown, now, process=False)
+    return page.body.decode()
+
+
+def samples(text: str) -> dict[Key, float]:
+    found: dict[Key, float] = {}
+    for family in parse_text(text):
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, f"twice: {key}"
+            found[key] = sample.value
+    return found
+
+
+def value(text: str, name: str, **labels: str) -> float | None:
+    return samples(text).get((name, tuple(sorted(labels.items()))))
+
+
+def columns(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(COLUMN_FAMILIES)]
+
+
+@pytest.fixture(scope="module")
+def shown() -> Snapshot:
+    return example.snapshot()
+
+
+def test_the_whole_page_is_what_it_was(shown: Snapshot) -> None:
+    text = body(shown).replace(f'"{platform.python_version()}"', '"PYTHON"')
+    if os.environ.get("DRIFTWATCH_WRITE_GOLDEN"):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+@pytest.mark.peer
+def test_promtool_finds_nothing_to_say(shown: Snapshot) -> None:
+    promtool = require("promtool")
+    page = MetricsPage(ExportConfig()).render(shown, example.NOW).body
+    result = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+def test_each_family_appears_once_with_its_samples_together(shown: Snapshot) -> None:
+    text = body(shown)
+    headers = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(headers) == len(set(headers))
+    current = ""
+    for line in text.splitlines():
+        if line.startswith("# TYPE"):
+            current = line.split()[2]
+        elif not line.startswith("#"):
+            assert line.split("{")[0].split()[0] == current
+    nobody_muted = {"driftwatch_incident_muted_until_timestamp_seconds"}
+    assert set(headers) == {family.name for family in FAMILIES} - nobody_muted
+
+
+def test_openmetrics_says_the_same(shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig()).render(shown, example.NOW, OPENMETRICS)
+    assert page.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = list(parse_openmetrics(page.body.decode()))
+    found = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name.startswith("driftwatch_")
+    }
+    assert found == samples(body(shown))
+    assert any(family.name == "process_resident_memory_bytes" for family in families)
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+@pytest.mark.parametrize("cap", [100, 300, 100_000])
+def test_gzip_only_when_accepted(accept: str, cap: int, shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig(max_series=cap))
+    plain = page.render(shown, example.NOW, accept, process=False)
+    squeezed = page.render(shown, example.NOW, accept, "deflate, gzip", process=False)
+    assert (plain.encoding, squeezed.encoding) == (None, "gzip")
+    assert gzip.decompress(squeezed.body) == plain.body
+    # Some clients read the first member of several and take it for the whole.
+    single = zlib.decompressobj(wbits=31)
+    assert single.decompress(squeezed.body) == plain.body
+    assert single.eof
+    assert not single.unused_data
+
+
+def test_no_created_series_and_no_timestamps(shown: Snapshot) -> None:
+    for line in body(shown).splitlines():
+        if not line.startswith("#"):
+            assert "_created" not in line
+            assert len(line.rpartition("}")[2].split()) == (1 if "{" in line else 2)
+
+
+def test_lost_ticks_are_counted(shown: Snapshot) -> None:
+    assert value(body(shown), "driftwatch_scheduler_ticks_lost_total") == 2
+
+
+def test_one_state_is_one_and_all_are_there(shown: Snapshot) -> None:
+    text = body(shown)
+    for monitor, state in (("flight-delays", "drifting"), ("churn", "ok"), ("credit-risk", "source_error")):
+        found = {
+            each: value(text, "driftwatch_state", monitor=monitor, segment="", state=each) for each in State
+        }
+        assert found == {each: float(each == state) for each in State}
+
+
+def new_monitor() -> MonitorView:
+    return replace(
+        example.calm(),
+        name="new",
+        reference=None,
+        reference_loaded_at=None,
+        segments=(),
+        last_run_at=None,
+        last_success_at=None,
+        next_run_at=None,
+        duration_seconds=None,
+        read_seconds=None,
+        decide_seconds=None,
+        newest_row_at=None,
+        checks=0,
+    )
+
+
+def test_a_mute_is_told_where_every_open_incident_has_one() -> None:
+    name = "driftwatch_incident_muted_until_timestamp_seconds"
+    view = example.drifting()
+    first = next(item for item in view.incidents if item.segment is None)
+    until = example.NOW + 3600 * NANOSECONDS
+    muted = replace(first, muted_until=until)
+    text = body(example.snapshot(replace(view, incidents=(muted,))))
+    labels = {"monitor": view.name, "segment": "", "kind": first.kind}
+    assert value(text, name, **labels) == until / NANOSECONDS
+    assert value(text, "driftwatch_incident_open", **labels) == 1, "it is open all the same"
+    both = replace(view, incidents=(muted, replace(first, key="another")))
+    assert not re.search(rf"^{name}\{{", body(example.snapshot(both)), re.M)
+
+
+def test_health_series_are_there_before_the_first_check() -> None:
+    text = body(example.snapshot(new_monitor()))
+    assert value(text, "driftwatch_checks_total", monitor="new") == 0
+    for problem in FileProblem:
+        assert value(text, "driftwatch_files_rejected_total", monitor="new", reason=problem) == 0
+    for reason in series.FAILURES:
+        assert value(text, "driftwatch_check_failures_total", monitor="new", reason=reason) == 0
+    for kind in ("drift", "broken", "blind"):
+        assert value(text, "driftwatch_incident_open", monitor="new", segment="", kind=kind) == 0
+    unknown = ("check_success", "state", "evidence_ratio", "window_rows", "reference_rows", "drift_since")
+    assert not [
+        line for line in text.splitlines() if line.startswith(tuple(f"driftwatch_{n}" for n in unknown))
+    ]
+    assert "NaN" not in text
+
+
+def test_what_is_undefined_has_no_series(shown: Snapshot) -> None:
+    view = shown.monitors[0]
+    segment = view.segments[0]
+    assert segment.looked is not None
+    odd = [
+        Statistic(detector=name, column="tenure", value=number, unit="", p_value=number)
+        for name, number in (("a", None), ("b", float("nan")), ("c", float("inf")), ("d", 0.0))
+    ]
+    looked = replace(segment.looked, statistics=tuple(odd))
+    text = body(example.snapshot(replace(view, segments=(replace(segment, looked=looked),))))
+    found = [line for line in columns(text) if "missing" not in line]
+    assert len(found) == 2
+    assert all('detector="d"' in line for line in found)
+
+
+HOSTILE = {
+    "plain": "plain",
+    'q"\\\n': 'q"\\\n',
+    "nul\0": "nul\\x00~",
+    "half\ud800": "half\ufffd~",
+    "x" * 1_000_000: "x" * 119 + "~",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_column_names_come_back_bounded(name: str, shown: Snapshot) -> None:
+    view = shown.monitors[0]
+    segment = view.segments[0]
+    assert segment.looked is not None
+    looked = replace(segment.looked, statistics=(Statistic(detector="ks", column=name, value=0.5, unit=""),))
+    text = body(example.snapshot(replace(view, segments=(replace(segment, looked=looked, window=None),))))
+    (found,) = [dict(key[1])["column"] for key in samples(text) if key[0] == "driftwatch_column_statistic"]
+    assert len(found) <= series.LABEL_CHARACTERS
+    assert found == HOSTILE[name] if found == name else found[:-8] == HOSTILE[name]
+
+
+def test_names_that_shorten_to_the_same_stay_apart() -> None:
+    names = ["x" * 200 + "a", "x" * 200 + "b", "n\0", "n\\x00", "h\ud800", "h\ud801", "h\ufffd"]
+    assert len({series.label(name) for name in names}) == len(names)
+    assert len({series.segment_label(name) for name in (None, "", "(empty)")}) == 3
+
+
+def test_reasons_are_bounded(shown: Snapshot) -> None:
+    view = replace(shown.monitors[0], failures=tuple((f"reason {n}", 1) for n in range(500)))
+    found = [
+        (dict(key[1])["reason"], number)
+        for key, number in samples(body(example.snapshot(view))).items()
+        if key[0] == "driftwatch_check_failures_total"
+    ]
+    assert len(found) == series.MOST_REASONS + 1
+    assert sum(number for _, number in found) == 500
+
+
+def test_last_good_values_age_and_are_dropped_after_three_intervals(shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig())
+    view = shown.monitor("credit-risk")
+    assert view is not None
+    only = example.snapshot(view)
+    looked_at = view.segments[0].looked_at
+    assert looked_at is not None
+    limit = looked_at + 3 * view.interval_seconds * NANOSECONDS
+
+    def at(now: int) -> str:
+        return page.render(only, now, process=False).body.decode()
+
+    assert columns(at(limit))
+    assert value(at(limit), "driftwatch_evidence_ratio", monitor="credit-risk", segment="") == 0.06
+    late = at(limit + 1)
+    assert not columns(late)
+    assert value(late, "driftwatch_evidence_ratio", monitor="credit-risk", segment="") is None
+    assert value(late, "driftwatch_window_rows", monitor="credit-risk", segment="") is None
+    assert value(late, "driftwatch_state", monitor="credit-risk", segment="", state="source_error") == 1
+    assert value(late, "driftwatch_check_success", monitor="credit-risk") == 0
+    assert at(limit) == at(limit - 1)
+
+
+def test_the_cap_is_kept_and_what_is_left_out_is_counted(shown: Snapshot) -> None:
+    whole = samples(body(shown))
+    health = [key for key in whole if dict(key[1]).get("monitor") and not key[0].startswith(COLUMN_FAMILIES)]
+    cap = len(health) + 20
+    assert len(columns(body(shown))) > 20
+    capped = body(shown, max_series=cap)
+    found = samples(capped)
+    own = {key for key in found if key[0].startswith("driftwatch_")}
+    dropped = value(capped, "driftwatch_series_dropped")
+    assert dropped == len(whole) - len(own)
+    monitors = [key for key in own if dict(key[1]).get("monitor")]
+    assert len(monitors) == cap
+    assert {key for key in whole if not key[0].startswith(COLUMN_FAMILIES)} <= own
+
+
+def test_health_is_published_even_beyond_the_cap(shown: Snapshot) -> None:
+    text = body(shown, max_series=100)
+    assert not columns(text)
+    assert value(text, "driftwatch_check_success", monitor="churn") == 1
+
+
+def test_policies(shown: Snapshot) -> None:
+    def named(text: str) -> set[str]:
+        return {dict(key[1])["column"] for key in samples(text) if key[0] == "driftwatch_column_statistic"}
+
+    assert named(body(shown, columns="drifted")) == {"dep_delay", "visib", "carrier"}
+    assert named(body(shown, columns="none")) == set()
+    top = named(body(example.snapshot(example.drifting()), columns="top_k", top_k=2))
+    assert top == {"dep_delay", "visib"}
+    assert "driftwatch_joint_statistic" in body(shown, columns="none")
+
+
+def test_a_reload_changes_the_policy(shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig())
+    assert "driftwatch_column_statistic{" in page.render(shown, example.NOW).body.decode()
+    page.reconfigure(ExportConfig(columns="none"))
+    assert "driftwatch_column_statistic{" not in page.render(shown, example.NOW).body.decode()
+
+
+def test_a_failed_check_without_a_reason_is_still_no_success(shown: Snapshot) -> None:
+    text = body(example.snapshot(replace(example.blind(), last_failure="")))
+    assert value(text, "driftwatch_check_success", monitor="credit-risk") == 0
+
+
+def test_top_k_holds_on_to_what_was_published(shown: Snapshot) -> None:
+    view = shown.monitors[0]
+    segment = view.segments[0]
+    assert segment.looked is not None
+
+    def ranked(*order: str) -> MonitorView:
+        assert segment.looked is not None
+        statistics = tuple(
+            Statistic(detector="ks", column=name, value=1 - rank / 10, unit="")
+            for rank, name in enumerate(order)
+        )
+        looked = replace(segment.looked, statistics=statistics, named=())
+        return replace(view, segments=(replace(segment, looked=looked),))
+
+    export = ExportConfig(columns="top_k", top_k=2)
+    assert series.choose(ranked("a", "b", "c", "d"), export, frozenset()) == {"a", "b"}
+    assert series.choose(ranked("c", "a", "d", "b"), export, frozenset("ab")) == {"a", "b"}
+    assert series.choose(ranked("c", "a", "d", "e", "b"), export, frozenset("ab")) == {"a", "c"}
+
+
+def test_drifted_holds_on_to_a_column_while_an_incident_is_open() -> None:
+    view = example.drifting()
+    export = ExportConfig(columns="drifted")
+    named = series.choose(view, export, frozenset())
+    assert named is not None
+    assert series.choose(view, export, frozenset({"hour"})) == named | {"hour"}
+    closed = replace(view, incidents=())
+    assert "hour" not in (series.choose(closed, export, frozenset({"hour"})) or ())
+
+
+def test_a_warmed_monitor_is_not_rendered_at_the_scrape(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = body(shown)
+    page = MetricsPage(ExportConfig())
+    for view in shown.monitors:
+        page.warm(view, example.NOW)
+    for name in ("health_samples", "column_samples"):
+        monkeypatch.setattr(series, name, lambda *_: pytest.fail("rendered at the scrape"))
+    assert page.render(shown, example.NOW, process=False).body.decode() == plain
+
+
+def test_what_only_ages_or_counts_leaves_the_columns_as_they_were(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = MetricsPage(ExportConfig())
+    before = page.render(shown, example.NOW, process=False).body.decode()
+    monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
+    same = [replace(view, checks=77, segments=tuple(map(replace, view.segments))) for view in shown.monitors]
+    text = page.render(example.snapshot(*same), example.NOW, process=False).body.decode()
+    assert value(text, "driftwatch_checks_total", monitor="churn") == 77
+    assert columns(text) == columns(before)
+
+
+def test_a_changed_share_renders_nothing_and_moves_nothing(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = samples(body(shown))
+    health = [key for key in whole if dict(key[1]).get("monitor") and not key[0].startswith(COLUMN_FAMILIES)]
+    export = ExportConfig(max_series=len(health) + 60)
+    page = MetricsPage(export)
+    before = samples(page.render(shown, example.NOW, process=False).body.decode())
+    monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
+    fewer = example.snapshot(*shown.monitors[:2])
+    after = samples(page.render(fewer, example.NOW, process=False).body.decode())
+    mine = [view.name for view in fewer.monitors]
+    kept = {key for key in before if dict(key[1]).get("monitor") in mine}
+    assert kept < set(after), "a smaller fleet publishes more of each"
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+    assert {key for key in whole if dict(key[1]).get("monitor") in mine} >= {
+        key for key in after if dict(key[1]).get("monitor") in mine
+    }
+
+
+def test_only_the_monitor_that_changed_is_rendered_again(
+    shown: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = MetricsPage(ExportConfig())
+    first = page.render(shown, example.NOW, process=False).body
+    rendered: list[str] = []
+    original = series.health_samples
+
+    def watched(view: MonitorView, stale: frozenset[str | None]) -> object:
+        rendered.append(view.name)
+        return original(view, stale)
+
+    monkeypatch.setattr(series, "health_samples", watched)
+    assert page.render(shown, example.NOW, process=False).body == first
+    assert rendered == []
+    changed = replace(shown.monitors[0], checks=10)
+    after = replace(shown, monitors=(changed, *shown.monitors[1:]))
+    text = page.render(after, example.NOW, process=False).body.decode()
+    assert rendered == ["churn"]
+    assert value(text, "driftwatch_checks_total", monitor="churn") == 10
+
+
+def test_a_monitor_that_is_gone_leaves_nothing(shown: Snapshot) -> None:
+    page = MetricsPage(ExportConfig())
+    page.render(shown, example.NOW)
+    text = page.render(example.snapshot(shown.monitors[0]), example.NOW).body.decode()
+    assert "flight-delays" not in text
+
+
+def test_a_hundred_monitors_of_fifty_columns(
+    shown: Snapshot, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    view = shown.monitors[0]
+    segment = view.segments[0]
+    assert segment.looked is not None
+    statistics = tuple(
+        Statistic(detector=detector, column=f"column_{n}", value=0.1 + n, unit="", p_value=0.5)
+        for n in range(50)
+        for detector in ("ks", "psi", "wasserstein", "missing", "out_of_range")
+    )
+    looked = replace(segment.looked, statistics=statistics)
+    part = replace(segment, looked=looked, window=None)
+    many = example.snapshot(*(replace(view, name=f"monitor-{n}", segments=(part,)) for n in range(100)))
+    page = MetricsPage(ExportConfig())
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        result = page.render(many, example.NOW)
+        seconds.append(time.perf_counter() - start)
+    record_testsuite_property("first_render_seconds", round(seconds[0], 3))
+    record_testsuite_property("joined_again_seconds", round(seconds[1], 4))
+    record_testsuite_property("bytes", len(result.body))
+    assert len(columns(result.body.decode())) == 100 * 500

@@ -1,0 +1,219 @@
+"""Acknowledging over HTTP: who may, from where, with what; and what is left on record."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import example
+import pytest
+import urllib3
+from web_site import Serve, Site
+
+from driftwatch.core.schema import NANOSECONDS
+
+KEY = "flight-delays-drift-4f2a"
+PATH = "/monitors/flight-delays/acknowledge"
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+class Visit:
+    """Somebody with a password and a loaded page."""
+
+    def __init__(self, site: Site, name: str = "anna") -> None:
+        self.site = site
+        self.login = {"Authorization": basic(name, "s3cret")}
+        page = site.get("/monitors/flight-delays", **self.login).data.decode()
+        found = re.search(r'name="proof" value="([^"]+)"', page)
+        assert found is not None
+        self.proof = found[1]
+
+    def post(
+        self, path: str = PATH, *, headers: dict[str, str] | None = None, **fields: str
+    ) -> urllib3.BaseHTTPResponse:
+        asked = {"proof": self.proof, "incident": KEY, "verdict": "fixed", **fields}
+        sent = {"Content-Type": "application/x-www-form-urlencoded", **self.login, **(headers or {})}
+        return self.site.client.request(
+            "POST", self.site.root + path, body=urlencode(asked), headers=sent, redirect=False, retries=False
+        )
+
+    def asked(self) -> list[tuple[str, str, str, str]]:
+        found = self.site.state.past.acknowledgements("flight-delays")
+        return [(item.incident, item.verdict, item.who, item.note) for item in found]
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    file = tmp_path / "token"
+    file.write_text("s3cret\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def site(serve: Serve, token: Path) -> Site:
+    return serve(auth={"token_file": str(token)}, external_url="https://ops.example/drift")
+
+
+def test_without_a_password_there_are_commands_and_no_buttons(serve: Serve) -> None:
+    open_site = serve()
+    page = open_site.get("/monitors/flight-delays").data.decode()
+    assert '<form class="acknowledge"' not in page
+    assert "driftwatch ack CONFIG" in page
+    sent = open_site.request("POST", PATH)
+    assert sent.status == 403
+    assert "web.auth" in sent.data.decode()
+
+
+def test_the_token_is_a_browsers_password(site: Site) -> None:
+    assert site.get("/", Authorization=basic("anna", "s3cret")).status == 200
+    assert site.get("/", Authorization=basic("", "s3cret")).status == 200
+    for wrong in (
+        basic("anna", "s3cre"),
+        basic("s3cret", ""),
+        basic("anna", ""),
+        "Basic",
+        "Basic !",
+        "Basic YW5uYQ==",
+    ):
+        refused = site.get("/", Authorization=wrong)
+        assert refused.status == 401
+        assert 'Basic realm="driftwatch"' in refused.headers["www-authenticate"]
+
+
+def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
+    visit = Visit(site)
+    done = visit.post(note="repaired by the loader", verdict="fixed")
+    assert (done.status, done.headers["location"]) == (303, "/drift/monitors/flight-delays?said=1")
+    assert visit.asked() == [(KEY, "fixed", "anna (page)", "repaired by the loader")]
+    page = site.get("/monitors/flight-delays?said=1", **visit.login).data.decode()
+    assert f"You asked: fixed, {KEY}. It is applied within seconds" in page
+    trail = site.get("/api/v1/monitors/flight-delays/acknowledgements", **visit.login).json()
+    assert trail["acknowledgements"][0]["who"] == "anna (page)"
+    assert trail["acknowledgements"][0]["applied"] is None
+
+
+def test_muting_ends(site: Site) -> None:
+    visit = Visit(site)
+    assert visit.post(verdict="muted", **{"for": "4h"}).status == 303
+    (asked,) = site.state.past.acknowledgements("flight-delays")
+    assert asked.until == example.NOW + 4 * 3600 * NANOSECONDS
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"proof": ""}, 403),
+        ({"proof": "1." + "0" * 64}, 403),
+        ({"proof": "x"}, 403),
+        ({"verdict": "forgotten"}, 400),
+        ({"verdict": ""}, 400),
+        ({"verdict": "muted", "for": "99y"}, 400),
+        ({"incident": "nobody"}, 404),
+        ({"incident": ""}, 404),
+        ({"note": "x" * 20_000}, 413),
+        ({str(n): "" for n in range(30)}, 400),
+    ],
+)
+def test_nothing_else_is_taken(site: Site, fields: dict[str, str], status: int) -> None:
+    visit = Visit(site)
+    assert visit.post(**fields).status == status
+    assert visit.asked() == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "https://ops.example"},
+    ],
+)
+def test_another_sites_page_cannot_use_the_browsers_password(site: Site, headers: dict[str, str]) -> None:
+    visit = Visit(site)
+    assert visit.post(headers=headers).status == 403
+    assert visit.asked() == []
+
+
+@pytest.mark.parametrize("origin", ["null", "", "file://", "http://[", "http://evil.example"])
+def test_neither_can_one_without_a_host(serve: Serve, token: Path, origin: str) -> None:
+    visit = Visit(serve(auth={"token_file": str(token)}))
+    assert visit.post(headers={"Origin": origin}).status == 403
+    assert visit.asked() == []
+
+
+def test_our_own_pages_can(site: Site) -> None:
+    visit = Visit(site)
+    for headers in (
+        {"Origin": site.root},
+        {"Origin": "https://ops.example", "Sec-Fetch-Site": "same-origin"},
+    ):
+        assert visit.post(headers=headers).status == 303
+
+
+def test_our_address_may_be_written_in_other_ways(serve: Serve, token: Path) -> None:
+    site = serve(auth={"token_file": str(token)}, external_url="https://Ops.Example:443/drift")
+    assert Visit(site).post(headers={"Origin": "https://ops.example"}).status == 303
+    assert Visit(site).post(headers={"Origin": "https://ops.example:8443"}).status == 403
+
+
+def test_a_proof_belongs_to_one_name_and_wears_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, bert = Visit(site), Visit(site, "bert")
+    assert bert.post(proof=anna.proof).status == 403
+    monkeypatch.setattr(example, "NOW", example.NOW + 13 * 3600 * NANOSECONDS)
+    assert anna.post().status == 403
+    assert anna.asked() == []
+
+
+def test_a_form_is_a_form(site: Site) -> None:
+    visit = Visit(site)
+    assert visit.post(headers={"Content-Type": "application/json"}).status == 400
+    assert visit.post("/monitors/nobody/acknowledge").status == 404
+    assert site.get(PATH, **visit.login).status == 405
+
+
+def test_a_name_is_text_from_outside(site: Site) -> None:
+    visit = Visit(site, "<b>" + "x" * 200 + "\u202e")
+    assert visit.post(note="<script>alert(1)</script>").status == 303
+    page = site.get("/monitors/flight-delays", **visit.login).data.decode()
+    assert "<script>" not in page
+    assert "&lt;b&gt;xxx" in page
+    assert len(visit.asked()[0][2]) < 100
+
+
+def test_blindness_can_only_be_muted(site: Site) -> None:
+    visit = Visit(site)
+    path = "/monitors/credit-risk/acknowledge"
+    assert visit.post(path, incident="credit-risk-blind-0b7e", verdict="accepted").status == 400
+    assert visit.post(path, incident="credit-risk-blind-0b7e", verdict="muted").status == 303
+
+
+def test_stored_rows_are_shown_to_whoever_has_the_token_and_to_nobody_else(serve: Serve, site: Site) -> None:
+    path = "/monitors/flight-delays/windows/2013-02-14T00:00:00Z"
+    page = site.get(path, **Visit(site).login).data.decode()
+    assert "Sample rows" in page
+    rows = page.partition("Sample rows")[2].partition("</table>")[0]
+    assert rows.count("<tr>") == 1 + 20
+    assert "a level never seen before" in rows or "JFK" in rows
+    assert "Sample rows" not in serve().get(path).data.decode()
+    told = site.get(f"/api/v1{path}", **Visit(site).login).json()
+    assert "sample" not in json.dumps(told)
+
+
+def test_rows_that_are_not_stored_are_not_shown(serve: Serve, token: Path) -> None:
+    view = example.drifting()
+    window = view.segments[0].window
+    assert window is not None
+    segment = replace(view.segments[0], window=window.drop_sample())
+    shown = replace(view, segments=(segment, *view.segments[1:]))
+    site = serve(example.ExampleState(example.snapshot(shown)), auth={"token_file": str(token)})
+    page = site.get("/monitors/flight-delays/windows/2013-02-14T00:00:00Z", **Visit(site).login)
+    assert page.status == 200
+    assert "Sample rows" not in page.data.decode()

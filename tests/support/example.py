@@ -1,0 +1,545 @@
+"""A realistic snapshot: one monitor drifting, one where nothing moved, one that could not look.
+
+Everything is drawn with a fixed seed and counted by the real summaries, so that pages look as they will.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import weakref
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from driftwatch.core.schema import NANOSECONDS, Column, Kind, Role, Span
+from driftwatch.core.windows import parse_time
+from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.snapshot import (
+    MonitorView,
+    OpenIncident,
+    SegmentView,
+    SelftestView,
+    SinkView,
+    Snapshot,
+)
+from driftwatch.results.results import (
+    FileProblem,
+    NamedColumn,
+    Reason,
+    RejectedFile,
+    Represented,
+    State,
+    Statistic,
+    Verdict,
+)
+from driftwatch.results.verdict_json import verdict_to_json
+from driftwatch.store.database import Database
+from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
+from driftwatch.summary.batch import Batch, Levels, Numbers
+from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
+from driftwatch.summary.plan import Plan, Segmentation
+from driftwatch.summary.reference import Provenance, Reference
+from driftwatch.summary.serial import with_fingerprint
+from driftwatch.summary.summary import Summary
+
+DAY = 86400 * NANOSECONDS
+NOW = parse_time("2013-02-14T06:05:00Z")
+END = parse_time("2013-02-14T00:00:00Z")
+WINDOW = Span(start=END - DAY, end=END)
+ONSET = parse_time("2013-02-09T00:00:00Z")
+_CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV", "HA")
+Values = dict[str, Numbers | Levels]
+
+
+def _levels(rng: np.random.Generator, levels: tuple[str, ...], weights: list[float], rows: int) -> Levels:
+    chances = np.array(weights) / sum(weights)
+    return Levels(codes=rng.choice(len(levels), rows, p=chances).astype(np.int32), levels=levels)
+
+
+def flights(rng: np.random.Generator, rows: int, *, storm: bool) -> Values:
+    """Departures; in a storm they leave late, visibility is poor and one carrier is new."""
+    late = rng.random(rows) < (0.46 if storm else 0.2)
+    delay = np.where(late, rng.exponential(62 if storm else 38, rows), rng.normal(-4, 4, rows)).round()
+    missing = rng.random(rows) < (0.06 if storm else 0.02)
+    delay[missing] = np.nan
+    zipf = [1 / (rank + 1) for rank in range(len(_CARRIERS))]
+    carriers = (*_CARRIERS, "G4 (new)") if storm else _CARRIERS
+    visibility = np.minimum(10, np.round(rng.gamma(3 if storm else 14, 1.1, rows) * 4) / 4)
+    return {
+        "dep_delay": Numbers(values=delay, nulls=np.flatnonzero(missing)),
+        "carrier": _levels(rng, carriers, [*zipf, 0.35][: len(carriers)], rows),
+        "visib": Numbers(values=visibility),
+        "distance": Numbers(values=rng.choice([187.0, 214, 502, 733, 1008, 1400, 2475, 2586], rows)),
+        "origin": _levels(rng, ("EWR", "JFK", "LGA"), [0.36, 0.33, 0.31], rows),
+        "hour": Numbers(values=np.clip(np.round(rng.normal(13.5, 4.4, rows)), 5, 23)),
+    }
+
+
+def churn(rng: np.random.Generator, rows: int) -> Values:
+    """Customers of a telephone company."""
+    return {
+        "tenure": Numbers(values=rng.gamma(2, 16, rows).round(1)),
+        "contract": _levels(rng, ("monthly", "yearly", "two years"), [0.55, 0.24, 0.21], rows),
+        "charges": Numbers(values=rng.normal(64, 30, rows).clip(18, 119).round(2)),
+    }
+
+
+def batch(values: Values, rng: np.random.Generator) -> Batch:
+    """Rows in memory."""
+    first = next(iter(values.values()))
+    rows = len(first.values if isinstance(first, Numbers) else first.codes)
+    return Batch(rows=rows, columns=values, content=rng.integers(0, 1 << 63, rows).astype(np.uint64))
+
+
+def reference_of(name: str, values: Values, rng: np.random.Generator, **more: object) -> Reference:
+    """A reference built from rows: every column's cells, then their counts."""
+    columns, grids = [], {}
+    for column, data in values.items():
+        grid: Grid
+        if isinstance(data, Numbers):
+            columns.append(Column(name=column, kind=Kind.NUMERIC))
+            grid = numeric_grid(data.values[~np.isnan(data.values)])
+        else:
+            columns.append(Column(name=column, kind=Kind.CATEGORICAL))
+            counts = np.bincount(data.codes[data.codes >= 0], minlength=len(data.levels))
+            grid = LevelGrid(levels=tuple(data.levels[i] for i in np.argsort(-counts) if counts[i]))
+        grids[column] = grid
+    plan = with_fingerprint(Plan(columns=tuple(columns), grids=grids, **more))
+    span = Span(start=parse_time("2012-10-01"), end=parse_time("2013-01-01"))
+    summary = Summary.of(plan, batch(values, rng), span)
+    provenance = Provenance(
+        source=f"data/{name}/reference/*.parquet",
+        files=3,
+        built_at=parse_time("2013-01-02T09:30:00Z"),
+        time_range=span,
+        set_aside=(
+            Column(name="tailnum", kind=Kind.CATEGORICAL, role=Role.ID, reason="4,044 levels: read as an id"),
+            Column(name="time_hour", kind=Kind.DATETIME, role=Role.TIME, reason="the time column"),
+        ),
+        notes=("3 constant columns are watched only for breakage: year, source_system, tz.",),
+    )
+    return Reference(
+        monitor=name,
+        plan=plan,
+        summary=summary,
+        fingerprint=hashlib.sha256(name.encode()).hexdigest(),
+        provenance=provenance,
+    )
+
+
+def statistics(reference: Reference, window: Summary) -> tuple[Statistic, ...]:
+    """KS or total variation, and the missing share, for every column; textbook p-values for KS."""
+    found = []
+    for column in reference.plan.columns:
+        expected, counts = reference.summary.counts[column.name], window.counts[column.name]
+        both = {"n_reference": expected.present, "n_window": counts.present, "column": column.name}
+        left, right = expected.cells / expected.present, counts.cells / counts.present
+        if column.kind is Kind.NUMERIC:
+            distance = round(float(np.abs(np.cumsum(left) - np.cumsum(right)).max()), 6)
+            size = expected.present * counts.present / (expected.present + counts.present)
+            p_value = float(f"{min(1.0, 2 * np.exp(-2 * size * distance**2)):.6g}")
+            found.append(
+                Statistic(detector="ks", value=distance, unit="share of rows", p_value=p_value, **both)
+            )
+        else:
+            distance = round(float(np.abs(left - right).sum() / 2), 6)
+            found.append(Statistic(detector="tv", value=distance, unit="share of rows", **both))
+        share = round(abs(counts.missing / counts.rows - expected.missing / expected.rows), 6)
+        found.append(Statistic(detector="missing", value=share, unit="share of rows", **both))
+    joint = {"column": None, "n_reference": reference.summary.rows, "n_window": window.rows}
+    found.append(
+        Statistic(
+            detector="mmd",
+            value=0.0412,
+            unit="squared distance",
+            p_value=0.0012,
+            low=0.04,
+            high=0.043,
+            **joint,
+        )
+    )
+    found.append(
+        Statistic(
+            detector="correlation", value=None, unit="", undefined="fewer than 50 complete rows", **joint
+        )
+    )
+    return tuple(found)
+
+
+def _trail(
+    states: list[State], evidence: list[float | None]
+) -> tuple[tuple[int, float | None, str, bool], ...]:
+    pairs = list(zip(states, evidence, strict=True))
+    return tuple(
+        (END - (len(pairs) - 1 - n) * DAY, value, str(state), value == 1.0)
+        for n, (state, value) in enumerate(pairs)
+    )
+
+
+def _monitor(
+    name: str, reference: Reference, segments: tuple[SegmentView, ...], **more: object
+) -> MonitorView:
+    values: dict[str, object] = {
+        "name": name,
+        "source_type": "files",
+        "model_name": name.split("-", maxsplit=1)[0],
+        "model_version": "7",
+        "interval_seconds": 86400,
+        "reference": reference,
+        "reference_loaded_at": NOW - 9 * DAY,
+        "segments": segments,
+        "incidents": (),
+        "budget": "1 per 90d",
+        "last_run_at": NOW - 300 * NANOSECONDS,
+        "last_success_at": NOW - 300 * NANOSECONDS,
+        "last_failure": "",
+        "next_run_at": NOW + DAY - 300 * NANOSECONDS,
+        "duration_seconds": 1.75,
+        "read_seconds": 1.5,
+        "decide_seconds": 0.25,
+        "newest_row_at": END - 90 * NANOSECONDS,
+        "checks": 9,
+        "failures": (),
+        "skipped": (),
+        "rejected": (),
+        "rows_read": 8211,
+        "late_rows": 12,
+        "untimed_rows": 3,
+    }
+    return MonitorView(**{**values, **more})  # type: ignore[arg-type]
+
+
+def drifting() -> MonitorView:
+    """A storm since 9 February; carrier, delay and visibility moved."""
+    rng = np.random.default_rng(11)
+    split = Segmentation(column="origin", levels=("EWR", "JFK"))
+    reference = reference_of("flight-delays", flights(rng, 30_000, storm=False), rng, segmentation=split)
+    window = Summary.of(reference.plan, batch(flights(rng, 912, storm=True), rng), WINDOW)
+    effects = {
+        "dep_delay": ("ks", 0.52, "median −2 → 8 min; 24 % more rows above 15"),
+        "visib": ("ks", 0.31, "median 10 → 3.25; 61 % of rows below 5, reference 2 %"),
+        "carrier": ("unseen", 0.17, '"G4 (new)" 0 % → 9.6 %, never in the reference'),
+    }
+    verdict = Verdict(
+        monitor="flight-delays",
+        segment=None,
+        window=WINDOW,
+        rows=912,
+        state=State.DRIFTING,
+        reason=Reason.INCIDENT_OPEN,
+        detail="Evidence was complete on 11 Feb after 3 windows; this is page 1 of the period.",
+        statistics=statistics(reference, window),
+        rejected_files=(
+            RejectedFile(
+                name="2013-02-13/part-7.parquet", problem=FileProblem.HALF_WRITTEN, detail="no footer"
+            ),
+        ),
+        evidence_before=0.08,
+        evidence=0.11,
+        incident="flight-delays-drift-4f2a",
+        onset=ONSET,
+        named=tuple(
+            NamedColumn(column=column, detector=detector, share=share, effect=effect, onset=ONSET)
+            for column, (detector, share, effect) in effects.items()
+        ),
+        unchanged=("distance", "origin", "hour", "row count", "share of missing values"),
+        smallest_effect=0.06,
+        represented=(Represented(column="dep_delay", share=0.91, low=0.88, high=0.94, windows=60),),
+        design_effect=3.2,
+        late_rows=12,
+        reference=reference.fingerprint,
+        configuration="9b1c" * 16,
+        newest_row=END - 90 * NANOSECONDS,
+    )
+    states = (
+        [State.CALIBRATING] * 7 + [State.OK] * 24 + [State.STALE] * 2 + [State.OK] * 6 + [State.DRIFTING] * 4
+    )
+    quiet = [round(0.05 + 0.03 * float(value), 3) for value in rng.random(30)]
+    evidence = [None] * 7 + quiet[:24] + [None] * 2 + quiet[24:] + [1.0, 0.06, 0.08, 0.11]
+    evidence[-6:-4] = [0.24, 0.61]
+    trail = _trail(states, evidence)
+    here = {"looked_at": NOW - 300 * NANOSECONDS, "window": window}
+    calm = replace(
+        verdict,
+        segment="JFK",
+        state=State.OK,
+        reason=Reason.NOTHING_MOVED,
+        detail="",
+        rows=301,
+        named=(),
+        onset=None,
+        incident=None,
+    )
+    few = replace(
+        calm,
+        segment="EWR",
+        state=State.INSUFFICIENT,
+        reason=Reason.TOO_FEW_ROWS,
+        detail="87 rows; 200 are needed.",
+        rows=87,
+        smallest_effect=0.19,
+        evidence=None,
+    )
+    plain = tuple((end, 0.04, "ok", False) for end, *_ in trail)
+    segments = (
+        SegmentView(segment=None, verdict=verdict, looked=verdict, trail=trail, **here),
+        SegmentView(
+            segment="EWR",
+            verdict=few,
+            looked=few,
+            trail=(*plain[:-1], (END, None, "insufficient", False)),
+            **here,
+        ),
+        SegmentView(segment="JFK", verdict=calm, looked=calm, trail=plain, **here),
+    )
+    incident = OpenIncident(
+        key="flight-delays-drift-4f2a",
+        kind="drift",
+        segment=None,
+        columns=("dep_delay", "visib", "carrier"),
+        opened_at=parse_time("2013-02-11T00:05:00Z"),
+        onset=ONSET,
+        muted_until=None,
+    )
+    return _monitor(
+        "flight-delays", reference, segments, incidents=(incident,), rejected=(("half_written", 1),)
+    )
+
+
+def calm() -> MonitorView:
+    """Nothing moved."""
+    rng = np.random.default_rng(12)
+    reference = reference_of("churn", churn(rng, 20_000), rng)
+    window = Summary.of(reference.plan, batch(churn(rng, 2480), rng), WINDOW)
+    verdict = Verdict(
+        monitor="churn",
+        segment=None,
+        window=WINDOW,
+        rows=2480,
+        state=State.OK,
+        reason=Reason.NOTHING_MOVED,
+        statistics=statistics(reference, window),
+        evidence_before=0.02,
+        evidence=0.03,
+        unchanged=("tenure", "contract", "charges"),
+        design_effect=1.0,
+        reference=reference.fingerprint,
+        configuration="9b1c" * 16,
+    )
+    trail = _trail([State.OK] * 40, [round(0.02 + 0.05 * float(value), 3) for value in rng.random(40)])
+    segment = SegmentView(
+        segment=None,
+        verdict=verdict,
+        looked=verdict,
+        looked_at=NOW - 400 * NANOSECONDS,
+        trail=trail,
+        window=window,
+    )
+    selftest = SelftestView(
+        outcomes=(("detected", 11), ("missed", 1), ("false_alarm", 0), ("abandoned", 2)),
+        delay_windows=24,
+        measured_at=END - 3 * DAY,
+        words="selftest: found 11 of 12 injected shifts of 0.5 spreads, median 2 windows; 0 false alarms",
+    )
+    return _monitor("churn", reference, (segment,), model_version="2013-01", selftest=selftest)
+
+
+def blind() -> MonitorView:
+    """The source has been unreachable for two days; nothing had moved before."""
+    rng = np.random.default_rng(13)
+    reference = reference_of("credit-risk", churn(rng, 5000), rng)
+    looked_window = Span(start=WINDOW.start - 2 * DAY, end=WINDOW.end - 2 * DAY)
+    window = Summary.of(reference.plan, batch(churn(rng, 700), rng), looked_window)
+    looked = Verdict(
+        monitor="credit-risk",
+        segment=None,
+        window=looked_window,
+        rows=700,
+        state=State.OK,
+        reason=Reason.NOTHING_MOVED,
+        statistics=statistics(reference, window),
+        evidence_before=0.05,
+        evidence=0.06,
+        unchanged=("tenure", "contract", "charges"),
+        reference=reference.fingerprint,
+        configuration="9b1c" * 16,
+    )
+    failed = replace(
+        looked,
+        window=WINDOW,
+        rows=0,
+        state=State.SOURCE_ERROR,
+        reason=Reason.SOURCE_UNAVAILABLE,
+        detail="s3://inputs/credit answered 503 five times; the next try is in 30 s.",
+        statistics=(),
+        evidence=None,
+        evidence_before=None,
+        unchanged=(),
+    )
+    values: list[float | None] = [round(0.03 + 0.04 * float(value), 3) for value in rng.random(38)]
+    trail = _trail([State.OK] * 38 + [State.SOURCE_ERROR] * 2, [*values, None, None])
+    segment = SegmentView(
+        segment=None,
+        verdict=failed,
+        looked=looked,
+        looked_at=NOW - 2 * DAY - 300 * NANOSECONDS,
+        trail=trail,
+        window=window,
+    )
+    incident = OpenIncident(
+        key="credit-risk-blind-0b7e",
+        kind="blind",
+        segment=None,
+        columns=(),
+        opened_at=parse_time("2013-02-13T00:05:00Z"),
+        onset=None,
+        muted_until=None,
+    )
+    return _monitor(
+        "credit-risk",
+        reference,
+        (segment,),
+        source_type="sql",
+        incidents=(incident,),
+        last_success_at=NOW - 2 * DAY - 300 * NANOSECONDS,
+        last_failure="source_unavailable: s3://inputs/credit answered 503",
+        failures=(("source_unavailable", 5),),
+        skipped=(("catch_up_limit", 1),),
+        read_seconds=None,
+        decide_seconds=None,
+    )
+
+
+def snapshot(*monitors: MonitorView) -> Snapshot:
+    """The whole process at NOW; without arguments with the three monitors."""
+    return Snapshot(
+        version="0.1.0",
+        taken_at=NOW,
+        started_at=NOW - 9 * DAY,
+        ready=True,
+        scheduler_tick_at=NOW - NANOSECONDS,
+        scheduler_alive=True,
+        scheduler_ticks_lost=2,
+        reload_successful=True,
+        reload_success_at=NOW - 9 * DAY,
+        store_errors=0,
+        checks_running=1,
+        monitors=monitors or (calm(), blind(), drifting()),
+        sinks=(SinkView(name="alertmanager", delivered=4, failed=(("timeout", 2),), pending=1),),
+    )
+
+
+class ExampleState:
+    """What the web application needs of the daemon, over a fixed snapshot and a real store.
+
+    The store holds a verdict for every window of the trails, the tiles of the newest ones, the references,
+    the incidents and what the demo's people said.
+    """
+
+    def __init__(self, shown: Snapshot | None = None) -> None:
+        self.shown = shown or snapshot()
+        self.reloads = 0
+        self.refusal: Exception | None = None
+        self.notes: tuple[str, ...] = ()
+        folder = Path(tempfile.mkdtemp(prefix="driftwatch-example-"))
+        self.database = Database(folder)
+        self.close = weakref.finalize(self, _forget, self.database, folder)
+        self.history = History(self.database)
+        self.past = Past(self.database)
+        for view in self.shown.monitors:
+            self._store(view)
+
+    def _store(self, view: MonitorView) -> None:
+        if view.reference is not None:
+            self.history.store_reference(view.reference, "example", {}, NOW - 60 * DAY)
+        rng = np.random.default_rng(zlib.crc32(view.name.encode()))
+        for segment in view.segments:
+            # No source can deliver half a surrogate pair, and no store keeps one.
+            if "\ud800" not in (segment.segment or ""):
+                self._store_trail(view, segment, rng)
+        opened = [
+            StoredIncident(
+                monitor=view.name, content="{}", resolved_at=None, resolution=None,
+                key=item.key, kind=item.kind, segment=item.segment, columns=item.columns,
+                opened_at=item.opened_at, onset=item.onset or item.opened_at, muted_until=item.muted_until,
+            )
+            for item in view.incidents
+            if "\ud800" not in item.key
+        ]  # fmt: skip
+        self.history.commit(CheckRecord(monitor=view.name, now=NOW, opened=opened))
+
+    def _store_trail(self, view: MonitorView, segment: SegmentView, rng: np.random.Generator) -> None:
+        known = {item.window.end: item for item in (segment.looked, segment.verdict) if item is not None}
+        likeness = segment.looked
+        ends = {end: (evidence, state, page) for end, evidence, state, page in segment.trail}
+        for end in sorted({*ends, *known}):
+            verdict = known.get(end)
+            if verdict is None and likeness is not None:
+                evidence, state, page = ends[end]
+                verdict = _past(likeness, end, evidence, State(state), rng, page=page)
+            if verdict is None:
+                continue
+            tiles = []
+            if verdict is segment.looked and segment.window is not None:
+                verdict = replace(verdict, tiles=((verdict.window.start, 1),))
+                tiles = [
+                    StoredTile(
+                        segment=segment.segment, start=verdict.window.start, version=1,
+                        source_version="a", summary=segment.window,
+                    )
+                ]  # fmt: skip
+            self.history.commit(
+                CheckRecord(
+                    monitor=view.name,
+                    now=end + 300 * NANOSECONDS,
+                    tiles=tiles,
+                    verdicts=[(segment.segment, end, verdict_to_json(verdict))],
+                    configuration=(verdict.configuration, '{"name": "example", "window": {"length": "1d"}}'),
+                )
+            )
+
+    def snapshot(self) -> Snapshot:
+        return self.shown
+
+    def now(self) -> int:
+        return NOW
+
+    def reload(self) -> tuple[str, ...]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.reloads += 1
+        return self.notes
+
+
+def _forget(database: Database, folder: Path) -> None:
+    database.close()
+    shutil.rmtree(folder)
+
+
+def _past(
+    like: Verdict, end: int, evidence: float | None, state: State, rng: np.random.Generator, *, page: bool
+) -> Verdict:
+    """An earlier verdict: statistics of a window in which nothing moved lie low, of others as high as now."""
+    shrink = 1.0 if state.moved else 0.2
+    statistics = tuple(
+        replace(
+            item, value=None if item.value is None else round(item.value * shrink * rng.uniform(0.6, 1.1), 6)
+        )
+        for item in like.statistics
+    )
+    return replace(
+        like,
+        window=Span(start=end - DAY, end=end),
+        state=state,
+        reason=Reason.NOTHING_MOVED if state is State.OK else Reason.EVIDENCE_COMPLETE,
+        evidence=evidence,
+        page=page,
+        statistics=statistics if state.looked else (),
+        named=like.named if state.moved else (),
+        tiles=(),
+    )
