@@ -1,37 +1,38 @@
-"""Every error driftwatch raises on purpose.
+"""Errors that driftwatch raises on purpose, and their exit codes.
 
-    DriftwatchError                 exit code 4 unless a subclass says otherwise
-    ├── ConfigError                 2: the configuration or the command line is wrong
-    ├── DataError                   3: data could not be read
-    │   ├── SourceUnavailable       the source did not answer; trying again can help
-    │   ├── SourceTimeout           reading took longer than the deadline; the reader was killed
-    │   ├── ReaderDied              the child process that read foreign bytes died
-    │   ├── TooManyRows             one read would take more rows than limits.rows allows
-    │   ├── SchemaMismatch          what was read does not have the shape that was asked for
-    │   └── ReferenceUnusable       the reference data cannot serve as a test distribution
-    ├── SummaryMismatch             two summaries of different plans were added
-    ├── StoreError                  the history cannot be read or written
-    │   ├── StoreForgot             what was asked for is past its retention
-    │   └── StoreUnusable           2: where the configuration says, no history can be opened
-    │       └── StoreTooNew         a newer driftwatch wrote it
-    └── MissingExtra                2: an optional dependency is not installed
-
-An error's text says where, what was expected, what was got and what to do.
+Every error text says where, what was expected, what was got, and what to do. The name of a class is part of
+the protocol with the reader process: the parent raises the class whose name it receives.
 """
 
 from __future__ import annotations
 
+# DriftwatchError                 exit code 4
+# ├── ConfigError                 exit code 2
+# ├── DataError                   exit code 3
+# │   ├── SourceUnavailable
+# │   ├── SourceTimeout
+# │   ├── ReaderDied
+# │   ├── TooManyRows
+# │   ├── SchemaMismatch
+# │   └── ReferenceUnusable
+# ├── SummaryMismatch
+# ├── StoreError
+# │   ├── StoreForgot
+# │   └── StoreUnusable           exit code 2
+# │       └── StoreTooNew
+# └── MissingExtra                exit code 2
+
 
 class DriftwatchError(Exception):
-    """Raised when driftwatch cannot go on; the root of all errors raised on purpose."""
+    """Base class of all errors raised on purpose."""
 
     exit_code = 4
 
 
 class ConfigError(DriftwatchError):
-    """Raised when a configuration or a command line cannot be used.
+    """The configuration or the command line is wrong.
 
-    ``problems`` holds one line per problem, each ``file:line: path: what was expected. Got X.``
+    ``problems`` has one line per problem: ``file:line: path: what was expected. Got X.``
     """
 
     exit_code = 2
@@ -42,59 +43,59 @@ class ConfigError(DriftwatchError):
 
 
 class DataError(DriftwatchError):
-    """Raised when data could not be read."""
+    """Data could not be read."""
 
     exit_code = 3
 
 
 class SourceUnavailable(DataError):
-    """Raised when a source did not answer; trying again can help."""
+    """The source did not answer; a retry can help."""
 
 
 class SourceTimeout(DataError):
-    """Raised when reading took longer than its deadline and the reader was killed."""
+    """Reading took longer than its deadline; the reader process was killed."""
 
 
 class ReaderDied(DataError):
-    """Raised when the child process that reads foreign bytes died (memory limit, crash)."""
+    """The child process that reads untrusted input died (memory limit, crash)."""
 
 
 class TooManyRows(DataError):
-    """Raised when one read would take more rows than ``limits.rows`` allows."""
+    """One read would take more rows than ``limits.rows`` allows."""
 
 
 class SchemaMismatch(DataError):
-    """Raised when what was read does not have the shape that was asked for."""
+    """The data does not have the expected schema."""
 
 
 class ReferenceUnusable(DataError):
-    """Raised when reference data cannot serve as a test distribution, with the reason."""
+    """The reference data cannot serve as a test distribution; the text gives the reason."""
 
 
 class SummaryMismatch(DriftwatchError):
-    """Raised when summaries counted on different cells are added or compared."""
+    """Summaries of different plans were added or compared."""
 
 
 class StoreError(DriftwatchError):
-    """Raised when the history cannot be read or written."""
+    """The store cannot be read or written."""
 
 
 class StoreUnusable(StoreError):
-    """Raised when no history can be opened at the configured place, or another process holds it."""
+    """The store cannot be opened at the configured path, or another process has it open."""
 
     exit_code = 2
 
 
 class StoreForgot(StoreError):
-    """Raised when a replay needs what is past its retention."""
+    """A replay needs data that was deleted when its retention ended."""
 
 
 class StoreTooNew(StoreUnusable):
-    """Raised when the history was written by a newer driftwatch than this one."""
+    """The store was written by a newer version of driftwatch."""
 
 
 class MissingExtra(DriftwatchError):
-    """Raised when an optional dependency is needed and not installed."""
+    """An optional dependency is not installed."""
 
     exit_code = 2
 

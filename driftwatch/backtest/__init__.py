@@ -1,1 +1,1 @@
-"""Many checks over history: every window's verdict, the pages there would have been, what they predict."""
+"""Replays checks over history, and predicts how often the daemon will page."""

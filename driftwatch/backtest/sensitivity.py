@@ -1,8 +1,8 @@
-"""The smallest fault a configuration would have caught: faults injected into a calm stretch of its history.
+"""Finds the smallest fault a configuration would have detected, by injecting faults into history.
 
-The stretch is replayed with the fault in it from its first window on, by the arithmetic of every check and
-from the evidence and the knowledge that there were. It has no page of its own: a page is the fault's doing.
-One stretch is one draw: another may give the next size up or down.
+The faults go into every window of a calm period, which is replayed by the arithmetic of checks, from the
+evidence and baseline of that time. The period has no page of its own, so a page is due to the fault. One
+period is one draw: another may give the next size up or down.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy as np
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Column, Span, iso
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import Detector
-from driftwatch.monitor.evaluate import Look, judge
+from driftwatch.monitor.evaluate import Target, evaluate_window
 from driftwatch.results.results import State, Statistic, Verdict
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.faults import Fault, injection, spread
+from driftwatch.summary.faults import Fault, make_injection, robust_scale
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
-#: Windows within which a fault has to page.
-WITHIN = 30
-#: Columns that faults are injected into; a wider monitor has this many looked at, evenly over its columns.
-MOST_COLUMNS = 20
-#: Sizes tried, smallest first.
+#: Windows of a calm period, within which a fault has to page.
+MAX_CALM_WINDOWS = 30
+#: Columns that faults are injected into, spread evenly over the columns of a wider monitor.
+MAX_INJECTED_COLUMNS = 20
+#: Sizes of faults, smallest first: shifts in robust scales, others in shares of rows.
 SIZES = {
     Fault.SHIFT: (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0),
     Fault.VALUE: (0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
@@ -37,200 +37,206 @@ SIZES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """Windows of all rows without a page, and the track before the first of them."""
+class CalmPeriod:
+    """Windows (all segments together) without a page, and the state before the first."""
 
     segment_state: SegmentState
     windows: tuple[Summary, ...]
-    ok: int
+    #: Windows in state ok.
+    ok_windows: int
 
     @property
-    def words(self) -> str:
-        """From when to when."""
+    def span_text(self) -> str:
         return f"{iso(self.windows[0].span.start)} - {iso(self.windows[-1].span.end)}"
 
 
 @dataclass(slots=True, kw_only=True)
-class Calm:
-    """Finds the stretch while history is replayed: most windows in state ok, the longest, the latest.
+class CalmPeriodFinder:
+    """Finds the calm period with most windows in state ok; ties go to the longest, then the latest.
 
-    Stretches of up to ``WITHIN`` windows follow each other and end at a page and at a window that could not
-    be looked at, so that one track and the windows of one stretch are held beside the best.
+    Periods of up to ``MAX_CALM_WINDOWS`` windows follow each other. A page or a window without data ends one.
+    Only one period is in memory beside the best.
     """
 
-    best: Stretch | None = None
+    best: CalmPeriod | None = None
     segment_state: SegmentState | None = None
     windows: list[Summary] = field(default_factory=list)
-    ok: int = 0
+    ok_windows: int = 0
 
-    def add(self, before: SegmentState, window: Summary, verdict: Verdict) -> None:
-        """One more window that was looked at, with the track before it."""
+    def add(self, segment_state: SegmentState, window: Summary, verdict: Verdict) -> None:
+        """Add a window; ``segment_state`` is the state before it."""
         if verdict.page:
-            self.cut()
+            self.end_period()
             return
-        self.segment_state = before if self.segment_state is None else self.segment_state
+        self.segment_state = segment_state if self.segment_state is None else self.segment_state
         self.windows.append(window)
-        self.ok += verdict.state is State.OK
-        if len(self.windows) == WITHIN:
-            self.cut()
+        self.ok_windows += verdict.state is State.OK
+        if len(self.windows) == MAX_CALM_WINDOWS:
+            self.end_period()
 
-    def cut(self) -> None:
-        """The stretch ends here."""
+    def end_period(self) -> None:
         if self.segment_state is not None:
-            found = Stretch(segment_state=self.segment_state, windows=tuple(self.windows), ok=self.ok)
-            if self.best is None or _calmer(found) >= _calmer(self.best):
-                self.best = found
-        self.segment_state, self.windows, self.ok = None, [], 0
+            period = CalmPeriod(
+                segment_state=self.segment_state, windows=tuple(self.windows), ok_windows=self.ok_windows
+            )
+            if self.best is None or _calmness(period) >= _calmness(self.best):
+                self.best = period
+        self.segment_state, self.windows, self.ok_windows = None, [], 0
 
 
-def _calmer(stretch: Stretch) -> tuple[int, int]:
-    return stretch.ok, len(stretch.windows)
+def _calmness(period: CalmPeriod) -> tuple[int, int]:
+    return period.ok_windows, len(period.windows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """A size, and the windows from its onset to the page: 1 is the first, None no page within the stretch."""
-
+class FaultTrial:
     size: float
+    #: Windows from the onset to the page, 1 is the first; None without a page.
     delay: int | None
     named: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caught:
-    """What became of one fault of one column: sizes tried, largest first, up to the first not caught.
-
-    ``reason`` says why nothing was tried.
-    """
+class FaultSensitivity:
+    """Trials of one fault in one column, largest first, up to the first miss."""
 
     column: str
     fault: Fault
-    tried: tuple[Tried, ...] = ()
+    trials: tuple[FaultTrial, ...] = ()
+    #: Why there are no trials.
     reason: str = ""
 
     @property
-    def smallest(self) -> Tried | None:
-        """The smallest size that paged, as did every larger one; None when not even the largest did."""
-        return next((item for item in reversed(self.tried) if item.delay is not None), None)
+    def smallest_detected(self) -> FaultTrial | None:
+        """The trial of the smallest size that paged; every larger one paged too."""
+        return next((item for item in reversed(self.trials) if item.delay is not None), None)
 
     def to_json(self) -> dict[str, Any]:
-        """One object of ``injected.columns`` of ``backtest --format json``."""
-        found = self.smallest
+        trial = self.smallest_detected
         return {
             "column": self.column,
             "fault": str(self.fault),
             "unit": self.fault.unit,
-            "smallest": None if found is None else found.size,
-            "delay_windows": None if found is None else found.delay,
-            "names_the_column": None if found is None else found.named,
-            "tried": [{"size": item.size, "delay_windows": item.delay} for item in self.tried],
+            "smallest": None if trial is None else trial.size,
+            "delay_windows": None if trial is None else trial.delay,
+            "names_the_column": None if trial is None else trial.named,
+            "tried": [{"size": item.size, "delay_windows": item.delay} for item in self.trials],
             "reason": self.reason,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
-    """Every fault injected into the stretch, of ``len(columns)`` of the ``watched`` columns."""
-
-    stretch: Stretch | None
-    watched: int
+    calm_period: CalmPeriod | None
+    n_watched: int
     columns: tuple[str, ...]
-    caught: tuple[Caught, ...]
+    faults: tuple[FaultSensitivity, ...]
 
     @property
-    def within(self) -> int:
-        """Windows that a fault had to page."""
-        return 0 if self.stretch is None else len(self.stretch.windows)
+    def n_windows(self) -> int:
+        return 0 if self.calm_period is None else len(self.calm_period.windows)
 
     def to_json(self) -> dict[str, Any]:
-        """The object ``injected`` of ``backtest --format json``."""
-        first = None if self.stretch is None else iso(self.stretch.windows[0].span.start)
-        last = None if self.stretch is None else iso(self.stretch.windows[-1].span.end)
+        first = None if self.calm_period is None else iso(self.calm_period.windows[0].span.start)
+        last = None if self.calm_period is None else iso(self.calm_period.windows[-1].span.end)
         return {
             "from": first,
             "to": last,
-            "within_windows": self.within,
-            "ok_windows": None if self.stretch is None else self.stretch.ok,
-            "columns_watched": self.watched,
+            "within_windows": self.n_windows,
+            "ok_windows": None if self.calm_period is None else self.calm_period.ok_windows,
+            "columns_watched": self.n_watched,
             "columns_injected": len(self.columns),
-            "columns": [item.to_json() for item in self.caught],
+            "columns": [item.to_json() for item in self.faults],
         }
 
 
 def sensitivity(
     config: MonitorConfig,
     reference: Reference,
-    chosen: Sequence[Look],
-    stretch: Stretch | None,
+    targets: Sequence[Target],
+    calm_period: CalmPeriod | None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
-    most: int = MOST_COLUMNS,
+    max_columns: int = MAX_INJECTED_COLUMNS,
 ) -> Sensitivity:
-    """Inject every fault in falling sizes until one is not caught. Pure; of all rows, not of segments.
+    """Inject every fault in falling sizes until one does not page. Pure; uses all rows, no segments.
 
-    A fault of the next smaller size that would page by luck is not looked for: what is reported is the size
-    from which on every one tried paged. Cost: at most a window decided for each column, fault, size and
-    window of the stretch, in practice a third of it; what all columns show jointly is measured once.
+    A smaller size that pages by luck is not searched for: from the reported size upwards every size tried
+    paged. Cost: at most one decision per column, fault, size and window, in practice a third of it; joint
+    detectors measure once.
     """
-    looked = {column for _, column in chosen}
-    watched = tuple(column.name for column in reference.plan.columns if column.name in looked)
-    places = np.linspace(0, len(watched) - 1, min(len(watched), most)).round().astype(int)
-    columns = tuple(watched[place] for place in places)
-    caught: list[Caught] = []
-    if stretch is not None:
-        remembering = tuple(
-            (Remembering.of(detector) if detector.joint else detector, column) for detector, column in chosen
+    measured_columns = {column for _, column in targets}
+    watched_columns = tuple(
+        column.name for column in reference.plan.columns if column.name in measured_columns
+    )
+    indices = (
+        np.linspace(0, len(watched_columns) - 1, min(len(watched_columns), max_columns)).round().astype(int)
+    )
+    columns = tuple(watched_columns[index] for index in indices)
+    faults: list[FaultSensitivity] = []
+    if calm_period is not None:
+        memoized_targets = tuple(
+            (MemoizedDetector.wrap(detector) if detector.joint else detector, column)
+            for detector, column in targets
         )
-        run = _Run(config=config, reference=reference, stretch=stretch, chosen=remembering)
-        for done, column in enumerate(columns, start=1):
-            caught += [run.caught(column, fault) for fault in run.faults(column)]
-            progress(done, len(columns))
-    return Sensitivity(stretch=stretch, watched=len(watched), columns=columns, caught=tuple(caught))
+        run = _Run(config=config, reference=reference, calm_period=calm_period, targets=memoized_targets)
+        for n_done, column in enumerate(columns, start=1):
+            faults += [run.fault_sensitivity(column, fault) for fault in run.faults(column)]
+            progress(n_done, len(columns))
+    return Sensitivity(
+        calm_period=calm_period, n_watched=len(watched_columns), columns=columns, faults=tuple(faults)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
     config: MonitorConfig
     reference: Reference
-    stretch: Stretch
-    chosen: tuple[Look, ...]
+    calm_period: CalmPeriod
+    targets: tuple[Target, ...]
 
     def faults(self, column: str) -> tuple[Fault, ...]:
         grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
-        return Fault.VALUE if spread(grid, counts) is None else Fault.SHIFT, Fault.MISSING
+        return Fault.VALUE if robust_scale(grid, counts) is None else Fault.SHIFT, Fault.MISSING
 
-    def caught(self, column: str, fault: Fault) -> Caught:
+    def fault_sensitivity(self, column: str, fault: Fault) -> FaultSensitivity:
         if not self.reference.summary.counts[column].present:
-            return Caught(column=column, fault=fault, reason="the reference has no row with a value")
-        if column in self.stretch.segment_state.aside:
-            return Caught(column=column, fault=fault, reason="set aside by an incident that was open")
-        tried = []
+            return FaultSensitivity(
+                column=column, fault=fault, reason="the reference has no row with a value"
+            )
+        if column in self.calm_period.segment_state.suspended:
+            return FaultSensitivity(
+                column=column, fault=fault, reason="set aside by an incident that was open"
+            )
+        trials = []
         for size in reversed(SIZES[fault]):
-            tried.append(self._try(column, fault, size))
-            if tried[-1].delay is None:
+            trials.append(self._try(column, fault, size))
+            if trials[-1].delay is None:
                 break
-        return Caught(column=column, fault=fault, tried=tuple(tried))
+        return FaultSensitivity(column=column, fault=fault, trials=tuple(trials))
 
-    def _try(self, column: str, fault: Fault, size: float) -> Tried:
-        plan, segment_state = self.reference.plan, self.stretch.segment_state
-        fault_in = injection(plan.grids[column], self.reference.summary.counts[column], column, fault, size)
-        for number, window in enumerate(self.stretch.windows, start=1):
-            faulty = fault_in.into(window)
-            decision, _ = judge(
-                self.reference, faulty, self.chosen, segment_state, self.config, segment=None, gauges=False
+    def _try(self, column: str, fault: Fault, size: float) -> FaultTrial:
+        plan, segment_state = self.reference.plan, self.calm_period.segment_state
+        injected_fault = make_injection(
+            plan.grids[column], self.reference.summary.counts[column], column, fault, size
+        )
+        for number, window in enumerate(self.calm_period.windows, start=1):
+            faulty = injected_fault.apply(window)
+            decision, _ = evaluate_window(
+                self.reference, faulty, self.targets, segment_state, self.config, segment=None, gauges=False
             )
             if decision.page:
-                opened = {name for incident in decision.opened for name in incident.columns}
-                return Tried(size=size, delay=number, named=column in opened)
+                named_columns = {name for incident in decision.opened for name in incident.columns}
+                return FaultTrial(size=size, delay=number, named=column in named_columns)
             segment_state = decision.segment_state
-        return Tried(size=size, delay=None)
+        return FaultTrial(size=size, delay=None)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Remembering:
-    """A joint detector that draws from a span once: only counts move, so no fault is in what it looks at."""
+class MemoizedDetector:
+    """Joint detector that computes streams once per span: faults move only counts, which it does not read."""
 
-    inner: Detector
+    detector: Detector
     name: str
     joint: bool
     unit: str
@@ -238,32 +244,28 @@ class Remembering:
     pools: bool
     evidence: bool
     sums: bool
-    known: dict[Span, StreamList] = field(default_factory=dict)
+    streams_by_span: dict[Span, StreamList] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, inner: Detector) -> Remembering:
-        """The same detector with a memory."""
+    def wrap(cls, detector: Detector) -> MemoizedDetector:
         return cls(
-            inner=inner,
-            name=inner.name,
-            joint=inner.joint,
-            unit=inner.unit,
-            default=inner.default,
-            pools=inner.pools,
-            evidence=inner.evidence,
-            sums=inner.sums,
+            detector=detector,
+            name=detector.name,
+            joint=detector.joint,
+            unit=detector.unit,
+            default=detector.default,
+            pools=detector.pools,
+            evidence=detector.evidence,
+            sums=detector.sums,
         )
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """As the detector itself."""
-        return self.inner.applies(column, reference)
+        return self.detector.applies(column, reference)
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """The gauge."""
-        return self.inner.measure(reference, window, column)
+        return self.detector.measure(reference, window, column)
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """The streams, remembered."""
-        if window.span not in self.known:
-            self.known[window.span] = self.inner.streams(reference, window, column)
-        return self.known[window.span]
+        if window.span not in self.streams_by_span:
+            self.streams_by_span[window.span] = self.detector.streams(reference, window, column)
+        return self.streams_by_span[window.span]

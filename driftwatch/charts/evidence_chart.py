@@ -1,10 +1,4 @@
-"""Evidence over windows as SVG text: pure functions, every text escaped, colours left to the style sheet.
-
-No ``style`` attribute, which the pages' content security policy forbids, and no need of a script:
-``charts.js`` adds zoom and a reading under the pointer where there is one. A drawing that leaves the page
-takes its colours along (``svg.standalone``). Each carries a title for screen readers; what a colour says, a
-shape or a word says too.
-"""
+"""Charts of evidence over windows."""
 
 from __future__ import annotations
 
@@ -15,48 +9,51 @@ from markupsafe import Markup, escape
 
 from driftwatch.charts.svg import line, rect, svg, text
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.results import words
+from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
 
-#: (place in a trail, what began there).
-Change = tuple[int, str]
+#: (index in a trail, label of the reference that came into force there).
+ReferenceChange = tuple[int, str]
 
-#: Width of a timeline and its height.
-WIDE, TALL = 720.0, 196.0
-_NARROW = 160.0
-#: To the right of it the word of a line stands on its left; and the width of a letter, amply.
-_BESIDE, _LETTER = WIDE / 5, 6.5
+# No ``style`` attribute: the pages' content security policy forbids it. No script is needed: ``charts.js``
+# adds zoom and a reading under the pointer.
+
+#: Pixels.
+TIMELINE_WIDTH, TIMELINE_HEIGHT = 720.0, 196.0
+_SPARKLINE_WIDTH = 160.0
+#: Pixels: a line to the right of this has its label on the left; an upper bound of the width of a letter.
+_LABEL_LEFT_FROM, _LETTER_WIDTH = TIMELINE_WIDTH / 5, 6.5
 
 
 def _runs(trail: Trail) -> list[list[tuple[int, float]]]:
-    """Stretches of known evidence as (position, evidence): a line is never drawn over a gap."""
+    # Runs of (index, evidence): no line is drawn over a gap.
     runs: list[list[tuple[int, float]]] = [[]]
-    for position, (_, evidence, _, _) in enumerate(trail):
+    for index, (_, evidence, _, _) in enumerate(trail):
         if evidence is None:
             runs.append([])
         else:
-            runs[-1].append((position, min(max(evidence, 0.0), 1.0)))
+            runs[-1].append((index, min(max(evidence, 0.0), 1.0)))
     return [run for run in runs if run]
 
 
-def sparkline(trail: Trail, most: int = 60) -> Markup:
-    """Evidence of the newest windows, a page at the top; windows that could not look are hatched."""
-    trail = trail[-most:]
+def sparkline(trail: Trail, max_windows: int = 60) -> Markup:
+    """Draw the evidence of the newest windows, with the page limit on top; ``BLIND`` states are hatched."""
+    trail = trail[-max_windows:]
     if not trail:
         return Markup()
-    step, height = _NARROW / len(trail), 36.0
-    parts = [line(0, 4, _NARROW, 4, "limit")]
+    step, height = _SPARKLINE_WIDTH / len(trail), 36.0
+    parts = [line(0, 4, _SPARKLINE_WIDTH, 4, "limit")]
     parts += _blind_spots(trail, step, 0, 4, height - 4)
     parts += [_page_mark((n + 0.5) * step, 4, 4) for n, (*_, page) in enumerate(trail) if page]
     parts += _evidence_lines(trail, step, 0, 4, height - 4)
-    return svg(_NARROW, height, "evidence over the newest windows", "spark", parts)
+    return svg(_SPARKLINE_WIDTH, height, "evidence over the newest windows", "spark", parts)
 
 
 def _blind_spots(trail: Trail, step: float, left: float, top: float, bottom: float) -> list[str]:
     parts, start = [], None
-    kinds = [words.kind_of(state) for _, _, state, _ in trail]
-    for n, kind in enumerate([*kinds, words.SAME]):
-        if kind == words.BLIND:
+    kinds = [text_format.state_kind(state) for _, _, state, _ in trail]
+    for n, kind in enumerate([*kinds, text_format.SAME]):
+        if kind == text_format.BLIND:
             start = n if start is None else start
         elif start is not None:
             parts.append(rect(left + start * step, top, (n - start) * step, bottom - top, "blind"))
@@ -89,30 +86,31 @@ def timeline(
     trail: Trail,
     now: int,
     onset: int | None = None,
-    changes: Sequence[Change] = (),
+    changes: Sequence[ReferenceChange] = (),
     url: Callable[[int], str] | None = None,
 ) -> Markup:
-    """Evidence window by window, a strip of states beneath, pages as triangles, dates at the foot.
-
-    ``changes`` are places where another reference came into force; ``url`` links each page to its window.
-    """
+    """Draw evidence by window, with states and dates below it; pages are triangles, linked by ``url``."""
     if not trail:
         return Markup()
     pages = sum(page for *_, page in trail)
-    title = f"evidence in {words.plural(len(trail), 'window')}, {words.plural(pages, 'page')}"
+    windows_text, pages_text = (
+        text_format.format_count(len(trail), "window"),
+        text_format.format_count(pages, "page"),
+    )
+    title = f"evidence in {windows_text}, {pages_text}"
     parts = timeline_parts(trail, now, onset, changes, url)
-    return svg(WIDE, TALL, title, "timeline", parts, group=url is not None)
+    return svg(TIMELINE_WIDTH, TIMELINE_HEIGHT, title, "timeline", parts, group=url is not None)
 
 
 def timeline_parts(
     trail: Trail,
     now: int,
     onset: int | None = None,
-    changes: Sequence[Change] = (),
+    changes: Sequence[ReferenceChange] = (),
     url: Callable[[int], str] | None = None,
 ) -> list[str]:
-    """What a timeline is drawn of, ``WIDE`` and ``TALL``; at least one window."""
-    left, right, top, bottom = 52.0, WIDE - 8, 24.0, 150.0
+    """Return the elements of a timeline; ``trail`` must not be empty."""
+    left, right, top, bottom = 52.0, TIMELINE_WIDTH - 8, 24.0, 150.0
     step = (right - left) / len(trail)
     parts = [
         line(left, top, right, top, "limit"),
@@ -124,23 +122,26 @@ def timeline_parts(
     parts += _blind_spots(trail, step, left, top, bottom)
     parts += _evidence_lines(trail, step, left, top, bottom)
     for n, (end, evidence, state, page) in enumerate(trail):
-        said = next((told for known, told in words.STATE_WORDS.items() if known == state), state)
-        title = f"window to {words.instant(end)}: {said}, evidence {words.number(evidence)}"
-        parts.append(rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, words.kind_of(state), title))
+        state_text = next((label for key, label in text_format.STATE_WORDS.items() if key == state), state)
+        evidence_text = text_format.format_number(evidence)
+        title = f"window to {text_format.format_time(end)}: {state_text}, evidence {evidence_text}"
+        parts.append(
+            rect(left + n * step, bottom + 6, max(step - 1, 0.6), 14, text_format.state_kind(state), title)
+        )
         if page:
             x = left + (n + 0.5) * step
             parts.append(line(x, top, x, bottom, "pageline"))
-            parts.append(_linked(_page_mark(x, top - 9, 6), end, url))
+            parts.append(_link(_page_mark(x, top - 9, 6), end, url))
     parts += _changes(changes, left, step, bottom)
     parts += _onset(trail, onset, left, step, bottom)
     parts += _dates(trail, now, left, step, bottom + 36)
     return parts
 
 
-def _linked(mark: str, end: int, url: Callable[[int], str] | None) -> str:
+def _link(mark: str, end: int, url: Callable[[int], str] | None) -> str:
     if url is None:
         return mark
-    label = escape(f"the page of {words.instant(end)}")
+    label = escape(f"the page of {text_format.format_time(end)}")
     return f'<a href="{escape(url(end))}" aria-label="{label}">{mark}</a>'
 
 
@@ -151,35 +152,34 @@ def _onset(trail: Trail, onset: int | None, left: float, step: float, bottom: fl
     return [] if first is None else _moment(left + first * step, bottom, "began", "onset", 104)
 
 
-def _changes(changes: Sequence[Change], left: float, step: float, bottom: float) -> list[str]:
-    """A line each. Every word has a height of its own, and is left out where it would lie on itself."""
+def _changes(changes: Sequence[ReferenceChange], left: float, step: float, bottom: float) -> list[str]:
+    # Each label has its own height, and is left out where it would overlap itself.
     parts: list[str] = []
-    heights = {what: 88 - 16 * n for n, what in enumerate(dict.fromkeys(what for _, what in changes))}
+    heights = {label: 88 - 16 * n for n, label in enumerate(dict.fromkeys(label for _, label in changes))}
     ends = dict.fromkeys(heights, 0.0)
-    for place, what in changes:
-        x, wide = left + place * step, _LETTER * len(what)
-        begins = x - 4 - wide if x > _BESIDE else x + 4
-        drawn, word = _moment(x, bottom, what, "newreference", heights[what])
-        parts.append(drawn)
-        if begins >= ends[what]:
-            parts.append(word)
-            ends[what] = begins + wide
+    for index, label in changes:
+        x, label_width = left + index * step, _LETTER_WIDTH * len(label)
+        label_start = x - 4 - label_width if x > _LABEL_LEFT_FROM else x + 4
+        line_part, label_part = _moment(x, bottom, label, "newreference", heights[label])
+        parts.append(line_part)
+        if label_start >= ends[label]:
+            parts.append(label_part)
+            ends[label] = label_start + label_width
     return parts
 
 
-def _moment(x: float, bottom: float, what: str, css: str, height: float) -> list[str]:
-    """A line through the drawing, and its word where there is room for it, ``height`` above ``bottom``."""
-    anchor, beside = ("end", x - 4) if x > _BESIDE else ("start", x + 4)
+def _moment(x: float, bottom: float, label: str, css: str, height: float) -> list[str]:
+    anchor, label_x = ("end", x - 4) if x > _LABEL_LEFT_FROM else ("start", x + 4)
     y = bottom - height
-    return [line(x, y - 8, x, bottom + 22, css), text(beside, y, what, "tick said", anchor)]
+    return [line(x, y - 8, x, bottom + 22, css), text(label_x, y, label, "tick said", anchor)]
 
 
 def _dates(trail: Trail, now: int, left: float, step: float, y: float) -> list[str]:
-    shown = sorted({0, len(trail) - 1, *(round((len(trail) - 1) * share) for share in (0.25, 0.5, 0.75))})
-    shown = shown if len(trail) > 4 else list(range(len(trail)))
-    labels = date_labels([trail[n][0] for n in shown], now)
+    indices = sorted({0, len(trail) - 1, *(round((len(trail) - 1) * share) for share in (0.25, 0.5, 0.75))})
+    indices = indices if len(trail) > 4 else list(range(len(trail)))
+    labels = date_labels([trail[n][0] for n in indices], now)
     parts = []
-    for n, label in zip(shown, labels, strict=True):
+    for n, label in zip(indices, labels, strict=True):
         anchor = "start" if n == 0 and len(trail) > 1 else "end" if n == len(trail) - 1 else "middle"
         x = left + (n + (0 if anchor == "start" else 1 if anchor == "end" else 0.5)) * step
         parts.append(text(x, y, label, "tick", anchor))
@@ -187,7 +187,7 @@ def _dates(trail: Trail, now: int, left: float, step: float, y: float) -> list[s
 
 
 def date_labels(ends: Sequence[int], now: int) -> list[str]:
-    """Short dates of moments in order: a day, the year where it changes, the hour when days would repeat.
+    """Format day and month, with the year where it changes and the time if days repeat.
 
     >>> date_labels([0, 86400 * NANOSECONDS], 0), date_labels([0, 3600 * NANOSECONDS], 0)
     (['1 Jan', '2 Jan'], ['1 Jan 00:00', '1 Jan 01:00'])
@@ -201,6 +201,6 @@ def date_labels(ends: Sequence[int], now: int) -> list[str]:
         return days
     years = [None, *(moment.year for moment in moments)]
     return [
-        day if moment.year == before else f"{day} {moment.year}"
-        for day, moment, before in zip(days, moments, years, strict=False)
+        day if moment.year == previous_year else f"{day} {moment.year}"
+        for day, moment, previous_year in zip(days, moments, years, strict=False)
     ]

@@ -1,7 +1,4 @@
-"""Pieces of a drawing as SVG text, every text escaped; ``standalone`` gives a drawing its colours along.
-
-On a page the colours are the style sheet's.
-"""
+"""SVG elements as text."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from driftwatch.results import words
+from driftwatch.results import text_format
 
-#: Longest title; names and levels from data may be of any length.
-_LONGEST = 160
+#: Maximum length of a title; names and levels from data may have any length.
+_MAX_TITLE_CHARS = 160
 
-#: Light and dark, the same as in the pages' style sheet.
+#: (light, dark), the same as in the pages' style sheet.
 _COLOURS = {
     "page": ("#fbfbf9", "#14171a"),
     "text": ("#1c2126", "#e4e7ea"),
@@ -69,39 +66,33 @@ svg rect.hover { fill: transparent; }
 _HEAD = re.compile(r'<svg viewBox="0 0 (\S+) (\S+)"')
 
 
-def _title(said: str) -> str:
-    return str(escape(words.shortened(words.visible(said), _LONGEST)))
+def _title(content: str) -> str:
+    return str(escape(text_format.truncate(text_format.escape_invisible(content), _MAX_TITLE_CHARS)))
 
 
 def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
-    """A line of text at (x, y)."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">'
-        f"{escape(words.visible(content))}</text>"
+        f"{escape(text_format.escape_invisible(content))}</text>"
     )
 
 
 def rect(x: float, y: float, width: float, height: float, css: str, title: str = "") -> str:
-    """A box; ``title`` is what it says when pointed at."""
-    inside = f"<title>{_title(title)}</title>" if title else ""
+    title_element = f"<title>{_title(title)}</title>" if title else ""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" '
-        f'class="{css}">{inside}</rect>'
+        f'class="{css}">{title_element}</rect>'
     )
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    """A straight line."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
 def svg(
     width: float, height: float, title: str, css: str, parts: Iterable[str], *, group: bool = False
 ) -> Markup:
-    """A whole drawing with a title for screen readers; ``parts`` were escaped by their makers.
-
-    ``group``: it holds links, which a picture must not.
-    """
+    """Wrap ``parts``, which must be escaped; links need ``group``, because an image must have none."""
     role = "group" if group else "img"
     # Every text in ``parts`` went through ``escape``; the hostile-name tests parse the result.
     return Markup(  # noqa: S704
@@ -110,16 +101,14 @@ def svg(
     )
 
 
-def standalone(drawing: Markup) -> str:
-    """A drawing as a file of its own: in its own colours, light and dark, with no page and no script around.
-
-    Plain colours, for programs that draw SVG without custom properties.
-    """
-    style = f"<style>{_ruled(0)}@media (prefers-color-scheme: dark) {{{_ruled(1)}}}\n</style>"
+def standalone_svg(drawing: Markup) -> str:
+    """Return a drawing as a file with its own light and dark colours, without script."""
+    # Literal colours, for programs that draw SVG without custom properties.
+    style = f"<style>{_style_rules(0)}@media (prefers-color-scheme: dark) {{{_style_rules(1)}}}\n</style>"
     head, body = str(drawing).split(">", 1)
     size = r'<svg xmlns="http://www.w3.org/2000/svg" width="\1" height="\2" viewBox="0 0 \1 \2"'
     return f"{_HEAD.sub(size, head)}>{style}{body}\n"
 
 
-def _ruled(scheme: int) -> str:
-    return re.sub(r"var\(--([a-z-]+)\)", lambda found: _COLOURS[found[1]][scheme], _RULES)
+def _style_rules(scheme: int) -> str:
+    return re.sub(r"var\(--([a-z-]+)\)", lambda match: _COLOURS[match[1]][scheme], _RULES)

@@ -1,1 +1,1 @@
-"""What the columns of some data look like (``profile``) and what each is taken for (``infer``)."""
+"""Profiles the columns of data (``profile``) and infers their kind and role (``infer``)."""

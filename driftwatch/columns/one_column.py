@@ -1,4 +1,4 @@
-"""One column of a reference: its profile, and what follows it through the batches."""
+"""Profiles one column of a reference, batch by batch."""
 
 from __future__ import annotations
 
@@ -10,209 +10,215 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftwatch.columns.arrow.profile_values import PREFIX, Cells, Shape, hash_values, iso_like
-from driftwatch.columns.arrow.sampled_times import NO_TIME, moments
-from driftwatch.columns.value_counts import Tally
+from driftwatch.columns.arrow.profile_values import (
+    PREFIX_CHARS,
+    ColumnValues,
+    TypeFamily,
+    hash_values,
+    is_iso_like,
+)
+from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
+from driftwatch.columns.value_counts import ValueCounts
 from driftwatch.core.arrays import Float64Array, Int64Array
 
-#: Characters of the longest text that may be a time.
-_ISO = 40
+#: Longest text that can be a time.
+_MAX_ISO_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnProfile:
-    """One column of a reference.
-
-    ``distinct`` counts its values, null and NaN apart: exactly when ``exact``, else estimated. ``values``
-    and ``counts`` are the distinct values (numbers; texts, their first 512 characters; timestamps in their
-    own unit) with their rows, those with the smallest hashes when not ``exact``. ``types`` are the Arrow
-    types met. ``earliest`` and ``latest`` are nanoseconds since 1970 UTC when every value is a time stamp, a
-    date or an ISO 8601 text (for a declared time column: of those that are), else None. ``mean_length`` and
-    ``max_length`` are characters of a text. ``dimension`` is a vector's, None when it varies.
-    """
-
     name: str
-    shape: Shape
+    family: TypeFamily
+    #: Names of the Arrow types.
     types: tuple[str, ...]
     rows: int
     nulls: int
     nans: int
-    distinct: int
-    exact: bool
+    #: Distinct values without null and NaN: exactly when ``is_exact``, else estimated.
+    n_distinct: int
+    is_exact: bool
+    #: The distinct values (numbers; texts, their first 512 characters; timestamps in their own unit) and
+    #: their rows: those with the smallest hashes when not ``is_exact``.
     values: npt.NDArray[Any]
     counts: Int64Array
     minimum: float | None
     maximum: float | None
-    integers: bool
+    all_integers: bool
+    #: Characters of a text.
     mean_length: float
     max_length: int
+    #: Of a vector; None when it varies.
     dimension: int | None
+    #: Nanoseconds since 1970 UTC when every value is a timestamp, a date or an ISO 8601 text (for a declared
+    #: time column: of those that are), else None.
     earliest: int | None
     latest: int | None
 
     @property
-    def present(self) -> int:
-        """Rows with a value."""
+    def n_present(self) -> int:
         return self.rows - self.nulls - self.nans
 
     @property
     def share_distinct(self) -> float:
         """Distinct values per row with a value, in [0, 1]."""
-        return min(1.0, self.distinct / self.present) if self.present else 0.0
+        return min(1.0, self.n_distinct / self.n_present) if self.n_present else 0.0
 
     @property
-    def repeats(self) -> float:
+    def mean_repeats(self) -> float:
         """Mean rows per distinct value."""
         return float(self.counts.mean()) if len(self.counts) else 0.0
 
 
 @dataclass(slots=True, kw_only=True)
-class Follower:
-    """A column while it is being looked at, batch by batch."""
-
+class ColumnAccumulator:
     name: str
-    tally: Tally
+    value_counts: ValueCounts
     nulls: int
     rows: int
     nans: int = 0
-    shape: Shape = Shape.NULL
-    unseen: Shape = Shape.NULL
+    family: TypeFamily = TypeFamily.NULL
+    null_family: TypeFamily = TypeFamily.NULL
     types: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
-    integers: bool = True
-    characters: int = 0
-    longest: int = 0
-    declared: bool = False
-    timelike: bool = True
+    all_integers: bool = True
+    n_chars: int = 0
+    max_chars: int = 0
+    is_declared: bool = False
+    is_time: bool = True
     earliest: int | None = None
     latest: int | None = None
     dimension: int | None = None
 
-    def rows_seen(self, rows: int) -> None:
-        """Rows of all batches so far; those without this column are null."""
+    def pad(self, rows: int) -> None:
+        # Rows of batches without this column count as null.
         self.nulls += rows - self.rows
         self.rows = rows
 
-    def add(self, part: Cells, kind: str) -> None:
-        """Look at one batch."""
-        self.rows += len(part.hashes)
-        self.nulls += part.nulls
-        if kind not in self.types:
-            self.types = tuple(sorted({*self.types, kind}))
-        if part.nulls == len(part.hashes):
-            self.unseen = self.unseen if part.shape is Shape.NULL else part.shape
+    def add(self, column: ColumnValues, type_name: str) -> None:
+        self.rows += len(column.hashes)
+        self.nulls += column.nulls
+        if type_name not in self.types:
+            self.types = tuple(sorted({*self.types, type_name}))
+        if column.nulls == len(column.hashes):
+            self.null_family = self.null_family if column.family is TypeFamily.NULL else column.family
             return
-        if self.shape is Shape.NULL:
-            self.dimension = part.dimension
-        self.shape = _join(self.shape, part.shape)
-        if part.dimension != self.dimension:
+        if self.family is TypeFamily.NULL:
+            self.dimension = column.dimension
+        self.family = _common_family(self.family, column.family)
+        if column.dimension != self.dimension:
             self.dimension = None
-        if part.texts is not None:
-            self._add_texts(part)
+        if column.texts is not None:
+            self._add_texts(column)
         else:
-            self._add_values(part)
+            self._add_values(column)
 
-    def add_times(self, part: Cells, array: pa.Array, timezone: str) -> None:
-        """Follow the first and last moment: of the declared time column, or while every value is a time."""
-        present = len(part.hashes) - part.nulls
-        if not self.timelike or not present:
+    def add_times(self, column: ColumnValues, array: pa.Array, timezone: str) -> None:
+        """Track the first and last time, of undeclared columns only while all values are times."""
+        n_present = len(column.hashes) - column.nulls
+        if not self.is_time or not n_present:
             return
-        if not self.declared and not self._may_be_times(part):
-            self.timelike = False
+        if not self.is_declared and not self._may_be_times(column):
+            self.is_time = False
             return
-        times = moments(array if part.texts is None else part.texts.take(pa.array(part.values)), timezone)
-        usable = times[times != NO_TIME]
-        if not self.declared and len(usable) < (present if part.texts is None else len(part.values)):
-            self.timelike = False
-        if len(usable):
-            first, last = int(usable.min()), int(usable.max())
-            self.earliest = first if self.earliest is None else min(first, self.earliest)
-            self.latest = last if self.latest is None else max(last, self.latest)
+        times = epoch_nanoseconds(
+            array if column.texts is None else column.texts.take(pa.array(column.values)), timezone
+        )
+        valid_times = times[times != NO_TIME]
+        if not self.is_declared and len(valid_times) < (
+            n_present if column.texts is None else len(column.values)
+        ):
+            self.is_time = False
+        if len(valid_times):
+            earliest, latest = int(valid_times.min()), int(valid_times.max())
+            self.earliest = earliest if self.earliest is None else min(earliest, self.earliest)
+            self.latest = latest if self.latest is None else max(latest, self.latest)
 
-    def _may_be_times(self, part: Cells) -> bool:
-        if part.texts is None:
-            return part.shape is Shape.TIMESTAMP
-        return self.longest <= _ISO and iso_like(part.texts.take(pa.array(part.values)))
+    def _may_be_times(self, column: ColumnValues) -> bool:
+        if column.texts is None:
+            return column.family is TypeFamily.TIMESTAMP
+        return self.max_chars <= _MAX_ISO_CHARS and is_iso_like(column.texts.take(pa.array(column.values)))
 
-    def _add_texts(self, part: Cells) -> None:
-        texts, counts, lengths = part.texts, part.counts, part.lengths
+    def _add_texts(self, column: ColumnValues) -> None:
+        texts, counts, lengths = column.texts, column.counts, column.lengths
         if texts is None or counts is None or lengths is None:
             return
-        self.characters += int((lengths * counts).sum())
-        self.longest = max(self.longest, int(lengths.max()))
-        self.integers = False
-        wanted = self.tally.wanted(part.value_hashes)
-        keep = np.arange(len(part.values)) if wanted is None else np.flatnonzero(wanted)
-        if len(keep):
-            levels = np.empty(len(keep), dtype=object)
-            levels[:] = _prefixes(texts.take(pa.array(part.values[keep])))
-            self.tally.add(part.value_hashes[keep], counts[keep], levels)
+        self.n_chars += int((lengths * counts).sum())
+        self.max_chars = max(self.max_chars, int(lengths.max()))
+        self.all_integers = False
+        mask = self.value_counts.below_threshold(column.value_hashes)
+        positions = np.arange(len(column.values)) if mask is None else np.flatnonzero(mask)
+        if len(positions):
+            levels = np.empty(len(positions), dtype=object)
+            levels[:] = _prefixes(texts.take(pa.array(column.values[positions])))
+            self.value_counts.add(column.value_hashes[positions], counts[positions], levels)
 
-    def _add_values(self, part: Cells) -> None:
-        values, wanted = part.values, self.tally.wanted(part.value_hashes)
-        full = True
-        if part.shape is Shape.FLOAT:
+    def _add_values(self, column: ColumnValues) -> None:
+        values, mask = column.values, self.value_counts.below_threshold(column.value_hashes)
+        is_complete = True
+        if column.family is TypeFamily.FLOAT:
             usable = ~np.isnan(values)
-            present = int(np.count_nonzero(usable))
-            self.nans += len(values) - present - part.nulls
-            if not present:
+            n_present = int(np.count_nonzero(usable))
+            self.nans += len(values) - n_present - column.nulls
+            if not n_present:
                 return
-            full = present == len(values)
-            if not full:
-                wanted = usable if wanted is None else wanted & usable
-            self.integers = self.integers and _whole(values)
-        # Adding nothing makes one zero of both.
-        low = (values.min() if full else np.fmin.reduce(values)).item() + 0
-        high = (values.max() if full else np.fmax.reduce(values)).item() + 0
-        self.minimum = low if self.minimum is None else min(low, self.minimum)
-        self.maximum = high if self.maximum is None else max(high, self.maximum)
-        ordered = np.sort(values if wanted is None else values[np.flatnonzero(wanted)])
-        if len(ordered):
-            first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-            distinct = ordered[first] + 0
-            self.tally.add(hash_values(distinct), np.append(first[1:], len(ordered)) - first, distinct)
+            is_complete = n_present == len(values)
+            if not is_complete:
+                mask = usable if mask is None else mask & usable
+            self.all_integers = self.all_integers and _all_integers(values)
+        # Adding 0 turns -0.0 into 0.0.
+        minimum = (values.min() if is_complete else np.fmin.reduce(values)).item() + 0
+        maximum = (values.max() if is_complete else np.fmax.reduce(values)).item() + 0
+        self.minimum = minimum if self.minimum is None else min(minimum, self.minimum)
+        self.maximum = maximum if self.maximum is None else max(maximum, self.maximum)
+        sorted_values = np.sort(values if mask is None else values[np.flatnonzero(mask)])
+        if len(sorted_values):
+            run_starts = np.flatnonzero(np.concatenate(([True], sorted_values[1:] != sorted_values[:-1])))
+            distinct_values = sorted_values[run_starts] + 0
+            self.value_counts.add(
+                hash_values(distinct_values),
+                np.append(run_starts[1:], len(sorted_values)) - run_starts,
+                distinct_values,
+            )
 
     def finish(self) -> ColumnProfile:
-        """The frozen result."""
-        self.tally.settle()
-        present = self.rows - self.nulls - self.nans
-        values = self.tally.values
-        numeric = self.shape.number
+        self.value_counts.merge()
+        n_present = self.rows - self.nulls - self.nans
+        values = self.value_counts.values
+        numeric = self.family.is_number
         return ColumnProfile(
             name=self.name,
-            shape=self.unseen if self.shape is Shape.NULL else self.shape,
+            family=self.null_family if self.family is TypeFamily.NULL else self.family,
             types=self.types,
             rows=self.rows,
             nulls=self.nulls,
             nans=self.nans,
-            distinct=min(self.tally.distinct(), present),
-            exact=self.tally.exact,
+            n_distinct=min(self.value_counts.n_distinct(), n_present),
+            is_exact=self.value_counts.is_exact,
             values=np.empty(0) if values is None else values,
-            counts=self.tally.counts,
+            counts=self.value_counts.counts,
             minimum=self.minimum if numeric else None,
             maximum=self.maximum if numeric else None,
-            integers=self.integers and numeric,
-            mean_length=self.characters / present if present and self.shape is Shape.TEXT else 0.0,
-            max_length=self.longest,
+            all_integers=self.all_integers and numeric,
+            mean_length=self.n_chars / n_present if n_present and self.family is TypeFamily.TEXT else 0.0,
+            max_length=self.max_chars,
             dimension=self.dimension,
-            earliest=self.earliest if self.timelike else None,
-            latest=self.latest if self.timelike else None,
+            earliest=self.earliest if self.is_time else None,
+            latest=self.latest if self.is_time else None,
         )
 
 
-def _whole(values: Float64Array) -> bool:
-    """True when every finite value is an integer."""
-    finite = values[np.isfinite(values)]
-    return bool((finite == np.floor(finite)).all())
+def _all_integers(values: Float64Array) -> bool:
+    finite_values = values[np.isfinite(values)]
+    return bool((finite_values == np.floor(finite_values)).all())
 
 
-def _join(left: Shape, right: Shape) -> Shape:
-    if left is Shape.NULL or left is right:
+def _common_family(left: TypeFamily, right: TypeFamily) -> TypeFamily:
+    if left is TypeFamily.NULL or left is right:
         return right
-    return Shape.FLOAT if left.number and right.number else Shape.OTHER
+    return TypeFamily.FLOAT if left.is_number and right.is_number else TypeFamily.UNSUPPORTED
 
 
 def _prefixes(texts: pa.Array) -> list[str]:
-    cut: list[str] = pc.utf8_slice_codeunits(texts, 0, PREFIX).to_pylist()
-    return cut
+    prefixes: list[str] = pc.utf8_slice_codeunits(texts, 0, PREFIX_CHARS).to_pylist()
+    return prefixes

@@ -1,4 +1,4 @@
-"""A bounded sample of whole rows that comes out the same for any split and any order."""
+"""Samples whole rows in bounded memory, the same rows for any split and any order."""
 
 from __future__ import annotations
 
@@ -8,103 +8,104 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftwatch.columns.arrow.profile_values import Shape, plain, shape_of
+from driftwatch.columns.arrow.profile_values import TypeFamily, decode, family_of
 from driftwatch.core.arrays import Int64Array, UInt64Array
-from driftwatch.core.hashing import groups
+from driftwatch.core.hashing import group_starts
 
-#: Bytes of rows that are kept at most.
-BYTES = 128 << 20
+#: Memory of the sampled rows.
+MAX_SAMPLE_BYTES = 128 << 20
 
 
 @dataclass(slots=True, kw_only=True)
 class RowReservoir:
-    """The distinct rows with the smallest content hashes: at most ``limit`` of them and ``BYTES`` together.
+    """Distinct rows with the smallest content hashes (bottom-k), at most ``limit`` and ``MAX_SAMPLE_BYTES``.
 
-    ``weights[k]`` is the exact number of rows of each content. Rows from the first one that did not fit
-    are left out, wherever it was met: so no part ever drops a row that the whole would keep.
+    Rows are left out wherever their hash reaches ``threshold``, the smallest that did not fit, so
+    that no part drops a row that the whole would keep.
     """
 
     limit: int
     hashes: UInt64Array = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    #: Exact number of rows of each content.
     weights: Int64Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     table: pa.Table | None = None
-    cut: np.uint64 | None = None
-    _waiting: list[tuple[UInt64Array, pa.Table]] = field(default_factory=list)
-    _rows: int = 0
-    _bytes: int = 0
+    threshold: np.uint64 | None = None
+    _pending: list[tuple[UInt64Array, pa.Table]] = field(default_factory=list)
+    _pending_rows: int = 0
+    _pending_bytes: int = 0
 
     def add(self, hashes: UInt64Array, batch: pa.RecordBatch) -> None:
-        """Offer the rows of a batch with their content hashes."""
-        keep = np.arange(len(hashes)) if self.cut is None else np.flatnonzero(hashes < self.cut)
-        if not len(keep):
+        positions = (
+            np.arange(len(hashes)) if self.threshold is None else np.flatnonzero(hashes < self.threshold)
+        )
+        if not len(positions):
             return
-        picked = batch if len(keep) == len(hashes) else batch.take(pa.array(keep))
-        columns = {name: plain(picked.column(name)) for name in picked.schema.names}
-        self._waiting.append((hashes[keep], pa.table(columns)))
-        self._rows += len(keep)
-        self._bytes += self._waiting[-1][1].nbytes
-        if self._rows > 2 * self.limit or self._bytes > BYTES:
-            self.settle()
+        rows = batch if len(positions) == len(hashes) else batch.take(pa.array(positions))
+        columns = {name: decode(rows.column(name)) for name in rows.schema.names}
+        self._pending.append((hashes[positions], pa.table(columns)))
+        self._pending_rows += len(positions)
+        self._pending_bytes += self._pending[-1][1].nbytes
+        if self._pending_rows > 2 * self.limit or self._pending_bytes > MAX_SAMPLE_BYTES:
+            self.merge()
 
-    def settle(self) -> None:
-        """Merge what is waiting."""
-        if not self._waiting:
+    def merge(self) -> None:
+        if not self._pending:
             return
-        parts, weights = self._waiting, [np.ones(self._rows, dtype=np.int64)]
+        parts, weights = self._pending, [np.ones(self._pending_rows, dtype=np.int64)]
         if self.table is not None:
             parts, weights = [(self.hashes, self.table), *parts], [self.weights, *weights]
         hashes = np.concatenate([part[0] for part in parts])
-        order, starts = groups(hashes)
-        summed = np.add.reduceat(np.concatenate(weights)[order], starts)
-        first = order[starts]
-        table = _concatenate([part[1] for part in parts]).take(pa.array(first[: self.limit]))
-        keep = min(self.limit, _fitting(table))
-        if keep < len(first):
-            self.cut = hashes[first[keep]]
-        self.hashes, self.weights = hashes[first[:keep]], summed[:keep].copy()
-        self.table = table.slice(0, keep).combine_chunks()
-        self._waiting, self._rows, self._bytes = [], 0, 0
+        order, starts = group_starts(hashes)
+        weight_sums = np.add.reduceat(np.concatenate(weights)[order], starts)
+        first_positions = order[starts]
+        table = _concatenate([part[1] for part in parts]).take(pa.array(first_positions[: self.limit]))
+        n_rows = min(self.limit, _rows_within_bytes(table))
+        if n_rows < len(first_positions):
+            self.threshold = hashes[first_positions[n_rows]]
+        self.hashes, self.weights = hashes[first_positions[:n_rows]], weight_sums[:n_rows].copy()
+        self.table = table.slice(0, n_rows).combine_chunks()
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     @property
-    def complete(self) -> bool:
-        """True when every distinct row is here."""
-        return self.cut is None
+    def is_complete(self) -> bool:
+        return self.threshold is None
 
 
-def _fitting(table: pa.Table) -> int:
-    """How many leading rows take at most ``BYTES``; at least one."""
+def _rows_within_bytes(table: pa.Table) -> int:
     sizes = np.full(table.num_rows, 8 * table.num_columns, dtype=np.int64)
     for column in table.columns:
-        shape = shape_of(column.type)
-        if shape is Shape.TEXT:
+        family = family_of(column.type)
+        if family is TypeFamily.TEXT:
             lengths = pc.binary_length(column)
-        elif shape is Shape.VECTOR:
+        elif family is TypeFamily.VECTOR:
             lengths = pc.multiply(pc.list_value_length(column), 8)
         else:
             continue
         sizes += lengths.fill_null(0).to_numpy().astype(np.int64)
-    return max(1, int(np.searchsorted(np.cumsum(sizes), BYTES, side="right")))
+    return max(1, int(np.searchsorted(np.cumsum(sizes), MAX_SAMPLE_BYTES, side="right")))
 
 
 def _concatenate(tables: list[pa.Table]) -> pa.Table:
-    """One table of all rows; a column whose types do not go together becomes text."""
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pass
     names = list(dict.fromkeys(name for table in tables for name in table.schema.names))
-    columns = {}
+    text_columns = {}
     for name in names:
-        pieces = [pa.table({name: table[name]}) for table in tables if name in table.schema.names]
+        column_tables = [pa.table({name: table[name]}) for table in tables if name in table.schema.names]
         try:
-            pa.concat_tables(pieces, promote_options="permissive")
+            pa.concat_tables(column_tables, promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            columns[name] = pa.large_string()
-    return pa.concat_tables([_as_text(table, columns) for table in tables], promote_options="permissive")
+            # Columns of incompatible types become text.
+            text_columns[name] = pa.large_string()
+    return pa.concat_tables(
+        [_cast_columns(table, text_columns) for table in tables], promote_options="permissive"
+    )
 
 
-def _as_text(table: pa.Table, columns: dict[str, pa.DataType]) -> pa.Table:
-    for place, name in enumerate(table.schema.names):
+def _cast_columns(table: pa.Table, columns: dict[str, pa.DataType]) -> pa.Table:
+    for position, name in enumerate(table.schema.names):
         if name in columns:
-            table = table.set_column(place, name, table[name].cast(columns[name]))
+            table = table.set_column(position, name, table[name].cast(columns[name]))
     return table

@@ -1,4 +1,4 @@
-"""The outcome of comparing two samples: a frozen value that turns into JSON or a table."""
+"""The outcome of a comparison, as JSON or a table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ ALPHA = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnComparison:
-    """One column: its gauges, and the share of rows missing on both sides (None without rows).
+    """The result for one compared column.
 
-    ``bars`` are both sides on the reference's cells, for drawing; None when there is nothing to draw.
+    Attributes
+    ----------
+    missing_reference, missing_current : float or None
+        Shares of rows without a value, in [0, 1]; None if there are no rows.
+    bars : NumericBars or list of LevelBar, optional
+        Both samples on the reference's cells; None when there is nothing to draw.
     """
 
     column: Column
@@ -33,10 +38,16 @@ class ColumnComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two samples held against each other.
+    """The outcome of comparing two samples.
 
-    ``set_aside`` are the reference's columns that were not compared, each with a reason, ``only_current``
-    columns that only the current sample has.
+    Attributes
+    ----------
+    joint : tuple of Statistic
+        One per joint detector.
+    set_aside : tuple of Column
+        Columns of the reference not compared, with reasons.
+    only_current : tuple of str
+        Columns that only the current sample has.
     """
 
     reference_rows: int
@@ -47,22 +58,51 @@ class Comparison:
     only_current: tuple[str, ...] = ()
 
     def statistics(self) -> Iterator[Statistic]:
-        """Every gauge, column by column, the joint ones last."""
+        """Yield the statistics of all columns, joint ones last."""
         for column in self.columns:
             yield from column.statistics
         yield from self.joint
 
     def drifted(self, alpha: float = ALPHA) -> bool:
-        """True when the smallest p-value, times their number (Bonferroni), is at most ``alpha``.
+        """Whether the smallest p-value, times the number of p-values (Bonferroni), is at most ``alpha``.
 
-        Null hypothesis: both samples are independent draws of one distribution. For rows that depend
-        on each other (sessions, bursts, seasons) it fires far too often: the daemon does not decide so.
+        Parameters
+        ----------
+        alpha : float
+            Family-wise error rate, in (0, 1).
+
+        Returns
+        -------
+        bool
+            False if there are no p-values.
+
+        Notes
+        -----
+        Null hypothesis: both samples are independent draws of one distribution. Then the chance of True is
+        at most ``alpha``, as far as the p-values are exact. For rows that depend on each other (sessions,
+        bursts, seasons) it is far larger, so the daemon decides differently.
+
+        Examples
+        --------
+        >>> Comparison(reference_rows=9, current_rows=9, columns=()).drifted()
+        False
         """
-        p_values = [item.p_value for item in self.statistics() if item.p_value is not None]
+        p_values = [statistic.p_value for statistic in self.statistics() if statistic.p_value is not None]
         return bool(p_values) and min(p_values) * len(p_values) <= alpha
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON. What is undefined is None, never 0; ``missing`` are shares."""
+        """Return plain values for ``json.dumps``.
+
+        Returns
+        -------
+        dict
+            Undefined values are None, never 0; ``missing`` are shares in [0, 1].
+
+        Examples
+        --------
+        >>> Comparison(reference_rows=9, current_rows=9, columns=()).to_json()["columns"]
+        []
+        """
         return {
             "reference_rows": self.reference_rows,
             "current_rows": self.current_rows,
@@ -71,11 +111,13 @@ class Comparison:
                     "column": item.column.name,
                     "kind": item.column.kind.value,
                     "missing": {"reference": item.missing_reference, "current": item.missing_current},
-                    "detectors": {each.detector: _plain(each) for each in item.statistics},
+                    "detectors": {
+                        statistic.detector: _statistic_to_json(statistic) for statistic in item.statistics
+                    },
                 }
                 for item in self.columns
             ],
-            "joint": {each.detector: _plain(each) for each in self.joint},
+            "joint": {statistic.detector: _statistic_to_json(statistic) for statistic in self.joint},
             "set_aside": [
                 {"column": item.name, "kind": item.kind.value, "reason": item.reason}
                 for item in self.set_aside
@@ -84,30 +126,45 @@ class Comparison:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per column and detector; joint detectors have no column."""
+        """Tabulate the statistics.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per column and detector; joint detectors have no column. Undefined numbers are NaN.
+
+        Examples
+        --------
+        >>> Comparison(reference_rows=9, current_rows=9, columns=()).to_frame().shape
+        (0, 10)
+        """
         import pandas as pd
 
         kinds = {item.column.name: item.column.kind.value for item in self.columns}
         rows = [
-            {"column": each.column, "kind": kinds.get(each.column or ""), "detector": each.detector}
-            | _plain(each)
-            for each in self.statistics()
+            {
+                "column": statistic.column,
+                "kind": kinds.get(statistic.column or ""),
+                "detector": statistic.detector,
+            }
+            | _statistic_to_json(statistic)
+            for statistic in self.statistics()
         ]
-        names = ["column", "kind", "detector", *_KEYS]
-        return pd.DataFrame(rows, columns=names).astype({key: "float64" for key in _NUMBERS})
+        names = ["column", "kind", "detector", *_STATISTIC_COLUMNS]
+        return pd.DataFrame(rows, columns=names).astype({key: "float64" for key in _FLOAT_COLUMNS})
 
 
-_NUMBERS = ("statistic", "p_value", "low", "high")
-_KEYS = ("statistic", "p_value", "low", "high", "unit", "effect", "undefined")
+_FLOAT_COLUMNS = ("statistic", "p_value", "low", "high")
+_STATISTIC_COLUMNS = ("statistic", "p_value", "low", "high", "unit", "effect", "undefined")
 
 
-def _plain(item: Statistic) -> dict[str, Any]:
+def _statistic_to_json(statistic: Statistic) -> dict[str, Any]:
     return {
-        "statistic": item.value,
-        "p_value": item.p_value,
-        "low": item.low,
-        "high": item.high,
-        "unit": item.unit,
-        "effect": item.effect or None,
-        "undefined": item.undefined or None,
+        "statistic": statistic.value,
+        "p_value": statistic.p_value,
+        "low": statistic.low,
+        "high": statistic.high,
+        "unit": statistic.unit,
+        "effect": statistic.effect or None,
+        "undefined": statistic.undefined or None,
     }

@@ -1,4 +1,4 @@
-"""Data frames of any make as Arrow tables."""
+"""Converts data frames and record batches to Arrow tables."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def as_table(frame: Any) -> pa.Table:
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     import pyarrow as pa
 
-    named = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    renamed_frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     try:
-        return pa.Table.from_pandas(named, preserve_index=False)
+        return pa.Table.from_pandas(renamed_frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        mixed = {name: _text_where_mixed(named[name]) for name in named.columns}
-        return pa.table(mixed)
+        arrays = {name: _text_if_mixed(renamed_frame[name]) for name in renamed_frame.columns}
+        return pa.table(arrays)
 
 
-def _text_where_mixed(values: pd.Series[Any]) -> pa.Array:
+def _text_if_mixed(values: pd.Series[Any]) -> pa.Array:
     import pyarrow as pa
 
     try:
@@ -48,7 +48,7 @@ def _text_where_mixed(values: pd.Series[Any]) -> pa.Array:
         return pa.array([None if value is None or value != value else str(value) for value in values])
 
 
-def joined(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+def concatenate(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     import pyarrow as pa
 
     tables = [pa.Table.from_batches([batch]) for batch in batches]

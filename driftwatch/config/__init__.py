@@ -1,1 +1,1 @@
-"""The configuration: its schema, loading it with file and line in every error, writing a first one."""
+"""The configuration: models of its keys, loading it, writing a first one."""

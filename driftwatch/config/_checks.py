@@ -1,4 +1,4 @@
-"""What no single key can know: names that must differ, sockets that need a lock, secrets on disk."""
+"""Checks that span several keys: names, addresses, secret files, detectors."""
 
 from __future__ import annotations
 
@@ -10,150 +10,154 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from driftwatch.config._document import Document, Problem, Where, show
+from driftwatch.config._document import Document, KeyPath, Problem, value_text
 from driftwatch.config._messages import name_problem
 from driftwatch.config.models import WebConfig
 from driftwatch.core import plugins
 from driftwatch.core.schema import Role
 
 _PUBLIC_FILES = ("cert_file", "ca_file")
-_HIGHEST_PORT = 65535
+_MAX_PORT = 65535
 
 
 def cross_problems(document: Document) -> Iterator[Problem]:
-    """Problems between keys. Reads raw values, so that it also works beside other errors."""
-    yield from _twice(document, "monitors", ("name",), "a name of its own")
-    yield from _twice(document, "notify", ("name", "type"), "a name of its own (key: name)")
-    yield from _listening(document)
-    yield from _secrets(document)
-    for where in _items(document, "monitors"):
-        yield from _detectors(document, where)
-        yield from _said_twice(document, where)
-        yield from _untimed(document, where)
-        yield from _untested(document, where)
+    """Yield problems that concern several keys, from raw values, so that keys with errors do not matter."""
+    yield from _duplicate_names(document, "monitors", ("name",), "a name of its own")
+    yield from _duplicate_names(document, "notify", ("name", "type"), "a name of its own (key: name)")
+    yield from _listen_problems(document)
+    yield from _secret_files(document)
+    for key_path in _items(document, "monitors"):
+        yield from _detectors(document, key_path)
+        yield from _duplicate_settings(document, key_path)
+        yield from _missing_time_column(document, key_path)
+        yield from _unwatched_selftest(document, key_path)
 
 
-def _items(document: Document, key: str) -> Iterator[Where]:
-    items = document.at((key,))
+def _items(document: Document, key: str) -> Iterator[KeyPath]:
+    items = document.value_at((key,))
     if isinstance(items, list):
         yield from ((key, index) for index, item in enumerate(items) if isinstance(item, dict))
 
 
-def _twice(document: Document, key: str, names: tuple[str, ...], what: str) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for where in _items(document, key):
-        place = next(((*where, name) for name in names if document.at((*where, name))), None)
-        name = None if place is None else document.at(place)
-        if place is None or not isinstance(name, str):
+def _duplicate_names(
+    document: Document, key: str, name_keys: tuple[str, ...], expected: str
+) -> Iterator[Problem]:
+    lines: dict[str, int] = {}
+    for key_path in _items(document, key):
+        name_paths = ((*key_path, name_key) for name_key in name_keys)
+        name_path = next((path for path in name_paths if document.value_at(path)), None)
+        name = None if name_path is None else document.value_at(name_path)
+        if name_path is None or not isinstance(name, str):
             continue
-        if name in seen:
-            text = f"must be {what}; line {seen[name]} has the same. Got {document.got(place)}."
-            yield document.problem(place, text)
-        seen.setdefault(name, document.line(place))
+        if name in lines:
+            text = f"must be {expected}; line {lines[name]} has the same. Got {document.text_at(name_path)}."
+            yield document.problem(name_path, text)
+        lines.setdefault(name, document.line(name_path))
 
 
-def _listening(document: Document) -> Iterator[Problem]:
-    web: Any = document.at(("web",))
-    where = ("web", "listen")
+def _listen_problems(document: Document) -> Iterator[Problem]:
+    web: Any = document.value_at(("web",))
+    key_path = ("web", "listen")
+    has_listen = isinstance(web, dict) and "listen" in web
     try:
-        listen = (
-            WebConfig(listen=document.at(where)) if isinstance(web, dict) and "listen" in web else WebConfig()
-        )
+        config = WebConfig(listen=document.value_at(key_path)) if has_listen else WebConfig()
     except ValidationError:
         return
-    if listen.port > _HIGHEST_PORT:
+    if config.port > _MAX_PORT:
         yield document.problem(
-            where, f"must end in a port of 0 to {_HIGHEST_PORT}. Got {document.got(where)}."
+            key_path, f"must end in a port of 0 to {_MAX_PORT}. Got {document.text_at(key_path)}."
         )
-    if listen.loopback or (isinstance(web, dict) and (web.get("tls") or web.get("auth"))):
+    if config.loopback or (isinstance(web, dict) and (web.get("tls") or web.get("auth"))):
         return
     text = "must be a loopback address such as 127.0.0.1:9877, or web.auth or web.tls must be set"
-    yield document.problem(where, f"{text}. Got {document.got(where)}.")
+    yield document.problem(key_path, f"{text}. Got {document.text_at(key_path)}.")
 
 
-def _secrets(document: Document) -> Iterator[Problem]:
-    for where, value in document.walk():
-        if where and isinstance(value, str) and str(where[-1]).endswith("_file"):
-            text = _secret_problem(value, secret=where[-1] not in _PUBLIC_FILES)
+def _secret_files(document: Document) -> Iterator[Problem]:
+    for key_path, value in document.walk():
+        if key_path and isinstance(value, str) and str(key_path[-1]).endswith("_file"):
+            text = _file_problem(value, is_secret=key_path[-1] not in _PUBLIC_FILES)
             if text:
-                yield document.problem(where, f"{text}. Got {document.got(where)}.")
+                yield document.problem(key_path, f"{text}. Got {document.text_at(key_path)}.")
 
 
-def _secret_problem(name: str, *, secret: bool) -> str:
+def _file_problem(name: str, *, is_secret: bool) -> str:
     try:
         status = Path(name).stat()
-        readable = os.access(name, os.R_OK)
+        is_readable = os.access(name, os.R_OK)
     except (OSError, ValueError):
         return "must name a file that exists (relative paths start at the working directory)"
     if not stat.S_ISREG(status.st_mode):
         return "must name a file, not a directory or device"
-    if not readable:
+    if not is_readable:
         return "must name a file that this user may read"
     if status.st_size == 0:
         return "must name a file that is not empty"
-    if secret and status.st_mode & stat.S_IROTH:
+    if is_secret and status.st_mode & stat.S_IROTH:
         mode = stat.S_IMODE(status.st_mode)
         return f"must not be readable by everybody (its mode is {mode:04o}); run chmod 600 on it"
     return ""
 
 
-def _detectors(document: Document, where: Where) -> Iterator[Problem]:
-    place = (*where, "detectors")
-    listed = document.at(place)
-    if not isinstance(listed, list):
+def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    list_path = (*key_path, "detectors")
+    names = document.value_at(list_path)
+    if not isinstance(names, list):
         return
-    if not listed:
+    if not names:
         yield document.problem(
-            place, "must name at least one detector, or be left out for all. Got an empty list."
+            list_path, "must name at least one detector, or be left out for all. Got an empty list."
         )
-    known = plugins.names("detectors")
-    for index, name in enumerate(listed):
-        problem = name_problem(document, (*place, index), "detector", known)
+    available = plugins.names("detectors")
+    for index, name in enumerate(names):
+        problem = name_problem(document, (*list_path, index), "detector", available)
         if problem is not None:
             yield problem
-        elif name in listed[:index]:
-            yield document.problem((*place, index), f"must be listed once. Got {show(name)} again.")
-    if listed and all(name in known and not _evidence(name) for name in listed):
-        telling = ", ".join(name for name in known if _evidence(name))
-        measured = ", ".join(dict.fromkeys(listed))
-        text = f"must name at least one detector that can page ({telling})"
-        yield document.problem(place, f"{text}. Got only {measured}, which measure and can never page.")
+        elif name in names[:index]:
+            yield document.problem((*list_path, index), f"must be listed once. Got {value_text(name)} again.")
+    if names and all(name in available and not _can_page(name) for name in names):
+        paging = ", ".join(name for name in available if _can_page(name))
+        gauges = ", ".join(dict.fromkeys(names))
+        text = f"must name at least one detector that can page ({paging})"
+        yield document.problem(list_path, f"{text}. Got only {gauges}, which measure and can never page.")
 
 
-def _evidence(name: str) -> bool:
-    """True when a page can come of the detector. One that cannot be imported says so where it is used."""
+def _can_page(name: str) -> bool:
     try:
         return bool(plugins.load("detectors", name).DETECTOR.evidence)
     except (ImportError, AttributeError):
+        # The error is reported where the detector is used.
         return True
 
 
-def _untimed(document: Document, where: Where) -> Iterator[Problem]:
-    """Without event time a file that nobody writes any more would be new traffic in every window."""
-    place = (*where, "source", "time_column")
-    if isinstance(document.at(place[:-1]), dict) and document.at(place) in (None, ""):
+def _missing_time_column(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    # Without event time a file that nobody writes any more would be new traffic in every window.
+    column_path = (*key_path, "source", "time_column")
+    if isinstance(document.value_at(column_path[:-1]), dict) and document.value_at(column_path) in (None, ""):
         text = (
             "is required: production is cut into windows of event time. Name the column that holds it; a "
             "folder key such as date (date=2026-01-31) will do."
         )
-        yield document.problem(place, text)
+        yield document.problem(column_path, text)
 
 
-def _untested(document: Document, where: Where) -> Iterator[Problem]:
-    """A self-test of a column that the file itself says not to watch would never find anything."""
-    place = (*where, "selftest", "column")
-    name = document.at(place)
-    role = document.at((*where, "columns", name, "role")) if isinstance(name, str) else None
+def _unwatched_selftest(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    # A fault in an unwatched column is never detected.
+    column_path = (*key_path, "selftest", "column")
+    name = document.value_at(column_path)
+    role = document.value_at((*key_path, "columns", name, "role")) if isinstance(name, str) else None
     if role in [item.value for item in Role if not item.watched]:
-        line = document.line((*where, "columns", name, "role"))
+        line = document.line((*key_path, "columns", name, "role"))
         text = f"must be a column that is watched; line {line} gives it the role {role}"
-        yield document.problem(place, f"{text}. Got {document.got(place)}.")
+        yield document.problem(column_path, f"{text}. Got {document.text_at(column_path)}.")
 
 
-def _said_twice(document: Document, where: Where) -> Iterator[Problem]:
-    alarm = document.at((*where, "alarm"))
+def _duplicate_settings(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    alarm = document.value_at((*key_path, "alarm"))
     for key in ("tolerance", "min_effect"):
-        if isinstance(alarm, dict) and key in alarm and document.at((*where, key)) is not None:
-            line = document.line((*where, "alarm", key))
-            text = f"must be set once; line {line} sets alarm.{key}. Got {document.got((*where, key))}."
-            yield document.problem((*where, key), text)
+        if isinstance(alarm, dict) and key in alarm and document.value_at((*key_path, key)) is not None:
+            line = document.line((*key_path, "alarm", key))
+            text = (
+                f"must be set once; line {line} sets alarm.{key}. Got {document.text_at((*key_path, key))}."
+            )
+            yield document.problem((*key_path, key), text)

@@ -1,4 +1,4 @@
-"""A configuration file as values that know their lines, and how they are shown."""
+"""A configuration file's values with line numbers, and their form in errors."""
 
 from __future__ import annotations
 
@@ -8,91 +8,90 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Where = tuple[str | int, ...]
+#: Keys and list indices from the top of the file.
+KeyPath = tuple[str | int, ...]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,63}")
-_ADDRESS = re.compile(r"(?P<scheme>\w[\w+.-]*://)(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL)
+_URL = re.compile(r"(?P<scheme>\w[\w+.-]*://)(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL)
+#: Characters of a text in an error.
+_MAX_TEXT_CHARS = 60
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong at one place; ``text`` ends with a full stop."""
-
     line: int
-    where: Where
+    key_path: KeyPath
+    #: Ends with a full stop.
     text: str
 
 
 @dataclass(slots=True, kw_only=True)
 class Document:
-    """The file as plain values, with the line of every key and item and what was wrong with the YAML itself.
+    """A file's values, the line of every key and item, and the errors of its YAML.
 
-    ``written`` holds the texts in which a variable was replaced, as they stand in the file: errors show
-    these, so that a secret from the environment is never printed.
+    Errors show ``raw_texts``, where variables are not replaced, so that no secret from the environment is
+    printed.
     """
 
     value: Any = None
-    lines: dict[Where, int] = field(default_factory=dict)
-    written: dict[Where, str] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    raw_texts: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def line(self, where: Where) -> int:
-        """Line of the nearest thing at or above ``where`` that stands in the file."""
-        for length in range(len(where), -1, -1):
-            if where[:length] in self.lines:
-                return self.lines[where[:length]]
+    def line(self, key_path: KeyPath) -> int:
+        """Return the line of a key path, or of its nearest parent in the file."""
+        for length in range(len(key_path), -1, -1):
+            if key_path[:length] in self.lines:
+                return self.lines[key_path[:length]]
         return 1
 
-    def at(self, where: Where) -> Any:
-        """The value at ``where``, None when there is none."""
+    def value_at(self, key_path: KeyPath) -> Any:
         value = self.value
-        for part in where:
-            inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
-            if not inside and not (isinstance(value, dict) and part in value):
+        for part in key_path:
+            is_item = isinstance(value, list) and isinstance(part, int) and part < len(value)
+            if not is_item and not (isinstance(value, dict) and part in value):
                 return None
             value = value[part]
         return value
 
-    def got(self, where: Where) -> str:
-        """The value at ``where`` as it may be shown."""
-        return show(self.written.get(where, self.at(where)))
+    def text_at(self, key_path: KeyPath) -> str:
+        return value_text(self.raw_texts.get(key_path, self.value_at(key_path)))
 
-    def path(self, where: Where) -> str:
-        """``monitors.fraud.window.length``: list items by their name where they have a plain one."""
+    def path_text(self, key_path: KeyPath) -> str:
+        """Format a key path as ``monitors.fraud.window.length``; list items appear by name or index."""
         text = ""
-        for index, part in enumerate(where):
+        for index, part in enumerate(key_path):
             if isinstance(part, int):
-                item = self.at(where[: index + 1])
+                item = self.value_at(key_path[: index + 1])
                 name = item.get("name") if index == 1 and isinstance(item, dict) else None
-                hidden = (*where[: index + 1], "name") in self.written
-                plain = isinstance(name, str) and not hidden and _PLAIN_NAME.fullmatch(name)
-                text += f".{name}" if plain else f"[{part}]"
+                has_variable = (*key_path[: index + 1], "name") in self.raw_texts
+                is_plain = isinstance(name, str) and not has_variable and _PLAIN_NAME.fullmatch(name)
+                text += f".{name}" if is_plain else f"[{part}]"
             else:
-                text += "." + (part if _PLAIN_KEY.fullmatch(part) else show(part))
+                text += "." + (part if _PLAIN_KEY.fullmatch(part) else value_text(part))
         return text.lstrip(".")
 
-    def problem(self, where: Where, text: str) -> Problem:
-        """A problem at ``where``."""
-        return Problem(line=self.line(where), where=where, text=text)
+    def problem(self, key_path: KeyPath, text: str) -> Problem:
+        return Problem(line=self.line(key_path), key_path=key_path, text=text)
 
-    def walk(self, where: Where = ()) -> Iterator[tuple[Where, Any]]:
-        """Every place and its value, outermost first."""
-        value = self.at(where)
-        yield where, value
+    def walk(self, key_path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+        """Yield the key path and value of everything below a key path, parents before children."""
+        value = self.value_at(key_path)
+        yield key_path, value
         keys: Any = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
         for key in keys:
-            yield from self.walk((*where, key))
+            yield from self.walk((*key_path, key))
 
 
-def _public(host: str, rest: str) -> str:
+def _public_part(host: str, rest: str) -> str:
     if "@" in rest:
         return "…"
     return host + ("/…" if rest.strip("/") else "")
 
 
-def show(value: Any) -> str:
-    """A value on one short printable line; of an address only whom it names, for the rest may be a secret."""
+def value_text(value: Any) -> str:
+    """Format a value as a short printable line; a URL is cut to scheme and host: the rest may be secret."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -100,10 +99,10 @@ def show(value: Any) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     if isinstance(value, str):
-        address = _ADDRESS.fullmatch(value)
-        if address is not None:
-            value = address["scheme"] + _public(address["host"], address["rest"])
-        cut = value if len(value) <= 60 else value[:59] + "…"
-        quoted = json.dumps(cut, ensure_ascii=False)
-        return "".join(mark if mark.isprintable() else "�" for mark in quoted)
+        match = _URL.fullmatch(value)
+        if match is not None:
+            value = match["scheme"] + _public_part(match["host"], match["rest"])
+        head = value if len(value) <= _MAX_TEXT_CHARS else value[: _MAX_TEXT_CHARS - 1] + "…"
+        quoted = json.dumps(head, ensure_ascii=False)
+        return "".join(char if char.isprintable() else "�" for char in quoted)
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Pydantic's errors in plain words, each at the line it stands on."""
+"""Puts pydantic's errors into plain words, with line numbers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ByteSize, ValidationError
 
 import driftwatch
-from driftwatch.config._document import Document, Problem, Where, show
-from driftwatch.core.plugins import unknown
+from driftwatch.config._document import Document, KeyPath, Problem, value_text
+from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.settings import Budget
 
 _MUST_BE = {
@@ -53,160 +53,170 @@ _PATTERNS = {
 }
 
 
-def model_problems(document: Document, error: ValidationError, model: Any, base: Where) -> Iterator[Problem]:
-    """Every error of ``model`` as a problem; ``base`` is where the model's mapping stands.
+def model_problems(
+    document: Document, error: ValidationError, model: Any, base: KeyPath
+) -> Iterator[Problem]:
+    """Yield the problems in a validation error; ``base`` is the key path of ``model``.
 
-    The branches of a union report apart; what they say about one place becomes one problem, and a branch
-    that got further down than the others has the word.
+    Pydantic reports every branch of a union: errors at one key path become one problem, the deepest branch
+    wins.
     """
-    found: dict[Where, list[tuple[str, str]]] = {}
+    messages: dict[KeyPath, list[tuple[str, str]]] = {}
     for item in error.errors(include_url=False):
-        where = (*base, *_place(document, base, item["loc"], item["type"] == "missing"))
-        kind, text = _words(document, where, item, model, base)
-        place = _inside(document, where, item, text)
-        found.setdefault(place, []).append((kind, text.removeprefix(f"{place[-1]}: ") if place else text))
-    for where, said in found.items():
-        deeper = any(len(other) > len(where) and other[: len(where)] == where for other in found)
-        if deeper and all(kind == "must" for kind, _ in said):
+        key_path = (*base, *_without_branches(document, base, item["loc"], item["type"] == "missing"))
+        kind, text = _message(document, key_path, item, model, base)
+        path = _field_path(document, key_path, item, text)
+        messages.setdefault(path, []).append((kind, text.removeprefix(f"{path[-1]}: ") if path else text))
+    for key_path, parts in messages.items():
+        has_deeper = any(len(path) > len(key_path) and path[: len(key_path)] == key_path for path in messages)
+        if has_deeper and all(kind == "must" for kind, _ in parts):
             continue
-        yield document.problem(where, _sentence(document, where, said))
+        yield document.problem(key_path, _sentence(document, key_path, parts))
 
 
-def type_problems(document: Document, model: Any, base: Where) -> Iterator[Problem]:
-    """Values that a lenient reading would bend: true for a number, a number for a date."""
-    for where, value in document.walk(base):
+def type_problems(document: Document, model: Any, base: KeyPath) -> Iterator[Problem]:
+    """Yield problems for values that pydantic would convert, such as true to a number."""
+    for key_path, value in document.walk(base):
         if isinstance(value, (dict, list)) or value is None or isinstance(value, str):
             continue
-        leaves = set(_leaves(_annotation(model, document, base, where)))
-        if isinstance(value, bool) and leaves & {int, float, ByteSize} and bool not in leaves:
-            yield document.problem(where, f"must be a number. Got {show(value)}.")
-        elif not isinstance(value, bool) and date in leaves:
-            yield document.problem(where, f"must be a date such as 2026-01-31. Got {show(value)}.")
-        elif not isinstance(value, bool) and bool in leaves and not leaves & {int, float}:
-            yield document.problem(where, f"must be true or false. Got {show(value)}.")
+        plain_types = set(_plain_types(_annotation(model, document, base, key_path)))
+        if isinstance(value, bool) and plain_types & {int, float, ByteSize} and bool not in plain_types:
+            yield document.problem(key_path, f"must be a number. Got {value_text(value)}.")
+        elif not isinstance(value, bool) and date in plain_types:
+            yield document.problem(key_path, f"must be a date such as 2026-01-31. Got {value_text(value)}.")
+        elif not isinstance(value, bool) and bool in plain_types and not plain_types & {int, float}:
+            yield document.problem(key_path, f"must be true or false. Got {value_text(value)}.")
 
 
 def fill_empty(document: Document, model: Any) -> None:
-    """Read ``window:`` with nothing below as an empty mapping, as when all its options are commented out."""
-    for where, value in document.walk():
-        annotation = _annotation(model, document, (), where)
-        if value is not None or not where or type(None) in _options(annotation):
+    """Replace keys without a value, such as ``window:``, by an empty mapping or list."""
+    for key_path, value in document.walk():
+        annotation = _annotation(model, document, (), key_path)
+        if value is not None or not key_path or type(None) in _options(annotation):
             continue
-        parent = document.at(where[:-1])
+        parent = document.value_at(key_path[:-1])
         if next(_models(annotation), None) is not None or get_origin(annotation) is dict:
-            parent[where[-1]] = {}
+            parent[key_path[-1]] = {}
         elif get_origin(annotation) is list:
-            parent[where[-1]] = []
+            parent[key_path[-1]] = []
 
 
-def _place(document: Document, base: Where, loc: tuple[int | str, ...], missing: bool) -> Where:
-    """``loc`` without what pydantic adds to name the branches of a union."""
-    where: Where = ()
+def _without_branches(
+    document: Document, base: KeyPath, loc: tuple[int | str, ...], is_missing: bool
+) -> KeyPath:
+    # Pydantic names branches of a union in its key paths.
+    key_path: KeyPath = ()
     for index, part in enumerate(loc):
-        value = document.at((*base, *where))
-        there = (isinstance(value, dict) and part in value) or (
+        value = document.value_at((*base, *key_path))
+        exists = (isinstance(value, dict) and part in value) or (
             isinstance(value, list) and isinstance(part, int)
         )
-        if there or (missing and index == len(loc) - 1):
-            where = (*where, part)
-    return where
+        if exists or (is_missing and index == len(loc) - 1):
+            key_path = (*key_path, part)
+    return key_path
 
 
-def _words(document: Document, where: Where, item: Any, model: Any, base: Where) -> tuple[str, str]:
+def _message(document: Document, key_path: KeyPath, item: Any, model: Any, base: KeyPath) -> tuple[str, str]:
+    """Return a pydantic error's text: ("must", text after "must be") or ("all", a whole sentence)."""
     kind, context = item["type"], item.get("ctx", {})
     if kind == "missing":
         return "all", "is required."
     if kind == "extra_forbidden":
-        return "all", _unknown_key(document, where, model, base)
+        return "all", _unknown_key_text(document, key_path, model, base)
     if kind in ("enum", "literal_error"):
-        known = tuple(sorted(_choices(_annotation(model, document, base, where))))
-        return "all", _choice(document, where, known, str(context.get("expected", "")))
+        choices = tuple(sorted(_choices(_annotation(model, document, base, key_path))))
+        return "all", _choice_text(document, key_path, choices, str(context.get("expected", "")))
     if kind in ("value_error", "assertion_error"):
-        said = " ".join(str(context["error"]).split())
-        return "all", _redacted(document, where, said.removesuffix(f". Got {document.at(where)!r}"))
+        text = " ".join(str(context["error"]).split())
+        return "all", _redacted(
+            document, key_path, text.removesuffix(f". Got {document.value_at(key_path)!r}")
+        )
     if kind == "string_pattern_mismatch":
-        return "must", _PATTERNS.get(str(where[-1]), f"text matching {context['pattern']}")
+        return "must", _PATTERNS.get(str(key_path[-1]), f"text matching {context['pattern']}")
     template = _MUST_BE.get(kind)
     if template is None:
-        return "all", _redacted(document, where, item["msg"])
+        return "all", _redacted(document, key_path, item["msg"])
     return "must", template.format(**context)
 
 
-def _sentence(document: Document, where: Where, said: list[tuple[str, str]]) -> str:
-    whole = next((text for kind, text in said if kind == "all"), None)
-    if whole is None:
-        whole = "must be " + " or ".join(dict.fromkeys(text for _, text in said))
-    if whole.endswith((".", "?")):
-        return whole
-    return f"{whole}." if " Got " in whole else f"{whole}. Got {document.got(where)}."
+def _sentence(document: Document, key_path: KeyPath, parts: list[tuple[str, str]]) -> str:
+    sentence = next((text for kind, text in parts if kind == "all"), None)
+    if sentence is None:
+        sentence = "must be " + " or ".join(dict.fromkeys(text for _, text in parts))
+    if sentence.endswith((".", "?")):
+        return sentence
+    return f"{sentence}." if " Got " in sentence else f"{sentence}. Got {document.text_at(key_path)}."
 
 
-def _inside(document: Document, where: Where, item: Any, text: str) -> Where:
-    """A model's own validator names the key it means as ``key: message``."""
-    value = document.at(where)
+def _field_path(document: Document, key_path: KeyPath, item: Any, text: str) -> KeyPath:
+    # Validators of whole models name the wrong key: ``key: message``.
+    value = document.value_at(key_path)
     name, colon, _ = text.partition(": ")
     if item["type"] == "value_error" and colon and isinstance(value, dict) and name.isidentifier():
-        return (*where, name)
-    return where
+        return (*key_path, name)
+    return key_path
 
 
-def _redacted(document: Document, where: Where, text: str) -> str:
-    for place, written in document.written.items():
-        value = document.at(place)
-        if place[: len(where)] == where and isinstance(value, str) and value:
-            text = text.replace(value, written)
-    return "".join(mark if mark.isprintable() else "�" for mark in text)
+def _redacted(document: Document, key_path: KeyPath, text: str) -> str:
+    for path, raw_text in document.raw_texts.items():
+        value = document.value_at(path)
+        if path[: len(key_path)] == key_path and isinstance(value, str) and value:
+            text = text.replace(value, raw_text)
+    return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def _unknown_key(document: Document, where: Where, model: Any, base: Where) -> str:
+def _unknown_key_text(document: Document, key_path: KeyPath, model: Any, base: KeyPath) -> str:
     text = f"unknown key; a typo, or not an option of driftwatch {driftwatch.__version__}."
-    owner = next(_models(_annotation(model, document, base, where[:-1])), None)
-    known = [] if owner is None else list(owner.model_fields)
-    near = difflib.get_close_matches(str(where[-1]), known, n=1, cutoff=0.6)
-    return text + (f' Did you mean "{near[0]}"?' if near else "")
+    owner = next(_models(_annotation(model, document, base, key_path[:-1])), None)
+    fields = [] if owner is None else list(owner.model_fields)
+    matches = difflib.get_close_matches(str(key_path[-1]), fields, n=1, cutoff=0.6)
+    return text + (f' Did you mean "{matches[0]}"?' if matches else "")
 
 
-def _choice(document: Document, where: Where, known: tuple[str, ...], expected: str) -> str:
-    value = document.at(where)
-    if not known:
+def _choice_text(document: Document, key_path: KeyPath, choices: tuple[str, ...], expected: str) -> str:
+    value = document.value_at(key_path)
+    if not choices:
         return f"must be {expected}"
+    choice_list = ", ".join(choices)
     if not isinstance(value, str):
-        return f"must be {'one of ' * (len(known) > 1)}{', '.join(known)}. Got {show(value)}."
-    got = document.got(where)
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
-    return f"must be one of {', '.join(known)}. Got {got}." + (f' Did you mean "{near[0]}"?' if near else "")
+        return f"must be {'one of ' * (len(choices) > 1)}{choice_list}. Got {value_text(value)}."
+    matches = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+    text = f"must be one of {choice_list}. Got {document.text_at(key_path)}."
+    return text + (f' Did you mean "{matches[0]}"?' if matches else "")
 
 
-def name_problem(document: Document, where: Where, what: str, known: tuple[str, ...]) -> Problem | None:
-    """The problem with a plugin's name at ``where``, if there is one."""
-    value = document.at(where)
-    if value is None and where not in document.lines:
-        return document.problem(where, f"is required; one of {', '.join(known)}.")
+def name_problem(
+    document: Document, key_path: KeyPath, what: str, available: tuple[str, ...]
+) -> Problem | None:
+    value = document.value_at(key_path)
+    if value is None and key_path not in document.lines:
+        return document.problem(key_path, f"is required; one of {', '.join(available)}.")
     if not isinstance(value, str):
-        text = f"must be the name of a {what}, one of {', '.join(known)}. Got {show(value)}."
-        return document.problem(where, text)
-    if value in known:
+        text = f"must be the name of a {what}, one of {', '.join(available)}. Got {value_text(value)}."
+        return document.problem(key_path, text)
+    if value in available:
         return None
-    return document.problem(where, unknown(what, document.written.get(where, show(value)[1:-1]), known))
+    raw_text = document.raw_texts.get(key_path, value_text(value)[1:-1])
+    return document.problem(key_path, unknown_name_message(what, raw_text, available))
 
 
-def _annotation(model: Any, document: Document, base: Where, where: Where) -> Any:
-    """The declared type at ``where`` of a file whose mapping at ``base`` is a ``model``."""
-    current: Any = model
-    for part in where[len(base) :]:
-        owner = next(_models(current), None)
+def _annotation(model: Any, document: Document, base: KeyPath, key_path: KeyPath) -> Any:
+    # The type declared at ``key_path``; ``model`` is the type at ``base``, a prefix of it.
+    annotation: Any = model
+    for part in key_path[len(base) :]:
+        owner = next(_models(annotation), None)
         if owner is not None and isinstance(part, str):
             info = owner.model_fields.get(part)
-            current = None if info is None else info.annotation
+            annotation = None if info is None else info.annotation
         else:
-            current = _element(current, isinstance(part, int))
-    return current
+            annotation = _element_type(annotation, isinstance(part, int))
+    return annotation
 
 
-def _element(annotation: Any, of_list: bool) -> Any:
+def _element_type(annotation: Any, is_list: bool) -> Any:
     for option in _options(annotation):
-        wanted = list if of_list else dict
-        if get_origin(option) is wanted:
+        container = list if is_list else dict
+        if get_origin(option) is container:
             return get_args(option)[-1]
     return None
 
@@ -223,13 +233,13 @@ def _options(annotation: Any) -> Iterator[Any]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Models written as mappings; a budget is written as text."""
+    # A budget is written as text, not as a mapping.
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel) and option is not Budget:
             yield option
 
 
-def _leaves(annotation: Any) -> Iterator[Any]:
+def _plain_types(annotation: Any) -> Iterator[Any]:
     yield from (option for option in _options(annotation) if isinstance(option, type))
 
 

@@ -1,4 +1,4 @@
-"""What ``init`` sees on one side of the comparison, and the window that follows from it."""
+"""Profiles one side (reference or production) for ``init``, and chooses the window length."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from driftwatch.columns.profile import Profile
     from driftwatch.columns.time_column import TimeColumn
 
-#: Rows a window should have, and the share of windows that must have them.
-ENOUGH = 200
-MOSTLY = 0.75
+#: Rows that a window should have, and the share of windows that must have them.
+MIN_ROWS = 200
+MIN_SHARE_OF_WINDOWS = 0.75
+#: Rows below which ``init`` sets no ``min_rows``.
+_MIN_ROWS_FLOOR = 20
+#: Candidates for the window length, seconds: an hour, a day, a week.
 LENGTHS = (3600, 86400, 7 * 86400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side's data: what it looks like, its event time, and what stands between values of a CSV file."""
-
     path: str
     profile: Profile
     time: TimeColumn
@@ -31,41 +32,46 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A window length in seconds, rows it needs, and why."""
-
+    #: Seconds.
     length: int
     min_rows: int
-    why: str
+    reason: str
 
 
 def times_of(side: Side) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
-    """Event times of the sampled rows, nanoseconds; None without event time."""
-    from driftwatch.columns.arrow.sampled_times import NO_TIME, moments
+    """Return the event times of sampled rows in nanoseconds; None when the data has no event time."""
+    from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
 
     if side.time.name is None or not side.profile.rows:
         return None
-    times = moments(side.profile.sample[side.time.name], "UTC")
+    times = epoch_nanoseconds(side.profile.sample[side.time.name], "UTC")
     times = times[times != NO_TIME]
     return times if len(times) else None
 
 
 def choose_window(side: Side) -> Window:
-    """The shortest of an hour, a day, a week that mostly holds enough rows."""
+    """Choose the shortest of ``LENGTHS`` at which most windows have ``MIN_ROWS`` rows."""
     times = times_of(side)
     if times is None:
-        return Window(length=86400, min_rows=ENOUGH, why="a day: without event time nothing better is known")
-    factor = side.profile.rows / len(times)
-    typical = 0
+        return Window(
+            length=86400, min_rows=MIN_ROWS, reason="a day: without event time nothing better is known"
+        )
+    rows_per_sampled_row = side.profile.rows / len(times)
+    median_rows = 0
     for length in LENGTHS:
-        counts = np.bincount((times - times.min()) // (length * NANOSECONDS)) * factor
-        typical = round(float(np.median(counts)))
-        enough = float((counts >= ENOUGH).mean())
+        counts = np.bincount((times - times.min()) // (length * NANOSECONDS)) * rows_per_sampled_row
+        median_rows = round(float(np.median(counts)))
+        share = float((counts >= MIN_ROWS).mean())
         # The last block is hardly ever full; with a few blocks it would decide alone.
-        if len(counts) < 4 and counts.max() >= ENOUGH and len(counts) > 1:
-            enough = 1.0
-        if enough >= MOSTLY:
-            why = f"about {typical:,} rows in each; the shortest of 1h, 1d, 7d that mostly has {ENOUGH}"
-            return Window(length=length, min_rows=ENOUGH, why=why)
-    smaller = max(20, typical // 2)
-    why = f"only about {typical:,} rows a week: small shifts will take long to see, and min_rows is lower"
-    return Window(length=LENGTHS[-1], min_rows=min(ENOUGH, smaller), why=why)
+        if len(counts) < 4 and counts.max() >= MIN_ROWS and len(counts) > 1:
+            share = 1.0
+        if share >= MIN_SHARE_OF_WINDOWS:
+            reason = (
+                f"about {median_rows:,} rows in each; the shortest of 1h, 1d, 7d that mostly has {MIN_ROWS}"
+            )
+            return Window(length=length, min_rows=MIN_ROWS, reason=reason)
+    min_rows = max(_MIN_ROWS_FLOOR, median_rows // 2)
+    reason = (
+        f"only about {median_rows:,} rows a week: small shifts will take long to see, and min_rows is lower"
+    )
+    return Window(length=LENGTHS[-1], min_rows=min(MIN_ROWS, min_rows), reason=reason)

@@ -1,8 +1,8 @@
-"""YAML as a configuration needs it: strict, bounded, and every value knows its line.
+"""Parses a strict, bounded subset of YAML 1.2 and records the line of every value.
 
-A subset of YAML 1.2: no anchors, aliases, tags or second documents, no duplicate keys, no base 60, and yes,
-no, on, off stay text (an option that is true or false understands them). ``${NAME}`` in a text is replaced
-by the environment's value. Built from parse events, so that nothing is constructed that was not asked for.
+Anchors, aliases, tags, second documents and duplicate keys are refused. Base-60 numbers, yes, no, on, off
+stay text (boolean options accept the last four). ``${NAME}`` is replaced by the environment's value.
+Built from parse events, so that YAML constructs no objects.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
-from driftwatch.config._document import Document, Problem, Where, show
+from driftwatch.config._document import Document, KeyPath, Problem, value_text
 
+#: Bounds against files that would fill the memory or the stack.
 MAX_BYTES = 10 << 20
 MAX_DEPTH = 20
 MAX_VALUES = 200_000
@@ -32,7 +33,7 @@ _FORBIDDEN = re.compile(r"[^\x09\x0A\x0D\x20-\x7E\x85\xA0-\uD7FF\uE000-\uFFFD\U0
 
 
 def read(path: Path) -> Document:
-    """Read a file. Never raises: whatever is wrong with it is in ``problems``."""
+    """Read a file; errors are in the document's ``problems`` and never raised."""
     document = Document()
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -40,24 +41,26 @@ def read(path: Path) -> Document:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        document.problems.append(Problem(line=line, where=(), text="must be UTF-8 text. Got other bytes."))
+        document.problems.append(Problem(line=line, key_path=(), text="must be UTF-8 text. Got other bytes."))
     except ValueError as error:
-        document.problems.append(Problem(line=1, where=(), text=f"{error}."))
+        document.problems.append(Problem(line=1, key_path=(), text=f"{error}."))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        document.problems.append(Problem(line=1, where=(), text=f"cannot be read. Got {show(reason)}."))
+        document.problems.append(
+            Problem(line=1, key_path=(), text=f"cannot be read. Got {value_text(reason)}.")
+        )
     else:
         _parse(text, document)
     return document
 
 
 def _parse(text: str, document: Document) -> None:
-    unprintable = _FORBIDDEN.search(text)
-    if unprintable is not None:
-        line = text.count("\n", 0, unprintable.start()) + 1
-        got = f"U+{ord(unprintable[0]):04X}"
+    match = _FORBIDDEN.search(text)
+    if match is not None:
+        line = text.count("\n", 0, match.start()) + 1
+        code_point = f"U+{ord(match[0]):04X}"
         document.problems.append(
-            Problem(line=line, where=(), text=f"must hold no control characters. Got {got}.")
+            Problem(line=line, key_path=(), text=f"must hold no control characters. Got {code_point}.")
         )
         return
     try:
@@ -65,21 +68,23 @@ def _parse(text: str, document: Document) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
-        found = (error.problem or "something else").rstrip(".")
+        message = (error.problem or "something else").rstrip(".")
         document.problems.append(
-            Problem(line=line, where=(), text=f"expected YAML. Got a syntax error: {found}.{_hint(found)}")
+            Problem(
+                line=line, key_path=(), text=f"expected YAML. Got a syntax error: {message}.{_hint(message)}"
+            )
         )
     except yaml.YAMLError as error:
-        found = show(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        document.problems.append(Problem(line=1, where=(), text=f"expected YAML. Got {found}."))
-    except _TooMuch as error:
+        message = value_text(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        document.problems.append(Problem(line=1, key_path=(), text=f"expected YAML. Got {message}."))
+    except _BoundExceeded as error:
         document.problems.append(
-            Problem(line=error.line, where=(), text=f"expected at most {error}. Got more.")
+            Problem(line=error.line, key_path=(), text=f"expected at most {error}. Got more.")
         )
 
 
-def _hint(found: str) -> str:
-    if "\\t" in found or "cannot start any token" in found:
+def _hint(message: str) -> str:
+    if "\\t" in message or "cannot start any token" in message:
         return " Indent with spaces, not tabs; quote texts that begin with a special character."
     return " Look at the indentation, colons and quotes here and just above."
 
@@ -89,9 +94,9 @@ def _line(event: Any) -> int:
     return line
 
 
-class _TooMuch(Exception):
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
+class _BoundExceeded(Exception):
+    def __init__(self, line: int, bound: str) -> None:
+        super().__init__(bound)
         self.line = line
 
 
@@ -107,101 +112,106 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
             if documents > 1:
-                self._complain(event, (), "expected one YAML document. Got a second one after ---.")
+                self._add_problem(event, (), "expected one YAML document. Got a second one after ---.")
                 return
             if isinstance(event, yaml.NodeEvent):
                 self._document.lines[()] = _line(event)
                 self._document.value = self._node(event, ())
 
-    def _complain(self, event: Any, where: Where, text: str) -> None:
-        problem = Problem(line=_line(event), where=where, text=text)
+    def _add_problem(self, event: Any, key_path: KeyPath, text: str) -> None:
+        problem = Problem(line=_line(event), key_path=key_path, text=text)
         self._document.problems.append(problem)
 
-    def _node(self, event: Any, where: Where) -> Any:
-        if len(where) > MAX_DEPTH:
-            raise _TooMuch(_line(event), f"{MAX_DEPTH} levels")
+    def _node(self, event: Any, key_path: KeyPath) -> Any:
+        if len(key_path) > MAX_DEPTH:
+            raise _BoundExceeded(_line(event), f"{MAX_DEPTH} levels")
         if len(self._document.lines) > MAX_VALUES:
-            raise _TooMuch(_line(event), f"{MAX_VALUES} values")
+            raise _BoundExceeded(_line(event), f"{MAX_VALUES} values")
         if isinstance(event, yaml.AliasEvent):
-            self._complain(event, where, f"must be written out; aliases are refused. Got {_cut('*', event)}.")
+            self._add_problem(
+                event, key_path, f"must be written out; aliases are refused. Got {_anchor_text('*', event)}."
+            )
             return None
         if event.anchor is not None:
-            self._complain(event, where, f"must have no anchor. Got {_cut('&', event)}.")
+            self._add_problem(event, key_path, f"must have no anchor. Got {_anchor_text('&', event)}.")
         if event.tag is not None:
-            self._complain(event, where, f"must have no tag. Got {show(event.tag)}.")
+            self._add_problem(event, key_path, f"must have no tag. Got {value_text(event.tag)}.")
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(where)
+            return self._mapping(key_path)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(where)
-        return self._scalar(event, where)
+            return self._sequence(key_path)
+        return self._scalar(event, key_path)
 
-    def _mapping(self, where: Where) -> dict[str, Any]:
+    def _mapping(self, key_path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             if not isinstance(event, yaml.ScalarEvent):
-                self._complain(event, where, "must have keys of plain text. Got something else as a key.")
-                self._skip(event, where)
+                self._add_problem(
+                    event, key_path, "must have keys of plain text. Got something else as a key."
+                )
+                self._skip(event, key_path)
                 continue
             if event.anchor is not None or event.tag is not None:
-                self._complain(
-                    event, where, f"must have keys without anchor and tag. Got {show(event.value)}."
+                self._add_problem(
+                    event, key_path, f"must have keys without anchor and tag. Got {value_text(event.value)}."
                 )
-            below = (*where, event.value)
+            value_path = (*key_path, event.value)
             if event.value in result:
-                first = self._document.lines[below]
-                self._complain(event, below, f"duplicate key; it already stands on line {first}. Keep one.")
-                self._skip(None, where)
+                first_line = self._document.lines[value_path]
+                text = f"duplicate key; it already stands on line {first_line}. Keep one."
+                self._add_problem(event, value_path, text)
+                self._skip(None, key_path)
                 continue
-            self._document.lines[below] = _line(event)
+            self._document.lines[value_path] = _line(event)
             result[event.value] = None
-            result[event.value] = self._node(next(self._events), below)
+            result[event.value] = self._node(next(self._events), value_path)
         return result
 
-    def _skip(self, key: Any, where: Where) -> None:
-        """Read past a key that is a collection, and past its value, remembering nothing."""
-        aside = _Builder(self._events, Document())
+    def _skip(self, key: Any, key_path: KeyPath) -> None:
+        discarding_builder = _Builder(self._events, Document())
+        # A key that is a collection is discarded too.
         if key is not None:
-            aside._node(key, where)
-        aside._node(next(self._events), where)
+            discarding_builder._node(key, key_path)
+        discarding_builder._node(next(self._events), key_path)
 
-    def _sequence(self, where: Where) -> list[Any]:
+    def _sequence(self, key_path: KeyPath) -> list[Any]:
         result: list[Any] = []
         for event in self._events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            below = (*where, len(result))
-            self._document.lines[below] = _line(event)
-            result.append(self._node(event, below))
+            item_path = (*key_path, len(result))
+            self._document.lines[item_path] = _line(event)
+            result.append(self._node(event, item_path))
         return result
 
-    def _scalar(self, event: Any, where: Where) -> Any:
+    def _scalar(self, event: Any, key_path: KeyPath) -> Any:
         text: str = event.value
         if event.implicit[0]:
-            value = _resolve(text)
+            value = _plain_value(text)
             if not isinstance(value, str):
                 return value
         if "${" not in text:
             return text
         for name in dict.fromkeys(_VARIABLE.findall(text)):
             if name not in os.environ:
-                self._complain(
-                    event, where, f"expected the environment to have {name}. Got no such variable."
+                self._add_problem(
+                    event, key_path, f"expected the environment to have {name}. Got no such variable."
                 )
-        expanded = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), text)
-        self._document.written[where] = text
-        return expanded
+        expanded_text = _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), text)
+        self._document.raw_texts[key_path] = text
+        return expanded_text
 
 
-def _cut(mark: str, event: Any) -> str:
-    return show(mark + str(event.anchor))
+def _anchor_text(sign: str, event: Any) -> str:
+    return value_text(sign + str(event.anchor))
 
 
-def _resolve(text: str) -> Any:
-    """The value of a plain scalar.
+def _plain_value(text: str) -> Any:
+    """Return the value of an unquoted scalar.
 
-    >>> [_resolve(text) for text in ("1e3", "12:30:00", "no", "2013-01-01", "007", "~")]
+    >>> [_plain_value(text) for text in ("1e3", "12:30:00", "no", "2013-01-01", "007", "~")]
     [1000.0, '12:30:00', 'no', '2013-01-01', '007', None]
     """
     if text in _NULL:

@@ -1,4 +1,4 @@
-"""A first configuration, written from a look at the data: commented, and it runs as it stands."""
+"""Writes a commented first configuration from the data; it runs as it is."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from driftwatch.errors import ReferenceUnusable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows of each side that are looked at.
-LOOKED_ROWS = 2_000_000
+#: Rows of each side that are read.
+MAX_ROWS = 2_000_000
 _PLAIN = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.*-]*", re.ASCII)
-_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
-_FEW_WINDOWS = 14
-#: Columns a refusal lists.
-_LISTED = 20
+#: Texts that YAML 1.1 or 1.2 reads as something else.
+_YAML_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
+#: Reference windows below which the file warns that they are too few to learn a baseline from.
+_MIN_REFERENCE_WINDOWS = 14
+#: Columns that a refusal lists, and those of production that the file lists as not watched.
+_MAX_LISTED, _MAX_EXTRA = 20, 50
 
 
 def write_config(
@@ -33,21 +35,19 @@ def write_config(
     read: Callable[[str], Iterable[pa.RecordBatch]],
     delimiter: Callable[[str], str] = lambda _path: ",",
 ) -> str:
-    """A commented configuration (YAML, version 1) for a reference and a path or glob of production inputs.
+    """Return a commented configuration; ``delimiter`` maps a path to the delimiter of its CSV files.
 
-    ``delimiter`` tells what stands between the values of a path's CSV files. At most ``LOOKED_ROWS`` rows of
-    each are looked at. Kinds, roles and what is set aside stand in comments
-    with their reasons; what the two sides do not share is set to ``role: ignore``. Raises
-    ``ReferenceUnusable`` when the reference has no rows or nothing to watch, and whatever ``read`` raises.
+    Columns that production lacks get ``role: ignore``. Raises ``ReferenceUnusable`` without rows or columns
+    to watch, and whatever ``read`` raises.
     """
     from driftwatch.columns.infer import infer
 
-    reference, source = (_look(path, read, delimiter(path)) for path in (reference_path, current))
+    reference, source = (_read_side(path, read, delimiter(path)) for path in (reference_path, current))
     if not reference.profile.rows:
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
     window = choose_window(source if times_of(source) is not None else reference)
     columns = infer(reference.profile, time=reference.time, window=window.length)
-    _refuse_nothing(columns, reference, source)
+    _require_columns(columns, reference, source)
     return "\n".join(
         (
             *_head(reference, source),
@@ -61,49 +61,48 @@ def write_config(
     )
 
 
-def _refuse_nothing(columns: Iterable[Column], reference: Side, source: Side) -> None:
-    """Raise ``ReferenceUnusable`` when the configuration could watch no column."""
-    there = {column.name for column in source.profile.columns}
-    aside = [
+def _require_columns(columns: Iterable[Column], reference: Side, source: Side) -> None:
+    source_names = {column.name for column in source.profile.columns}
+    refusals = [
         f"{scalar(column.name)}: {'not in the production inputs' if column.role.watched else column.reason}"
         for column in columns
-        if not column.role.watched or (there and column.name not in there)
+        if not column.role.watched or (source_names and column.name not in source_names)
     ]
-    if len(aside) == len(reference.profile.columns):
-        listed = "; ".join(map(_comment, aside[:_LISTED]))
-        more = f"; and {len(aside) - _LISTED} more" if len(aside) > _LISTED else ""
+    if len(refusals) == len(reference.profile.columns):
+        reasons = "; ".join(map(_comment, refusals[:_MAX_LISTED]))
+        rest = f"; and {len(refusals) - _MAX_LISTED} more" if len(refusals) > _MAX_LISTED else ""
         raise ReferenceUnusable(
-            f"{reference.path}: expected at least one column to watch. Got none ({listed}{more}). Name "
+            f"{reference.path}: expected at least one column to watch. Got none ({reasons}{rest}). Name "
             "data that holds the inputs, or give columns a role in a configuration of your own."
         )
 
 
 def scalar(text: str) -> str:
-    """A text as one YAML scalar that is read back as the same text, on one line of ASCII.
+    """Format a text as a YAML scalar on one line of ASCII.
 
     >>> print(scalar("time_hour"), scalar("no"), scalar("a: b\\n"))
     time_hour "no" "a: b\\n"
     """
-    if _PLAIN.fullmatch(text) and text.lower().strip(".") not in (*_WORDS, "inf", "nan", ""):
+    if _PLAIN.fullmatch(text) and text.lower().strip(".") not in (*_YAML_WORDS, "inf", "nan", ""):
         return text
-    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=False, width=1 << 30)
-    return quoted.rstrip("\n")
+    scalar_text: str = yaml.safe_dump(text, default_style='"', allow_unicode=False, width=1 << 30)
+    return scalar_text.rstrip("\n")
 
 
-def _look(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delimiter: str) -> Side:
+def _read_side(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delimiter: str) -> Side:
     from driftwatch.columns.profile import profile
-    from driftwatch.columns.time_column import find_time
+    from driftwatch.columns.time_column import find_time_column
 
-    looked = profile(_first(read(path), LOOKED_ROWS))
-    time = find_time(looked, numbers=True)
-    column = None if time.name is None else looked.column(time.name)
+    data_profile = profile(_first_rows(read(path), MAX_ROWS))
+    time = find_time_column(data_profile, numbers=True)
+    column = None if time.name is None else data_profile.column(time.name)
     if column is not None and column.earliest is None:
-        # Numbers are moments only where they are declared to be.
-        looked = profile(_first(read(path), LOOKED_ROWS), time_column=time.name)
-    return Side(path=path, profile=looked, time=time, delimiter=delimiter)
+        # Numbers are times only where they are declared to be.
+        data_profile = profile(_first_rows(read(path), MAX_ROWS), time_column=time.name)
+    return Side(path=path, profile=data_profile, time=time, delimiter=delimiter)
 
 
-def _first(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+def _first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch.slice(0, rows)
         rows -= batch.num_rows
@@ -125,14 +124,14 @@ def _head(reference: Side, source: Side) -> list[str]:
 
 
 def _name(path: str) -> str:
-    """A monitor's name from a path or glob: its last part that says something."""
+    # The last part of the path without wildcards.
     for part in reversed(PurePath(path).parts):
         if any(character in part for character in "*?["):
             continue
         stem = part.split(".")[0] if not part.startswith(".") else ""
-        cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")
-        if cleaned:
-            return cleaned[:63]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")
+        if name:
+            return name[:63]
     return "model"
 
 
@@ -141,7 +140,7 @@ def _reference_lines(side: Side) -> list[str]:
         f"    # The test distribution: {_extent(side)}",
         "    reference:",
         f"      path: {scalar(side.path)}",
-        *_delimiter(side),
+        *_delimiter_lines(side),
     ]
     if side.time.name is not None:
         return [*lines, f"      time_column: {scalar(side.time.name)}   # {_comment(side.time.reason)}"]
@@ -153,7 +152,7 @@ def _reference_lines(side: Side) -> list[str]:
     ]
 
 
-def _delimiter(side: Side) -> list[str]:
+def _delimiter_lines(side: Side) -> list[str]:
     return [] if side.delimiter == "," else [f"      delimiter: {scalar(side.delimiter)}"]
 
 
@@ -163,14 +162,14 @@ def _source_lines(side: Side) -> list[str]:
         "    source:",
         "      type: files",
         f"      path: {scalar(side.path)}",
-        *_delimiter(side),
+        *_delimiter_lines(side),
     ]
     if side.time.name is not None:
-        zone = "      # timezone: UTC                       # of times that do not name one"
+        timezone_line = "      # timezone: UTC                       # of times that do not name one"
         return [
             *lines,
             f"      time_column: {scalar(side.time.name)}   # {_comment(side.time.reason)}",
-            zone,
+            timezone_line,
         ]
     return [
         *lines,
@@ -184,7 +183,7 @@ def _source_lines(side: Side) -> list[str]:
 
 def _extent(side: Side) -> str:
     rows = f"{side.profile.rows:,} rows"
-    if side.profile.rows >= LOOKED_ROWS:
+    if side.profile.rows >= MAX_ROWS:
         rows = f"the first {rows} were looked at"
     column = None if side.time.name is None else side.profile.column(side.time.name)
     if column is None or column.earliest is None or column.latest is None:
@@ -194,7 +193,7 @@ def _extent(side: Side) -> str:
 
 def _window_lines(window: Window, reference: Side) -> list[str]:
     lines = [
-        f"    # One window: {window.why}.",
+        f"    # One window: {window.reason}.",
         "    window:",
         f"      length: {'7d' if window.length == LENGTHS[-1] else format_duration(window.length)}",
         f"      min_rows: {window.min_rows}                       # fewer rows: insufficient, never ok",
@@ -204,7 +203,7 @@ def _window_lines(window: Window, reference: Side) -> list[str]:
     column = None if reference.time.name is None else reference.profile.column(reference.time.name)
     if column is not None and column.earliest is not None and column.latest is not None:
         count = (column.latest - column.earliest) / NANOSECONDS / window.length
-        if count < _FEW_WINDOWS:
+        if count < _MIN_REFERENCE_WINDOWS:
             lines.append(
                 f"      # The reference holds about {count:.0f} such windows: too few to know what is usual; "
                 "the first ones of production add to them."
@@ -213,34 +212,42 @@ def _window_lines(window: Window, reference: Side) -> list[str]:
 
 
 def _column_lines(columns: Iterable[Column], reference: Side, source: Side) -> list[str]:
-    there = {column.name for column in source.profile.columns}
-    watched = [column for column in columns if column.role.watched]
-    missing = [column for column in watched if there and column.name not in there]
+    source_names = {column.name for column in source.profile.columns}
+    watched_columns = [column for column in columns if column.role.watched]
+    missing_columns = [
+        column for column in watched_columns if source_names and column.name not in source_names
+    ]
     lines = ["    # What each column is taken for (change it under columns, with kind and role):"]
-    lines += [f"    #   {_described(column)}" for column in watched if column not in missing]
-    aside = [column for column in columns if not column.role.watched and column.role is not Role.TIME]
-    if aside:
-        lines += ["    # Set aside:", *(f"    #   {_described(column)}" for column in aside)]
-    known = {column.name for column in reference.profile.columns} | {source.time.name}
-    extra = [column.name for column in source.profile.columns if column.name not in known]
-    if extra:
-        lines.append("    # Only in production, so not watched: " + ", ".join(map(scalar, extra[:50])))
-    if not missing:
+    lines += [
+        f"    #   {_column_text(column)}" for column in watched_columns if column not in missing_columns
+    ]
+    unwatched_columns = [
+        column for column in columns if not column.role.watched and column.role is not Role.TIME
+    ]
+    if unwatched_columns:
+        lines += ["    # Set aside:", *(f"    #   {_column_text(column)}" for column in unwatched_columns)]
+    reference_names = {column.name for column in reference.profile.columns} | {source.time.name}
+    extra_names = [column.name for column in source.profile.columns if column.name not in reference_names]
+    if extra_names:
+        lines.append(
+            "    # Only in production, so not watched: " + ", ".join(map(scalar, extra_names[:_MAX_EXTRA]))
+        )
+    if not missing_columns:
         return [*lines, "    # columns: {NAME: {kind: categorical, role: feature}}"]
     lines += [
         "    columns:",
         "      # Not in the production inputs: watched, they would always be broken.",
     ]
-    return [*lines, *(f"      {scalar(column.name)}: {{role: ignore}}" for column in missing)]
+    return [*lines, *(f"      {scalar(column.name)}: {{role: ignore}}" for column in missing_columns)]
 
 
-def _described(column: Column) -> str:
-    what = column.kind.value if column.role is Role.FEATURE else f"{column.kind.value}, {column.role.value}"
-    return f"{scalar(column.name)}: {what} ({_comment(column.reason)})"
+def _column_text(column: Column) -> str:
+    kind = column.kind.value if column.role is Role.FEATURE else f"{column.kind.value}, {column.role.value}"
+    return f"{scalar(column.name)}: {kind} ({_comment(column.reason)})"
 
 
 def _comment(text: str) -> str:
-    """A text that cannot end its comment line."""
+    """Escape a text so that it cannot end its comment line."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -1,7 +1,6 @@
-"""Loading a configuration: all that is wrong with it at once, each with its line.
+"""Loads a configuration and reports all its errors at once, each with its line.
 
-Relative paths in the file start at the working directory of the process, as they would in a shell, not at
-the file's folder: ``./driftwatch-data`` is where ``driftwatch`` was started.
+Relative paths start at the working directory, not at the file's folder.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from driftwatch.config._checks import cross_problems
-from driftwatch.config._document import Document, Problem, Where, show
+from driftwatch.config._document import Document, KeyPath, Problem, value_text
 from driftwatch.config._messages import fill_empty, model_problems, name_problem, type_problems
 from driftwatch.config._yaml import read
 from driftwatch.config.models import Config
@@ -26,10 +25,9 @@ S = TypeVar("S", bound=Settings)
 
 
 def load(path: Path | str) -> Config:
-    """The configuration in a file.
+    """Load a configuration. Opens nothing but the file; secret files are only checked.
 
     Raises ``ConfigError`` with every problem, one line each: ``file:line: path: what was expected. Got X.``
-    Opens nothing but the file itself and looks at the secret files it names.
     """
     file = Path(path)
     document = read(file)
@@ -38,20 +36,20 @@ def load(path: Path | str) -> Config:
     if document.value is None and not problems:
         problems.append(document.problem((), "expected a configuration. Got an empty file."))
     elif document.value is not None and not isinstance(document.value, dict):
-        problems.append(document.problem((), f"expected a mapping. Got {show(document.value)}."))
+        problems.append(document.problem((), f"expected a mapping. Got {value_text(document.value)}."))
     elif document.value is not None:
         fill_empty(document, Config)
-        config, found = _validate(document)
-        problems += found
+        config, model_errors = _validate(document)
+        problems += model_errors
         problems += cross_problems(document)
-    lines = _lines(file, document, problems)
+    lines = _problem_lines(file, document, problems)
     if lines or config is None:
         raise ConfigError(lines)
     return config
 
 
 def check(path: Path | str) -> list[str]:
-    """Every problem of a file, one line each; empty when ``load`` would succeed."""
+    """Return every problem of a configuration, one line each."""
     try:
         load(path)
     except ConfigError as error:
@@ -59,70 +57,73 @@ def check(path: Path | str) -> list[str]:
     return []
 
 
-def _lines(file: Path, document: Document, problems: list[Problem]) -> list[str]:
-    """Sorted by line, one problem per place: the first to speak, YAML before types before values."""
-    kept: list[Problem] = []
-    seen: set[Where] = set()
+def _problem_lines(file: Path, document: Document, problems: list[Problem]) -> list[str]:
+    # The first problem of each key path: YAML before types before values.
+    first_problems: list[Problem] = []
+    key_paths: set[KeyPath] = set()
     for problem in problems:
-        if not problem.where or problem.where not in seen:
-            kept.append(problem)
-        seen.add(problem.where)
-    texts = []
-    for problem in sorted(kept, key=lambda item: item.line):
-        path = f"{document.path(problem.where)}: " if problem.where else ""
-        texts.append(f"{file}:{problem.line}: {path}{problem.text}")
-    return texts
+        if not problem.key_path or problem.key_path not in key_paths:
+            first_problems.append(problem)
+        key_paths.add(problem.key_path)
+    lines = []
+    for problem in sorted(first_problems, key=lambda item: item.line):
+        path = f"{document.path_text(problem.key_path)}: " if problem.key_path else ""
+        lines.append(f"{file}:{problem.line}: {path}{problem.text}")
+    return lines
 
 
 def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     problems: list[Problem] = []
     data = dict(document.value)
-    _each(document, data, "monitors", problems)
-    _each(document, data, "notify", problems)
-    config, found = _model(document, Config, data, ())
+    _validate_plugins(document, data, "monitors", problems)
+    _validate_plugins(document, data, "notify", problems)
+    config, model_errors = _validate_model(document, Config, data, ())
     for index, monitor in enumerate(config.monitors if config is not None else ()):
-        own = ("monitors", index)
-        monitor.remember({where[2:]: text for where, text in document.written.items() if where[:2] == own})
-    return config, problems + found
+        base = ("monitors", index)
+        monitor.set_raw_texts(
+            {key_path[2:]: text for key_path, text in document.raw_texts.items() if key_path[:2] == base}
+        )
+    return config, problems + model_errors
 
 
-def _model(document: Document, model: type[S], data: Any, where: Where) -> tuple[S | None, list[Problem]]:
-    bent = list(type_problems(document, model, where))
+def _validate_model(
+    document: Document, model: type[S], data: Any, key_path: KeyPath
+) -> tuple[S | None, list[Problem]]:
+    type_errors = list(type_problems(document, model, key_path))
     try:
-        return model.model_validate(data), bent
+        return model.model_validate(data), type_errors
     except ValidationError as error:
-        return None, [*model_problems(document, error, model, where), *bent]
+        return None, [*model_problems(document, error, model, key_path), *type_errors]
 
 
-def _each(document: Document, data: dict[str, Any], key: str, problems: list[Problem]) -> None:
-    """Put validated plugin settings in the place of their mappings."""
+def _validate_plugins(document: Document, data: dict[str, Any], key: str, problems: list[Problem]) -> None:
     items = data.get(key)
     if not isinstance(items, list):
         return
-    data[key] = changed = list(items)
+    data[key] = settings = list(items)
     for index, item in enumerate(items):
         if key == "notify" and isinstance(item, dict):
-            changed[index] = _plugin(document, (key, index), problems)
+            settings[index] = _plugin_settings(document, (key, index), problems)
         elif key == "monitors" and isinstance(item, dict) and isinstance(item.get("source"), dict):
-            changed[index] = {**item, "source": _plugin(document, (key, index, "source"), problems)}
+            settings[index] = {**item, "source": _plugin_settings(document, (key, index, "source"), problems)}
 
 
-def _plugin(document: Document, where: Where, problems: list[Problem]) -> Settings:
-    """The plugin's own settings; a stand-in when they are wrong, so that the rest is still looked at."""
-    package, what = ("notify", "notifier") if where[0] == "notify" else ("sources", "source")
-    stand_in = NotifierConfig if package == "notify" else SourceConfig
-    placeholder = stand_in.model_construct(type="")
-    wrong = name_problem(document, (*where, "type"), what, plugins.names(package))
-    if wrong is not None:
-        problems.append(wrong)
+def _plugin_settings(document: Document, key_path: KeyPath, problems: list[Problem]) -> Settings:
+    package, what = ("notify", "notifier") if key_path[0] == "notify" else ("sources", "source")
+    base_model = NotifierConfig if package == "notify" else SourceConfig
+    # Takes the place of wrong settings, so that the rest is validated.
+    placeholder = base_model.model_construct(type="")
+    problem = name_problem(document, (*key_path, "type"), what, plugins.names(package))
+    if problem is not None:
+        problems.append(problem)
         return placeholder
-    name = str(document.at((*where, "type")))
+    name = str(document.value_at((*key_path, "type")))
     try:
         model: type[Settings] = plugins.load(package, name).CONFIG
     except (ImportError, AttributeError, DriftwatchError) as error:
-        text = f"{what} {show(name)} cannot be used: {' '.join(str(error).split())}"
-        problems.append(document.problem((*where, "type"), text.rstrip(".") + "."))
+        text = f"{what} {value_text(name)} cannot be used: {' '.join(str(error).split())}"
+        problems.append(document.problem((*key_path, "type"), text.rstrip(".") + "."))
         return placeholder
-    settings, found = _model(document, model, document.at(where), where)
-    problems += found
+    settings, model_errors = _validate_model(document, model, document.value_at(key_path), key_path)
+    problems += model_errors
     return placeholder if settings is None else settings

@@ -1,4 +1,4 @@
-"""The configuration file, version 1. Unknown keys are refused; one YAML file."""
+"""The keys of the configuration file, version 1. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -24,31 +24,27 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9
 
 
 class StorageConfig(Settings):
-    """Where the history lives."""
-
     path: Path = Path("driftwatch-data")
     row_sample: bool = False
 
 
 class TlsConfig(Settings):
-    """Certificate and key of the web server, PEM files read at start and reload."""
+    """PEM files of the web server, read at start and reload."""
 
     cert_file: Path
     key_file: Path
 
 
 class AuthConfig(Settings):
-    """Token that all requests but ``/-/healthy`` and ``/-/ready`` must carry, as bearer or as a password.
+    """Token for all requests but ``/-/healthy`` and ``/-/ready``, as bearer token or password.
 
-    Whoever has it may acknowledge incidents from the page.
+    Whoever has it may acknowledge incidents.
     """
 
     token_file: Path
 
 
 class WebConfig(Settings):
-    """The web server."""
-
     listen: str = Field(default="127.0.0.1:9877", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
     external_url: str | None = None
     allowed_hosts: list[HostName] = Field(default_factory=list)
@@ -58,12 +54,10 @@ class WebConfig(Settings):
 
     @property
     def host(self) -> str:
-        """Host part of ``listen``."""
         return self.listen.rpartition(":")[0].strip("[]")
 
     @property
     def loopback(self) -> bool:
-        """True when only this machine can reach ``listen``."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -71,13 +65,11 @@ class WebConfig(Settings):
 
     @property
     def port(self) -> int:
-        """Port part of ``listen``; 0 picks a free one."""
+        """Port to listen on; 0 picks a free one."""
         return int(self.listen.rpartition(":")[2])
 
 
 class ReferenceConfig(Settings):
-    """Files of the reference test distribution."""
-
     path: str | list[str]
     format: Literal["parquet", "csv", "jsonl"] | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -86,17 +78,17 @@ class ReferenceConfig(Settings):
 
 
 class WindowConfig(Settings):
-    """Evidence comes from tumbling windows of ``length``; every ``every`` the gauges are refreshed."""
+    """Evidence comes from tumbling windows of ``length``; ``every`` is the interval of gauge refreshes."""
 
     length: Duration = _DAY
     every: Duration | None = None
     lag: Duration = 0
     min_rows: Annotated[int, Field(ge=1)] = 200
 
-    # Of the fields, not of the whole: that one would be looked at only once nothing else is wrong.
+    # Validators of fields, not of the model: that one would run only if nothing else is wrong.
     @field_validator("length")
     @classmethod
-    def _cuts_days(cls, length: int) -> int:
+    def _require_length_divides_day(cls, length: int) -> int:
         if length <= 0:
             raise ValueError("expected a duration above zero")
         if length < _DAY and _DAY % length:
@@ -107,7 +99,7 @@ class WindowConfig(Settings):
 
     @field_validator("every")
     @classmethod
-    def _cuts_windows(cls, every: int | None, info: ValidationInfo) -> int | None:
+    def _require_every_divides_length(cls, every: int | None, info: ValidationInfo) -> int | None:
         length = info.data.get("length")
         if every is not None and (every <= 0 or (length is not None and length % every)):
             raise ValueError("expected a duration that divides length without rest")
@@ -115,42 +107,38 @@ class WindowConfig(Settings):
 
     @property
     def step(self) -> int:
-        """Seconds between looks."""
+        """Seconds between refreshes of the gauges."""
         return self.length if self.every is None else self.every
 
 
 class ColumnConfig(Settings):
-    """Overrides of what is inferred for one column."""
+    """Overrides the kind or role inferred for one column."""
 
     kind: Kind | None = None
     role: Role | None = None
 
 
 class SegmentConfig(Settings):
-    """Watch each of the ``most`` most frequent levels of ``column`` on its own, the rest as ``other``."""
+    """Watch each of the ``most`` most frequent levels of ``column`` separately, the rest as ``other``."""
 
     column: str
     most: Annotated[int, Field(ge=1, le=200)] = 20
 
 
 class ModelConfig(Settings):
-    """The deployed model; a new version is a new reference."""
+    """Name and version of the model; a new version needs a new reference."""
 
     name: str = ""
     version: str = ""
 
 
-class LimitsConfig(Settings):
-    """Bounds on one read."""
-
+class ReadLimitsConfig(Settings):
     memory: Annotated[ByteSize, Field(ge=256 << 20)] = ByteSize(4 << 30)
     seconds: Annotated[int, Field(ge=1)] = 300
     rows: Annotated[int, Field(ge=1)] = 100_000_000
 
 
 class AlarmConfig(Settings):
-    """The page budget and what is worth a page."""
-
     false_pages: PageBudget = Budget(pages=1, period=90 * _DAY)
     tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     min_effect: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
@@ -158,9 +146,10 @@ class AlarmConfig(Settings):
 
 
 class SelftestConfig(Settings):
-    """``every`` so often a fault is injected beside the real windows, to measure whether it is found.
+    """Inject a fault into copies of the real windows, at intervals of ``every``, to measure detection.
 
-    ``shift`` is in spreads; ``column`` None takes the columns in turn; ``within`` None is ten windows.
+    ``shift`` is in units of the column's scale. Without ``column`` faults take all columns in turn; without
+    ``within`` a fault must be detected within ten windows.
     """
 
     every: Duration
@@ -170,8 +159,6 @@ class SelftestConfig(Settings):
 
 
 class MonitorConfig(Settings):
-    """One model's inputs watched."""
-
     name: Name
     reference: ReferenceConfig
     source: SerializeAsAny[SourceConfig]
@@ -189,54 +176,55 @@ class MonitorConfig(Settings):
     weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     exclude: list[date] = Field(default_factory=list)
     model: ModelConfig = ModelConfig()
-    limits: LimitsConfig = LimitsConfig()
+    limits: ReadLimitsConfig = ReadLimitsConfig()
     selftest: SelftestConfig | None = None
-    #: Texts as they stand in the file where a variable was replaced: its value can be a secret.
-    _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+    #: Texts of the file in which a variable was replaced: its value can be a secret.
+    _raw_texts: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
     @field_validator("selftest")
     @classmethod
-    def _tests_windows(cls, selftest: SelftestConfig | None, info: ValidationInfo) -> SelftestConfig | None:
+    def _require_whole_windows(
+        cls, selftest: SelftestConfig | None, info: ValidationInfo
+    ) -> SelftestConfig | None:
         window = info.data.get("window")
         if selftest is None or window is None:
             return selftest
         for name in ("every", "within"):
-            given = getattr(selftest, name)
-            if given is not None and given < window.length:
-                least = format_duration(window.length)
-                raise ValueError(f"{name}: expected a duration of at least window.length, {least}")
+            duration = getattr(selftest, name)
+            if duration is not None and duration < window.length:
+                length = format_duration(window.length)
+                raise ValueError(f"{name}: expected a duration of at least window.length, {length}")
         return selftest
 
     @property
-    def written(self) -> Mapping[tuple[str | int, ...], str]:
-        """Where in these settings a variable was replaced, and the text that stands in the file."""
-        return self._written
+    def raw_texts(self) -> Mapping[tuple[str | int, ...], str]:
+        """Texts of the file that hold variables, by key path below this monitor."""
+        return self._raw_texts
 
-    def remember(self, written: Mapping[tuple[str | int, ...], str]) -> None:
-        """Keep what ``written`` returns; called once, by whoever read the file."""
-        self._written.update(written)
+    def set_raw_texts(self, raw_texts: Mapping[tuple[str | int, ...], str]) -> None:
+        self._raw_texts.update(raw_texts)
 
     @property
-    def tolerated(self) -> float:
-        """Share of the traffic that may sit elsewhere without being worth a page."""
+    def effective_tolerance(self) -> float:
+        """Share of the traffic that may change without a page."""
         return self.alarm.tolerance if self.tolerance is None else self.tolerance
 
     @property
-    def floor(self) -> float:
-        """Smallest effect of a score worth knowing."""
+    def effective_min_effect(self) -> float:
+        # The smallest effect of a score that is worth knowing.
         return self.alarm.min_effect if self.min_effect is None else self.min_effect
 
 
 class ExportConfig(Settings):
-    """Which per-column series the exporter publishes."""
+    """Selects which per-column series the exporter publishes."""
 
     columns: Literal["all", "drifted", "top_k", "none"] = "all"
     top_k: Annotated[int, Field(ge=1)] = 50
     max_series: Annotated[int, Field(ge=100)] = 100_000
 
 
-class WorkersConfig(Settings):
-    """Bounds shared by all monitors of the process."""
+class ProcessLimitsConfig(Settings):
+    """Limits shared by all monitors."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     shutdown: Duration = 10
@@ -244,41 +232,37 @@ class WorkersConfig(Settings):
 
 
 class RetentionConfig(Settings):
-    """How long the history is kept."""
-
     tiles: Duration = 400 * _DAY
     verdicts: Duration = 800 * _DAY
 
 
 class Config(Settings):
-    """The whole file."""
-
     version: Literal[1]
     storage: StorageConfig = StorageConfig()
     web: WebConfig = WebConfig()
     monitors: Annotated[list[MonitorConfig], Field(min_length=1)]
     notify: list[SerializeAsAny[NotifierConfig]] = Field(default_factory=list)
     export: ExportConfig = ExportConfig()
-    limits: WorkersConfig = WorkersConfig()
+    limits: ProcessLimitsConfig = ProcessLimitsConfig()
     retention: RetentionConfig = RetentionConfig()
 
     @field_validator("retention")
     @classmethod
-    def _outlasts_windows(cls, retention: RetentionConfig, info: ValidationInfo) -> RetentionConfig:
+    def _require_longest_window(cls, retention: RetentionConfig, info: ValidationInfo) -> RetentionConfig:
         longest = max(
             (item.window.length + item.window.lag for item in info.data.get("monitors", ())), default=0
         )
         for name in ("tiles", "verdicts"):
             if getattr(retention, name) < longest:
-                least = format_duration(longest)
-                raise ValueError(f"{name}: expected at least the longest window.length with its lag, {least}")
+                length = format_duration(longest)
+                raise ValueError(
+                    f"{name}: expected at least the longest window.length with its lag, {length}"
+                )
         return retention
 
     def monitor(self, name: str) -> MonitorConfig | None:
-        """The monitor of that name."""
         return next((monitor for monitor in self.monitors if monitor.name == name), None)
 
 
 def as_json(settings: Settings) -> dict[str, Any]:
-    """Settings as plain JSON values, for hashing and for reader processes."""
     return settings.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""A monitor's settings fit for a page: they are stored beside verdicts and shown to whoever may look."""
+"""A monitor's settings without secrets, as verdicts store and pages show them."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from driftwatch.config.models import MonitorConfig, as_json
-from driftwatch.core.settings import without_credentials
+from driftwatch.core.settings import redact_credentials
 
-_Where = tuple[str | int, ...]
-_SECRETS = ("url", "password")
+#: Keys of a source that are secrets as a whole.
+_SECRET_KEYS = ("url", "password")
 
 
-def as_shown(config: MonitorConfig) -> dict[str, Any]:
-    """The settings as plain JSON values without secrets; a variable stands as ``${NAME}``, as in the file."""
-    data: dict[str, Any] = _as_written(as_json(config), config.written, ())
-    for secret in _SECRETS:
-        data["source"].pop(secret, None)
-    for part in (data["source"], data["reference"]):
-        if "path" in part:
-            part["path"] = _public(part["path"])
+def redacted_settings(config: MonitorConfig) -> dict[str, Any]:
+    """Return a monitor's settings; a variable stays ``${NAME}``, as in the file."""
+    data: dict[str, Any] = _with_variables(as_json(config), config.raw_texts, ())
+    for key in _SECRET_KEYS:
+        data["source"].pop(key, None)
+    for section in (data["source"], data["reference"]):
+        if "path" in section:
+            section["path"] = _public_path(section["path"])
     return data
 
 
-def _as_written(
-    value: Any, written: Mapping[tuple[str | int, ...], str], where: tuple[str | int, ...]
+def _with_variables(
+    value: Any, raw_texts: Mapping[tuple[str | int, ...], str], key_path: tuple[str | int, ...]
 ) -> Any:
-    if where in written:
-        return written[where]
+    if key_path in raw_texts:
+        return raw_texts[key_path]
     if isinstance(value, dict):
-        return {key: _as_written(item, written, (*where, key)) for key, item in value.items()}
+        return {key: _with_variables(item, raw_texts, (*key_path, key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_as_written(item, written, (*where, place)) for place, item in enumerate(value)]
+        return [_with_variables(item, raw_texts, (*key_path, index)) for index, item in enumerate(value)]
     return value
 
 
-def _public(path: Any) -> Any:
-    return [_public(one) for one in path] if isinstance(path, list) else without_credentials(str(path))
+def _public_path(path: Any) -> Any:
+    return [_public_path(item) for item in path] if isinstance(path, list) else redact_credentials(str(path))

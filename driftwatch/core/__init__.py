@@ -1,1 +1,1 @@
-"""What every room speaks: columns, spans, settings, windows of time, the clock, plugins, bytes, hashes."""
+"""Types and helpers that every other package imports."""

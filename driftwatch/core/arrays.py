@@ -1,4 +1,4 @@
-"""Names of array types: what an array holds is in its name, its shape in the text beside it."""
+"""NumPy array types, by dtype."""
 
 from __future__ import annotations
 

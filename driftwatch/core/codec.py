@@ -1,8 +1,4 @@
-"""Bytes for plans, summaries and references: a JSON header and raw arrays, compressed. No pickle.
-
-Layout: ``DW1`` + uint32 header length + zlib(JSON header) + zlib(arrays end to end). The header lists each
-array's dtype and shape. Integers are narrowed to the smallest type that holds them.
-"""
+"""Encode stored objects as bytes: a JSON header and raw arrays, compressed, without pickle."""
 
 from __future__ import annotations
 
@@ -19,18 +15,20 @@ import numpy.typing as npt
 from driftwatch.core.arrays import Int64Array
 from driftwatch.errors import StoreError
 
+#: Layout: ``DW1`` + uint32 header length + zlib(JSON header) + zlib(concatenated arrays). The header lists
+#: each array's dtype and shape. Integers are stored in the smallest dtype that holds them.
 _MAGIC = b"DW1"
-_ALLOWED = frozenset("biuf")
-#: What four bits hold of a number that stands elsewhere in full.
-_IN_FULL = 15
-#: No single stored object is bigger than this once unpacked.
+_ALLOWED_DTYPE_KINDS = frozenset("biuf")
+#: The four-bit value that marks a number stored in full elsewhere.
+_ESCAPE = 15
+#: Decompressed bytes of one stored object: limits the memory that damaged bytes can take.
 MAX_BYTES = 1 << 31
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def pack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], *, level: int = 1) -> bytes:
-    """One object as bytes; equal input gives equal bytes. ``level`` is zlib's: 0 compresses no array."""
+    """Encode a header and arrays; equal input gives equal bytes. ``level`` 0 compresses no array."""
     listing, body = [], []
     for name in sorted(arrays):
         array = np.ascontiguousarray(_narrow(arrays[name]))
@@ -41,7 +39,7 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], *, l
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
-    """The header and arrays that ``pack`` was given. Raises ``StoreError`` on anything else."""
+    """Decode the bytes of ``pack``. Raises ``StoreError`` for any other bytes."""
     try:
         if data[:3] != _MAGIC:
             raise ValueError("it does not begin with DW1")
@@ -53,7 +51,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], Arrays]:
         position = 0
         for name, stored, shape, original in listing:
             dtype = np.dtype(stored)
-            if dtype.kind not in _ALLOWED:
+            if dtype.kind not in _ALLOWED_DTYPE_KINDS:
                 raise ValueError(f"array {name!r} has type {stored}")
             size = math.prod(shape)
             array = np.frombuffer(body, dtype=dtype, count=size, offset=position).reshape(shape)
@@ -77,30 +75,30 @@ def _narrow(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def halved(numbers: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
-    """Whole numbers from 0 on at four bits each, two in a byte, and those in full that are 15 or more.
+def pack_nibbles(numbers: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]] | None:
+    """Pack integers at four bits each, two per byte; those of 15 or more go into a second array.
 
-    Counts of a tile are mostly 0 to 14: a third less to store, and unpacked in half the time. None where more
-    than one in sixteen is in full.
+    Returns None for a negative integer, or if more than one in sixteen is that large.
     """
-    large = numbers[numbers >= _IN_FULL]
+    # Counts of a tile are mostly 0 to 14: this stores a third less and decodes in half the time.
+    large = numbers[numbers >= _ESCAPE]
     if len(large) * 16 > len(numbers) or numbers.min(initial=0) < 0:
         return None
     small = np.zeros(len(numbers) + len(numbers) % 2, dtype=np.uint8)
-    np.minimum(numbers, _IN_FULL, out=small[: len(numbers)], casting="unsafe")
+    np.minimum(numbers, _ESCAPE, out=small[: len(numbers)], casting="unsafe")
     return small[::2] | (small[1::2] << 4), large
 
 
-def doubled(halves: npt.NDArray[np.uint8], large: Int64Array, size: int) -> Int64Array:
-    """The ``size`` numbers that ``halved`` was given. Raises ``StoreError`` when they are not as many."""
-    pairs = halves.astype("<u2")
+def unpack_nibbles(nibble_pairs: npt.NDArray[np.uint8], large: Int64Array, size: int) -> Int64Array:
+    """Decode the arrays of ``pack_nibbles``. Raises ``StoreError`` if their lengths are wrong."""
+    pairs = nibble_pairs.astype("<u2")
     small = ((pairs | (pairs << 4)) & 0x0F0F).view(np.uint8)[:size]
-    places = np.flatnonzero(small == _IN_FULL)
-    if len(small) != size or len(places) != len(large):
+    escapes = np.flatnonzero(small == _ESCAPE)
+    if len(small) != size or len(escapes) != len(large):
         raise StoreError(
-            f"stored object: expected {size} counts, {len(places)} of them in full. Got {len(small)} and "
+            f"stored object: expected {size} counts, {len(escapes)} of them in full. Got {len(small)} and "
             f"{len(large)}. The store is damaged."
         )
     numbers: Int64Array = small.astype(np.int64)
-    numbers[places] = large
+    numbers[escapes] = large
     return numbers

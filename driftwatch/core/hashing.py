@@ -1,6 +1,6 @@
 """Stable 64-bit hashes of values and rows, the same in every process and engine.
 
-They order the row sample; they protect nothing.
+Stored row samples depend on them, so a changed hash is a changed format. They are not cryptographic.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import numpy.typing as npt
 
 from driftwatch.core.arrays import Float32Array, Float64Array, Int64Array, UInt64Array
 
-Numeric = Float64Array | Float32Array
+FloatArray = Float64Array | Float32Array
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _PRIME = np.uint64(0x100000001B3)
 _MISSING = np.uint64(0x6D697373696E6721)
-#: What folds to it; a number, as it happens.
-_UNFOLDED = _MISSING ^ (_MISSING >> np.uint64(32))
+#: The bits that fold to ``_MISSING``. As a float64 they are a number, not NaN.
+_MISSING_UNFOLDED = _MISSING ^ (_MISSING >> np.uint64(32))
 
 
 def mix(values: UInt64Array) -> UInt64Array:
-    """SplitMix64's finaliser (Steele, Lea, Flood 2014): a bijection that scatters neighbouring inputs."""
+    """Apply the SplitMix64 finaliser (Steele, Lea, Flood 2014), a bijection that scatters similar inputs."""
     z: UInt64Array = values + _GOLDEN
-    # In two buffers: a new one for each step costs more than the step.
+    # Two buffers: allocating one per step costs more than the step.
     shifted = z >> np.uint64(30)
     np.bitwise_xor(z, shifted, out=z)
     np.multiply(z, _MIX_1, out=z)
@@ -40,7 +40,7 @@ def mix(values: UInt64Array) -> UInt64Array:
 
 
 def hash_numbers(values: Float64Array) -> UInt64Array:
-    """Hash float64 values; -0.0 equals 0.0 and every NaN is the same missing value."""
+    """Hash floats; -0.0 hashes as 0.0, and every NaN as a missing value."""
     canonical = values + 0.0
     hashes = mix(canonical.view(np.uint64))
     hashes[np.flatnonzero(np.isnan(canonical))] = _MISSING
@@ -48,7 +48,7 @@ def hash_numbers(values: Float64Array) -> UInt64Array:
 
 
 def hash_bytes(data: npt.NDArray[np.uint8], offsets: Int64Array) -> UInt64Array:
-    """Hash ``len(offsets) - 1`` byte strings laid end to end in ``data``; polynomial, vectorised."""
+    """Compute a polynomial hash of each byte string ``data[offsets[i] : offsets[i + 1]]``."""
     lengths = np.diff(offsets)
     hashes = np.zeros(len(lengths), dtype=np.uint64)
     body = data[offsets[0] : offsets[-1]]
@@ -62,7 +62,7 @@ def hash_bytes(data: npt.NDArray[np.uint8], offsets: Int64Array) -> UInt64Array:
 
 
 def hash_texts(texts: list[str] | tuple[str, ...]) -> UInt64Array:
-    """Hash texts by their UTF-8 bytes; lone surrogates are kept apart, never an error."""
+    """Hash the UTF-8 bytes of texts, lone surrogates included."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
     np.cumsum([len(item) for item in encoded], out=offsets[1:])
@@ -70,85 +70,81 @@ def hash_texts(texts: list[str] | tuple[str, ...]) -> UInt64Array:
 
 
 def level_table(levels: tuple[str, ...]) -> UInt64Array:
-    """Hashes of dictionary-coded texts by code; negative codes (missing, wrong type) are missing."""
+    """Return hashes indexed by level code; codes -1 (missing) and -2 (wrong type) hash as missing."""
     return np.append(hash_texts(levels), [_MISSING, _MISSING])
 
 
 def hash_levels(codes: npt.NDArray[np.int32], levels: tuple[str, ...]) -> UInt64Array:
-    """Hash dictionary-coded texts, as ``level_table`` says."""
     return level_table(levels)[codes]
 
 
-def combine(columns: Iterable[Numeric | UInt64Array], salt: int) -> UInt64Array:
-    """One hash per row of its columns, in the order given: floats as they are, anything else as hashes.
+def hash_rows(columns: Iterable[FloatArray | UInt64Array], salt: int) -> UInt64Array:
+    """Hash rows: ``mix(sum of a_j x_j)`` modulo 2^64, ``a_j`` odd (multilinear hashing, Carter, Wegman 1979).
 
-    ``mix(sum of a_j x_j)`` modulo 2^64 with odd ``a_j`` (multilinear hashing, Carter, Wegman 1979): rows that
-    differ in one column never collide, others by chance only, and a sum may be taken in any order.
+    The columns ``x_j`` are floats or hashes. Rows that differ in one column never collide, others only by
+    chance. The terms may be summed in any order.
     """
     total = np.zeros(1, dtype=np.uint64)
-    for place, column in enumerate(columns):
-        total = total + weighted(column, place)
-    return finish(total, salt)
+    for position, column in enumerate(columns):
+        total = total + hash_term(column, position)
+    return finish_row_hashes(total, salt)
 
 
-def finish(total: UInt64Array, salt: int) -> UInt64Array:
-    """Row hashes of the sums of ``weighted`` columns."""
+def finish_row_hashes(total: UInt64Array, salt: int) -> UInt64Array:
     return mix(total ^ mix(np.array([salt & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)))
 
 
-class Room:
-    """Two arrays that hashing works in, so that columns of one batch do not each get their own."""
-
+class HashBuffers:
     def __init__(self, rows: int) -> None:
         self.bits, self.shifted = np.empty(rows, dtype=np.uint64), np.empty(rows, dtype=np.uint64)
 
 
-def weighted(
-    column: Numeric | UInt64Array | np.uint64,
-    place: int,
+def hash_term(
+    column: FloatArray | UInt64Array | np.uint64,
+    position: int,
     nulls: Int64Array | None = None,
-    room: Room | None = None,
+    buffers: HashBuffers | None = None,
 ) -> UInt64Array:
-    """What a column at that place adds to its rows' sums; ``nulls`` and ``room`` are as in ``folded``."""
+    """Return ``a_j x_j`` of ``hash_rows`` for column j; ``nulls`` and ``buffers`` are as in ``fold_bits``."""
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        found = folded(column, nulls, room)  # type: ignore[arg-type]
-        return np.multiply(found, _factor(place), out=found)
+        bits = fold_bits(column, nulls, buffers)  # type: ignore[arg-type]
+        return np.multiply(bits, _factor(position), out=bits)
     with np.errstate(over="ignore"):
-        part: UInt64Array = column * _factor(place)  # type: ignore[assignment]
-    return part
+        term: UInt64Array = column * _factor(position)  # type: ignore[assignment]
+    return term
 
 
-def folded(values: Numeric, nulls: Int64Array | None = None, room: Room | None = None) -> UInt64Array:
-    """The bits of values as float64, their upper half folded into the lower: a product spreads low bits only.
+def fold_bits(
+    values: FloatArray, nulls: Int64Array | None = None, buffers: HashBuffers | None = None
+) -> UInt64Array:
+    """Return float64 bits, upper half XORed into the lower; NaN and ``nulls`` count as missing, -0.0 as 0.0.
 
-    -0.0 equals 0.0; every NaN, and whatever stands at ``nulls``, is the missing value. The result lies in
-    ``room`` until that is used again.
+    The next use of ``buffers`` overwrites the result.
     """
-    room = room or Room(len(values))
-    bits, shifted = room.bits, room.shifted
+    # A product spreads only low bits upwards, so the upper half is folded into the lower.
+    buffers = buffers or HashBuffers(len(values))
+    bits, shifted = buffers.bits, buffers.shifted
     numbers = np.add(values, 0.0, out=bits.view(np.float64), dtype=np.float64)
     if nulls is not None:
-        bits[nulls] = _UNFOLDED
-    # The greatest is NaN where any is: to find it costs half of looking at each.
-    greatest = np.maximum.reduce(numbers, initial=-np.inf)
-    if greatest != greatest:
-        bits[np.isnan(numbers)] = _UNFOLDED
+        bits[nulls] = _MISSING_UNFOLDED
+    # The maximum is NaN if any value is: finding it costs half of testing each.
+    maximum = np.maximum.reduce(numbers, initial=-np.inf)
+    if maximum != maximum:
+        bits[np.isnan(numbers)] = _MISSING_UNFOLDED
     np.right_shift(bits, np.uint64(32), out=shifted)
     return np.bitwise_xor(bits, shifted, out=bits)
 
 
 @cache
-def _factor(place: int) -> np.uint64:
-    return np.uint64(mix(np.array([place], dtype=np.uint64))[0] | np.uint64(1))
+def _factor(position: int) -> np.uint64:
+    return np.uint64(mix(np.array([position], dtype=np.uint64))[0] | np.uint64(1))
 
 
-def groups(hashes: UInt64Array) -> tuple[Int64Array, Int64Array]:
-    """An order that sorts the hashes, and where in it each distinct one begins.
-
-    Of equal ones it says nothing, and so costs a fifth of ``np.unique`` with its places.
-    """
+def group_starts(hashes: UInt64Array) -> tuple[Int64Array, Int64Array]:
+    """Return an order that sorts hashes, and where each distinct hash starts in it."""
+    # Equal hashes stay in no particular order: a fifth of the cost of ``np.unique`` with indices.
     order = np.argsort(hashes)
     ordered = hashes[order]
-    new = np.ones(len(ordered), dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    return order, np.flatnonzero(new)
+    is_start = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_start[1:])
+    return order, np.flatnonzero(is_start)

@@ -21,16 +21,14 @@ class Kind(StrEnum):
 
     @property
     def ordered(self) -> bool:
-        """True when values are counted on a numeric grid.
+        """True if values are counted on a numeric grid.
 
-        Datetimes are counted as seconds since 1970, texts as their length, vectors as their norm.
+        Datetimes count as seconds since 1970, texts by length, vectors by norm.
         """
         return self not in (Kind.CATEGORICAL, Kind.BOOLEAN)
 
 
 class Role(StrEnum):
-    """What a column means to the model."""
-
     FEATURE = "feature"
     PREDICTION = "prediction"
     SCORE = "score"
@@ -43,35 +41,32 @@ class Role(StrEnum):
 
     @property
     def watched(self) -> bool:
-        """True when detectors look at the column."""
         return self not in (Role.TIME, Role.ID, Role.IGNORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its name, how it is counted, what it means, and why that was decided."""
-
     name: str
     kind: Kind
     role: Role = Role.FEATURE
+    #: Why the column has this kind and role.
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Event time ``[start, end)`` in nanoseconds since 1970 UTC."""
+    """An interval of event time, ``[start, end)``, in nanoseconds since 1970 UTC."""
 
     start: int
     end: int
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
         return (self.end - self.start) / NANOSECONDS
 
 
 def iso(nanoseconds: int) -> str:
-    """ISO 8601 in UTC with a final Z.
+    """Format a time as ISO 8601 in UTC.
 
     >>> iso(0)
     '1970-01-01T00:00:00Z'

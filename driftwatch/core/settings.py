@@ -1,4 +1,4 @@
-"""Building blocks of configuration models: strictness, durations, budgets, secrets."""
+"""Base class and field types of configuration models."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
-# Up to the last @: a secret that should have been percent-encoded can hold / and @.
-_USER = re.compile(r"(?<=://)(?:[^\s/]*|\S*:\S*)@")
+# The match extends to the last @: a secret that was not percent-encoded can contain / and @.
+_URL_USER = re.compile(r"(?<=://)(?:[^\s/]*|\S*:\S*)@")
 _SECRET_OPTION = re.compile(
     r"([?&][a-z_.-]*(?:secret|password|passwd|token|sas|sig|key)[a-z_.-]*=)[^&\s'\"]*", re.IGNORECASE
 )
@@ -20,13 +20,13 @@ _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s+per\s+(\d+\s*[smhdw])")
 
 
 class Settings(BaseModel):
-    """Base of every configuration model: unknown keys are refused, values are frozen."""
+    """Base class of all configuration models: they are frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 def parse_duration(value: Any) -> int:
-    """Seconds of a duration: an integer and one of s, m, h, d, w.
+    """Parse a duration, an integer with unit s, m, h, d or w, into seconds.
 
     >>> parse_duration("90d")
     7776000
@@ -44,7 +44,7 @@ def _refuse_duration(value: Any) -> int:
 
 
 def format_duration(seconds: int) -> str:
-    """The shortest exact way to write a duration.
+    """Format seconds as a duration in the largest unit that divides them.
 
     >>> format_duration(86400), format_duration(5400)
     ('1d', '90m')
@@ -56,13 +56,12 @@ def format_duration(seconds: int) -> str:
 
 
 class Budget(Settings):
-    """At most ``pages`` false pages per ``period`` seconds, for one monitor."""
+    """A budget of at most ``pages`` false pages per ``period`` seconds, for one monitor."""
 
     pages: float
     period: int
 
     def per_second(self) -> float:
-        """The budget as a rate."""
         return self.pages / self.period
 
     def __str__(self) -> str:
@@ -70,7 +69,7 @@ class Budget(Settings):
 
 
 def parse_budget(value: Any) -> Any:
-    """A budget written as ``NUMBER per DURATION``.
+    """Parse ``NUMBER per DURATION``.
 
     >>> str(parse_budget("1 per 90d"))
     '1 per 90d'
@@ -84,39 +83,39 @@ def parse_budget(value: Any) -> Any:
 
 
 def read_secret(literal: str | SecretStr | None, file: Path | None) -> str | None:
-    """A secret from its file (read anew each time, so that it can be rotated), else the literal value."""
+    # The file is read at every call, so that the secret can be rotated.
     if file is None:
         return literal.get_secret_value() if isinstance(literal, SecretStr) else literal
     return Path(file).read_text(encoding="utf-8").strip()
 
 
-def one_of(settings: Settings, *names: str, needed: bool = True) -> str | None:
-    """Which of these settings is given. Raises ``ValueError`` for two, and for none unless not ``needed``."""
-    given = [name for name in names if getattr(settings, name) is not None]
+def exclusive_setting(settings: Settings, *names: str, required: bool = True) -> str | None:
+    """Return the name of the setting in use. Raises ``ValueError`` for two, or for none if ``required``."""
+    set_names = [name for name in names if getattr(settings, name) is not None]
     expected = f"{names[0]}: expected {' or '.join(names)}"
-    if len(given) > 1:
+    if len(set_names) > 1:
         raise ValueError(f"{expected}, not both. Got both.")
-    if needed and not given:
+    if required and not set_names:
         raise ValueError(f"{expected}. Got neither.")
-    return given[0] if given else None
+    return set_names[0] if set_names else None
 
 
-def without_credentials(text: str) -> str:
-    """``text`` whose URLs keep neither user nor password nor an option that is called a secret.
+def redact_credentials(text: str) -> str:
+    """Mask users, passwords and secret options in URLs.
 
-    >>> without_credentials("s3://AKIA:ab/cd@bucket/x?region=eu&secret_key=1")
+    >>> redact_credentials("s3://AKIA:ab/cd@bucket/x?region=eu&secret_key=1")
     's3://***@bucket/x?region=eu&secret_key=***'
     """
-    return _SECRET_OPTION.sub(r"\1***", _USER.sub("***@", text))
+    return _SECRET_OPTION.sub(r"\1***", _URL_USER.sub("***@", text))
 
 
-def _text_of_secret(value: Any) -> Any:
+def _secret_text(value: Any) -> Any:
     if isinstance(value, SecretStr) or (isinstance(value, str) and value.strip()):
         return value
     raise ValueError("expected a text (a number needs quotes), best ${NAME} from the environment. Got none.")
 
 
-def _known_zone(name: str) -> str:
+def _valid_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
@@ -124,8 +123,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
-#: Never shown: not in errors, not in a dump, not in logs.
-Secret = Annotated[SecretStr, BeforeValidator(_text_of_secret)]
-Zone = Annotated[str, AfterValidator(_known_zone)]
+#: Masked in errors, dumps and logs.
+Secret = Annotated[SecretStr, BeforeValidator(_secret_text)]
+Zone = Annotated[str, AfterValidator(_valid_zone)]
 Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 PageBudget = Annotated[Budget, BeforeValidator(parse_budget), PlainSerializer(str, return_type=str)]

@@ -1,6 +1,6 @@
-"""Aligned windows of event time. Pure arithmetic; the clock is an argument.
+"""Boundaries of aligned event-time windows.
 
-Windows of whole days begin at local midnight of ``timezone`` (weeks on Monday), so they have 23 or 25 hours
+Windows of whole days begin at local midnight of ``timezone`` (weeks on Monday), so a day has 23 or 25 hours
 when clocks change. Shorter windows divide the UTC day and never change length.
 """
 
@@ -23,7 +23,7 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def window_at(moment: int, length: int, timezone: str = "UTC") -> Span:
-    """The window of ``length`` seconds that contains ``moment`` (nanoseconds).
+    """Return the window of ``length`` seconds that contains ``moment`` (nanoseconds).
 
     >>> window_at(0, 3600)
     Span(start=0, end=3600000000000)
@@ -38,33 +38,32 @@ def window_at(moment: int, length: int, timezone: str = "UTC") -> Span:
     return Span(start=_midnight(first, zone), end=_midnight(first + timedelta(days=days), zone))
 
 
-def boundaries(length: int, timezone: str, start: int, end: int) -> list[int]:
-    """Aligned boundaries from the window holding ``start`` up to the first one at or after ``end``."""
+def window_boundaries(length: int, timezone: str, start: int, end: int) -> list[int]:
+    """Return window boundaries from the last at or before ``start`` to the first at or after ``end``."""
     edges = [window_at(start, length, timezone).start]
     while edges[-1] < end:
         edges.append(window_at(edges[-1], length, timezone).end)
     return edges
 
 
-def slices(window: Span, length: int, step: int, timezone: str = "UTC") -> list[int]:
-    """Boundaries of a window's slices: where slices of ``step`` and windows of ``length`` begin.
+def slice_boundaries(window: Span, length: int, step: int, timezone: str = "UTC") -> list[int]:
+    """Return the ends of ``window``, and aligned boundaries in it, every ``length`` and ``step`` seconds.
 
-    A local midnight can lie within a step; without a cut there, rows would count in two windows.
-
-    >>> hours = slices(Span(start=0, end=7200 * NANOSECONDS), 7200, 3600)
+    >>> hours = slice_boundaries(Span(start=0, end=7200 * NANOSECONDS), 7200, 3600)
     >>> [edge // NANOSECONDS for edge in hours]
     [0, 3600, 7200]
     """
+    # A local midnight can lie within a step; without a boundary there, rows would count in two windows.
     edges = {window.start, window.end}
     for size in (length, step):
-        edges.update(boundaries(size, timezone, window.start, window.end))
+        edges.update(window_boundaries(size, timezone, window.start, window.end))
     return sorted(edge for edge in edges if window.start <= edge <= window.end)
 
 
-def sliding(end: int, length: int, step: int, timezone: str = "UTC") -> Span:
-    """The ``length // step`` slices up to ``end``, itself the end of one: not ``length`` when clocks change.
+def sliding_window(end: int, length: int, step: int, timezone: str = "UTC") -> Span:
+    """Return the span of the ``length // step`` slices before ``end``; its length varies when clocks change.
 
-    >>> sliding(7200 * NANOSECONDS, 7200, 3600) == Span(start=0, end=7200 * NANOSECONDS)
+    >>> sliding_window(7200 * NANOSECONDS, 7200, 3600) == Span(start=0, end=7200 * NANOSECONDS)
     True
     """
     start = end
@@ -73,25 +72,25 @@ def sliding(end: int, length: int, step: int, timezone: str = "UTC") -> Span:
     return Span(start=start, end=end)
 
 
-def newest_closed(now: int, length: int, lag: int, timezone: str = "UTC") -> Span:
-    """The newest window that had ended ``lag`` seconds before ``now``."""
+def newest_closed_window(now: int, length: int, lag: int, timezone: str = "UTC") -> Span:
+    """Return the newest window that ended at least ``lag`` seconds before ``now``."""
     current = window_at(now - lag * NANOSECONDS, length, timezone)
     return window_at(current.start - 1, length, timezone)
 
 
-def due(last_end: int | None, now: int, length: int, lag: int, timezone: str = "UTC") -> list[Span]:
-    """Closed windows after ``last_end``, oldest first; only the newest one when none was decided yet."""
-    newest = newest_closed(now, length, lag, timezone)
+def due_windows(last_end: int | None, now: int, length: int, lag: int, timezone: str = "UTC") -> list[Span]:
+    """Return closed windows after ``last_end``, oldest first; only the newest if ``last_end`` is None."""
+    newest = newest_closed_window(now, length, lag, timezone)
     if last_end is None:
         return [newest]
     if newest.end <= last_end:
         return []
-    edges = boundaries(length, timezone, last_end, newest.end)
+    edges = window_boundaries(length, timezone, last_end, newest.end)
     return [Span(start=start, end=end) for start, end in pairwise(edges)]
 
 
 def season_slot(start: int, seasons: tuple[str, ...], timezone: str = "UTC") -> int:
-    """A number for the season slot a window begins in; 0 when no season is declared."""
+    """Return the number of the season slot of ``start``, such as its hour of day; 0 without seasons."""
     moment = datetime.fromtimestamp(start // NANOSECONDS, tz=ZoneInfo(timezone))
     slot = 0
     for season in seasons:
@@ -105,7 +104,7 @@ def season_slot(start: int, seasons: tuple[str, ...], timezone: str = "UTC") -> 
 
 
 def parse_time(text: str) -> int:
-    """Nanoseconds of an ISO 8601 time, to the microsecond; without a zone it is UTC. Raises ``ValueError``.
+    """Parse ISO 8601, by default in UTC, into nanoseconds, exact to the microsecond. Raises ``ValueError``.
 
     >>> parse_time("1970-01-02")
     86400000000000

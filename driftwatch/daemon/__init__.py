@@ -1,1 +1,1 @@
-"""The running process: the only threads, the only clock, the only sockets."""
+"""The running process, which owns all threads, the clock and all sockets."""

@@ -1,4 +1,4 @@
-"""The composition root: store, readers, runner, scheduler, delivery, web; start, reload, stop."""
+"""Connects the daemon's parts: store, readers, runner, scheduler, delivery and web."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from driftwatch.core.clock import Clock
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.notifiers import Senders
-from driftwatch.daemon.reference_loader import Loader
-from driftwatch.daemon.runner import Runner, Slot
+from driftwatch.daemon.reference_loader import ReferenceLoader
+from driftwatch.daemon.runner import MonitorSlot, Runner
 from driftwatch.daemon.scheduler import Scheduler
-from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
 from driftwatch.daemon.status.views import refreshed_view, restored_view, unloaded_view
 from driftwatch.daemon.systemd import notify_systemd
@@ -25,7 +25,7 @@ from driftwatch.daemon.web.http.server import WebServer
 from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import DriftwatchError, StoreError
 from driftwatch.monitor.check import Monitor
-from driftwatch.monitor.session import Session, opened
+from driftwatch.monitor.session import Session, open_session
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
 
@@ -35,17 +35,14 @@ _HOUR = 3600 * NANOSECONDS
 
 
 class Daemon:
-    """The running process. ``read`` loads the configuration anew each time it is called.
-
-    Without ``deliver`` messages wait in the outbox until ``senders.start`` is called.
-    """
-
     def __init__(
         self, read: Callable[[], Config], clock: Clock, *, tick_seconds: float = 1.0, deliver: bool = True
     ) -> None:
+        #: Loads the configuration.
         self._read = read
         self.clock = clock
         self._tick_seconds = tick_seconds
+        #: If false, messages wait in the outbox until ``senders.start`` is called.
         self._deliver = deliver
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
@@ -59,44 +56,42 @@ class Daemon:
         self._store_errors = 0
 
     def start(self, *, wait_loaded: bool = True) -> None:
-        """Open everything and begin. The web answers before references are built; ready comes after.
-
-        Without ``wait_loaded`` references are built behind, so that a signal is heard meanwhile.
-        """
+        """Start the daemon; without ``wait_loaded``, return before all references are built."""
         self.config = self._read()
         self._stack.callback(DaemonLock(self.config.storage.path).release)
         self._store_errors += quarantine(self.config.storage.path, self.clock.now()) is not None
         self.session: Session = self._stack.enter_context(
-            opened(self.config, self.clock, log.info, checkpoints=True)
+            open_session(self.config, self.clock, log.info, checkpoints=True)
         )
-        self.past = Past(self.session.database)
+        self.past = HistoryView(self.session.database)
         self.runner = Runner(
             self.clock,
             self.session.acknowledgements,
-            self._changed,
+            self._update_view,
             workers=self.config.limits.workers,
             catch_up=self.config.limits.catch_up,
         )
-        self.loader = Loader(self._watch, self._unusable, self._all_loaded)
+        self.loader = ReferenceLoader(self._watch, self._reference_failed, self._all_loaded)
         self.scheduler = Scheduler(self._tick, self.clock, self._tick_seconds)
         self.senders = Senders(self.session)
+        # Before the first scrape, so that no alert resolves by a restart.
         self._restore()
         app = create_app(self, self.config.web, self.config.export)
         self._metrics: MetricsPage = app.state.metrics
+        # The web server answers before references are built; readiness follows.
         self.server = WebServer(app, self.config.web)
         self.server.start()
         if self._deliver:
             self.senders.start()
         self.scheduler.start()
         self._ticking = True
-        # Building references may take longer than a supervisor waits, and the stored state is served already.
+        # Building references may take longer than systemd waits, and the stored state is served already.
         notify_systemd("READY=1")
         self.loader.load(self.session)
         if wait_loaded:
             self.loader.wait(None)
 
     def _restore(self) -> None:
-        """Show what the store knows before the first scrape, so that no alert resolves by a restart."""
         for item in self.config.monitors:
             self._show(item.name, unloaded_view(item))
             try:
@@ -104,7 +99,7 @@ class Daemon:
                 if active is None:
                     continue
                 monitor = self.session.with_reference(item, active[0])
-                slot = Slot(monitor=monitor, last_end=self.session.history.last_end(item.name))
+                slot = MonitorSlot(monitor=monitor, last_end=self.session.history.last_end(item.name))
                 self._loaded[item.name] = active[2]
                 self._show(item.name, restored_view(slot, self.session.history, active[2]))
             except Exception:
@@ -115,17 +110,17 @@ class Daemon:
             self._ready = True
             log.info("ready", extra={"url": self.server.url, "monitors": len(self._views)})
 
-    def _unusable(self, item: MonitorConfig, why: str) -> None:
-        """Its reference cannot be had: a monitor that runs goes on with the one it has."""
-        self.runner.failed(item.name, "reference_unusable", why)
-        shown = self._views[item.name]
+    def _reference_failed(self, item: MonitorConfig, reason: str) -> None:
+        self.runner.count_failure(item.name, "reference_unusable", reason)
+        view = self._views[item.name]
         if self.runner.slot(item.name) is not None:
-            self._changed(item.name)
-        elif shown.reference is not None:
-            # What was known before a restart ages on the page; taking it away would resolve alerts.
-            self._show(item.name, replace(shown, last_failure=why, failures=(("reference_unusable", 1),)))
+            # A running monitor keeps the reference that it has.
+            self._update_view(item.name)
+        elif view.reference is not None:
+            # The state from before a restart ages on the page; removing it would resolve alerts.
+            self._show(item.name, replace(view, last_failure=reason, failures=(("reference_unusable", 1),)))
         else:
-            self._show(item.name, unloaded_view(item, why))
+            self._show(item.name, unloaded_view(item, reason))
 
     def _watch(self, item: MonitorConfig, monitor: Monitor, *, stored: bool) -> None:
         if stored and self.runner.slot(item.name) is not None:
@@ -133,7 +128,7 @@ class Daemon:
         active = self.session.history.active_reference(item.name)
         self._loaded[item.name] = active[2] if active else self.clock.now()
         self.runner.add(monitor, self.session.history.last_end(item.name))
-        self._changed(item.name)
+        self._update_view(item.name)
 
     def _tick(self) -> None:
         self.runner.tick()
@@ -141,13 +136,15 @@ class Daemon:
         self.loader.retry(self.session, now)
         if abs(now - self._retained_at) > _HOUR:
             self._retained_at = now
-            self._forget(now)
+            self._apply_retention(now)
         notify_systemd("WATCHDOG=1")
 
-    def _forget(self, now: int) -> None:
-        keep = self.config.retention
+    def _apply_retention(self, now: int) -> None:
+        retention = self.config.retention
         try:
-            self.session.history.forget(now - keep.tiles * NANOSECONDS, now - keep.verdicts * NANOSECONDS)
+            self.session.history.forget(
+                now - retention.tiles * NANOSECONDS, now - retention.verdicts * NANOSECONDS
+            )
         except StoreError as error:
             self._store_errors += 1
             log.error("old history cannot be dropped", extra={"error": str(error)})
@@ -156,25 +153,24 @@ class Daemon:
         with self._lock:
             self._views = {**self._views, name: view}
 
-    def _changed(self, name: str) -> None:
+    def _update_view(self, name: str) -> None:
         slot = self.runner.slot(name)
         if slot is None:
             return
         loaded = self._loaded.get(name, self._started_at)
-        old = self._views.get(name)
-        if old is None or old.reference is None:
+        previous = self._views.get(name)
+        if previous is None or previous.reference is None:
             view = restored_view(slot, self.session.history, loaded)
         else:
-            if old.reference.fingerprint != slot.monitor.reference.fingerprint:
+            if previous.reference.fingerprint != slot.monitor.reference.fingerprint:
                 loaded = self._loaded[name] = self.clock.now()
-            view = refreshed_view(old, slot, self.session.history, loaded)
-        # First rendered, then shown: a scrape in between would render it once more, and wait for that.
+            view = refreshed_view(previous, slot, self.session.history, loaded)
+        # Rendered before it is shown: a scrape in between would have to render it itself.
         self._metrics.warm(view, self.clock.now())
         self._show(name, view)
         self.senders.wake()
 
     def snapshot(self) -> Snapshot:
-        """The whole process at this moment."""
         return Snapshot(
             version=__version__,
             taken_at=self.clock.now(),
@@ -192,14 +188,12 @@ class Daemon:
         )
 
     def now(self) -> int:
-        """Nanoseconds since 1970 UTC."""
         return self.clock.now()
 
     def reload(self) -> tuple[str, ...]:
-        """Swap in a whole valid configuration, or keep the old one and say so.
+        """Apply a valid configuration as a whole, or keep the old one and raise ``DriftwatchError``.
 
-        Returns what of it takes effect only later, for people. References that are missing or changed are
-        built behind; until then a monitor goes on as it was.
+        Returns notes on settings that take effect only at a restart.
         """
         with self._reloading:
             try:
@@ -216,12 +210,12 @@ class Daemon:
                 raise DriftwatchError(f"reload failed: {type(error).__name__}: {error}") from error
             self._reload_ok, self._reloaded_at = True, self.clock.now()
             log.info("reloaded", extra={"monitors": len(config.monitors)})
-            notes = self._waiting(config)
+            notes = self._deferred_settings(config)
             for note in notes:
                 log.warning(note)
             return notes
 
-    def _waiting(self, config: Config) -> tuple[str, ...]:
+    def _deferred_settings(self, config: Config) -> tuple[str, ...]:
         if config.limits.workers == self.runner.workers:
             return ()
         return (
@@ -235,26 +229,27 @@ class Daemon:
                 "storage and web: expected them unchanged at a reload. They changed; restart the daemon."
             )
         session = self.session.reconfigured(config)
-        # Whatever can refuse comes first: past it nothing is half swapped.
+        # Steps that can fail come first, so that no configuration is applied in part.
         self.server.reload_certificate()
         self.senders.reconfigure(session)
         self.config, self.session = config, session
         self._metrics.reconfigure(config.export)
         self.runner.catch_up = config.limits.catch_up
-        kept = {item.name for item in config.monitors}
-        for name in self._views.keys() - kept:
+        names = {item.name for item in config.monitors}
+        for name in self._views.keys() - names:
             self.runner.remove(name)
         with self._lock:
             views = {item.name: self._views.get(item.name, unloaded_view(item)) for item in config.monitors}
             self._views = views
+        # Missing or changed references are built in the background; until then a monitor keeps its old one.
         self.loader.load(session)
 
     def close(self) -> None:
-        """Let go of what a start that failed has opened."""
+        # Only for a start that failed; a running daemon is ended by ``stop``.
         self._stack.close()
 
     def stop(self) -> bool:
-        """Finish or abandon what is going on within ``limits.shutdown``; nothing half done is kept."""
+        """Stop within ``limits.shutdown``; a check still running then is abandoned and commits nothing."""
         notify_systemd("STOPPING=1")
         self._ready = False
         self.scheduler.stop()
@@ -263,7 +258,7 @@ class Daemon:
         self.senders.stop(2.0)
         self.server.stop(2.0)
         if not finished:
-            # A read that ends because its reader is killed must not be taken for the source's failure.
+            # A read that fails because its reader was killed must not be recorded as the source's failure.
             self.session.database.close()
         self._stack.close()
         finished = self.loader.wait(1.0) and finished

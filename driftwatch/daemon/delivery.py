@@ -1,8 +1,7 @@
-"""Delivering the outbox: at least once, in order, one slow receiver delaying nobody else.
+"""Delivers queued messages: at least once, in order, and no slow receiver delays another.
 
-A row is marked ``sending`` before the attempt, so that a crash in between is visible: it is then sent again
-with the same key and marked as a possible duplicate, as is one whose receiver did not answer. Each
-notifier has a thread of its own. A receiver that asks to wait is left alone until then, with all messages.
+A row is marked ``sending`` before the attempt, so that a crash in between is visible. Such a row, or one
+whose receiver did not answer, is sent again with the same key, as a possible duplicate.
 """
 
 from __future__ import annotations
@@ -16,78 +15,75 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.errors import StoreError
 from driftwatch.notify import base
 from driftwatch.notify.base import Delivery, Notifier
-from driftwatch.store.outbox import LONGEST_WAIT, OutboxRow
+from driftwatch.store.outbox import MAX_BACKOFF_SECONDS, OutboxRow
 
 _LOG = logging.getLogger(__name__)
-_NANOSECONDS = 1_000_000_000
-_FIRST_WAIT = 1.0
-_LONGEST_BACKOFF = 600.0
-# A message is given up when it is old and was tried often: one that is merely old waited out a standstill.
-_GIVE_UP_AFTER = 86_400.0
+_MIN_BACKOFF_SECONDS = 1.0
+_MAX_JITTERED_BACKOFF_SECONDS = 600.0
+#: A message is given up when it is this old and was tried this often; age alone may come from an outage.
+_GIVE_UP_SECONDS = 86_400.0
 _GIVE_UP_ATTEMPTS = 10
-_TICK = 1.0
-_FOREVER = 1 << 62
+_POLL_SECONDS = 1.0
+_END_OF_TIME = 1 << 62
 
-#: Reasons of failed attempts, and of messages nobody will try again. Closed, so that all start at 0.
+#: Every reason of a failed attempt or an abandoned message: a closed list, so that all counters start at 0.
 REASONS = (*base.REASONS, "bug", "gave_up")
 
 
 class Outbox(Protocol):
-    """Where messages wait. Times are nanoseconds. Every change is committed when the call returns.
+    """The queue of messages. Every change is committed when the call returns; times are nanoseconds.
 
-    Called from one thread per notifier; implementations lock. Everything may raise ``StoreError``.
+    Called from one thread per notifier, so implementations are thread-safe. Every method may raise
+    ``StoreError``.
     """
 
     def due(self, now: int) -> list[OutboxRow]:
-        """Rows pending with ``next_at <= now``, untried, or left in ``sending``, oldest first.
+        """Return, in order, rows that are untried, left in ``sending``, or pending with ``next_at <= now``.
 
-        A ``next_at`` beyond ``now + LONGEST_WAIT`` is due too: the clock was set back. A later row of the
-        same (monitor, segment, sink) is not due before the earlier one is delivered or dead. The firing
-        message of a muted incident is not due before the mute or the incident ends; others pass it.
+        A ``next_at`` beyond ``now + MAX_BACKOFF_SECONDS`` is due too: the clock was set back. A row is not
+        due before earlier ones of its (monitor, segment, sink) are delivered or dead. The firing message of a
+        muted incident is not due before the mute or the incident ends; others overtake it.
         """
 
-    def sending(self, number: int, now: int) -> None:
-        """An attempt begins; counts it."""
+    def begin_attempt(self, number: int, now: int) -> None:
+        """Record and count an attempt before it is made."""
 
-    def delivered(self, number: int, now: int) -> None:
-        """The receiver has it."""
+    def delivered(self, number: int, now: int) -> None: ...
 
-    def retry(self, number: int, next_at: int, reason: str) -> None:
-        """Pending again, not before ``next_at``."""
+    def retry(self, number: int, next_at: int, reason: str) -> None: ...
 
-    def dead(self, number: int, reason: str) -> None:
-        """Nobody will try again."""
+    def dead(self, number: int, reason: str) -> None: ...
 
     def firing(self, sink: str) -> list[OutboxRow]:
-        """Delivered firing messages of incidents for which no resolve is queued or delivered.
+        """Return delivered firing messages of incidents without a queued or delivered resolve message.
 
-        One that is merely queued counts: it may have arrived, and a refresh would open the alert again. Those
-        of an incident that is muted now say until when.
+        A queued one may have arrived, and sending the alert again would reopen it. Messages of a muted
+        incident carry ``muted_until``.
         """
 
     def waiting(self, sink: str) -> int:
-        """How many messages of a sink are neither delivered nor dead, nor held by a mute."""
+        """Return the number of messages that are neither delivered, dead, nor muted."""
 
 
 def backoff(attempts: int, rng: random.Random) -> float:
-    """Seconds to wait after ``attempts`` failed ones: 1 s doubling to 10 min, with full jitter.
-
-    Never under a twentieth of the step, so that a lucky draw is no busy loop.
+    """Return the seconds to wait after ``attempts`` failures: 1 s doubling to 10 min, with full jitter.
 
     >>> rng = random.Random(7)
     >>> all(0.05 <= backoff(1, rng) <= 1 for _ in range(99)), backoff(2000, rng) <= 600
     (True, True)
     """
-    step = min(_LONGEST_BACKOFF, _FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 30))
+    step = min(_MAX_JITTERED_BACKOFF_SECONDS, _MIN_BACKOFF_SECONDS * 2.0 ** min(max(attempts - 1, 0), 30))
+    # At least a twentieth of the step, so that a small draw causes no busy loop.
     return max(step / 20, rng.random() * step)
 
 
 class SinkWorker:
-    """One notifier's deliveries: what is due, then what must be refreshed."""
+    """Delivers one notifier's due messages, then refreshes firing ones."""
 
     def __init__(self, sink: str, notifier: Notifier, outbox: Outbox, rng: random.Random) -> None:
         self.sink = sink
@@ -95,48 +91,49 @@ class SinkWorker:
         self._outbox = outbox
         self._rng = rng
         self._refreshed_at: int | None = None
-        # From when until when (nanoseconds) the receiver asked to be left alone.
-        self._left_alone = (0, 0)
-        # Keys and ends of the mutes the receiver knows of.
-        self._muted: set[tuple[str, int]] = set()
-        # What became of a message, as long as the store could not be told (a full disk).
-        self._untold: dict[int, Callable[[], None]] = {}
+        # Start and end (nanoseconds) of the pause that the receiver asked for; no message is sent in it.
+        self._pause = (0, 0)
+        # (key, end) of the mutes that the receiver has been notified of.
+        self._notified_mutes: set[tuple[str, int]] = set()
+        # Outcomes that the store could not record yet (a full disk), by row.
+        self._unrecorded: dict[int, Callable[[], None]] = {}
         self._first_failure: dict[int, int] = {}
         self.delivered = 0
         self.failed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+        #: Failed reads and writes of the outbox since the start.
         self.store_errors = 0
 
     def deliver_once(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
-        """One pass. Raises ``StoreError`` when the outbox cannot be read."""
-        self._tell_store()
-        if self._waits(clock()):
+        """Deliver due messages once. Raises ``StoreError`` when the outbox cannot be read."""
+        self._record_outcomes()
+        if self._is_paused(clock()):
             return
-        held: set[tuple[str, str | None]] = set()
+        blocked: set[tuple[str, str | None]] = set()
         for row in self._outbox.due(clock()):
-            place = (row.message.monitor, row.message.segment)
-            if row.sink != self.sink or row.id in self._untold or place in held:
+            queue = (row.message.monitor, row.message.segment)
+            if row.sink != self.sink or row.id in self._unrecorded or queue in blocked:
                 continue
             if stopping():
                 return
             if not self._deliver(row, clock):
-                held.add(place)
-            if self._waits(clock()):
+                blocked.add(queue)
+            if self._is_paused(clock()):
                 return
         self._refresh(clock, stopping)
 
-    def _waits(self, now: int) -> bool:
-        """A clock that was set back ends the wait."""
-        begun, ends = self._left_alone
-        return begun <= now < ends
+    def _is_paused(self, now: int) -> bool:
+        start, end = self._pause
+        # A clock that was set back ends the pause.
+        return start <= now < end
 
     def _deliver(self, row: OutboxRow, clock: Callable[[], int]) -> bool:
         now = clock()
-        uncertain = row.state == "sending" or row.reason in base.UNCERTAIN
+        uncertain = row.state == "sending" or row.reason in base.UNCERTAIN_REASONS
         message = replace(row.message, possible_duplicate=True) if uncertain else row.message
         try:
-            self._outbox.sending(row.id, now)
+            self._outbox.begin_attempt(row.id, now)
         except StoreError as error:
-            # A full disk must not keep a page back: the message is committed, only the attempt is not.
+            # A full disk must not delay a page: the message is committed, only the attempt is not.
             self.store_errors += 1
             _LOG.error(
                 "cannot record an attempt, sending anyway", extra={"sink": self.sink, "error": str(error)}
@@ -148,10 +145,10 @@ class SinkWorker:
             self._first_failure.pop(row.id, None)
             self._record(row.id, lambda: self._outbox.delivered(row.id, now))
             return True
-        begun = self._first_failure.setdefault(row.id, now) if row.queued_at is None else row.queued_at
-        old = now - begun >= _GIVE_UP_AFTER * _NANOSECONDS
-        too_late = old and row.attempts + 1 >= _GIVE_UP_ATTEMPTS
-        if not answer.retryable or too_late:
+        queued_at = self._first_failure.setdefault(row.id, now) if row.queued_at is None else row.queued_at
+        is_old = now - queued_at >= _GIVE_UP_SECONDS * NANOSECONDS
+        is_hopeless = is_old and row.attempts + 1 >= _GIVE_UP_ATTEMPTS
+        if not answer.retryable or is_hopeless:
             self._first_failure.pop(row.id, None)
             self.failed["gave_up"] += 1
             self._record(row.id, lambda: self._outbox.dead(row.id, answer.reason))
@@ -159,13 +156,13 @@ class SinkWorker:
                 "message given up", extra={"sink": self.sink, "key": message.key, "reason": answer.reason}
             )
             return True
-        next_at = now + int(self._wait(row.attempts + 1, answer) * _NANOSECONDS)
+        next_at = now + int(self._wait(row.attempts + 1, answer) * NANOSECONDS)
         self._record(row.id, lambda: self._outbox.retry(row.id, next_at, answer.reason))
         return False
 
     def _wait(self, attempts: int, answer: Delivery) -> float:
-        asked = min(answer.retry_after or 0.0, LONGEST_WAIT)
-        return max(backoff(attempts, self._rng), asked)
+        requested = min(answer.retry_after or 0.0, MAX_BACKOFF_SECONDS)
+        return max(backoff(attempts, self._rng), requested)
 
     def _attempt(self, row: OutboxRow, now: int) -> Delivery:
         try:
@@ -179,75 +176,68 @@ class SinkWorker:
         else:
             self.failed[answer.reason if answer.reason in REASONS else "rejected"] += 1
             if answer.reason == "rate_limited" and answer.retry_after:
-                asked = int(min(answer.retry_after, LONGEST_WAIT) * _NANOSECONDS)
-                self._left_alone = (now, now + asked)
+                pause = int(min(answer.retry_after, MAX_BACKOFF_SECONDS) * NANOSECONDS)
+                self._pause = (now, now + pause)
             _LOG.warning("message not delivered", extra={**facts, "reason": answer.reason})
         return answer
 
-    def _record(self, number: int, tell: Callable[[], None]) -> None:
-        self._untold[number] = tell
+    def _record(self, number: int, write: Callable[[], None]) -> None:
+        self._unrecorded[number] = write
         try:
-            tell()
+            write()
         except StoreError as error:
             self.store_errors += 1
             _LOG.error("cannot record a delivery", extra={"sink": self.sink, "error": str(error)})
         else:
-            del self._untold[number]
+            del self._unrecorded[number]
 
-    def _tell_store(self) -> None:
-        for number, tell in list(self._untold.items()):
-            self._record(number, tell)
+    def _record_outcomes(self) -> None:
+        for number, write in list(self._unrecorded.items()):
+            self._record(number, write)
 
     def _refresh(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
-        """Send firing messages again: at the first pass after a start, then every ``refreshes`` seconds.
-
-        A muted one is sent once, to say so, and again when the mute is over.
-        """
-        every = self._notifier.refreshes
+        interval = self._notifier.refresh_seconds
         now = clock()
-        if every is None:
+        if interval is None:
             return
-        if self._refreshed_at is not None and 0 <= now - self._refreshed_at < every * _NANOSECONDS:
+        if self._refreshed_at is not None and 0 <= now - self._refreshed_at < interval * NANOSECONDS:
             return
         self._refreshed_at = now
         for row in self._outbox.firing(self.sink):
             if stopping():
                 return
             until = row.message.muted_until
+            # A muted message is sent once, to report the mute, and again when the mute ends.
             mute = None if until is None else (row.message.key, until)
-            if mute in self._muted:
+            if mute in self._notified_mutes:
                 continue
             answer = self._attempt(row, clock())
-            # A member that missed it would take the alert for resolved when its time is over.
+            # A member of the receiver without it would resolve the alert at its timeout.
             if mute is not None and answer.delivered and not answer.retryable:
-                self._muted.add(mute)
+                self._notified_mutes.add(mute)
             if not answer.delivered and answer.reason in ("timeout", "connection", "cut_off", "rate_limited"):
-                # It is down: waiting for each message in turn would keep new ones back.
+                # The receiver is down: a timeout per message would delay new ones.
                 return
 
     def view(self) -> SinkView:
-        """The counters, since the start."""
         try:
             waiting = self._outbox.waiting(self.sink)
         except StoreError:
-            waiting = len(self._first_failure) + len(self._untold)
+            waiting = len(self._first_failure) + len(self._unrecorded)
         failed = tuple(sorted(self.failed.items()))
         return SinkView(name=self.sink, delivered=self.delivered, failed=failed, pending=waiting)
 
 
 class DeliveryLoop:
-    """A thread per notifier over one outbox.
-
-    ``clock`` gives nanoseconds since 1970; ``rng`` jitters the waits.
-    """
+    """Runs one thread per notifier over one outbox."""
 
     def __init__(
         self,
         outbox: Outbox,
         notifiers: Mapping[str, Notifier],
         *,
-        clock: Callable[[], int],
-        rng: random.Random,
+        clock: Callable[[], int],  # nanoseconds since 1970
+        rng: random.Random,  # the jitter of the waits
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -257,8 +247,8 @@ class DeliveryLoop:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the threads. Messages of notifiers no longer configured are given up, and logged."""
-        self._bury_orphans()
+        """Start the threads; messages of removed notifiers are given up and logged."""
+        self._give_up_orphans()
         for worker in self._workers:
             thread = threading.Thread(
                 target=self._run, args=(worker,), name=f"deliver-{worker.sink}", daemon=True
@@ -267,44 +257,40 @@ class DeliveryLoop:
             thread.start()
 
     def wake(self) -> None:
-        """Something was put into the outbox: look now."""
         for event in self._wakes.values():
             event.set()
 
     def stop(self, timeout: float = 5.0) -> bool:
-        """Stop within ``timeout`` seconds; False when an attempt was still under way.
+        """Stop within ``timeout`` seconds; False means that an attempt was still running.
 
-        What was under way stays ``sending`` in the outbox and is sent again after the next start.
+        Its message stays ``sending`` in the outbox and is sent again after the next start.
         """
         self._stopping.set()
         self.wake()
-        ends = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, ends - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def deliver_once(self, now: int) -> None:
-        """One pass over all notifiers in this thread, at the moment ``now``. Raises ``StoreError``."""
+        """Deliver once for all notifiers in this thread. Raises ``StoreError``."""
         for worker in self._workers:
             worker.deliver_once(lambda: now, self._stopping.is_set)
 
     @property
     def alive(self) -> bool:
-        """True while every thread runs."""
         return all(thread.is_alive() for thread in self._threads)
 
     @property
     def store_errors(self) -> int:
-        """How often the outbox could not be read or written since the start."""
         return sum(worker.store_errors for worker in self._workers)
 
     def views(self) -> tuple[SinkView, ...]:
-        """Counters of every notifier, for the snapshot."""
         return tuple(worker.view() for worker in self._workers)
 
-    def _bury_orphans(self) -> None:
+    def _give_up_orphans(self) -> None:
         try:
-            for row in self._outbox.due(_FOREVER):
+            for row in self._outbox.due(_END_OF_TIME):
                 if row.sink not in self._wakes:
                     self._outbox.dead(row.id, "sink_removed")
                     _LOG.error(
@@ -323,5 +309,5 @@ class DeliveryLoop:
                 _LOG.error("cannot read the outbox", extra={"sink": worker.sink, "error": str(error)})
             except Exception:  # noqa: BLE001 - a supervisor: no message may be lost to a bug here
                 _LOG.exception("delivery failed", extra={"sink": worker.sink})
-            wake.wait(_TICK)
+            wake.wait(_POLL_SECONDS)
             wake.clear()

@@ -1,4 +1,4 @@
-"""Structured logs on standard error: text for people or one JSON object a line. No rows, no secrets."""
+"""Structured logs on standard error: text or one JSON object per line, without rows or secrets."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import logging
 import sys
 import time
 
-_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "taskName"}
+#: Attributes of every log record; the others are the fields of a message.
+_LOG_ATTRIBUTES = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    "message",
+    "taskName",
+}
 
 
 class TextFormatter(logging.Formatter):
-    """``time level message key=value``; control characters are escaped, so no line can be forged."""
+    """Formats ``time level message key=value``; control characters are escaped, so no line can be forged."""
 
     @staticmethod
     def converter(seconds: float | None) -> time.struct_time:
-        """Log in UTC."""
         return time.gmtime(seconds)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback below it when there is one."""
-        extra = {k: v for k, v in record.__dict__.items() if k not in _STANDARD and v is not None}
+        extra = {k: v for k, v in record.__dict__.items() if k not in _LOG_ATTRIBUTES and v is not None}
         fields = " ".join(f"{name}={_plain(value)}" for name, value in extra.items())
         stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ")
         line = f"{stamp} {record.levelname.lower():7} {_plain(record.getMessage())} {fields}".rstrip()
@@ -32,7 +34,6 @@ def _plain(value: object) -> str:
 
 
 def configure(form: str, level: str) -> None:
-    """Send the whole process's logs to standard error in the form asked for."""
     handler = logging.StreamHandler(sys.stderr)
     if form == "json":
         from pythonjsonlogger.json import JsonFormatter
@@ -49,5 +50,5 @@ def configure(form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("apscheduler", "uvicorn", "urllib3", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for logger in ("apscheduler", "uvicorn", "urllib3", "asyncio"):
+        logging.getLogger(logger).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The process around the daemon: its memory, its signals, its end."""
+"""Runs the daemon as a process: memory settings, signals, exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from driftwatch.core.memory import keep_some, one_arena, without_pandas
+from driftwatch.core.memory import block_pandas_import, retain_freed_memory, use_single_arena
 from driftwatch.daemon.logging_setup import configure
 from driftwatch.errors import DriftwatchError
 
@@ -20,24 +20,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds a thread may keep the interpreter while another waits; Python's own 5 ms make a scrape, which takes
-#: its turn a dozen times, wait for the checks far longer than it works.
-_TURN_SECONDS = 0.0005
+#: Seconds a thread may hold the GIL while another waits. With Python's own 5 ms a scrape, which needs the GIL
+#: a dozen times, waits for the checks far longer than it works. The setting holds for the whole process.
+_GIL_SWITCH_SECONDS = 0.0005
 
 
-def take_short_turns() -> None:
-    """Let scrapes and pages have their turn among checks. Belongs to the process: it has one interpreter."""
-    sys.setswitchinterval(_TURN_SECONDS)
+def shorten_gil_switches() -> None:
+    sys.setswitchinterval(_GIL_SWITCH_SECONDS)
 
 
 def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
-    """Run until SIGTERM or SIGINT; SIGHUP reloads. Returns the exit code."""
+    """Run until SIGTERM or SIGINT and return the exit code; SIGHUP reloads."""
     configure(log_format, log_level)
-    without_pandas()
-    one_arena()
-    keep_some()
-    take_short_turns()
-    # pyarrow chooses its allocator when it is imported: everything that may import it comes after.
+    block_pandas_import()
+    use_single_arena()
+    retain_freed_memory()
+    shorten_gil_switches()
+    # pyarrow chooses its allocator at import, so modules that may import it follow the settings above.
     from driftwatch.config.load import load
     from driftwatch.core.clock import SystemClock
     from driftwatch.daemon.app import Daemon
@@ -47,15 +46,16 @@ def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
 
 def _serve(daemon: Daemon) -> int:
     wake = threading.Event()
-    asked: list[int] = []
+    pending: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
+        pending.append(number)
         wake.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, receive)
     try:
+        # References are built in the background, so that signals are handled meanwhile.
         daemon.start(wait_loaded=False)
     except BaseException:
         daemon.close()
@@ -63,18 +63,18 @@ def _serve(daemon: Daemon) -> int:
     while True:
         wake.wait()
         wake.clear()
-        while asked:
-            if asked.pop(0) != signal.SIGHUP:
-                return _leave(daemon)
+        while pending:
+            if pending.pop(0) != signal.SIGHUP:
+                return _exit(daemon)
             try:
                 daemon.reload()
             except DriftwatchError as error:
                 log.warning("reload refused", extra={"error": str(error)})
 
 
-def _leave(daemon: Daemon) -> int:
-    """Stop, and leave even when an abandoned read still holds a thread."""
+def _exit(daemon: Daemon) -> int:
     if not daemon.stop():
+        # An abandoned read still occupies a thread, which an ordinary exit would wait for.
         logging.shutdown()
         os._exit(0)
     return 0

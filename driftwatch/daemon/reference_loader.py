@@ -1,4 +1,4 @@
-"""References are built or loaded in a thread of their own: a slow one holds up neither ticks nor signals."""
+"""Builds or loads references in a separate thread, so that a slow one delays neither ticks nor signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import wait as wait_for
 from typing import Protocol
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.core.memory import give_back
+from driftwatch.core.memory import release_memory
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.errors import DriftwatchError, ReaderDied, SourceTimeout, SourceUnavailable
 from driftwatch.monitor.check import Monitor
@@ -18,30 +18,29 @@ from driftwatch.monitor.session import Session
 
 log = logging.getLogger(__name__)
 
-#: Seconds between attempts at a reference that could not be had.
+#: Seconds between attempts to load a reference that failed.
 _RETRY_SECONDS = 60
-#: Files that cannot be looked at now may come back; the stored reference serves meanwhile.
-_PASSING = (SourceUnavailable, SourceTimeout, ReaderDied)
+#: Errors that may pass; the stored reference serves meanwhile.
+_TRANSIENT_ERRORS = (SourceUnavailable, SourceTimeout, ReaderDied)
 
 
-class Watch(Protocol):
-    """Begin to watch a monitor; ``stored`` when its reference could not be compared with its files."""
-
+class OnLoaded(Protocol):
+    #: ``stored``: the reference is the stored one and could not be compared with its files.
     def __call__(self, item: MonitorConfig, monitor: Monitor, *, stored: bool) -> None: ...
 
 
-class Loader:
-    """Loads monitors one after the other. One that cannot be had leaves the others, and is tried again.
-
-    ``unusable`` is called with a monitor's configuration and the reason, ``loaded`` after each round.
-    """
+class ReferenceLoader:
+    """Loads references one after the other; one that fails is retried and does not stop the others."""
 
     def __init__(
-        self, watch: Watch, unusable: Callable[[MonitorConfig, str], None], loaded: Callable[[], None]
+        self,
+        on_loaded: OnLoaded,
+        on_failure: Callable[[MonitorConfig, str], None],  # with the reason
+        on_round_end: Callable[[], None],
     ) -> None:
-        self._watch = watch
-        self._unusable = unusable
-        self._loaded = loaded
+        self._on_loaded = on_loaded
+        self._on_failure = on_failure
+        self._on_round_end = on_round_end
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._stopping = threading.Event()
         self._round: Future[None] | None = None
@@ -50,31 +49,30 @@ class Loader:
         self._tried_at = 0
 
     def load(self, session: Session) -> None:
-        """Load every monitor of the session; a round for an older session ends early."""
+        """Load the references of all monitors; loading for an older session ends early."""
         self._newest = session
         self._round = self._thread.submit(self._load_all, session, None)
 
     def retry(self, session: Session, now: int) -> None:
-        """Try again what could not be had, once in a while. ``now`` is nanoseconds."""
-        idle = self._round is None or self._round.done()
-        if self._missing and idle and abs(now - self._tried_at) >= _RETRY_SECONDS * NANOSECONDS:
+        """Retry failed references at intervals; ``now`` is in nanoseconds."""
+        is_idle = self._round is None or self._round.done()
+        if self._missing and is_idle and abs(now - self._tried_at) >= _RETRY_SECONDS * NANOSECONDS:
             self._tried_at = now
             self._round = self._thread.submit(self._load_all, session, frozenset(self._missing))
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the round under way; False when the time is over first."""
+        """Wait until loading ends; False means that ``seconds`` passed first."""
         return self._round is None or not wait_for([self._round], timeout=seconds).not_done
 
     def stop(self) -> None:
-        """Begin nothing more; the read under way ends when the readers are closed."""
+        """Start no more loads; a running read ends when the readers are closed."""
         self._stopping.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _load_all(self, session: Session, only: frozenset[str] | None) -> None:
-        names = {item.name for item in session.config.monitors}
-        self._missing &= names
+    def _load_all(self, session: Session, names: frozenset[str] | None) -> None:
+        self._missing &= {item.name for item in session.config.monitors}
         for item in session.config.monitors:
-            if only is not None and item.name not in only:
+            if names is not None and item.name not in names:
                 continue
             if self._stopping.is_set() or self._newest is not session:
                 return
@@ -83,18 +81,18 @@ class Loader:
             except Exception as error:
                 if self._stopping.is_set():
                     return
-                known = isinstance(error, DriftwatchError)
+                is_expected = isinstance(error, DriftwatchError)
                 facts = {"monitor": item.name, "error": str(error)}
-                log.error("reference unusable", exc_info=None if known else error, extra=facts)
+                log.error("reference unusable", exc_info=None if is_expected else error, extra=facts)
                 self._missing.add(item.name)
-                self._unusable(item, str(error))
-        give_back()
-        self._loaded()
+                self._on_failure(item, str(error))
+        release_memory()
+        self._on_round_end()
 
     def _load(self, session: Session, item: MonitorConfig) -> None:
         try:
             monitor = session.monitor(item)
-        except _PASSING as error:
+        except _TRANSIENT_ERRORS as error:
             active = session.history.active_reference(item.name)
             if active is None or self._stopping.is_set():
                 raise
@@ -103,8 +101,8 @@ class Loader:
                 extra={"monitor": item.name, "error": str(error)},
             )
             self._missing.add(item.name)
-            self._watch(item, session.with_reference(item, active[0]), stored=True)
+            self._on_loaded(item, session.with_reference(item, active[0]), stored=True)
             return
         if self._newest is session:
             self._missing.discard(item.name)
-            self._watch(item, monitor, stored=False)
+            self._on_loaded(item, monitor, stored=False)

@@ -1,4 +1,4 @@
-"""Which windows are due, and their checks on a bounded pool of workers; one check per monitor at a time."""
+"""Runs due checks on a bounded pool of workers, one check per monitor at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from driftwatch.core.clock import Clock
 from driftwatch.core.schema import NANOSECONDS, Span, iso
-from driftwatch.core.windows import due, newest_closed, sliding, window_at
-from driftwatch.daemon.status.monitor_slot import Slot as Slot
+from driftwatch.core.windows import due_windows, newest_closed_window, sliding_window, window_at
+from driftwatch.daemon.status.monitor_slot import MonitorSlot as MonitorSlot
 from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.check import Monitor, Outcome
@@ -19,103 +19,97 @@ from driftwatch.store.acknowledgements import Acknowledgements
 
 log = logging.getLogger(__name__)
 
-#: Decided windows that are looked at again for rows that came late.
-LATE_WINDOWS = 2
-#: Seconds before a window that could not be looked at is tried again: doubled each time, up to the last.
-BACKOFF = (2.0, 600.0)
-#: Windows a monitor that catches up checks before others get their turn.
-TURN = 16
+#: Decided windows that are read again for late rows.
+REREAD_WINDOWS = 2
+#: Seconds before a failed window is retried: the first wait, doubled each time, and the longest.
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 600.0
+#: Windows that a monitor catching up checks before other monitors get a worker.
+WINDOWS_PER_TURN = 16
 
 
 class Runner:
-    """Checks every monitor's due windows in order. ``changed`` is called with a name after each change."""
-
     def __init__(
         self,
         clock: Clock,
         acknowledgements: Acknowledgements,
-        changed: Callable[[str], None],
+        on_change: Callable[[str], None],  # with a monitor's name, after each change
         *,
         workers: int,
         catch_up: int,
     ) -> None:
         self._clock = clock
         self._acknowledgements = acknowledgements
-        self._changed = changed
+        self._on_change = on_change
         self.catch_up = catch_up
         self.workers = workers
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
-        self._slots: dict[str, Slot] = {}
+        self._slots: dict[str, MonitorSlot] = {}
         self.store_errors = 0
 
     def add(self, monitor: Monitor, last_end: int | None) -> None:
-        """Watch a monitor, or go on with a new configuration of one."""
+        """Watch a monitor, or replace its configuration."""
         with self._lock:
-            known = self._slots.get(monitor.config.name)
-            if known is None:
-                self._slots[monitor.config.name] = Slot(monitor=monitor, last_end=last_end)
+            slot = self._slots.get(monitor.config.name)
+            if slot is None:
+                self._slots[monitor.config.name] = MonitorSlot(monitor=monitor, last_end=last_end)
                 return
-            known.replacement = monitor
-            known.not_before = 0
+            slot.replacement = monitor
+            slot.not_before = 0
 
     def remove(self, name: str) -> None:
-        """Stop watching a monitor; a running check of it ends and is kept."""
+        """Stop watching a monitor; its running check finishes and is recorded."""
         with self._lock:
             slot = self._slots.pop(name, None)
             if slot is not None:
                 slot.removed = True
 
-    def slot(self, name: str) -> Slot | None:
-        """One monitor's place; None when it is not watched."""
+    def slot(self, name: str) -> MonitorSlot | None:
         with self._lock:
             return self._slots.get(name)
 
-    def failed(self, name: str, reason: str, detail: str) -> None:
-        """Count a failure outside of a check."""
+    def count_failure(self, name: str, reason: str, detail: str) -> None:
         slot = self.slot(name)
         if slot is not None:
             slot.tally.failures[reason] += 1
             slot.tally.last_failure = detail
 
-    def slots(self) -> list[Slot]:
-        """Every monitor's place."""
+    def slots(self) -> list[MonitorSlot]:
         with self._lock:
             return list(self._slots.values())
 
     @property
     def running(self) -> int:
-        """Checks going on."""
         return sum(1 for slot in self.slots() if slot.busy)
 
     def tick(self) -> None:
-        """Start what is due. Cheap when nothing is."""
+        """Start every due check."""
         now = self._clock.now()
         for slot in self.slots():
             with self._lock:
                 if slot.busy or self._stopping.is_set():
                     continue
-                waits = self._waits(slot, now)
-                work = not waits and (self._due(slot, now) or self._glance(slot, now))
-                if work or slot.replacement is not None or self._asked(slot):
+                is_waiting = self._is_backing_off(slot, now)
+                has_work = not is_waiting and (self._due_windows(slot, now) or self._due_refresh(slot, now))
+                if has_work or slot.replacement is not None or self._has_acknowledgement(slot):
                     slot.running = self._pool.submit(self._run, slot)
 
     @staticmethod
-    def _waits(slot: Slot, now: int) -> bool:
-        """True while backing off; not when the clock was set back, which would wait for that long."""
-        return now < slot.not_before <= now + int(BACKOFF[1] * NANOSECONDS)
+    def _is_backing_off(slot: MonitorSlot, now: int) -> bool:
+        # Not when the clock was set back, which would prolong the back-off.
+        return now < slot.not_before <= now + int(MAX_BACKOFF_SECONDS * NANOSECONDS)
 
-    def _asked(self, slot: Slot) -> bool:
+    def _has_acknowledgement(self, slot: MonitorSlot) -> bool:
         try:
             return bool(self._acknowledgements.pending(slot.monitor.config.name))
         except StoreError:
             return False
 
-    def _due(self, slot: Slot, now: int) -> list[Span]:
+    def _due_windows(self, slot: MonitorSlot, now: int) -> list[Span]:
         config = slot.monitor.config
         window = config.window
-        windows = due(slot.last_end, now, window.length, window.lag, config.timezone)
+        windows = due_windows(slot.last_end, now, window.length, window.lag, config.timezone)
         skipped = len(windows) - self.catch_up
         if skipped > 0:
             slot.tally.skipped["catch_up_limit"] += skipped
@@ -123,13 +117,13 @@ class Runner:
             slot.last_end = windows[0].start
         return windows
 
-    def _run(self, slot: Slot) -> None:
+    def _run(self, slot: MonitorSlot) -> None:
         name = slot.monitor.config.name
-        again = False
+        has_more = False
         try:
-            self._adopt(slot)
+            self._apply_replacement(slot)
             self._acknowledge(slot)
-            again = not self._waits(slot, self._clock.now()) and self._turn(slot)
+            has_more = not self._is_backing_off(slot, self._clock.now()) and self._check_due_windows(slot)
         except StoreError as error:
             self.store_errors += 1
             log.error("the history failed", extra={"monitor": name, "error": str(error)})
@@ -137,26 +131,26 @@ class Runner:
         except Exception as error:
             log.exception("check failed", extra={"monitor": name})
             self._fail(slot, "internal", f"{type(error).__name__}: {error}")
-        # The next window may come in a day, and there may be a thousand monitors.
-        slot.monitor.reference.forget()
+        # The next window may be a day away, and there may be a thousand monitors.
+        slot.monitor.reference.clear_memo()
         self._show(name)
         with self._lock:
-            if again and not self._stopping.is_set():
+            if has_more and not self._stopping.is_set():
                 slot.running = self._pool.submit(self._run, slot)
 
     def _show(self, name: str) -> None:
         try:
-            self._changed(name)
+            self._on_change(name)
         except StoreError as error:
             self.store_errors += 1
             log.error("the history cannot be shown", extra={"monitor": name, "error": str(error)})
         except Exception:
             log.exception("the view failed", extra={"monitor": name})
 
-    def _turn(self, slot: Slot) -> bool:
-        """Check due windows in order; True when there are more and others should have their turn first."""
-        for _ in range(TURN):
-            windows = self._due(slot, self._clock.now())
+    def _check_due_windows(self, slot: MonitorSlot) -> bool:
+        """Check due windows in order; True means that more are due but other monitors go first."""
+        for _ in range(WINDOWS_PER_TURN):
+            windows = self._due_windows(slot, self._clock.now())
             if self._stopping.is_set() or slot.removed:
                 return False
             if not windows or not self._check(slot, windows[0]):
@@ -164,46 +158,46 @@ class Runner:
                 return False
             self._show(slot.monitor.config.name)
             if len(windows) == 1:
-                self._late(slot, windows[0])
-            self._adopt(slot)
+                self._reread(slot, windows[0])
+            self._apply_replacement(slot)
         return True
 
-    def _adopt(self, slot: Slot) -> None:
+    def _apply_replacement(self, slot: MonitorSlot) -> None:
         with self._lock:
             if slot.replacement is not None:
                 slot.monitor, slot.replacement = slot.replacement, None
 
-    def _acknowledge(self, slot: Slot) -> None:
-        before = slot.monitor.reference.fingerprint
+    def _acknowledge(self, slot: MonitorSlot) -> None:
+        previous = slot.monitor.reference.fingerprint
         try:
             slot.monitor = apply_pending(slot.monitor, self._acknowledgements, self._clock.now())
         except StoreError:
             raise
         except Exception as error:
-            # What a person asked for cannot be done; the checks must go on all the same.
+            # The acknowledgement cannot be applied; the checks must go on.
             log.exception("acknowledgement failed", extra={"monitor": slot.monitor.config.name})
             slot.tally.failures["acknowledgement"] += 1
             slot.tally.last_failure = f"{type(error).__name__}: {error}"
-        if slot.monitor.reference.fingerprint != before:
+        if slot.monitor.reference.fingerprint != previous:
             log.info("reference rebased", extra={"monitor": slot.monitor.config.name})
 
-    def _check(self, slot: Slot, window: Span) -> bool:
-        """Check one window; False when it stays due and has to wait."""
+    def _check(self, slot: MonitorSlot, window: Span) -> bool:
+        """Check one window; False means that it must be retried."""
         tally, started = slot.tally, self._clock.now()
-        before = time.monotonic()
+        began = time.monotonic()
         outcome = slot.monitor.check(window, started)
         tally.checks += 1
         tally.last_run_at = started
-        tally.duration_seconds = time.monotonic() - before
+        tally.duration_seconds = time.monotonic() - began
         tally.read_seconds = outcome.read_seconds
         tally.rows_read += outcome.rows_read
         tally.newest_row_at = outcome.newest_row or tally.newest_row_at
-        self._untimed(slot, outcome)
+        self._report_untimed(slot, outcome)
         for item in outcome.verdicts[0].rejected_files:
             tally.rejected[str(item.problem)] += 1
         slot.outcome = outcome
         self._log(outcome)
-        self._say_kept(slot.monitor.config.name, window, outcome.kept)
+        self._report_retained(slot.monitor.config.name, window, outcome.retained_slices)
         if outcome.final:
             slot.last_end = window.end
         if outcome.failure is not None:
@@ -215,70 +209,69 @@ class Runner:
         return True
 
     @staticmethod
-    def _untimed(slot: Slot, outcome: Outcome) -> None:
-        """Remember, and say once, how many rows of the newest read have no usable event time."""
-        if outcome.untimed is None:
+    def _report_untimed(slot: MonitorSlot, outcome: Outcome) -> None:
+        if outcome.untimed_rows is None:
             return
-        if outcome.untimed and outcome.untimed != slot.tally.untimed_rows:
-            extra = {"monitor": slot.monitor.config.name, "rows": outcome.untimed}
+        # Each new number is logged once.
+        if outcome.untimed_rows and outcome.untimed_rows != slot.tally.untimed_rows:
+            extra = {"monitor": slot.monitor.config.name, "rows": outcome.untimed_rows}
             log.warning("rows without a usable event time are in no window", extra=extra)
-        slot.tally.untimed_rows = outcome.untimed
+        slot.tally.untimed_rows = outcome.untimed_rows
 
-    def _late(self, slot: Slot, window: Span) -> None:
+    def _reread(self, slot: MonitorSlot, window: Span) -> None:
         config = slot.monitor.config
         earlier = window
-        for _ in range(LATE_WINDOWS):
+        for _ in range(REREAD_WINDOWS):
             earlier = window_at(earlier.start - 1, config.window.length, config.timezone)
             try:
-                found = slot.monitor.late(earlier, self._clock.now())
+                outcome = slot.monitor.reread_window(earlier, self._clock.now())
             except DataError as error:
                 slot.tally.failures["late_rows"] += 1
                 log.warning("cannot look for late rows", extra={"monitor": config.name, "error": str(error)})
                 return
-            slot.tally.late_rows += found.rows
-            if found.rows:
-                extra = {"monitor": config.name, "window_end": iso(earlier.end), "rows": found.rows}
+            slot.tally.late_rows += outcome.rows
+            if outcome.rows:
+                extra = {"monitor": config.name, "window_end": iso(earlier.end), "rows": outcome.rows}
                 log.info("late rows", extra=extra)
-            self._say_kept(config.name, earlier, found.kept)
+            self._report_retained(config.name, earlier, outcome.retained_slices)
 
     @staticmethod
-    def _say_kept(name: str, window: Span, kept: int) -> None:
-        if kept:
-            extra = {"monitor": name, "window_end": iso(window.end), "slices": kept}
+    def _report_retained(name: str, window: Span, slices: int) -> None:
+        if slices:
+            extra = {"monitor": name, "window_end": iso(window.end), "slices": slices}
             log.warning("the source has fewer rows than were seen; what was seen is kept", extra=extra)
 
-    def _glance(self, slot: Slot, now: int) -> Span | None:
-        """The sliding window whose gauges are due, when the gauges are refreshed within windows."""
+    def _due_refresh(self, slot: MonitorSlot, now: int) -> Span | None:
         window = slot.monitor.config.window
         if window.step == window.length:
             return None
-        end = newest_closed(now, window.step, window.lag, slot.monitor.config.timezone).end
-        if end <= max(slot.last_glance, slot.last_end or 0):
+        end = newest_closed_window(now, window.step, window.lag, slot.monitor.config.timezone).end
+        if end <= max(slot.last_refresh, slot.last_end or 0):
             return None
-        return sliding(end, window.length, window.step, slot.monitor.config.timezone)
+        return sliding_window(end, window.length, window.step, slot.monitor.config.timezone)
 
-    def _refresh(self, slot: Slot) -> None:
-        span = self._glance(slot, self._clock.now())
+    def _refresh(self, slot: MonitorSlot) -> None:
+        span = self._due_refresh(slot, self._clock.now())
         if span is None or self._stopping.is_set():
             return
-        slot.last_glance = span.end
-        outcome = slot.monitor.glance(span, self._clock.now())
-        self._untimed(slot, outcome)
-        if outcome.glance:
+        slot.last_refresh = span.end
+        outcome = slot.monitor.refresh_gauges(span, self._clock.now())
+        self._report_untimed(slot, outcome)
+        if outcome.is_refresh:
             slot.outcome = outcome
         else:
             slot.tally.failures[str(outcome.failure)] += 1
 
-    def _fail(self, slot: Slot, reason: str, detail: str) -> None:
+    def _fail(self, slot: MonitorSlot, reason: str, detail: str) -> None:
         slot.tally.failures[reason] += 1
         slot.tally.last_failure = detail
-        seconds = min(BACKOFF[0] * 2.0**slot.failures_in_row, BACKOFF[1])
+        seconds = min(MIN_BACKOFF_SECONDS * 2.0**slot.failures_in_row, MAX_BACKOFF_SECONDS)
         slot.failures_in_row += 1
         slot.not_before = self._clock.now() + int(seconds * NANOSECONDS)
 
     def _log(self, outcome: Outcome) -> None:
         for verdict in outcome.verdicts:
-            level = logging.WARNING if verdict.page or not verdict.state.looked else logging.INFO
+            level = logging.WARNING if verdict.page or not verdict.state.has_data else logging.INFO
             log.log(
                 level,
                 "checked",
@@ -296,7 +289,7 @@ class Runner:
             )
 
     def wait_idle(self, seconds: float) -> bool:
-        """Wait until no check is going on; False when the time is over first."""
+        """Wait until no check is running; False means that ``seconds`` passed first."""
         deadline = time.monotonic() + seconds
         for slot in self.slots():
             while (running := slot.running) is not None and slot.busy:
@@ -305,7 +298,7 @@ class Runner:
         return True
 
     def stop(self, seconds: float) -> bool:
-        """Start nothing more and wait for what is going on; an abandoned check commits nothing."""
+        """Start no more checks and wait for running ones; an abandoned one commits nothing."""
         self._stopping.set()
         finished = self.wait_idle(seconds)
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,9 +1,10 @@
-"""The heartbeat: the only importer of APScheduler. It ticks; what is due is worked out elsewhere.
+"""The scheduler, the only importer of APScheduler. It only ticks; the runner decides what is due.
 
-The traps it closes. A misfire grace of 1 s drops late runs: here None. A run that overlaps the last one is
-skipped with a log line only: here counted. A dead scheduler thread still says it is running: here its thread
-is looked at. Jitter drifts and a restart shifts the phase: there is no jitter, and due windows come from the
-history, so a tick at any time finds them. Stored jobs are unpickled: the store is memory.
+It avoids these traps of APScheduler. A misfire grace of 1 s drops late runs; here it is None. A run that
+overlaps the previous one is skipped with only a log line; here it is counted. A scheduler with a dead thread
+reports that it runs; here the thread is examined. Jitter drifts and a restart shifts the phase; here there is
+no jitter, and due windows follow from the history, so a tick at any time finds them. Stored jobs are
+unpickled; here they stay in memory.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 from driftwatch.core.clock import Clock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Ticks in a row that may be lost before the scheduler counts as dead.
-_MISSED = 10
+#: Lost ticks in a row after which the scheduler counts as dead.
+_MAX_LOST_TICKS = 10
 
 
 class Scheduler:
@@ -34,6 +35,7 @@ class Scheduler:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._last: int | None = None
+        #: Ticks that were missed, overlapped or failed.
         self._lost = 0
         self._marked = time.monotonic()
         self._scheduler = BackgroundScheduler(
@@ -46,7 +48,6 @@ class Scheduler:
         )
 
     def start(self) -> None:
-        """Begin ticking."""
         trigger = IntervalTrigger(seconds=self._seconds, start_date=_EPOCH, timezone=UTC)
         self._scheduler.add_job(self._run, trigger, id="tick")
         self._scheduler.start()
@@ -54,7 +55,7 @@ class Scheduler:
 
     def _run(self) -> None:
         self._tick()
-        # A tick that fails looked for nothing: when all do, the scheduler is as good as dead.
+        # A failed tick started nothing: when all fail, the scheduler is as good as dead.
         with self._lock:
             self._marked = time.monotonic()
             self._last = self._clock.now()
@@ -65,21 +66,20 @@ class Scheduler:
 
     @property
     def last_tick(self) -> int | None:
-        """When a tick last succeeded, by the daemon's clock; None before the first."""
+        """Return the daemon's time of the newest successful tick; None before the first."""
         with self._lock:
             return self._last
 
     @property
     def lost(self) -> int:
-        """Ticks that were missed, overlapped or failed."""
         with self._lock:
             return self._lost
 
     @property
     def alive(self) -> bool:
-        """True while its thread lives and a tick succeeded lately."""
+        """Return True while the thread lives and a recent tick succeeded."""
         thread = getattr(self._scheduler, "_thread", None)
-        limit = max(_MISSED * self._seconds, 10.0)
+        limit = max(_MAX_LOST_TICKS * self._seconds, 10.0)
         return thread is not None and thread.is_alive() and time.monotonic() - self._marked < limit
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Telling systemd how we are, when it asked (``NOTIFY_SOCKET``); nothing otherwise."""
+"""Reports the daemon's state to systemd where ``NOTIFY_SOCKET`` is set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 def notify_systemd(message: str) -> None:
-    """Send one state message (sd_notify); a missing or broken socket is no fault of ours."""
+    """Send a state message (sd_notify); a missing or broken socket is ignored."""
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return

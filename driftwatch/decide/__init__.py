@@ -1,27 +1,28 @@
-"""From streams to a verdict under one page budget. Pure: no file, clock, network or global random state.
+"""The decision on one window: from its streams to a verdict, under one page budget.
 
-The promise. Write ``false_pages: 1 per 90d``. While nothing moved, the expected number of pages in any 90
+The package is pure: it uses no file, clock, network or global random state.
+
+The promise. Write ``false_pages: 1 per 90d``. While nothing changes, the expected number of pages in any 90
 days is at most one, over all columns, detectors, segments and checks together.
 
-The recursion. Every stream ``k`` yields, each window, an e-value: a number that is never negative and whose
-expectation given the past is at most 1 while the stream's null holds. ``M_k <- (M_k + w_k) * e_k``. A page is
-sent when the sum over all streams reaches 1, then every ``M_k`` is 0 again. The ``w_k`` are fixed before the
-window and add up, over 90 days, to the budget.
+The recursion. In each window every stream ``k`` yields an e-value ``e_k``: a number that is never negative
+and whose expectation given the past is at most 1 while the stream's null holds. ``M_k <- (M_k + w_k) * e_k``.
+When the sum over all streams reaches 1, a page is sent and every ``M_k`` is reset to 0. The weights ``w_k``
+are fixed before the window and add up, over 90 days, to the budget.
 
-The proof, in three lines. Before a reset, ``E[sum M | past] <= sum M_before + sum w``. A page needs ``sum M
->= 1`` and takes it to 0 while the number of pages ``N`` grows by one. So ``sum M + N - (all w so far)`` is a
-supermartingale that begins at 0, and ``E[N] <= all w so far``: no independence between streams or windows is
-needed. (The e-detector of Shin, Ramdas, Rinaldo 2023 with ``w = 1/c``, in the form a daemon needs: budget in
+The proof. Before a reset, ``E[sum M | past] <= sum M_before + sum w``. A page needs ``sum M >= 1`` and resets
+it to 0 while the number of pages ``N`` grows by one. So ``sum M + N - (all w so far)`` is a supermartingale
+that starts at 0, and ``E[N] <= all w so far``, whatever the dependence between streams or windows. (The
+Shiryaev-Roberts e-detector of Shin, Ramdas, Rinaldo 2023 with ``w = 1/c``, adapted to a daemon: budget in
 wall-clock time, restarts, missing windows.)
 
-Two nulls. *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the reference's
-(``betting.py``; of all of a column's shares at once, ``shapes.py``). *Usual*, for scores: the window is what
-the healthy windows before it predict (``laws.py``, ``prediction.py``). Production windows teach what is usual
-only ``WAIT`` windows later, by rule, and those of a stream under suspicion later still: a shift cannot teach
-while it is gathering evidence. Two scores are made of the others: many columns that each moved a little on
-one day (``together.py``) and in one direction for many (``direction.py``).
+Two null hypotheses. *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the
+reference's (``e_values.py``; all shares of a column at once, ``cdf_bets.py``). *Baseline*, for scores: the
+window is as predicted from the healthy windows before it (``score_model.py``, ``prediction.py``). Production
+windows are learned ``PENDING_WINDOWS`` windows later, by rule, and those of a suspected stream later still,
+so that a shift cannot enter the baseline while its evidence grows. Two scores combine the others: many
+columns that moved a little on one day (``combined_score.py``), or in one direction (``common_shift.py``).
 
-What is outside the proof and is measured instead (``make bench-alarms``): shares whose rows are more
-dependent than the measured design effect says, scores whose law is not the predicted one, and seasons
-without a slot.
+Outside the proof, and measured instead (``make bench-alarms``): shares whose rows are more dependent than the
+measured design effect, scores that are not distributed as predicted, and seasons without a slot.
 """

@@ -1,4 +1,4 @@
-"""Which columns a page names, in which order, since when, and what did not change."""
+"""Attribution: which columns a page names, in which order, since when."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.decide.evalues.stream_index import joint_owner
-from driftwatch.decide.evidence import Part
+from driftwatch.decide.window_e_values import StreamEvidence
 from driftwatch.results.results import NamedColumn, Statistic
 
-#: Expected share of named columns that did not move.
-_FALSE_NAMES = 0.05
-#: Which gauge describes a column best, first that has a value, where the strongest has none: its levels are
-#: each too rare to compare, say.
-_TELLING = ("ks", "tv", "missing", "unseen", "out_of_range", "volume", "correlation", "mmd")
+#: Largest expected share of named columns that did not move (false discovery rate).
+_FALSE_DISCOVERY_RATE = 0.05
+#: Detectors whose effect describes a column if the strongest has none; the first one with an effect is used.
+_EFFECT_ORDER = ("ks", "tv", "missing", "unseen", "out_of_range", "volume", "correlation", "mmd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One owner's part in the evidence: log sum, its strongest detector, and the onset of that stream.
+class OwnerEvidence:
+    """Evidence of one owner (a column or joint detector), with its strongest stream's detector and onset.
 
-    ``log_e`` is an e-value that the owner did not move: the mean of what all of its budget since the last
-    page became and what this window's alone did.
+    ``log_e`` is the log of an e-value against "the owner did not move": the mean of its budget's growth since
+    the last page and in this window.
     """
 
     owner: str
@@ -33,64 +32,64 @@ class Claim:
     onset: int
 
 
-def claims(parts: Mapping[str, Sequence[Part]], windows: float) -> list[Claim]:
-    """Every owner's part in the evidence, strongest first, ``windows`` of budget after the last page."""
-    found = []
-    for owner, held in parts.items():
-        strongest = max(held, key=lambda part: part.log_m)
-        log_m = float(np.logaddexp.reduce([part.log_m for part in held]))
-        budget = float(np.logaddexp.reduce([part.log_budget for part in held]))
+def owner_evidence(parts: Mapping[str, Sequence[StreamEvidence]], windows: float) -> list[OwnerEvidence]:
+    """Return the owners' evidence, strongest first; the last page was ``windows`` windows ago."""
+    owners = []
+    for owner, streams in parts.items():
+        strongest = max(streams, key=lambda stream: stream.log_m)
+        log_m = float(np.logaddexp.reduce([stream.log_m for stream in streams]))
+        budget = float(np.logaddexp.reduce([stream.log_budget for stream in streams]))
         if not np.isfinite(budget):
-            continue  # first seen in this window: it has nothing to bet yet
-        now = float(np.logaddexp.reduce([part.log_now for part in held]))
-        since = log_m - budget - np.log(max(windows, 1.0))
-        found.append(
-            Claim(
+            continue  # first measured in this window: it has no budget yet
+        window_m = float(np.logaddexp.reduce([stream.log_window_m for stream in streams]))
+        log_mean = log_m - budget - np.log(max(windows, 1.0))
+        owners.append(
+            OwnerEvidence(
                 owner=owner,
                 log_m=log_m,
-                log_e=float(np.logaddexp(since, now - budget) - np.log(2)),
+                log_e=float(np.logaddexp(log_mean, window_m - budget) - np.log(2)),
                 detector=strongest.detector,
                 onset=strongest.onset,
             )
         )
-    return sorted(found, key=lambda claim: -claim.log_m)
+    return sorted(owners, key=lambda item: -item.log_m)
 
 
-def name_columns(ranked: Sequence[Claim], statistics: Sequence[Statistic]) -> tuple[NamedColumn, ...]:
-    """The columns a page names: the strongest always, and what e-BH selects among all of them.
+def name_columns(ranked: Sequence[OwnerEvidence], statistics: Sequence[Statistic]) -> tuple[NamedColumn, ...]:
+    """Return the columns that a page names: the strongest, and all that the e-BH procedure selects.
 
-    False names: of the columns named, at most ``_FALSE_NAMES`` are expected not to have moved, whatever the
-    dependence between columns (Wang, Ramdas 2022): the largest ``r`` with ``r`` e-values of at least
-    ``K / (r _FALSE_NAMES)``.
+    False names: an expected share of at most ``_FALSE_DISCOVERY_RATE`` of them did not move, under any
+    dependence (Wang, Ramdas 2022). The procedure selects the ``r`` largest of ``K`` e-values, with the
+    largest ``r`` for which each is at least ``K / (r * _FALSE_DISCOVERY_RATE)``.
     """
     if not ranked:
         return ()
-    falling = sorted((claim.log_e for claim in ranked), reverse=True)
-    needed = [float(np.log(len(ranked) / ((r + 1) * _FALSE_NAMES))) for r in range(len(ranked))]
-    passed = [limit for log_e, limit in zip(falling, needed, strict=True) if log_e >= limit]
-    least = passed[-1] if passed else np.inf
-    total = float(np.logaddexp.reduce([claim.log_m for claim in ranked]))
+    sorted_log_e = sorted((item.log_e for item in ranked), reverse=True)
+    thresholds = [float(np.log(len(ranked) / ((r + 1) * _FALSE_DISCOVERY_RATE))) for r in range(len(ranked))]
+    met_thresholds = [limit for log_e, limit in zip(sorted_log_e, thresholds, strict=True) if log_e >= limit]
+    threshold = met_thresholds[-1] if met_thresholds else np.inf
+    total = float(np.logaddexp.reduce([item.log_m for item in ranked]))
     return tuple(
         NamedColumn(
-            column=claim.owner,
-            detector=claim.detector,
-            share=float(np.exp(claim.log_m - total)),
-            effect=describe(claim.owner, claim.detector, statistics),
-            onset=claim.onset,
+            column=item.owner,
+            detector=item.detector,
+            share=float(np.exp(item.log_m - total)),
+            effect=describe(item.owner, item.detector, statistics),
+            onset=item.onset,
         )
-        for position, claim in enumerate(ranked)
-        if not position or claim.log_e >= least
+        for position, item in enumerate(ranked)
+        if not position or item.log_e >= threshold
     )
 
 
 def describe(name: str, detector: str, statistics: Sequence[Statistic]) -> str:
-    """The plain-word effect of a column, from its strongest detector first."""
-    mine = {
+    """Return the effect text of a column's strongest detector, else of the first in ``_EFFECT_ORDER``."""
+    effects = {
         item.detector: item.effect
         for item in statistics
         if (joint_owner(item.detector) if item.column is None else item.column) == name
     }
-    for candidate in (detector, *_TELLING):
-        if mine.get(candidate):
-            return mine[candidate]
+    for candidate in (detector, *_EFFECT_ORDER):
+        if effects.get(candidate):
+            return effects[candidate]
     return ""

@@ -1,4 +1,4 @@
-"""One window decided: pure, from what was remembered and what was measured to a verdict's core."""
+"""Decision on one window: from a segment state and a measurement to the next state."""
 
 from __future__ import annotations
 
@@ -7,39 +7,33 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
-from driftwatch.decide.attribution import claims, name_columns
+from driftwatch.decide.attribution import name_columns, owner_evidence
 from driftwatch.decide.baseline.location_scale import LocationScale
-from driftwatch.decide.baseline.prediction import Past, mean_since_onset, past_of
-from driftwatch.decide.baseline.score_model import learned
-from driftwatch.decide.baseline.share_history import shares_seen
-from driftwatch.decide.budget import log_weights
-from driftwatch.decide.combined_score import combined
+from driftwatch.decide.baseline.prediction import Baseline, baseline_for, mean_deviation_since_onset
+from driftwatch.decide.baseline.score_model import refit_if_grown
+from driftwatch.decide.baseline.share_history import align_shares
+from driftwatch.decide.budget import log_weights, update_evidence
+from driftwatch.decide.combined_score import combine_scores
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.evidence import (
-    WindowEValues,
-    bets,
-    design_effects,
-    evidence_by_owner,
-    floors,
-    with_bets,
-)
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.state import Incident, SegmentState
+from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.window_e_values import (
+    WindowEValues,
+    design_effects,
+    effect_floors,
+    evidence_by_owner,
+    window_e_values,
+)
 from driftwatch.results.results import NamedColumn, Reason, State
-from driftwatch.results.streams import Streams, key_of
+from driftwatch.results.streams import Streams, stream_key
 
-#: Joint detectors look at columns that an incident has set aside, so they rest while one is open.
-_RESTING = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
+#: Joint detectors that read all columns, also suspended ones, so an open incident suspends them too.
+_SUSPENDED_JOINT = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The core of a verdict and the track that goes with it.
-
-    ``held`` is what the window's scores were held against; None of a window that was not judged.
-    """
-
     segment_state: SegmentState
     state: State
     reason: Reason
@@ -49,242 +43,273 @@ class Decision:
     named: tuple[NamedColumn, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
-    held: LocationScale | None = field(default=None, compare=False, repr=False)
+    #: Location and scale that the window's scores were compared with; None if the window was skipped.
+    fit: LocationScale | None = field(default=None, compare=False, repr=False)
 
 
-def decide(segment_state: SegmentState, seen: Measurement, policy: Policy) -> Decision:
-    """Decide one window. A page only when the evidence over all streams reaches 1, or something broke.
+def decide(segment_state: SegmentState, measurement: Measurement, policy: Policy) -> Decision:
+    """Decide one window: page only if the evidence over all streams reaches 1 or a column is broken.
 
-    Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they carry no
-    evidence and teach nothing.
+    Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they add no evidence
+    and are not learned.
     """
-    if seen.excluded or seen.rows < policy.min_rows:
-        return _skipped(segment_state, seen)
-    before, effects = _ratio(segment_state), design_effects(segment_state, policy)
-    broken = frozenset(item.column for item in seen.breakages)
-    segment_state, seen, value, weights, past = _prepared(segment_state, seen, policy)
-    made = bets(
-        segment_state, seen.streams, value, policy, _padded(effects, segment_state), seen.window, past
+    if measurement.excluded or measurement.rows < policy.min_rows:
+        return _skipped(segment_state, measurement)
+    evidence_before, effects = _evidence(segment_state), design_effects(segment_state, policy)
+    broken = frozenset(item.column for item in measurement.breakages)
+    segment_state, measurement, value, weights, baseline = _prepare(segment_state, measurement, policy)
+    e_values = window_e_values(
+        segment_state,
+        measurement.streams,
+        value,
+        policy,
+        _with_unmeasured(effects, segment_state),
+        measurement.window,
+        baseline,
     )
     if not np.isnan(segment_state.scores.shift).all():
-        segment_state = replace(segment_state, scores=segment_state.scores.watched(made.x))
-    settled = settle(segment_state.incidents, _out(segment_state, made, broken), broken)
-    resting = _resting(segment_state, broken)
-    live = _live(segment_state, resting)
-    after = with_bets(segment_state, made, weights, live, seen.window.start)
-    after = replace(after, incidents=settled.still_open, decided_until=seen.window.end)
-    evidence = _ratio(after)
+        segment_state = replace(
+            segment_state, scores=segment_state.scores.update_shifted_log_ratio(e_values.deviation)
+        )
+    settled = settle(segment_state.incidents, _out_of_band(segment_state, e_values, broken), broken)
+    suspended = _suspended(segment_state, broken)
+    active = _active(segment_state, suspended)
+    next_state = update_evidence(segment_state, e_values, weights, active, measurement.window.start)
+    next_state = replace(next_state, incidents=settled.open, decided_until=measurement.window.end)
+    evidence = _evidence(next_state)
     named: tuple[NamedColumn, ...] = ()
-    opened = _breakage_incident(after, seen, policy)
+    opened = _breakage_incident(next_state, measurement, policy)
     if evidence >= 1:
-        named = _named(after, seen, made, weights, live)
-        opened = (*opened, _drift_incident(named, seen, policy))
-        after = _paged(after, made, policy, frozenset(opened[-1].columns))
+        named = _named_columns(next_state, measurement, e_values, weights, active)
+        opened = (*opened, _drift_incident(named, measurement, policy))
+        next_state = _after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
     if named:
-        live = _live(segment_state, resting | {item.column for item in named})
-    after = _learn(after, seen, made, live)
+        active = _active(segment_state, suspended | {item.column for item in named})
+    next_state = _add_window(next_state, measurement, e_values, active)
     if opened:
-        after = replace(after, incidents=(*after.incidents, *opened))
-    state, reason = _state(after, seen, policy, bool(named))
+        next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
+    state, reason = _state(next_state, measurement, policy, bool(named))
     return Decision(
-        segment_state=after,
+        segment_state=next_state,
         state=state,
         reason=reason,
-        evidence_before=before,
+        evidence_before=evidence_before,
         evidence=evidence,
         page=bool(opened),
         named=named,
         opened=opened,
         resolved=settled.resolved,
-        held=past.held,
+        fit=baseline.fit,
     )
 
 
-def _paged(
-    segment_state: SegmentState, made: WindowEValues, policy: Policy, columns: frozenset[str]
+def _after_page(
+    segment_state: SegmentState, e_values: WindowEValues, policy: Policy, columns: frozenset[str]
 ) -> SegmentState:
-    """The track after a page: no evidence is left, and where these columns' scores stood is kept."""
-    named = segment_state.scores.keys.whose(columns)
-    shift = mean_since_onset(segment_state.scores, floors(segment_state, policy), made.x)
-    return replace(segment_state, scores=segment_state.scores.moved(named, shift)).reset()
+    """Reset all evidence, and store the shift that the page found in the named columns' scores."""
+    is_named = segment_state.scores.keys.owned_by(columns)
+    shift = mean_deviation_since_onset(
+        segment_state.scores, effect_floors(segment_state, policy), e_values.deviation
+    )
+    return replace(segment_state, scores=segment_state.scores.with_shift(is_named, shift)).reset()
 
 
-def _skipped(segment_state: SegmentState, seen: Measurement) -> Decision:
-    evidence = _ratio(segment_state)
+def _skipped(segment_state: SegmentState, measurement: Measurement) -> Decision:
+    evidence = _evidence(segment_state)
     return Decision(
-        segment_state=replace(segment_state, decided_until=seen.window.end),
+        segment_state=replace(segment_state, decided_until=measurement.window.end),
         state=State.INSUFFICIENT,
-        reason=Reason.EXCLUDED if seen.excluded else Reason.TOO_FEW_ROWS,
+        reason=Reason.EXCLUDED if measurement.excluded else Reason.TOO_FEW_ROWS,
         evidence_before=evidence,
         evidence=evidence,
     )
 
 
-def _named(
+def _named_columns(
     segment_state: SegmentState,
-    seen: Measurement,
-    made: WindowEValues,
+    measurement: Measurement,
+    e_values: WindowEValues,
     weights: tuple[Float64Array, Float64Array],
-    live: tuple[BoolArray, BoolArray],
+    active: tuple[BoolArray, BoolArray],
 ) -> tuple[NamedColumn, ...]:
-    """What the page names, of all the budget that was given since the last one."""
-    since = seen.window.start if segment_state.since is None else segment_state.since
-    windows = (seen.window.end - since) / (seen.window.end - seen.window.start)
+    start = measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
+    windows = (measurement.window.end - start) / (measurement.window.end - measurement.window.start)
     return name_columns(
-        claims(evidence_by_owner(segment_state, made, weights, live), windows),
-        (*seen.statistics, *seen.together),
+        owner_evidence(evidence_by_owner(segment_state, e_values, weights, active), windows),
+        (*measurement.statistics, *measurement.combined_statistics),
     )
 
 
-def _prepared(
-    segment_state: SegmentState, seen: Measurement, policy: Policy
-) -> tuple[SegmentState, Measurement, Float64Array, tuple[Float64Array, Float64Array], Past]:
-    """The track that knows this window's streams and the laws of its scores; all columns together added.
+def _prepare(
+    segment_state: SegmentState, measurement: Measurement, policy: Policy
+) -> tuple[SegmentState, Measurement, Float64Array, tuple[Float64Array, Float64Array], Baseline]:
+    """Return the state with new streams, the measurement, scores, log weights and baseline of a window.
 
-    And the scores in the order of its book.
-
-    With the budget as it was split before the window: a stream that is first seen in it has no part yet.
+    The combined scores are included. The budget was split before, so new streams have no part of it.
     """
-    weights = log_weights(segment_state, policy, seen.window)
-    segment_state = segment_state.expecting(seen.streams)
-    past = past_of(segment_state.scores, seen.slot, seen.rows)
-    value = segment_state.scores.seen(seen.streams)
-    both = combined(segment_state, value, seen.slot, past)
-    lean = segment_state.scores.lean
-    if both is not None:
-        scores, gauge, lean = both
-        seen = replace(seen, together=(gauge,))
-        if not all(key_of(score) in segment_state.scores.keys.places for score in scores):
-            segment_state = segment_state.expecting(Streams.of(scores))
-            new = len(segment_state.scores.keys) - len(value)
-            value, lean = np.append(value, np.full(new, np.nan)), np.append(lean, np.zeros(new))
-            past = past_of(segment_state.scores, seen.slot, seen.rows)
+    weights = log_weights(segment_state, policy, measurement.window)
+    segment_state = segment_state.with_streams(measurement.streams)
+    baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
+    value = segment_state.scores.align(measurement.streams)
+    combined = combine_scores(segment_state, value, measurement.slot, baseline)
+    running_shift = segment_state.scores.running_shift
+    if combined is not None:
+        scores, gauge, running_shift = combined
+        measurement = replace(measurement, combined_statistics=(gauge,))
+        if not all(stream_key(score) in segment_state.scores.keys.positions for score in scores):
+            segment_state = segment_state.with_streams(Streams.from_list(scores))
+            n_new = len(segment_state.scores.keys) - len(value)
+            value, running_shift = (
+                np.append(value, np.full(n_new, np.nan)),
+                np.append(running_shift, np.zeros(n_new)),
+            )
+            baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
         for score in scores:
-            value[segment_state.scores.keys.places[key_of(score)]] = np.float32(score.value)
-    since = seen.window.start if segment_state.since is None else segment_state.since
-    usual = learned(segment_state.usual, segment_state.scores)
-    segment_state = replace(
-        segment_state, scores=replace(segment_state.scores, lean=lean), usual=usual, since=since
+            value[segment_state.scores.keys.positions[stream_key(score)]] = np.float32(score.value)
+    evidence_start = (
+        measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
     )
-    return segment_state, seen, value, _known_only(weights, segment_state), past
+    score_model = refit_if_grown(segment_state.score_model, segment_state.scores)
+    segment_state = replace(
+        segment_state,
+        scores=replace(segment_state.scores, running_shift=running_shift),
+        score_model=score_model,
+        evidence_start=evidence_start,
+    )
+    return segment_state, measurement, value, _with_unbudgeted(weights, segment_state), baseline
 
 
-def _ratio(segment_state: SegmentState) -> float:
+def _evidence(segment_state: SegmentState) -> float:
     return float(np.exp(min(segment_state.log_evidence(), 0.0)))
 
 
-def _padded(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
-    new = len(segment_state.shares.keys) - len(effects)
-    return np.concatenate([effects, np.full(new, np.nan)])
+def _with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
+    n_new = len(segment_state.shares.keys) - len(effects)
+    return np.concatenate([effects, np.full(n_new, np.nan)])
 
 
-def _known_only(
+def _with_unbudgeted(
     weights: tuple[Float64Array, Float64Array], segment_state: SegmentState
 ) -> tuple[Float64Array, Float64Array]:
-    """The weights of before the window, with none for what it brought."""
-    new = len(segment_state.shares.keys) - len(weights[0]), len(segment_state.scores.keys) - len(weights[1])
+    n_new = len(segment_state.shares.keys) - len(weights[0]), len(segment_state.scores.keys) - len(weights[1])
     return (
-        np.concatenate([weights[0], np.full(new[0], -np.inf)]),
-        np.concatenate([weights[1], np.full(new[1], -np.inf)]),
+        np.concatenate([weights[0], np.full(n_new[0], -np.inf)]),
+        np.concatenate([weights[1], np.full(n_new[1], -np.inf)]),
     )
 
 
-def _resting(segment_state: SegmentState, broken: frozenset[str]) -> frozenset[str]:
-    aside = segment_state.aside | broken
-    return aside | _RESTING if aside else aside
+def _suspended(segment_state: SegmentState, broken: frozenset[str]) -> frozenset[str]:
+    columns = segment_state.suspended | broken
+    return columns | _SUSPENDED_JOINT if columns else columns
 
 
-def _live(segment_state: SegmentState, resting: frozenset[str]) -> tuple[BoolArray, BoolArray]:
-    shares, scores = (book.keys.whose(resting) for book in (segment_state.shares, segment_state.scores))
+def _active(segment_state: SegmentState, suspended: frozenset[str]) -> tuple[BoolArray, BoolArray]:
+    shares, scores = (
+        history.keys.owned_by(suspended) for history in (segment_state.shares, segment_state.scores)
+    )
     return ~shares, ~scores
 
 
-def _out(segment_state: SegmentState, made: WindowEValues, broken: frozenset[str]) -> dict[str, bool]:
-    """Whether each that is set aside and was seen in the window is out of its band, or yet where a page
-    found it.
-    """
-    out: dict[str, bool] = {}
-    asked = segment_state.aside - broken
-    if not asked:
-        return out
-    away = made.scores_out | (~np.isnan(segment_state.scores.shift) & (segment_state.scores.still > 0))
-    for keys, present, beyond in (
-        (segment_state.shares.keys, made.shares_seen.present, made.shares_out),
-        (segment_state.scores.keys, ~np.isnan(made.value), away),
+def _out_of_band(
+    segment_state: SegmentState, e_values: WindowEValues, broken: frozenset[str]
+) -> dict[str, bool]:
+    """Return whether each measured suspended column is out of its normal range or still shifted."""
+    out_of_band: dict[str, bool] = {}
+    columns = segment_state.suspended - broken
+    if not columns:
+        return out_of_band
+    scores_out = e_values.scores_out | (
+        ~np.isnan(segment_state.scores.shift) & (segment_state.scores.shifted_log_ratio > 0)
+    )
+    for keys, present, is_out in (
+        (segment_state.shares.keys, e_values.window_shares.present, e_values.shares_out),
+        (segment_state.scores.keys, ~np.isnan(e_values.value), scores_out),
     ):
-        seen = np.bincount(keys.owner[present], minlength=len(keys.owners))
-        far = np.bincount(keys.owner[present & beyond], minlength=len(keys.owners))
-        for name in asked & keys.owner_places.keys():
-            place = keys.owner_places[name]
-            if seen[place]:
-                out[name] = out.get(name, False) or bool(far[place])
-    return out
+        n_present = np.bincount(keys.stream_owners[present], minlength=len(keys.owners))
+        n_out = np.bincount(keys.stream_owners[present & is_out], minlength=len(keys.owners))
+        for name in columns & keys.owner_positions.keys():
+            position = keys.owner_positions[name]
+            if n_present[position]:
+                out_of_band[name] = out_of_band.get(name, False) or bool(n_out[position])
+    return out_of_band
 
 
 def _breakage_incident(
-    segment_state: SegmentState, seen: Measurement, policy: Policy
+    segment_state: SegmentState, measurement: Measurement, policy: Policy
 ) -> tuple[Incident, ...]:
-    known = {column for item in segment_state.incidents if item.kind == BROKEN for column in item.columns}
-    new = tuple(item.column for item in seen.breakages if item.column not in known)
+    open_columns = {
+        column for item in segment_state.incidents if item.kind == BROKEN for column in item.columns
+    }
+    new = tuple(item.column for item in measurement.breakages if item.column not in open_columns)
     if not new:
         return ()
     return (
         Incident(
-            key=incident_key(policy, BROKEN, seen.window, new),
+            key=incident_key(policy, BROKEN, measurement.window, new),
             kind=BROKEN,
             columns=new,
-            opened_at=seen.window.end,
-            onset=seen.window.start,
+            opened_at=measurement.window.end,
+            onset=measurement.window.start,
         ),
     )
 
 
-def _drift_incident(named: tuple[NamedColumn, ...], seen: Measurement, policy: Policy) -> Incident:
+def _drift_incident(named: tuple[NamedColumn, ...], measurement: Measurement, policy: Policy) -> Incident:
     columns = with_groups((item.column for item in named), policy.groups)
     return Incident(
-        key=incident_key(policy, DRIFT, seen.window, columns),
+        key=incident_key(policy, DRIFT, measurement.window, columns),
         kind=DRIFT,
         columns=columns,
-        opened_at=seen.window.end,
+        opened_at=measurement.window.end,
         onset=min(item.onset for item in named),
     )
 
 
-def _learn(
-    segment_state: SegmentState, seen: Measurement, made: WindowEValues, live: tuple[BoolArray, BoolArray]
+def _add_window(
+    segment_state: SegmentState,
+    measurement: Measurement,
+    e_values: WindowEValues,
+    active: tuple[BoolArray, BoolArray],
 ) -> SegmentState:
-    """What the window teaches, by rule: it waits first, and nothing of what is or was just set aside."""
-    scores = segment_state.scores.wait(made.value, seen.slot, seen.window.end, seen.rows, ~live[1])
+    scores = segment_state.scores.add_window(
+        e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active[1]
+    )
     return replace(
         segment_state,
-        shares=segment_state.shares.wait(made.shares_seen, ~live[0], averaged=seen.untimed),
-        scores=scores.standing_at(made.level, seen.window.end),
+        shares=segment_state.shares.add_window(
+            e_values.window_shares, ~active[0], means_needed=measurement.untimed_reference
+        ),
+        scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
     )
 
 
-def learn_block(segment_state: SegmentState, seen: Measurement) -> SegmentState:
-    """The track after one block of the reference itself, which is healthy by definition.
+def learn_block(segment_state: SegmentState, measurement: Measurement) -> SegmentState:
+    """Return the state after learning one block of the reference, which is healthy by definition.
 
-    What looks broken in it is ordinary: it happens in healthy data.
+    Breakages found in the block count as normal.
     """
-    segment_state = segment_state.expecting(seen.streams)
+    segment_state = segment_state.with_streams(measurement.streams)
     return replace(
         segment_state,
-        shares=segment_state.shares.learn(shares_seen(segment_state.shares, seen.streams)),
+        shares=segment_state.shares.learn(align_shares(segment_state.shares, measurement.streams)),
         scores=segment_state.scores.learn(
-            segment_state.scores.seen(seen.streams), seen.slot, seen.window.end, seen.rows
+            segment_state.scores.align(measurement.streams),
+            measurement.slot,
+            measurement.window.end,
+            measurement.rows,
         ),
         healthy_windows=segment_state.healthy_windows + 1,
-        ordinary=segment_state.ordinary | {(item.column, str(item.reason)) for item in seen.breakages},
+        healthy_breakages=segment_state.healthy_breakages
+        | {(item.column, str(item.reason)) for item in measurement.breakages},
     )
 
 
 def _state(
-    segment_state: SegmentState, seen: Measurement, policy: Policy, drifted: bool
+    segment_state: SegmentState, measurement: Measurement, policy: Policy, drifted: bool
 ) -> tuple[State, Reason]:
-    if seen.breakages:
-        return State.BROKEN, seen.breakages[0].reason
+    if measurement.breakages:
+        return State.BROKEN, measurement.breakages[0].reason
     if drifted:
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
     if any(item.kind == DRIFT for item in segment_state.incidents):

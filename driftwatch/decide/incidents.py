@@ -1,4 +1,4 @@
-"""Incidents: one per cause; opened by a page, resolved by quiet windows, never cleared by a state."""
+"""Incidents: one per cause, opened by a page and resolved only by quiet windows."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import Span
-from driftwatch.decide.evalues.policy import QUIET, Policy
-from driftwatch.decide.state import Incident
+from driftwatch.decide.evalues.policy import QUIET_WINDOWS, Policy
+from driftwatch.decide.segment_state import Incident
 
 DRIFT, BROKEN, BLIND = "drift", "broken", "blind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """The incidents after a window, with those that it opened and those that it resolved."""
-
-    still_open: tuple[Incident, ...]
+class SettledIncidents:
+    open: tuple[Incident, ...]
     resolved: tuple[Incident, ...]
 
 
 def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]) -> str:
-    """The same key for the same page, however often it is computed or sent.
+    """Return the key of an incident, the same however often it is computed or sent.
 
     >>> from driftwatch.core.schema import Span
     >>> policy = Policy(monitor="m", segment=None, pages_per_second=1e-7)
@@ -34,30 +32,31 @@ def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]
     return f"{policy.monitor}-{kind}-{digest[:10]}"
 
 
-def settle(incidents: Iterable[Incident], out: Mapping[str, bool], broken: frozenset[str]) -> Changes:
-    """Count quiet windows of each column of each open incident; ``QUIET`` in a row and it is watched again.
+def settle(
+    incidents: Iterable[Incident], out_of_band: Mapping[str, bool], broken: frozenset[str]
+) -> SettledIncidents:
+    """Count quiet windows of incidents' columns; ``QUIET_WINDOWS`` in a row release a column.
 
-    The incident resolves with its last column. ``out[column]`` says whether the column's streams are
-    outside their band in this window; a column that was not seen in this window stays.
+    An incident without columns left is resolved. A column that was not measured (no entry in ``out_of_band``)
+    stays.
     """
-    still_open, resolved = [], []
+    open_incidents, resolved = [], []
     for incident in incidents:
-        counts = incident.quiet or (0,) * len(incident.columns)
-        left = []
-        for column, quiet in zip(incident.columns, counts, strict=True):
-            loud = column in broken if incident.kind == BROKEN else out.get(column, True)
-            if loud or quiet + 1 < QUIET:
-                left.append((column, 0 if loud else quiet + 1))
-        if left:
-            columns, quiets = (tuple(part) for part in zip(*left, strict=True))
-            still_open.append(replace(incident, columns=columns, quiet=quiets))
+        quiet_counts = incident.quiet or (0,) * len(incident.columns)
+        remaining = []
+        for column, quiet in zip(incident.columns, quiet_counts, strict=True):
+            is_loud = column in broken if incident.kind == BROKEN else out_of_band.get(column, True)
+            if is_loud or quiet + 1 < QUIET_WINDOWS:
+                remaining.append((column, 0 if is_loud else quiet + 1))
+        if remaining:
+            columns, remaining_counts = (tuple(part) for part in zip(*remaining, strict=True))
+            open_incidents.append(replace(incident, columns=columns, quiet=remaining_counts))
         else:
             resolved.append(incident)
-    return Changes(still_open=tuple(still_open), resolved=tuple(resolved))
+    return SettledIncidents(open=tuple(open_incidents), resolved=tuple(resolved))
 
 
 def with_groups(columns: Iterable[str], groups: Mapping[str, str]) -> tuple[str, ...]:
-    """The columns and everything declared to move together with them."""
     named = list(dict.fromkeys(columns))
-    touched = {groups[column] for column in named if column in groups}
-    return tuple(dict.fromkeys([*named, *(name for name, group in groups.items() if group in touched)]))
+    named_groups = {groups[column] for column in named if column in groups}
+    return tuple(dict.fromkeys([*named, *(name for name, group in groups.items() if group in named_groups)]))

@@ -1,4 +1,4 @@
-"""What was measured in one window, as the decision takes it."""
+"""Measurement of one window: the input of a decision."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from driftwatch.results.streams import Streams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What was measured in one window. ``slot`` is its season slot; an excluded window is not judged.
-
-    ``untimed`` says that the reference has no time of its own, so that production alone teaches what is
-    usual. ``statistics`` are read only where a page is worded; ``together`` is the gauge that the decision
-    itself adds to them.
-    """
-
     window: Span
     rows: int
+    #: Read only for the text of a page.
     statistics: Sequence[Statistic]
     streams: Streams
     breakages: Sequence[Breakage] = ()
+    #: Season slot.
     slot: int = 0
+    #: The user excluded the window, so it is not judged.
     excluded: bool = False
-    untimed: bool = False
-    together: tuple[Statistic, ...] = ()
+    #: The reference has no event times, so the baseline is learned from production alone.
+    untimed_reference: bool = False
+    #: Gauge of the combined score, added by the decision.
+    combined_statistics: tuple[Statistic, ...] = ()

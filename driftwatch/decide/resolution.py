@@ -1,4 +1,4 @@
-"""What a window could have shown, and what its reference stands for: said beside the decision."""
+"""Resolution: what effects a window could detect, and what its reference represents."""
 
 from __future__ import annotations
 
@@ -7,68 +7,79 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.decide.baseline.prediction import past_of
-from driftwatch.decide.baseline.representativeness import represented
-from driftwatch.decide.baseline.share_history import CONSERVATIVE, shares_seen
+from driftwatch.decide.baseline.prediction import baseline_for
+from driftwatch.decide.baseline.representativeness import worst_represented
+from driftwatch.decide.baseline.share_history import CONSERVATIVE_DESIGN_EFFECT, align_shares
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evalues.stream_index import StreamIndex, owner_of
-from driftwatch.decide.evidence import design_effects
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.smallest_effect import smallest_effects, smallest_joint_effect
-from driftwatch.decide.state import SegmentState
-from driftwatch.results.results import Represented
+from driftwatch.decide.window_e_values import design_effects
+from driftwatch.results.results import Representativeness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """``smallest_effect`` is the smallest move of a typical column's share that the window could page for.
+    """Minimum detectable effects of one window. Field names are those of ``Verdict``."""
 
-    ``smallest_effects`` are those of each column; None is that not even all rows would do.
-    ``smallest_joint_effect`` is by how many of its standard deviations every number would have to move.
-    ``design_effect`` is the typical one, None while it is not measured.
-    """
-
+    #: Smallest change of a typical column's share that the window could page for.
     smallest_effect: float | None
+    #: (column, smallest change of a share); None means that no change is large enough.
     smallest_effects: tuple[tuple[str, float | None], ...]
+    #: Smallest shift of all columns at once, in standard deviations.
     smallest_joint_effect: float | None
+    #: Median over all share streams; None while none is measured.
     design_effect: float | None
-    represented: tuple[Represented, ...]
+    represented: tuple[Representativeness, ...]
 
 
-def sight(before: SegmentState, said: Decision, seen: Measurement, policy: Policy) -> Resolution:
-    """What the window could have shown on the track before it, and what the track after it represents."""
-    held = said.held or past_of(before.scores, seen.slot, seen.rows).held
-    effects, keys = design_effects(before, policy), before.shares.keys
-    typical = keys.kept("typical effect", (effects,), lambda: _typical(effects))
-    looks = seen.streams.looks
-    owners = keys.kept("owners told", (looks,), lambda: len({owner_of((*look, "")) for look in looks})) or 1
+def resolution_of(
+    state_before: SegmentState, decision: Decision, measurement: Measurement, policy: Policy
+) -> Resolution:
+    """Compute effects from the state before the window, representativeness from the state after it."""
+    fit = decision.fit or baseline_for(state_before.scores, measurement.slot, measurement.rows).fit
+    effects, keys = design_effects(state_before, policy), state_before.shares.keys
+    typical = keys.memo("typical effect", (effects,), lambda: _median(effects))
+    targets = measurement.streams.targets
+    owners = (
+        keys.memo("owner count", (targets,), lambda: len({owner_of((*target, "")) for target in targets}))
+        or 1
+    )
     return Resolution(
-        smallest_effect=smallest_effects([typical or CONSERVATIVE], seen, policy, owners)[0],
-        smallest_effects=_by_column(before, effects, seen, policy, owners),
-        smallest_joint_effect=smallest_joint_effect(before, seen, policy, held),
+        smallest_effect=smallest_effects(
+            [typical or CONSERVATIVE_DESIGN_EFFECT], measurement, policy, owners
+        )[0],
+        smallest_effects=_by_column(state_before, effects, measurement, policy, owners),
+        smallest_joint_effect=smallest_joint_effect(state_before, measurement, policy, fit),
         design_effect=typical,
-        represented=_represented(said.segment_state, seen) if seen.untimed else (),
+        represented=_represented(decision.segment_state, measurement)
+        if measurement.untimed_reference
+        else (),
     )
 
 
-def _represented(segment_state: SegmentState, seen: Measurement) -> tuple[Represented, ...]:
-    book = segment_state.shares.expecting(seen.streams)
-    return represented(book, shares_seen(book, seen.streams))
+def _represented(segment_state: SegmentState, measurement: Measurement) -> tuple[Representativeness, ...]:
+    history = segment_state.shares.with_streams(measurement.streams)
+    return worst_represented(history, align_shares(history, measurement.streams))
 
 
-def _typical(effects: Float64Array) -> float | None:
-    known = effects[~np.isnan(effects)]
-    return float(np.median(known)) if len(known) else None
+def _median(effects: Float64Array) -> float | None:
+    measured_effects = effects[~np.isnan(effects)]
+    return float(np.median(measured_effects)) if len(measured_effects) else None
 
 
 def _by_column(
-    segment_state: SegmentState, effects: Float64Array, seen: Measurement, policy: Policy, owners: int
+    segment_state: SegmentState,
+    effects: Float64Array,
+    measurement: Measurement,
+    policy: Policy,
+    owners: int,
 ) -> tuple[tuple[str, float | None], ...]:
-    """Smallest move of each column's shares, by the largest design effect of its streams."""
     keys = segment_state.shares.keys
-    largest = keys.kept("largest effects", (effects,), lambda: _largest(keys, effects))
-    sizes = smallest_effects(list(largest.values()), seen, policy, owners)
+    largest = keys.memo("largest effects", (effects,), lambda: _largest(keys, effects))
+    sizes = smallest_effects(list(largest.values()), measurement, policy, owners)
     return tuple(zip(largest, sizes, strict=True))
 
 
@@ -76,6 +87,6 @@ def _largest(keys: StreamIndex, effects: Float64Array) -> dict[str, float]:
     largest: dict[str, float] = {}
     for (_, column, _), effect in zip(keys, effects.tolist(), strict=False):
         if column is not None:
-            known = CONSERVATIVE if effect != effect else effect
-            largest[column] = max(known, largest.get(column, 1.0))
+            used_effect = CONSERVATIVE_DESIGN_EFFECT if effect != effect else effect
+            largest[column] = max(used_effect, largest.get(column, 1.0))
     return largest

@@ -1,4 +1,4 @@
-"""What shares are bet on at: tolerances, odds and stakes, the same in most windows."""
+"""Tolerances, log-likelihood ratios and weights of share e-values, which rarely change between windows."""
 
 from __future__ import annotations
 
@@ -7,54 +7,62 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.decide.baseline.share_history import CONSERVATIVE, ShareHistory, WindowShares
-from driftwatch.decide.evalues.cdf_bets import Shapes, shapes
-from driftwatch.decide.evalues.e_values import log_stakes, share_odds
+from driftwatch.decide.baseline.share_history import CONSERVATIVE_DESIGN_EFFECT, ShareHistory, WindowShares
+from driftwatch.decide.evalues.cdf_bets import CdfBets, cdf_bets
+from driftwatch.decide.evalues.e_values import log_side_weights, share_log_ratios
 from driftwatch.decide.evalues.policy import Policy
 
-#: The ``tolerance`` at which detectors state their own.
-_USUAL_TOLERANCE = 0.05
-#: Standard errors of the reference's own share that widen the tolerance.
+#: The configured ``tolerance`` that detectors assume when they declare their own.
+_STATED_TOLERANCE = 0.05
+#: Standard errors of the reference's share that widen the tolerance.
 _REFERENCE_ERRORS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Terms:
-    """Tolerated ``slack[L]``, ``design[L]`` effects, ``odds``, ``stakes[L, 2]``, bets on ``whole`` laws."""
+class ShareTerms:
+    #: ``[label]``: tolerance, widened by the reference's own error.
+    tolerance: Float64Array
+    #: ``[label]``: design effect.
+    design_effect: Float64Array
+    #: ``[2, label, side, alternative]``: see ``share_log_ratios``.
+    log_ratios: Float64Array
+    #: ``[label, side]``: log weights of the budget over an even split.
+    log_weights: Float64Array
+    cdf_bets: tuple[CdfBets, ...]
 
-    slack: Float64Array
-    design: Float64Array
-    odds: Float64Array
-    stakes: Float64Array
-    whole: tuple[Shapes, ...]
 
+def share_terms(
+    history: ShareHistory, shares: WindowShares, policy: Policy, design_effects: Float64Array
+) -> ShareTerms:
+    def terms() -> ShareTerms:
+        label_streams = history.label_streams
+        design_effect = np.where(np.isnan(design_effects), CONSERVATIVE_DESIGN_EFFECT, design_effects)[
+            label_streams
+        ]
+        error = _reference_error(shares.reference, shares.reference_trials[label_streams] / design_effect)
+        stated_tolerance = shares.tolerance * policy.tolerance / _STATED_TOLERANCE
+        tolerance = (
+            np.where(np.isnan(stated_tolerance), policy.tolerance, stated_tolerance)[label_streams] + error
+        )
+        log_weights = log_side_weights(shares.reference, tolerance)
+        bets = cdf_bets(shares.ordered, history.sizes, history.starts, shares.reference, tolerance)
+        for bet in bets:
+            log_weights[bet.labels] += bet.log_label_weights[..., None]
+        log_ratios = share_log_ratios(shares.reference, tolerance)
+        return ShareTerms(
+            tolerance=tolerance,
+            design_effect=design_effect,
+            log_ratios=log_ratios,
+            log_weights=log_weights,
+            cdf_bets=bets,
+        )
 
-def terms_of(book: ShareHistory, seen: WindowShares, policy: Policy, effects: Float64Array) -> Terms:
-    """The terms of a window, worked out anew only where tolerances, effects or what is there changed."""
-
-    def terms() -> Terms:
-        which = book.which
-        design = np.where(np.isnan(effects), CONSERVATIVE, effects)[which]
-        error = _reference_error(seen.reference, seen.reference_trials[which] / design)
-        own = seen.tolerance * policy.tolerance / _USUAL_TOLERANCE
-        slack = np.where(np.isnan(own), policy.tolerance, own)[which] + error
-        stakes = log_stakes(seen.reference, slack)
-        whole = shapes(seen.ordered, book.sizes, book.starts, seen.reference, slack)
-        for shape in whole:
-            stakes[shape.labels] += shape.log_parts[..., None]
-        odds = share_odds(seen.reference, slack)
-        return Terms(slack=slack, design=design, odds=odds, stakes=stakes, whole=whole)
-
-    told = (seen.ordered, seen.reference, seen.reference_trials, seen.tolerance, effects)
-    of = (repr(policy.tolerance).encode(), *(part.tobytes() for part in told))
-    return book.keys.kept("terms", of, terms)
+    arrays = (shares.ordered, shares.reference, shares.reference_trials, shares.tolerance, design_effects)
+    inputs = (repr(policy.tolerance).encode(), *(part.tobytes() for part in arrays))
+    return history.keys.memo("terms", inputs, terms)
 
 
 def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:
-    """How far the true share may be from the reference's, ``_REFERENCE_ERRORS`` standard errors of it.
-
-    Half the width of Wilson's interval (1927) and its shift: a share that the reference never had may be
-    2.25 in its rows.
-    """
-    spread = share * (1 - share) / rows + (_REFERENCE_ERRORS / (2 * rows)) ** 2
-    return np.asarray(_REFERENCE_ERRORS * np.sqrt(spread) + _REFERENCE_ERRORS**2 / (2 * rows))
+    # Half the width of Wilson's interval (1927) plus its shift: ``2.25 / rows`` for a share of 0.
+    variance = share * (1 - share) / rows + (_REFERENCE_ERRORS / (2 * rows)) ** 2
+    return np.asarray(_REFERENCE_ERRORS * np.sqrt(variance) + _REFERENCE_ERRORS**2 / (2 * rows))

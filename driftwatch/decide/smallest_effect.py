@@ -1,4 +1,4 @@
-"""The smallest changes that a window of so many rows could have paged for by itself."""
+"""Minimum detectable effects: the smallest changes that one window could page for."""
 
 from __future__ import annotations
 
@@ -8,72 +8,80 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtr
 
-from driftwatch.decide.baseline.common_shift import located
-from driftwatch.decide.baseline.location_scale import LocationScale, worth_of
-from driftwatch.decide.baseline.score_model import DEGREES, MIN_HISTORY
-from driftwatch.decide.combined_score import CUT, FLOOR
+from driftwatch.decide.baseline.common_shift import location_positions
+from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight
+from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS
+from driftwatch.decide.combined_score import EFFECT_FLOOR, MAX_DEVIATION
 from driftwatch.decide.evalues.e_values import CALIBRATORS, log_p_for
 from driftwatch.decide.evalues.policy import COMBINED_BUDGET_SHARE, Policy
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 
-_HALVINGS = 60
-_FARTHEST = 1e4
+#: Steps in the bisection for a quantile, and the largest quantile in standard deviations.
+_BISECTIONS = 60
+_MAX_QUANTILE = 1e4
 
 
 def smallest_effects(
-    effects: Sequence[float], seen: Measurement, policy: Policy, owners: int
+    design_effects: Sequence[float], measurement: Measurement, policy: Policy, owners: int
 ) -> list[float | None]:
-    """Smallest moves of shares that one such window could page for; None when not even all rows would do.
+    """Return, for each design effect, the smallest change of a share that the window could page for.
 
-    For each of these design effects; ``owners`` is how many share the budget.
+    None means that no change is large enough. ``owners`` columns and joint detectors share the budget.
     """
-    if not seen.rows:
-        return [None] * len(effects)
-    budget = policy.pages_per_second * seen.window.seconds / owners
-    needed = max(-np.log(budget), 1.0) * np.array(effects, dtype=np.float64) / (2 * seen.rows)
-    smallest = (policy.tolerance + np.sqrt(needed)).tolist()
+    if not measurement.rows:
+        return [None] * len(design_effects)
+    budget = policy.pages_per_second * measurement.window.seconds / owners
+    threshold = (
+        max(-np.log(budget), 1.0) * np.array(design_effects, dtype=np.float64) / (2 * measurement.rows)
+    )
+    smallest = (policy.tolerance + np.sqrt(threshold)).tolist()
     return [size if size < 1 else None for size in smallest]
 
 
 def smallest_joint_effect(
-    segment_state: SegmentState, seen: Measurement, policy: Policy, held: LocationScale
+    segment_state: SegmentState, measurement: Measurement, policy: Policy, fit: LocationScale
 ) -> float | None:
-    """How far all numbers would have to move at once for one such window to page, in standard deviations.
+    """Return the smallest shift of all columns at once that could page, in standard deviations.
 
-    Solves for the score of all columns together that needs no other evidence; every column has to stand out
-    by as much. ``held`` is what the window's scores are held against. None when there is no such score yet
-    or not even that would do.
+    It solves for the combined score that pages without other evidence, if all columns deviate equally. None
+    means that there is no such score yet or no shift is large enough.
     """
-    book, usual = segment_state.scores, segment_state.usual
-    if usual is None or COMBINED_SCORE not in usual.keys.places:
+    history, model = segment_state.scores, segment_state.score_model
+    if model is None or COMBINED_SCORE not in model.keys.positions:
         return None
-    place, here = book.keys.places[COMBINED_SCORE], located(book.keys, segment_state.aside)
-    if held.n[place] < MIN_HISTORY or not len(here):
-        return None
-    part = policy.pages_per_second * seen.window.seconds * COMBINED_BUDGET_SHARE / (2 * CALIBRATORS)
-    farther = _quantile(
-        tuple(usual.tail[:, place].tolist()),
-        tuple(usual.stretch[:, place].tolist()),
-        log_p_for(-float(np.log(part))),
+    position, locations = (
+        history.keys.positions[COMBINED_SCORE],
+        location_positions(history.keys, segment_state.suspended),
     )
-    spread = np.sqrt(usual.variance[place] * (1 + held.error()[place])) * held.spread[place]
-    away = held.centre[place] + max(spread * farther, FLOOR)
-    if not away < CUT:
+    if fit.n[position] < MIN_HISTORY_WINDOWS or not len(locations):
         return None
-    spreads = np.sort(held.spread[here])
-    typical = (spreads[(len(here) - 1) // 2] + spreads[len(here) // 2]) / 2
-    return float(away * typical / worth_of(seen.rows, book.rows))
+    budget = policy.pages_per_second * measurement.window.seconds * COMBINED_BUDGET_SHARE / (2 * CALIBRATORS)
+    quantile = _upper_quantile(
+        tuple(model.tail_weights[:, position].tolist()),
+        tuple(model.tail_scales[:, position].tolist()),
+        log_p_for(-float(np.log(budget))),
+    )
+    scale = (
+        np.sqrt(model.innovation_variance[position] * (1 + fit.location_variance()[position]))
+        * fit.scale[position]
+    )
+    deviation = fit.location[position] + max(scale * quantile, EFFECT_FLOOR)
+    if not deviation < MAX_DEVIATION:
+        return None
+    scales = np.sort(fit.scale[locations])
+    median_scale = (scales[(len(locations) - 1) // 2] + scales[len(locations) // 2]) / 2
+    return float(deviation * median_scale / deviation_weight(measurement.rows, history.rows))
 
 
 @lru_cache
-def _quantile(weight: tuple[float, ...], stretch: tuple[float, ...], log_p: float) -> float:
-    """Where the upper tail of the mixture of Student's t is as small as this; the same for many windows."""
-    weights, stretches, p_value = np.array(weight), np.array(stretch), np.exp(log_p)
-    low, high = 0.0, _FARTHEST
-    for _ in range(_HALVINGS):
+def _upper_quantile(weights: tuple[float, ...], scales: tuple[float, ...], log_p: float) -> float:
+    # Of a mixture of Student's t distributions.
+    tail_weights, tail_scales, p_value = np.array(weights), np.array(scales), np.exp(log_p)
+    low, high = 0.0, _MAX_QUANTILE
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        beyond = float((weights * stdtr(DEGREES, -middle / stretches)).sum())
-        low, high = (middle, high) if beyond > p_value else (low, middle)
+        upper_tail = float((tail_weights * stdtr(DEGREES_OF_FREEDOM, -middle / tail_scales)).sum())
+        low, high = (middle, high) if upper_tail > p_value else (low, middle)
     return high

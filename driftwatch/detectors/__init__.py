@@ -1,1 +1,1 @@
-"""Detectors measure, they never decide; one file each, found by its name."""
+"""Detectors, which measure but never decide: each is one module, loaded by its name."""

@@ -1,11 +1,9 @@
-"""What every detector is.
+"""The interface of a detector.
 
 A detector module defines ``DETECTOR``, an object with the members of ``Detector``; its ``name`` is the
-module's name. ``measure`` yields the gauge, ``streams`` what evidence is drawn from (often nothing). It owns
-no threshold and never raises on data: what is undefined is a ``Statistic`` with ``undefined`` set.
-
-A detector that works out all columns at once has ``measured(reference, window, columns)`` and ``drawn`` too,
-which give the gauges and the streams of these columns as arrays (``BatchDetector``).
+module's name. ``measure`` returns the gauge, ``streams`` the shares and scores for evidence (often none). A
+detector owns no threshold and never raises on data: an undefined gauge is a ``Statistic`` with ``undefined``
+set.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ from driftwatch.summary.summary import Summary
 
 
 class Detector(Protocol):
-    """Turns (reference, window summary) into a statistic; bigger means further away.
+    """A detector turns a reference and a window summary into a statistic; larger means further apart.
 
-    ``joint`` detectors look at all columns together and are called with ``column`` None. ``default`` is
-    False for a detector that runs only when a configuration names it. ``pools`` is False for one that speaks
-    of whole windows and so has nothing to say of several that are judged together. ``evidence`` is False for
-    one that only measures: its ``streams`` are always empty, and alone it could never page. ``sums`` is True
-    for one that reads the sums of row samples, which cost a backtest more than all counts.
+    ``joint`` detectors measure all columns together and are called with ``column`` None. ``default`` is False
+    for a detector that runs only when a configuration names it. ``pools`` is False for one that measures
+    whole windows: several windows judged together have no streams of it. ``evidence`` is False if ``streams``
+    are always empty: such a detector alone could never page. ``sums`` is True if the sums of row samples are
+    read, which cost a backtest more than all counts.
     """
 
     name: str
@@ -44,136 +42,129 @@ class Detector(Protocol):
     evidence: bool
     sums: bool
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True when the detector can look at the column (None: jointly)."""
+    def applies(self, column: Column | None, reference: Reference) -> bool: ...
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """The gauge. Pure; never raises on data."""
+        """Return the gauge of a column; this is pure and never raises on data."""
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """What evidence is drawn from: labels are the same for every window of one plan."""
+        """Return the streams of a window; labels are the same in every window of one plan."""
 
 
-def reads_sums(chosen: Iterable[Detector]) -> bool:
-    """Whether one of them reads the sums of row samples; a plugin that does not say may."""
-    return any(getattr(detector, "sums", True) for detector in chosen)
+def requires_sums(detectors: Iterable[Detector]) -> bool:
+    """Return whether any detector reads sums; one without the attribute ``sums`` may."""
+    return any(getattr(detector, "sums", True) for detector in detectors)
 
 
 class BatchDetector:
-    """What a detector mixes in that works out all columns at once. It is never joint."""
+    """A detector that measures all columns at once; it is never joint."""
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """The gauges of these columns, in their order. Pure; never raises on data."""
+    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+        """Return gauges in the order of ``columns``; this is pure and never raises on data."""
         raise NotImplementedError
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
-        """The streams of these columns, in their order: labels are the same for every window of one plan.
-
-        None: a detector that yields some says which, one that yields none sets ``evidence`` False.
-        """
-        return Streams.of(())
+    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+        """Return streams in the order of ``columns``; a detector overrides this or has ``evidence`` False."""
+        return Streams.from_list(())
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """The gauge of one column. Raises ``KeyError`` for one the plan does not watch."""
+        """Return the gauge of one column. Raises ``KeyError`` for an unwatched column."""
         if column is None:
             raise KeyError("this detector looks at one column, got None")
-        return next(iter(self.measured(reference, window, [column])))
+        return next(iter(self.measure_all(reference, window, [column])))
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """Those of one column."""
-        return () if column is None else tuple(self.drawn(reference, window, [column]))
+        return () if column is None else tuple(self.streams_all(reference, window, [column]))
 
 
-def by_detector(
-    reference: Reference, chosen: Sequence[tuple[Detector, str | None]]
+def columns_by_detector(
+    reference: Reference, targets: Sequence[tuple[Detector, str | None]]
 ) -> Sequence[tuple[Detector, tuple[str | None, ...]]]:
-    """The columns that each detector looks at; a tuple of looks, the same for window after window, is taken
-    apart once.
-    """
-    room = reference.summary.worked
-    found = None if room is None else room.get("looks")
-    if found is None or found[0] is not chosen:
-        parts = [
-            (detector, tuple(column for _, column in own)) for detector, own in groupby(chosen, itemgetter(0))
+    memo = reference.summary.memo
+    # A tuple of targets is the same in window after window, so it is grouped once.
+    entry = None if memo is None else memo.get("targets")
+    if entry is None or entry[0] is not targets:
+        groups = [
+            (detector, tuple(column for _, column in group))
+            for detector, group in groupby(targets, itemgetter(0))
         ]
-        found = chosen, parts
-        if room is not None and isinstance(chosen, tuple):
-            room["looks"] = found
-    own: Sequence[tuple[Detector, tuple[str | None, ...]]] = found[1]
-    return own
+        entry = targets, groups
+        if memo is not None and isinstance(targets, tuple):
+            memo["targets"] = entry
+    grouped_columns: Sequence[tuple[Detector, tuple[str | None, ...]]] = entry[1]
+    return grouped_columns
 
 
-def drawn(
+def streams_of(
     detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
 ) -> Streams:
-    """The streams of a detector on these columns, at once where it can."""
     if isinstance(detector, BatchDetector):
-        return detector.drawn(reference, window, cast("Sequence[str]", columns))
-    return Streams.of(item for column in columns for item in detector.streams(reference, window, column))
+        return detector.streams_all(reference, window, cast("Sequence[str]", columns))
+    return Streams.from_list(
+        item for column in columns for item in detector.streams(reference, window, column)
+    )
 
 
-def measured(
+def gauges_of(
     detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
 ) -> Gauges:
-    """The gauges of a detector on these columns, at once where it can."""
     if isinstance(detector, BatchDetector):
-        return detector.measured(reference, window, cast("Sequence[str]", columns))
-    told = [detector.measure(reference, window, column) for column in columns]
-    return Gauges.of(detector.name, detector.unit, told)
+        return detector.measure_all(reference, window, cast("Sequence[str]", columns))
+    statistics = [detector.measure(reference, window, column) for column in columns]
+    return Gauges.from_statistics(detector.name, detector.unit, statistics)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WindowGauges(Sequence[Statistic]):
-    """The gauges of one window: their numbers are worked out at the first asking, words when they are read.
+    """Lazy gauges of one window: numbers are computed on first access, texts when they are read.
 
-    Most of a history's never are. It holds what it is measured from: who keeps it makes a tuple of it.
+    Most gauges of a history are never read. The object holds the whole window: store a tuple of its gauges
+    instead.
     """
 
     reference: Reference
     window: Summary
-    chosen: Sequence[tuple[Detector, str | None]]
+    targets: Sequence[tuple[Detector, str | None]]
 
     @cached_property
     def numbers(self) -> tuple[Gauges, ...]:
-        """Every number of them, as arrays: one part for each detector, in the order of the looks."""
+        """One ``Gauges`` per detector, in the order of ``targets``."""
         return tuple(
-            measured(detector, self.reference, self.window, columns)
-            for detector, columns in by_detector(self.reference, self.chosen)
+            gauges_of(detector, self.reference, self.window, columns)
+            for detector, columns in columns_by_detector(self.reference, self.targets)
         )
 
     @cached_property
-    def told(self) -> tuple[Statistic, ...]:
-        """One object for each look, with its words."""
+    def statistics(self) -> tuple[Statistic, ...]:
         return tuple(chain.from_iterable(self.numbers))
 
     @overload
-    def __getitem__(self, place: int) -> Statistic: ...
+    def __getitem__(self, index: int) -> Statistic: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Statistic]: ...
+    def __getitem__(self, index: slice) -> Sequence[Statistic]: ...
 
-    def __getitem__(self, place: int | slice) -> Statistic | Sequence[Statistic]:
-        return self.told[place]
+    def __getitem__(self, index: int | slice) -> Statistic | Sequence[Statistic]:
+        return self.statistics[index]
 
     def __iter__(self) -> Iterator[Statistic]:
-        return iter(self.told)
+        return iter(self.statistics)
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.targets)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self.told == tuple(other)
+        return isinstance(other, Sequence) and self.statistics == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self.told)
+        return hash(self.statistics)
 
 
 def all_detectors() -> tuple[Detector, ...]:
-    """Every detector there is, by name."""
     return tuple(get(name) for name in plugins.names("detectors"))
 
 
 def get(name: str) -> Detector:
-    """The detector of that name. Raises ``ConfigError`` with a suggestion."""
+    """Return the detector of this name. Raises ``ConfigError`` with a suggestion for an unknown name."""
     detector: Detector = plugins.load("detectors", name).DETECTOR
     return detector

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors._support import column_pair, effects, p_values
-from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors._support import column_pair, effect_text, p_values
+from driftwatch.detectors._support.bases import LevelDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
-#: Levels, most frequent first, that have a share stream of their own, and those that have a score too.
-MOST, SCORED = 20, 8
+#: Levels with a share stream and levels with a score, most frequent first: they bound the streams per column.
+MAX_SHARE_LEVELS, MAX_SCORE_LEVELS = 20, 8
 #: A score that moved by less is never evidence: .02 of the rows for a share of a half, .01 for one of 5 %.
 FLOOR = 0.04
 
 
-class ChiSquare(Levelled):
-    """Are the levels as frequent in the window as in the reference?
+class ChiSquare(LevelDetector):
+    """Test whether the levels are as frequent in the window as in the reference.
 
     Null hypothesis: reference and window rows come from one distribution over levels.
     Formula: ``sum (O - E)^2 / E`` over the table of sides and levels, ``bins - 1`` degrees of freedom. Levels
-    expected in fewer than 5 rows of the smaller side share one cell with the unseen ones: which levels the
-    reference lacks is chance too, and alone they would make every window of a long-tailed column
-    suspicious (``unseen`` looks at them). A cell still rare joins the least frequent level.
+    expected in fewer than 5 rows of the smaller side are pooled with the unseen levels. Which levels the
+    reference lacks is chance too: a cell of them alone would make every window of a long-tailed column
+    suspicious (``unseen`` tests them). A pooled cell that is still rare joins the least frequent level.
     Source: Pearson 1900; Cochran 1954 for the pooling.
-    False alarms: nominal after pooling (.050-.058 measured for 5 %; unpooled ten times too many at
-    .1 %). Independent rows assumed.
+    False alarms: nominal after pooling (.050-.058 measured for 5 %; without pooling ten times too many at
+    .1 %). Assumes independent rows.
     Cost: O(levels).
     Example: party identification of women and men (Agresti 2007, page 39). R prints for this table, the
     example of ``chisq.test``, X-squared = 30.07 and p = 2.954e-07.
@@ -47,45 +47,49 @@ class ChiSquare(Levelled):
     unit = "chi-square"
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Chi-square, 0 or more; it grows with the number of rows."""
-        both = column_pair.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        before, after = column_pair.pooled(both)
-        if len(before) < 2:
-            return self.undefined(both, "only one level is frequent enough to compare")
-        together = (before + after) / (both.n + both.m)
+        pair = column_pair.pair_of(reference, window, column)
+        if pair.empty_side:
+            return self.undefined(pair, pair.empty_side)
+        reference_counts, window_counts = column_pair.pool_rare_levels(pair)
+        if len(reference_counts) < 2:
+            return self.undefined(pair, "only one level is frequent enough to compare")
+        pooled_share = (reference_counts + window_counts) / (pair.n + pair.m)
         value = sum(
-            float(((cells - rows * together) ** 2 / (rows * together)).sum())
-            for cells, rows in ((before, both.n), (after, both.m))
+            float(((counts - rows * pooled_share) ** 2 / (rows * pooled_share)).sum())
+            for counts, rows in ((reference_counts, pair.n), (window_counts, pair.m))
         )
         return self.gauge(
-            both,
+            pair,
             value,
-            p_value=float(p_values.chi_square(value, len(before) - 1)),
-            effect=effects.levels(both),
+            p_value=float(p_values.chi_square(value, len(reference_counts) - 1)),
+            effect=effect_text.level_change(pair),
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """Shares of the most frequent levels, and how far each moved; ``level0`` is the plan's most frequent.
+        """Return shares and scores of the most frequent levels; ``level0`` is the plan's most frequent.
 
-        A score is ``2 asin sqrt(share)`` less the reference's: its spread over windows is the same for rare
+        A score is ``2 asin sqrt(share)`` less the reference's: its scale over windows is the same for rare
         and frequent levels (Anscombe 1948).
         """
-        both = column_pair.pair(reference, window, column)
-        count = min(len(both.levels), MOST)
-        if both.empty or not count:
+        pair = column_pair.pair_of(reference, window, column)
+        count = min(len(pair.levels), MAX_SHARE_LEVELS)
+        if pair.empty_side or not count:
             return ()
         shares = Shares(
             detector=self.name,
             column=column,
             labels=tuple(f"level{level}" for level in range(count)),
-            successes=both.window[:count].copy(),
-            trials=np.full(count, both.m, dtype=np.int64),
-            reference=both.reference[:count] / both.n,
-            reference_trials=both.n,
+            successes=pair.window_counts[:count].copy(),
+            trials=np.full(count, pair.m, dtype=np.int64),
+            reference=pair.reference_counts[:count] / pair.n,
+            reference_trials=pair.n,
         )
-        levels = zip(shares.labels[:SCORED], both.window.tolist(), both.reference.tolist(), strict=False)
+        levels = zip(
+            shares.labels[:MAX_SCORE_LEVELS],
+            pair.window_counts.tolist(),
+            pair.reference_counts.tolist(),
+            strict=False,
+        )
         return (
             shares,
             *(
@@ -93,11 +97,12 @@ class ChiSquare(Levelled):
                     detector=self.name,
                     column=column,
                     label=label,
-                    value=column_pair.angle(now, both.m) - column_pair.angle(before, both.n),
+                    value=column_pair.arcsine(window_count, pair.m)
+                    - column_pair.arcsine(reference_count, pair.n),
                     floor=FLOOR,
                     signed=True,
                 )
-                for label, now, before in levels
+                for label, window_count, reference_count in levels
             ),
         )
 

@@ -9,8 +9,8 @@ from scipy.special import ndtr
 
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Column
-from driftwatch.detectors._support import effects, p_values
-from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors._support import effect_text, p_values
+from driftwatch.detectors._support.bases import JointDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
@@ -19,23 +19,23 @@ from driftwatch.summary.summary import Summary
 
 #: A change of r by less than this is never evidence.
 FLOOR = 0.1
-#: Below this many sampled rows a correlation says nothing.
-FEWEST = 10
+#: Sampled rows that each side needs; a correlation of fewer says nothing.
+MIN_ROWS = 10
 
 
-class Correlation(Joint):
+class Correlation(JointDetector):
     """Largest change of Pearson's r over all pairs of numeric columns.
 
     Null hypothesis: no pair's correlation differs from the reference's.
-    Formula: the value is ``max |r_window - r_reference|`` over pairs, on reference-scaled values cut at 8
-    scales. The p-value comes from ``max |T|``, ``T = (r_window - r_reference) / sqrt(V (1/m + 1/n))``
-    with ``V`` the reference's variance of the product of the two columns, normal approximation,
-    times the number of pairs (Bonferroni).
+    Formula: the value is ``max |r_window - r_reference|`` over pairs, on reference-scaled values clipped at 8
+    scales. The p-value is that of ``max |T|``, ``T = (r_window - r_reference) / sqrt(V (1/m + 1/n))``
+    with ``V`` the reference's variance of the product of the two columns: normal approximation, times the
+    number of pairs (Bonferroni).
     Source: Steiger 1980 for tests of correlations; pairwise maximum as in Cai, Zhang 2016.
-    False alarms: at most nominal for independent rows in the limit; conservative for pairs that are
-    strongly correlated, because V ignores what is lost in standardising. Below a few hundred rows heavy
-    tails can exceed it. Pairs with a constant column are left out.
-    Cost: O(d^2) per window once the sums are there.
+    False alarms: at most nominal for independent rows in the limit; conservative for strongly correlated
+    pairs, because V ignores what is lost in standardising. Below a few hundred rows heavy tails can exceed
+    it. Pairs with a constant column are left out.
+    Cost: O(d^2) per window, given the sums.
     Example: the first of the four data sets of Anscombe 1973, with r = .816 and R^2 = .667. The reference is
     a parabola over the same x, whose r is 0.
 
@@ -53,64 +53,75 @@ class Correlation(Joint):
     unit = "difference of r"
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True when the reference's projection has at least two numeric columns."""
         projection = reference.plan.projection
         return column is None and projection is not None and int((projection.inputs[:, 1] < 0).sum()) > 1
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Largest absolute change of r, in [0, 2]."""
-        before, after = reference.summary.sums, window.sums
-        rows = (0 if before is None else before.rows, 0 if after is None else after.rows)
-        if before is None or after is None or min(rows) < FEWEST:
-            return self.gauge(rows, None, undefined=f"fewer than {FEWEST} sampled rows on one side")
+        reference_sums, window_sums = reference.summary.sums, window.sums
+        rows = (
+            0 if reference_sums is None else reference_sums.rows,
+            0 if window_sums is None else window_sums.rows,
+        )
+        if reference_sums is None or window_sums is None or min(rows) < MIN_ROWS:
+            return self.gauge(rows, None, undefined=f"fewer than {MIN_ROWS} sampled rows on one side")
         pairs = _pairs(reference)
         left, right = pairs[:, 0], pairs[:, 1]
-        r_before, r_after = before.correlation()[left, right], after.correlation()[left, right]
-        known = np.isfinite(r_before) & np.isfinite(r_after)
-        if not known.any():
+        r_reference, r_window = (
+            reference_sums.correlation()[left, right],
+            window_sums.correlation()[left, right],
+        )
+        defined = np.isfinite(r_reference) & np.isfinite(r_window)
+        if not defined.any():
             return self.gauge(rows, None, undefined="no two numeric columns vary on both sides")
-        change = np.where(known, np.abs(r_after - r_before), -1.0)
-        most = int(np.argmax(change))
-        names = [_name(reference, int(dimension)) for dimension in pairs[most]]
+        change = np.where(defined, np.abs(r_window - r_reference), -1.0)
+        largest_pair = int(np.argmax(change))
+        names = [_name(reference, int(dimension)) for dimension in pairs[largest_pair]]
         return self.gauge(
             rows,
-            float(change[most]),
-            p_value=_p_value(reference, pairs[known], change[known], rows),
-            effect=f"corr({names[0]}, {names[1]}) {r_before[most]:.2f} → {r_after[most]:.2f}",
+            float(change[largest_pair]),
+            p_value=_p_value(reference, pairs[defined], change[defined], rows),
+            effect=f"corr({names[0]}, {names[1]}) "
+            f"{r_reference[largest_pair]:.2f} → {r_window[largest_pair]:.2f}",
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """Sign agreement of the most correlated pairs as shares, and the value as a score.
-
-        Of fewer rows than usual correlations lie further apart by themselves: the score is told at the usual
-        number.
-        """
-        before, after, projection = reference.summary.sums, window.sums, reference.plan.projection
+        """Return sign agreement of the most correlated pairs as shares, and the value as a score."""
+        reference_sums, window_sums, projection = (
+            reference.summary.sums,
+            window.sums,
+            reference.plan.projection,
+        )
         statistic = self.measure(reference, window, column)
         streams: list[Shares | Score] = []
-        if projection is not None and before is not None and after is not None and len(projection.pairs):
+        if (
+            projection is not None
+            and reference_sums is not None
+            and window_sums is not None
+            and len(projection.pairs)
+        ):
             with np.errstate(invalid="ignore", divide="ignore"):
-                usual = before.agreeing / before.paired
-            if np.isfinite(usual).all():
+                reference_share = reference_sums.agreeing / reference_sums.paired
+            if np.isfinite(reference_share).all():
                 streams.append(
                     Shares(
                         detector=self.name,
                         column=None,
                         labels=tuple(f"pair{pair}" for pair in range(len(projection.pairs))),
-                        successes=after.agreeing.copy(),
-                        trials=after.paired.copy(),
-                        reference=usual,
-                        reference_trials=int(before.paired.min()),
+                        successes=window_sums.agreeing.copy(),
+                        trials=window_sums.paired.copy(),
+                        reference=reference_share,
+                        reference_trials=int(reference_sums.paired.min()),
                     )
                 )
-        if statistic.value is not None and after is not None:
-            usual_rows = min(reference.block_rows or math.inf, reference.plan.sample_rows)
+        if statistic.value is not None and window_sums is not None:
+            # Correlations of fewer rows differ more by chance, so the score is scaled to the expected number.
+            expected_rows = min(reference.block_rows or math.inf, reference.plan.sample_rows)
             streams.append(
                 Score(
                     detector=self.name,
                     column=None,
                     label="correlation",
-                    value=statistic.value * math.sqrt(min(1.0, after.rows / usual_rows)),
+                    value=statistic.value * math.sqrt(min(1.0, window_sums.rows / expected_rows)),
                     floor=FLOOR,
                 )
             )
@@ -118,7 +129,7 @@ class Correlation(Joint):
 
 
 def _pairs(reference: Reference) -> Int64Array:
-    """Pairs ``[p, 2]`` of numeric dimensions; levels of a category are too rare for a normal limit."""
+    # Numeric dimensions only: levels are too rare for a normal limit.
     projection = reference.plan.projection
     numeric = np.empty(0, np.int64) if projection is None else np.flatnonzero(projection.inputs[:, 1] < 0)
     left, right = np.triu_indices(len(numeric), 1)
@@ -129,7 +140,7 @@ def _name(reference: Reference, dimension: int) -> str:
     projection = reference.plan.projection
     if projection is None:
         return "?"
-    return effects.plain(reference.plan.columns[int(projection.inputs[dimension, 0])].name)
+    return effect_text.escape(reference.plan.columns[int(projection.inputs[dimension, 0])].name)
 
 
 def _p_value(
@@ -141,8 +152,8 @@ def _p_value(
     usable = variance > 0
     if not usable.any():
         return None
-    largest = float((change[usable] / np.sqrt(variance[usable])).max())
-    return p_values.bounded(2 * int(usable.sum()) * float(ndtr(-largest)))
+    max_t = float((change[usable] / np.sqrt(variance[usable])).max())
+    return p_values.clip_p_value(2 * int(usable.sum()) * float(ndtr(-max_t)))
 
 
 DETECTOR: Detector = Correlation()

@@ -8,27 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.detectors._support import effects, p_values
-from driftwatch.detectors._support.bases import Univariate
-from driftwatch.detectors._support.column_batch import ONE_BIN, Binned, ColumnBatch
+from driftwatch.detectors._support import effect_text, p_values
+from driftwatch.detectors._support.bases import UnivariateDetector
+from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch
 from driftwatch.detectors.base import BatchDetector, Detector
 from driftwatch.results.gauges import Gauges
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
-class JensenShannon(BatchDetector, Univariate):
+class JensenShannon(BatchDetector, UnivariateDetector):
     """Jensen-Shannon distance on the same bins as ``psi``, without smoothing.
 
     Null hypothesis: reference and window rows come from one distribution.
-    Formula: ``sqrt((KL(p || r) + KL(q || r)) / 2)``, ``r = (p + q) / 2``, logarithms to base 2, equal
-    weights for both sides, the square root taken: in [0, 1], as ``scipy.spatial.distance.jensenshannon``
-    with ``base=2`` gives it.
+    Formula: ``sqrt((KL(p || r) + KL(q || r)) / 2)``, ``r = (p + q) / 2``, equal weights for both sides,
+    in [0, 1], as ``scipy.spatial.distance.jensenshannon`` with ``base=2``.
     Source: Lin 1991; Endres, Schindelin 2003 (the root is a metric). The p-value is that of the
-    likelihood ratio ``G = 2 sum O ln(O / E)`` of the same table (Wilks 1938), chi-square with bins - 1
-    degrees of freedom, which equals the divergence weighted by sample sizes.
+    likelihood ratio (G-test) ``G = 2 sum O ln(O / E)`` of the same table (Wilks 1938), chi-square with
+    bins - 1 degrees of freedom; G equals the divergence weighted by sample sizes.
     False alarms: close to nominal once every bin expects 5 rows (measured .04 for 5 % on rare
-    levels, which are pooled). Independent rows assumed.
+    levels, which are pooled). Assumes independent rows.
     Cost: O(cells).
     Example: SciPy 1.2.0 (2018) documents ``jensenshannon([1.0, 0.0], [0.5, 0.5])``, with natural logarithms,
     as 0.46450140402245893; the factor ``sqrt(ln 2)`` turns base 2 into them.
@@ -45,35 +44,31 @@ class JensenShannon(BatchDetector, Univariate):
     unit = "distance, base 2"
     evidence = False
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """Distances in [0, 1]."""
-        beside = ColumnBatch.of(reference, window, columns)
-        (value, ratio), count = beside.binned(self.name, _values)
+    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+        batch = ColumnBatch.from_columns(reference, window, columns)
+        (value, ratio), n_bins = batch.statistics(self.name, _values)
         return self.gauges(
-            beside,
+            batch,
             value,
-            p_value=p_values.chi_square(ratio, np.maximum(count - 1, 1)),
-            effect=lambda k: effects.bins(beside, k),
-            undefined={k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty(),
+            p_value=p_values.chi_square(ratio, np.maximum(n_bins - 1, 1)),
+            effect=lambda k: effect_text.bin_change(batch, k),
+            undefined={k: ONE_BIN for k in np.flatnonzero(n_bins < 2).tolist()} | batch.empty_sides(),
         )
 
 
-def _values(both: Binned) -> Float64Array:
-    """Distance and likelihood ratio of every row of bins.
-
-    Bins that are not used hold nothing on either side and add nothing.
-    """
-    bins, n, m = both.bins, both.n, both.m
-    p, q = bins.before / n, bins.after / m
-    middle, whole = (p + q) / 2, (bins.before + bins.after) / (n + m)
-    log_p, log_q, log_middle, log_whole = (_log(shares) for shares in (p, q, middle, whole))
-    divergence = (p * (log_p - log_middle) + q * (log_q - log_middle)).sum(axis=1) / 2 / math.log(2)
-    ratio = bins.before * (log_p - log_whole) + bins.after * (log_q - log_whole)
+def _values(table: BinTable) -> Float64Array:
+    # Distance and likelihood ratio of each column. Unused bins are empty on both sides and add 0.
+    bins, n, m = table.bins, table.n, table.m
+    p, q = bins.reference_counts / n, bins.window_counts / m
+    mixture, pooled = (p + q) / 2, (bins.reference_counts + bins.window_counts) / (n + m)
+    log_p, log_q, log_mixture, log_pooled = (_log(shares) for shares in (p, q, mixture, pooled))
+    divergence = (p * (log_p - log_mixture) + q * (log_q - log_mixture)).sum(axis=1) / 2 / math.log(2)
+    ratio = bins.reference_counts * (log_p - log_pooled) + bins.window_counts * (log_q - log_pooled)
     return np.stack([np.sqrt(np.clip(divergence, 0.0, 1.0)), 2 * ratio.sum(axis=1)])
 
 
 def _log(shares: Float64Array) -> Float64Array:
-    """Logarithms; of 0 one that 0 times is 0."""
+    # log(0) is finite, so that 0 log 0 = 0.
     return np.log(np.maximum(shares, 1e-300))
 
 

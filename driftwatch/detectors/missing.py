@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from driftwatch.core.arrays import Int64Array
-from driftwatch.detectors._support import column_pair, effects, p_values
-from driftwatch.detectors._support.bases import Univariate
+from driftwatch.detectors._support import column_pair, effect_text, p_values
+from driftwatch.detectors._support.bases import UnivariateDetector
 from driftwatch.detectors.base import BatchDetector, Detector
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
@@ -20,16 +20,16 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.02
 
 
-class Missing(BatchDetector, Univariate):
+class Missing(BatchDetector, UnivariateDetector):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
-    Null hypothesis: a row lacks its value as often as in the reference.
+    Null hypothesis: values are missing as often as in the reference.
     Formula: ``missing / rows``; the p-value is Pearson's chi-square with one degree of freedom, Fisher's
     exact test (two-sided) where fewer than 5 are expected.
     Source: Pearson 1900; Fisher 1934.
-    False alarms: nominal or below for independent rows. Gaps come in bursts, so the p-value is only
-    shown; evidence comes from the streams.
-    Cost: O(1), O(rows) at worst where the exact test is needed.
+    False alarms: nominal or below for independent rows. Missing values come in bursts, so the p-value is
+    only shown; evidence comes from the streams.
+    Cost: O(1), O(rows) at worst for the exact test.
     Example: ozone in New York, R's ``airquality`` (Chambers et al. 1983). The README of naniar (Tierney, Cook
     2023) prints that it is missing on 5 days of May, 16.1 %, and 21 of June, 70 %.
 
@@ -45,52 +45,64 @@ class Missing(BatchDetector, Univariate):
     name = "missing"
     unit = "share of rows"
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """Shares in [0, 1]."""
-        sides, names = column_pair.sides_of(reference, window, columns), tuple(columns)
-        before, after = column_pair.tallies(reference, window, names, sides)
-        known, share = before[1] > 0, after[0] / np.maximum(after[1], 1)
-        usual = before[0] / np.maximum(before[1], 1)
-        empty, none = after[1] == 0, np.full(len(names), np.nan)
+    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+        cells, names = column_pair.window_cells_of(reference, window, columns), tuple(columns)
+        reference_counts, window_counts = column_pair.row_counts(reference, window, names, cells)
+        has_reference, window_share = (
+            reference_counts[1] > 0,
+            window_counts[0] / np.maximum(window_counts[1], 1),
+        )
+        reference_share = reference_counts[0] / np.maximum(reference_counts[1], 1)
+        is_empty, nan = window_counts[1] == 0, np.full(len(names), np.nan)
         return Gauges(
             detector=self.name,
             unit=self.unit,
             columns=names,
-            value=np.where(empty, np.nan, share),
-            p_value=p_values.two_shares((before[0], after[0]), (before[1], after[1])),
-            low=none,
-            high=none,
-            n_reference=before[1],
-            n_window=after[1],
-            effect=lambda k: (
-                "missing " + effects.shares(float(usual[k]), float(share[k])) if known[k] else ""
+            value=np.where(is_empty, np.nan, window_share),
+            p_value=p_values.two_shares(
+                (reference_counts[0], window_counts[0]), (reference_counts[1], window_counts[1])
             ),
-            undefined=dict.fromkeys(np.flatnonzero(empty).tolist(), "the window has no rows"),
+            low=nan,
+            high=nan,
+            n_reference=reference_counts[1],
+            n_window=window_counts[1],
+            effect=lambda k: (
+                "missing " + effect_text.share_change(float(reference_share[k]), float(window_share[k]))
+                if has_reference[k]
+                else ""
+            ),
+            undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), "the window has no rows"),
         )
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
-        """The share itself, and how far it is above (``up``) or below (``down``) the reference's."""
-        sides = column_pair.sides_of(reference, window, columns)
-        before, after = column_pair.tallies(reference, window, tuple(columns), sides)
-        told = (before[1] > 0) & (after[1] > 0)
-        names = tuple(name for name, is_told in zip(columns, told.tolist(), strict=True) if is_told)
-        usual = sides.before.kept(self.name, names, lambda: _usual(names, before[:, told]))
-        after = after[:, told]
+    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+        """Return the share of missing rows, and its difference from the reference's as a score."""
+        cells = column_pair.window_cells_of(reference, window, columns)
+        reference_counts, window_counts = column_pair.row_counts(reference, window, tuple(columns), cells)
+        comparable = (reference_counts[1] > 0) & (window_counts[1] > 0)
+        names = tuple(
+            name for name, is_comparable in zip(columns, comparable.tolist(), strict=True) if is_comparable
+        )
+        reference_streams = cells.reference.memoize_last(
+            self.name, names, lambda: _reference_streams(names, reference_counts[:, comparable])
+        )
+        window_counts = window_counts[:, comparable]
         return replace(
-            usual, successes=after[0], trials=after[1], value=after[0] / after[1] - usual.reference
+            reference_streams,
+            successes=window_counts[0],
+            trials=window_counts[1],
+            value=window_counts[0] / window_counts[1] - reference_streams.reference,
         )
 
 
-def _usual(names: tuple[str, ...], before: Int64Array) -> Streams:
-    """What the streams of these columns have in common in every window."""
+def _reference_streams(names: tuple[str, ...], reference_counts: Int64Array) -> Streams:
     return Streams(
-        looks=tuple((Missing.name, name) for name in names),
+        targets=tuple((Missing.name, name) for name in names),
         share_keys=tuple((Missing.name, name, "") for name in names),
         labels=(("missing",),) * len(names),
-        successes=before[0],
-        trials=before[1],
-        reference=before[0] / before[1],
-        reference_trials=before[1],
+        successes=reference_counts[0],
+        trials=reference_counts[1],
+        reference=reference_counts[0] / reference_counts[1],
+        reference_trials=reference_counts[1],
         tolerance=np.full(len(names), np.nan),
         bursts=np.zeros(len(names), dtype=np.bool_),
         ordered=np.zeros(len(names), dtype=np.bool_),

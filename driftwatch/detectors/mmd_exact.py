@@ -9,51 +9,51 @@ import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, UInt64Array
 from driftwatch.core.schema import Column
-from driftwatch.detectors._support import effects, p_values
-from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors._support import effect_text, p_values
+from driftwatch.detectors._support.bases import JointDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Statistic
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.summary import Summary
 
-#: More sampled rows on one side are not compared: the cost is quadratic.
-MOST_ROWS = 5_000
+#: Largest number of sampled rows per side; more are not compared, because the cost is quadratic.
+MAX_ROWS = 5_000
 PERMUTATIONS = 500
-#: Kernel widths averaged, and pooled rows whose distances choose them.
+#: Number of kernel widths that are averaged, and of pooled rows whose distances choose them.
 WIDTHS = 5
-_PROBED = 500
-#: Where the column of all rows stands, behind the sides as they are and the permutations.
-_ALL = PERMUTATIONS + 1
-#: Rows and columns of a block of the kernel, and rows of the strips it is worked out in. The more rows, the
-#: less often all sides are read again.
-_ROWS, _COLUMNS, _STRIP = 640, 768, 128
-#: Columns of a block that ends on the diagonal, of which half is worked out twice.
-_OWN = 128
-#: Random numbers that are drawn together.
-_DRAWN = 1 << 17
-#: A kernel is not raised to a higher power than this: each one costs as many times a float's last digit.
-_HIGHEST = 100
+_MAX_WIDTH_ROWS = 500
+#: Column of the side matrix that is 1 for all rows, after the observed sides and the permutations.
+_ALL_ROWS_COLUMN = PERMUTATIONS + 1
+#: Rows and columns of a block of the kernel, and rows of a strip, in which it is computed. With more rows all
+#: sides are read less often.
+_BLOCK_ROWS, _BLOCK_COLUMNS, _STRIP_ROWS = 640, 768, 128
+#: Columns of a block that ends on the diagonal, half of which is computed twice.
+_DIAGONAL_COLUMNS = 128
+#: Random numbers per call of the generator.
+_MAX_RANDOM_NUMBERS = 1 << 17
+#: Largest power to which a kernel is raised: a power of p multiplies the rounding error by p.
+_MAX_POWER = 100
 
 
 _NO_SAMPLE = "the row samples were not kept: a daemon keeps them with storage.row_sample: true"
 
 
-class ExactMeanDiscrepancy(Joint):
+class ExactMeanDiscrepancy(JointDetector):
     """Unbiased squared MMD between the row samples of both sides.
 
     Null hypothesis: the sampled rows of reference and window come from one joint distribution.
     Formula: ``MMD^2 = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`` over different rows, ``k`` the mean
-    of 5 Gaussian kernels whose widths run geometrically from about half the 5 % to about twice the 95 %
-    quantile of the distances between pooled rows: chosen without looking at the sides, so the permutation
-    test stays exact, and never one median width, which misses changes at a finer scale. Each kernel is a
-    whole power of the next wider one, so that one exponential gives all of them.
+    of 5 Gaussian kernels. Their widths run geometrically from about half the 5 % to about twice the 95 %
+    quantile of the distances between pooled rows: chosen without the sides, so the permutation test stays
+    exact, and never one median width, which misses changes at a finer scale. Each kernel is a whole power
+    of the next wider one, so that one exponential gives all of them.
     Source: Gretton et al. 2012, equation 3; Schrab et al. 2023 for the widths. 500 permutations, drawn
     from the reference's fingerprint and the window's span: the same inputs give the same p-value.
     False alarms: exact at any size for exchangeable rows, (b + 1) / 501, never below .002.
     Cost: O((n + m)^2 (d + 500)) in float32 blocks, symmetric half only; .1 s at 1,000 rows a side,
-    seconds at 5,000. Runs only when asked for.
-    Example: the winners of 144 horse races by starting post, 8 posts held equally likely: chi-square is 16.3
+    seconds at 5,000. Runs only when a configuration names it.
+    Example: the winners of 144 horse races by starting post, with 8 posts equally likely: chi-square is 16.3
     (Siegel 1956, chapter 4). Levels that are equally frequent in the reference are all at one distance, half
     the widest kernel's width. So MMD^2 is a multiple of chi-square less what chance adds to it: 7 (its
     degrees of freedom) for the 144 races and 143 * 7 / 199 for the 200 rows of the reference.
@@ -74,120 +74,132 @@ class ExactMeanDiscrepancy(Joint):
     evidence = False
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True when the reference carries a projection and its row sample."""
         return column is None and reference.plan.projection is not None
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Unbiased MMD^2; slightly below 0 is normal without drift."""
-        before, after, projection = reference.summary.sample, window.sample, reference.plan.projection
-        if before is None or after is None or projection is None:
+        """Return unbiased MMD^2, which may be slightly below 0 without drift."""
+        reference_sample, window_sample, projection = (
+            reference.summary.sample,
+            window.sample,
+            reference.plan.projection,
+        )
+        if reference_sample is None or window_sample is None or projection is None:
             return self.gauge((0, 0), None, undefined=_NO_SAMPLE)
-        rows = (before.size, after.size)
-        if min(rows) < 2 or max(rows) > MOST_ROWS:
-            wanted = f"2 to {MOST_ROWS:,} sampled rows are needed on both sides"
-            return self.gauge(rows, None, undefined=f"{wanted}, got {rows[0]:,} and {rows[1]:,}")
-        pooled = projection.scaled(np.concatenate([_repeated(before), _repeated(after)]))
-        widths = kernel_widths(pooled, np.concatenate([_hashes(before), _hashes(after)]))
+        rows = (reference_sample.size, window_sample.size)
+        if min(rows) < 2 or max(rows) > MAX_ROWS:
+            requirement = f"2 to {MAX_ROWS:,} sampled rows are needed on both sides"
+            return self.gauge(rows, None, undefined=f"{requirement}, got {rows[0]:,} and {rows[1]:,}")
+        pooled = projection.scale_rows(
+            np.concatenate([_weighted_rows(reference_sample), _weighted_rows(window_sample)])
+        )
+        widths = kernel_widths(
+            pooled, np.concatenate([_weighted_hashes(reference_sample), _weighted_hashes(window_sample)])
+        )
         if widths is None:
             return self.gauge(rows, None, undefined="all sampled rows are equal")
-        value, null = permuted(pooled, rows[0], widths, _generator(reference, window))
-        reached = int(np.count_nonzero(null >= value))
+        value, null = permutation_statistics(pooled, rows[0], widths, _generator(reference, window))
+        n_reached = int(np.count_nonzero(null >= value))
         return self.gauge(
             rows,
             value,
-            p_value=p_values.bounded((reached + 1) / (len(null) + 1)),
-            effect=f"all columns together: squared distance {effects.number(value)}, "
-            f"without drift up to {effects.number(float(np.quantile(null, 0.95)))}",
+            p_value=p_values.clip_p_value((n_reached + 1) / (len(null) + 1)),
+            effect=f"all columns together: squared distance {effect_text.format_number(value)}, "
+            f"without drift up to {effect_text.format_number(float(np.quantile(null, 0.95)))}",
         )
 
 
 def kernel_widths(pooled: Float64Array, order: UInt64Array) -> Float64Array | None:
-    """Widths ``[5]`` from distances between up to 500 of the ``pooled`` rows; None when all are equal.
+    """Return five widths from distances between up to 500 of the ``pooled`` rows; None if all are equal.
 
-    ``order`` picks them by what they hold, not by the side they are on. The square of each is the same whole
-    multiple of the one before: they span the distances as nearly as that can.
+    ``order`` chooses rows by content, not by side.
     """
-    ranked = np.argsort(order, kind="stable")
-    some = pooled[ranked[np.linspace(0, len(ranked) - 1, min(_PROBED, len(ranked))).astype(np.int64)]]
-    squares = (some**2).sum(axis=1)
-    squared = squares[:, None] + squares[None, :] - 2 * some @ some.T
-    apart = np.sort(squared[~np.tri(len(some), dtype=bool)])
-    apart = apart[np.searchsorted(apart, 1e-12, side="right") :]
-    if not len(apart):
+    ranking = np.argsort(order, kind="stable")
+    sample = pooled[
+        ranking[np.linspace(0, len(ranking) - 1, min(_MAX_WIDTH_ROWS, len(ranking))).astype(np.int64)]
+    ]
+    squares = (sample**2).sum(axis=1)
+    squared_distances = squares[:, None] + squares[None, :] - 2 * sample @ sample.T
+    distances = np.sort(squared_distances[~np.tri(len(sample), dtype=bool)])
+    distances = distances[np.searchsorted(distances, 1e-12, side="right") :]
+    if not len(distances):
         return None
-    low, high = np.sqrt(apart[[len(apart) // 20, len(apart) * 19 // 20]])
-    # Half the one to twice the other is 4 high / low, in as many steps as there are widths but one.
+    low, high = np.sqrt(distances[[len(distances) // 20, len(distances) * 19 // 20]])
+    # Squared widths have one whole ratio, so that they span the distances as closely as possible: low / 2 to
+    # 2 high is a factor of 4 high / low, in as many steps as there are widths but one.
     power = max(2, round((4 * high / low) ** (2 / (WIDTHS - 1))))
     widths: Float64Array = np.sqrt(low * high) * np.sqrt(power) ** (np.arange(WIDTHS) - (WIDTHS - 1) / 2)
     return widths
 
 
-def permuted(
+def permutation_statistics(
     pooled: Float64Array, n: int, widths: Float64Array, generator: np.random.Generator
 ) -> tuple[float, Float64Array]:
-    """MMD^2 of the first ``n`` rows against the others, and the same for each permutation.
-
-    The kernel is never held whole: the upper half, in blocks, of ``K S`` for the 0/1 matrix ``S`` of all side
-    assignments and of all rows. ``K`` is centred by a constant, to which MMD^2 does not respond and which
-    keeps float32 sums from losing digits. ``widths`` are ``kernel_widths``.
-    """
+    """Return MMD^2 of the first ``n`` rows against the others, and of each permutation."""
+    # The kernel K is never in memory whole: blocks of its upper half are multiplied by S, the 0/1 matrix of
+    # all side assignments and of all rows.
     rows, m = len(pooled), len(pooled) - n
-    sides, kernel = _sides(rows, n, generator), _Kernel.of(pooled, widths)
-    inside, across = np.zeros(sides.shape[1]), np.zeros(sides.shape[1])
-    for top in range(0, rows, _ROWS):
-        a = slice(top, min(top + _ROWS, rows))
-        product = np.zeros((a.stop - top, sides.shape[1]))
-        # What lies below the diagonal stands above it too.
-        starts = [*range(top, a.stop, _OWN), *range(a.stop, rows, _COLUMNS), rows]
-        for b in map(slice, starts, starts[1:]):
-            above = slice(top, min(a.stop, b.stop))
-            product[: above.stop - top] += kernel.block(above, b) @ sides[b]
-        # Each pair of rows stands for two.
-        inside += 2 * np.einsum("ij,ij->j", product, sides[a])
-        across += product[:, _ALL] @ sides[a] + product.sum(axis=0)
-    total, inside, across = inside[_ALL], inside[:_ALL], across[:_ALL]
-    between = across - inside
-    others = total - 2 * across + inside
-    values = inside / (n * (n - 1)) + others / (m * (m - 1)) - 2 * between / (n * m)
+    sides, kernel = _side_matrix(rows, n, generator), _Kernel.from_rows(pooled, widths)
+    first_first, first_all = np.zeros(sides.shape[1]), np.zeros(sides.shape[1])
+    for top in range(0, rows, _BLOCK_ROWS):
+        block_rows = slice(top, min(top + _BLOCK_ROWS, rows))
+        product = np.zeros((block_rows.stop - top, sides.shape[1]))
+        # The kernel is symmetric, so only blocks on and above the diagonal are computed.
+        starts = [
+            *range(top, block_rows.stop, _DIAGONAL_COLUMNS),
+            *range(block_rows.stop, rows, _BLOCK_COLUMNS),
+            rows,
+        ]
+        for block_columns in map(slice, starts, starts[1:]):
+            upper_rows = slice(top, min(block_rows.stop, block_columns.stop))
+            product[: upper_rows.stop - top] += kernel.block(upper_rows, block_columns) @ sides[block_columns]
+        # Each pair of rows counts twice.
+        first_first += 2 * np.einsum("ij,ij->j", product, sides[block_rows])
+        first_all += product[:, _ALL_ROWS_COLUMN] @ sides[block_rows] + product.sum(axis=0)
+    total, first_first, first_all = (
+        first_first[_ALL_ROWS_COLUMN],
+        first_first[:_ALL_ROWS_COLUMN],
+        first_all[:_ALL_ROWS_COLUMN],
+    )
+    first_second = first_all - first_first
+    second_second = total - 2 * first_all + first_first
+    values = first_first / (n * (n - 1)) + second_second / (m * (m - 1)) - 2 * first_second / (n * m)
     values /= len(widths)
     return float(values[0]), values[1:]
 
 
-def _sides(rows: int, n: int, generator: np.random.Generator) -> Float32Array:
-    """1 for rows of the first side: as they are, then ``n`` of them at random for each permutation.
-
-    Column ``_ALL`` has 1 for all rows, those behind it 0. ``n`` at random have the smallest of so many random
-    numbers: many times as fast as to shuffle.
-    """
-    sides = np.zeros((rows, -(-(_ALL + 1) // 8) * 8), dtype=np.float32)
-    sides[:n, 0] = sides[:, _ALL] = 1
-    step = max(1, _DRAWN // rows)
-    for start in range(1, _ALL, step):
-        stop = min(start + step, _ALL)
-        # As float32 before it is turned: numpy turns and casts at once at half the speed.
-        sides[:, start:stop] = _drawn(stop - start, rows, n, generator).astype(np.float32).T
+def _side_matrix(rows: int, n: int, generator: np.random.Generator) -> Float32Array:
+    # 1 means a row of the first side: column 0 as observed, other columns ``n`` random rows.
+    # Column _ALL_ROWS_COLUMN has 1 for all rows, the columns after it 0.
+    sides = np.zeros((rows, -(-(_ALL_ROWS_COLUMN + 1) // 8) * 8), dtype=np.float32)
+    sides[:n, 0] = sides[:, _ALL_ROWS_COLUMN] = 1
+    step = max(1, _MAX_RANDOM_NUMBERS // rows)
+    for start in range(1, _ALL_ROWS_COLUMN, step):
+        stop = min(start + step, _ALL_ROWS_COLUMN)
+        # Cast before transposing, because numpy does both at once at half the speed.
+        sides[:, start:stop] = _random_subsets(stop - start, rows, n, generator).astype(np.float32).T
     return sides
 
 
-def _drawn(count: int, rows: int, n: int, generator: np.random.Generator) -> BoolArray:
-    """``n`` of the rows at random, so many times."""
+def _random_subsets(count: int, rows: int, n: int, generator: np.random.Generator) -> BoolArray:
+    # ``[subset, row]``.
+    # Rows with the smallest random numbers are chosen, which is many times faster than a shuffle.
     draws = generator.integers(0, 1 << 32, (count, rows), dtype=np.uint32)
-    ordered = np.partition(draws, n - 1, axis=1)
-    least = ordered[:, n - 1]
-    chosen: BoolArray = draws <= least[:, None]
-    # Another one equal to the last of them would be one too many.
-    tied = np.flatnonzero(ordered[:, n:].min(axis=1) == least)
-    if len(tied):
-        chosen[tied] = _drawn(len(tied), rows, n, generator)
-    return chosen
+    partition = np.partition(draws, n - 1, axis=1)
+    threshold = partition[:, n - 1]
+    subsets: BoolArray = draws <= threshold[:, None]
+    # A second number equal to the threshold would give one row too many.
+    ties = np.flatnonzero(partition[:, n:].min(axis=1) == threshold)
+    if len(ties):
+        subsets[ties] = _random_subsets(len(ties), rows, n, generator)
+    return subsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kernel:
-    """Blocks of the sum of Gaussian kernels, less about its mean; 0 on the diagonal.
+    """Blocks of the sum of Gaussian kernels, shifted by about its mean, with 0 on the diagonal.
 
-    ``left[n]`` and ``right[:, n]`` are two forms of the points, whose products are the exponents of the
-    widest kernel. Each of the others, ``count`` in all, is the one before to the ``power``.
+    ``left @ right`` are the exponents of the widest of ``count`` kernels. Each other kernel is the
+    ``power``-th power of the next wider one.
     """
 
     left: Float32Array
@@ -197,8 +209,7 @@ class _Kernel:
     centre: np.float32
 
     @classmethod
-    def of(cls, pooled: Float64Array, widths: Float64Array) -> _Kernel:
-        """Of these points and widths."""
+    def from_rows(cls, pooled: Float64Array, widths: Float64Array) -> _Kernel:
         points = (pooled - pooled.mean(axis=0)).astype(np.float32)
         squares = np.einsum("ij,ij->i", points, points)[:, None]
         ones, factor = np.ones_like(squares), np.float32(-0.5 / widths[-1] ** 2)
@@ -209,59 +220,56 @@ class _Kernel:
             count=len(widths),
             centre=np.float32(0),
         )
-        some = slice(0, min(_STRIP, len(points)))
-        return replace(kernel, centre=np.float32(2 * kernel.block(some, some).mean(dtype=np.float64)))
+        # MMD^2 does not depend on a constant in the kernel; subtracting one keeps the digits of float32 sums.
+        strip = slice(0, min(_STRIP_ROWS, len(points)))
+        return replace(kernel, centre=np.float32(2 * kernel.block(strip, strip).mean(dtype=np.float64)))
 
-    def block(self, a: slice, b: slice) -> Float32Array:
-        """The block of rows ``a`` and columns ``b``, in strips that stay in the cache.
+    def block(self, rows: slice, columns: slice) -> Float32Array:
+        block = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype=np.float32)
+        # Strips are small enough for the processor's cache.
+        right = np.ascontiguousarray(self.right[:, columns])
+        for first in range(0, len(block), _STRIP_ROWS):
+            total = block[first : first + _STRIP_ROWS]
+            self._sum_kernels(self.left[rows.start + first : rows.start + first + len(total)] @ right, total)
+        if columns.start < rows.stop:
+            # A square on the diagonal holds each pair twice.
+            diagonal = block[columns.start - rows.start :]
+            diagonal *= np.float32(0.5)
+            np.fill_diagonal(diagonal, 0.0)
+        return block
 
-        Half of it where ``b`` are the last of the rows ``a``: every pair of them is in it twice.
-        """
-        found = np.empty((a.stop - a.start, b.stop - b.start), dtype=np.float32)
-        right = np.ascontiguousarray(self.right[:, b])
-        for first in range(0, len(found), _STRIP):
-            total = found[first : first + _STRIP]
-            self._sum(self.left[a.start + first : a.start + first + len(total)] @ right, total)
-        if b.start < a.stop:
-            own = found[b.start - a.start :]
-            own *= np.float32(0.5)
-            np.fill_diagonal(own, 0.0)
-        return found
-
-    def _sum(self, exponents: Float32Array, total: Float32Array) -> None:
-        """Put the sum of the kernels into ``total``."""
+    def _sum_kernels(self, exponents: Float32Array, total: Float32Array) -> None:
         kernel = np.exp(exponents)
         np.subtract(kernel, self.centre, out=total)
-        raised = 1
+        power_since_exp = 1
         for width in range(1, self.count):
-            raised *= self.power
-            if raised <= _HIGHEST:
-                _raise(kernel, self.power)
+            power_since_exp *= self.power
+            if power_since_exp <= _MAX_POWER:
+                _power_in_place(kernel, self.power)
             else:
-                raised = 1
+                power_since_exp = 1
                 np.exp(np.multiply(exponents, np.float32(self.power**width), out=kernel), out=kernel)
             np.add(total, kernel, out=total)
 
 
-def _raise(numbers: Float32Array, power: int) -> None:
-    """Raise to a whole power, by squares."""
-    once = numbers.copy() if power & (power - 1) else numbers
+def _power_in_place(numbers: Float32Array, power: int) -> None:
+    # Repeated squaring.
+    base = numbers.copy() if power & (power - 1) else numbers
     for bit in bin(power)[3:]:
         np.multiply(numbers, numbers, out=numbers)
         if bit == "1":
-            np.multiply(numbers, once, out=numbers)
+            np.multiply(numbers, base, out=numbers)
 
 
-def _repeated(sample: RowSample) -> Float64Array:
+def _weighted_rows(sample: RowSample) -> Float64Array:
     return np.repeat(sample.rows, sample.weights, axis=0)
 
 
-def _hashes(sample: RowSample) -> UInt64Array:
+def _weighted_hashes(sample: RowSample) -> UInt64Array:
     return np.repeat(sample.hashes, sample.weights)
 
 
 def _generator(reference: Reference, window: Summary) -> np.random.Generator:
-    """Random numbers that depend on what is compared only."""
     text = f"{reference.fingerprint}:{window.span.start}:{window.span.end}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Int64Array
-from driftwatch.detectors._support import column_pair, effects, p_values
-from driftwatch.detectors._support.bases import Ordered
+from driftwatch.detectors._support import column_pair, effect_text, p_values
+from driftwatch.detectors._support.bases import OrderedDetector
 from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
 from driftwatch.detectors._support.column_batch import ColumnBatch
 from driftwatch.detectors.base import BatchDetector, Detector
@@ -18,20 +18,20 @@ from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
-#: Share of rows at either end that is nothing to wake somebody for, at the usual ``tolerance``.
+#: Tolerated share of rows at either end at the default ``tolerance``: fewer do not justify a page.
 TOLERANCE = 0.005
-#: An excess of the rows near the ends by less is never evidence: one row in a thousand where there were none.
+#: An excess of rows near the ends below this is never evidence: one row in a thousand where there were none.
 FLOOR = 0.06
-#: Nor are fewer rows outside than one in two hundred, where there were none.
+#: An excess of rows outside below this is never evidence: one in two hundred where there were none.
 OUTSIDE_FLOOR = 0.14
-#: Rows expected near the ends in a usual window from which on their number has a law worth learning.
-EXPECTED = 5.0
-#: Edges within the range from which on its outermost gaps hold little.
-_FEWEST = 64
+#: Rows expected near the ends of a normal window from which on their number is a score.
+MIN_END_ROWS = 5.0
+#: Edges that a range needs; with fewer its outermost gaps hold more than a few rows.
+_MIN_INNER_EDGES = 64
 _LABELS = ("below", "above", "low", "high")
 
 
-class OutOfRange(BatchDetector, Ordered):
+class OutOfRange(BatchDetector, OrderedDetector):
     """Share of the rows with a value below the reference's smallest or above its largest.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -58,166 +58,185 @@ class OutOfRange(BatchDetector, Ordered):
     name = "out_of_range"
     unit = "share of rows"
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """Shares in [0, 1]."""
-        beside = ColumnBatch.of(reference, window, columns)
-        before, after = _rows_far_out(beside)
-        was, now = before[:, :2].sum(axis=1), after[:, :2].sum(axis=1)
+    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+        batch = ColumnBatch.from_columns(reference, window, columns)
+        reference_outlying, window_outlying = _batch_outlying(batch)
+        n_reference_outside, n_window_outside = (
+            reference_outlying[:, :2].sum(axis=1),
+            window_outlying[:, :2].sum(axis=1),
+        )
         return self.gauges(
-            beside,
-            now / np.maximum(beside.m, 1),
-            p_value=p_values.more_often(2 + was, beside.n, now, beside.m),
-            effect=lambda k: _effect(beside, k, before[k].tolist(), after[k].tolist()),
-            undefined=beside.empty(),
+            batch,
+            n_window_outside / np.maximum(batch.m, 1),
+            p_value=p_values.rate_increase(2 + n_reference_outside, batch.n, n_window_outside, batch.m),
+            effect=lambda k: _effect(batch, k, reference_outlying[k].tolist(), window_outlying[k].tolist()),
+            undefined=batch.empty_sides(),
         )
 
-    def drawn(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
-        """The shares of rows below and above, and of those near the ends: within or beyond the outermost gap.
+    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+        """Return shares of rows below and above the range, and near its ends (outermost gap included).
 
-        Next to nothing is there in the reference, so their tolerance is their own. One score, *outside*, is
-        how many are below or above: a few rows every other day are news to a column that never had any.
-        Another, *ends*, is the sum of those near the ends, where enough are expected: single days far out are
-        ordinary in some columns, and it learns of which.
+        They have their own tolerance, because the reference has almost none. The score *outside* counts rows
+        below or above: a few every other day are exceptional in a column that never had any. The score *ends*
+        counts rows near the ends, if enough are expected: some columns have single days far out, and the
+        baseline learns which.
         """
-        sides = column_pair.sides_of(reference, window, columns)
-        names, rows = column_pair.filled(sides, columns)
+        cells = column_pair.window_cells_of(reference, window, columns)
+        names, rows = column_pair.comparable_columns(cells, columns)
         block_rows = reference.block_rows or 0.0
-        usual, used, scored = sides.before.kept(
-            self.name, (names, block_rows), lambda: _usual(sides.before, names, rows, block_rows)
+        reference_streams, used, end_columns = cells.reference.memoize_last(
+            self.name,
+            (names, block_rows),
+            lambda: _reference_streams(cells.reference, names, rows, block_rows),
         )
-        after, m = sides.once("far", _far)[rows], sides.m[rows]
-        beyond = sides.once("beyond", _beyond)[rows].sum(axis=1)
-        outside = [column_pair.rare(count, of) for count, of in zip(beyond.tolist(), m.tolist(), strict=True)]
-        near = zip(after[scored, 2:].sum(axis=1).tolist(), m[scored].tolist(), strict=True)
-        ends = [column_pair.angle(count, of) for count, of in near]
+        outlying, m = cells.memoize("outlying rows", _window_outlying)[rows], cells.m[rows]
+        n_beyond = cells.memoize("rows beyond", _rows_beyond)[rows].sum(axis=1)
+        outside = [
+            column_pair.rare_arcsine(count, n_rows)
+            for count, n_rows in zip(n_beyond.tolist(), m.tolist(), strict=True)
+        ]
+        end_counts = zip(outlying[end_columns, 2:].sum(axis=1).tolist(), m[end_columns].tolist(), strict=True)
+        ends = [column_pair.arcsine(count, n_rows) for count, n_rows in end_counts]
         return replace(
-            usual,
-            successes=after[used],
+            reference_streams,
+            successes=outlying[used],
             trials=np.repeat(m, used.sum(axis=1)),
-            value=np.array(outside + ends, dtype=np.float64) - usual.value,
+            value=np.array(outside + ends, dtype=np.float64) - reference_streams.value,
         )
 
 
-def _usual(
-    before: ReferenceCells, names: tuple[str, ...], rows: Int64Array, block_rows: float
+def _reference_streams(
+    reference: ReferenceCells, names: tuple[str, ...], rows: Int64Array, block_rows: float
 ) -> tuple[Streams, BoolArray, Int64Array]:
-    """What the streams of these columns have in common in every window, which of the four rows they tell of,
-    and which columns have a score of their ends; ``value`` is where scores are usually.
-    """
-    name, far, n = OutOfRange.name, before.once("far", _far_before)[rows], before.n[rows]
-    ended = before.once("range", _Range.of).ended[rows]
-    used = np.ones(far.shape, dtype=np.bool_)
-    used[:, 2:] = ended[:, None]
-    near = far[:, 2:].sum(axis=1)
-    scored = np.flatnonzero(ended & (near / n * block_rows >= EXPECTED))
+    name, outlying, n = (
+        OutOfRange.name,
+        reference.memoize("outlying rows", _reference_outlying)[rows],
+        reference.n[rows],
+    )
+    has_ends = reference.memoize("range", _Range.from_reference).has_ends[rows]
+    # ``[column, share]``: only some columns have shares of rows near the ends.
+    used = np.ones(outlying.shape, dtype=np.bool_)
+    used[:, 2:] = has_ends[:, None]
+    end_counts = outlying[:, 2:].sum(axis=1)
+    end_columns = np.flatnonzero(has_ends & (end_counts / n * block_rows >= MIN_END_ROWS))
     angles = [
-        column_pair.angle(count, of)
-        for count, of in zip(near[scored].tolist(), n[scored].tolist(), strict=True)
+        column_pair.arcsine(count, n_rows)
+        for count, n_rows in zip(end_counts[end_columns].tolist(), n[end_columns].tolist(), strict=True)
     ]
-    usual = Streams(
-        looks=tuple((name, column) for column in names),
+    reference_streams = Streams(
+        targets=tuple((name, column) for column in names),
         share_keys=tuple((name, column, "") for column in names),
-        labels=tuple(_LABELS if known else _LABELS[:2] for known in ended.tolist()),
-        successes=far[used],
+        labels=tuple(_LABELS if with_ends else _LABELS[:2] for with_ends in has_ends.tolist()),
+        successes=outlying[used],
         trials=np.repeat(n, used.sum(axis=1)),
-        reference=(far / n[:, None])[used],
+        reference=(outlying / n[:, None])[used],
         reference_trials=n,
         tolerance=np.full(len(names), TOLERANCE),
         bursts=np.ones(len(names), dtype=np.bool_),
         ordered=np.zeros(len(names), dtype=np.bool_),
         score_keys=(
             *((name, column, "outside") for column in names),
-            *((name, names[k], "ends") for k in scored.tolist()),
+            *((name, names[k], "ends") for k in end_columns.tolist()),
         ),
         value=np.array([0.0] * len(names) + angles, dtype=np.float64),
-        floor=np.repeat([OUTSIDE_FLOOR, FLOOR], [len(names), len(scored)]),
-        signed=np.zeros(len(names) + len(scored), dtype=np.bool_),
+        floor=np.repeat([OUTSIDE_FLOOR, FLOOR], [len(names), len(end_columns)]),
+        signed=np.zeros(len(names) + len(end_columns), dtype=np.bool_),
     )
-    return usual, used, scored
+    return reference_streams, used, end_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Range:
-    """Cells that the reference's range begins and ends in: ``cell[k, 4]`` of cumulative sums, which hold the
-    rows below it, up to it, and up to the first and the last but one edge inside it; columns end to end.
+    """Cells in which the reference's range begins and ends."""
 
-    ``ended[k]`` says that its ends are told of: where the edges are all of its few values they are as
-    frequent as any. ``bare[k]`` has no edge.
-    """
-
+    #: ``[column, 4]``: indices into flattened cumulative sums, of the rows below the range, up to its last
+    #: edge, up to its second edge, and below its last but one.
     cell: Int64Array
-    ended: BoolArray
-    bare: BoolArray
+    #: ``[column]``: streams of rows near the ends exist.
+    has_ends: BoolArray
+    #: ``[column]``: there is no edge.
+    edgeless: BoolArray
 
     @classmethod
-    def of(cls, before: ReferenceCells) -> _Range:
-        """Of every column."""
+    def from_reference(cls, reference: ReferenceCells) -> _Range:
         first, last = (
-            np.array([getattr(grid, end) for grid in before.grids], dtype=np.int64)
+            np.array([getattr(grid, end) for grid in reference.grids], dtype=np.int64)
             for end in ("first", "last")
         )
-        exact = np.array([grid.exact for grid in before.grids], dtype=np.bool_)
-        ended, bare = ~exact & (last - first >= _FEWEST), last < 0
+        # Where the edges are all values of a column, its end values may be as frequent as any.
+        exact = np.array([grid.exact for grid in reference.grids], dtype=np.bool_)
+        has_ends, edgeless = ~exact & (last - first >= _MIN_INNER_EDGES), last < 0
         cell = np.stack([2 * first, 2 * last + 1, 2 * (first + 1) + 1, 2 * (last - 1)], axis=1)
-        usable = np.stack([~bare, ~bare, ended, ended], axis=1)
-        first_cells = before.upto.shape[1] * np.arange(len(before.grids))[:, None]
-        return cls(cell=np.where(usable, cell, 0) + first_cells, ended=ended, bare=bare)
+        usable = np.stack([~edgeless, ~edgeless, has_ends, has_ends], axis=1)
+        first_cells = reference.cumulative.shape[1] * np.arange(len(reference.grids))[:, None]
+        return cls(cell=np.where(usable, cell, 0) + first_cells, has_ends=has_ends, edgeless=edgeless)
 
 
-def _far_out(upto: Int64Array, inside: _Range) -> Int64Array:
-    """Rows ``[k, 4]`` below and above the range, up to its second edge and from its last but one."""
-    found, rows = upto.take(inside.cell), upto[:, -1]
-    below, above = np.where(inside.bare, 0, found[:, 0]), np.where(inside.bare, rows, rows - found[:, 1])
-    return np.stack([below, above, found[:, 2], rows - found[:, 3]], axis=1)
+def _outlying_rows(cumulative: Int64Array, limits: _Range) -> Int64Array:
+    # ``[column, 4]``: rows below the range, above it, up to its second edge, from its last but one.
+    counts, n_rows = cumulative.take(limits.cell), cumulative[:, -1]
+    below, above = (
+        np.where(limits.edgeless, 0, counts[:, 0]),
+        np.where(limits.edgeless, n_rows, n_rows - counts[:, 1]),
+    )
+    return np.stack([below, above, counts[:, 2], n_rows - counts[:, 3]], axis=1)
 
 
-def _far_before(before: ReferenceCells) -> Int64Array:
-    return _far_out(before.upto, before.once("range", _Range.of))
+def _reference_outlying(reference: ReferenceCells) -> Int64Array:
+    return _outlying_rows(reference.cumulative, reference.memoize("range", _Range.from_reference))
 
 
-def _far(sides: WindowCells) -> Int64Array:
-    return _far_out(sides.window_upto, sides.before.once("range", _Range.of))
+def _window_outlying(cells: WindowCells) -> Int64Array:
+    return _outlying_rows(cells.window_cumulative, cells.reference.memoize("range", _Range.from_reference))
 
 
-def _effect(beside: ColumnBatch, k: int, before: list[int], after: list[int]) -> str:
-    """How many rows are outside the range, or near an end of it where that is most of what grew."""
-    n, m, inside = int(beside.n[k]), int(beside.m[k]), beside.sides.before.once("range", _Range.of)
-    usual, now = sum(before[:2]) / n, sum(after[:2]) / m
-    if inside.ended[beside.row[k]]:
-        shares = [(was / n, found / m) for was, found in zip(before[2:], after[2:], strict=True)]
-        end = max((0, 1), key=lambda place: shares[place][1] - shares[place][0])
-        if shares[end][1] - shares[end][0] > 2 * max(now - usual, 0.0):
-            return f"among the reference's {('lowest', 'highest')[end]} " + effects.shares(*shares[end])
-    side = "below" if after[0] > after[1] else "above"
-    where = f"{side} the reference's range " if now else "outside the reference's range "
-    return where + effects.shares(usual, now)
+def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_outlying: list[int]) -> str:
+    n, m, limits = (
+        int(batch.n[k]),
+        int(batch.m[k]),
+        batch.cells.reference.memoize("range", _Range.from_reference),
+    )
+    reference_share, window_share = sum(reference_outlying[:2]) / n, sum(window_outlying[:2]) / m
+    # Rows near an end are described where they are most of the increase.
+    if limits.has_ends[batch.row[k]]:
+        shares = [
+            (reference_count / n, window_count / m)
+            for reference_count, window_count in zip(reference_outlying[2:], window_outlying[2:], strict=True)
+        ]
+        end = max((0, 1), key=lambda index: shares[index][1] - shares[index][0])
+        if shares[end][1] - shares[end][0] > 2 * max(window_share - reference_share, 0.0):
+            return f"among the reference's {('lowest', 'highest')[end]} " + effect_text.share_change(
+                *shares[end]
+            )
+    side = "below" if window_outlying[0] > window_outlying[1] else "above"
+    place = f"{side} the reference's range " if window_share else "outside the reference's range "
+    return place + effect_text.share_change(reference_share, window_share)
 
 
-def _rows_far_out(beside: ColumnBatch) -> tuple[Int64Array, Int64Array]:
-    """The same of some columns, on both sides.
-
-    A segment's own range is narrower than that of all rows, in which the cells lie: beyond it is outside.
-    """
-    sides, row = beside.sides, beside.row
-    after = sides.once("far", _far)[row]
-    after[:, :2] = np.maximum(after[:, :2], sides.once("beyond", _beyond)[row])
-    return sides.before.once("far", _far_before)[row], after
-
-
-def _beyond(sides: WindowCells) -> Int64Array:
-    """Rows ``[k, 2]`` of the window in cells below the lowest and above the highest of the reference's rows.
-
-    Those outside its range; a block of the reference itself is held against the range of the others.
-    """
-    known, rows = sides.before.once("filled", _filled), np.arange(len(sides.m))
-    below = np.where(known[0] > 0, sides.window_upto[rows, known[0] - 1], 0)
-    return np.stack([below, sides.m - sides.window_upto[rows, known[1]]], axis=1)
+def _batch_outlying(batch: ColumnBatch) -> tuple[Int64Array, Int64Array]:
+    cells, row = batch.cells, batch.row
+    window_outlying = cells.memoize("outlying rows", _window_outlying)[row]
+    # A segment's range is narrower than that of all rows, in which the cells lie; rows beyond it are outside.
+    window_outlying[:, :2] = np.maximum(
+        window_outlying[:, :2], cells.memoize("rows beyond", _rows_beyond)[row]
+    )
+    return cells.reference.memoize("outlying rows", _reference_outlying)[row], window_outlying
 
 
-def _filled(before: ReferenceCells) -> tuple[Int64Array, Int64Array]:
-    """The lowest and the highest cell of each column that holds rows."""
-    lowest, highest = (before.upto == 0).sum(axis=1), (before.upto < before.n[:, None]).sum(axis=1)
-    last = before.upto.shape[1] - 1
+def _rows_beyond(cells: WindowCells) -> Int64Array:
+    # Window rows below the lowest and above the highest cell with reference rows.
+    # A block of the reference itself is compared with the range of the other blocks.
+    extreme_cells, rows = cells.reference.memoize("extreme cells", _extreme_cells), np.arange(len(cells.m))
+    below = np.where(extreme_cells[0] > 0, cells.window_cumulative[rows, extreme_cells[0] - 1], 0)
+    return np.stack([below, cells.m - cells.window_cumulative[rows, extreme_cells[1]]], axis=1)
+
+
+def _extreme_cells(reference: ReferenceCells) -> tuple[Int64Array, Int64Array]:
+    lowest, highest = (
+        (reference.cumulative == 0).sum(axis=1),
+        (reference.cumulative < reference.n[:, None]).sum(axis=1),
+    )
+    last = reference.cumulative.shape[1] - 1
     return np.minimum(lowest, last), np.minimum(highest, last)
 
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.detectors._support import effects, p_values
-from driftwatch.detectors._support.bases import Univariate
-from driftwatch.detectors._support.column_batch import ONE_BIN, Binned, ColumnBatch
+from driftwatch.detectors._support import effect_text, p_values
+from driftwatch.detectors._support.bases import UnivariateDetector
+from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch
 from driftwatch.detectors.base import BatchDetector, Detector
 from driftwatch.results.gauges import Gauges
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
-class PopulationStability(BatchDetector, Univariate):
+class PopulationStability(BatchDetector, UnivariateDetector):
     """Symmetrised Kullback-Leibler divergence on ten bins of the reference, or on the levels.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -26,7 +26,7 @@ class PopulationStability(BatchDetector, Univariate):
     Source: Jeffreys 1946; Yurdakul, Naranjo 2020 for ``PSI / (1/n + 1/m) -> chi2(bins - 1)``.
     False alarms: the p-value is that limit; conservative below about 100 rows (measured .043 for 5 %).
     The customary thresholds .1 and .25 mean nothing without the number of rows: with 100 rows on both sides
-    .1 is exceeded in 80 % of healthy windows, with a million never. Independent rows assumed.
+    .1 is exceeded in 80 % of healthy windows, with a million never. Assumes independent rows.
     Cost: O(cells).
     Example: the same sum is called information value in credit scoring. Lund, Brotherton 2013, table 1,
     compare the counts 2, 1, 2 with 1, 1, 1 and find .0924. Here each count is taken a thousand times, so
@@ -45,25 +45,24 @@ class PopulationStability(BatchDetector, Univariate):
     unit = "nats, +0.5 on every count"
     evidence = False
 
-    def measured(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """PSI, 0 or more."""
-        beside = ColumnBatch.of(reference, window, columns)
-        found, count = beside.binned(self.name, _values)
-        undefined = {k: ONE_BIN for k in np.flatnonzero(count < 2).tolist()} | beside.empty()
-        rows = 1 / np.maximum(beside.n, 1) + 1 / np.maximum(beside.m, 1)
+    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+        batch = ColumnBatch.from_columns(reference, window, columns)
+        values, n_bins = batch.statistics(self.name, _values)
+        undefined = {k: ONE_BIN for k in np.flatnonzero(n_bins < 2).tolist()} | batch.empty_sides()
+        inverse_rows = 1 / np.maximum(batch.n, 1) + 1 / np.maximum(batch.m, 1)
         return self.gauges(
-            beside,
-            found[0],
-            p_value=p_values.chi_square(found[0] / rows, np.maximum(count - 1, 1)),
-            effect=lambda k: effects.bins(beside, k),
+            batch,
+            values[0],
+            p_value=p_values.chi_square(values[0] / inverse_rows, np.maximum(n_bins - 1, 1)),
+            effect=lambda k: effect_text.bin_change(batch, k),
             undefined=undefined,
         )
 
 
-def _values(both: Binned) -> Float64Array:
-    bins = both.bins
-    half = 0.5 * bins.count[:, None]
-    p, q = (bins.before + 0.5) / (both.n + half), (bins.after + 0.5) / (both.m + half)
+def _values(table: BinTable) -> Float64Array:
+    bins = table.bins
+    half = 0.5 * bins.n_bins[:, None]
+    p, q = (bins.reference_counts + 0.5) / (table.n + half), (bins.window_counts + 0.5) / (table.m + half)
     return np.asarray(np.where(bins.used, (q - p) * np.log(q / p), 0.0).sum(axis=1)[None])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors._support import column_pair, effects
-from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors._support import column_pair, effect_text
+from driftwatch.detectors._support.bases import LevelDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
@@ -16,14 +16,14 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.02
 
 
-class TotalVariation(Levelled):
+class TotalVariation(LevelDetector):
     """Share of rows that would have to change level to turn one side into the other.
 
     Null hypothesis: none is tested; there is no p-value. As a score: this window's distance is
     exchangeable with that of healthy windows.
     Formula: ``sum |q - p| / 2`` over all levels and the unseen one.
     Source: standard; Levin, Peres 2017, chapter 4.
-    False alarms: without any drift the distance is about ``sum sqrt(p (1/n + 1/m)) / 2.5``: it grows
+    False alarms: without drift the distance is about ``sum sqrt(p (1/n + 1/m)) / 2.5``: it grows
     with the number of levels and shrinks with rows. The score is therefore judged against healthy windows
     only, and an excess under ``FLOOR`` is never evidence.
     Cost: O(levels).
@@ -50,22 +50,20 @@ class TotalVariation(Levelled):
     unit = "share of rows"
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Distance in [0, 1]."""
-        both = column_pair.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        return self.gauge(both, _distance(both), effect=effects.levels(both))
+        pair = column_pair.pair_of(reference, window, column)
+        if pair.empty_side:
+            return self.undefined(pair, pair.empty_side)
+        return self.gauge(pair, _distance(pair), effect=effect_text.level_change(pair))
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """One score, ``tv``."""
-        both = column_pair.pair(reference, window, column)
-        if both.empty:
+        pair = column_pair.pair_of(reference, window, column)
+        if pair.empty_side:
             return ()
-        return (Score(detector=self.name, column=column, label="tv", value=_distance(both), floor=FLOOR),)
+        return (Score(detector=self.name, column=column, label="tv", value=_distance(pair), floor=FLOOR),)
 
 
-def _distance(both: column_pair.Pair) -> float:
-    return float(np.abs(both.window / both.m - both.reference / both.n).sum()) / 2
+def _distance(pair: column_pair.Pair) -> float:
+    return float(np.abs(pair.window_counts / pair.m - pair.reference_counts / pair.n).sum()) / 2
 
 
 DETECTOR: Detector = TotalVariation()

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors._support import column_pair, effects, p_values
-from driftwatch.detectors._support.bases import Levelled
+from driftwatch.detectors._support import column_pair, effect_text, p_values
+from driftwatch.detectors._support.bases import LevelDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
-#: Share of rows with new levels that is nothing to wake somebody for, at the usual ``tolerance``.
+#: Tolerated share of rows with new levels at the default ``tolerance``: fewer do not justify a page.
 TOLERANCE = 0.0007
 #: A score below this is never evidence: one row in four hundred.
 FLOOR = 0.1
 
 
-class Unseen(Levelled):
+class Unseen(LevelDetector):
     """Share of the rows with a value whose level has no cell of its own in the reference.
 
-    Null hypothesis: unseen levels are as frequent as the reference itself leads one to expect.
-    Formula: ``unseen / rows with a value``. What is expected is the share of reference rows whose level
+    Null hypothesis: unseen levels are as frequent as the reference itself predicts.
+    Formula: ``unseen / rows with a value``. The expected share is that of reference rows whose level
     occurs once (Good, Turing) or has no cell; the p-value is the one-sided conditional test of two
     Poisson rates, with one event added to the reference's.
     Source: Good 1953; Przyborowski, Wilenski 1940.
-    False alarms: below nominal while a new level brings few rows each; a long-tailed column whose new
+    False alarms: below nominal while each new level brings few rows; a long-tailed column whose new
     levels come in bursts can exceed it, so the p-value is only shown.
     Cost: O(levels).
     Example: one of the 1,313 passengers of a Titanic file has the class "*", none of the three that are
@@ -46,59 +46,59 @@ class Unseen(Levelled):
     unit = "share of rows"
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Share in [0, 1]."""
-        both = column_pair.pair(reference, window, column)
-        if both.empty:
-            return self.undefined(both, both.empty)
-        expected = _expected(both)
-        now = _new(both)
+        pair = column_pair.pair_of(reference, window, column)
+        if pair.empty_side:
+            return self.undefined(pair, pair.empty_side)
+        expected_rows = _expected_rows(pair)
+        unseen_rows = _unseen_rows(pair)
         return self.gauge(
-            both,
-            now / both.m,
-            p_value=float(p_values.more_often(expected, both.n, now, both.m)[0]),
-            effect="levels never seen " + effects.shares(both.reference[-1] / both.n, now / both.m),
+            pair,
+            unseen_rows / pair.m,
+            p_value=float(p_values.rate_increase(expected_rows, pair.n, unseen_rows, pair.m)[0]),
+            effect="levels never seen "
+            + effect_text.share_change(pair.reference_counts[-1] / pair.n, unseen_rows / pair.m),
         )
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """The share itself, held against Good and Turing's estimate of what the reference has not seen.
+        """Return the share of unseen rows, against the Good-Turing estimate of unseen mass, and a score.
 
-        It is told apart from 0 much sooner than a share that may wander: its tolerance is its own. As a score
-        it is held against the windows before: one user's rows with a new level every other day are news to a
-        column that never had one, however few they are. A block of the reference is held against the levels
-        of the others.
+        The share has a tolerance of its own, because it is told from 0 much sooner than a share that varies.
+        The score compares with earlier windows: even a few rows with a new level every other day are
+        exceptional in a column that never had one. A block of the reference is compared with the levels of
+        the other blocks.
         """
-        both = column_pair.pair(reference, window, column)
-        if both.empty:
+        pair = column_pair.pair_of(reference, window, column)
+        if pair.empty_side:
             return ()
         return (
             Shares(
                 detector=self.name,
                 column=column,
                 labels=("unseen",),
-                successes=both.window[-1:].copy(),
-                trials=np.array([both.m], dtype=np.int64),
-                reference=np.array([_expected(both) / both.n]),
-                reference_trials=both.n,
+                successes=pair.window_counts[-1:].copy(),
+                trials=np.array([pair.m], dtype=np.int64),
+                reference=np.array([_expected_rows(pair) / pair.n]),
+                reference_trials=pair.n,
                 tolerance=TOLERANCE,
             ),
             Score(
                 detector=self.name,
                 column=column,
                 label="unseen",
-                value=column_pair.rare(_new(both), both.m),
+                value=column_pair.rare_arcsine(_unseen_rows(pair), pair.m),
                 floor=FLOOR,
             ),
         )
 
 
-def _new(both: column_pair.Pair) -> int:
-    """Rows of the window whose level has no cell, or one without a row of this reference (a segment's)."""
-    return int(both.window[-1]) + int(both.window[:-1][both.reference[:-1] == 0].sum())
+def _unseen_rows(pair: column_pair.Pair) -> int:
+    # Rows whose level has no cell, or no row in a segment's reference.
+    return int(pair.window_counts[-1]) + int(pair.window_counts[:-1][pair.reference_counts[:-1] == 0].sum())
 
 
-def _expected(both: column_pair.Pair) -> int:
-    """Rows of the reference with a level that the rest of it never had (Good, Turing 1953)."""
-    return int(both.reference[-1]) + int(np.count_nonzero(both.reference[:-1] == 1))
+def _expected_rows(pair: column_pair.Pair) -> int:
+    # Good, Turing 1953: rows with a level that the rest of the reference never had.
+    return int(pair.reference_counts[-1]) + int(np.count_nonzero(pair.reference_counts[:-1] == 1))
 
 
 DETECTOR: Detector = Unseen()

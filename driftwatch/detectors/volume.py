@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from driftwatch.detectors._support import effects
-from driftwatch.detectors._support.bases import Joint
+from driftwatch.detectors._support import effect_text
+from driftwatch.detectors._support.bases import JointDetector
 from driftwatch.detectors.base import Detector
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
@@ -16,16 +16,15 @@ from driftwatch.summary.summary import Summary
 FLOOR = 0.2
 
 
-class Volume(Joint):
-    """Rows in the window: a dead upstream is the commonest incident, and no distribution shows it.
+class Volume(JointDetector):
+    """Number of rows in the window: a dead upstream is the commonest incident, and no distribution shows it.
 
     Null hypothesis: this window's row count is exchangeable with that of healthy windows.
-    Formula: ``rows``; as scores ``log(rows / usual)`` and its negative, ``usual`` the reference's rows in
-    a block of window length, 1 when it is not known (a constant shift that the comparison with healthy
-    windows cancels).
+    Formula: ``rows``; as a signed score ``log(rows / block_rows)``, with the rows of a reference block of
+    window length, or 1 if unknown (a constant shift that the comparison with healthy windows cancels).
     Source: own; counts of arrivals are too overdispersed for a Poisson test, so there is no p-value.
     False alarms: judged against healthy windows only; a change under 20 % is never evidence. A window
-    without rows yields no score: that is a state of its own.
+    without rows yields no score but has a state of its own.
     Cost: O(1).
     Example: deaths by horse kick in 200 corps-years of the Prussian army (Bortkiewicz 1898): none in 109 of
     them, one in 65, two in 22, three in 3, four in 1. These are 122 deaths, .61 a corps-year; each is a row.
@@ -44,15 +43,17 @@ class Volume(Joint):
     sums = False
 
     def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Rows, 0 or more."""
-        usual = reference.block_rows
+        block_rows = reference.block_rows
         effect = f"{window.rows:,} rows"
-        if usual:
-            effect = f"rows {effects.number(round(usual))} → {window.rows:,} ({window.rows / usual - 1:+.0%})"
+        if block_rows:
+            effect = (
+                f"rows {effect_text.format_number(round(block_rows))} → {window.rows:,} "
+                f"({window.rows / block_rows - 1:+.0%})"
+            )
         return self.gauge((reference.summary.rows, window.rows), float(window.rows), effect=effect)
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """One signed score, the log of the ratio to the usual number."""
+        """Return one signed score: the log ratio to a reference block's rows."""
         if not window.rows:
             return ()
         ratio = math.log(window.rows / (reference.block_rows or 1.0))

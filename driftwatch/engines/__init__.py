@@ -1,1 +1,1 @@
-"""Who counts the rows: a plan goes in, summaries come out; one file each."""
+"""Engines count rows into summaries; each is a plugin."""

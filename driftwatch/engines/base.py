@@ -1,7 +1,6 @@
-"""What every engine is: a plan and rows go in, one summary per tile and segment comes out.
+"""The interface of engines, which count rows by a plan into one summary per tile and segment.
 
-An engine module defines ``ENGINE``, an object with the members of ``Engine``. Every engine gives what the
-local one gives, bit for bit.
+An engine module defines ``ENGINE``, an object with the members of ``Engine``. All count alike, bit for bit.
 """
 
 from __future__ import annotations
@@ -19,22 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """Summaries by (start of the tile in nanoseconds, segment); segment None is all rows together.
+    """The result of counting: summaries of tiles, and numbers of rows."""
 
-    ``rows`` were counted in a tile, ``outside`` lie before the first boundary or at and after the last,
-    ``untimed`` have no usable event time. ``newest_row`` is the newest event time that was counted.
-    """
-
+    #: By (start of the tile in nanoseconds, segment); segment None is all rows.
     tiles: dict[tuple[int, str | None], Summary]
+    #: Rows counted in a tile.
     rows: int
+    #: Newest counted event time in nanoseconds.
     newest_row: int | None
+    #: Rows before the first boundary, or at and after the last.
     outside: int
+    #: Rows without a usable event time.
     untimed: int
 
 
 class Engine(Protocol):
-    """Something that counts rows."""
-
     name: str
 
     def summarise(

@@ -1,1 +1,1 @@
-"""One check of one monitor: read its tiles, evaluate the window, record the verdict."""
+"""Checks one window of a monitor: reads its tiles, evaluates it and records the verdict."""

@@ -1,4 +1,4 @@
-"""The working behind one stored verdict, recomputed from the store alone."""
+"""Repeats the computation behind one stored verdict, from the store alone."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
-from driftwatch.decide.evidence import design_effects
+from driftwatch.decide.window_e_values import design_effects
 from driftwatch.errors import StoreError
-from driftwatch.monitor.evaluate import looks, policy_for
+from driftwatch.monitor.evaluate import policy_for, select_targets
 from driftwatch.monitor.replay import Replay
 from driftwatch.results.results import Verdict
 from driftwatch.results.verdict_json import verdict_from_json, window_json
@@ -21,25 +21,19 @@ from driftwatch.summary.summary import Summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A stored verdict, the same recomputed, and the numbers in between.
-
-    ``window`` are the rows it was decided on, None when it could not look.
-    """
-
     stored: Verdict
     recomputed: Verdict
     reference: Reference
     design_effects: dict[str, float | None]
     healthy_windows: int
+    #: None when the check had no data.
     window: Summary | None = None
 
     @property
     def equal(self) -> bool:
-        """True when every number came out the same."""
         return self.stored == self.recomputed
 
     def to_json(self) -> dict[str, Any]:
-        """The object ``explain --format json`` prints."""
         return {
             "monitor": self.stored.monitor,
             "window": window_json(self.stored),
@@ -57,18 +51,18 @@ class Explanation:
 
 
 def explain(config: MonitorConfig, history: History, segment: str | None, end: int) -> Explanation:
-    """Replay from the nearest kept track up to the window ending at ``end``. Raises ``StoreError``.
+    """Recompute the verdict of the window ending at ``end`` by a replay from the nearest checkpoint.
 
-    The detectors, policy and columns of today's configuration are used; a verdict of another
-    configuration says so by not being equal.
+    Detectors, policy and columns are the current ones, so a verdict of another configuration comes out
+    unequal. Raises ``StoreError``.
     """
-    found = history.verdict(config.name, segment, end)
-    if found is None:
+    data = history.verdict(config.name, segment, end)
+    if data is None:
         raise StoreError(
             f"{config.name}: expected a stored verdict of the window ending {iso(end)}"
             f"{f' in segment {segment}' if segment else ''}. None is stored."
         )
-    stored = verdict_from_json(found)
+    stored = verdict_from_json(data)
     reference = history.reference(config.name, stored.reference)
     if reference is None:
         raise StoreError(
@@ -79,11 +73,11 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
         history=history,
         reference=reference,
         blocks=partial(history.blocks, config.name, reference.fingerprint),
-        chosen=looks(reference, config.detectors),
+        targets=select_targets(reference, config.detectors),
         configuration=stored.configuration,
     )
     segment_state = replay.state_before(segment, end)
-    if not stored.state.looked:
+    if not stored.state.has_data:
         return Explanation(
             stored=stored,
             recomputed=stored,
@@ -92,8 +86,8 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
             healthy_windows=segment_state.healthy_windows,
         )
     policy = policy_for(config, segment, len(reference.plan.segments))
-    _, recomputed = replay.again(segment_state, stored)
-    effects = {
+    _, recomputed = replay.reevaluate(segment_state, stored)
+    effect_by_stream = {
         f"{column or 'jointly'} {detector}": None if effect != effect else effect
         for (detector, column, _), effect in zip(
             segment_state.shares.keys, design_effects(segment_state, policy).tolist(), strict=True
@@ -103,7 +97,7 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
         stored=stored,
         recomputed=recomputed,
         reference=reference,
-        design_effects=effects,
+        design_effects=effect_by_stream,
         healthy_windows=segment_state.healthy_windows,
-        window=replay.counted(stored),
+        window=replay.window_summary(stored),
     )

@@ -1,4 +1,4 @@
-"""What an incident says to somebody woken by it: plain words, no raw rows."""
+"""Writes an incident's message for somebody woken by it: plain words, no raw rows."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from urllib.parse import quote
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
-from driftwatch.decide.state import Incident
-from driftwatch.notify.base import IncidentKind, Message, minute
-from driftwatch.results.evidence_trail import Place
-from driftwatch.results.names import columns_only, listed_words, named_words
+from driftwatch.decide.segment_state import Incident
+from driftwatch.notify.base import IncidentKind, Message, minute_text
+from driftwatch.results.evidence_trail import TrailPoint
+from driftwatch.results.names import column_labels, named_column_text, single_columns
 from driftwatch.results.results import State, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 
-_LINES = 8
-_UNTIL = "nothing is known about drift until this works again"
-_BY_HAND = "closed by hand: nothing is known about drift until this works again"
-#: A test set that may stand for this share of the traffic is not said to fall short.
-_REPRESENTED = 0.95
+#: Lines of a message that fits a telephone; further lines are only counted.
+_MAX_LINES = 8
+_BLIND_NOTE = "nothing is known about drift until this works again"
+_CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
+#: Share of the traffic; a test set that may represent this much is not reported as falling short.
+_MIN_REPRESENTED_SHARE = 0.95
 
 
 def message_for(
@@ -28,13 +29,12 @@ def message_for(
     verdict: Verdict,
     config: MonitorConfig,
     external_url: str,
-    trail: Iterable[Place] = (),
+    trail: Iterable[TrailPoint] = (),
 ) -> Message:
-    """The message that opens an incident, from the verdict that opened it; ``trail`` ends with it."""
     lines = _lines(incident, verdict)
-    hidden = len(lines) - _LINES
-    if hidden > 0:
-        lines = [*lines[:_LINES], f"and {hidden} more"]
+    n_hidden = len(lines) - _MAX_LINES
+    if n_hidden > 0:
+        lines = [*lines[:_MAX_LINES], f"and {n_hidden} more"]
     return Message(
         key=incident.key,
         kind=IncidentKind(incident.kind),
@@ -59,7 +59,7 @@ def message_for(
 
 
 def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str:
-    """The symptom first, short enough for a phone.
+    """Return a title that names the monitor and the symptom, short enough for a phone.
 
     >>> from driftwatch.results.results import Reason, State
     >>> from driftwatch.core.schema import Span
@@ -69,82 +69,87 @@ def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str
     >>> title_of(incident, verdict, MonitorConfig.model_construct(name="m"))
     'm: inputs drifted, 1 column'
     """
-    where = verdict.monitor if verdict.segment is None else f"{verdict.monitor} [{verdict.segment[:40]}]"
+    subject = verdict.monitor if verdict.segment is None else f"{verdict.monitor} [{verdict.segment[:40]}]"
     model = f"{config.model.name} {config.model.version}".strip()
-    where = f"{where} (model {model})" if model else where
+    subject = f"{subject} (model {model})" if model else subject
     if incident.kind == DRIFT:
-        what = _counted(len(columns_only(incident.columns)), verdict)
-        return f"{where}: inputs drifted, {what or ', '.join(listed_words(incident.columns))}"
+        moved_columns = _moved_columns_text(len(single_columns(incident.columns)), verdict)
+        return f"{subject}: inputs drifted, {moved_columns or ', '.join(column_labels(incident.columns))}"
     if incident.kind == BROKEN:
-        return f"{where}: input broken, {', '.join(incident.columns[:3])}"[:120]
-    return f"{where}: could not look, {str(verdict.reason).replace('_', ' ')}"
+        return f"{subject}: input broken, {', '.join(incident.columns[:3])}"[:120]
+    return f"{subject}: could not look, {str(verdict.reason).replace('_', ' ')}"
 
 
-def _counted(moved: int, verdict: Verdict) -> str:
-    """``3 of 41 columns``, of those that were measured; the empty text when none moved by itself."""
-    if not moved:
+def _moved_columns_text(n_moved: int, verdict: Verdict) -> str:
+    if not n_moved:
         return ""
-    measured = len({item.column for item in verdict.statistics if item.column is not None})
-    of = f" of {measured}" if measured >= moved else ""
-    return f"{moved}{of} column{'s' if max(moved, measured) != 1 else ''}"
+    n_measured = len({item.column for item in verdict.statistics if item.column is not None})
+    denominator = f" of {n_measured}" if n_measured >= n_moved else ""
+    return f"{n_moved}{denominator} column{'s' if max(n_moved, n_measured) != 1 else ''}"
 
 
-def resolved_message(firing: str, now: int, trail: Iterable[Place] = (), *, by_hand: bool = False) -> str:
-    """The stored firing message, whole, as its own ending; ``trail`` is the evidence until then.
+def resolved_message(
+    firing: str, now: int, trail: Iterable[TrailPoint] = (), *, by_hand: bool = False
+) -> str:
+    """Return the stored firing message as a resolve message; ``trail`` is the evidence until then.
 
-    ``by_hand``: somebody closed the incident. Only what it said of the time to come is said anew.
+    ``by_hand`` says that somebody closed the incident; a could-not-look incident then gets another note.
     """
-    ended = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
-    if _UNTIL in ended.lines:
-        known = _BY_HAND if by_hand else _known_again(ended)
-        ended = replace(ended, lines=tuple(known if line == _UNTIL else line for line in ended.lines))
-    return message_to_json(ended)
+    message = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
+    if _BLIND_NOTE in message.lines:
+        note = _CLOSED_BY_HAND_NOTE if by_hand else _recovery_note(message)
+        message = replace(
+            message, lines=tuple(note if line == _BLIND_NOTE else line for line in message.lines)
+        )
+    return message_to_json(message)
 
 
-def _known_again(ended: Message) -> str:
-    """Whether windows were missed. Of one that was skipped nothing is stored: a trail without the first, by
-    which the incident was opened, does not tell.
-    """
-    during = {end: state for end, _, state, _ in ended.trail if end >= ended.opened_at}
-    if ended.opened_at in during and all(State(state).looked for state in during.values()):
+def _recovery_note(message: Message) -> str:
+    # Missed windows are not stored, so a trail without the window that opened the incident proves nothing.
+    state_at = {end: state for end, _, state, _ in message.trail if end >= message.opened_at}
+    if message.opened_at in state_at and all(State(state).has_data for state in state_at.values()):
         return "it works again, and no window was given up"
     return "it works again; nothing is known about drift in windows that were given up"
 
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:
     if incident.kind == DRIFT:
-        moved = [f"{named_words(item)} ({item.share:.0%} of the evidence)" for item in verdict.named]
-        since = f"since {minute(incident.onset)}, {verdict.rows:,} rows"
-        return [since, *moved, *_unrepresented(verdict)]
+        moved_lines = [
+            f"{named_column_text(item)} ({item.share:.0%} of the evidence)" for item in verdict.named
+        ]
+        opening = f"since {minute_text(incident.onset)}, {verdict.rows:,} rows"
+        return [opening, *moved_lines, *_unrepresented(verdict)]
     if incident.kind == BROKEN:
-        mine = set(incident.columns)
-        return [f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in mine]
-    return [verdict.detail, _UNTIL]
+        incident_columns = set(incident.columns)
+        return [
+            f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in incident_columns
+        ]
+    return [verdict.detail, _BLIND_NOTE]
 
 
 def _unrepresented(verdict: Verdict) -> list[str]:
-    """Said where the test set surely never stood for this traffic: an offset is not a change."""
+    # The test set never stood for this traffic: an offset, not a change.
     return [
         f"apart from any change, the test set stands for {item.share:.0%} of usual traffic in {item.column} "
         f"({item.low:.0%} to {item.high:.0%})"
         for item in verdict.represented[:1]
-        if item.high < _REPRESENTED
+        if item.high < _MIN_REPRESENTED_SHARE
     ]
 
 
 def _unchanged(verdict: Verdict) -> str:
     if not verdict.unchanged:
         return ""
-    listed = ", ".join(verdict.unchanged[:6])
-    more = len(verdict.unchanged) - 6
-    return f"Not moved: {listed}{f' and {more} more' if more > 0 else ''}."
+    names = ", ".join(verdict.unchanged[:6])
+    n_more = len(verdict.unchanged) - 6
+    return f"Not moved: {names}{f' and {n_more} more' if n_more > 0 else ''}."
 
 
 def _link(incident: Incident, verdict: Verdict, external_url: str) -> str:
-    """The window's page; the monitor's when the window could not be looked at and may stay undecided."""
     if not external_url:
         return ""
     base = external_url.rstrip("/")
     query = f"?segment={quote(verdict.segment, safe='')}" if verdict.segment is not None else ""
+    # The monitor's page, because a window without data may stay undecided.
     window = "" if incident.kind == BLIND else f"/windows/{iso(verdict.window.end)}"
     return f"{base}/monitors/{quote(verdict.monitor)}{window}{query}"

@@ -1,4 +1,4 @@
-"""The reference in force: the stored one while its data and settings are the same, else a new one."""
+"""Provides a monitor's reference: the stored one while data and settings are the same, else a new one."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from driftwatch.config.models import MonitorConfig, as_json
-from driftwatch.core.plugins import unknown
-from driftwatch.core.settings import without_credentials
+from driftwatch.core.plugins import unknown_name_message
+from driftwatch.core.settings import redact_credentials
 from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 from driftwatch.reference.build import build_reference
 from driftwatch.sources.files import CONFIG as FilesConfig
+from driftwatch.store.backtest_references import BacktestReferences, BlocksBySegment
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
-from driftwatch.store.trials import BlocksBySegment, TrialReferences
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -27,96 +27,95 @@ if TYPE_CHECKING:
     from driftwatch.engines.local.pool import FilesRead, ReaderPool
 
 Say = Callable[[str], None]
-_Parts = tuple[Reference, BlocksBySegment]
+_ReferenceAndBlocks = tuple[Reference, BlocksBySegment]
 
-#: Settings that make another reference when they change.
-_SETTINGS = ("columns", "segment_by", "model", "timezone", "exclude")
-#: Files a note lists.
-_LISTED = 5
+#: Settings whose change requires a new reference.
+_REFERENCE_SETTINGS = ("columns", "segment_by", "model", "timezone", "exclude")
+#: Unreadable files that a note names.
+_MAX_LISTED_FILES = 5
 _MISSING, _CHANGED = "there was none", "its data or settings changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """Finds or builds a monitor's references. ``now`` is nanoseconds; ``say`` takes notes for people.
-
-    ``keep_samples`` keeps the reference's sample of rows, as ``Recorder`` does those of windows.
-    """
-
     history: History
-    trials: TrialReferences
+    trials: BacktestReferences
     readers: ReaderPool
+    #: Nanoseconds since 1970 UTC.
     now: int
+    #: Takes notes for people.
     say: Say
+    #: Keep the reference's row sample.
     keep_samples: bool = False
 
     def in_force(self, config: MonitorConfig, *, force: bool = False) -> Reference:
-        """The monitor's reference, built and put in force first when it is missing or out of date.
+        """Return the monitor's reference; build it when it is missing or out of date.
 
-        Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for names of columns that it
-        does not have.
+        Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for unknown column names.
         """
         key = self._key(config)
         active = self.history.active_reference(config.name)
         if active is not None and active[1] == key and not force:
-            return _fitting(active[0], config)
-        why = "it was asked for" if force else _MISSING if active is None else _CHANGED
-        found = None if force else self.trials.get(config.name, key)
-        reference, blocks = found or self._build(config, why)
+            return _with_valid_names(active[0], config)
+        reason = "it was asked for" if force else _MISSING if active is None else _CHANGED
+        trial = None if force else self.trials.get(config.name, key)
+        reference, blocks = trial or self._build(config, reason)
         self.history.store_reference(reference, key, blocks, self.now)
-        if found:
+        if trial:
             self.say(
-                f"{config.name}: the reference built for a look at the past is in force now, since {why}"
+                f"{config.name}: the reference built for a look at the past is in force now, since {reason}"
             )
-        return _fitting(reference, config)
+        return _with_valid_names(reference, config)
 
-    def for_a_look(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
-        """A reference with its blocks for verbs that must leave the one in force alone.
+    def for_replay(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
+        """Return a reference and its blocks for verbs that must not replace the reference in force.
 
-        The stored one when it was built from the same data and settings, else one that is built and kept
-        aside. A rebased one (``ack --as accepted``) is taken only with ``rebased``. Raises what ``in_force``
-        raises.
+        A stored reference that was built from the same data and settings is used; otherwise one is built and
+        stored separately. One changed by ``ack --as accepted`` is used only with ``rebased``. Raises the
+        errors of ``in_force``.
         """
         name, key = config.name, self._key(config)
         active = self.history.active_reference(name)
         if active is not None and active[1] == key:
-            built = active[0] if rebased else self.history.built_reference(name, key)
-            if built is not None:
-                if built.fingerprint != active[0].fingerprint:
+            candidate = active[0] if rebased else self.history.built_reference(name, key)
+            if candidate is not None:
+                if candidate.fingerprint != active[0].fingerprint:
                     self.say(
                         f"{name}: judged against the reference as it was built from its files; the one in "
                         "force was changed by `ack --as accepted`"
                     )
-                return _fitting(built, config), partial(self.history.blocks, name, built.fingerprint)
-        found = self.trials.get(name, key)
-        if found is None:
-            why = _CHANGED if active is not None or self.trials.known(name) else _MISSING
-            found = self._build(config, why)
-            self.trials.keep(found[0], key, found[1])
-        reference, blocks = _fitting(found[0], config), found[1]
+                return _with_valid_names(candidate, config), partial(
+                    self.history.blocks, name, candidate.fingerprint
+                )
+        trial = self.trials.get(name, key)
+        if trial is None:
+            reason = _CHANGED if active is not None or self.trials.exists(name) else _MISSING
+            trial = self._build(config, reason)
+            self.trials.store(trial[0], key, trial[1])
+        reference, blocks = _with_valid_names(trial[0], config), trial[1]
         return reference, lambda segment: blocks.get(segment, ())
 
-    def _build(self, config: MonitorConfig, why: str) -> _Parts:
+    def _build(self, config: MonitorConfig, reason: str) -> _ReferenceAndBlocks:
         from driftwatch.engines.local.pool import FilesRead
 
         source, limits = reference_source(config), config.limits
-        self.say(f"{config.name}: building the reference, since {why}")
-        told, seconds, memory = FilesRead(), limits.seconds, int(limits.memory)
-        built = build_reference(
+        self.say(f"{config.name}: building the reference, since {reason}")
+        files_read, seconds, memory = FilesRead(), limits.seconds, int(limits.memory)
+        result = build_reference(
             config,
-            lambda: self.readers.batches(source, None, seconds=seconds, memory=memory, told=told),
+            lambda: self.readers.batches(source, None, seconds=seconds, memory=memory, files_read=files_read),
             built_at=self.now,
-            source=without_credentials(str(config.reference.path)),
+            source=redact_credentials(str(config.reference.path)),
             files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
             row_sample=self.keep_samples,
         )
-        reference = _with_files(built.reference, told)
-        rows = f"{reference.summary.rows:,} rows in {told.files:,} file(s)"
-        self.say(f"{config.name}: reference built from {rows}, since {why}")
-        for note in reference.provenance.notes[len(built.reference.provenance.notes) :]:
+        reference = _with_file_notes(result.reference, files_read)
+        rows = f"{reference.summary.rows:,} rows in {files_read.files:,} file(s)"
+        self.say(f"{config.name}: reference built from {rows}, since {reason}")
+        for note in reference.provenance.notes[len(result.reference.provenance.notes) :]:
             self.say(f"{config.name}: {note}")
-        blocks: dict[str | None, Sequence[Summary]] = {None: built.blocks}
-        blocks.update(built.segment_blocks)
+        blocks: dict[str | None, Sequence[Summary]] = {None: result.blocks}
+        blocks.update(result.segment_blocks)
         return reference, blocks
 
     def _key(self, config: MonitorConfig) -> str:
@@ -125,51 +124,50 @@ class References:
             reference_source(config), seconds=limits.seconds, memory=int(limits.memory)
         )
         data = as_json(config)
-        parts = {name: data[name] for name in _SETTINGS}
+        parts = {name: data[name] for name in _REFERENCE_SETTINGS}
         reference = dict(data["reference"])
         if reference["delimiter"] == ",":
-            del reference["delimiter"]  # references of before it could be set stay in force
+            del reference["delimiter"]  # keeps references from before this setting in force
         parts |= {"reference": reference, "length": data["window"]["length"], "version": version}
-        # Event time of production is not watched, so what it is called decides what the reference holds.
+        # Production's event time is not a watched column: its name decides what the reference holds.
         parts["source"] = {name: data["source"].get(name) for name in ("time_column", "timezone")}
         if self.keep_samples:
             parts["row_sample"] = True
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _with_files(reference: Reference, told: FilesRead) -> Reference:
-    """The reference that says how many files it was built from, and which ones could not be read."""
+def _with_file_notes(reference: Reference, files_read: FilesRead) -> Reference:
     notes = list(reference.provenance.notes)
-    if told.rejected:
-        some = told.rejected[:_LISTED]
-        listed = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in some)
-        notes.append(f"{len(told.rejected):,} file(s) could not be read and were left out ({listed})")
-    provenance = replace(reference.provenance, files=told.files, notes=tuple(notes))
+    if files_read.rejected:
+        rejected = files_read.rejected[:_MAX_LISTED_FILES]
+        details = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in rejected)
+        notes.append(f"{len(files_read.rejected):,} file(s) could not be read and were left out ({details})")
+    provenance = replace(reference.provenance, files=files_read.files, notes=tuple(notes))
     return replace(reference, provenance=provenance)
 
 
-def _fitting(reference: Reference, config: MonitorConfig) -> Reference:
-    """The reference, once every column that ``weights`` and ``groups`` name is one of its data."""
+def _with_valid_names(reference: Reference, config: MonitorConfig) -> Reference:
     plan = reference.plan
-    carried = [] if plan.segmentation is None else [plan.segmentation.column]
-    names = [*(column.name for column in plan.columns), *plan.carried, *carried]
+    segment_columns = [] if plan.segmentation is None else [plan.segmentation.column]
+    names = [*(column.name for column in plan.columns), *plan.identity_columns, *segment_columns]
     names += [column.name for column in reference.provenance.set_aside]
-    known = tuple(dict.fromkeys(names))
-    together = [joint_owner(item.name) for item in all_detectors() if item.joint]
-    named = [("weights", name) for name in config.weights if name not in together]
-    named += [(f"groups.{group}", name) for group, listed in config.groups.items() for name in listed]
-    wrong = [
-        f"monitor {config.name!r}: {where}: {unknown('column', name, known)}"
-        for where, name in named
-        if name not in known
+    column_names = tuple(dict.fromkeys(names))
+    joint_owners = [joint_owner(item.name) for item in all_detectors() if item.joint]
+    settings = [("weights", name) for name in config.weights if name not in joint_owners]
+    settings += [
+        (f"groups.{group}", name) for group, group_columns in config.groups.items() for name in group_columns
     ]
-    if wrong:
-        raise ConfigError(wrong)
+    errors = [
+        f"monitor {config.name!r}: {setting}: {unknown_name_message('column', name, column_names)}"
+        for setting, name in settings
+        if name not in column_names
+    ]
+    if errors:
+        raise ConfigError(errors)
     return reference
 
 
 def reference_source(config: MonitorConfig) -> FilesConfig:
-    """The reference's files as a source, so that they are read like production."""
     return FilesConfig(
         type="files",
         path=config.reference.path,

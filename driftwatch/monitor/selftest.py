@@ -1,20 +1,20 @@
-"""The self-test of the live path: a fault injected beside the real windows, and whether it is found.
+"""Self-test of the live path: measures whether a fault in copies of the real windows is detected.
 
-A *trial* copies the track as it stood before a window, puts a fault of one column into that window and every
-later one, and judges them by the arithmetic of every check. It ends in one of four ways, looked for in this
-order after each window:
+A *trial* copies the segment state before a window, puts a fault of one column into that window and every
+later one, and evaluates them as checks do (the *shadow*). After each window the first of these that applies
+ends it:
 
-- ``false_alarm``: the real windows paged for statistics while the fault was under trial. They are the control
-  arm, so the trial says nothing of the fault. Whether something really moved then, nobody knows: it counts.
-- ``abandoned``: a real column broke, or what is judged is not what the trial began with (another reference,
-  configuration, fault, or a window that the trial did not see). Nothing was measured.
+- ``false_alarm``: the real windows, the control arm, paged for drift meanwhile, so the trial says
+  nothing of the fault. It counts, because nobody knows whether something really moved.
+- ``abandoned``: a real column broke, reference, configuration or fault changed, or the trial missed a window.
+  Nothing was measured.
 - ``detected``: the shadow paged. The delay counts judged windows, 1 is the first with the fault.
 - ``missed``: ``within`` windows were judged without a page.
 
-Windows that could not be looked at, have too few rows or are excluded count for nothing; too few rows are
-held, with the fault in them, as the real ones are. A trial begins whatever its first real window will say, so
-that the control arm is not chosen by its outcome: what was known before it must be healthy, learned, with no
-incident open. The fault is of counts only: what the joint detectors' sums would add is not in the result.
+Windows without data, with too few rows or excluded do not count; too few rows are carried over, fault
+included. A trial begins whatever the verdict of its first real window, so that the control arm is not chosen
+by its outcome; the state before it must be healthy, past its burn-in and without an incident. Faults change
+counts only, so detection by joint detectors is not measured.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ import numpy as np
 
 from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.codec import pack, unpack
-from driftwatch.core.plugins import unknown
+from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
-from driftwatch.decide.state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState, decode, encode
 from driftwatch.errors import ConfigError
-from driftwatch.monitor.evaluate import Look, judge, policy_for
+from driftwatch.monitor.evaluate import Target, evaluate_window, policy_for
 from driftwatch.results.results import Reason
 from driftwatch.store.records import StoredSelftest, StoredTrial
-from driftwatch.summary.faults import Fault, injection, spread
+from driftwatch.summary.faults import Fault, make_injection, robust_scale
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
-#: Windows within which a fault has to page when ``within`` is not said.
-WITHIN = 10
-#: Shares of rows that a fault of a column without a spread may take.
-_SHARES = (0.01, 0.99)
-_UNJUDGED = (Reason.TOO_FEW_ROWS, Reason.EXCLUDED)
+#: Windows within which a fault has to page when ``selftest.within`` is not set.
+DEFAULT_TRIAL_WINDOWS = 10
+#: Least and largest share of rows for a fault of a column without a scale.
+_SHARE_BOUNDS = (0.01, 0.99)
+_UNJUDGED_REASONS = (Reason.TOO_FEW_ROWS, Reason.EXCLUDED)
 
 
-class Ending(StrEnum):
-    """How a trial ended; the label ``outcome``."""
+class TrialOutcome(StrEnum):
+    """How a trial ended, as values of the metric label ``outcome``."""
 
     DETECTED = "detected"
     MISSED = "missed"
@@ -59,29 +59,29 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A fault under way. ``segment_state`` is the shadow's; ``windows`` of at most ``within`` were judged so far.
-
-    ``begun_at`` is the start of the first window with the fault in it, nanoseconds.
-    """
-
     column: str
     fault: Fault
     size: float
+    #: Most windows to judge.
     within: int
+    #: Start of the first window with the fault, nanoseconds.
     begun_at: int
+    #: State after the windows with the fault (the shadow).
     segment_state: SegmentState
+    #: Windows judged so far.
     windows: int = 0
 
-    def ended(self, ending: Ending, at: int, *, delay: int | None = None, named: bool = False) -> StoredTrial:
-        """What is kept of it once it is over, in the window that ends ``at``."""
+    def result(
+        self, outcome: TrialOutcome, ended_at: int, *, delay: int | None = None, named: bool = False
+    ) -> StoredTrial:
         return StoredTrial(
             begun_at=self.begun_at,
-            ended_at=at,
+            ended_at=ended_at,
             column=self.column,
             fault=self.fault,
             size=self.size,
             within=self.within,
-            outcome=ending,
+            outcome=outcome,
             delay=delay,
             named=named,
         )
@@ -89,161 +89,169 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selftest:
-    """What the trials of one monitor have in common. ``columns`` are injected into in turn."""
+    """Injects faults into ``columns`` in turn."""
 
     settings: SelftestConfig
     config: MonitorConfig
     reference: Reference
-    chosen: Sequence[Look]
+    targets: Sequence[Target]
     columns: tuple[str, ...]
 
     @classmethod
-    def of(cls, config: MonitorConfig, reference: Reference, chosen: Sequence[Look]) -> Selftest | None:
-        """The monitor's self-test; None when it is off.
+    def from_config(
+        cls, config: MonitorConfig, reference: Reference, targets: Sequence[Target]
+    ) -> Selftest | None:
+        """Return the self-test, or None when it is off.
 
-        Raises ``ConfigError`` when no detector that can page looks at a column, or at the one named.
+        Raises ``ConfigError`` when no detector that can page measures a column.
         """
         settings = config.selftest
         if settings is None:
             return None
-        looked = {column for detector, column in chosen if detector.evidence and column is not None}
-        names = tuple(column.name for column in reference.plan.columns if column.name in looked)
+        measured_columns = {
+            column for detector, column in targets if detector.evidence and column is not None
+        }
+        names = tuple(column.name for column in reference.plan.columns if column.name in measured_columns)
         if not names:
             raise ConfigError(
                 f"monitor {config.name!r}: selftest: expected a column of its own for a detector that can "
                 "page. All that is listed under detectors looks at all columns together."
             )
         if settings.column is not None and settings.column not in names:
-            told = unknown("watched column", settings.column, names)
-            raise ConfigError(f"monitor {config.name!r}: selftest.column: {told}")
-        wanted = names if settings.column is None else (settings.column,)
+            problem = unknown_name_message("watched column", settings.column, names)
+            raise ConfigError(f"monitor {config.name!r}: selftest.column: {problem}")
+        selected = names if settings.column is None else (settings.column,)
         counts = reference.summary.counts
-        columns = tuple(name for name in wanted if counts[name].present)
-        return cls(settings=settings, config=config, reference=reference, chosen=chosen, columns=columns)
+        columns = tuple(name for name in selected if counts[name].present)
+        return cls(settings=settings, config=config, reference=reference, targets=targets, columns=columns)
 
     @property
-    def within(self) -> int:
-        """Judged windows in which a fault has to page."""
-        asked = self.settings.within
-        return WITHIN if asked is None else -(-asked // self.config.window.length)
+    def max_windows(self) -> int:
+        seconds = self.settings.within
+        return DEFAULT_TRIAL_WINDOWS if seconds is None else -(-seconds // self.config.window.length)
 
     def fault(self, column: str) -> tuple[Fault, float]:
-        """What is injected into a column, and its size.
+        """Return the fault to inject into a column, and its size.
 
-        A shift where there is a spread. Else a share of the rows: as far, in total variation, as the shift
-        moves a normal column; they take one value, or lose theirs where only that is watched.
+        Where only missing values are watched, a share of the rows loses its value. Otherwise a column with a
+        scale is shifted; in any other one a share of the rows takes one value. That share is the total
+        variation that the shift causes in a normal distribution.
         """
         grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
-        watching = {item.name for item, name in self.chosen if name == column and item.evidence}
-        if watching != {"missing"} and spread(grid, counts) is not None:
+        detector_names = {item.name for item, name in self.targets if name == column and item.evidence}
+        if detector_names != {"missing"} and robust_scale(grid, counts) is not None:
             return Fault.SHIFT, self.settings.shift
         share = round(erf(self.settings.shift / sqrt(8)), 2)
-        share = min(max(share, _SHARES[0]), _SHARES[1])
-        return Fault.MISSING if watching == {"missing"} else Fault.VALUE, share
+        share = min(max(share, _SHARE_BOUNDS[0]), _SHARE_BOUNDS[1])
+        return Fault.MISSING if detector_names == {"missing"} else Fault.VALUE, share
 
-    def like(self, trial: Trial | StoredTrial) -> bool:
-        """True when a trial of today would be of that fault, for as many windows."""
-        today = trial.column in self.columns and self.fault(trial.column)
-        return today == (trial.fault, trial.size) and trial.within == self.within
+    def matches_settings(self, trial: Trial | StoredTrial) -> bool:
+        current = trial.column in self.columns and self.fault(trial.column)
+        return current == (trial.fault, trial.size) and trial.within == self.max_windows
 
     def advance(
-        self, known: StoredSelftest, before: SegmentState, window: Summary, real: Decision
+        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, decision: Decision
     ) -> StoredSelftest | None:
-        """One more window of all rows that was looked at: what is to be stored with it; None for no change.
+        """Return the self-test to store after one more window (all segments together); None if unchanged.
 
-        ``before`` is the real track before the window, ``real`` what was decided of it. Both are only read.
+        ``segment_state`` (before the window) and ``decision`` belong to the real window and stay unchanged.
         """
-        if known.trial is not None:
-            trial = decode_trial(known.trial)
-            if not self._goes_on(trial, before):
-                return _after(known, trial.ended(Ending.ABANDONED, window.span.end))
-        elif self._due(known, before, window, real):
-            trial = self._begun(known, before, window)
-            known = replace(known, begun_at=window.span.start)
+        if stored.trial is not None:
+            trial = decode_trial(stored.trial)
+            if not self._continues(trial, segment_state):
+                return _with_result(stored, trial.result(TrialOutcome.ABANDONED, window.span.end))
+        elif self._is_due(stored, segment_state, window, decision):
+            trial = self._new_trial(stored, segment_state, window)
+            stored = replace(stored, begun_at=window.span.start)
         else:
             return None
-        found = self.step(trial, window, real)
-        if isinstance(found, StoredTrial):
-            return _after(known, found)
-        return replace(known, trial=encode_trial(found), ended=None)
+        next_trial = self.step(trial, window, decision)
+        if isinstance(next_trial, StoredTrial):
+            return _with_result(stored, next_trial)
+        return replace(stored, trial=encode_trial(next_trial), ended=None)
 
-    def step(self, trial: Trial, window: Summary, real: Decision) -> Trial | StoredTrial:
-        """The trial after one more window, or its end."""
-        end, kinds = window.span.end, {item.kind for item in real.opened}
+    def step(self, trial: Trial, window: Summary, decision: Decision) -> Trial | StoredTrial:
+        end, kinds = window.span.end, {item.kind for item in decision.opened}
         if DRIFT in kinds:
-            return trial.ended(Ending.FALSE_ALARM, end)
+            return trial.result(TrialOutcome.FALSE_ALARM, end)
         if kinds:
-            return trial.ended(Ending.ABANDONED, end)
+            return trial.result(TrialOutcome.ABANDONED, end)
         grid, counts = self.reference.plan.grids[trial.column], self.reference.summary.counts[trial.column]
-        faulty = injection(grid, counts, trial.column, trial.fault, trial.size).into(window)
-        shadow, _ = judge(
-            self.reference, faulty, self.chosen, trial.segment_state, self.config, segment=None, gauges=False
+        faulty = make_injection(grid, counts, trial.column, trial.fault, trial.size).apply(window)
+        shadow, _ = evaluate_window(
+            self.reference, faulty, self.targets, trial.segment_state, self.config, segment=None, gauges=False
         )
-        windows = trial.windows + (real.reason not in _UNJUDGED)
+        windows = trial.windows + (decision.reason not in _UNJUDGED_REASONS)
         if shadow.page:
-            opened = {name for incident in shadow.opened for name in incident.columns}
-            return trial.ended(Ending.DETECTED, end, delay=windows, named=trial.column in opened)
+            named_columns = {name for incident in shadow.opened for name in incident.columns}
+            return trial.result(
+                TrialOutcome.DETECTED, end, delay=windows, named=trial.column in named_columns
+            )
         if windows >= trial.within:
-            return trial.ended(Ending.MISSED, end)
+            return trial.result(TrialOutcome.MISSED, end)
         return replace(trial, segment_state=shadow.segment_state, windows=windows)
 
-    def _goes_on(self, trial: Trial, before: SegmentState) -> bool:
-        """True when the shadow saw the same windows on the same terms, and the fault is still asked for."""
+    def _continues(self, trial: Trial, segment_state: SegmentState) -> bool:
         shadow = trial.segment_state
-        return self.like(trial) and (shadow.reference, shadow.configuration, shadow.decided_until) == (
-            before.reference,
-            before.configuration,
-            before.decided_until,
+        return self.matches_settings(trial) and (
+            shadow.reference,
+            shadow.configuration,
+            shadow.decided_until,
+        ) == (
+            segment_state.reference,
+            segment_state.configuration,
+            segment_state.decided_until,
         )
 
-    def _due(self, known: StoredSelftest, before: SegmentState, window: Summary, real: Decision) -> bool:
-        if not self.columns or real.reason is Reason.EXCLUDED or before.held is not None:
+    def _is_due(
+        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, decision: Decision
+    ) -> bool:
+        if not self.columns or decision.reason is Reason.EXCLUDED or segment_state.carried_over is not None:
             return False
         # Half a window of grace: days are 23 or 25 hours long when the clock changes.
         wait = self.settings.every * NANOSECONDS - (window.span.end - window.span.start) // 2
-        if known.begun_at is not None and window.span.start - known.begun_at < wait:
+        if stored.begun_at is not None and window.span.start - stored.begun_at < wait:
             return False
-        open_before = any(item.kind != BLIND for item in before.incidents)
-        broke = any(item.kind == BROKEN for item in real.opened)
-        learned = before.healthy_windows >= policy_for(self.config, None, 1).burn_in
-        return learned and not open_before and not broke
+        has_incident = any(item.kind != BLIND for item in segment_state.incidents)
+        breaks = any(item.kind == BROKEN for item in decision.opened)
+        has_learned = segment_state.healthy_windows >= policy_for(self.config, None, 1).burn_in
+        return has_learned and not has_incident and not breaks
 
-    def _begun(self, known: StoredSelftest, before: SegmentState, window: Summary) -> Trial:
-        column = self.columns[known.trials % len(self.columns)]
+    def _new_trial(self, stored: StoredSelftest, segment_state: SegmentState, window: Summary) -> Trial:
+        column = self.columns[stored.trials % len(self.columns)]
         fault, size = self.fault(column)
         return Trial(
             column=column,
             fault=fault,
             size=size,
-            within=self.within,
+            within=self.max_windows,
             begun_at=window.span.start,
-            segment_state=before,
+            segment_state=segment_state,
         )
 
 
-def failed(known: StoredSelftest, window: Summary) -> StoredSelftest:
-    """After a step that raised: the trial is given up, and the next one waits for its time."""
-    begun_at = known.begun_at if known.trial is not None else window.span.start
-    return replace(known, begun_at=begun_at, abandoned=known.abandoned + 1, trial=None, ended=None)
+def abandon_after_error(stored: StoredSelftest, window: Summary) -> StoredSelftest:
+    # The next trial starts when it is due, not at once.
+    begun_at = stored.begun_at if stored.trial is not None else window.span.start
+    return replace(stored, begun_at=begun_at, abandoned=stored.abandoned + 1, trial=None, ended=None)
 
 
-def _after(known: StoredSelftest, ended: StoredTrial) -> StoredSelftest:
-    measured = ended.outcome != Ending.ABANDONED
+def _with_result(stored: StoredSelftest, result: StoredTrial) -> StoredSelftest:
+    is_measured = result.outcome != TrialOutcome.ABANDONED
     return replace(
-        known,
-        detected=known.detected + (ended.outcome == Ending.DETECTED),
-        missed=known.missed + (ended.outcome == Ending.MISSED),
-        false_alarm=known.false_alarm + (ended.outcome == Ending.FALSE_ALARM),
-        abandoned=known.abandoned + (not measured),
-        delay_windows=known.delay_windows + (ended.delay or 0),
-        measured_at=ended.ended_at if measured else known.measured_at,
+        stored,
+        detected=stored.detected + (result.outcome == TrialOutcome.DETECTED),
+        missed=stored.missed + (result.outcome == TrialOutcome.MISSED),
+        false_alarm=stored.false_alarm + (result.outcome == TrialOutcome.FALSE_ALARM),
+        abandoned=stored.abandoned + (not is_measured),
+        delay_windows=stored.delay_windows + (result.delay or 0),
+        measured_at=result.ended_at if is_measured else stored.measured_at,
         trial=None,
-        ended=ended,
+        ended=result,
     )
 
 
 def encode_trial(trial: Trial) -> bytes:
-    """A trial under way as bytes."""
     header = {
         "column": trial.column,
         "fault": str(trial.fault),
@@ -256,7 +264,7 @@ def encode_trial(trial: Trial) -> bytes:
 
 
 def decode_trial(data: bytes) -> Trial:
-    """The trial that ``encode_trial`` was given. Raises ``StoreError`` on anything else."""
+    """Decode a stored trial. Raises ``StoreError`` on other bytes."""
     header, arrays = unpack(data)
     header["fault"] = Fault(header["fault"])
     return Trial(**header, segment_state=decode(arrays["track"].tobytes()))

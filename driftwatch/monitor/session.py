@@ -1,4 +1,4 @@
-"""Everything a verb or the daemon needs to look at monitors: configuration, history, readers."""
+"""Opens a configuration with its store and readers, for verbs and the daemon."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from driftwatch.config.models import Config, MonitorConfig
 from driftwatch.core.clock import Clock
-from driftwatch.core.plugins import unknown
+from driftwatch.core.plugins import unknown_name_message
 from driftwatch.errors import ConfigError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.record import Recorder
 from driftwatch.monitor.reference_in_force import References
 from driftwatch.store.acknowledgements import Acknowledgements
+from driftwatch.store.backtest_references import BacktestReferences
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.trials import TrialReferences
 from driftwatch.summary.reference import Reference
 
 if TYPE_CHECKING:
@@ -29,25 +29,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """An opened configuration. ``say`` takes notes for people (standard error, the log)."""
-
     config: Config
     database: Database
     history: History
     acknowledgements: Acknowledgements
     readers: ReaderPool
     clock: Clock
+    #: Takes notes for people (standard error, the log).
     say: Say
 
     def monitor(self, config: MonitorConfig, *, force: bool = False) -> Monitor:
-        """A monitor with its reference, built first when that is missing or out of date."""
+        """Return a monitor with its reference, built first when missing or out of date."""
         return self.with_reference(config, self.references().in_force(config, force=force))
 
     def references(self) -> References:
-        """Where a monitor's references are found or built, as of now."""
         return References(
             history=self.history,
-            trials=TrialReferences(self.database),
+            trials=BacktestReferences(self.database),
             readers=self.readers,
             now=self.clock.now(),
             say=self.say,
@@ -55,7 +53,6 @@ class Session:
         )
 
     def with_reference(self, config: MonitorConfig, reference: Reference) -> Monitor:
-        """A monitor on a reference that is known already."""
         web = self.config.web
         recorder = Recorder(
             config=config,
@@ -74,13 +71,11 @@ class Session:
         )
 
     def reconfigured(self, config: Config) -> Session:
-        """The same store and readers under another configuration."""
         return replace(self, config=config)
 
 
 @contextmanager
-def opened(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False) -> Iterator[Session]:
-    """Open the store and the readers of a configuration, and close both."""
+def open_session(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False) -> Iterator[Session]:
     from driftwatch.engines.local.pool import ReaderPool
 
     database = Database(config.storage.path, checkpoints=checkpoints)
@@ -100,11 +95,11 @@ def opened(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False)
         database.close()
 
 
-def chosen(config: Config, name: str | None) -> list[MonitorConfig]:
-    """The named monitor, or all. Raises ``ConfigError`` with a suggestion."""
+def select_monitors(config: Config, name: str | None) -> list[MonitorConfig]:
+    """Return the named monitor, or all for None. Raises ``ConfigError`` for an unknown name."""
     if name is None:
         return list(config.monitors)
-    found = config.monitor(name)
-    if found is None:
-        raise ConfigError(unknown("monitor", name, tuple(item.name for item in config.monitors)))
-    return [found]
+    monitor = config.monitor(name)
+    if monitor is None:
+        raise ConfigError(unknown_name_message("monitor", name, tuple(item.name for item in config.monitors)))
+    return [monitor]

@@ -1,12 +1,12 @@
-"""A window's tiles, one per slice: those the store has, and those that must be read, once, from the source.
+"""Reads a window's tiles, one per time slice: stored ones, and new or changed ones from the source.
 
-A window that is decided is made of the data as it is then: a slice that a glance stored before is read again
-when the source's version of it changed. The same look, later, finds rows that came late. What differs becomes
-a new version of the slice; verdicts keep the version that they were made of.
+A window is decided on the data that the source has at that moment: a slice stored by a gauge refresh is read
+again when the source's version of it changed. Reading a decided window again finds late rows. Changed data
+becomes a new version of the slice; verdicts keep their versions.
 
-What was seen is not unseen: a slice stays as it was when its rows are gone (the source keeps them for less
-time than we do), and while some file cannot be read (it is being written again) unless all that was seen is
-still there. Fewer or other rows in files that can all be read are a correction, and taken.
+Stored slices never shrink: the stored version stays if the source no longer has the rows (its retention is
+shorter than ours), or if a cell lost rows while a file cannot be read (it is being rewritten). Fewer or other
+rows in readable files are a correction, and replace it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
-from driftwatch.core.windows import slices
+from driftwatch.core.windows import slice_boundaries
 from driftwatch.results.results import RejectedFile
 from driftwatch.store.history import History
-from driftwatch.summary.moving_sum import Key, MovingSum
+from driftwatch.summary.moving_sum import MovingSum, TileKey
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary, total
 
@@ -31,45 +31,47 @@ if TYPE_CHECKING:
 Tiles = dict[tuple[int, str | None], Summary]
 Parts = dict[str | None, Summary]
 
-#: Stands for the version of data of which some file could not be read: it is looked at again every time.
-INCOMPLETE = ""
+#: Source version of a slice with an unreadable file: it matches no version, so the slice is read again.
+INCOMPLETE_SOURCE_VERSION = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileReading:
-    """The tiles of a window by (start, segment) with the version of each slice, and what was read for it.
-
-    ``sources`` are the source's versions of the slices' data. ``fresh`` are the tiles that were read just now
-    and are not in the store yet, ``late_rows`` the rows they have beyond the stored ones; ``kept`` slices are
-    older than what the source has now, which is less. ``untimed`` rows that were read have no usable event
-    time and are in no tile; None when nothing was read.
-    """
+    """The tiles of a window, by (start, segment), and facts about reading them."""
 
     tiles: Tiles
+    #: Tile version of each slice, by its start.
     versions: dict[int, int]
-    sources: dict[int, str]
-    fresh: Tiles = field(default_factory=dict)
+    #: The source's version of each slice's data, by its start.
+    source_versions: dict[int, str]
+    #: Read just now and not stored yet.
+    new_tiles: Tiles = field(default_factory=dict)
     rejected: tuple[RejectedFile, ...] = ()
-    rows: int = 0
+    rows_read: int = 0
+    #: Rows of ``new_tiles`` beyond those of the stored ones.
     late_rows: int = 0
-    kept: int = 0
-    untimed: int | None = None
+    #: Slices whose stored version stays because the source has less: rows are gone, or a file is unreadable.
+    retained_slices: int = 0
+    #: Rows that were read without a usable event time, in no tile; None when nothing was read.
+    untimed_rows: int | None = None
     newest_row: int | None = None
-    seconds: float = 0.0
+    read_seconds: float = 0.0
 
-    def windows(self, plan: Plan, window: Span) -> dict[str | None, Summary]:
-        """One summary per segment: the sum of its tiles, none when it had no rows."""
-        parts = {}
-        for name in plan.segments:
-            mine = [part for (_, segment), part in self.tiles.items() if segment == name]
-            whole = total(mine) if mine else Summary.zero(plan, window).seal(plan)
-            parts[name] = replace(whole, span=window)
-        return parts
+    def segment_summaries(self, plan: Plan, window: Span) -> dict[str | None, Summary]:
+        summaries = {}
+        for segment in plan.segments:
+            segment_tiles = [
+                tile for (_, tile_segment), tile in self.tiles.items() if tile_segment == segment
+            ]
+            window_sum = total(segment_tiles) if segment_tiles else Summary.zero(plan, window).seal(plan)
+            summaries[segment] = replace(window_sum, span=window)
+        return summaries
 
-    def used(self, segment: str | None) -> tuple[tuple[int, int], ...]:
-        """(start, version) of each tile of a segment, for the verdict."""
+    def tile_versions(self, segment: str | None) -> tuple[tuple[int, int], ...]:
         return tuple(
-            (start, self.versions[start]) for start, name in sorted(self.tiles, key=str) if name == segment
+            (start, self.versions[start])
+            for start, tile_segment in sorted(self.tiles, key=str)
+            if tile_segment == segment
         )
 
 
@@ -78,14 +80,14 @@ def read_tiles(
     plan: Plan,
     readers: ReaderPool,
     edges: list[int],
-    known: Sequence[str | None] | None = None,
+    stored_versions: Sequence[str | None] | None = None,
     *,
     sums: bool = True,
     sample: bool = False,
 ) -> TilesRead:
-    """Read tiles from the source in a reader process, without those of ``known`` versions.
+    """Read tiles in a reader process, except slices whose source version is already stored.
 
-    ``sums`` and the row ``sample`` are left there unless asked for.
+    The row ``sample`` and its ``sums`` are computed only on request.
     """
     return readers.tiles(
         plan,
@@ -94,7 +96,7 @@ def read_tiles(
         seconds=config.limits.seconds,
         memory=int(config.limits.memory),
         rows=config.limits.rows,
-        known=known,
+        stored_versions=stored_versions,
         sums=sums,
         sample=sample,
     )
@@ -102,11 +104,6 @@ def read_tiles(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileSource:
-    """Where a monitor's tiles come from.
-
-    ``sums`` has those that are read come with the sums of their row sample, ``sample`` with that sample.
-    """
-
     config: MonitorConfig
     plan: Plan
     history: History
@@ -115,190 +112,216 @@ class TileSource:
     sample: bool = False
 
 
-def pull(wells: TileSource, window: Span) -> TileReading:
-    """The window's tiles as the source has them now. Raises the source's errors.
+def read_window(tile_source: TileSource, window: Span) -> TileReading:
+    """Return a window's tiles as the source has them now. Raises the source's errors.
 
-    Cheap when nothing changed since the stored ones: the source is only asked for its versions.
+    An unchanged window is cheap: only versions are compared.
     """
-    edges = _edges(wells.config, window)
-    return _checked(wells, edges, _stored(wells, edges))
+    edges = _slice_edges(tile_source.config, window)
+    return _read_changes(tile_source, edges, _stored_tiles(tile_source, edges))
 
 
-def late(wells: TileSource, window: Span) -> TileReading | None:
-    """``pull`` of a decided window; None when not all of it is stored, so that nothing can be late."""
-    edges = _edges(wells.config, window)
-    found = _stored(wells, edges)
-    if len(found.versions) < len(edges) - 1:
+def reread_window(tile_source: TileSource, window: Span) -> TileReading | None:
+    """Read a decided window again for late rows; None when not all of its tiles are stored."""
+    edges = _slice_edges(tile_source.config, window)
+    stored = _stored_tiles(tile_source, edges)
+    # No row of a tile that was never stored can be late.
+    if len(stored.versions) < len(edges) - 1:
         return None
-    return _checked(wells, edges, found)
+    return _read_changes(tile_source, edges, stored)
 
 
-def glance(wells: TileSource, window: Span, sliding: Mapping[str | None, MovingSum]) -> TileReading:
-    """The window's tiles, of which only those that are not stored are read. Raises the source's errors.
+def read_missing(
+    tile_source: TileSource, window: Span, moving_sums: Mapping[str | None, MovingSum]
+) -> TileReading:
+    """Return a window's tiles, reading those not stored; tiles within ``moving_sums`` come without counts.
 
-    Those that are in the sums already come without counts.
+    Raises the source's errors.
     """
-    edges = _edges(wells.config, window)
-    found = _listed(wells, edges, sliding)
-    missing = [place for place, edge in enumerate(edges[:-1]) if edge not in found.versions]
-    if not missing:
-        return found
-    part = edges[missing[0] : missing[-1] + 2]
-    read = _read(wells, part, [None] * (len(part) - 1))
-    wanted = {edges[place] for place in missing}
-    newest = wells.history.newest_versions(wells.config.name, part[0], part[-1])
-    return _merged(found, read, part, newest, wanted)
+    edges = _slice_edges(tile_source.config, window)
+    stored = _listed_tiles(tile_source, edges, moving_sums)
+    missing_slices = [index for index, edge in enumerate(edges[:-1]) if edge not in stored.versions]
+    if not missing_slices:
+        return stored
+    read_edges = edges[missing_slices[0] : missing_slices[-1] + 2]
+    tiles_read = _read(tile_source, read_edges, [None] * (len(read_edges) - 1))
+    missing_starts = {edges[index] for index in missing_slices}
+    newest_versions = tile_source.history.newest_versions(
+        tile_source.config.name, read_edges[0], read_edges[-1]
+    )
+    return _merge(stored, tiles_read, read_edges, newest_versions, missing_starts)
 
 
-def _checked(wells: TileSource, edges: list[int], found: TileReading) -> TileReading:
-    """The stored slices, and in the place of those that changed what was read now."""
-    # The version of a lone slice comes with its rows: a source that is slow to list is listed once.
-    known = [found.sources.get(edge) for edge in edges[:-1]] if found.tiles or len(edges) > 2 else None
-    read = _read(wells, edges, known)
-    newest = wells.history.newest_versions(wells.config.name, edges[0], edges[-1])
-    return _merged(found, read, edges, newest, {start for start, _ in read.tiles})
+def _read_changes(tile_source: TileSource, edges: list[int], stored: TileReading) -> TileReading:
+    # The source version of a single slice comes with its rows: a source that is slow to list is listed once.
+    stored_versions = (
+        [stored.source_versions.get(edge) for edge in edges[:-1]] if stored.tiles or len(edges) > 2 else None
+    )
+    tiles_read = _read(tile_source, edges, stored_versions)
+    newest_versions = tile_source.history.newest_versions(tile_source.config.name, edges[0], edges[-1])
+    return _merge(stored, tiles_read, edges, newest_versions, {start for start, _ in tiles_read.tiles})
 
 
-def _read(wells: TileSource, edges: list[int], known: Sequence[str | None] | None) -> TilesRead:
+def _read(
+    tile_source: TileSource, edges: list[int], stored_versions: Sequence[str | None] | None
+) -> TilesRead:
     return read_tiles(
-        wells.config, wells.plan, wells.readers, edges, known, sums=wells.sums, sample=wells.sample
+        tile_source.config,
+        tile_source.plan,
+        tile_source.readers,
+        edges,
+        stored_versions,
+        sums=tile_source.sums,
+        sample=tile_source.sample,
     )
 
 
-def _edges(config: MonitorConfig, window: Span) -> list[int]:
-    return slices(window, config.window.length, config.window.step, config.timezone)
+def _slice_edges(config: MonitorConfig, window: Span) -> list[int]:
+    return slice_boundaries(window, config.window.length, config.window.step, config.timezone)
 
 
-def _stored(wells: TileSource, edges: list[int]) -> TileReading:
-    """The slices that the store has; one of another length was cut by another configuration."""
-    found = TileReading(tiles={}, versions={}, sources={})
+def _stored_tiles(tile_source: TileSource, edges: list[int]) -> TileReading:
+    reading = TileReading(tiles={}, versions={}, source_versions={})
     ends = dict(pairwise(edges))
-    plan, name = wells.plan, wells.config.name
+    plan, name = tile_source.plan, tile_source.config.name
     for segment in plan.segments:
-        for tile in wells.history.tiles(name, segment, edges[0], edges[-1], plan.fingerprint):
+        for tile in tile_source.history.tiles(name, segment, edges[0], edges[-1], plan.fingerprint):
+            # Another configuration cut slices of another length.
             if ends.get(tile.start) != tile.summary.span.end:
                 continue
-            found.tiles[tile.start, segment] = tile.summary
+            reading.tiles[tile.start, segment] = tile.summary
             if segment is None:
-                found.versions[tile.start] = tile.version
-                found.sources[tile.start] = tile.source_version
-    return found
+                reading.versions[tile.start] = tile.version
+                reading.source_versions[tile.start] = tile.source_version
+    return reading
 
 
-def _listed(wells: TileSource, edges: list[int], sliding: Mapping[str | None, MovingSum]) -> TileReading:
-    """As ``_stored``; what is in the sums already is not decoded again."""
-    found = TileReading(tiles={}, versions={}, sources={})
+def _listed_tiles(
+    tile_source: TileSource, edges: list[int], moving_sums: Mapping[str | None, MovingSum]
+) -> TileReading:
+    reading = TileReading(tiles={}, versions={}, source_versions={})
     ends = dict(pairwise(edges))
-    plan, monitor, history = wells.plan, wells.config.name, wells.history
-    for name in plan.segments:
-        for start, version, source in history.listed(monitor, name, edges[0], edges[-1], plan.fingerprint):
-            tile = sliding[name].known((start, version))
+    plan, monitor, history = tile_source.plan, tile_source.config.name, tile_source.history
+    for segment in plan.segments:
+        for start, version, source_version in history.tile_keys(
+            monitor, segment, edges[0], edges[-1], plan.fingerprint
+        ):
+            # A tile in the moving sums is not decoded again.
+            tile = moving_sums[segment].tile((start, version))
             if tile is None:
-                stored = history.tile(monitor, name, start, version)
+                stored = history.tile(monitor, segment, start, version)
                 tile = None if stored is None else stored.summary
             if tile is None or ends.get(start) != tile.span.end:
                 continue
-            found.tiles[start, name] = tile
-            if name is None:
-                found.versions[start], found.sources[start] = version, source
-    return found
+            reading.tiles[start, segment] = tile
+            if segment is None:
+                reading.versions[start], reading.source_versions[start] = version, source_version
+    return reading
 
 
-def slid(
-    wells: TileSource, window: Span, read: TileReading, sliding: Mapping[str | None, MovingSum]
+def moved_window(
+    tile_source: TileSource, window: Span, reading: TileReading, moving_sums: Mapping[str | None, MovingSum]
 ) -> Parts:
-    """One summary per segment of the slices of a ``glance``: the sums of the last one, moved on.
+    """Move the sums to the next window and return a summary per segment.
 
-    None of a segment of which a tile is gone from the store.
+    A segment is left out if the store has lost one of its tiles.
     """
-    parts: Parts = {}
-    plan, monitor, history = wells.plan, wells.config.name, wells.history
-    for name in plan.segments:
-        if any(sliding[name].known((start, read.versions[start])) for start, of in read.fresh if of == name):
-            # The store has lost a slice, which was read and numbered again.
-            sliding[name].forget()
+    summaries: Parts = {}
+    plan, monitor, history = tile_source.plan, tile_source.config.name, tile_source.history
+    for segment in plan.segments:
+        if any(
+            moving_sums[segment].tile((start, reading.versions[start]))
+            for start, new_segment in reading.new_tiles
+            if new_segment == segment
+        ):
+            # The store lost a slice, which was read and numbered again.
+            moving_sums[segment].clear()
         keys = [
-            (start, read.versions[start]) for start, segment in sorted(read.tiles, key=str) if segment == name
+            (start, reading.versions[start])
+            for start, tile_segment in sorted(reading.tiles, key=str)
+            if tile_segment == segment
         ]
 
-        def load(key: Key, name: str | None = name) -> Summary | None:
-            tile = read.tiles.get((key[0], name))
-            # One of the last window has no counts with it.
-            if tile is not None and tile.counts and read.versions[key[0]] == key[1]:
+        def load(key: TileKey, segment: str | None = segment) -> Summary | None:
+            tile = reading.tiles.get((key[0], segment))
+            # A tile of the last window comes without counts.
+            if tile is not None and tile.counts and reading.versions[key[0]] == key[1]:
                 return tile
-            stored = history.tile(monitor, name, *key)
+            stored = history.tile(monitor, segment, *key)
             return None if stored is None else stored.summary
 
-        whole = sliding[name].total(keys, load) if keys else Summary.zero(plan, window).seal(plan)
-        if whole is not None:
-            parts[name] = replace(whole, span=window)
-    return parts
+        window_sum = moving_sums[segment].total(keys, load) if keys else Summary.zero(plan, window).seal(plan)
+        if window_sum is not None:
+            summaries[segment] = replace(window_sum, span=window)
+    return summaries
 
 
-def _merged(
-    found: TileReading, read: TilesRead, edges: list[int], newest: dict[int, int], wanted: set[int]
+def _merge(
+    stored_reading: TileReading,
+    tiles_read: TilesRead,
+    edges: list[int],
+    newest_versions: dict[int, int],
+    starts: set[int],
 ) -> TileReading:
-    """What was read of the ``wanted`` slices, in the place of what was known of them where it may."""
-    now = dict(zip(edges, read.versions, strict=False))
-    tiles, fresh = dict(found.tiles), Tiles()
-    versions, sources = dict(found.versions), dict(found.sources)
-    late_rows = kept = 0
-    stored, came = _by_slice(found.tiles), _by_slice(read.tiles)
-    for start in sorted(wanted):
-        before, parts = stored.get(start, {}), came[start]
-        if before and _same(before, parts):
+    current_versions = dict(zip(edges, tiles_read.versions, strict=False))
+    tiles, new_tiles = dict(stored_reading.tiles), Tiles()
+    versions, source_versions = dict(stored_reading.versions), dict(stored_reading.source_versions)
+    late_rows = retained_slices = 0
+    stored_slices, read_slices = _group_by_slice(stored_reading.tiles), _group_by_slice(tiles_read.tiles)
+    for start in sorted(starts):
+        stored_parts, read_parts = stored_slices.get(start, {}), read_slices[start]
+        if stored_parts and _same_rows(stored_parts, read_parts):
             continue
-        if before and _less(before, parts, incomplete=bool(read.rejected)):
-            kept += 1
+        if stored_parts and _lost_rows(stored_parts, read_parts, incomplete=bool(tiles_read.rejected)):
+            retained_slices += 1
             continue
-        late_rows += max(parts[None].rows - before[None].rows, 0) if before else 0
-        for name in before:
-            del tiles[start, name]
-        fresh |= {(start, name): part for name, part in parts.items()}
-        versions[start] = newest.get(start, 0) + 1
-        sources[start] = INCOMPLETE if read.rejected else now[start]
+        late_rows += max(read_parts[None].rows - stored_parts[None].rows, 0) if stored_parts else 0
+        for segment in stored_parts:
+            del tiles[start, segment]
+        new_tiles |= {(start, segment): part for segment, part in read_parts.items()}
+        versions[start] = newest_versions.get(start, 0) + 1
+        source_versions[start] = INCOMPLETE_SOURCE_VERSION if tiles_read.rejected else current_versions[start]
     return TileReading(
-        tiles=tiles | fresh,
+        tiles=tiles | new_tiles,
         versions=versions,
-        sources=sources,
-        fresh=fresh,
-        rejected=read.rejected,
-        rows=read.rows,
+        source_versions=source_versions,
+        new_tiles=new_tiles,
+        rejected=tiles_read.rejected,
+        rows_read=tiles_read.rows,
         late_rows=late_rows,
-        kept=kept,
-        untimed=None if read.unchanged else read.untimed_rows,
-        newest_row=read.newest_row,
-        seconds=read.seconds,
+        retained_slices=retained_slices,
+        untimed_rows=None if tiles_read.unchanged else tiles_read.untimed_rows,
+        newest_row=tiles_read.newest_row,
+        read_seconds=tiles_read.seconds,
     )
 
 
-def _by_slice(tiles: Tiles) -> dict[int, Parts]:
-    found: dict[int, Parts] = {}
-    for (start, name), part in tiles.items():
-        found.setdefault(start, {})[name] = part
-    return found
+def _group_by_slice(tiles: Tiles) -> dict[int, Parts]:
+    parts_by_slice: dict[int, Parts] = {}
+    for (start, segment), part in tiles.items():
+        parts_by_slice.setdefault(start, {})[segment] = part
+    return parts_by_slice
 
 
-def _same(before: Parts, now: Parts) -> bool:
-    """True when every segment has the same rows as far as its summary tells."""
-    return {name: part.drop_sample() for name, part in before.items()} == {
-        name: part.drop_sample() for name, part in now.items()
+def _same_rows(stored: Parts, current: Parts) -> bool:
+    return {segment: part.drop_sample() for segment, part in stored.items()} == {
+        segment: part.drop_sample() for segment, part in current.items()
     }
 
 
-def _less(before: Parts, now: Parts, *, incomplete: bool) -> bool:
-    """True when a slice may show less than it did for reasons that are not the data's."""
-    if now[None].rows == 0:
-        return before[None].rows > 0
-    return incomplete and not all(name in now and _within(part, now[name]) for name, part in before.items())
+def _lost_rows(stored: Parts, current: Parts, *, incomplete: bool) -> bool:
+    if current[None].rows == 0:
+        return stored[None].rows > 0
+    return incomplete and not all(
+        segment in current and _no_cell_shrank(part, current[segment]) for segment, part in stored.items()
+    )
 
 
-def _within(before: Summary, now: Summary) -> bool:
-    """True when every cell has what it had: rows came, and none went."""
+def _no_cell_shrank(stored: Summary, current: Summary) -> bool:
     return all(
         bool(
-            (counts.cells <= now.counts[name].cells).all()
-            and (counts.special <= now.counts[name].special).all()
+            (counts.cells <= current.counts[name].cells).all()
+            and (counts.special <= current.counts[name].special).all()
         )
-        for name, counts in before.counts.items()
+        for name, counts in stored.counts.items()
     )

@@ -1,1 +1,1 @@
-"""Who is told; one file each, found by its name."""
+"""Notifiers, one file each; the file's name is the ``type`` in the configuration."""

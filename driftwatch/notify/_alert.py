@@ -1,33 +1,32 @@
-"""A message as one Alertmanager alert: labels that identify it, annotations that explain it."""
+"""Formats a message as one Alertmanager alert."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from driftwatch.core.schema import NANOSECONDS
 from driftwatch.notify._text import ALERT_NAMES, SEVERITIES, clean, description, rfc3339, summary
 from driftwatch.notify.base import Message
 
-NANOSECONDS = 1_000_000_000
-_LONGEST_LABEL = 128
+_MAX_LABEL_CHARS = 128
 RESERVED = ("alertname", "monitor", "segment", "incident", "severity")
 
 
-def labels(message: Message, extra: Mapping[str, str]) -> dict[str, str]:
-    """What identifies the alert: never a value that changes while it fires."""
-    own = {
+def alert_labels(message: Message, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels, which identify the alert: none changes while it fires."""
+    message_labels = {
         "alertname": ALERT_NAMES[message.kind],
-        "monitor": clean(message.monitor, _LONGEST_LABEL),
-        "incident": clean(message.key, _LONGEST_LABEL),
+        "monitor": clean(message.monitor, _MAX_LABEL_CHARS),
+        "incident": clean(message.key, _MAX_LABEL_CHARS),
         "severity": SEVERITIES[message.kind],
     }
     if message.segment:
-        own["segment"] = clean(message.segment, _LONGEST_LABEL)
-    return {**extra, **own}
+        message_labels["segment"] = clean(message.segment, _MAX_LABEL_CHARS)
+    return {**extra, **message_labels}
 
 
-def explanation(message: Message) -> dict[str, str]:
-    """What explains the alert; may change without making it another one."""
+def alert_annotations(message: Message) -> dict[str, str]:
     values = {
         "summary": summary(message),
         "description": description(message),
@@ -40,23 +39,23 @@ def explanation(message: Message) -> dict[str, str]:
 
 
 def ends_at(message: Message, now: int, lifetime: float) -> int:
-    """Nanoseconds at which the alert ends by itself unless it is sent again; a muted one ends now.
+    """Return when the alert ends unless it is sent again (nanoseconds); a muted one ends now.
 
-    Alertmanager would repeat it meanwhile. It calls the end resolved, and the summary says what it is.
+    Otherwise Alertmanager would repeat a muted alert. It reports that end as resolved; the summary says that
+    it is a mute.
     """
     if message.resolved:
-        ended = now if message.resolved_at is None else min(message.resolved_at, now)
-        return max(ended, message.opened_at)
+        end = now if message.resolved_at is None else min(message.resolved_at, now)
+        return max(end, message.opened_at)
     if message.muted_until is not None:
         return max(now, message.opened_at)
     return max(now, message.opened_at) + int(lifetime * NANOSECONDS)
 
 
 def alert(message: Message, now: int, lifetime: float, extra: Mapping[str, str]) -> dict[str, Any]:
-    """The whole alert, the same whether it fires or is resolved."""
     content: dict[str, Any] = {
-        "labels": labels(message, extra),
-        "annotations": explanation(message),
+        "labels": alert_labels(message, extra),
+        "annotations": alert_annotations(message),
         "startsAt": rfc3339(message.opened_at),
         "endsAt": rfc3339(ends_at(message, now, lifetime)),
     }

@@ -1,7 +1,7 @@
-"""Evidence drawn so that every mail program shows it: a table whose cells are the bars.
+"""Draws evidence for every mail program, as a table whose cells are the bars.
 
-Drawings do not get through: Gmail and Outlook take SVG out of a mail. Table cells with a width and a colour
-of their own are left alone, and the words beside them are read aloud. Every colour reads on white and black.
+Gmail and Outlook remove SVG, but leave table cells with a width and a colour; screen readers read the words
+in the next cell. Every colour is readable on white and black.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import math
 from html import escape
 
 from driftwatch.charts.evidence_chart import date_labels
-from driftwatch.results import words
-from driftwatch.results.evidence_trail import Place, Trail
+from driftwatch.results import text_format
+from driftwatch.results.evidence_trail import Trail, TrailPoint
 
-#: Windows that fit beneath the words on a telephone.
-MOST = 10
-_WIDE = 90
-_COLOURS = {words.MOVED: "#cc4037", words.SAME: "#5f7a94", words.BLIND: "#9a7425"}
+#: Windows that fit below the text on a telephone.
+MAX_TABLE_WINDOWS = 10
+_BAR_WIDTH = 90
+_COLOURS = {text_format.MOVED: "#cc4037", text_format.SAME: "#5f7a94", text_format.BLIND: "#9a7425"}
 _HEADS = ("Window to, UTC", "Evidence, full at a page", "")
 _TINY = "font-size:1px;line-height:1px"
 _CELL = "padding:1px 8px 1px 0;text-align:left;font-size:13px"
 
 
 def evidence_table(trail: Trail, now: int) -> str:
-    """The newest windows as HTML, newest first; the empty text when there are none."""
-    shown = trail[-MOST:]
-    if not shown:
+    """Return the evidence of the newest windows as an HTML table, newest first; empty without windows."""
+    windows = trail[-MAX_TABLE_WINDOWS:]
+    if not windows:
         return ""
-    labels = date_labels([end for end, *_ in shown], now)
-    rows = [_row(place, label) for place, label in zip(shown, labels, strict=True)]
+    labels = date_labels([end for end, *_ in windows], now)
+    rows = [_row(place, label) for place, label in zip(windows, labels, strict=True)]
     heads = "".join(f'<th scope="col" style="{_CELL}">{head}</th>' for head in _HEADS)
     return (
         f'<table cellpadding="0" cellspacing="0" style="border-collapse:collapse">\n<tr>{heads}</tr>\n'
@@ -36,35 +36,36 @@ def evidence_table(trail: Trail, now: int) -> str:
     )
 
 
-def _row(place: Place, label: str) -> str:
+def _row(place: TrailPoint, label: str) -> str:
     _, evidence, state, page = place
-    kind = words.kind_of(state)
-    said = next((told for known, told in words.STATE_WORDS.items() if known == state), state)
-    figure = "a page" if page else "" if evidence is None else words.number(evidence)
-    told = escape(words.visible(f"{figure}, {said}" if figure else said))
+    kind = text_format.state_kind(state)
+    state_text = next((text for name, text in text_format.STATE_WORDS.items() if name == state), state)
+    figure = "a page" if page else "" if evidence is None else text_format.format_number(evidence)
+    text = escape(text_format.escape_invisible(f"{figure}, {state_text}" if figure else state_text))
     bar = _bar(evidence, page, kind)
     return (
         f'<tr><td style="{_CELL};white-space:nowrap">{escape(label)}</td><td style="{_CELL}">{bar}</td>'
-        f'<td style="{_CELL}">{told}</td></tr>\n'
+        f'<td style="{_CELL}">{text}</td></tr>\n'
     )
 
 
 def _bar(evidence: float | None, page: bool, kind: str) -> str:
-    """Of unknown evidence a dashed frame, never an empty bar, which would be a zero."""
     colour = _COLOURS[kind]
+    # Unknown evidence is a dashed frame: an empty bar would be a zero.
     if not page and (evidence is None or math.isnan(evidence)):
         dashed = f"border:1px dashed {colour};{_TINY}"
-        return _frame(f'<td width="{_WIDE}" height="10" style="{dashed}">&nbsp;</td>')
-    filled = _WIDE if page else round(_WIDE * min(max(evidence or 0.0, 0.0), 1.0))
+        return _frame(f'<td width="{_BAR_WIDTH}" height="10" style="{dashed}">&nbsp;</td>')
+    filled_width = _BAR_WIDTH if page else round(_BAR_WIDTH * min(max(evidence or 0.0, 0.0), 1.0))
     cells = [
-        f'<td width="{wide}" height="12" bgcolor="{shade}" style="{_TINY}">&nbsp;</td>'
-        for wide, shade in ((filled, colour), (_WIDE - filled, "#b9c2ca"))
-        if wide
+        f'<td width="{width}" height="12" bgcolor="{shade}" style="{_TINY}">&nbsp;</td>'
+        for width, shade in ((filled_width, colour), (_BAR_WIDTH - filled_width, "#b9c2ca"))
+        if width
     ]
     return _frame("".join(cells))
 
 
 def _frame(cells: str) -> str:
     return (
-        f'<table role="presentation" cellpadding="0" cellspacing="0" width="{_WIDE}"><tr>{cells}</tr></table>'
+        f'<table role="presentation" cellpadding="0" cellspacing="0" width="{_BAR_WIDTH}">'
+        f"<tr>{cells}</tr></table>"
     )

@@ -1,4 +1,4 @@
-"""One POST: no retries, no redirects, no proxies, an end to everything, a bound on what is read."""
+"""Sends one POST: no retries, redirects or proxies, a total deadline, a bound on the bytes read."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from urllib3 import connection, exceptions
 
+from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.settings import read_secret
 from driftwatch.notify._reach import AddressRefused, CutOff, Deadline
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 
-NANOSECONDS = 1_000_000_000
-_LONGEST_DETAIL = 200
-_LONGEST_ANSWER = 65_536
+#: Characters of an error in the log.
+_MAX_DETAIL_CHARS = 200
+#: Bytes read of an answer's body.
+_MAX_ANSWER_BYTES = 65_536
 _ONE_WORD = re.compile(rb"[a-z_]{3,40}")
 
 
-class Peer(Protocol):
-    """What a notifier's settings say about speaking to its receiver. ``timeout`` is in seconds."""
-
+class HttpSettings(Protocol):
+    #: Seconds for everything after the name was resolved.
     @property
-    def timeout(self) -> float:
-        """For everything after the name was resolved."""
+    def timeout(self) -> float: ...
 
+    #: Holds a bearer token.
     @property
-    def token_file(self) -> Path | None:
-        """Bearer token."""
+    def token_file(self) -> Path | None: ...
 
+    #: Certificates to trust instead of the system's.
     @property
-    def ca_file(self) -> Path | None:
-        """Certificates to trust instead of the system's."""
+    def ca_file(self) -> Path | None: ...
 
 
-def known_url(url: str) -> str:
-    """The URL itself. Raises ``ValueError``, which never holds the URL, when it cannot be posted to."""
+def valid_url(url: str) -> str:
+    """Return the URL if it is usable. Raises ``ValueError``, which never quotes it: it may be secret."""
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
@@ -59,36 +59,35 @@ def known_url(url: str) -> str:
     return url
 
 
-Url = Annotated[str, AfterValidator(known_url)]
+Url = Annotated[str, AfterValidator(valid_url)]
 
 
-class _Guard:
+class _WatchedConnection:
     deadline: Deadline
 
     def _new_conn(self) -> socket.socket:
-        made: socket.socket = super()._new_conn()  # type: ignore[misc]
-        return self.deadline.watch(made)
+        new_socket: socket.socket = super()._new_conn()  # type: ignore[misc]
+        return self.deadline.watch(new_socket)
 
 
-class _Plain(_Guard, connection.HTTPConnection):
+class _PlainConnection(_WatchedConnection, connection.HTTPConnection):
     pass
 
 
-class _Tls(_Guard, connection.HTTPSConnection):
+class _TlsConnection(_WatchedConnection, connection.HTTPSConnection):
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back; of the body at most 64 KiB, and nothing when it could not be read to its end."""
-
     status: int
     retry_after: str | None
+    #: At most 64 KiB; empty when it could not be read to its end.
     body: bytes
 
 
-def anything(answer: Answer) -> str:
-    """The status alone says whether a message was taken."""
+def no_body_error(answer: Answer) -> str:
+    # The status alone says whether the message was taken.
     return ""
 
 
@@ -96,51 +95,50 @@ def post(
     url: str,
     body: bytes,
     headers: Mapping[str, str],
-    peer: Peer,
+    settings: HttpSettings,
     now: int,
-    complaint: Callable[[Answer], str] = anything,
+    body_error: Callable[[Answer], str] = no_body_error,
 ) -> Delivery:
     """Send ``body`` once and judge the answer. Never raises on a receiver's fault.
 
-    ``now`` is in nanoseconds. ``complaint`` says what a successful answer lacks that every real receiver of
-    this kind gives, the empty text when nothing.
+    ``body_error`` returns what is wrong with the body of a successful answer. ``now`` is in nanoseconds.
     """
-    sent = {"Content-Type": "application/json", "User-Agent": "driftwatch", **headers}
+    all_headers = {"Content-Type": "application/json", "User-Agent": "driftwatch", **headers}
     try:
-        token = read_secret(None, peer.token_file)
+        token = read_secret(None, settings.token_file)
         if token is not None:
             if not (token.isascii() and token.isprintable()):
                 raise ValueError("not a token")
-            sent["Authorization"] = f"Bearer {token}"
+            all_headers["Authorization"] = f"Bearer {token}"
     except (OSError, ValueError) as error:
         # The text of a ValueError can hold the token.
         return Delivery(delivered=False, retryable=True, reason="secret", detail=type(error).__name__)
     try:
-        answer = _exchange(url, body, sent, peer)
+        answer = _exchange(url, body, all_headers, settings)
     except AddressRefused as error:
         return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
     except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-        return _failed(error, url)
-    return _judge(answer, now, complaint)
+        return _failed_delivery(error, url)
+    return _judge(answer, now, body_error)
 
 
-def _exchange(url: str, body: bytes, headers: Mapping[str, str], peer: Peer) -> Answer:
+def _exchange(url: str, body: bytes, headers: Mapping[str, str], settings: HttpSettings) -> Answer:
     parts = urlsplit(url)
-    made: _Plain | _Tls
+    client: _PlainConnection | _TlsConnection
     if parts.scheme == "https":
-        trusted = None if peer.ca_file is None else str(peer.ca_file)
-        made = _Tls(parts.hostname or "", parts.port, timeout=peer.timeout, ca_certs=trusted)
+        ca_file = None if settings.ca_file is None else str(settings.ca_file)
+        client = _TlsConnection(parts.hostname or "", parts.port, timeout=settings.timeout, ca_certs=ca_file)
     else:
-        made = _Plain(parts.hostname or "", parts.port, timeout=peer.timeout)
+        client = _PlainConnection(parts.hostname or "", parts.port, timeout=settings.timeout)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with Deadline(peer.timeout) as deadline:
-        made.deadline = deadline
+    with Deadline(settings.timeout) as deadline:
+        client.deadline = deadline
         try:
-            made.connect()
+            client.connect()
             # Not preloaded: that would read and unpack a body of any size.
-            made.request("POST", target, body=body, headers=dict(headers), preload_content=False)
+            client.request("POST", target, body=body, headers=dict(headers), preload_content=False)
             deadline.sent = True
-            return _read(made)
+            return _read(client)
         except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             if deadline.expired:
                 raise TimeoutError from error
@@ -148,29 +146,31 @@ def _exchange(url: str, body: bytes, headers: Mapping[str, str], peer: Peer) -> 
                 raise CutOff(type(error).__name__) from error
             raise
         finally:
-            made.close()
+            client.close()
 
 
-def _read(made: connection.HTTPConnection) -> Answer:
-    response = made.getresponse()
+def _read(client: connection.HTTPConnection) -> Answer:
+    response = client.getresponse()
     try:
-        body = response.read(_LONGEST_ANSWER, decode_content=False)
+        body = response.read(_MAX_ANSWER_BYTES, decode_content=False)
     except (exceptions.HTTPError, HTTPException, OSError, ValueError):
-        # The status was said: to take a slow body for a failure would send twice.
+        # The status is known: to count a slow body as a failure would send the message twice.
         body = b""
     return Answer(status=response.status, retry_after=response.headers.get("Retry-After"), body=body)
 
 
-def _failed(error: Exception, url: str) -> Delivery:
+def _failed_delivery(error: Exception, url: str) -> Delivery:
     parts = urlsplit(url)
-    # A path or query can be the secret that lets one in.
+    # A path or query can be the secret.
     text = str(error)
     for secret in (parts.path, parts.query):
         text = text.replace(secret, "…") if len(secret) > 1 else text
-    text = clean(text, _LONGEST_DETAIL)
+    text = clean(text, _MAX_DETAIL_CHARS)
     # A refused connection is a NewConnectionError, which urllib3 derives from its timeouts.
-    late = isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError)
-    if late or isinstance(error, TimeoutError):
+    is_timeout = isinstance(error, exceptions.TimeoutError) and not isinstance(
+        error, exceptions.NewConnectionError
+    )
+    if is_timeout or isinstance(error, TimeoutError):
         reason = "timeout"
     elif isinstance(error, CutOff):
         reason = "cut_off"
@@ -181,48 +181,49 @@ def _failed(error: Exception, url: str) -> Delivery:
     return Delivery(delivered=False, retryable=True, reason=reason, detail=f"{type(error).__name__}: {text}")
 
 
-def _judge(answer: Answer, now: int, complaint: Callable[[Answer], str]) -> Delivery:
+def _judge(answer: Answer, now: int, body_error: Callable[[Answer], str]) -> Delivery:
     status, detail = answer.status, f"HTTP {answer.status}"
     if 200 <= status < 300:
-        wrong = complaint(answer)
-        if not wrong:
+        error = body_error(answer)
+        if not error:
             return Delivery(delivered=True, detail=detail)
-        return Delivery(delivered=False, retryable=True, reason="answer", detail=f"{detail}: {wrong}")
+        return Delivery(delivered=False, retryable=True, reason="answer", detail=f"{detail}: {error}")
     if status == 401:
-        # Secrets are read anew at every attempt: one that expired is replaced without a restart.
+        # Secrets are read at every attempt: an expired one is replaced without a restart.
         return Delivery(delivered=False, retryable=True, reason="secret", detail=detail)
     if status < 400:
-        # Never followed, but tried again: a login page stood in the way, or the address is put right.
+        # Never followed, but tried again: a login page was in the way, or the address gets corrected.
         return Delivery(delivered=False, retryable=True, reason="redirect", detail=detail)
     if status in (408, 425, 429):
         reason = "rate_limited"
     elif status >= 500:
         reason = "server_error"
     else:
-        return Delivery(delivered=False, reason="rejected", detail=f"{detail}: {_said(answer)}".rstrip(": "))
-    wait = _seconds(answer.retry_after, now)
+        return Delivery(
+            delivered=False, reason="rejected", detail=f"{detail}: {_error_word(answer)}".rstrip(": ")
+        )
+    wait = _retry_seconds(answer.retry_after, now)
     return Delivery(delivered=False, retryable=True, reason=reason, retry_after=wait, detail=detail)
 
 
-def _said(answer: Answer) -> str:
-    """The explanation when it is one word such as ``invalid_payload``: anything else can repeat a secret."""
-    found = _ONE_WORD.fullmatch(answer.body)
-    return found[0].decode() if found else ""
+def _error_word(answer: Answer) -> str:
+    # One word such as ``invalid_payload``: more could repeat a secret.
+    match = _ONE_WORD.fullmatch(answer.body)
+    return match[0].decode() if match else ""
 
 
 def json_object(answer: Answer) -> dict[str, object] | None:
-    """The body as a JSON object; None when it is none."""
     try:
-        found = json.loads(answer.body)
+        value = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _seconds(value: str | None, now: int) -> float | None:
-    """Seconds of a Retry-After header: a number or a date. None when it is neither."""
+def _retry_seconds(value: str | None, now: int) -> float | None:
     if value is None:
         return None
+    # Retry-After is a number of seconds or a date.
     if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:

@@ -1,8 +1,8 @@
-"""Reaching a receiver: an end to everything, and addresses that are never spoken to.
+"""Gives every connection a deadline, and refuses addresses that must never be contacted.
 
-The deadline holds for the whole exchange, handshakes included, also against a receiver that sends one byte a
-second. Addresses that only serve the machine's own cloud (link-local, metadata) are refused after the
-connection is made and before anything is sent, so that no name can be made to point there.
+The deadline covers the whole exchange, handshakes included, even if a receiver sends one byte a second.
+Addresses that serve the machine's own cloud (link-local, metadata) are refused after connecting and before
+anything is sent, so that no host name can be made to point there.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-_METADATA = frozenset({"fd00:ec2::254", "100.100.100.200"})
+_METADATA_ADDRESSES = frozenset({"fd00:ec2::254", "100.100.100.200"})
 
 Timeout = Annotated[float, Field(gt=0, le=10)]
 
 
 class AddressRefused(OSError):
-    """Raised when a name resolved to an address that must never be spoken to."""
+    """A host name has an address that must never be contacted."""
 
 
 class CutOff(OSError):
-    """Raised when the connection ended after everything was sent and before it was answered."""
+    """The connection ended after the message was sent and before the answer."""
 
 
 class Deadline:
-    """Ends whatever waits on a watched socket once ``seconds`` have passed. A context manager."""
+    """Ends every wait on a watched socket after ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._end)
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
         self._lock = threading.Lock()
-        self._spare: socket.socket | None = None
+        self._duplicate: socket.socket | None = None
         self.expired = False
-        #: Set when the message was sent: from then on the receiver may have it.
+        #: Set when the message was sent: the receiver may have it.
         self.sent = False
 
-    def watch(self, made: socket.socket) -> socket.socket:
-        """The socket itself; closed when this raises ``AddressRefused`` or ``TimeoutError``."""
+    def watch(self, new_socket: socket.socket) -> socket.socket:
+        """Watch a connected socket; on ``AddressRefused`` or ``TimeoutError`` it is closed."""
         try:
-            _refuse(made)
+            _refuse_address(new_socket)
             with self._lock:
                 if self.expired:
                     raise TimeoutError
-                # Wrapping a socket in TLS takes its descriptor away; a second one still reaches it.
-                self._spare = made.dup()
+                # TLS takes the socket's descriptor away; a duplicate still reaches the connection.
+                self._duplicate = new_socket.dup()
         except OSError:
-            made.close()
+            new_socket.close()
             raise
-        return made
+        return new_socket
 
     def __enter__(self) -> Self:
         self._timer.start()
@@ -64,21 +64,25 @@ class Deadline:
     ) -> None:
         self._timer.cancel()
         with self._lock:
-            if self._spare is not None:
-                self._spare.close()
-                self._spare = None
+            if self._duplicate is not None:
+                self._duplicate.close()
+                self._duplicate = None
 
-    def _end(self) -> None:
-        """Wake whoever waits on the socket: it then reads the end of the stream."""
+    def _expire(self) -> None:
         with self._lock:
             self.expired = True
-            if self._spare is not None:
+            # A reader waiting on the socket then gets the end of the stream.
+            if self._duplicate is not None:
                 with suppress(OSError):
-                    self._spare.shutdown(socket.SHUT_RDWR)
+                    self._duplicate.shutdown(socket.SHUT_RDWR)
 
 
-def _refuse(made: socket.socket) -> None:
-    peer = ipaddress.ip_address(made.getpeername()[0].partition("%")[0])
-    inner = getattr(peer, "ipv4_mapped", None) or peer
-    if inner.is_link_local or inner.is_multicast or str(inner) in _METADATA:
-        raise AddressRefused(str(inner))
+def _refuse_address(connected_socket: socket.socket) -> None:
+    address = ipaddress.ip_address(connected_socket.getpeername()[0].partition("%")[0])
+    embedded_address = getattr(address, "ipv4_mapped", None) or address
+    if (
+        embedded_address.is_link_local
+        or embedded_address.is_multicast
+        or str(embedded_address) in _METADATA_ADDRESSES
+    ):
+        raise AddressRefused(str(embedded_address))

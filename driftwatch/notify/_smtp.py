@@ -1,4 +1,4 @@
-"""One mail through SMTP: no retries, an end to everything, a bound on what is read."""
+"""Sends one mail through SMTP: no retries, a total deadline, a bound on the bytes read."""
 
 from __future__ import annotations
 
@@ -14,50 +14,48 @@ from driftwatch.notify._reach import AddressRefused, Deadline
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 
-_LONGEST_DETAIL = 200
-_MOST_BYTES = 65_536
+#: Characters of an error or answer in the log.
+_MAX_DETAIL_CHARS = 200
+#: Bytes read from one server: more than any server has to say.
+_MAX_ANSWER_BYTES = 65_536
 
 
-class Server(Protocol):
-    """What a notifier's settings say about its mail server. ``timeout`` is in seconds."""
-
+class SmtpSettings(Protocol):
+    #: The server's name, which its certificate must have.
     @property
-    def host(self) -> str:
-        """Its name, which its certificate must have."""
+    def host(self) -> str: ...
 
+    #: ``starttls``, ``tls`` or ``none``.
     @property
-    def encryption(self) -> str:
-        """``starttls``, ``tls`` or ``none``."""
+    def encryption(self) -> str: ...
 
+    #: Empty to send without a login.
     @property
-    def username(self) -> str:
-        """Whom to log in as; empty to send without."""
+    def username(self) -> str: ...
 
+    #: Seconds for everything after the name was resolved.
     @property
-    def timeout(self) -> float:
-        """For everything after the name was resolved."""
+    def timeout(self) -> float: ...
 
+    #: Certificates to trust instead of the system's.
     @property
-    def ca_file(self) -> Path | None:
-        """Certificates to trust instead of the system's."""
+    def ca_file(self) -> Path | None: ...
 
 
-class _Flood(OSError):
-    """Raised when a server says more than any server has to say."""
+class _AnswerTooLong(OSError):
+    pass
 
 
-class _Bounded:
-    """The server's lines, as many as a mail needs."""
-
+class _BoundedFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._left = _MOST_BYTES
+        self._bytes_left = _MAX_ANSWER_BYTES
 
     def readline(self, size: int) -> bytes:
-        line = self._file.readline(min(size, self._left))
-        self._left -= len(line)
-        if self._left <= 0 or len(line) >= size:
-            raise _Flood("the server says too much")
+        line = self._file.readline(min(size, self._bytes_left))
+        self._bytes_left -= len(line)
+        if self._bytes_left <= 0 or len(line) >= size:
+            raise _AnswerTooLong("the server says too much")
         return line
 
     def close(self) -> None:
@@ -66,14 +64,18 @@ class _Bounded:
 
 class _Client(smtplib.SMTP):
     def __init__(self, deadline: Deadline, timeout: float, context: ssl.SSLContext | None) -> None:
-        # Its own default asks the name service who we are, which can take for ever.
+        # The default asks the name service for our name, which can take for ever.
         super().__init__(local_hostname=clean(socket.gethostname(), 60) or "localhost", timeout=timeout)
         self._deadline = deadline
         self._context = context
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        made = self._deadline.watch(socket.create_connection((host, port), timeout))
-        return made if self._context is None else self._context.wrap_socket(made, server_hostname=host)
+        new_socket = self._deadline.watch(socket.create_connection((host, port), timeout))
+        return (
+            new_socket
+            if self._context is None
+            else self._context.wrap_socket(new_socket, server_hostname=host)
+        )
 
     def data(self, msg: Any) -> tuple[int, bytes]:
         self._deadline.sent = True
@@ -81,54 +83,54 @@ class _Client(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
-            self.file = _Bounded(self.sock.makefile("rb"))
+            self.file = _BoundedFile(self.sock.makefile("rb"))
         return super().getreply()
 
 
-class _NotReady(Exception):
-    """Raised when the server does not take mail now, whatever the mail."""
+class _ServerNotReady(Exception):
+    """Raised when the server accepts no mail at present, regardless of the message."""
 
 
 def send_mail(
-    server: Server, port: int, password: str, sender: str, recipients: Sequence[str], content: bytes
+    settings: SmtpSettings, port: int, password: str, sender: str, recipients: Sequence[str], content: bytes
 ) -> Delivery:
-    """Hand ``content`` over once and judge the answers. Never raises on a server's fault.
+    """Send ``content`` once and judge the answers. Never raises on a server's fault.
 
-    One recipient who is taken is enough: waiting for the others would keep the message from everybody.
+    One accepted recipient is enough: waiting for the others would keep the message from everybody.
     """
-    with Deadline(server.timeout) as deadline:
+    with Deadline(settings.timeout) as deadline:
         try:
-            refused = _converse(deadline, server, port, password, sender, recipients, content)
+            refused = _exchange(deadline, settings, port, password, sender, recipients, content)
         except AddressRefused as error:
             return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
-        except (smtplib.SMTPException, _NotReady, OSError, ValueError) as error:
-            return _failed(error, deadline)
+        except (smtplib.SMTPException, _ServerNotReady, OSError, ValueError) as error:
+            return _failed_delivery(error, deadline)
     detail = f"{len(refused)} of {len(recipients)} recipients refused" if refused else "taken"
     return Delivery(delivered=True, detail=detail)
 
 
-def _converse(
+def _exchange(
     deadline: Deadline,
-    server: Server,
+    settings: SmtpSettings,
     port: int,
     password: str,
     sender: str,
     recipients: Sequence[str],
     content: bytes,
 ) -> dict[str, tuple[int, bytes]]:
-    encrypted = server.encryption != "none"
-    trusted = None if server.ca_file is None else str(server.ca_file)
-    context = ssl.create_default_context(cafile=trusted) if encrypted else None
-    client = _Client(deadline, server.timeout, context if server.encryption == "tls" else None)
+    encrypted = settings.encryption != "none"
+    ca_file = None if settings.ca_file is None else str(settings.ca_file)
+    context = ssl.create_default_context(cafile=ca_file) if encrypted else None
+    client = _Client(deadline, settings.timeout, context if settings.encryption == "tls" else None)
     try:
-        # Only what stands here is known to ``starttls`` as the name to look for in the certificate.
-        client._host = server.host  # type: ignore[attr-defined]
-        _ready(client.connect(server.host, port))
-        if server.encryption == "starttls":
-            _ready(client.ehlo(), 250)
+        # ``starttls`` looks for this name in the certificate; else only a constructor that connects sets it.
+        client._host = settings.host  # type: ignore[attr-defined]
+        _require_code(client.connect(settings.host, port))
+        if settings.encryption == "starttls":
+            _require_code(client.ehlo(), 250)
             client.starttls(context=context)
-        if server.username:
-            client.login(server.username, password)
+        if settings.username:
+            client.login(settings.username, password)
         refused = client.sendmail(sender, recipients, content)
         with suppress(smtplib.SMTPException, OSError):
             client.quit()
@@ -137,56 +139,56 @@ def _converse(
         client.close()
 
 
-def _ready(answer: tuple[int, bytes], expected: int = 220) -> None:
+def _require_code(answer: tuple[int, bytes], expected: int = 220) -> None:
     if answer[0] != expected:
-        raise _NotReady(f"{answer[0]} {_words(answer[1])}")
+        raise _ServerNotReady(f"{answer[0]} {_answer_text(answer[1])}")
 
 
-def _failed(error: Exception, deadline: Deadline) -> Delivery:
-    # smtplib tells every error of the socket as a disconnection.
+def _failed_delivery(error: Exception, deadline: Deadline) -> Delivery:
+    # smtplib reports every error of the socket as a disconnection.
     if deadline.expired or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return _again("timeout", type(error).__name__)
+        return _retryable("timeout", type(error).__name__)
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        # A password that was changed is read anew at the next attempt.
+        # A changed password is read at the next attempt.
         kind = "server_error" if 400 <= error.smtp_code < 500 else "secret"
-        return _again(kind, f"{error.smtp_code} at the login")
+        return _retryable(kind, f"{error.smtp_code} at the login")
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return _refused([code for code, _ in error.recipients.values()], "every recipient refused")
+        return _refusal([code for code, _ in error.recipients.values()], "every recipient refused")
     if isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError):
-        return _refused([error.smtp_code], _words(error.smtp_error))
+        return _refusal([error.smtp_code], _answer_text(error.smtp_error))
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return _again("tls" if "STARTTLS" in str(error) else "secret", str(error))
+        return _retryable("tls" if "STARTTLS" in str(error) else "secret", str(error))
     if isinstance(error, smtplib.SMTPResponseException):
-        return _again("server_error", f"{error.smtp_code} {_words(error.smtp_error)}")
-    if isinstance(error, _NotReady):
-        return _again("server_error" if error.args[0][:1] in "45" else "answer", str(error))
+        return _retryable("server_error", f"{error.smtp_code} {_answer_text(error.smtp_error)}")
+    if isinstance(error, _ServerNotReady):
+        return _retryable("server_error" if error.args[0][:1] in "45" else "answer", str(error))
     if isinstance(error, ssl.SSLError):
-        return _again("tls", str(error))
-    if isinstance(error.__context__, _Flood):
-        return _again("answer", str(error.__context__))
+        return _retryable("tls", str(error))
+    if isinstance(error.__context__, _AnswerTooLong):
+        return _retryable("answer", str(error.__context__))
     if isinstance(error, smtplib.SMTPException) and not isinstance(error, smtplib.SMTPServerDisconnected):
-        return _again("answer", str(error))
+        return _retryable("answer", str(error))
     if isinstance(error, OSError):
-        return _again("cut_off" if deadline.sent else "connection", f"{type(error).__name__}: {error}")
-    # Only a password that cannot be written down: the error's own text would hold it.
-    return _again("secret", type(error).__name__)
+        return _retryable("cut_off" if deadline.sent else "connection", f"{type(error).__name__}: {error}")
+    # Only a password that cannot be encoded, which the error's own text would hold.
+    return _retryable("secret", type(error).__name__)
 
 
-def _refused(codes: Sequence[int], said: str) -> Delivery:
-    """What was said of this mail: 4xx may change its mind, 5xx will not, anything else is no answer to it."""
-    detail = clean(f"{', '.join(map(str, dict.fromkeys(codes)))} {said}", _LONGEST_DETAIL)
+def _refusal(codes: Sequence[int], text: str) -> Delivery:
+    # 4xx may be accepted later, 5xx never; any other code is no answer to a mail.
+    detail = clean(f"{', '.join(map(str, dict.fromkeys(codes)))} {text}", _MAX_DETAIL_CHARS)
     if any(not 400 <= code < 600 for code in codes):
-        return _again("answer", detail)
+        return _retryable("answer", detail)
     if 421 in codes:
-        return _again("server_error", detail)
+        return _retryable("server_error", detail)
     if any(code < 500 for code in codes):
-        return _again("rate_limited", detail)
+        return _retryable("rate_limited", detail)
     return Delivery(delivered=False, reason="rejected", detail=detail)
 
 
-def _again(reason: str, detail: str) -> Delivery:
-    return Delivery(delivered=False, retryable=True, reason=reason, detail=clean(detail, _LONGEST_DETAIL))
+def _retryable(reason: str, detail: str) -> Delivery:
+    return Delivery(delivered=False, retryable=True, reason=reason, detail=clean(detail, _MAX_DETAIL_CHARS))
 
 
-def _words(said: bytes | str) -> str:
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+def _answer_text(answer: bytes | str) -> str:
+    return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer

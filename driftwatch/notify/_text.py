@@ -1,4 +1,4 @@
-"""A message in words, for people who read it on a telephone at three in the morning."""
+"""Formats a message as text for people who read it on a telephone at three in the morning."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from driftwatch.notify.base import IncidentKind, Message, minute
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.notify.base import IncidentKind, Message, minute_text
 
-NANOSECONDS = 1_000_000_000
-_LONGEST_LINE = 200
-_LONGEST_TEXT = 4000
-_MOST_LINES = 12
-_IN_LINKS = ":/?#[]@!$&'()*+,;=%~"
+_MAX_LINE_CHARS = 200
+_MAX_TEXT_CHARS = 4000
+_MAX_LINES = 12
+_SAFE_LINK_CHARS = ":/?#[]@!$&'()*+,;=%~"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 #: Alert names, the same as in the Prometheus rules.
@@ -22,12 +22,12 @@ ALERT_NAMES = {
     IncidentKind.BROKEN: "DriftwatchBroken",
     IncidentKind.BLIND: "DriftwatchNotLooking",
 }
-#: A page was paid for from the page budget, so it pages. Not being able to look is a ticket.
+#: A page is critical: the page budget paid for it. Not being able to look is a ticket.
 SEVERITIES = {IncidentKind.DRIFT: "critical", IncidentKind.BROKEN: "critical", IncidentKind.BLIND: "warning"}
 
 
-def clean(text: str, limit: int = _LONGEST_LINE) -> str:
-    """``text`` on one line of at most ``limit`` characters, with nothing in it that is not printable.
+def clean(text: str, limit: int = _MAX_LINE_CHARS) -> str:
+    """Return the text as one printable line of at most ``limit`` characters.
 
     >>> clean("a\\nb\\x00\\ud800c")
     'a b��c'
@@ -38,7 +38,7 @@ def clean(text: str, limit: int = _LONGEST_LINE) -> str:
 
 
 def rfc3339(nanoseconds: int) -> str:
-    """A moment as Alertmanager reads it.
+    """Format nanoseconds since 1970 as an RFC 3339 time.
 
     >>> rfc3339(1_500_000_000)
     '1970-01-01T00:00:01.500Z'
@@ -48,17 +48,16 @@ def rfc3339(nanoseconds: int) -> str:
 
 
 def subject(message: Message) -> str:
-    """What is watched: monitor, segment, model."""
     model = " ".join(part for part in (message.model_name, message.model_version) if part)
     segment = f" [{clean(message.segment, 80)}]" if message.segment else ""
     return f"{clean(message.monitor, 80)}{segment}" + (f" (model {clean(model, 80)})" if model else "")
 
 
 def summary(message: Message) -> str:
-    """The first line: how bad, what, where."""
+    """Return a message's first line: severity, subject, title."""
     mark = "resolved" if message.resolved else SEVERITIES[message.kind]
     if message.muted_until is not None:
-        mark = f"muted until {minute(message.muted_until)}, not resolved"
+        mark = f"muted until {minute_text(message.muted_until)}, not resolved"
     title = clean(message.title)
     return (
         f"[{mark}] {title}" if title.startswith(message.monitor) else f"[{mark}] {subject(message)}: {title}"
@@ -66,13 +65,13 @@ def summary(message: Message) -> str:
 
 
 def facts(message: Message) -> list[str]:
-    """Everything else, one fact a line: since when, what moved, what did not."""
-    told = list(message.lines[:_MOST_LINES])
-    opening = told.pop(0) if told and told[0].startswith("since ") else None
-    lines = [_when(message, opening), *(clean(line) for line in told)]
-    left_out = len(message.lines) - _MOST_LINES
-    if left_out > 0:
-        lines.append(f"and {left_out} more")
+    """Return a message's facts, one per line: since when, what moved, what did not."""
+    message_lines = list(message.lines[:_MAX_LINES])
+    opening = message_lines.pop(0) if message_lines and message_lines[0].startswith("since ") else None
+    lines = [_when(message, opening), *(clean(line) for line in message_lines)]
+    n_hidden = len(message.lines) - _MAX_LINES
+    if n_hidden > 0:
+        lines.append(f"and {n_hidden} more")
     if message.unchanged:
         lines.append(clean(message.unchanged, 400))
     if message.possible_duplicate:
@@ -81,28 +80,26 @@ def facts(message: Message) -> list[str]:
 
 
 def description(message: Message) -> str:
-    """The facts, and where to look."""
     lines = facts(message)
     if message.url:
         lines.append(f"Look: {clean(message.url, 500)}")
-    return shortened("\n".join(lines), _LONGEST_TEXT)
+    return shortened("\n".join(lines), _MAX_TEXT_CHARS)
 
 
 def shortened(text: str, limit: int) -> str:
-    """``text`` of at most ``limit`` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def link(message: Message) -> str:
-    """Where to look, safe to stand in any text, when that is a link; else the empty text."""
-    whole = message.url.startswith(("http://", "https://"))
-    return quote(clean(message.url, 500), safe=_IN_LINKS) if whole else ""
+    """Return the web page's URL, escaped for use in any text; empty when it is not HTTP."""
+    is_link = message.url.startswith(("http://", "https://"))
+    return quote(clean(message.url, 500), safe=_SAFE_LINK_CHARS) if is_link else ""
 
 
-def identity(key: str) -> str:
-    """An incident's key in at most 100 safe characters: the same for every resend and for its end.
+def incident_id(key: str) -> str:
+    """Return an incident's key in at most 100 safe characters, the same for resends and the resolve.
 
-    >>> identity("fraud-drift-a2f3d11bda"), len(identity("a b" * 99))
+    >>> incident_id("fraud-drift-a2f3d11bda"), len(incident_id("a b" * 99))
     ('fraud-drift-a2f3d11bda', 64)
     """
     if _PLAIN_KEY.fullmatch(key):
@@ -112,10 +109,10 @@ def identity(key: str) -> str:
 
 def _when(message: Message, opening: str | None) -> str:
     if opening is None:
-        opening = f"since {minute(message.opened_at if message.onset is None else message.onset)}"
-    begun, ended = minute(message.window_start), minute(message.window_end)
-    same_day = begun[:10] == ended[:10]
-    text = f"{clean(opening)}, window {begun} to {ended[11:] if same_day else ended}"
+        opening = f"since {minute_text(message.opened_at if message.onset is None else message.onset)}"
+    start, end = minute_text(message.window_start), minute_text(message.window_end)
+    same_day = start[:10] == end[:10]
+    text = f"{clean(opening)}, window {start} to {end[11:] if same_day else end}"
     if message.resolved and message.resolved_at is not None:
-        text += f"; resolved {minute(message.resolved_at)}"
+        text += f"; resolved {minute_text(message.resolved_at)}"
     return text

@@ -1,8 +1,8 @@
-"""Alertmanager, told directly through its API, version 2.
+"""Notifies Alertmanager through its API, version 2.
 
-Prometheus with the rules in ``deploy/prometheus`` is the better way where there is one: it also notices when
-driftwatch itself is gone. Here an alert that is not sent again is taken for resolved: after four minutes when
-a daemon sends it, after ``Message.again_within`` seconds when a check without one does.
+With Prometheus, the rules in ``deploy/prometheus`` are better: they also notice when driftwatch is gone. Here
+an alert that is not sent again counts as resolved: after four minutes when a daemon sends it, after
+``Message.again_within`` seconds when ``driftwatch check`` does.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from driftwatch.notify._reach import Timeout
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 REFRESH_SECONDS = 60.0
-_LASTS_SECONDS = 4 * REFRESH_SECONDS
+_ALERT_SECONDS = 4 * REFRESH_SECONDS
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class AlertmanagerConfig(NotifierConfig):
-    """``urls`` names every member of a cluster (not a load balancer): each is told."""
-
     type: Literal["alertmanager"] = "alertmanager"
+    #: Every member of a cluster, not a load balancer: each is notified.
     urls: Annotated[list[Url], Field(min_length=1, max_length=10)]
     timeout: Timeout = 5.0
     token_file: Path | None = None
@@ -47,48 +46,47 @@ class AlertmanagerConfig(NotifierConfig):
 
 
 class AlertmanagerNotifier:
-    """Sends the full alert to every member, at once; one that took it is enough."""
+    """Sends an alert to all members of a cluster at once; one that takes it is enough."""
 
-    refreshes: float | None = REFRESH_SECONDS
+    refresh_seconds: float | None = REFRESH_SECONDS
 
     def __init__(self, config: AlertmanagerConfig) -> None:
         self._config = config
         self._urls = tuple(f"{url.rstrip('/')}/api/v2/alerts" for url in dict.fromkeys(config.urls))
 
     def send(self, message: Message, now: int) -> Delivery:
-        """Send once to every member, within ``timeout`` seconds."""
-        lasts = max(_LASTS_SECONDS, message.again_within or 0.0)
-        content = alert(message, now, lasts, self._config.labels)
+        lifetime = max(_ALERT_SECONDS, message.again_within or 0.0)
+        content = alert(message, now, lifetime, self._config.labels)
         body = json.dumps([content], ensure_ascii=True).encode()
 
-        def tell(url: str) -> Delivery:
-            return post(url, body, {}, self._config, now, _complaint)
+        def post_alert(url: str) -> Delivery:
+            return post(url, body, {}, self._config, now, _body_error)
 
         if len(self._urls) == 1:
-            return tell(self._urls[0])
+            return post_alert(self._urls[0])
         with ThreadPoolExecutor(max_workers=len(self._urls)) as pool:
-            return _together(list(pool.map(tell, self._urls)))
+            return _combined(list(pool.map(post_alert, self._urls)))
 
 
-def _complaint(answer: Answer) -> str:
-    """Alertmanager answers with nothing or JSON; a page is somebody else's, a login's for example."""
+def _body_error(answer: Answer) -> str:
+    # Alertmanager answers with nothing or JSON; HTML comes from something else, such as a login page.
     return "a page, which Alertmanager never answers with" if answer.body.lstrip()[:1] == b"<" else ""
 
 
-def _together(answers: list[Delivery]) -> Delivery:
-    """Members do not pass alerts on, but one that has it notifies; the others get it at the next refresh."""
-    failed = [answer for answer in answers if not answer.delivered]
-    if not failed:
+def _combined(answers: list[Delivery]) -> Delivery:
+    failures = [answer for answer in answers if not answer.delivered]
+    if not failures:
         return answers[0]
-    detail = f"{len(failed)} of {len(answers)} members failed: {failed[0].reason} {failed[0].detail}"
-    if len(failed) < len(answers):
+    detail = f"{len(failures)} of {len(answers)} members failed: {failures[0].reason} {failures[0].detail}"
+    # Members do not pass alerts on, but one that has it notifies; others get it at the next refresh.
+    if len(failures) < len(answers):
         return Delivery(delivered=True, retryable=True, detail=detail)
-    worst = next((answer for answer in failed if answer.retryable), failed[0])
+    failure = next((answer for answer in failures if answer.retryable), failures[0])
     return Delivery(
         delivered=False,
-        retryable=worst.retryable,
-        reason=worst.reason,
-        retry_after=worst.retry_after,
+        retryable=failure.retryable,
+        reason=failure.reason,
+        retry_after=failure.retry_after,
         detail=detail,
     )
 
@@ -97,5 +95,4 @@ CONFIG = AlertmanagerConfig
 
 
 def open_notifier(config: AlertmanagerConfig) -> AlertmanagerNotifier:
-    """The notifier; connects to nothing yet."""
     return AlertmanagerNotifier(config)

@@ -1,8 +1,8 @@
-"""What every notifier is.
+"""The interface of notifiers.
 
 A notifier module defines ``CONFIG`` (a subclass of ``NotifierConfig`` with ``type: Literal["<file name>"]``)
-and ``open_notifier(config) -> Notifier``. It tries once and says whether trying again can help; the outbox,
-retries, keys and metrics are not its work.
+and ``open_notifier(config) -> Notifier``, which connects to nothing yet. A notifier tries once; outbox,
+retries, keys and metrics are the caller's.
 """
 
 from __future__ import annotations
@@ -13,43 +13,40 @@ from enum import StrEnum
 from typing import Protocol
 
 from driftwatch.core.settings import Settings
-from driftwatch.results.evidence_trail import Place
+from driftwatch.results.evidence_trail import TrailPoint
 
-#: Every word that ``Delivery.reason`` can be; the metric's label values. ``answer`` is one that does not say
-#: what the receiver's protocol says when it took a message: a proxy, a login page, an error called a success.
-#: ``cut_off`` is a connection that ended after the message was sent and before it was answered.
+#: Values of ``Delivery.reason`` and of the metric's label. ``answer`` is an answer that is not what the
+#: receiver's protocol gives for a message it took: a proxy, a login page, an error called a success.
+#: ``cut_off`` is a connection that ended after the message was sent and before the answer.
 REASONS = (
     "timeout", "connection", "tls", "address", "redirect", "rate_limited", "rejected", "server_error",
     "secret", "answer", "cut_off",
 )  # fmt: skip
-#: After these the receiver may have the message all the same.
-UNCERTAIN = frozenset({"timeout", "answer", "cut_off"})
+#: After these the receiver may have the message.
+UNCERTAIN_REASONS = frozenset({"timeout", "answer", "cut_off"})
 
 
 class NotifierConfig(Settings):
-    """Settings every notifier has; ``name`` tells two of one type apart."""
-
     type: str
+    #: Tells two notifiers of one type apart.
     name: str = ""
 
     @property
     def sink(self) -> str:
-        """The notifier's name in the outbox, logs and metrics."""
+        """Name of the notifier in the outbox, logs and metrics."""
         return self.name or self.type
 
 
 class IncidentKind(StrEnum):
-    """What an incident is about."""
-
     DRIFT = "drift"
     BROKEN = "broken"
     BLIND = "blind"
 
 
-def minute(nanoseconds: int) -> str:
-    """A moment as messages say it, in UTC.
+def minute_text(nanoseconds: int) -> str:
+    """Format nanoseconds since 1970 as a minute in UTC.
 
-    >>> minute(0)
+    >>> minute_text(0)
     '1970-01-01 00:00Z'
     """
     return f"{datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=UTC):%Y-%m-%d %H:%MZ}"
@@ -57,24 +54,18 @@ def minute(nanoseconds: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One state change worth telling. No raw rows, ever.
+    """One state change worth a notification, never with raw rows. Times are nanoseconds since 1970 UTC."""
 
-    ``key`` is the same for every resend, over restarts and crashes. Times are nanoseconds since 1970
-    UTC. ``lines`` say what moved in plain words, most important first; ``unchanged`` what did not; ``trail``
-    is the evidence of the newest windows, oldest first, for a sink that can draw.
-    ``again_within`` is how many seconds may pass before whoever sends it looks again, when that is not a
-    daemon, which keeps to the notifier's ``refreshes``. ``muted_until``: somebody asked for quiet until then;
-    only a notifier that refreshes is told, once, so that the receiver's quiet is not taken for an end; the
-    others hear neither of a mute nor of its end. What nobody was told before the mute is told after it.
-    """
-
+    #: The same for every resend, over restarts and crashes.
     key: str
     kind: IncidentKind
     monitor: str
     segment: str | None
     resolved: bool
     title: str
+    #: What moved, in plain words, most important first.
     lines: tuple[str, ...]
+    #: What did not move.
     unchanged: str
     window_start: int
     window_end: int
@@ -87,34 +78,33 @@ class Message:
     model_version: str = ""
     url: str = ""
     possible_duplicate: bool = False
+    #: Seconds until the sender checks again; None for a daemon, which resends after ``refresh_seconds``.
     again_within: float | None = None
-    trail: tuple[Place, ...] = ()
+    #: Evidence of the newest windows, oldest first, for a sink that can draw.
+    trail: tuple[TrailPoint, ...] = ()
+    #: Time until which somebody muted the incident. Only a notifier that refreshes gets this, once, so that
+    #: the silence is not taken for an end; others get neither the mute nor its end. Messages that a mute
+    #: holds back are sent after it.
     muted_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What became of one attempt. ``retry_after`` is seconds the receiver asked to wait, if it did.
-
-    ``delivered`` and yet ``retryable``: one of several receivers does not have it.
-    ``reason`` is one of a small closed set of words, safe as a metric label; ``detail`` is for the log.
-    """
-
+    #: True together with ``retryable``: one of several receivers does not have the message.
     delivered: bool
     retryable: bool = False
+    #: One of ``REASONS``, safe as a metric label.
     reason: str = ""
+    #: Seconds that the receiver asked to wait.
     retry_after: float | None = None
+    #: For the log.
     detail: str = ""
 
 
 class Notifier(Protocol):
-    """Something that can be told.
-
-    ``refreshes`` is how often (seconds) a firing message must be sent again so that the receiver does
-    not consider it resolved; None when once is enough.
-    """
-
-    refreshes: float | None
+    #: Seconds after which a firing message must be sent again, or the receiver takes it for resolved; None
+    #: when sending it once is enough.
+    refresh_seconds: float | None
 
     def send(self, message: Message, now: int) -> Delivery:
-        """Send once, within ten seconds. Never raises on a receiver's fault."""
+        """Send the message once, within ten seconds. Never raises on a receiver's fault."""

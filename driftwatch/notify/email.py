@@ -1,9 +1,8 @@
-"""Mail, through an SMTP server.
+"""Notifies by mail, through an SMTP server.
 
-The ``Message-ID`` is made of the incident's key, so that a resend is the same mail to whatever tells
-duplicates apart, and the end of an incident stands in the thread its beginning opened. A server that takes a
-mail for one of several recipients has taken it; who must not miss one gets a notifier of their own (``name``
-tells them apart), with its own queue.
+The ``Message-ID`` is made of the incident's key, so that mail systems drop a resend as a duplicate and show
+the resolve in the thread of the firing mail. A mail counts as delivered when one of several recipients gets
+it; a recipient who must not miss one needs a separate notifier (``name``).
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from driftwatch.charts.evidence_chart import timeline
-from driftwatch.charts.svg import standalone
-from driftwatch.core.settings import Secret, one_of, read_secret
+from driftwatch.charts.svg import standalone_svg
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._drawing import evidence_table
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
-from driftwatch.notify._text import description, facts, identity, link, summary
+from driftwatch.notify._text import description, facts, incident_id, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
-NANOSECONDS = 1_000_000_000
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
-_LONGEST_SUBJECT = 200
+_MAX_SUBJECT_CHARS = 200
 
 
-def _known_address(value: str) -> str:
+def _valid_address(value: str) -> str:
     try:
         parsed = Address(addr_spec=value)
     except (ValueError, HeaderParseError, IndexError):
         parsed = Address()
     # A space, a comma or a line end would be a second address or another header.
-    plain = value.isascii() and value.isprintable() and not set(value) & set(" ,;<>()\"'\\")
-    if not plain or not parsed.username or not parsed.domain:
+    is_plain = value.isascii() and value.isprintable() and not set(value) & set(" ,;<>()\"'\\")
+    if not is_plain or not parsed.username or not parsed.domain:
         raise ValueError(f"expected an address such as oncall@example.org. Got {value[:60]!r}")
     return value
 
 
-def _known_host(value: str) -> str:
+def _valid_host(value: str) -> str:
     if not value or not value.isascii() or not value.isprintable() or set(value) & set(" /:@[]"):
         try:
             ip_address(value)
@@ -56,18 +55,13 @@ def _known_host(value: str) -> str:
     return value
 
 
-MailAddress = Annotated[str, AfterValidator(_known_address)]
+MailAddress = Annotated[str, AfterValidator(_valid_address)]
 
 
 class EmailConfig(NotifierConfig):
-    """``port`` is by default 587 with ``starttls``, 465 with ``tls`` and 25 with ``none``.
-
-    ``attach_svg`` adds the evidence of the last 60 windows as a drawing that opens in any browser. Off: the
-    mail itself draws the newest windows, and there are gateways that hold back mail with such files.
-    """
-
     type: Literal["email"] = "email"
-    host: Annotated[str, AfterValidator(_known_host)]
+    host: Annotated[str, AfterValidator(_valid_host)]
+    #: By default 587 with ``starttls``, 465 with ``tls`` and 25 with ``none``.
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     encryption: Literal["starttls", "tls", "none"] = "starttls"
     sender: MailAddress
@@ -77,29 +71,28 @@ class EmailConfig(NotifierConfig):
     password_file: Path | None = None
     timeout: Timeout = 10.0
     ca_file: Path | None = None
+    #: Attach the evidence of the last 60 windows as a drawing that opens in any browser. Off: the mail itself
+    #: draws the newest windows, and some gateways hold back mail with such files.
     attach_svg: bool = False
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
-        given = one_of(self, "password", "password_file", needed=False)
-        if bool(self.username) != bool(given):
+        has_password = exclusive_setting(self, "password", "password_file", required=False)
+        if bool(self.username) != bool(has_password):
             missing = "password" if self.username else "username"
             raise ValueError(f"{missing}: expected a username with a password, or neither. Got one of them.")
-        if given and self.encryption == "none":
+        if has_password and self.encryption == "none":
             raise ValueError("encryption: expected starttls or tls, to keep the password secret. Got none.")
         return self
 
 
 class EmailNotifier:
-    """Mails each state change once."""
-
-    refreshes: float | None = None
+    refresh_seconds: float | None = None
 
     def __init__(self, config: EmailConfig) -> None:
         self._config = config
 
     def send(self, message: Message, now: int) -> Delivery:
-        """Send once, within ``timeout`` seconds."""
         config = self._config
         try:
             password = read_secret(config.password, config.password_file) or ""
@@ -111,32 +104,32 @@ class EmailNotifier:
 
 
 def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
-    """The whole mail, the same text whether it opens or ends an incident. ``now`` is in nanoseconds."""
     domain = config.sender.rpartition("@")[2]
-    key = identity(message.key)
-    opened = f"<{key}.firing@{domain}>"
-    # The library unpacks an encoded word that stands in a name, line ends and all: it could be a header.
-    subject = summary(message).replace("=?", "= ?")[:_LONGEST_SUBJECT]
-    # Folding puts a space before a first word that stands in brackets; what must be encoded must be folded.
+    key = incident_id(message.key)
+    firing_id = f"<{key}.firing@{domain}>"
+    # The library decodes an encoded word in a name, line ends included, which could become a header.
+    subject = summary(message).replace("=?", "= ?")[:_MAX_SUBJECT_CHARS]
+    # Folding puts a space before a first word in brackets, so only text that must be encoded is folded.
     width = 998 if subject.isascii() else 78
     mail = EmailMessage(policy=policy.SMTP.clone(max_line_length=width))
     mail["Subject"] = subject
     mail["From"] = Address("driftwatch", addr_spec=config.sender)
     mail["To"] = ", ".join(config.to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now // NANOSECONDS, tz=UTC))
-    mail["Message-ID"] = f"<{key}.resolved@{domain}>" if message.resolved else opened
+    mail["Message-ID"] = f"<{key}.resolved@{domain}>" if message.resolved else firing_id
     if message.resolved:
-        mail["In-Reply-To"] = mail["References"] = opened
+        mail["In-Reply-To"] = mail["References"] = firing_id
     # No out-of-office answers to a machine.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     text = f"{summary(message)}\n\n{description(message)}\n"
     mail.set_content(text, cte="quoted-printable")
     mail.add_alternative(_page(message), subtype="html", cte="quoted-printable")
-    # The same bytes for a resend; RFC 2046 allows 70 characters, and none that another begins with.
+    # A fixed boundary gives a resend the same bytes. RFC 2046 allows 70 characters, and no boundary may begin
+    # with another.
     mail.set_boundary(f"=_{key[:60]}")
     if config.attach_svg and message.trail:
-        drawing = standalone(timeline(message.trail, message.window_end, message.onset))
+        drawing = standalone_svg(timeline(message.trail, message.window_end, message.onset))
         mail.add_attachment(drawing.encode(), maintype="image", subtype="svg+xml", filename="evidence.svg")
         mail.set_boundary(f"=-{key[:60]}")
     return mail
@@ -144,11 +137,11 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
 
 def _page(message: Message) -> str:
     lines = "<br>\n".join(escape(line) for line in facts(message))
-    where = link(message)
-    look = f'<p><a href="{escape(where)}">Look: what moved, and the working</a></p>\n' if where else ""
+    url = link(message)
+    link_html = f'<p><a href="{escape(url)}">Look: what moved, and the working</a></p>\n' if url else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><body style="font-family:sans-serif">\n'
-        f"<p><strong>{escape(summary(message))}</strong></p>\n<p>{lines}</p>\n{look}"
+        f"<p><strong>{escape(summary(message))}</strong></p>\n<p>{lines}</p>\n{link_html}"
         f"{evidence_table(message.trail, message.window_end)}</body></html>\n"
     )
 
@@ -157,5 +150,4 @@ CONFIG = EmailConfig
 
 
 def open_notifier(config: EmailConfig) -> EmailNotifier:
-    """The notifier; connects to nothing yet."""
     return EmailNotifier(config)

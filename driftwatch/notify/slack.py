@@ -1,8 +1,8 @@
-"""Slack, and what speaks its incoming webhooks (Mattermost).
+"""Notifies Slack, or a service with the same incoming webhooks (Mattermost).
 
-The webhook's address is itself the secret: it comes from ``url_file`` or the environment and is never shown.
-Slack knows no key by which to tell a resend from a new message, so what may come twice says so itself; the
-``block_id`` of the first block is the same for every resend.
+The webhook's address is the secret: it comes from ``url_file`` or the environment and is never shown. Slack
+has no key to recognise a resend by, so a possible duplicate says so; the ``block_id`` of the first block is
+the same for every resend.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from driftwatch.core.settings import Secret, one_of, read_secret
-from driftwatch.notify._http import Answer, json_object, known_url, post
+from driftwatch.core.settings import Secret, exclusive_setting, read_secret
+from driftwatch.notify._http import Answer, json_object, post, valid_url
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import facts, identity, link, summary
+from driftwatch.notify._text import facts, incident_id, link, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 # Slack's own limits are 150 for a header and 3,000 for a section.
-_LONGEST_HEADER = 150
-_LONGEST_SECTION = 2900
-_LONGEST_TEXT = 3500
+_MAX_HEADER_CHARS = 150
+_MAX_SECTION_CHARS = 2900
+_MAX_TEXT_CHARS = 3500
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def _usable(value: SecretStr) -> SecretStr:
+def _valid_secret_url(value: SecretStr) -> SecretStr:
     try:
-        known_url(value.get_secret_value())
+        valid_url(value.get_secret_value())
     except ValueError as error:
         expected = "expected a URL such as https://hooks.slack.com/services/… Got one that is not shown."
         raise ValueError(expected) from error
@@ -36,62 +36,59 @@ def _usable(value: SecretStr) -> SecretStr:
 
 
 class SlackConfig(NotifierConfig):
-    """``url`` (from the environment) or ``url_file``: the incoming webhook, which belongs to one channel."""
+    """``url`` (from the environment) or ``url_file`` holds one channel's incoming webhook."""
 
     type: Literal["slack"] = "slack"
-    url: Annotated[Secret, AfterValidator(_usable)] | None = None
+    url: Annotated[Secret, AfterValidator(_valid_secret_url)] | None = None
     url_file: Path | None = None
     timeout: Timeout = 5.0
     ca_file: Path | None = None
 
     @property
     def token_file(self) -> Path | None:
-        """None: the address is all the secret there is."""
+        # The address is the only secret.
         return None
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        one_of(self, "url", "url_file")
+        exclusive_setting(self, "url", "url_file")
         return self
 
 
 class SlackNotifier:
-    """Posts each state change once."""
-
-    refreshes: float | None = None
+    refresh_seconds: float | None = None
 
     def __init__(self, config: SlackConfig) -> None:
         self._config = config
 
     def send(self, message: Message, now: int) -> Delivery:
-        """Send once, within ``timeout`` seconds."""
         body = json.dumps(payload(message), ensure_ascii=True).encode()
         try:
-            url = known_url(read_secret(self._config.url, self._config.url_file) or "")
+            url = valid_url(read_secret(self._config.url, self._config.url_file) or "")
         except (OSError, ValueError) as error:
             return Delivery(delivered=False, retryable=True, reason="secret", detail=type(error).__name__)
-        return post(url, body, {}, self._config, now, _complaint)
+        return post(url, body, {}, self._config, now, _body_error)
 
 
 def payload(message: Message) -> dict[str, Any]:
-    """The body. Names are plain text everywhere: nothing in them can mention, link or format."""
-    title, told, where = summary(message), "\n".join(facts(message)), link(message)
+    """Return the webhook's payload. Names are plain text: nothing in them can mention, link or format."""
+    title, fact_lines, url = summary(message), "\n".join(facts(message)), link(message)
     ending = "resolved" if message.resolved else "firing"
     blocks: list[dict[str, Any]] = [
         {
             "type": "header",
-            "block_id": f"{identity(message.key)}-{ending}",
-            "text": _plain(title, _LONGEST_HEADER),
+            "block_id": f"{incident_id(message.key)}-{ending}",
+            "text": _plain_text(title, _MAX_HEADER_CHARS),
         },
-        {"type": "section", "text": _plain(told, _LONGEST_SECTION)},
+        {"type": "section", "text": _plain_text(fact_lines, _MAX_SECTION_CHARS)},
     ]
-    if where:
-        target = escaped(where, _LONGEST_SECTION)
+    if url:
+        target = escape(url, _MAX_SECTION_CHARS)
         text = {"type": "mrkdwn", "verbatim": True, "text": f"<{target}|Look: what moved, and the working>"}
         blocks.append({"type": "section", "text": text})
-    fallback = "\n".join(part for part in (title, told, where) if part)
+    fallback = "\n".join(part for part in (title, fact_lines, url) if part)
     return {
-        "text": escaped(fallback, _LONGEST_TEXT),
+        "text": escape(fallback, _MAX_TEXT_CHARS),
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
@@ -99,38 +96,37 @@ def payload(message: Message) -> dict[str, Any]:
     }
 
 
-def escaped(text: str, limit: int) -> str:
-    """``text`` without Slack's control characters, at most ``limit`` characters when escaped.
+def escape(text: str, limit: int) -> str:
+    """Escape Slack's control characters and cut the result to ``limit`` characters.
 
-    >>> escaped("<!channel> a&b", 99), escaped("<<<<", 9)
+    >>> escape("<!channel> a&b", 99), escape("<<<<", 9)
     ('&lt;!channel&gt; a&amp;b', '&lt;&lt;…')
     """
     marks = [_ESCAPES.get(mark, mark) for mark in text]
     if sum(map(len, marks)) <= limit:
         return "".join(marks)
-    length, kept = 1, []
+    length, short_marks = 1, []
     for mark in marks:
         length += len(mark)
         if length > limit:
             break
-        kept.append(mark)
-    return "".join(kept) + "…"
+        short_marks.append(mark)
+    return "".join(short_marks) + "…"
 
 
-def _plain(text: str, limit: int) -> dict[str, Any]:
-    return {"type": "plain_text", "emoji": False, "text": escaped(text, limit)}
+def _plain_text(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "emoji": False, "text": escape(text, limit)}
 
 
-def _complaint(answer: Answer) -> str:
-    """Slack says ``ok`` and nothing else."""
-    said = json_object(answer)
-    fine = answer.body.strip() == b"ok" or (said is not None and said.get("ok") is True)
-    return "" if fine else 'the body is not "ok"'
+def _body_error(answer: Answer) -> str:
+    response = json_object(answer)
+    # Slack answers ``ok`` and nothing else.
+    is_success = answer.body.strip() == b"ok" or (response is not None and response.get("ok") is True)
+    return "" if is_success else 'the body is not "ok"'
 
 
 CONFIG = SlackConfig
 
 
 def open_notifier(config: SlackConfig) -> SlackNotifier:
-    """The notifier; connects to nothing yet."""
     return SlackNotifier(config)

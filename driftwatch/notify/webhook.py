@@ -1,13 +1,13 @@
-"""Any HTTP receiver, told in the shape of Alertmanager's webhook, version 4.
+"""Notifies any HTTP receiver, with the payload of Alertmanager's webhook, version 4.
 
-The header ``Idempotency-Key`` is the message's key, the same for every resend (a resolve has ``-resolved``
-behind it). An answer of 2xx says that it was taken, unless its body is a JSON object that says otherwise:
-``ok`` or ``success`` false, ``status`` ``error``, or an ``error``.
+``Idempotency-Key`` is the message's key, the same for every resend (a resolve has ``-resolved`` appended). A
+2xx answer means success, unless its body is a JSON object with ``ok`` or ``success`` false, ``status``
+``error``, or an ``error``.
 
-With ``secret`` or ``secret_file`` every request is signed. ``X-Driftwatch-Timestamp`` is when it was sent
+With ``secret`` or ``secret_file`` requests are signed. ``X-Driftwatch-Timestamp`` is the time of sending
 (seconds since 1970) and ``X-Driftwatch-Signature`` is ``sha256=`` and the hexadecimal HMAC-SHA256 of that
-timestamp, a full stop and the body. A receiver verifies before it reads the body as JSON, in constant time,
-and refuses what is older than five minutes, which could be somebody sending an old message again:
+timestamp, a full stop and the body. Receivers verify in constant time before they read the JSON, and refuse
+what is older than five minutes, which could be a replay:
 
 >>> import hashlib, hmac
 >>> def verified(secret: bytes, timestamp: str, signature: str, body: bytes, now: float) -> bool:
@@ -31,18 +31,19 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from driftwatch.core.settings import Secret, one_of, read_secret
-from driftwatch.notify._alert import NANOSECONDS, alert
-from driftwatch.notify._http import Answer, Url, json_object, known_url, post
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.settings import Secret, exclusive_setting, read_secret
+from driftwatch.notify._alert import alert
+from driftwatch.notify._http import Answer, Url, json_object, post, valid_url
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import identity
+from driftwatch.notify._text import incident_id
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
-_NEVER = "0001-01-01T00:00:00Z"
+_NO_END_TIME = "0001-01-01T00:00:00Z"
 
 
 class WebhookConfig(NotifierConfig):
-    """``url_file`` for receivers whose address is itself a secret."""
+    """Settings of a webhook; ``url_file`` is for an address that is a secret."""
 
     type: Literal["webhook"] = "webhook"
     url: Url | None = None
@@ -55,28 +56,25 @@ class WebhookConfig(NotifierConfig):
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:
-        one_of(self, "url", "url_file")
-        one_of(self, "secret", "secret_file", needed=False)
+        exclusive_setting(self, "url", "url_file")
+        exclusive_setting(self, "secret", "secret_file", required=False)
         return self
 
 
 class WebhookNotifier:
-    """Sends each state change once."""
-
-    refreshes: float | None = None
+    refresh_seconds: float | None = None
 
     def __init__(self, config: WebhookConfig) -> None:
         self._config = config
 
     def send(self, message: Message, now: int) -> Delivery:
-        """Send once, within ``timeout`` seconds."""
         config = self._config
         body = json.dumps(payload(message, now, config.sink), ensure_ascii=True).encode()
         # Firing and resolved of one incident share its key; a receiver that deduplicates must see both.
-        key = identity(message.key)
+        key = incident_id(message.key)
         headers = {"Idempotency-Key": f"{key}-resolved" if message.resolved else key}
         try:
-            url = known_url(read_secret(config.url, config.url_file) or "")
+            url = valid_url(read_secret(config.url, config.url_file) or "")
             secret = read_secret(config.secret, config.secret_file)
             if secret == "":
                 raise ValueError("an empty secret")
@@ -84,42 +82,42 @@ class WebhookNotifier:
             return Delivery(delivered=False, retryable=True, reason="secret", detail=type(error).__name__)
         if secret is not None:
             headers |= signature(secret, body, now)
-        return post(url, body, headers, config, now, _complaint)
+        return post(url, body, headers, config, now, _body_error)
 
 
 def signature(secret: str, body: bytes, now: int) -> dict[str, str]:
-    """The headers that let a receiver know who sent a body, and when."""
     timestamp = str(now // NANOSECONDS)
     signed = timestamp.encode() + b"." + body
-    found = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-    return {"X-Driftwatch-Timestamp": timestamp, "X-Driftwatch-Signature": f"sha256={found}"}
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return {"X-Driftwatch-Timestamp": timestamp, "X-Driftwatch-Signature": f"sha256={digest}"}
 
 
-def _complaint(answer: Answer) -> str:
-    said = json_object(answer) or {}
-    denies = said.get("ok") is False or said.get("success") is False or said.get("status") == "error"
-    return "the body says that it failed" if denies or said.get("error") else ""
+def _body_error(answer: Answer) -> str:
+    response = json_object(answer) or {}
+    is_denied = (
+        response.get("ok") is False or response.get("success") is False or response.get("status") == "error"
+    )
+    return "the body says that it failed" if is_denied or response.get("error") else ""
 
 
 def payload(message: Message, now: int, receiver: str) -> dict[str, Any]:
-    """The body: one group of one alert."""
-    one = alert(message, now, 0, {})
-    one["status"] = status = "resolved" if message.resolved else "firing"
-    one["fingerprint"] = hashlib.sha256(message.key.encode("utf-8", "replace")).hexdigest()[:16]
-    one["endsAt"] = one["endsAt"] if message.resolved else _NEVER
-    one.setdefault("generatorURL", "")
-    group = {name: one["labels"][name] for name in ("alertname", "monitor")}
+    content = alert(message, now, 0, {})
+    content["status"] = status = "resolved" if message.resolved else "firing"
+    content["fingerprint"] = hashlib.sha256(message.key.encode("utf-8", "replace")).hexdigest()[:16]
+    content["endsAt"] = content["endsAt"] if message.resolved else _NO_END_TIME
+    content.setdefault("generatorURL", "")
+    group_labels = {name: content["labels"][name] for name in ("alertname", "monitor")}
     return {
         "version": "4",
-        "groupKey": f"{{}}:{{incident={json.dumps(one['labels']['incident'])}}}",
+        "groupKey": f"{{}}:{{incident={json.dumps(content['labels']['incident'])}}}",
         "truncatedAlerts": 0,
         "status": status,
         "receiver": receiver,
-        "groupLabels": group,
-        "commonLabels": one["labels"],
-        "commonAnnotations": one["annotations"],
-        "externalURL": one["generatorURL"],
-        "alerts": [one],
+        "groupLabels": group_labels,
+        "commonLabels": content["labels"],
+        "commonAnnotations": content["annotations"],
+        "externalURL": content["generatorURL"],
+        "alerts": [content],
     }
 
 
@@ -127,5 +125,4 @@ CONFIG = WebhookConfig
 
 
 def open_notifier(config: WebhookConfig) -> WebhookNotifier:
-    """The notifier; connects to nothing yet."""
     return WebhookNotifier(config)

@@ -1,4 +1,4 @@
-"""Choosing what the joint detectors look at: dimensions, scales, kernel widths, correlated pairs."""
+"""Chooses what the joint detectors read: dimensions, scales, kernel widths, correlated pairs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from scipy.special import ndtri
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.schema import Column
 from driftwatch.summary.grid import Grid, LevelGrid
-from driftwatch.summary.projection import BANDWIDTHS, FREQUENCIES, Projection
+from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, Projection
 from driftwatch.summary.sample import RowSample
 
-#: Dimensions at most; levels of a categorical column that is worth one dimension each.
+#: Most dimensions (of more, those whose values differ most often between two rows are chosen), and most
+#: levels of a categorical column that get a dimension each.
 MAX_DIMENSIONS = 64
-MAX_ONE_HOT = 8
-#: Pairs whose sign agreement is followed, and the correlation they must have.
+MAX_ONE_HOT_LEVELS = 8
+#: Pairs whose sign agreement is tracked, and the correlation they must have.
 MAX_PAIRS = 20
-PAIR_CORRELATION = 0.4
-#: Sampled rows needed; rows the distances are taken from.
-MIN_ROWS = 50
-_DISTANCE_ROWS = 500
-#: Pooled sampled rows that scales, widths and pairs are chosen from.
-POOLED = 20_000
-#: Dimensions up to which frequencies are shared out evenly, and rounds that settle the golden ratio.
-_EVEN, _SETTLED = 20, 60
+MIN_PAIR_CORRELATION = 0.4
+#: Sampled rows needed, and those whose distances set the kernel widths.
+MIN_SAMPLE_ROWS = 50
+_MAX_DISTANCE_ROWS = 500
+#: Pooled sampled rows from which scales, widths and pairs are chosen.
+MAX_POOLED_ROWS = 20_000
+#: Dimensions up to which frequencies are quasi-random, and iterations until the golden ratio converges.
+_MAX_EVEN_DIMENSIONS, _RATIO_ITERATIONS = 20, 60
 #: The interquartile range of a normal distribution in standard deviations.
 _NORMAL_IQR = 1.349
 
@@ -33,110 +34,118 @@ _NORMAL_IQR = 1.349
 def choose_projection(
     columns: Sequence[Column], grids: Mapping[str, Grid], sample: RowSample, seed: int
 ) -> Projection | None:
-    """The projection of a reference from its pooled row sample; None below 2 dimensions or 50 rows.
-
-    Numeric columns are centred at the median and scaled by IQR / 1.349 (standard deviation where that is
-    0), levels are 0 or 1 and standardised. When there are more than ``MAX_DIMENSIONS``, those whose values
-    differ most often between two rows are kept. Kernel widths run geometrically from half the 5 % quantile
-    of the distances between rows to twice the 95 % quantile (the grid of MMDAgg, Schrab et al. 2023).
-    """
-    if sample.size < MIN_ROWS:
+    """Choose the projection from a pooled row sample; None below 2 dimensions or 50 rows."""
+    if sample.size < MIN_SAMPLE_ROWS:
         return None
-    inputs = _dimensions(columns, grids, sample)
+    inputs = _choose_inputs(columns, grids, sample)
     if len(inputs) < 2:
         return None
-    center, scale = _standardise(inputs, sample)
-    bare = Projection(
+    center, scale = _center_and_scale(inputs, sample)
+    unit_projection = Projection(
         inputs=inputs,
         center=center,
         scale=scale,
         frequencies=np.zeros((len(inputs), 0), dtype=np.float32),
         pairs=np.empty((0, 2), dtype=np.int64),
     )
-    scaled = bare.scaled(sample.rows)
-    widths = kernel_widths(scaled)
+    scaled_rows = unit_projection.scale_rows(sample.rows)
+    widths = kernel_widths(scaled_rows)
     if widths is None:
         return None
-    normal = frequencies(len(inputs), seed)
+    directions = frequencies(len(inputs), seed)
     return Projection(
         inputs=inputs,
         center=center,
         scale=scale,
-        frequencies=(normal / widths[None, :, None]).reshape(len(inputs), -1).astype(np.float32),
-        pairs=_pairs(inputs, scaled, sample.weights),
+        frequencies=(directions / widths[None, :, None]).reshape(len(inputs), -1).astype(np.float32),
+        pairs=_correlated_pairs(inputs, scaled_rows, sample.weights),
     )
 
 
 def frequencies(dimensions: int, seed: int) -> Float64Array:
-    """Directions ``[d, B, F]`` of random Fourier features: standard normal, evenly so in few dimensions.
+    """Draw standard normal directions for random Fourier features.
 
-    Up to ``_EVEN`` dimensions they are the normal quantiles of a randomly shifted Kronecker sequence of the
-    generalised golden ratio (Roberts 2018; quasi-Monte Carlo features, Avron et al. 2016): as many see more.
-    Independent draws beyond, where evenness is worth nothing.
+    Up to ``_MAX_EVEN_DIMENSIONS`` dimensions they are normal quantiles of a randomly shifted Kronecker
+    sequence of the generalised golden ratio (Roberts 2018; quasi-Monte Carlo features, Avron et al. 2016),
+    which detect more than as many random ones. In more dimensions, where evenness gains nothing, they are
+    independent draws.
     """
-    random, shape = np.random.default_rng(seed), (dimensions, BANDWIDTHS, FREQUENCIES)
-    if dimensions > _EVEN:
-        return random.standard_normal(shape)
+    generator, shape = np.random.default_rng(seed), (dimensions, N_BANDWIDTHS, N_FREQUENCIES)
+    if dimensions > _MAX_EVEN_DIMENSIONS:
+        return generator.standard_normal(shape)
     ratio = 2.0
-    for _ in range(_SETTLED):
+    for _ in range(_RATIO_ITERATIONS):
         ratio = (1 + ratio) ** (1 / (dimensions + 1))
     step = ratio ** -np.arange(1.0, dimensions + 1)
-    places = (random.random(dimensions) + np.arange(1, BANDWIDTHS * FREQUENCIES + 1)[:, None] * step) % 1
-    return np.asarray(ndtri(np.clip(places, 1e-6, 1 - 1e-6)).T.reshape(shape))
+    points = (
+        generator.random(dimensions) + np.arange(1, N_BANDWIDTHS * N_FREQUENCIES + 1)[:, None] * step
+    ) % 1
+    return np.asarray(ndtri(np.clip(points, 1e-6, 1 - 1e-6)).T.reshape(shape))
 
 
 def pool(samples: Sequence[RowSample], width: int) -> RowSample:
-    """The ``POOLED`` sampled rows with the smallest hashes, merged at once; sums would copy each time."""
+    """Merge row samples into one of the smallest hashes, all at once, because each addition would copy."""
     if not samples:
-        return RowSample.zero(width, POOLED)
-    known = np.unique(np.concatenate([sample.hashes for sample in samples]))[:POOLED]
-    if not len(known):
-        return RowSample.zero(width, POOLED)
-    takes = [sample.hashes <= known[-1] for sample in samples]
-    kept = list(zip(samples, takes, strict=True))
-    hashes, first, inverse = np.unique(
-        np.concatenate([sample.hashes[take] for sample, take in kept]), return_index=True, return_inverse=True
+        return RowSample.zero(width, MAX_POOLED_ROWS)
+    smallest_hashes = np.unique(np.concatenate([sample.hashes for sample in samples]))[:MAX_POOLED_ROWS]
+    if not len(smallest_hashes):
+        return RowSample.zero(width, MAX_POOLED_ROWS)
+    masks = [sample.hashes <= smallest_hashes[-1] for sample in samples]
+    masked_samples = list(zip(samples, masks, strict=True))
+    hashes, first_positions, inverse = np.unique(
+        np.concatenate([sample.hashes[mask] for sample, mask in masked_samples]),
+        return_index=True,
+        return_inverse=True,
     )
     weights = np.zeros(len(hashes), dtype=np.int64)
-    np.add.at(weights, inverse, np.concatenate([sample.weights[take] for sample, take in kept]))
-    rows = np.concatenate([sample.rows[take] for sample, take in kept])[first]
-    return RowSample(hashes=hashes, weights=weights, rows=rows, limit=POOLED)
+    np.add.at(weights, inverse, np.concatenate([sample.weights[mask] for sample, mask in masked_samples]))
+    rows = np.concatenate([sample.rows[mask] for sample, mask in masked_samples])[first_positions]
+    return RowSample(hashes=hashes, weights=weights, rows=rows, limit=MAX_POOLED_ROWS)
 
 
-def kernel_widths(scaled: Float64Array) -> Float64Array | None:
-    """``BANDWIDTHS`` widths for rows ``[n, d]`` in hash order; None when all of them are the same."""
-    rows = scaled[:_DISTANCE_ROWS]
-    squares = (rows**2).sum(axis=1)
-    distances = np.sqrt(np.clip(squares[:, None] + squares[None, :] - 2 * rows @ rows.T, 0.0, None))
+def kernel_widths(scaled_rows: Float64Array) -> Float64Array | None:
+    """Return the kernel widths for rows in hash order; None if all rows are equal.
+
+    They run geometrically from half the 5 % quantile of the distances between rows to twice the 95 % quantile
+    (the grid of MMDAgg, Schrab et al. 2023).
+    """
+    rows = scaled_rows[:_MAX_DISTANCE_ROWS]
+    squared_norms = (rows**2).sum(axis=1)
+    distances = np.sqrt(
+        np.clip(squared_norms[:, None] + squared_norms[None, :] - 2 * rows @ rows.T, 0.0, None)
+    )
     distances = distances[np.triu_indices(len(rows), 1)]
     distances = distances[distances > 1e-6]
     if not len(distances):
         return None
     low, high = np.quantile(distances, [0.05, 0.95])
-    widths: Float64Array = np.geomspace(low / 2, 2 * high, BANDWIDTHS)
+    widths: Float64Array = np.geomspace(low / 2, 2 * high, N_BANDWIDTHS)
     return widths
 
 
-def _dimensions(columns: Sequence[Column], grids: Mapping[str, Grid], sample: RowSample) -> Int64Array:
-    """``[d, 2]`` of (column position, level or -1), in column order."""
-    found: list[tuple[float, int, int]] = []
+def _choose_inputs(columns: Sequence[Column], grids: Mapping[str, Grid], sample: RowSample) -> Int64Array:
+    # ``[dimension, 2]``: column position, and level or -1, in column order.
+    candidates: list[tuple[float, int, int]] = []
     for position, column in enumerate(columns):
         grid = grids[column.name]
         values = sample.rows[:, position]
         if not isinstance(grid, LevelGrid):
-            found.append((_variety(values, sample.weights), position, -1))
-        elif 2 <= len(grid.levels) <= MAX_ONE_HOT:
-            cells = range(1 if len(grid.levels) == 2 else len(grid.levels))
-            found += [(_variety(values == cell, sample.weights), position, cell) for cell in cells]
-    varying = sorted(
-        (item for item in found if item[0] > 0), key=lambda item: (-round(item[0], 9), *item[1:])
+            candidates.append((_gini_diversity(values, sample.weights), position, -1))
+        elif 2 <= len(grid.levels) <= MAX_ONE_HOT_LEVELS:
+            levels = range(1 if len(grid.levels) == 2 else len(grid.levels))
+            candidates += [
+                (_gini_diversity(values == level, sample.weights), position, level) for level in levels
+            ]
+    ranked_candidates = sorted(
+        (candidate for candidate in candidates if candidate[0] > 0),
+        key=lambda candidate: (-round(candidate[0], 9), *candidate[1:]),
     )
-    kept = sorted(item[1:] for item in varying[:MAX_DIMENSIONS])
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+    inputs = sorted(candidate[1:] for candidate in ranked_candidates[:MAX_DIMENSIONS])
+    return np.array(inputs, dtype=np.int64).reshape(-1, 2)
 
 
-def _variety(values: Float64Array | BoolArray, weights: Int64Array) -> float:
-    """Chance that two rows have different values: Gini's index of diversity."""
+def _gini_diversity(values: Float64Array | BoolArray, weights: Int64Array) -> float:
+    # The chance that two rows have different values, times the share of rows with a value.
     usable = ~np.isnan(values)
     if not usable.any():
         return 0.0
@@ -146,49 +155,56 @@ def _variety(values: Float64Array | BoolArray, weights: Int64Array) -> float:
     return float((1.0 - (shares**2).sum()) * weights[usable].sum() / weights.sum())
 
 
-def _standardise(inputs: Int64Array, sample: RowSample) -> tuple[Float64Array, Float64Array]:
+def _center_and_scale(inputs: Int64Array, sample: RowSample) -> tuple[Float64Array, Float64Array]:
+    # Numeric columns: median and IQR / 1.349 (standard deviation where that is 0). Levels, 0 or 1: mean and
+    # standard deviation.
     center, scale = np.zeros(len(inputs)), np.ones(len(inputs))
-    for place, (position, cell) in enumerate(inputs):
+    for dimension, (position, level) in enumerate(inputs):
         values = sample.rows[:, position]
-        if cell >= 0:
-            center[place] = np.average(values == cell, weights=sample.weights)
-            spread = np.sqrt(center[place] * (1.0 - center[place]))
+        if level >= 0:
+            center[dimension] = np.average(values == level, weights=sample.weights)
+            deviation = np.sqrt(center[dimension] * (1.0 - center[dimension]))
         else:
             usable = np.isfinite(values)
             if not usable.any():
                 continue
             numbers, weights = values[usable], sample.weights[usable]
-            low, middle, high = _quantiles(numbers, weights)
-            center[place] = middle
-            spread = (high - low) / _NORMAL_IQR
-            if not spread > 0:
+            low, median, high = _quartiles(numbers, weights)
+            center[dimension] = median
+            deviation = (high - low) / _NORMAL_IQR
+            if not deviation > 0:
                 mean = np.average(numbers, weights=weights)
-                spread = np.sqrt(np.average((numbers - mean) ** 2, weights=weights))
-        scale[place] = spread if np.isfinite(spread) and spread > 0 else 1.0
+                deviation = np.sqrt(np.average((numbers - mean) ** 2, weights=weights))
+        scale[dimension] = deviation if np.isfinite(deviation) and deviation > 0 else 1.0
     return center, scale
 
 
-def _quantiles(values: Float64Array, weights: Int64Array) -> tuple[float, float, float]:
+def _quartiles(values: Float64Array, weights: Int64Array) -> tuple[float, float, float]:
     order = np.argsort(values, kind="stable")
     ranks = np.cumsum(weights[order])
-    places = np.searchsorted(ranks, np.array([0.25, 0.5, 0.75]) * ranks[-1])
-    low, middle, high = values[order][places].tolist()
-    return low, middle, high
+    positions = np.searchsorted(ranks, np.array([0.25, 0.5, 0.75]) * ranks[-1])
+    low, median, high = values[order][positions].tolist()
+    return low, median, high
 
 
-def _pairs(inputs: Int64Array, scaled: Float64Array, weights: Int64Array) -> Int64Array:
-    """The numeric dimensions with the largest correlations, largest first."""
-    numeric = np.flatnonzero(inputs[:, 1] < 0)
-    if len(numeric) < 2:
+def _correlated_pairs(inputs: Int64Array, scaled_rows: Float64Array, weights: Int64Array) -> Int64Array:
+    # ``[pair, 2]``: numeric dimensions with the largest correlations, largest first.
+    numeric_dimensions = np.flatnonzero(inputs[:, 1] < 0)
+    if len(numeric_dimensions) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    chosen = scaled[:, numeric]
-    centred = chosen - np.average(chosen, axis=0, weights=weights)
-    covariance = (centred * weights[:, None]).T @ centred
-    spread = np.sqrt(np.diag(covariance))
+    values = scaled_rows[:, numeric_dimensions]
+    centred_values = values - np.average(values, axis=0, weights=weights)
+    covariance = (centred_values * weights[:, None]).T @ centred_values
+    deviations = np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.abs(np.nan_to_num(covariance / np.outer(spread, spread)))
-    left, right = np.triu_indices(len(numeric), 1)
-    strong = np.flatnonzero(size[left, right] > PAIR_CORRELATION)
-    ranked = sorted(strong.tolist(), key=lambda k: (-round(size[left[k], right[k]], 9), left[k], right[k]))
-    kept = [(numeric[left[k]], numeric[right[k]]) for k in ranked[:MAX_PAIRS]]
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+        correlations = np.abs(np.nan_to_num(covariance / np.outer(deviations, deviations)))
+    left, right = np.triu_indices(len(numeric_dimensions), 1)
+    strong_pairs = np.flatnonzero(correlations[left, right] > MIN_PAIR_CORRELATION)
+    ranked_pairs = sorted(
+        strong_pairs.tolist(),
+        key=lambda pair: (-round(correlations[left[pair], right[pair]], 9), left[pair], right[pair]),
+    )
+    pairs = [
+        (numeric_dimensions[left[pair]], numeric_dimensions[right[pair]]) for pair in ranked_pairs[:MAX_PAIRS]
+    ]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)

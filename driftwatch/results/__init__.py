@@ -1,1 +1,1 @@
-"""What detectors yield and a check decides: statistics, streams, verdicts, and the words people read."""
+"""Results of detectors and checks: statistics, streams, verdicts, and their texts."""

@@ -1,4 +1,4 @@
-"""Evidence window by window, as drawings on pages, in files and in terminals take it."""
+"""Evidence by window, in the form that charts draw."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from itertools import pairwise
 from driftwatch.results.results import State, Verdict
 
 #: (window end, evidence or None, state, page).
-Place = tuple[int, float | None, str, bool]
+TrailPoint = tuple[int, float | None, str, bool]
 #: Oldest first.
-Trail = Sequence[Place]
+Trail = Sequence[TrailPoint]
 
-#: Which of the windows that share a place gives it its colour: the first of these that is among them.
-_TELLING = (State.BROKEN, State.DRIFTING, *(state for state in State if not state.looked))
+#: A point of several windows has the first of these states that any of its windows has.
+_STATE_PRECEDENCE = (State.BROKEN, State.DRIFTING, *(state for state in State if not state.has_data))
 
 
-def shortened(verdicts: Sequence[Verdict], most: int) -> Trail:
-    """At most ``most`` places for all windows: each with its highest evidence, any page, its worst state."""
-    places = min(len(verdicts), most)
-    cuts = [len(verdicts) * place // places for place in range(places + 1)] if places else [0]
+def downsample(verdicts: Sequence[Verdict], max_points: int) -> Trail:
+    """Merge windows into at most ``max_points``, with their highest evidence, worst state and any page."""
+    n_points = min(len(verdicts), max_points)
+    cuts = [len(verdicts) * point // n_points for point in range(n_points + 1)] if n_points else [0]
     trail = []
     for first, last in pairwise(cuts):
         group = verdicts[first:last]
-        known = [item.evidence for item in group if item.evidence is not None]
+        evidence_values = [item.evidence for item in group if item.evidence is not None]
         states = {item.state for item in group}
-        state = next((item for item in _TELLING if item in states), group[-1].state)
+        state = next((item for item in _STATE_PRECEDENCE if item in states), group[-1].state)
         page = any(item.page for item in group)
-        trail.append((group[-1].window.end, max(known) if known else None, str(state), page))
+        trail.append(
+            (group[-1].window.end, max(evidence_values) if evidence_values else None, str(state), page)
+        )
     return trail

@@ -1,4 +1,7 @@
-"""What detectors yield and what a check decides: frozen values, units in their names, no behaviour."""
+"""Results of detectors and checks.
+
+The docstrings of the enumerations are descriptions in the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,12 @@ class State(StrEnum):
     SOURCE_ERROR = "source_error"
 
     @property
-    def looked(self) -> bool:
-        """False when the check could not look at all."""
+    def has_data(self) -> bool:
+        """False if the check had no data to evaluate."""
         return self not in (State.NO_DATA, State.STALE, State.SOURCE_ERROR)
 
     @property
     def moved(self) -> bool:
-        """True when the inputs moved."""
         return self in (State.DRIFTING, State.BROKEN)
 
 
@@ -69,75 +71,72 @@ class FileProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedFile:
-    """A file that was left out of a window, and why. ``detail`` never holds values of rows."""
-
     name: str
     problem: FileProblem
+    #: Never holds values of rows.
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistic:
-    """One detector's gauge on one column (None: all columns jointly).
-
-    ``value`` and ``p_value`` are None where undefined, never 0; ``undefined`` then says why. ``low`` and
-    ``high`` bracket the value when it is known from coarse cells only. ``effect`` is in plain words.
-    """
+    """A detector's statistic for one column, or for all columns jointly (None)."""
 
     detector: str
     column: str | None
+    #: None where undefined, never 0; ``p_value`` as well.
     value: float | None
     unit: str
     p_value: float | None = None
+    #: ``low`` and ``high`` bracket a value that was computed from coarse cells.
     low: float | None = None
     high: float | None = None
+    #: The shift in plain words: "median 41 → 29".
     effect: str = ""
     n_reference: int = 0
     n_window: int = 0
+    #: Why there is no value.
     undefined: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shares:
-    """Share streams of one detector on one column: ``successes[k]`` of ``trials[k]`` rows.
-
-    ``reference[k]`` are the reference's shares, of ``reference_trials`` rows. ``labels[k]`` are stable
-    names, the same in every window of one plan. ``tolerance`` is the detector's own where the usual one would
-    hide what it looks for. ``bursts`` says that such rows come in bursts on healthy days too: then one window
-    says no more than the ranks of the detector's scores allow. ``ordered`` says that the labels are shares at
-    or below rising marks, so that they move together.
-    """
+    """Shares that a detector measures in one column, one per label: ``successes`` of ``trials`` rows."""
 
     detector: str
     column: str | None
+    #: The same in every window of one plan.
     labels: tuple[str, ...]
     successes: Int64Array
     trials: Int64Array
+    #: Shares of the reference, out of ``reference_trials`` rows.
     reference: Float64Array
     reference_trials: int
+    #: Replaces the configured tolerance where that would hide what the detector measures.
     tolerance: float | None = None
+    #: Such rows come in bursts on healthy days too: one window gives no more evidence than the ranks of the
+    #: detector's scores allow.
     bursts: bool = False
+    #: The labels are shares at or below rising edges, so they move together.
     ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One number per window, bigger means further away; a ``signed`` one moves away in both directions.
-
-    An excess over what is usual of less than ``floor`` is never evidence.
-    """
+    """A number that a detector computes for a window; larger is further from the reference."""
 
     detector: str
     column: str | None
     label: str
     value: float
+    #: A smaller excess over the baseline is never evidence.
     floor: float
+    #: Large negative values are far from the reference, too.
     signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakage:
-    """A deterministic fault of one column: named at once, outside the page budget."""
+    """A deterministic fault of one column, reported at once and outside the page budget."""
 
     column: str
     reason: Reason
@@ -145,25 +144,23 @@ class Breakage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Represented:
-    """The share of usual traffic that the test set stands for in one column, with its 95 % interval.
-
-    ``windows`` are the healthy windows it was measured on.
-    """
+class Representativeness:
+    """The share of healthy traffic that the test set represents in one column, with a 95 % interval."""
 
     column: str
     share: float
     low: float
     high: float
+    #: Number of healthy windows on which the share was measured.
     windows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedColumn:
-    """A column a page names: its share of the evidence, the strongest detector, the effect in words."""
-
     column: str
+    #: The detector with the most evidence.
     detector: str
+    #: The column's share of the evidence.
     share: float
     effect: str
     onset: int
@@ -171,11 +168,7 @@ class NamedColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The stored outcome of one check of one window of one segment (None: all rows).
-
-    ``judged_from`` is the start of the first window that was judged together with this one because each
-    had too few rows, None when it stands alone; ``judged_rows`` are the rows of all of them.
-    """
+    """The stored outcome of checking one window of one segment (None: all rows)."""
 
     monitor: str
     segment: str | None
@@ -184,7 +177,9 @@ class Verdict:
     state: State
     reason: Reason
     detail: str = ""
+    #: Start of the first of several windows judged together because each had too few rows; else None.
     judged_from: int | None = None
+    #: Rows of all windows judged together.
     judged_rows: int = 0
     statistics: Sequence[Statistic] = ()
     breakages: tuple[Breakage, ...] = ()
@@ -199,7 +194,7 @@ class Verdict:
     smallest_effect: float | None = None
     smallest_effects: tuple[tuple[str, float | None], ...] = ()
     smallest_joint_effect: float | None = None
-    represented: tuple[Represented, ...] = ()
+    represented: tuple[Representativeness, ...] = ()
     design_effect: float | None = None
     late_rows: int = 0
     untimed_rows: int = 0

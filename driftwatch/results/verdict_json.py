@@ -1,4 +1,7 @@
-"""Verdicts as the JSON objects that scripts rely on, and back. Times are ISO 8601; undefined is null."""
+"""Convert verdicts to JSON, for scripts and for the store, and back; undefined values become null.
+
+Class names and docstrings of the ``TypedDict``s are part of the OpenAPI document.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from driftwatch.results.results import (
     NamedColumn,
     Reason,
     RejectedFile,
-    Represented,
+    Representativeness,
     State,
     Statistic,
     Verdict,
@@ -112,21 +115,21 @@ class WindowJson(TypedDict):
     configuration: str
 
 
-_STATISTIC = tuple(item.name for item in fields(Statistic))
+_STATISTIC_FIELDS = tuple(item.name for item in fields(Statistic))
 
 
-def _time(nanoseconds: int | None) -> str | None:
+def _iso_or_none(nanoseconds: int | None) -> str | None:
     return None if nanoseconds is None else iso(nanoseconds)
 
 
 def window_json(verdict: Verdict) -> WindowJson:
-    """One window object, as ``backtest`` lists them and ``check`` prints one."""
+    """Return the JSON object that ``check`` prints and ``backtest`` lists."""
     return {
         "start": iso(verdict.window.start),
         "end": iso(verdict.window.end),
         "segment": verdict.segment,
         "rows": verdict.rows,
-        "judged_from": _time(verdict.judged_from),
+        "judged_from": _iso_or_none(verdict.judged_from),
         "judged_rows": verdict.judged_rows,
         "state": verdict.state,
         "reason": verdict.reason,
@@ -135,7 +138,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "evidence_before": verdict.evidence_before,
         "page": verdict.page,
         "incident": verdict.incident,
-        "onset": _time(verdict.onset),
+        "onset": _iso_or_none(verdict.onset),
         "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
         "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
         "broken": [
@@ -164,14 +167,13 @@ def window_json(verdict: Verdict) -> WindowJson:
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
-        "newest_row": _time(verdict.newest_row),
+        "newest_row": _iso_or_none(verdict.newest_row),
         "reference": verdict.reference,
         "configuration": verdict.configuration,
     }
 
 
 def statistic_json(item: Statistic) -> StatisticJson:
-    """One gauge."""
     return {
         "column": item.column,
         "detector": item.detector,
@@ -188,18 +190,16 @@ def statistic_json(item: Statistic) -> StatisticJson:
 
 
 def named_json(item: NamedColumn) -> NamedJson:
-    """One column that a page names."""
     return {
         "column": item.column,
         "detector": item.detector,
         "share": item.share,
         "effect": item.effect,
-        "onset": _time(item.onset),
+        "onset": _iso_or_none(item.onset),
     }
 
 
 def page_json(verdict: Verdict) -> dict[str, Any]:
-    """One page object, as ``backtest`` lists them."""
     broken = [
         {"column": item.column, "detector": str(item.reason), "effect": item.detail, "share": None}
         for item in verdict.breakages
@@ -210,21 +210,22 @@ def page_json(verdict: Verdict) -> dict[str, Any]:
         "segment": verdict.segment,
         "incident": verdict.incident,
         "kind": "broken" if verdict.state is State.BROKEN else "drift",
-        "onset": _time(verdict.onset),
+        "onset": _iso_or_none(verdict.onset),
         "columns": [named_json(item) for item in verdict.named] or broken,
         "unchanged": list(verdict.unchanged),
     }
 
 
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
-    """Everything in a verdict, for the store."""
-    # Hundreds of them, and nothing in one needs more than a look: ``asdict`` would copy each number.
-    statistics = tuple({name: getattr(item, name) for name in _STATISTIC} for item in verdict.statistics)
+    """Return all fields of a verdict as a JSON object for the store."""
+    # A verdict has hundreds of statistics, all immutable: ``asdict`` would copy every number.
+    statistics = tuple(
+        {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
+    )
     return asdict(replace(verdict, statistics=())) | {"statistics": statistics}
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """The verdict that ``verdict_to_json`` was given."""
     return Verdict(
         **{
             **data,
@@ -242,7 +243,7 @@ def verdict_from_json(data: dict[str, Any]) -> Verdict:
             "named": tuple(NamedColumn(**item) for item in data["named"]),
             "unchanged": tuple(data["unchanged"]),
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
-            "represented": tuple(Represented(**item) for item in data.get("represented", ())),
+            "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
         }
     )

@@ -1,1 +1,1 @@
-"""Where production inputs come from; one file each, found by its name."""
+"""Sources read production inputs; each is a plugin, found by its file name."""

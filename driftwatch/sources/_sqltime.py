@@ -1,4 +1,4 @@
-"""Bounds on a time column in the type that a database holds it in."""
+"""Converts the bounds of a span to the type of a database's time column."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import pyarrow as pa
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.core.schema import NANOSECONDS, Span
 
-#: Clocks that change make local times run back by an hour; rows just outside are left to the engine.
-_SLACK = timedelta(hours=3)
+#: Local times repeat when clocks change; the engine drops rows outside the span.
+_CLOCK_CHANGE_MARGIN = timedelta(hours=3)
 
 
 def predicate(example: Any, span: Span, timezone: str) -> tuple[Any, Any] | None:
-    """``low <= time < high`` that holds for every row of the span, given one value of the column.
+    """Return (low, high) such that ``low <= time < high`` for every row of the span.
 
-    Texts are compared by their date with a day to spare, which is right for ISO 8601 in any zone and with
-    any separator. None when the type cannot be bounded; then all rows are read.
+    ``example`` is a value of the column. Returns None for a type without bounds: then all rows are read.
     """
     low = datetime.fromtimestamp(span.start // NANOSECONDS, tz=UTC)
     high = datetime.fromtimestamp(-(-span.end // NANOSECONDS), tz=UTC)
@@ -29,12 +28,14 @@ def predicate(example: Any, span: Span, timezone: str) -> tuple[Any, Any] | None
             return low, high
         zone = ZoneInfo(timezone)
         return (
-            low.astimezone(zone).replace(tzinfo=None) - _SLACK,
-            high.astimezone(zone).replace(tzinfo=None) + _SLACK,
+            low.astimezone(zone).replace(tzinfo=None) - _CLOCK_CHANGE_MARGIN,
+            high.astimezone(zone).replace(tzinfo=None) + _CLOCK_CHANGE_MARGIN,
         )
     day = timedelta(days=1)
     if isinstance(example, date):
         return low.date() - day, high.date() + 2 * day
+    # Texts are compared by their date with a margin of a day: right for ISO 8601 in any zone and with any
+    # separator.
     if isinstance(example, str) and len(example) >= 10 and example[4] == "-":
         return (low.date() - day).isoformat(), (high.date() + 2 * day).isoformat()
     if isinstance(example, int | float | Decimal) and example:
@@ -43,7 +44,7 @@ def predicate(example: Any, span: Span, timezone: str) -> tuple[Any, Any] | None
 
 
 def _numbers(example: float | Decimal, span: Span) -> tuple[int, int] | None:
-    """Bounds in the unit that the example is in, which follows from its size."""
+    # In the example's unit, which follows from its size.
     number = float(example)
     times, usable = event_times(pa.array([number]), "UTC")
     if not usable[0] or not times[0]:

@@ -1,4 +1,4 @@
-"""What every source is: settings that name it, and one way to read.
+"""The interface of sources: their settings, and how they are read.
 
 A source module defines ``CONFIG`` (a subclass of ``SourceConfig`` with ``type: Literal["<file name>"]``) and
 ``open_source(config) -> Source``. It runs inside a reader process with limits and a deadline; retries,
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 
 class SourceConfig(Settings):
-    """Settings every source has."""
-
     type: str
     time_column: str | None = None
     timezone: Zone = "UTC"
@@ -29,36 +27,35 @@ class SourceConfig(Settings):
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """Rows on their way in. ``rejected`` and ``files`` are complete once ``batches`` is exhausted.
-
-    ``version`` changes whenever the data of the span changed.
-    """
+    """The rows of one span, and a report on reading them."""
 
     batches: Iterator[pa.RecordBatch]
+    #: Changes whenever the data of the span changes.
     version: str
+    #: ``rejected`` and ``files`` are complete once ``batches`` is exhausted.
     rejected: list[RejectedFile] = field(default_factory=list)
     files: int = 0
 
 
 class Source(Protocol):
-    """Something that rows can be read from."""
-
     def version(self, span: Span | None) -> str:
-        """A short text that changes whenever the data of ``span`` (None: all) changed. Cheap."""
+        """Return a short text that changes with the data of ``span`` (None: all), at less cost than a read.
+
+        Some sources do not notice every change: see ``SqlSource.version``.
+        """
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:
-        """``version`` of each span, for little more than the price of one."""
+        """Return the version of each span, at little more than the cost of one."""
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
-        """Rows of ``[start, end)`` in batches of bounded size; rows just outside may come along.
+        """Return the rows of ``[start, end)``, and perhaps rows just outside, in batches of bounded size.
 
-        ``columns`` None reads all. Columns the data lacks are simply absent. Raises
-        ``SourceUnavailable`` when trying again can help; a file that cannot be read is named in
-        ``rejected`` and the others are read.
+        ``columns`` None reads all; columns that the data lacks are left out. An unreadable file is named in
+        ``rejected`` and the others are read. Raises ``SourceUnavailable`` when a retry can help.
         """
 
     def extent(self) -> Span | None:
-        """Oldest and newest event time (``end`` is the newest row's time plus one nanosecond).
+        """Return the oldest event time, and the newest plus one nanosecond; None when there is no row.
 
-        None when there is no row. Raises ``SchemaMismatch`` without a time column.
+        Raises ``SchemaMismatch`` without a time column.
         """

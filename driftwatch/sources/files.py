@@ -1,4 +1,4 @@
-"""Parquet, CSV and JSON-lines files, by path, glob, folder or object-store URL."""
+"""Reads Parquet, CSV and JSON-lines files, by path, glob, folder or object-store URL."""
 
 from __future__ import annotations
 
@@ -24,35 +24,31 @@ from driftwatch.sources._formats.partitions import Partitions, span_of
 from driftwatch.sources._formats.request import BadFile, Request
 from driftwatch.sources.base import Reading, SourceConfig
 
-_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
+_URL_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 
 
-def _known_scheme(value: str | list[str]) -> str | list[str]:
+def _check_scheme(value: str | list[str]) -> str | list[str]:
     for path in [value] if isinstance(value, str) else value:
         if not path:
             raise ValueError("expected a path, a glob or a URL. Got an empty text")
-        if is_url(path) and path.partition("://")[0] not in _SCHEMES:
-            raise ValueError(f"expected a path or a URL of {', '.join(_SCHEMES)}. Got {path!r}")
+        if is_url(path) and path.partition("://")[0] not in _URL_SCHEMES:
+            raise ValueError(f"expected a path or a URL of {', '.join(_URL_SCHEMES)}. Got {path!r}")
     return value
 
 
 class FilesConfig(SourceConfig):
-    """Where the files are and how they are read.
-
-    ``path``: paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
-    ``format`` follows from the suffix unless given. ``settle``: a local file changed more recently is not
-    read yet. ``unfinished``: a CSV whose last row has no newline is read once it was left alone for this
-    long; until then, and as long as that row lacks a value, it is ``half_written``. ``partition_time``:
-    partitions that look like dates hold the event times of that date only; off when they are dates of
-    arrival.
-    """
-
     type: Literal["files"]
-    path: Annotated[str | list[str], AfterValidator(_known_scheme)]
+    #: Paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
+    path: Annotated[str | list[str], AfterValidator(_check_scheme)]
+    #: None: the suffix decides.
     format: Format | None = None
+    #: Seconds; a local file changed within them is not read yet.
     settle: Duration = 0
+    #: Seconds; a CSV whose last row has no newline is ``half_written`` until it is unchanged for so long, and
+    #: as long as that row lacks a value.
     unfinished: Duration = 60
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    #: True: partitions named by dates hold event times of these dates; False: the dates are of arrival.
     partition_time: bool = True
 
 
@@ -62,77 +58,72 @@ CONFIG = FilesConfig
 def open_source(
     config: FilesConfig,
     *,
+    # Turns a URL into (filesystem, path).
     resolve: Resolve = pafs.FileSystem.from_uri,
+    # The clock in nanoseconds.
     now: Callable[[], int] = time.time_ns,
 ) -> FilesSource:
-    """The files that a configuration names.
-
-    ``resolve`` turns a URL into (filesystem, path); ``now`` is the clock files are dated by, in nanoseconds.
-    """
     return FilesSource(config=config, resolve=resolve, now=now)
 
 
 @dataclass(slots=True, kw_only=True)
 class FilesSource:
-    """Files as a ``Source``: listing is cheap, every bad file is named, the others are read."""
+    """A source of files; every rejected file is reported, and the others are read."""
 
     config: FilesConfig
     resolve: Resolve = field(default=pafs.FileSystem.from_uri)
     now: Callable[[], int] = field(default=time.time_ns)
 
     def version(self, span: Span | None) -> str:
-        """sha256 over name, size and time of change of every file that can hold rows of the span."""
+        """Return a SHA-256 of names, sizes and modification times of files that can hold rows of the span."""
         return self.versions([span])[0]
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:
-        """``version`` of each span, from one listing: files in undated folders count for every span."""
-        known = [span for span in spans if span is not None]
+        """Return each span's version from one listing; files in undated folders count for every span."""
+        bounded = [span for span in spans if span is not None]
         whole = None
-        if known and len(known) == len(spans):
-            whole = Span(start=min(span.start for span in known), end=max(span.end for span in known))
+        if bounded and len(bounded) == len(spans):
+            whole = Span(start=min(span.start for span in bounded), end=max(span.end for span in bounded))
         entries = self._candidates(whole)
         bounds = [self._bounds(entry.partitions) for entry in entries]
-        found: dict[tuple[int, ...], str] = {}
+        memo: dict[tuple[int, ...], str] = {}
         versions = []
         for span in spans:
-            mine = tuple(place for place, item in enumerate(bounds) if _overlap(item, span))
-            if mine not in found:
-                found[mine] = _version([entries[place] for place in mine])
-            versions.append(found[mine])
+            positions = tuple(place for place, item in enumerate(bounds) if _overlap(item, span))
+            if positions not in memo:
+                memo[positions] = _version([entries[place] for place in positions])
+            versions.append(memo[positions])
         return versions
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
-        """Rows of the span. A file of up to 32 MiB in memory is read whole or not at all."""
+        """Read the rows; a file of up to 32 MiB in memory is read whole or not at all."""
         entries = self._candidates(span)
         reading = Reading(batches=iter(()), version=_version(entries))
-        asked = None if columns is None else tuple(dict.fromkeys(columns))
-        reading.batches = self._rows(entries, span, asked, reading)
+        unique = None if columns is None else tuple(dict.fromkeys(columns))
+        reading.batches = self._rows(entries, span, unique, reading)
         return reading
 
     def extent(self) -> Span | None:
-        """Oldest and newest event time, from Parquet statistics where there are any.
-
-        Folders of dates are opened from both ends only as far as needed. Files that cannot be read are
-        passed over.
-        """
+        """Return the span of event times, by Parquet statistics if possible; unreadable files are skipped."""
         if self.config.time_column is None:
             raise SchemaMismatch(
                 f"{self._where()}: expected a time_column. Got none. "
                 "Name the column of event times under source."
             )
-        known = [(entry, self._bounds(entry.partitions)) for entry in self._candidates(None)]
+        candidates = [(entry, self._bounds(entry.partitions)) for entry in self._candidates(None)]
+        # Dated folders are opened from both ends, only as far as needed.
         oldest = newest = None
-        seen: dict[str, tuple[int, int] | None] = {}
-        for entry, bounds in sorted(known, key=lambda item: item[1].start if item[1] else -(1 << 63)):
+        memo: dict[str, tuple[int, int] | None] = {}
+        for entry, bounds in sorted(candidates, key=lambda item: item[1].start if item[1] else -(1 << 63)):
             if bounds and oldest is not None and bounds.start > oldest:
                 break
-            ends = seen[entry.path] = self._ends(entry)
+            ends = memo[entry.path] = self._ends(entry)
             if ends is not None:
                 oldest = ends[0] if oldest is None else min(oldest, ends[0])
-        for entry, bounds in sorted(known, key=lambda item: -item[1].end if item[1] else -(1 << 63)):
+        for entry, bounds in sorted(candidates, key=lambda item: -item[1].end if item[1] else -(1 << 63)):
             if bounds and newest is not None and bounds.end <= newest:
                 break
-            ends = seen[entry.path] if entry.path in seen else self._ends(entry)
+            ends = memo[entry.path] if entry.path in memo else self._ends(entry)
             if ends is not None:
                 newest = ends[1] if newest is None else max(newest, ends[1])
         return None if oldest is None or newest is None else Span(start=oldest, end=newest + 1)
@@ -148,8 +139,7 @@ class FilesSource:
 
     def _candidates(self, span: Span | None) -> list[Entry]:
         paths = [self.config.path] if isinstance(self.config.path, str) else list(self.config.path)
-        keep = self._keep(span)
-        listing = list_files(paths, keep, self.resolve)
+        listing = list_files(paths, self._in_span(span), self.resolve)
         if listing.empty:
             raise SourceUnavailable(
                 f"{self._where()}: expected at least one file. Got none. Check the path and its wildcards, "
@@ -157,20 +147,17 @@ class FilesSource:
             )
         return sorted(self._settled(listing), key=lambda entry: entry.path)
 
-    def _keep(self, span: Span | None) -> Callable[[Partitions], bool]:
-        def keep(partitions: Partitions) -> bool:
-            return span is None or _overlap(self._bounds(partitions), span)
-
-        return keep
+    def _in_span(self, span: Span | None) -> Callable[[Partitions], bool]:
+        return lambda partitions: span is None or _overlap(self._bounds(partitions), span)
 
     def _settled(self, listing: Listing) -> list[Entry]:
-        """Files to read now; what merely lies in a named folder and is of no known format is not ours."""
-        latest = self.now() - self.config.settle * NANOSECONDS
-        waits = self.config.settle > 0
+        newest = self.now() - self.config.settle * NANOSECONDS
+        must_settle = self.config.settle > 0
+        # A file that only lies in a named folder must have a known format.
         return [
             entry
             for entry in listing.entries.values()
-            if (not waits or entry.filesystem is not None or entry.modified <= latest)
+            if (not must_settle or entry.filesystem is not None or entry.modified <= newest)
             and (entry.named or self.config.format or format_of(entry.path))
         ]
 
@@ -197,15 +184,14 @@ class FilesSource:
                     delivered += batch.num_rows
                     yield batch
                 reading.files += 1
-            except BadFile as bad:
-                detail = bad.detail
+            except BadFile as error:
+                detail = error.detail
                 if delivered:
                     detail = f"{detail} Its first {delivered:,} rows had been delivered."
-                rejected = RejectedFile(name=entry.name, problem=bad.problem, detail=detail)
+                rejected = RejectedFile(name=entry.name, problem=error.problem, detail=detail)
                 reading.rejected.append(rejected)
 
     def _ends(self, entry: Entry) -> tuple[int, int] | None:
-        """Oldest and newest event time of one file."""
         column = self.config.time_column or ""
         request = self._request(entry, None, (column,))
         ends: tuple[int, int] | None = None

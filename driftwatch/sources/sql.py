@@ -1,4 +1,4 @@
-"""A table or query of a SQL database, read only, through SQLAlchemy."""
+"""Reads a table or query of a SQL database through SQLAlchemy and never writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.core.schema import Span
-from driftwatch.core.settings import Duration, one_of, read_secret, without_credentials
+from driftwatch.core.settings import Duration, exclusive_setting, read_secret, redact_credentials
 from driftwatch.errors import ConfigError, DataError, MissingExtra, SchemaMismatch, SourceUnavailable
 from driftwatch.sources._sqltime import predicate
 from driftwatch.sources.base import Reading, SourceConfig
@@ -24,29 +24,29 @@ from driftwatch.sources.base import Reading, SourceConfig
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-_ROWS = 20_000
+#: Rows per fetch.
+_FETCH_ROWS = 20_000
 
 
 class SqlConfig(SourceConfig):
-    """Where the rows are.
-
-    ``url`` or ``url_file`` (a file with the URL, so that its password stays out of the configuration);
-    ``table`` (or ``schema.table``) or ``query``, one SELECT. ``timeout`` is the server's limit on one
-    statement (PostgreSQL).
-    """
+    """Settings of a SQL source: either ``url`` or ``url_file``, either ``table`` or ``query``."""
 
     type: Literal["sql"]
     time_column: Annotated[str, Field(min_length=1)]
     url: Annotated[str | None, Field(repr=False)] = None
+    #: Keeps the password out of the configuration.
     url_file: Path | None = None
+    #: May be ``schema.table``.
     table: str | None = None
+    #: One SELECT.
     query: str | None = None
+    #: The server's limit on one statement, in seconds (PostgreSQL).
     timeout: Duration = 300
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        one_of(self, "url", "url_file")
-        one_of(self, "table", "query")
+        exclusive_setting(self, "url", "url_file")
+        exclusive_setting(self, "table", "query")
         return self
 
 
@@ -54,7 +54,7 @@ CONFIG = SqlConfig
 
 
 def open_source(config: SqlConfig) -> SqlSource:
-    """The rows a configuration names. Nothing is connected yet. Raises ``MissingExtra``."""
+    """Return the source without connecting. Raises ``MissingExtra``."""
     try:
         import sqlalchemy  # noqa: F401
     except ImportError as error:
@@ -64,28 +64,27 @@ def open_source(config: SqlConfig) -> SqlSource:
 
 @dataclass(slots=True, kw_only=True)
 class SqlSource:
-    """A table or query as a ``Source``. Every call is one read-only transaction of its own."""
+    """A SQL source; every call is a read-only transaction of its own."""
 
     config: SqlConfig
 
     def version(self, span: Span | None) -> str:
-        """Row count and newest time of the span: a value changed in place is not noticed."""
+        """Return a hash of the span's row count and newest time; a value changed in place goes unnoticed."""
         return self.versions([span])[0]
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:
-        """``version`` of each span: one count over each, all in one transaction."""
-        with self._connected() as link:
-            return [link.version(span) for span in spans]
+        with self._connected() as transaction:
+            return [transaction.version(span) for span in spans]
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
-        """Rows of the span, 20,000 at a time, through a server-side cursor where there is one."""
+        """Read rows through a server-side cursor where the database has one."""
         version = self.version(span)
         return Reading(batches=self._rows(span, columns), version=version)
 
     def extent(self) -> Span | None:
-        """Oldest and newest event time, by MIN and MAX: cheap with an index on the time column."""
-        with self._connected() as link:
-            ends = link.ends()
+        """Return the span of event times by MIN and MAX, which is cheap with an index on the time column."""
+        with self._connected() as transaction:
+            ends = transaction.ends()
         array = _array([end for end in ends if end is not None])
         times, usable = event_times(array, self.config.timezone)
         if not usable.any():
@@ -93,12 +92,12 @@ class SqlSource:
         return Span(start=int(times[usable].min()), end=int(times[usable].max()) + 1)
 
     def _rows(self, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        with self._connected() as link:
-            yield from link.batches(span, columns)
+        with self._connected() as transaction:
+            yield from transaction.batches(span, columns)
 
     @contextmanager
-    def _connected(self) -> Iterator[_Link]:
-        """A read-only transaction. What the driver raises is retold without secrets and without rows."""
+    def _connected(self) -> Iterator[_Transaction]:
+        """Open a read-only transaction; the driver's errors are raised without secrets and without rows."""
         import sqlalchemy as sa
 
         url = self._url()
@@ -107,13 +106,13 @@ class SqlSource:
             try:
                 with engine.connect() as connection:
                     _read_only(connection, self.config.timeout)
-                    yield _Link(connection=connection, config=self.config)
+                    yield _Transaction(connection=connection, config=self.config)
             finally:
                 engine.dispose()
         except ModuleNotFoundError as error:
             raise MissingExtra(error.name or "the driver", "postgres") from error
         except sa.exc.SQLAlchemyError as error:
-            raise _retold(error, url) from None
+            raise _source_error(error, url) from None
 
     def _url(self) -> sa.URL:
         import sqlalchemy as sa
@@ -134,23 +133,19 @@ class SqlSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
-    """One open transaction."""
-
+class _Transaction:
     connection: sa.Connection
     config: SqlConfig
 
     def version(self, span: Span | None) -> str:
-        """See ``SqlSource.version``."""
         import sqlalchemy as sa
 
         rows, time = self._from()
-        chosen = sa.select(sa.func.count(), sa.func.max(time)).select_from(rows)
-        count, newest = self.connection.execute(self._within(chosen, rows, time, span)).one()
+        statement = sa.select(sa.func.count(), sa.func.max(time)).select_from(rows)
+        count, newest = self.connection.execute(self._in_span(statement, rows, time, span)).one()
         return hashlib.sha256(f"{count} {newest!r}".encode()).hexdigest()
 
     def ends(self) -> tuple[Any, Any]:
-        """Oldest and newest value of the time column."""
         import sqlalchemy as sa
 
         rows, time = self._from()
@@ -160,25 +155,23 @@ class _Link:
         return low, high
 
     def batches(self, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        """Rows of the span with those of ``columns`` that exist."""
         import sqlalchemy as sa
 
         rows, time = self._from()
-        known = list(rows.c.keys())
-        wanted = known if columns is None else [name for name in dict.fromkeys(columns) if name in known]
-        asked = set(columns or ()) - {self.config.time_column}
-        if asked and not asked & set(wanted):
-            listed = ", ".join(repr(name[:60]) for name in sorted(asked)[:8])
-            raise SchemaMismatch(f"{self._where()}: expected any of the columns {listed}. Got none of them.")
-        wanted = list(dict.fromkeys((*wanted, self.config.time_column)))
-        chosen = self._within(sa.select(*(rows.c[name] for name in wanted)), rows, time, span)
-        streaming = self.connection.execution_options(stream_results=True, yield_per=_ROWS)
-        for part in streaming.execute(chosen).partitions(_ROWS):
+        names = list(rows.c.keys())
+        selected = names if columns is None else [name for name in dict.fromkeys(columns) if name in names]
+        required = set(columns or ()) - {self.config.time_column}
+        if required and not required & set(selected):
+            listing = ", ".join(repr(name[:60]) for name in sorted(required)[:8])
+            raise SchemaMismatch(f"{self._where()}: expected any of the columns {listing}. Got none of them.")
+        selected = list(dict.fromkeys((*selected, self.config.time_column)))
+        statement = self._in_span(sa.select(*(rows.c[name] for name in selected)), rows, time, span)
+        streaming = self.connection.execution_options(stream_results=True, yield_per=_FETCH_ROWS)
+        for part in streaming.execute(statement).partitions(_FETCH_ROWS):
             arrays = [_array(list(values)) for values in zip(*part, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, names=wanted)
+            yield pa.RecordBatch.from_arrays(arrays, names=selected)
 
     def _from(self) -> tuple[Any, Any]:
-        """The rows as something to select from, and their time column."""
         import sqlalchemy as sa
 
         rows = self._table() if self.config.table is not None else self._query()
@@ -208,27 +201,26 @@ class _Link:
         )
         return sa.text(text).columns(*(sa.column(name) for name in names)).subquery("driftwatch_rows")
 
-    def _within(self, chosen: Any, rows: Any, time: Any, span: Span | None) -> Any:
-        """The rows of the span, by bound values of the type that the column holds."""
+    def _in_span(self, statement: Any, rows: Any, time: Any, span: Span | None) -> Any:
         import sqlalchemy as sa
 
         if span is None:
-            return chosen
+            return statement
         first = sa.select(time).select_from(rows).where(time.is_not(None)).limit(1)
         example = self.connection.execute(first).scalar()
         bounds = predicate(example, span, self.config.timezone)
         if bounds is None:
-            return chosen
+            return statement
         low, high = bounds
-        kind = rows.c[self.config.time_column]
-        return chosen.where(kind >= sa.bindparam("low", low), kind < sa.bindparam("high", high))
+        column = rows.c[self.config.time_column]
+        return statement.where(column >= sa.bindparam("low", low), column < sa.bindparam("high", high))
 
     def _where(self) -> str:
         return f"table {self.config.table!r}" if self.config.table else "the query"
 
 
 def _engine(url: sa.URL) -> sa.Engine:
-    """An engine that keeps no connection; SQLite files are opened read only and never created."""
+    """Create an engine that keeps no connection; SQLite files are opened read only and never created."""
     import sqlite3
 
     import sqlalchemy as sa
@@ -245,7 +237,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 def _read_only(connection: sa.Connection, timeout: int) -> None:
-    """Ask the server itself to refuse writes."""
+    # The server itself refuses writes.
     import sqlalchemy as sa
 
     if connection.dialect.name == "postgresql":
@@ -255,23 +247,23 @@ def _read_only(connection: sa.Connection, timeout: int) -> None:
         connection.execute(sa.text("PRAGMA query_only = ON"))
 
 
-def _retold(error: Exception, url: sa.URL) -> DataError:
-    """The driver's first line; what may quote rows or carry the password is left out."""
+def _source_error(error: Exception, url: sa.URL) -> DataError:
+    """Quote the first line of the driver's error without secrets; further lines may quote rows."""
     origin = getattr(error, "orig", None) or error
     line = (str(origin).strip().splitlines() or [""])[0][:300]
     for secret in (url.password, quote(str(url.password or ""), safe="")):
         if secret:
             line = line.replace(str(secret), "***")
     kind = type(origin).__name__
-    said = f"{url.render_as_string(hide_password=True)}: the database answered {kind}: {line}. "
+    message = f"{url.render_as_string(hide_password=True)}: the database answered {kind}: {line}. "
     return SourceUnavailable(
-        f"{without_credentials(said)}"
+        f"{redact_credentials(message)}"
         "Check that it is up, that the user may read the table, and that the names are right."
     )
 
 
 def _array(values: list[Any]) -> pa.Array:
-    """Values of one column; what does not go together keeps its text."""
+    # Mixed types become text.
     try:
         return pa.array(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):

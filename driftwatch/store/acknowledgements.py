@@ -1,4 +1,4 @@
-"""What people said about incidents: asked through the store, applied by whoever owns the monitor."""
+"""Acknowledgements: requested through the store, applied by the process that owns the monitor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from driftwatch.store.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """One request. ``verdict`` is fixed, accepted or muted; ``incident`` empty means every open one."""
-
     id: int
     monitor: str
+    #: Empty means every open incident.
     incident: str
+    #: fixed, accepted or muted.
     verdict: str
     until: int | None
     note: str
@@ -24,7 +24,7 @@ class Acknowledgement:
 
 
 class Acknowledgements:
-    """The audit trail of acknowledgements: rows are only ever added and marked applied."""
+    """The audit trail of acknowledgements: rows are added and marked applied, never changed or removed."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -32,7 +32,7 @@ class Acknowledgements:
     def ask(
         self, monitor: str, incident: str, verdict: str, *, until: int | None, note: str, who: str, now: int
     ) -> int:
-        """Add a request and return its number."""
+        """Store a request and return its id."""
         with self._db.transaction() as connection:
             cursor = connection.execute(
                 "INSERT INTO acknowledgements (monitor, incident, verdict, until, note, who, asked_at)"
@@ -42,13 +42,12 @@ class Acknowledgements:
             return int(cursor.lastrowid or 0)
 
     def pending(self, monitor: str) -> list[Acknowledgement]:
-        """Requests nobody applied yet, oldest first."""
+        """Return requests that are not yet applied, oldest first."""
         rows = self._db.query(
             "SELECT * FROM acknowledgements WHERE monitor = ? AND applied_at IS NULL ORDER BY id", (monitor,)
         )
         return [Acknowledgement(**dict(row)) for row in rows]
 
     def get(self, number: int) -> Acknowledgement | None:
-        """One request."""
         rows = self._db.query("SELECT * FROM acknowledgements WHERE id = ?", (number,))
         return Acknowledgement(**dict(rows[0])) if rows else None

@@ -1,4 +1,4 @@
-"""What people look up: windows page by page, statistics over time, references, what was sent and said."""
+"""Queries behind the pages: windows, statistics over time, references, messages, acknowledgements."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from driftwatch.results.evidence_trail import Trail
 from driftwatch.store.acknowledgements import Acknowledgement
 from driftwatch.store.database import Database
 
-#: Verdicts are read so many at a time, so that a look at many wide ones holds few of them.
-_AT_ONCE = 8
-#: The index holds all of it, so that wide verdicts are passed over.
-_LISTED = (
+#: Verdicts of wide monitors take megabytes: few are in memory at a time.
+_VERDICTS_PER_QUERY = 8
+#: The index covers these columns, so that the content of verdicts is never read.
+_WINDOW_COLUMNS = (
     "window_end, state, evidence, page, decided_at FROM verdicts INDEXED BY verdicts_listed"
     " WHERE monitor = ? AND segment = ?"
 )
@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWindow:
-    """One decided window without its statistics."""
+    """A decided window without its statistics."""
 
     end: int
     state: str
@@ -35,19 +35,21 @@ class StoredWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVersion:
-    """A reference that is or was in force. ``rebased``: accepted from production, not built from files."""
+    """A reference that is or was in force."""
 
     fingerprint: str
     stored_at: int
+    #: Accepted from production.
     rebased: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSending:
-    """A message that was queued: ``state`` is pending, sending, delivered or dead."""
+    """A message in the outbox and the state of its delivery."""
 
     sink: str
     kind: str
+    #: pending, sending, delivered or dead.
     state: str
     attempts: int
     created_at: int
@@ -56,46 +58,46 @@ class StoredSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrend:
-    """The statistics of some columns in one window, as the store has them, and which did not change."""
+    """Statistics of the requested columns in one window."""
 
     end: int
     state: str
     reference: str
+    #: Requested columns that did not change.
     unchanged: frozenset[str]
     statistics: tuple[Mapping[str, Any], ...]
 
 
 class Browsing:
-    """Read-only looks into the history, each bounded by what its caller asks for."""
+    """Read-only queries for the pages; callers limit their size."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def windows(
-        self, monitor: str, segment: str | None, *, before: int | None = None, limit: int = 100
+        self, monitor: str, segment: str | None, *, end_below: int | None = None, limit: int = 100
     ) -> list[StoredWindow]:
-        """The newest windows that end before ``before``, newest first."""
+        """Return the newest windows that end before ``end_below``, newest first."""
         rows = self._db.query(
-            f"SELECT {_LISTED} AND window_end < ? ORDER BY window_end DESC LIMIT ?",
-            (monitor, segment or "", _below(before), limit),
+            f"SELECT {_WINDOW_COLUMNS} AND window_end < ? ORDER BY window_end DESC LIMIT ?",
+            (monitor, segment or "", _end_below(end_below), limit),
         )
         return [_window(row) for row in rows]
 
-    def trail(self, monitor: str, segment: str | None, *, before: int | None = None, limit: int) -> Trail:
-        """The evidence of the newest windows that end before ``before``, oldest first."""
-        found = self.windows(monitor, segment, before=before, limit=limit)
-        return [(item.end, item.evidence, item.state, item.page) for item in reversed(found)]
+    def trail(self, monitor: str, segment: str | None, *, end_below: int | None = None, limit: int) -> Trail:
+        """Return the evidence of the newest windows that end before ``end_below``, oldest first."""
+        windows = self.windows(monitor, segment, end_below=end_below, limit=limit)
+        return [(item.end, item.evidence, item.state, item.page) for item in reversed(windows)]
 
     def following(self, monitor: str, segment: str | None, end: int, limit: int = 1) -> list[StoredWindow]:
-        """The windows that end after ``end``, oldest first."""
+        """Return windows that end after ``end``, oldest first."""
         rows = self._db.query(
-            f"SELECT {_LISTED} AND window_end > ? ORDER BY window_end LIMIT ?",
+            f"SELECT {_WINDOW_COLUMNS} AND window_end > ? ORDER BY window_end LIMIT ?",
             (monitor, segment or "", end, limit),
         )
         return [_window(row) for row in rows]
 
     def count(self, monitor: str, segment: str | None) -> int:
-        """How many windows are stored."""
         rows = self._db.query(
             "SELECT count(*) FROM verdicts INDEXED BY verdicts_listed WHERE monitor = ? AND segment = ?",
             (monitor, segment or ""),
@@ -108,51 +110,50 @@ class Browsing:
         segment: str | None,
         columns: Sequence[str],
         *,
-        before: int | None = None,
+        end_below: int | None = None,
         limit: int,
-        most_bytes: int,
+        max_bytes: int,
     ) -> list[StoredTrend]:
-        """Statistics of ``columns`` in the newest windows, oldest first: at most ``limit`` windows.
+        """Return statistics of ``columns`` in the newest windows, oldest first.
 
-        Fewer when their verdicts are larger than ``most_bytes`` together. The stored text is searched, not
-        decoded: of a thousand columns only the few asked for are.
+        Reads at most ``limit`` windows, fewer when their verdicts exceed ``max_bytes`` together.
         """
-        found: list[StoredTrend] = []
+        # The stored text is searched, so that only the objects of these columns are decoded.
+        trends: list[StoredTrend] = []
         marks = [f'"column": {json.dumps(column)}, "value": ' for column in columns]
-        wanted, size = frozenset(columns), 0
-        for end, state, text in self._texts(monitor, segment, before, limit):
+        requested, size = frozenset(columns), 0
+        for end, state, text in self._texts(monitor, segment, end_below, limit):
             size += len(text)
-            if found and size > most_bytes:
+            if trends and size > max_bytes:
                 break
-            picked = tuple(item for mark in marks for item in _picked(text, mark))
-            found.append(
+            trends.append(
                 StoredTrend(
                     end=end,
                     state=state,
-                    reference=_after(text, '"reference": '),
-                    unchanged=frozenset(_after(text, '"unchanged": ')) & wanted,
-                    statistics=picked,
+                    reference=_value_of(text, '"reference": '),
+                    unchanged=frozenset(_value_of(text, '"unchanged": ')) & requested,
+                    statistics=tuple(item for mark in marks for item in _objects_with(text, mark)),
                 )
             )
-        return found[::-1]
+        return trends[::-1]
 
     def _texts(
-        self, monitor: str, segment: str | None, before: int | None, limit: int
+        self, monitor: str, segment: str | None, end_below: int | None, limit: int
     ) -> Iterator[tuple[int, str, str]]:
-        last, left = _below(before), limit
-        while left > 0:
+        end, remaining = _end_below(end_below), limit
+        while remaining > 0:
             rows = self._db.query(
                 "SELECT window_end, state, content FROM verdicts WHERE monitor = ? AND segment = ? AND"
                 " window_end < ? ORDER BY window_end DESC LIMIT ?",
-                (monitor, segment or "", last, min(left, _AT_ONCE)),
+                (monitor, segment or "", end, min(remaining, _VERDICTS_PER_QUERY)),
             )
             yield from ((row[0], row[1], row[2]) for row in rows)
-            if len(rows) < _AT_ONCE:
+            if len(rows) < _VERDICTS_PER_QUERY:
                 return
-            last, left = rows[-1][0], left - len(rows)
+            end, remaining = rows[-1][0], remaining - len(rows)
 
     def versions(self, monitor: str) -> list[StoredVersion]:
-        """Every stored reference of a monitor, oldest first."""
+        """Return the monitor's references, oldest first."""
         rows = self._db.query(
             "SELECT fingerprint, stored_at, EXISTS (SELECT 1 FROM beginnings b WHERE b.monitor ="
             " r.monitor AND b.fingerprint = r.fingerprint) AS rebased FROM reference_versions r"
@@ -162,22 +163,22 @@ class Browsing:
         return [StoredVersion(fingerprint=row[0], stored_at=row[1], rebased=bool(row[2])) for row in rows]
 
     def configuration(self, monitor: str, fingerprint: str) -> dict[str, Any] | None:
-        """The configuration that a verdict carries the hash of, its secrets left out; None: not stored."""
+        """Return the configuration, without secrets, that has the hash stored in a verdict, or None."""
         rows = self._db.query(
             "SELECT content FROM configurations WHERE monitor = ? AND fingerprint = ?", (monitor, fingerprint)
         )
         return json.loads(rows[0][0]) if rows else None
 
     def sendings(self, incident: str) -> list[StoredSending]:
-        """What was sent about an incident, oldest first."""
+        """Return the incident's messages, oldest first."""
         rows = self._db.query(
             "SELECT sink, kind, state, attempts, created_at, reason FROM outbox WHERE key = ? ORDER BY id",
             (incident,),
         )
         return [StoredSending(**dict(row)) for row in rows]
 
-    def versions_of_slice(self, monitor: str, start: int) -> list[tuple[int, int]]:
-        """(version, rows) of one slice, all rows, oldest first."""
+    def tile_versions(self, monitor: str, start: int) -> list[tuple[int, int]]:
+        """Return (version, rows) of the tile of all rows that begins at ``start``, oldest first."""
         rows = self._db.query(
             "SELECT version, rows FROM tiles WHERE monitor = ? AND segment = '' AND start = ?"
             " ORDER BY version",
@@ -186,15 +187,14 @@ class Browsing:
         return [(int(row[0]), int(row[1])) for row in rows]
 
     def acknowledgements(self, monitor: str, limit: int = 50) -> list[Acknowledgement]:
-        """What people said, newest first."""
         rows = self._db.query(
             "SELECT * FROM acknowledgements WHERE monitor = ? ORDER BY id DESC LIMIT ?", (monitor, limit)
         )
         return [Acknowledgement(**dict(row)) for row in rows]
 
 
-def _below(before: int | None) -> int:
-    return (1 << 63) - 1 if before is None else before
+def _end_below(end: int | None) -> int:
+    return (1 << 63) - 1 if end is None else end
 
 
 def _window(row: sqlite3.Row) -> StoredWindow:
@@ -207,19 +207,17 @@ def _window(row: sqlite3.Row) -> StoredWindow:
     )
 
 
-def _after(text: str, mark: str) -> Any:
-    """What a verdict holds under one of its own keys, which come after its statistics."""
+def _value_of(text: str, mark: str) -> Any:
+    # The verdict's own keys stand behind its statistics: the last match is the verdict's.
     return _DECODER.raw_decode(text, text.rindex(mark) + len(mark))[0]
 
 
-def _picked(text: str, mark: str) -> Iterator[Mapping[str, Any]]:
-    """Every JSON object of ``text`` that begins with a detector and goes on with ``mark``.
-
-    Quotation marks within strings are escaped in JSON, so no text from data reads like the mark.
-    """
-    at = text.find(mark)
-    while at >= 0:
-        begins = text.rfind('{"detector": "', 0, at)
-        item, ends = _DECODER.raw_decode(text, begins)
+def _objects_with(text: str, mark: str) -> Iterator[Mapping[str, Any]]:
+    # Yields the JSON objects in which ``mark`` follows the detector.
+    # JSON escapes quotation marks within strings, so no text from data can look like the mark.
+    position = text.find(mark)
+    while position >= 0:
+        start = text.rfind('{"detector": "', 0, position)
+        item, end = _DECODER.raw_decode(text, start)
         yield item
-        at = text.find(mark, max(ends, at + 1))
+        position = text.find(mark, max(end, position + 1))

@@ -1,4 +1,4 @@
-"""The file itself: opening, migrating, transactions; setting a corrupt one aside."""
+"""Opens and migrates the SQLite file, runs transactions, and moves a corrupt file away."""
 
 from __future__ import annotations
 
@@ -16,19 +16,16 @@ from driftwatch.store.migrations import MIGRATIONS
 log = logging.getLogger(__name__)
 
 FILE = "driftwatch.sqlite"
-_BUSY_MS = 10_000
-#: How long a start looks for corruption.
-_LOOK_SECONDS = 3.0
-_UNUSABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
+#: How long SQLite waits for another process that writes.
+_BUSY_TIMEOUT_MS = 10_000
+#: How long a start may search a large file for corruption; corruption beyond that shows when it is read.
+_CORRUPTION_CHECK_SECONDS = 3.0
+#: Errors of the configured path, not of the file's content.
+_PATH_ERRORS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
 
 
 class Database:
-    """One connection to the history, shared by threads through a lock.
-
-    ``read_only`` opens without writing anything. Writing commits survive power loss (WAL, synchronous
-    FULL, about 4 ms each). Only the daemon checkpoints: two connections that both reset the WAL can lose
-    commits in SQLite before 3.51.3.
-    """
+    """One SQLite connection that threads share through a lock; ``read_only`` writes nothing."""
 
     def __init__(self, folder: Path, *, read_only: bool = False, checkpoints: bool = False) -> None:
         self.path = folder / FILE
@@ -43,15 +40,15 @@ class Database:
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=_BUSY_MS / 1000,
+                timeout=_BUSY_TIMEOUT_MS / 1000,
             )
         except (sqlite3.Error, OSError) as error:
-            raise not_opened(self.path, error) from error
+            raise open_error(self.path, error) from error
         try:
             self._prepare(read_only, checkpoints)
         except (sqlite3.Error, OSError) as error:
             self._connection.close()
-            raise not_opened(self.path, error) from error
+            raise open_error(self.path, error) from error
         except StoreError:
             self._connection.close()
             raise
@@ -61,36 +58,39 @@ class Database:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
-        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if found > len(MIGRATIONS):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
             raise StoreTooNew(
-                f"{self.path}: expected schema {len(MIGRATIONS)} or older. Got {found}: a newer driftwatch "
+                f"{self.path}: expected schema {len(MIGRATIONS)} or older. Got {version}: a newer driftwatch "
                 "wrote it. Install that version, or use another storage.path."
             )
         if read_only:
             return
         self.path.chmod(0o600)
         self._use_wal()
+        # With WAL and FULL a commit survives power loss, at about 4 ms each.
         connection.execute("PRAGMA synchronous = FULL")
+        # Only the daemon checkpoints: before SQLite 3.51.3, two connections that both reset the WAL can lose
+        # commits.
         connection.execute(f"PRAGMA wal_autocheckpoint = {1000 if checkpoints else 0}")
-        for version in range(found, len(MIGRATIONS)):
-            self._migrate(version)
+        for step in range(version, len(MIGRATIONS)):
+            self._migrate(step)
 
     def _use_wal(self) -> None:
-        """SQLite does not wait by itself when several processes open a new file at once."""
-        ends = time.monotonic() + _BUSY_MS / 1000
+        # SQLite itself does not wait when several processes open a new file at once.
+        deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
             time.sleep(0.02)
 
     def _migrate(self, version: int) -> None:
         with self.transaction() as connection:
-            # Another process that opened the same file may have been faster.
+            # Another process may have migrated the file meanwhile.
             if int(connection.execute("PRAGMA user_version").fetchone()[0]) > version:
                 return
             for statement in MIGRATIONS[version]:
@@ -99,7 +99,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises ``StoreError``; whatever fails, the connection stays usable."""
+        """Commit all statements or none. Raises ``StoreError``; the connection stays usable."""
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -117,7 +117,7 @@ class Database:
             self._connection.execute("ROLLBACK")
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
-        """All rows of a reading statement."""
+        """Return the rows of a SELECT. Raises ``StoreError``."""
         with self._lock:
             try:
                 return self._connection.execute(sql, parameters).fetchall()
@@ -128,34 +128,32 @@ class Database:
                 raise StoreError(f"{self.path}: expected to read. Got {error}.") from error
 
     def close(self) -> None:
-        """Close the connection."""
         with self._lock:
             self._connection.close()
 
 
 def quarantine(folder: Path, now: int) -> Path | None:
-    """Set a corrupt history aside under another name and return that; None when there is nothing to do.
+    """Rename a corrupt file and return its new path, or None when the file is sound or absent.
 
-    Only the holder of ``DaemonLock`` may call it. ``now`` is nanoseconds. The check of a large file is cut
-    off after some seconds: what it would have found later shows when it is read.
+    Only the holder of ``DaemonLock`` may call it. ``now`` is in nanoseconds.
     """
     path = folder / FILE
     if not path.exists() or not _corrupt(path):
         return None
-    aside = path.with_name(f"{FILE}.corrupt-{now // 1_000_000_000}")
-    for ending in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + ending)
+    renamed = path.with_name(f"{FILE}.corrupt-{now // 1_000_000_000}")
+    for suffix in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
+            part.rename(renamed.with_name(renamed.name + suffix))
     log.critical(
         "the history was corrupt and was set aside: evidence and open incidents start anew",
-        extra={"file": str(aside)},
+        extra={"file": str(renamed)},
     )
-    return aside
+    return renamed
 
 
 def _corrupt(path: Path) -> bool:
-    deadline = time.monotonic() + _LOOK_SECONDS
+    deadline = time.monotonic() + _CORRUPTION_CHECK_SECONDS
     connection = sqlite3.connect(f"file:{_uri(path)}?mode=rw", uri=True, isolation_level=None)
     try:
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
@@ -170,15 +168,15 @@ def _uri(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def not_opened(path: Path, error: sqlite3.Error | OSError) -> StoreError:
-    """What keeps a history from being opened, told apart: the configured place, or trouble within."""
+def open_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """Return ``StoreUnusable`` when the configured path is at fault, else ``StoreError``."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
         return StoreUnusable(
             f"{path}: expected driftwatch's history. Got a file that is not a database. Move it away, or "
             "give another storage.path."
         )
-    if isinstance(error, OSError) or code in _UNUSABLE:
+    if isinstance(error, OSError) or code in _PATH_ERRORS:
         return StoreUnusable(
             f"{path.parent}: expected a folder that this user can write the history to. Got {error}. Change "
             "its owner or permissions, or give another storage.path."

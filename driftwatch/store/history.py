@@ -1,4 +1,4 @@
-"""What was seen and decided: references, tiles, verdicts, tracks, incidents."""
+"""Stores references, tiles, verdicts, segment states and incidents, in one transaction per check."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from driftwatch.summary.serial import (
 )
 from driftwatch.summary.summary import Summary
 
-#: Every so many windows the whole track is kept, so that a verdict can be replayed from near by.
-CHECKPOINT_EVERY = 64
+#: Windows between two stored segment states: a replay starts from the nearest one.
+CHECKPOINT_WINDOWS = 64
 
-#: The newest version of each tile of a monitor's segment between two moments, of one plan.
-_NEWEST = (
+#: The newest version of each tile of one (monitor, segment, plan) in a span. All segments of a slice share
+#: one version: a segment without rows in that version has no tile.
+_NEWEST_TILES = (
     "FROM tiles t WHERE t.monitor = ? AND t.segment = ? AND t.start >= ? AND t.start < ? AND t.plan = ?"
     " AND t.version = (SELECT max(w.version) FROM tiles w WHERE w.monitor = t.monitor AND w.segment = ''"
     " AND w.start = t.start AND w.plan = t.plan) ORDER BY t.start"
@@ -30,25 +31,20 @@ _NEWEST = (
 
 
 class History:
-    """Reading and writing the history through one ``Database``."""
-
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def commit(self, record: CheckRecord) -> bool:
-        """Write one check: all of it or nothing.
-
-        False, and nothing changed, when one of its windows was decided before.
-        """
+        """Write all changes of one check or none; False when one of its windows is already decided."""
         with self._db.transaction() as connection:
             for segment, end, _ in record.verdicts:
-                known = connection.execute(
+                decided = connection.execute(
                     "SELECT 1 FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
                     (record.monitor, segment or "", end),
                 ).fetchone()
-                if known:
+                if decided:
                     return False
-            self._write_facts(connection, record)
+            self._write_window(connection, record)
             self._write_incidents(connection, record)
             if record.configuration is not None:
                 connection.execute(
@@ -69,7 +65,7 @@ class History:
                 )
         return True
 
-    def _write_facts(self, connection: Any, record: CheckRecord) -> None:
+    def _write_window(self, connection: Any, record: CheckRecord) -> None:
         connection.executemany(
             "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -140,7 +136,7 @@ class History:
     def store_reference(
         self, reference: Reference, source_key: str, blocks: Mapping[str | None, Sequence[Summary]], now: int
     ) -> None:
-        """Store a freshly built reference with its blocks and make it the monitor's active one."""
+        """Store a built reference with its blocks and make it active."""
         with self._db.transaction() as connection:
             self._write_reference(connection, reference, source_key, now)
             # Another window length can cut the same reference into other blocks.
@@ -161,7 +157,7 @@ class History:
                 )  # fmt: skip
 
     def active_reference(self, monitor: str) -> tuple[Reference, str, int] | None:
-        """The monitor's active reference, the key of what it was built from, and since when."""
+        """Return the active reference, the key of its data and settings, and since when it is active (ns)."""
         rows = self._db.query(
             "SELECT r.content, r.source_key, a.since FROM active_references a JOIN reference_versions r"
             " ON r.monitor = a.monitor AND r.fingerprint = a.fingerprint WHERE a.monitor = ?",
@@ -170,7 +166,6 @@ class History:
         return (decode_reference(rows[0][0]), rows[0][1], rows[0][2]) if rows else None
 
     def reference(self, monitor: str, fingerprint: str) -> Reference | None:
-        """A stored reference version."""
         rows = self._db.query(
             "SELECT content FROM reference_versions WHERE monitor = ? AND fingerprint = ?",
             (monitor, fingerprint),
@@ -178,7 +173,7 @@ class History:
         return decode_reference(rows[0][0]) if rows else None
 
     def built_reference(self, monitor: str, source_key: str) -> Reference | None:
-        """The newest version that was built from what the key stands for, and not rebased since."""
+        """Return the newest reference built, not rebased, from the data and settings of ``source_key``."""
         rows = self._db.query(
             "SELECT content FROM reference_versions WHERE monitor = ? AND source_key = ? AND fingerprint"
             " NOT IN (SELECT fingerprint FROM beginnings WHERE monitor = ?) ORDER BY stored_at DESC LIMIT 1",
@@ -186,8 +181,8 @@ class History:
         )
         return decode_reference(rows[0][0]) if rows else None
 
-    def beginning(self, monitor: str, fingerprint: str, segment: str | None) -> bytes | None:
-        """The track a rebased reference came into force with; None when the reference was built."""
+    def initial_state(self, monitor: str, fingerprint: str, segment: str | None) -> bytes | None:
+        """Return the segment state with which a rebased reference began; None for a built one."""
         rows = self._db.query(
             "SELECT content FROM beginnings WHERE monitor = ? AND fingerprint = ? AND segment = ?",
             (monitor, fingerprint, segment or ""),
@@ -195,7 +190,7 @@ class History:
         return rows[0][0] if rows else None
 
     def blocks(self, monitor: str, fingerprint: str, segment: str | None) -> list[Summary]:
-        """The reference's own blocks, oldest first."""
+        """Return the reference's blocks, oldest first."""
         rows = self._db.query(
             "SELECT content FROM blocks WHERE monitor = ? AND fingerprint = ? AND segment = ? ORDER BY start",
             (monitor, fingerprint, segment or ""),
@@ -203,28 +198,25 @@ class History:
         return [decode_summary(row[0]) for row in rows]
 
     def tiles(self, monitor: str, segment: str | None, start: int, end: int, plan: str) -> list[StoredTile]:
-        """Newest version of each stored tile of a plan in ``[start, end)``, oldest first.
-
-        A version of a slice is all of its segments together: one that has no rows in it any more has no tile.
-        """
+        """Return the newest version of each tile of a plan in ``[start, end)``, oldest first."""
         rows = self._db.query(
-            f"SELECT t.start, t.version, t.source_version, t.content {_NEWEST}",
+            f"SELECT t.start, t.version, t.source_version, t.content {_NEWEST_TILES}",
             (monitor, segment or "", start, end, plan),
         )
         return [_tile(segment, row) for row in rows]
 
-    def listed(
+    def tile_keys(
         self, monitor: str, segment: str | None, start: int, end: int, plan: str
     ) -> list[tuple[int, int, str]]:
-        """Start, version and version of the source's data of the tiles that ``tiles`` gives."""
+        """Return (start, version, source version) of the tiles that ``tiles`` returns."""
         rows = self._db.query(
-            f"SELECT t.start, t.version, t.source_version {_NEWEST}",
+            f"SELECT t.start, t.version, t.source_version {_NEWEST_TILES}",
             (monitor, segment or "", start, end, plan),
         )
         return [(row[0], row[1], row[2]) for row in rows]
 
     def newest_versions(self, monitor: str, start: int, end: int) -> dict[int, int]:
-        """Number of the newest version of each slice in ``[start, end)``, of whatever plan."""
+        """Return the newest version of each slice in ``[start, end)`` over all plans, by its start."""
         rows = self._db.query(
             "SELECT start, max(version) FROM tiles WHERE monitor = ? AND segment = '' AND start >= ?"
             " AND start < ? GROUP BY start",
@@ -233,7 +225,6 @@ class History:
         return {row[0]: row[1] for row in rows}
 
     def tile(self, monitor: str, segment: str | None, start: int, version: int) -> StoredTile | None:
-        """One version of one tile."""
         rows = self._db.query(
             "SELECT start, version, source_version, content FROM tiles WHERE monitor = ? AND segment = ?"
             " AND start = ? AND version = ?",
@@ -242,7 +233,7 @@ class History:
         return _tile(segment, rows[0]) if rows else None
 
     def decided_at(self, monitor: str, segment: str | None, window_end: int) -> int | None:
-        """When a window was decided, nanoseconds; None when it was not."""
+        """Return when the window was decided (nanoseconds), or None when undecided."""
         rows = self._db.query(
             "SELECT decided_at FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
             (monitor, segment or "", window_end),
@@ -250,7 +241,6 @@ class History:
         return int(rows[0][0]) if rows else None
 
     def verdict(self, monitor: str, segment: str | None, end: int) -> dict[str, Any] | None:
-        """One stored verdict as JSON."""
         rows = self._db.query(
             "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
             (monitor, segment or "", end),
@@ -258,31 +248,30 @@ class History:
         return json.loads(rows[0][0]) if rows else None
 
     def verdicts(
-        self, monitor: str, segment: str | None, *, after: int = -(1 << 62), limit: int = 400
+        self, monitor: str, segment: str | None, *, end_above: int = -(1 << 62), limit: int = 400
     ) -> list[dict[str, Any]]:
-        """The newest ``limit`` verdicts with a window end beyond ``after``, oldest first."""
+        """Return the newest verdicts of windows that end after ``end_above``, oldest first."""
         rows = self._db.query(
             "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end > ?"
             " ORDER BY window_end DESC LIMIT ?",
-            (monitor, segment or "", after, limit),
+            (monitor, segment or "", end_above, limit),
         )
         return [json.loads(row[0]) for row in reversed(rows)]
 
     def last_end(self, monitor: str) -> int | None:
-        """End of the newest decided window."""
+        """Return the end of the newest decided window."""
         rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))
         end: int | None = rows[0][0]
         return end
 
     def segment_state(self, monitor: str, segment: str | None) -> bytes | None:
-        """The newest track of a (monitor, segment)."""
         rows = self._db.query(
             "SELECT content FROM tracks WHERE monitor = ? AND segment = ?", (monitor, segment or "")
         )
         return rows[0][0] if rows else None
 
     def checkpoint_before(self, monitor: str, segment: str | None, end: int) -> bytes | None:
-        """The newest kept track that had not yet decided the window ending at ``end``."""
+        """Return the newest stored segment state that precedes the window ending at ``end``."""
         rows = self._db.query(
             "SELECT content FROM checkpoints WHERE monitor = ? AND segment = ? AND decided_until < ?"
             " ORDER BY id DESC LIMIT 1",
@@ -291,7 +280,7 @@ class History:
         return rows[0][0] if rows else None
 
     def incidents(self, monitor: str, *, only_open: bool = True) -> list[StoredIncident]:
-        """The monitor's incidents, oldest first."""
+        """Return the monitor's incidents, oldest first."""
         rows = self._db.query(
             f"SELECT * FROM incidents WHERE monitor = ? {'AND resolved_at IS NULL' if only_open else ''}"  # noqa: S608 - a constant, nothing from outside
             " ORDER BY opened_at, key",
@@ -309,33 +298,29 @@ class History:
         ]
 
     def selftest(self, monitor: str) -> StoredSelftest:
-        """What is known of a monitor's self-test."""
         return read_selftest(self._db, monitor)
 
     def trials(self, monitor: str) -> list[StoredTrial]:
-        """The trials of a monitor's self-test that ended, oldest first."""
         return read_trials(self._db, monitor)
 
-    def forget(self, tiles_before: int, verdicts_before: int) -> None:
-        """Retention: drop old tiles, verdicts, ended trials, checkpoints and delivered messages.
-
-        A verdict that paged stays: its link is in somebody's post-mortem, and the page budget bounds them.
-        """
+    def forget(self, tile_cutoff: int, verdict_cutoff: int) -> None:
+        """Delete rows older than the retention cutoffs (nanoseconds)."""
         with self._db.transaction() as connection:
-            for sql, before in (
-                ("DELETE FROM tiles WHERE start < ?", tiles_before),
-                ("DELETE FROM checkpoints WHERE decided_until < ?", tiles_before),
-                ("DELETE FROM verdicts WHERE window_end < ? AND page = 0", verdicts_before),
-                ("DELETE FROM incidents WHERE resolved_at < ?", verdicts_before),
-                ("DELETE FROM selftest_trials WHERE ended_at < ?", verdicts_before),
+            for sql, cutoff in (
+                ("DELETE FROM tiles WHERE start < ?", tile_cutoff),
+                ("DELETE FROM checkpoints WHERE decided_until < ?", tile_cutoff),
+                # A verdict that paged stays: a post-mortem links to it. The page budget bounds their number.
+                ("DELETE FROM verdicts WHERE window_end < ? AND page = 0", verdict_cutoff),
+                ("DELETE FROM incidents WHERE resolved_at < ?", verdict_cutoff),
+                ("DELETE FROM selftest_trials WHERE ended_at < ?", verdict_cutoff),
                 (
-                    # Messages of an open incident are what its refresh sends: dropped, its alert would end.
+                    # A refresh sends messages of an open incident again: without them its alert ends.
                     "DELETE FROM outbox WHERE state IN ('delivered', 'dead') AND created_at < ?"
                     " AND key NOT IN (SELECT key FROM incidents WHERE resolved_at IS NULL)",
-                    tiles_before,
+                    tile_cutoff,
                 ),
             ):
-                connection.execute(sql, (before,))
+                connection.execute(sql, (cutoff,))
 
 
 def _tile(segment: str | None, row: Any) -> StoredTile:

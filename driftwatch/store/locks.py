@@ -1,4 +1,4 @@
-"""Who decides windows in a storage folder: the one daemon, or one check at a time. Kernel locks on files."""
+"""Kernel file locks: only one daemon or check at a time decides windows in a storage folder."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import IO
 
 from driftwatch.errors import StoreError, StoreUnusable
-from driftwatch.store.database import not_opened
+from driftwatch.store.database import open_error
 
 log = logging.getLogger(__name__)
 
-#: Held by the one daemon of a folder, and by whoever decides windows there: that daemon, or one check.
+#: Locked by the one daemon of a folder; locked by the process that decides windows there, daemon or check.
 _DAEMON, _DECIDING = "daemon.lock", "check.lock"
 _POLL_SECONDS = 0.05
-#: Whoever asks for a daemon holds its lock for a moment; a daemon that starts then must not be turned away.
-_ASKING_SECONDS = 0.5
-#: How long a daemon waits for a check that is going on, and a check for another one.
-_DAEMON_WAITS, _CHECK_WAITS = 20.0, 60.0
+#: ``daemon_running`` locks the file for a moment; a daemon that starts in that moment waits this long.
+_PROBE_SECONDS = 0.5
+#: How long a daemon waits for a running check, and a check for another check.
+_DAEMON_WAIT_SECONDS, _CHECK_WAIT_SECONDS = 20.0, 60.0
 
 
 class _FileLock:
-    """A kernel lock on a file that says who holds it; freed when the process dies."""
+    """A kernel lock on a file that stores its holder's process id; released when the process dies."""
 
     def __init__(self, folder: Path, name: str) -> None:
         path = folder / name
@@ -34,10 +34,10 @@ class _FileLock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file: IO[str] = path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise not_opened(path, error) from error
+            raise open_error(path, error) from error
 
     def take(self) -> bool:
-        """Take it if it is free."""
+        """Lock without waiting; False means that another process holds the lock."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -47,38 +47,36 @@ class _FileLock:
         self._file.flush()
         return True
 
-    def take_within(self, seconds: float) -> bool:
-        """Take it as soon as it is free; False when it was not in time."""
-        ends = time.monotonic() + seconds
+    def take_in(self, seconds: float) -> bool:
+        """Lock within ``seconds``; False means that another process still holds the lock."""
+        deadline = time.monotonic() + seconds
         while not self.take():
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
 
     @property
     def holder(self) -> str:
-        """The process that took it last."""
         self._file.seek(0)
         return self._file.read().strip() or "unknown"
 
     def close(self) -> None:
-        """Let another one in."""
         self._file.close()
 
 
 class DaemonLock:
-    """Held by the one daemon of a storage folder, from which on nobody else decides windows there.
+    """The daemon's lock on a storage folder: no other process decides windows there.
 
-    A check that is going on is waited for. Raises ``StoreUnusable`` naming the process that does not let go,
-    or when the folder cannot be written.
+    Waits for a running check. Raises ``StoreUnusable`` when another process holds a lock too long (with its
+    id) or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, wait: float = _DAEMON_WAITS) -> None:
-        self._only = _FileLock(folder, _DAEMON)
-        if not self._only.take_within(_ASKING_SECONDS):
-            holder = self._only.holder
-            self._only.close()
+    def __init__(self, folder: Path, *, wait: float = _DAEMON_WAIT_SECONDS) -> None:
+        self._daemon = _FileLock(folder, _DAEMON)
+        if not self._daemon.take_in(_PROBE_SECONDS):
+            holder = self._daemon.holder
+            self._daemon.close()
             raise StoreUnusable(
                 f"{folder}: expected to be the only daemon here. Process {holder} holds it. Stop it, or "
                 "give this one another storage.path."
@@ -88,7 +86,7 @@ class DaemonLock:
             return
         holder = self._deciding.holder
         log.warning("waiting for a check that is going on", extra={"holder": holder})
-        if not self._deciding.take_within(wait):
+        if not self._deciding.take_in(wait):
             self.release()
             raise StoreUnusable(
                 f"{folder}: expected the check that is going on to end within {wait:g} s. Process {holder} "
@@ -96,33 +94,34 @@ class DaemonLock:
             )
 
     def release(self) -> None:
-        """Let another daemon in."""
         self._deciding.close()
-        self._only.close()
+        self._daemon.close()
 
 
 @contextmanager
-def deciding(folder: Path, say: Callable[[str], None], *, wait: float = _CHECK_WAITS) -> Iterator[bool]:
-    """The right of one process without a daemon to decide windows; False when a daemon has it.
+def deciding(
+    folder: Path, say: Callable[[str], None], *, wait: float = _CHECK_WAIT_SECONDS
+) -> Iterator[bool]:
+    """Lock the folder for one check; yield False when a daemon is running there.
 
-    Another check is waited for, and ``say`` told so. Raises ``StoreError`` when it does not end in time.
+    Reports through ``say`` that it waits for another check. Raises ``StoreError`` when that takes too long.
     """
     lock = _FileLock(folder, _DECIDING)
     try:
-        yield _decides(folder, lock, say, wait)
+        yield _lock_for_check(folder, lock, say, wait)
     finally:
         lock.close()
 
 
-def _decides(folder: Path, lock: _FileLock, say: Callable[[str], None], wait: float) -> bool:
-    ends, told = time.monotonic() + wait, False
+def _lock_for_check(folder: Path, lock: _FileLock, say: Callable[[str], None], wait: float) -> bool:
+    deadline, reported = time.monotonic() + wait, False
     while not daemon_running(folder):
         if lock.take():
             return True
-        if not told:
+        if not reported:
             say(f"{folder}: process {lock.holder} checks here already; waiting for it, at most {wait:g} s")
-            told = True
-        if time.monotonic() > ends:
+            reported = True
+        if time.monotonic() > deadline:
             raise StoreError(
                 f"{folder}: expected the check that is going on to end within {wait:g} s. Process "
                 f"{lock.holder} still checks. Try again later."
@@ -132,7 +131,6 @@ def _decides(folder: Path, lock: _FileLock, say: Callable[[str], None], wait: fl
 
 
 def daemon_running(folder: Path) -> bool:
-    """True while a daemon holds the storage folder."""
     path = folder / _DAEMON
     try:
         if not path.exists():
@@ -143,5 +141,5 @@ def daemon_running(folder: Path) -> bool:
             except BlockingIOError:
                 return True
     except OSError as error:
-        raise not_opened(path, error) from error
+        raise open_error(path, error) from error
     return False

@@ -1,4 +1,4 @@
-"""The schema, as the steps that lead to it. Steps are only ever appended; each runs in one transaction."""
+"""The steps that build the database schema: only appended, never edited; each runs in one transaction."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _VERSION_2 = (
     """CREATE TABLE trial_references (
         monitor TEXT NOT NULL, part INTEGER NOT NULL, source_key TEXT NOT NULL, segment TEXT NOT NULL,
         content BLOB NOT NULL, PRIMARY KEY (monitor, part)) WITHOUT ROWID""",
-    # What was known when a rebased reference came into force: it has no blocks to begin from.
+    # The states with which a rebased reference came into force: it has no blocks to learn from.
     """CREATE TABLE beginnings (
         monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, segment TEXT NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (monitor, fingerprint, segment))""",
 )
 
 _VERSION_3 = (
-    # Counts never shrink, the trial under way is the shadow's track with its fault.
+    # Counts never shrink; the running trial is the segment state with its injected fault.
     """CREATE TABLE selftests (
         monitor TEXT PRIMARY KEY, begun_at INTEGER, detected INTEGER NOT NULL, missed INTEGER NOT NULL,
         false_alarm INTEGER NOT NULL, abandoned INTEGER NOT NULL, delay_windows INTEGER NOT NULL,
@@ -70,7 +70,7 @@ _VERSION_3 = (
 )
 
 _VERSION_4 = (
-    # What the hash in a verdict stands for, secrets left out, so that an old verdict can be read for ever.
+    # The configuration behind a verdict's hash, without secrets, so that old verdicts stay readable.
     """CREATE TABLE configurations (
         monitor TEXT NOT NULL, fingerprint TEXT NOT NULL, first_at INTEGER NOT NULL, content TEXT NOT NULL,
         PRIMARY KEY (monitor, fingerprint))""",

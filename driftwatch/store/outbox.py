@@ -1,4 +1,4 @@
-"""The outbox: messages committed with the check that caused them, and what became of each."""
+"""The outbox: messages committed with the check that caused them, and the state of their delivery."""
 
 from __future__ import annotations
 
@@ -10,105 +10,93 @@ from typing import Any, Literal
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.database import Database
 
-#: Seconds between two attempts at most, also when the receiver asks for more.
-LONGEST_WAIT = 3600.0
+#: The longest back-off between two attempts, also when the receiver asks for more.
+MAX_BACKOFF_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """One message for one notifier.
-
-    ``state`` is ``sending`` when an attempt was begun whose end nobody saw. ``queued_at`` (nanoseconds) is
-    when it was written; None when unknown. ``reason`` is why the last attempt failed.
-    """
+    """A queued message for one notifier."""
 
     id: int
     sink: str
     message: Message
     attempts: int
+    #: ``sending`` after an attempt whose outcome was not recorded.
     state: Literal["pending", "sending"]
+    #: In nanoseconds; None when unknown.
     queued_at: int | None = None
+    #: Why the last attempt failed.
     reason: str = ""
 
 
 def message_to_json(message: Message) -> str:
-    """A message as ASCII JSON."""
     return json.dumps(asdict(message), ensure_ascii=True, sort_keys=True)
 
 
 def message_from_json(text: str) -> Message:
-    """The message that ``message_to_json`` was given. Keys of a newer version are left out.
-
-    An older version stored no trail.
-    Raises ``ValueError`` or ``TypeError`` when ``text`` is no message.
-    """
+    """Decode what ``message_to_json`` encoded. Raises ``ValueError`` or ``TypeError`` for other texts."""
     data = json.loads(text)
-    known = {name: data[name] for name in Message.__dataclass_fields__ if name in data}
+    # Unknown keys are dropped, and a missing trail is empty.
+    fields = {name: data[name] for name in Message.__dataclass_fields__ if name in data}
     trail = tuple((end, evidence, state, page) for end, evidence, state, page in data.get("trail", ()))
-    made = {"kind": IncidentKind(data["kind"]), "lines": tuple(data["lines"]), "trail": trail}
-    return Message(**{**known, **made})
+    parsed = {"kind": IncidentKind(data["kind"]), "lines": tuple(data["lines"]), "trail": trail}
+    return Message(**{**fields, **parsed})
 
 
-# Messages on their way. Who asked for quiet is not told of an incident before the mute ends, or the incident.
+# Undelivered messages. A mute holds the messages of its incident until it, or the incident, ends.
 _OPEN = (
     "WITH open AS (SELECT outbox.*, muted_until,"
     " outbox.kind = 'firing' AND resolved_at IS NULL AND coalesce(muted_until, 0) > ? AS held"
     " FROM outbox LEFT JOIN incidents ON incidents.key = outbox.key WHERE state IN ('pending', 'sending'))"
 )
-# Untried and interrupted messages wait for nothing, and no wait is longer than the longest: a later time
-# was written before the clock was set back.
+# Untried and interrupted messages are due at once. A time beyond the longest back-off was written before the
+# clock was set back, and is due too: a row then waits at most the longest back-off.
 _DUE = "(attempts = 0 OR state = 'sending' OR next_at <= ? OR next_at > ?)"
-_LONGEST = int(LONGEST_WAIT * 1e9)
+_MAX_BACKOFF = int(MAX_BACKOFF_SECONDS * 1e9)
 
 
 class OutboxTable:
-    """The outbox of one store. Order is kept per (monitor, segment, sink)."""
+    """The table of queued messages, in order per (monitor, segment, sink)."""
 
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self._db = database
         self._now = now
 
     def due(self, now: int) -> list[OutboxRow]:
-        """Rows whose time has come, oldest first; none that waits for an earlier one of its kind.
-
-        After the clock was set back a row waits for the longest back-off at most. One that is held by a mute
-        keeps back only what is of the same incident, and is as young as the end of the mute.
-        """
+        # A muted message delays only messages of its own incident.
         rows = self._db.query(
             f"{_OPEN} SELECT * FROM open WHERE NOT held AND {_DUE} AND NOT EXISTS ("  # noqa: S608 - constant
             " SELECT 1 FROM open AS earlier WHERE earlier.id < open.id AND earlier.sink = open.sink"
             " AND earlier.monitor = open.monitor AND earlier.segment = open.segment"
             " AND (earlier.key = open.key OR NOT earlier.held)) ORDER BY id",
-            (now, now, now + _LONGEST),
+            (now, now, now + _MAX_BACKOFF),
         )
+        # The age of a message counts from the end of its mute.
         return [replace(_row(row), queued_at=max(row["created_at"], row["muted_until"] or 0)) for row in rows]
 
-    def sending(self, number: int, now: int) -> None:
-        """An attempt begins; committed first, so that a crash in the middle is visible."""
+    def begin_attempt(self, number: int, now: int) -> None:
         self._set(
             "UPDATE outbox SET state = 'sending', attempts = attempts + 1, next_at = ? WHERE id = ?",
             (now, number),
         )
 
     def delivered(self, number: int, now: int) -> None:
-        """The receiver has it."""
         self._set(
             "UPDATE outbox SET state = 'delivered', next_at = ?, reason = '' WHERE id = ?", (now, number)
         )
 
     def retry(self, number: int, next_at: int, reason: str) -> None:
-        """Try again at ``next_at``."""
         self._set(
             "UPDATE outbox SET state = 'pending', next_at = ?, reason = ? WHERE id = ?",
             (next_at, reason, number),
         )
 
     def dead(self, number: int, reason: str) -> None:
-        """Trying again cannot help."""
+        """Mark a message as undeliverable, because another attempt cannot succeed."""
         self._set("UPDATE outbox SET state = 'dead', reason = ? WHERE id = ?", (reason, number))
 
     def firing(self, sink: str) -> list[OutboxRow]:
-        """Delivered messages of open incidents, which a refresh sends again; muted ones say until when."""
         rows = self._db.query(
             "SELECT outbox.*, muted_until FROM outbox JOIN incidents ON incidents.key = outbox.key"
             " WHERE sink = ? AND outbox.kind = 'firing' AND state = 'delivered' AND resolved_at IS NULL"
@@ -119,12 +107,11 @@ class OutboxTable:
         return [_muted(_row(row), row["muted_until"], now) for row in rows]
 
     def waiting(self, sink: str) -> int:
-        """How many messages of a sink are not delivered yet; those that a mute holds are not late."""
-        found = self._db.query(
+        rows = self._db.query(
             f"{_OPEN} SELECT count(*) FROM open WHERE sink = ? AND NOT held",  # noqa: S608 - constant
             (self._now(), sink),
         )
-        return int(found[0][0])
+        return int(rows[0][0])
 
     def _set(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self._db.transaction() as connection:
@@ -132,8 +119,8 @@ class OutboxTable:
 
 
 def _muted(row: OutboxRow, until: int | None, now: int) -> OutboxRow:
-    quiet = until is not None and until > now
-    return replace(row, message=replace(row.message, muted_until=until)) if quiet else row
+    is_muted = until is not None and until > now
+    return replace(row, message=replace(row.message, muted_until=until)) if is_muted else row
 
 
 def _row(row: Any) -> OutboxRow:

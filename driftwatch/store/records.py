@@ -1,4 +1,4 @@
-"""What the history takes in and gives out."""
+"""Rows of the database as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ Blocks = Callable[[str | None], Sequence[Summary]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTile:
-    """One stored summary of one aligned slice; ``version`` grows when its data changed later."""
+    """The stored summary of one aligned time slice of a segment."""
 
     segment: str | None
     start: int
+    #: Grows when the data of the slice changed after it was stored.
     version: int
     source_version: str
     summary: Summary
@@ -26,8 +27,6 @@ class StoredTile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredIncident:
-    """An incident as the store knows it. ``content`` is JSON for messages."""
-
     key: str
     monitor: str
     segment: str | None
@@ -38,72 +37,72 @@ class StoredIncident:
     resolved_at: int | None
     resolution: str | None
     muted_until: int | None
+    #: JSON for the messages of the incident.
     content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrial:
-    """A trial of the self-test that ended. Times are window edges, nanoseconds; ``delay`` is in windows.
+    """An ended trial of the self-test."""
 
-    ``size`` is in the unit of its ``fault``; ``named`` says whether the page named the column.
-    """
-
+    #: Times are window edges in nanoseconds.
     begun_at: int
     ended_at: int
     column: str
     fault: str
+    #: In the unit of ``fault``.
     size: float
     within: int
     outcome: str
+    #: In windows.
     delay: int | None
+    #: Whether the page named the column.
     named: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSelftest:
-    """A monitor's self-test: how many of its trials ended in which way, and the one under way as bytes.
+    """A monitor's running trial, and counts of ended trials, which retention never reduces."""
 
-    Counts only ever grow, whatever retention drops. ``begun_at`` is when the newest trial began,
-    ``delay_windows`` the sum over those detected, ``measured_at`` the end of the newest one that was not
-    abandoned. ``ended`` is the trial that the window at hand ended, to be kept.
-    """
-
+    #: Start of the newest trial.
     begun_at: int | None = None
     detected: int = 0
     missed: int = 0
     false_alarm: int = 0
     abandoned: int = 0
+    #: Sum of the delays of detected trials.
     delay_windows: int = 0
+    #: End of the newest trial that was not abandoned.
     measured_at: int | None = None
+    #: The running trial, encoded.
     trial: bytes | None = None
+    #: The trial that the current window ended.
     ended: StoredTrial | None = None
 
     @property
     def trials(self) -> int:
-        """Trials that ended."""
         return self.detected + self.missed + self.false_alarm + self.abandoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRecord:
-    """Everything one check changes, for one transaction.
-
-    ``verdicts`` are (segment, window end, JSON object); ``segment_states`` (segment, decided until, bytes).
-    ``messages`` are (sink, key, "firing" or "resolved", segment, JSON text). ``configuration`` is (hash,
-    JSON text without secrets) of what the verdicts were decided with.
-    """
+    """Everything that one check changes, written in one transaction."""
 
     monitor: str
     now: int
     tiles: Sequence[StoredTile] = ()
+    #: (segment, window end, JSON object).
     verdicts: Sequence[tuple[str | None, int, dict[str, Any]]] = ()
+    #: (segment, decided until, bytes).
     segment_states: Sequence[tuple[str | None, int, bytes]] = ()
     opened: Sequence[StoredIncident] = ()
     resolved: Sequence[tuple[str, str]] = ()
+    #: (sink, key, "firing" or "resolved", segment, JSON text).
     messages: Sequence[tuple[str, str, str, str | None, str]] = ()
     checkpoint: bool = False
     acknowledged: Sequence[tuple[int, str]] = ()
     muted: Sequence[tuple[str, int | None]] = ()
     reference: tuple[Reference, str] | None = None
     selftest: StoredSelftest | None = None
+    #: (hash, JSON text without secrets).
     configuration: tuple[str, str] | None = None

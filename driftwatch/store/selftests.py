@@ -1,4 +1,4 @@
-"""The self-test in the history: counts and the trial under way of each monitor, and the trials that ended."""
+"""Stores each monitor's self-test: its counts, the running trial and the ended trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from driftwatch.store.records import StoredSelftest, StoredTrial
 
 
 def write_selftest(connection: sqlite3.Connection, monitor: str, selftest: StoredSelftest) -> None:
-    """Part of the transaction of a check."""
+    """Write a monitor's self-test within the transaction of a check."""
     connection.execute(
         "INSERT OR REPLACE INTO selftests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -18,18 +18,18 @@ def write_selftest(connection: sqlite3.Connection, monitor: str, selftest: Store
         ),
     )  # fmt: skip
     if selftest.ended is not None:
-        ended = selftest.ended
+        trial = selftest.ended
         connection.execute(
             "INSERT OR REPLACE INTO selftest_trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                monitor, ended.begun_at, ended.ended_at, ended.column, ended.fault, ended.size, ended.within,
-                ended.outcome, ended.delay, int(ended.named),
+                monitor, trial.begun_at, trial.ended_at, trial.column, trial.fault, trial.size, trial.within,
+                trial.outcome, trial.delay, int(trial.named),
             ),
         )  # fmt: skip
 
 
 def read_selftest(database: Database, monitor: str) -> StoredSelftest:
-    """What is known of a monitor's self-test; nothing when it never began a trial."""
+    """Return a monitor's self-test; all counts are zero when no trial ever began."""
     rows = database.query("SELECT * FROM selftests WHERE monitor = ?", (monitor,))
     if not rows:
         return StoredSelftest()
@@ -37,7 +37,7 @@ def read_selftest(database: Database, monitor: str) -> StoredSelftest:
 
 
 def read_trials(database: Database, monitor: str) -> list[StoredTrial]:
-    """Trials that ended and are within retention, oldest first."""
+    """Return ended trials within retention, oldest first."""
     rows = database.query("SELECT * FROM selftest_trials WHERE monitor = ? ORDER BY begun_at", (monitor,))
     return [
         StoredTrial(

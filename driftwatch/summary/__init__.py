@@ -1,1 +1,1 @@
-"""What is kept of rows: counts on frozen cells, a row sample, sums. Numpy only; no file, clock or network."""
+"""Mergeable summaries of rows: counts in frozen cells, row samples and sums, with no I/O and no clock."""

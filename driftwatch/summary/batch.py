@@ -1,4 +1,4 @@
-"""Some rows in memory, column by column, in the few forms the summary can count."""
+"""Rows in memory, as the typed columns that a summary counts."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array, UInt64Array
 
+#: Row positions.
 Rows = Int64Array | slice
-Tables = dict[int, tuple[object, npt.NDArray[Any]]]
+CodeTables = dict[int, tuple[object, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """An ordered column: ``values[n]`` float64; float32 where it was stored so.
+    """Values of an ordered column; NaN in neither ``nulls`` nor ``wrong_type`` is a NaN of the data."""
 
-    ``nulls`` are the places, ascending, of rows with no value at all: what ``values`` hold there means
-    nothing, so that a column is not copied only to be marked. ``wrong`` marks rows whose value is not a
-    number; they are NaN. A NaN in neither was delivered as NaN.
-    """
-
+    #: ``values[rows]``; float32 where the data was.
     values: Float64Array | Float32Array
+    #: Ascending positions of rows without a value. ``values`` is undefined there, which saves a copy of the
+    #: column.
     nulls: Int64Array | None = None
-    wrong: BoolArray | None = None
+    #: Mask of rows whose value is not a number; ``values`` is NaN there.
+    wrong_type: BoolArray | None = None
 
-    def marked(self) -> Float64Array | Float32Array:
-        """The values, NaN where there is none; copied only if some are null."""
+    def values_with_nan(self) -> Float64Array | Float32Array:
+        """Return values with NaN at ``nulls``, copied only if there are any."""
         if self.nulls is None:
             return self.values
         values = self.values.copy()
@@ -37,72 +37,67 @@ class Numbers:
         return values
 
     def take(self, rows: Rows) -> Numbers:
-        """The same column at the given row positions; of a slice no value is copied."""
+        # A slice copies no value.
         return Numbers(
             values=self.values[rows],
-            nulls=None if self.nulls is None else _among(self.nulls, rows, len(self.values)),
-            wrong=None if self.wrong is None else self.wrong[rows],
+            nulls=None if self.nulls is None else _positions_among(self.nulls, rows, len(self.values)),
+            wrong_type=None if self.wrong_type is None else self.wrong_type[rows],
         )
 
 
-def _among(places: Int64Array, rows: Rows, size: int) -> Int64Array:
-    """Where those places come to lie among the rows taken of ``size``."""
+def _positions_among(positions: Int64Array, rows: Rows, size: int) -> Int64Array:
+    """Return the indices i for which ``rows[i]`` is one of ``positions``."""
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(size)
-        first, last = places.searchsorted([start, stop])
-        return places[first:last] - start
-    marked = np.zeros(size, dtype=bool)
-    marked[places] = True
-    return np.flatnonzero(marked[rows])
+        first, last = positions.searchsorted([start, stop])
+        return positions[first:last] - start
+    mask = np.zeros(size, dtype=bool)
+    mask[positions] = True
+    return np.flatnonzero(mask[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """A categorical column: ``codes[n]`` int32 into ``levels``; -1 is missing, -2 a wrong type.
+    """Values of a categorical column, dictionary-encoded."""
 
-    ``tables`` are arrays by code that were worked out for these levels; batches of one dictionary share them.
-    """
-
+    #: Indices into ``levels``; -1 is missing, -2 a value of the wrong type.
     codes: npt.NDArray[np.int32]
     levels: tuple[str, ...]
-    tables: Tables = field(default_factory=dict, compare=False, repr=False)
+    #: Memo of arrays by code, shared by batches with the same dictionary.
+    tables: CodeTables = field(default_factory=dict, compare=False, repr=False)
 
-    def table(self, of: object, make: Callable[[tuple[str, ...]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-        """The array by code that ``make`` gives for the levels, made once for each ``of``."""
-        found = self.tables.get(id(of))
-        if found is None:
-            found = self.tables[id(of)] = of, make(self.levels)
-        return found[1]
+    def table(self, owner: object, build: Callable[[tuple[str, ...]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Return ``build(levels)``, an array by code, computed once per ``owner``."""
+        entry = self.tables.get(id(owner))
+        if entry is None:
+            # The memo keeps the owner alive, so that no other object gets its id.
+            entry = self.tables[id(owner)] = owner, build(self.levels)
+        return entry[1]
 
     def take(self, rows: Rows) -> Levels:
-        """The same column at the given row positions."""
         return replace(self, codes=self.codes[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows in memory. ``content[n]`` hashes each row over all columns read, times and ids included.
-
-    Without it rows are not told apart, and there is no sample of them. ``absent`` names the columns that were
-    asked for and that the data does not have; their rows count as missing. ``time[n]`` is event time in
-    nanoseconds since 1970 UTC, or None. ``untimed`` rows had no usable time and were left out.
-    """
-
     rows: int
     columns: Mapping[str, Numbers | Levels]
-    content: UInt64Array | None = None
+    #: Row hashes over all columns read, times and ids included; None if no row sample is needed.
+    content_hashes: UInt64Array | None = None
+    #: Event time in nanoseconds since 1970 UTC.
     time: Int64Array | None = None
     segment: Levels | None = None
-    absent: frozenset[str] = frozenset()
-    untimed: int = 0
+    #: Requested columns that the data does not have; their rows count as missing.
+    absent_columns: frozenset[str] = frozenset()
+    #: Number of rows left out because they had no usable time.
+    untimed_rows: int = 0
 
     def take(self, rows: Rows) -> Batch:
-        """The batch of the given row positions."""
         return Batch(
             rows=len(range(self.rows)[rows] if isinstance(rows, slice) else rows),
             columns={name: column.take(rows) for name, column in self.columns.items()},
-            content=None if self.content is None else self.content[rows],
+            content_hashes=None if self.content_hashes is None else self.content_hashes[rows],
             time=None if self.time is None else self.time[rows],
             segment=None if self.segment is None else self.segment.take(rows),
-            absent=self.absent,
+            absent_columns=self.absent_columns,
         )

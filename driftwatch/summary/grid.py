@@ -1,4 +1,4 @@
-"""The cells of a column, frozen when the reference was built. Cells never move with the data.
+"""The frozen cells of a column. Cells never move with the data.
 
 A numeric grid has ``k`` edges and ``2k + 1`` cells: a point cell for each edge and the open gap between
 neighbours. Half-open bins would be wrong as soon as a window's value ties with a reference value: with
@@ -19,123 +19,117 @@ from driftwatch.summary.batch import Levels
 Floats = TypeVar("Floats", Float64Array, Float32Array)
 
 #: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
-QUANTILES = 255
-#: A column with at most this many distinct values gets them all as edges, so its KS is exact.
-FEW_VALUES = 256
-#: Frozen edges beyond the reference's range: steps up to once its width, where a season or an accepted
-#: shift goes, then 10, ... 10^5 times its width (or its largest value), which tell x10 from x1000.
-STEPS, DECADES = 16, 6
-#: Share streams of an ordered column: rows at or below this many quantiles of the reference, at most.
-MARKS = 7
-#: Bounds of cells that are kept from one batch to the next.
-_KEPT = 1 << 13
+MAX_QUANTILE_EDGES = 255
+#: A column with at most this many distinct values has all of them as edges, so its KS is exact.
+MAX_EXACT_VALUES = 256
+#: Frozen edges beyond the reference's range: steps up to one width of it, where seasons and accepted shifts
+#: lie, then 10, ... 10^5 times its width (or its largest value), which tell x10 from x1000.
+OUTER_STEPS, OUTER_DECADES = 16, 6
+#: Maximum number of share streams of an ordered column: rows at or below quantiles of the reference.
+MAX_STREAM_EDGES = 7
+#: Maximum number of lower bounds of a column that stay in memory from one batch to the next.
+_MAX_MEMO_BOUNDS = 1 << 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NumericGrid:
-    """Edges ``edges[k]``, strictly increasing; ``first`` and ``last`` index the reference's own range.
-
-    ``exact`` says that the edges hold every distinct value of the reference. ``marks`` index the edges
-    that share streams stand on; they are part of the plan so that a stream is the same in every window, in
-    every segment and with any block left out of the reference.
-    """
-
+    #: Strictly increasing.
     edges: Float64Array
+    #: Indices of the edges at the reference's minimum and maximum.
     first: int
     last: int
+    #: The edges hold every distinct value of the reference.
     exact: bool
-    marks: tuple[int, ...] = ()
-    _begins: dict[str, Float64Array | Float32Array] = field(
+    #: Indices of the edges of the share streams. Part of the plan, so that a stream is the same in every
+    #: window, in every segment and with any block left out of the reference.
+    stream_edges: tuple[int, ...] = ()
+    _lower_bounds: dict[str, Float64Array | Float32Array] = field(
         init=False, default_factory=dict, compare=False, repr=False
     )
 
     @property
-    def cells(self) -> int:
-        """Number of cells: ``2k + 1``."""
+    def n_cells(self) -> int:
         return 2 * len(self.edges) + 1
 
-    def count(self, ordered: Float64Array | Float32Array) -> Int64Array:
-        """Counts ``int64[2k + 1]`` of values sorted ascending; NaNs, the last, are in none. O(k log n)."""
-        bounds = self.bounds(ordered)
+    def count(self, sorted_values: Float64Array | Float32Array) -> Int64Array:
+        """Count sorted values by cell in O(k log n); NaNs, which sort last, are in no cell."""
+        bounds = self.bounds(sorted_values)
         return bounds[1:] - bounds[:-1]
 
-    def bounds(self, ordered: Float64Array | Float32Array) -> Int64Array:
-        """Where each cell begins in values sorted ascending, ``int64[2k + 2]``; the last is where NaNs do."""
+    def bounds(self, sorted_values: Float64Array | Float32Array) -> Int64Array:
+        """Return where each cell starts in sorted values and, last, where NaNs start."""
         bounds = np.empty(2 * len(self.edges) + 2, dtype=np.int64)
         bounds[0] = 0
-        bounds[1:] = ordered.searchsorted(self._begin(ordered.dtype.char))
+        bounds[1:] = sorted_values.searchsorted(self._lower_bounds_as(sorted_values.dtype.char))
         return bounds
 
-    def _begin(self, kind: str) -> Float64Array | Float32Array:
-        """The least value of each cell but the first, in the precision of a numpy ``kind``; NaN for none.
-
-        A last NaN is where all cells end.
-        """
-        found = self._begins.get(kind)
-        if found is None:
+    def _lower_bounds_as(self, dtype_char: str) -> Float64Array | Float32Array:
+        # The first cell has no lower bound.
+        lower_bounds = self._lower_bounds.get(dtype_char)
+        if lower_bounds is None:
             with np.errstate(over="ignore", under="ignore"):
-                found = _begins(self.edges.astype(kind), self.edges)
-            if len(found) <= _KEPT:
-                self._begins[kind] = found
-        return found
+                lower_bounds = _cell_lower_bounds(self.edges.astype(dtype_char), self.edges)
+            if len(lower_bounds) <= _MAX_MEMO_BOUNDS:
+                self._lower_bounds[dtype_char] = lower_bounds
+        return lower_bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelGrid:
-    """The reference's levels, most frequent first, and one last cell for every unseen level."""
+    """Cells of the reference's levels, most frequent first, and one last cell for all unseen levels."""
 
     levels: tuple[str, ...]
-    _position: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
+    _cell_by_level: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
-    def cells(self) -> int:
-        """Number of cells: the levels and *unseen*."""
+    def n_cells(self) -> int:
         return len(self.levels) + 1
 
     def index(self, column: Levels) -> Int64Array:
-        """Cell of each row ``int64[n]``; rows without a level stay negative."""
-        return column.table(self, self._cells_of)[column.codes]
+        """Return the cell of each row; negative for rows without a level."""
+        return column.table(self, self._cells_by_code)[column.codes]
 
-    def _cells_of(self, levels: tuple[str, ...]) -> Int64Array:
-        # Every file brings its own dictionary.
-        if not self._position:
-            # In one step: another thread sees none of them or all.
-            self._position.update({level: cell for cell, level in enumerate(self.levels)})
+    def _cells_by_code(self, levels: tuple[str, ...]) -> Int64Array:
+        # This runs for every file, because each has its own dictionary.
+        if not self._cell_by_level:
+            # One update: another thread sees no level or all of them.
+            self._cell_by_level.update({level: cell for cell, level in enumerate(self.levels)})
         unseen = len(self.levels)
         cells = np.fromiter(
-            map(self._position.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
+            map(self._cell_by_level.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
         )
         return np.append(cells, [-2, -1])
 
-    def gather(self, column: Levels, rows: Int64Array) -> Int64Array:
-        """Counts ``int64[levels + 1]`` of ``rows`` of each code of a column."""
-        counts = np.zeros(self.cells, dtype=np.int64)
-        np.add.at(counts, column.table(self, self._cells_of)[: len(rows)], rows)
+    def sum_by_cell(self, column: Levels, rows_by_code: Int64Array) -> Int64Array:
+        counts = np.zeros(self.n_cells, dtype=np.int64)
+        np.add.at(counts, column.table(self, self._cells_by_code)[: len(rows_by_code)], rows_by_code)
         return counts
 
 
 Grid = NumericGrid | LevelGrid
 
 
-def _begins(near: Floats, edges: Float64Array) -> Floats:
-    """The least value at or above each edge, and the least above it, one after the other; NaN at the end.
-
-    ``near`` are the edges rounded to the precision that values have.
-    """
+def _cell_lower_bounds(near: Floats, edges: Float64Array) -> Floats:
+    # The least value at or above each edge and the least above it; NaN if there is none, and last. ``near``
+    # holds the edges rounded to the precision of the values.
     high = near.dtype.type(np.inf)
-    found = np.full(2 * len(edges) + 1, np.nan, dtype=near.dtype)
-    after = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
-    found[:-1:2] = np.where(near < edges, after, near)
-    found[1::2] = np.where(near > edges, near, after)
-    return found
+    lower_bounds = np.full(2 * len(edges) + 1, np.nan, dtype=near.dtype)
+    next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
+    lower_bounds[:-1:2] = np.where(near < edges, next_value, near)
+    lower_bounds[1::2] = np.where(near > edges, near, next_value)
+    return lower_bounds
 
 
-def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int = FEW_VALUES) -> NumericGrid:
-    """Freeze the edges for a column from reference values (NaN-free; a sample, or all of them).
+def numeric_grid(
+    values: Float64Array,
+    *,
+    quantile_edges: int = MAX_QUANTILE_EDGES,
+    max_exact_values: int = MAX_EXACT_VALUES,
+) -> NumericGrid:
+    """Freeze edges from NaN-free reference values, all or a sample.
 
-    Few distinct values: all of them. Else quantiles, and values too frequent for one quantile are edges
-    anyway because the quantiles meet on them. The extremes are always edges, and ``STEPS + DECADES - 1`` more
-    lie beyond each of them.
+    If there are few distinct values, all are edges, else quantiles, which include all very frequent values.
+    The extremes are always edges, with ``OUTER_STEPS + OUTER_DECADES - 1`` more beyond each.
 
     >>> grid = numeric_grid(np.array([1.0, 2.0, 2.0, 4.0]))
     >>> grid.edges[grid.first : grid.last + 1]
@@ -143,40 +137,51 @@ def numeric_grid(values: Float64Array, *, quantiles: int = QUANTILES, few: int =
     >>> grid.count(np.array([2.0, 3.0, 9.0]))[2 * grid.first : 2 * grid.last + 2]
     array([0, 0, 0, 1, 1, 0])
     """
-    ordered = values + 0.0
-    ordered.sort()
-    new = np.ones(len(ordered), dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    distinct = ordered[np.flatnonzero(new)]
-    exact = len(distinct) <= few
+    sorted_values = values + 0.0
+    sorted_values.sort()
+    is_start = np.ones(len(sorted_values), dtype=bool)
+    np.not_equal(sorted_values[1:], sorted_values[:-1], out=is_start[1:])
+    distinct = sorted_values[np.flatnonzero(is_start)]
+    exact = len(distinct) <= max_exact_values
     if exact:
         inner = distinct
     else:
-        ranks = np.linspace(0, len(ordered) - 1, quantiles).round().astype(np.int64)
-        inner = np.unique(ordered[ranks])
+        ranks = np.linspace(0, len(sorted_values) - 1, quantile_edges).round().astype(np.int64)
+        inner = np.unique(sorted_values[ranks])
     finite = inner[np.isfinite(inner)]
     if not len(finite):
         return NumericGrid(
-            edges=inner, first=0, last=len(inner) - 1, exact=exact, marks=_marks(ordered, inner)
+            edges=inner,
+            first=0,
+            last=len(inner) - 1,
+            exact=exact,
+            stream_edges=_stream_edges(sorted_values, inner),
         )
     low, high = finite[0], finite[-1]
     with np.errstate(over="ignore"):
         width = max(high - low, abs(high), abs(low), 1e-12) if high > low else max(abs(high), 1.0)
-        steps = np.arange(1, STEPS + 1) / STEPS
-        reach = width * np.concatenate([steps, 10.0 ** np.arange(1, DECADES)])
+        steps = np.arange(1, OUTER_STEPS + 1) / OUTER_STEPS
+        reach = width * np.concatenate([steps, 10.0 ** np.arange(1, OUTER_DECADES)])
         outer = np.concatenate([low - reach, high + reach])
     outer = outer[np.isfinite(outer)]
     edges = np.union1d(inner, outer)
     first, last = (int(np.searchsorted(edges, edge)) for edge in (inner[0], inner[-1]))
-    return NumericGrid(edges=edges, first=first, last=last, exact=exact, marks=_marks(ordered, edges))
+    return NumericGrid(
+        edges=edges, first=first, last=last, exact=exact, stream_edges=_stream_edges(sorted_values, edges)
+    )
 
 
-def _marks(ordered: Float64Array, edges: Float64Array) -> tuple[int, ...]:
-    """Edges next to evenly spaced quantiles of sorted values, but for those (nearly) all rows lie below."""
-    if not len(ordered):
+def _stream_edges(sorted_values: Float64Array, edges: Float64Array) -> tuple[int, ...]:
+    # Quantile edges, unless nearly no or nearly all rows are at or below them.
+    if not len(sorted_values):
         return ()
-    ranks = np.ceil(len(ordered) * np.arange(1, MARKS + 1) / (MARKS + 1)).astype(np.int64) - 1
-    marks = np.unique(np.searchsorted(edges, ordered[ranks]))
-    marks = marks[marks < len(edges)]
-    share = np.searchsorted(ordered, edges[marks], side="right") / len(ordered)
-    return tuple(int(mark) for mark in marks[(share > 0.001) & (share < 0.999)])
+    ranks = (
+        np.ceil(len(sorted_values) * np.arange(1, MAX_STREAM_EDGES + 1) / (MAX_STREAM_EDGES + 1)).astype(
+            np.int64
+        )
+        - 1
+    )
+    edge_indices = np.unique(np.searchsorted(edges, sorted_values[ranks]))
+    edge_indices = edge_indices[edge_indices < len(edges)]
+    share = np.searchsorted(sorted_values, edges[edge_indices], side="right") / len(sorted_values)
+    return tuple(int(index) for index in edge_indices[(share > 0.001) & (share < 0.999)])

@@ -1,4 +1,4 @@
-"""The sum of a window's tiles while the window moves on: what came is added, what left is taken away."""
+"""The sum of the tiles of a moving window: new tiles are added, old ones subtracted."""
 
 from __future__ import annotations
 
@@ -11,69 +11,75 @@ from driftwatch.core.schema import Span
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.summary import Summary, total
 
-#: A tile by its start and version.
-Key = tuple[int, int]
+#: (start, version) of a tile.
+TileKey = tuple[int, int]
 
 
 class MovingSum:
-    """The sum of the tiles of one window, kept for the next.
+    """Sum of the tiles of a moving window; a step costs only the tiles that enter and leave.
 
-    A step costs what came and what left, however long the window is. Counts are whole numbers, so they are
-    the same to the bit as those of a sum made anew. The sums of the joint statistics are not: they are kept
-    of every tile and added up in the order of time, where ``sums`` says that somebody reads them. Memory: the
-    counts of one window, and ``most`` bytes of sums: a window with more of them is added up anew each time.
+    It holds the counts of one window and ``max_sum_bytes`` of joint sums; a larger window is recomputed each
+    time. ``sums`` is False if joint sums are not needed.
     """
 
-    def __init__(self, *, sums: bool = True, most: int = 1 << 24) -> None:
-        self._sums, self._most = sums, most
-        self._kept: dict[Key, Summary] = {}
+    # Counts are whole numbers, so they equal those of a recomputed sum bit by bit. Joint sums are floats and
+    # do not: they are stored per tile and added in time order.
+
+    def __init__(self, *, sums: bool = True, max_sum_bytes: int = 1 << 24) -> None:
+        self._sums, self._max_sum_bytes = sums, max_sum_bytes
+        self._tiles: dict[TileKey, Summary] = {}
         self._counts: ColumnCounts | None = None
 
-    def known(self, key: Key) -> Summary | None:
-        """A tile of the last window, without its counts and rows; None when it was not in it."""
-        return self._kept.get(key)
+    def tile(self, key: TileKey) -> Summary | None:
+        """Return a tile of the last window, without counts and sample."""
+        return self._tiles.get(key)
 
-    def forget(self) -> None:
-        """Start over at the next window."""
-        self._kept, self._counts = {}, None
+    def clear(self) -> None:
+        self._tiles, self._counts = {}, None
 
-    def total(self, keys: Sequence[Key], load: Callable[[Key], Summary | None]) -> Summary | None:
-        """The sum of these tiles, the same as ``total`` of them; None when one of them cannot be loaded.
+    def total(self, keys: Sequence[TileKey], load: Callable[[TileKey], Summary | None]) -> Summary | None:
+        """Return the sum of the tiles, or None if one cannot be loaded.
 
-        ``load`` is asked for tiles that came, and for those that left as they were when they were added.
+        ``load`` is called for new tiles, and for leaving tiles at the version that was added.
         """
-        wanted = set(keys)
-        came = [key for key in keys if key not in self._kept]
-        left = [load(key) for key in self._kept if key not in wanted]
-        gone = [tile for tile in left if tile is not None]
-        if self._counts is None or len(gone) < len(left) or len(came) + len(gone) >= len(keys):
-            return self._anew(keys, load)
-        new = [load(key) for key in came]
-        added = [tile for tile in new if tile is not None]
-        if len(added) < len(new):
-            return self._anew(keys, load)
+        window_keys = set(keys)
+        new_keys = [key for key in keys if key not in self._tiles]
+        leaving_tiles = [load(key) for key in self._tiles if key not in window_keys]
+        old_tiles = [tile for tile in leaving_tiles if tile is not None]
+        if (
+            self._counts is None
+            or len(old_tiles) < len(leaving_tiles)
+            or len(new_keys) + len(old_tiles) >= len(keys)
+        ):
+            return self._recompute(keys, load)
+        loaded_tiles = [load(key) for key in new_keys]
+        new_tiles = [tile for tile in loaded_tiles if tile is not None]
+        if len(new_tiles) < len(loaded_tiles):
+            return self._recompute(keys, load)
         counts = ColumnCounts.total(
-            [self._counts, *(ColumnCounts.of(tile.counts) for tile in added)],
-            less=[ColumnCounts.of(tile.counts) for tile in gone],
+            [self._counts, *(ColumnCounts.from_mapping(tile.counts) for tile in new_tiles)],
+            subtracted=[ColumnCounts.from_mapping(tile.counts) for tile in old_tiles],
         )
-        kept = self._kept | {key: self._light(tile) for key, tile in zip(came, added, strict=True)}
-        self._kept, self._counts = {key: kept[key] for key in keys}, counts
-        return self._whole(counts)
+        tiles = self._tiles | {key: self._strip(tile) for key, tile in zip(new_keys, new_tiles, strict=True)}
+        self._tiles, self._counts = {key: tiles[key] for key in keys}, counts
+        return self._window_summary(counts)
 
-    def _anew(self, keys: Sequence[Key], load: Callable[[Key], Summary | None]) -> Summary | None:
-        self.forget()
+    def _recompute(
+        self, keys: Sequence[TileKey], load: Callable[[TileKey], Summary | None]
+    ) -> Summary | None:
+        self.clear()
         tiles = {key: tile for key in keys if (tile := load(key)) is not None}
         if not tiles or len(tiles) < len(keys):
             return None
         whole = total(tiles.values())
-        if self._sums and sum(_size(tile) for tile in tiles.values()) > self._most:
+        if self._sums and sum(_sum_bytes(tile) for tile in tiles.values()) > self._max_sum_bytes:
             return whole
-        self._kept = {key: self._light(tile) for key, tile in tiles.items()}
-        self._counts = ColumnCounts.of(whole.counts)
+        self._tiles = {key: self._strip(tile) for key, tile in tiles.items()}
+        self._counts = ColumnCounts.from_mapping(whole.counts)
         return whole
 
-    def _whole(self, counts: ColumnCounts) -> Summary:
-        ordered = sorted(self._kept.values(), key=lambda tile: (tile.span.start, tile.span.end))
+    def _window_summary(self, counts: ColumnCounts) -> Summary:
+        ordered = sorted(self._tiles.values(), key=lambda tile: (tile.span.start, tile.span.end))
         sums = [tile.sums for tile in ordered]
         return Summary(
             plan=ordered[0].plan,
@@ -83,12 +89,11 @@ class MovingSum:
             sums=reduce(add, sums) if all(item is not None for item in sums) else None,
         )
 
-    def _light(self, tile: Summary) -> Summary:
+    def _strip(self, tile: Summary) -> Summary:
         return replace(tile.drop_sample(), counts={}, sums=tile.sums if self._sums else None)
 
 
-def _size(tile: Summary) -> int:
-    """Bytes of a tile's sums."""
+def _sum_bytes(tile: Summary) -> int:
     sums = tile.sums
     if sums is None:
         return 0

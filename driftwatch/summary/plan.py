@@ -1,4 +1,4 @@
-"""What to count: sent to whoever reads the rows; a ``Summary`` comes back."""
+"""The plan of a summary: all that a reader process needs to summarise rows."""
 
 from __future__ import annotations
 
@@ -10,46 +10,40 @@ from driftwatch.summary.grid import Grid
 from driftwatch.summary.projection import Projection
 from driftwatch.summary.sample import SAMPLE_ROWS
 
-#: The segment that takes every level beyond ``segment_by.most``.
-OTHER = "other"
+#: The segment of every level beyond ``segment_by.most``.
+OTHER_SEGMENT = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmentation:
-    """Split rows by ``column``: one segment for each of ``levels``, one named ``other`` for the rest."""
-
     column: str
     levels: tuple[str, ...]
 
     def names(self) -> tuple[str, ...]:
-        """Every segment's name, ``other`` last."""
-        return (*self.levels, OTHER)
+        return (*self.levels, OTHER_SEGMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The frozen cells of every watched column, in order, with all else that fixes a summary.
-
-    ``carried`` are columns that are read only to tell rows apart (time, ids). ``fingerprint`` is a sha256
-    over everything here: summaries of different plans are never added.
-    """
+    """The frozen cells of every watched column, in order, and all else that determines a summary."""
 
     columns: tuple[Column, ...]
     grids: Mapping[str, Grid]
-    carried: tuple[str, ...] = ()
+    #: Columns that are read only to tell rows apart: times, ids.
+    identity_columns: tuple[str, ...] = ()
     time_column: str | None = None
     timezone: str = "UTC"
     segmentation: Segmentation | None = None
     projection: Projection | None = None
     sample_rows: int = SAMPLE_ROWS
     salt: int = 0
+    #: sha256 over everything else: summaries of different plans are never added.
     fingerprint: str = ""
 
     def column(self, name: str) -> Column:
-        """The watched column of that name."""
         return next(column for column in self.columns if column.name == name)
 
     @property
     def segments(self) -> tuple[str | None, ...]:
-        """Every segment there can be; None is all rows together."""
+        """Names of the segments; None is all rows together."""
         return (None, *(self.segmentation.names() if self.segmentation else ()))

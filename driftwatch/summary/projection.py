@@ -1,7 +1,7 @@
-"""What the joint detectors need of a row sample: random Fourier features, products, sign agreements.
+"""Sums of a row sample for the joint detectors: random Fourier features, products, sign agreements.
 
-The projection is frozen with the reference. Its sums are computed once per sealed tile, over the tile's row
-sample in hash order: one computation of fixed shape, the same whatever batches delivered the sample.
+The projection is frozen with the reference. Its sums are computed once per sealed tile, over the tile's
+sample in hash order: one computation of fixed shape, the same whatever batches delivered the rows.
 """
 
 from __future__ import annotations
@@ -13,114 +13,117 @@ import numpy as np
 from driftwatch.core.arrays import Float32Array, Float64Array, Int64Array
 from driftwatch.summary.sample import RowSample
 
-#: Kernel widths of the aggregated MMD and random frequencies for each.
-BANDWIDTHS = 10
-FREQUENCIES = 64
-#: Scaled values are cut here so that one absurd value does not decide a whole sum.
-CUT = 8.0
+#: Kernel widths of the aggregated MMD, and random frequencies per width.
+N_BANDWIDTHS = 10
+N_FREQUENCIES = 64
+#: Scaled values are clipped to this many reference scales: one absurd value must not dominate a sum.
+MAX_SCALED_VALUE = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Projection:
-    """How a sampled row becomes numbers.
+    """A map of sampled rows to ``d`` dimensions, and to ``F`` frequencies for each of ``B`` kernel widths."""
 
-    ``inputs[d]`` names each dimension: (column position in the sample, cell or -1 for a numeric column).
-    ``center[d]`` and ``scale[d]`` come from the reference. ``frequencies[d, B * F]`` belong to ``B``
-    kernel widths. ``pairs[p, 2]`` are the most correlated numeric dimensions.
-    """
-
+    #: ``[d, 2]``, the dimensions: column position in the sample, and the cell of a level, or -1 if numeric.
     inputs: Int64Array
+    #: ``[d]``, from the reference; ``scale`` as well.
     center: Float64Array
     scale: Float64Array
+    #: ``[d, B * F]``.
     frequencies: Float32Array
+    #: ``[p, 2]``: the pairs of most correlated numeric dimensions.
     pairs: Int64Array
 
     @property
     def width(self) -> int:
-        """Dimensions ``d``."""
         return len(self.inputs)
 
-    def scaled(self, rows: Float64Array) -> Float64Array:
-        """Rows ``[n, d]`` in reference units; a missing value sits at the reference's centre."""
-        picked = rows[:, self.inputs[:, 0]]
+    def scale_rows(self, rows: Float64Array) -> Float64Array:
+        """Return rows centred and scaled by the reference; a missing value becomes 0."""
+        input_values = rows[:, self.inputs[:, 0]]
         one_hot = self.inputs[:, 1] >= 0
         if one_hot.any():
-            picked = picked.copy()
-            picked[:, one_hot] = picked[:, one_hot] == self.inputs[one_hot, 1]
+            input_values = input_values.copy()
+            input_values[:, one_hot] = input_values[:, one_hot] == self.inputs[one_hot, 1]
         with np.errstate(invalid="ignore", over="ignore"):
-            scaled = (picked - self.center) / self.scale
-        return np.clip(np.nan_to_num(scaled, nan=0.0, posinf=CUT, neginf=-CUT), -CUT, CUT)
+            scaled = (input_values - self.center) / self.scale
+        return np.clip(
+            np.nan_to_num(scaled, nan=0.0, posinf=MAX_SCALED_VALUE, neginf=-MAX_SCALED_VALUE),
+            -MAX_SCALED_VALUE,
+            MAX_SCALED_VALUE,
+        )
 
-    def features(self, scaled: Float64Array) -> Float64Array:
-        """Random Fourier features ``[n, 2 * B * F]`` (Rahimi, Recht 2007): cosines, then sines."""
+    def fourier_features(self, scaled: Float64Array) -> Float64Array:
+        """Return random Fourier features (Rahimi, Recht 2007): cosines, then sines."""
         angles = scaled.astype(np.float32) @ self.frequencies
         return np.concatenate([np.cos(angles), np.sin(angles)], axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sums:
-    """Sums over a sample of ``rows`` rows.
-
-    ``features[2BF]``, ``values[d]``, ``products[d, d]``; for each pair ``agreeing[p]`` of ``paired[p]``
-    rows had both values on the same side of the reference's centre.
-    """
+    """Sums over the rows of a sample, copies included."""
 
     rows: int
+    #: ``[2 * B * F]``.
     features: Float64Array
+    #: ``[d]``.
     values: Float64Array
+    #: ``[d, d]``.
     products: Float64Array
+    #: ``[p]``: rows with both values of a pair on the same side of the reference's centre; ``paired[p]``
+    #: counts the rows with neither value at the centre.
     agreeing: Int64Array
     paired: Int64Array
 
     @classmethod
-    def of(cls, projection: Projection, sample: RowSample) -> Sums:
-        """Sums over the sample, in hash order. O(k d F)."""
-        scaled = projection.scaled(sample.rows)
+    def from_sample(cls, projection: Projection, sample: RowSample) -> Sums:
+        """Compute the sums in hash order, in O(k d F) for k distinct rows."""
+        scaled = projection.scale_rows(sample.rows)
         weights = sample.weights.astype(np.float64)
         left, right = scaled[:, projection.pairs[:, 0]], scaled[:, projection.pairs[:, 1]]
         off_centre = (left != 0) & (right != 0)
         agree = off_centre & ((left > 0) == (right > 0))
         return cls(
             rows=sample.size,
-            features=weights @ projection.features(scaled),
+            features=weights @ projection.fourier_features(scaled),
             values=weights @ scaled,
             products=(scaled * weights[:, None]).T @ scaled,
             agreeing=sample.weights @ agree.astype(np.int64),
             paired=sample.weights @ off_centre.astype(np.int64),
         )
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sums) and all(
-            np.array_equal(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)
+    def __eq__(self, right: object) -> bool:
+        return isinstance(right, Sums) and all(
+            np.array_equal(getattr(self, item.name), getattr(right, item.name)) for item in fields(self)
         )
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __add__(self, other: Sums) -> Sums:
-        return self._combine(other, 1)
+    def __add__(self, right: Sums) -> Sums:
+        return self._combine(right, 1)
 
-    def __sub__(self, other: Sums) -> Sums:
-        return self._combine(other, -1)
+    def __sub__(self, right: Sums) -> Sums:
+        return self._combine(right, -1)
 
-    def _combine(self, other: Sums, sign: int) -> Sums:
+    def _combine(self, right: Sums, sign: int) -> Sums:
         return Sums(
-            rows=self.rows + sign * other.rows,
-            features=self.features + sign * other.features,
-            values=self.values + sign * other.values,
-            products=self.products + sign * other.products,
-            agreeing=self.agreeing + sign * other.agreeing,
-            paired=self.paired + sign * other.paired,
+            rows=self.rows + sign * right.rows,
+            features=self.features + sign * right.features,
+            values=self.values + sign * right.values,
+            products=self.products + sign * right.products,
+            agreeing=self.agreeing + sign * right.agreeing,
+            paired=self.paired + sign * right.paired,
         )
 
     def correlation(self) -> Float64Array:
-        """Correlation matrix ``[d, d]``; NaN where a dimension does not vary."""
+        """Return the correlation matrix; NaN where a dimension does not vary."""
         if self.rows < 2:
             return np.full_like(self.products, np.nan)
         mean = self.values / self.rows
         covariance = self.products / self.rows - np.outer(mean, mean)
-        spread = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+        std = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
         with np.errstate(invalid="ignore", divide="ignore"):
-            correlation: Float64Array = covariance / np.outer(spread, spread)
-        correlation[spread < 1e-9] = np.nan
-        correlation[:, spread < 1e-9] = np.nan
+            correlation: Float64Array = covariance / np.outer(std, std)
+        correlation[std < 1e-9] = np.nan
+        correlation[:, std < 1e-9] = np.nan
         return correlation

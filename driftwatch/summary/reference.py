@@ -1,4 +1,4 @@
-"""The test distribution, frozen."""
+"""The reference: a frozen test distribution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftwatch.summary.summary import Summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a reference came from; not part of its fingerprint."""
+    """The origin of a reference, which is not part of its fingerprint. Its field names are stored."""
 
     source: str
     files: int
@@ -24,61 +24,60 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointNull:
-    """What the joint statistics look like when nothing changed, simulated once per reference.
+    """Null distributions of the joint statistics, simulated once per reference."""
 
-    ``kernel[draws, B]`` are null values of the MMD statistic per kernel width, each column sorted, and
-    ``smallest_rank[draws]`` the null of the smallest p-value over widths, sorted. ``variance[d, d]`` is
-    the variance of the product of two scaled columns.
-    """
-
+    #: ``[draws, B]``: MMD statistic by kernel width, each column sorted.
     kernel: Float64Array
+    #: ``[draws]``: smallest p-value over the widths, sorted.
     smallest_rank: Float64Array
+    #: ``[d, d]``: variance of the product of two scaled columns.
     variance: Float64Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """An immutable test distribution.
+    """An immutable test distribution, as the daemon stores it and detectors read it.
 
-    ``summary`` is its total on the plan's cells. ``segments`` holds the same per segment. ``blocks`` is
-    how many time blocks of window length it was cut into (0 when it has no time column), ``block_rows`` the
-    rows that one usually has. ``fingerprint`` is a sha256 over plan and counts; a new model version is a new
-    reference.
+    Notebooks use another class, ``driftwatch.Reference``, which wraps one.
     """
 
     monitor: str
     plan: Plan
     summary: Summary
+    #: sha256 over plan and counts.
     fingerprint: str
     provenance: Provenance
+    #: Number of time blocks of window length in the reference; 0 without a time column.
     blocks: int = 0
+    #: Median number of rows of a block.
     block_rows: float | None = None
     joint: JointNull | None = None
+    #: A new model version needs a new reference.
     model_name: str = ""
     model_version: str = ""
     segments: dict[str, Summary] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What is worked out of a reference, three times its own size, stays with it: many windows are held
-        # against the same one. There may be 200 segments: of theirs it goes with what ``at`` gives.
-        if self.summary.worked is None:
-            object.__setattr__(self, "summary", self.summary.with_room())
+        # Arrays derived from a reference take three times its size. They stay in memory with it, because many
+        # windows are compared with it. Those of its up to 200 segments go with what ``for_segment`` returns.
+        if self.summary.memo is None:
+            object.__setattr__(self, "summary", self.summary.with_memo())
 
-    def forget(self) -> None:
-        """Give back what was worked out. Whoever is at work on it holds what they need."""
-        if self.summary.worked is not None:
-            self.summary.worked.clear()
+    def clear_memo(self) -> None:
+        """Drop derived arrays; running work has references to those it needs."""
+        if self.summary.memo is not None:
+            self.summary.memo.clear()
 
-    def at(self, segment: str | None) -> Reference:
-        """The reference seen by one segment: its own rows when there are any, else all rows."""
+    def for_segment(self, segment: str | None) -> Reference:
+        """Return the reference of the segment's rows if there are any, else of all rows."""
         if segment is None or segment not in self.segments:
             return self
-        own = self.segments[segment]
-        rows = self.block_rows
-        if rows is not None:
-            rows *= own.rows / max(self.summary.rows, 1)
-        return replace(self, summary=own, block_rows=rows)
+        segment_summary = self.segments[segment]
+        block_rows = self.block_rows
+        if block_rows is not None:
+            block_rows *= segment_summary.rows / max(self.summary.rows, 1)
+        return replace(self, summary=segment_summary, block_rows=block_rows)
 
-    def without(self, block: Summary) -> Reference:
-        """The reference less one of its own blocks, for leave-one-out calibration."""
+    def leave_out(self, block: Summary) -> Reference:
+        """Return the reference minus one of its blocks, for leave-one-out calibration."""
         return replace(self, summary=self.summary - block)

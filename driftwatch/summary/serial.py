@@ -1,4 +1,7 @@
-"""Plans, summaries and references as stored objects."""
+"""Encode plans, summaries and references as stored bytes.
+
+Header keys and array names are stored: they outlive the names of fields.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.core.codec import Arrays, doubled, halved, pack, unpack
+from driftwatch.core.codec import Arrays, pack, pack_nibbles, unpack, unpack_nibbles
 from driftwatch.core.schema import Column, Kind, Role, Span
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -25,14 +28,13 @@ _JOINT = ("kernel", "smallest_rank", "variance")
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """A plan as bytes, fingerprint included."""
     arrays: Arrays = {}
     grids: dict[str, Any] = {}
     for position, (name, grid) in enumerate(plan.grids.items()):
         if isinstance(grid, NumericGrid):
             arrays[f"edges{position}"] = grid.edges
             grids[name] = {"edges": position, "first": grid.first, "last": grid.last, "exact": grid.exact}
-            grids[name]["marks"] = list(grid.marks)
+            grids[name]["marks"] = list(grid.stream_edges)
         else:
             grids[name] = {"levels": list(grid.levels)}
     if plan.projection is not None:
@@ -41,7 +43,7 @@ def encode_plan(plan: Plan) -> bytes:
         "columns": [asdict(column) for column in plan.columns],
         "grids": grids,
         "order": list(plan.grids),
-        "carried": list(plan.carried),
+        "carried": list(plan.identity_columns),
         "time_column": plan.time_column,
         "timezone": plan.timezone,
         "segmentation": None if plan.segmentation is None else asdict(plan.segmentation),
@@ -54,7 +56,6 @@ def encode_plan(plan: Plan) -> bytes:
 
 
 def decode_plan(data: bytes) -> Plan:
-    """The plan that ``encode_plan`` was given."""
     header, arrays = unpack(data)
     grids: dict[str, Grid] = {}
     for name in header["order"]:
@@ -67,13 +68,13 @@ def decode_plan(data: bytes) -> Plan:
                 first=item["first"],
                 last=item["last"],
                 exact=item["exact"],
-                marks=tuple(item["marks"]),
+                stream_edges=tuple(item["marks"]),
             )
     split = header["segmentation"]
     return Plan(
         columns=tuple(_column(item) for item in header["columns"]),
         grids=grids,
-        carried=tuple(header["carried"]),
+        identity_columns=tuple(header["carried"]),
         time_column=header["time_column"],
         timezone=header["timezone"],
         segmentation=split and Segmentation(column=split["column"], levels=tuple(split["levels"])),
@@ -89,23 +90,22 @@ def decode_plan(data: bytes) -> Plan:
 
 
 def with_fingerprint(plan: Plan) -> Plan:
-    """The plan with the sha256 of everything else in it as its fingerprint."""
     bare = replace(plan, fingerprint="")
     return replace(plan, fingerprint=hashlib.sha256(encode_plan(bare)).hexdigest())
 
 
 def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
-    """A summary as bytes; the counts of all columns lie end to end in one array. ``level`` as in ``pack``."""
+    """Encode a summary; ``level`` is as in ``pack``."""
     header, arrays = _parts(summary)
-    if level and (found := halved(arrays["cells"])) is not None:
+    if level and (packed := pack_nibbles(arrays["cells"])) is not None:
         del arrays["cells"]
-        arrays |= {"halves": found[0], "large": found[1]}
+        arrays |= {"halves": packed[0], "large": packed[1]}
     return pack(header, arrays, level=level)
 
 
 def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
-    """The header and the arrays of a summary. Fingerprints are of these: they must not change."""
-    counts = ColumnCounts.of(summary.counts)
+    # Fingerprints cover these, so they must not change.
+    counts = ColumnCounts.from_mapping(summary.counts)
     arrays: Arrays = {"empty": np.empty(0), "cells": counts.cells, "special": counts.special}
     if summary.sample is not None:
         arrays |= {f"sample.{key}": getattr(summary.sample, key) for key in ("hashes", "weights", "rows")}
@@ -115,7 +115,7 @@ def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
         "plan": summary.plan,
         "span": [summary.span.start, summary.span.end],
         "rows": summary.rows,
-        "columns": [list(each) for each in zip(counts.layout.names, counts.layout.sizes, strict=True)],
+        "columns": [list(column) for column in zip(counts.layout.names, counts.layout.sizes, strict=True)],
         "sample": None if summary.sample is None else summary.sample.limit,
         "sums": None if summary.sums is None else summary.sums.rows,
     }
@@ -123,11 +123,14 @@ def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
 
 
 def decode_summary(data: bytes) -> Summary:
-    """The summary that ``encode_summary`` was given. Raises ``StoreError`` on anything else."""
     header, arrays = unpack(data)
-    names, sizes = ([each[part] for each in header["columns"]] for part in (0, 1))
-    cells = arrays["cells"] if "cells" in arrays else doubled(arrays["halves"], arrays["large"], sum(sizes))
-    counts = ColumnCounts.joined(names, sizes, cells, arrays["special"])
+    names, sizes = ([column[part] for column in header["columns"]] for part in (0, 1))
+    cells = (
+        arrays["cells"]
+        if "cells" in arrays
+        else unpack_nibbles(arrays["halves"], arrays["large"], sum(sizes))
+    )
+    counts = ColumnCounts.from_arrays(names, sizes, cells, arrays["special"])
     sample = sums = None
     if header["sample"] is not None:
         sample = RowSample(
@@ -150,7 +153,6 @@ def decode_summary(data: bytes) -> Summary:
 
 
 def encode_reference(reference: Reference) -> bytes:
-    """A reference as bytes: its plan, its summaries, its joint null, its provenance."""
     blobs = {"plan": encode_plan(reference.plan), "summary": encode_summary(reference.summary)}
     names = list(reference.segments)
     blobs |= {f"segment{i}": encode_summary(reference.segments[name]) for i, name in enumerate(names)}
@@ -171,22 +173,21 @@ def encode_reference(reference: Reference) -> bytes:
 
 
 def decode_reference(data: bytes) -> Reference:
-    """The reference that ``encode_reference`` was given."""
     header, arrays = unpack(data)
-    made = header["provenance"]
-    span = made["time_range"]
+    provenance = header["provenance"]
+    span = provenance["time_range"]
     return Reference(
         monitor=header["monitor"],
         plan=decode_plan(arrays["plan"].tobytes()),
         summary=decode_summary(arrays["summary"].tobytes()),
         fingerprint=header["fingerprint"],
         provenance=Provenance(
-            source=made["source"],
-            files=made["files"],
-            built_at=made["built_at"],
+            source=provenance["source"],
+            files=provenance["files"],
+            built_at=provenance["built_at"],
             time_range=span and Span(**span),
-            set_aside=tuple(_column(item) for item in made["set_aside"]),
-            notes=tuple(made["notes"]),
+            set_aside=tuple(_column(item) for item in provenance["set_aside"]),
+            notes=tuple(provenance["notes"]),
         ),
         blocks=header["blocks"],
         block_rows=header["block_rows"],
@@ -200,7 +201,7 @@ def decode_reference(data: bytes) -> Reference:
 
 
 def fingerprint_reference(reference: Reference) -> str:
-    """sha256 over what the reference says, not over where it came from."""
+    """Return the sha256 over the reference's content, without its provenance."""
     digest = hashlib.sha256(reference.plan.fingerprint.encode())
     digest.update(pack(*_parts(reference.summary)))
     for name in sorted(reference.segments):

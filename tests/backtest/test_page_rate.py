@@ -1,10 +1,10 @@
-"""What a history says of pages to come: exact intervals, shares of windows, segments counted once."""
+"""The page rate that a history predicts: exact intervals, shares of windows, segments counted once."""
 
 from __future__ import annotations
 
 import pytest
 
-from driftwatch.backtest.page_rate import QUARTER, predict
+from driftwatch.backtest.page_rate import QUARTER_SECONDS, predict
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.settings import Budget
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
@@ -26,34 +26,39 @@ def verdict(day: int, state: State, *, page: bool = False, segment: str | None =
     [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (5, 1.6235, 11.6683), (10, 4.7954, 18.3904)],
 )
 def test_the_interval_of_a_quarter(pages: int, low: float, high: float) -> None:
-    found = predict(
+    prediction = predict(
         [verdict(day, State.DRIFTING if day < pages else State.OK, page=day < pages) for day in range(90)],
         Budget(pages=2, period=180 * 86400),
     )
-    assert found.seconds == QUARTER
-    assert found.per_quarter == pages
-    assert found.interval == pytest.approx((low, high), abs=1e-4)
-    assert found.budget == 1.0
+    assert prediction.seconds == QUARTER_SECONDS
+    assert prediction.per_quarter == pages
+    assert prediction.interval == pytest.approx((low, high), abs=1e-4)
+    assert prediction.budget == 1.0
 
 
 def test_shares_are_of_windows_of_all_rows_and_pages_of_every_segment() -> None:
-    found = predict(
+    prediction = predict(
         [
             verdict(0, State.CALIBRATING), verdict(0, State.INSUFFICIENT, segment="x"),
             verdict(1, State.NO_DATA), verdict(2, State.BROKEN, page=True), verdict(3, State.OK),
             verdict(3, State.DRIFTING, page=True, segment="x"),
         ],
-        Budget(pages=1, period=QUARTER),
+        Budget(pages=1, period=QUARTER_SECONDS),
     )  # fmt: skip
-    told = found.to_json()
-    assert (told["windows"], told["days"], told["pages"], told["broken_pages"]) == (4, 4.0, 2, 1)
-    assert told["states"]["insufficient"] == 0
-    assert told["states"]["calibrating"] == told["could_not_look"] == 0.25
-    assert told["per_quarter"]["pages"] == 45
+    json_object = prediction.to_json()
+    assert (
+        json_object["windows"],
+        json_object["days"],
+        json_object["pages"],
+        json_object["broken_pages"],
+    ) == (4, 4.0, 2, 1)
+    assert json_object["states"]["insufficient"] == 0
+    assert json_object["states"]["calibrating"] == json_object["could_not_look"] == 0.25
+    assert json_object["per_quarter"]["pages"] == 45
 
 
 def test_no_window_predicts_nothing() -> None:
-    told = predict([], Budget(pages=1, period=QUARTER)).to_json()
-    assert told["per_quarter"] == {"pages": None, "low": None, "high": None, "level": 0.95}
-    assert told["could_not_look"] is None
-    assert set(told["states"].values()) == {None}
+    json_object = predict([], Budget(pages=1, period=QUARTER_SECONDS)).to_json()
+    assert json_object["per_quarter"] == {"pages": None, "low": None, "high": None, "level": 0.95}
+    assert json_object["could_not_look"] is None
+    assert set(json_object["states"].values()) == {None}

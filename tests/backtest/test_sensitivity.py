@@ -1,4 +1,4 @@
-"""Faults injected into a calm stretch: what is predicted is what the same fault in the rows would do."""
+"""Faults injected into a calm period: the prediction is what the same fault in the rows would do."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ from xml.parsers.expat import ParserCreate
 import numpy as np
 import pytest
 
-from driftwatch.backtest.run import Backtest, backtest, with_faults
-from driftwatch.backtest.sensitivity import SIZES, WITHIN, Calm, Remembering, sensitivity
-from driftwatch.cli.output.backtest_figure import MOST, picture
+from driftwatch.backtest.run import Backtest, backtest, with_sensitivity
+from driftwatch.backtest.sensitivity import (
+    MAX_CALM_WINDOWS,
+    SIZES,
+    CalmPeriodFinder,
+    MemoizedDetector,
+    sensitivity,
+)
+from driftwatch.cli.output.backtest_figure import MAX_PLACES, backtest_svg
 from driftwatch.cli.verbs.backtest import run_backtests
 from driftwatch.config.load import load
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.clock import SystemClock
 from driftwatch.decide.incidents import DRIFT
-from driftwatch.decide.state import Incident
+from driftwatch.decide.segment_state import Incident
 from driftwatch.engines.local.pool import ReaderPool, TilesRead
-from driftwatch.monitor.evaluate import judge, looks
-from driftwatch.monitor.session import opened
-from driftwatch.results.evidence_trail import shortened
+from driftwatch.monitor.evaluate import evaluate_window, select_targets
+from driftwatch.monitor.session import open_session
+from driftwatch.results.evidence_trail import downsample
 from driftwatch.results.results import State, Verdict
-from driftwatch.summary.faults import Fault, spread
+from driftwatch.summary.faults import Fault, robust_scale
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import total
 
@@ -66,24 +72,24 @@ def silent(_what: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda _done, _all: None
 
 
-def replayed(folder: Path) -> Backtest:
-    done = run_backtests(folder / "c.yaml", None, None, None, lambda _: None, silent, inject=False)
-    return done.results[0]
+def run_backtest(folder: Path) -> Backtest:
+    backtests = run_backtests(folder / "c.yaml", None, None, None, lambda _: None, silent, inject=False)
+    return backtests.results[0]
 
 
 def loaded(folder: Path) -> tuple[MonitorConfig, Reference]:
     config = load(folder / "c.yaml")
-    with opened(config, SystemClock(), lambda _: None) as session:
-        return config.monitors[0], session.references().for_a_look(config.monitors[0], rebased=False)[0]
+    with open_session(config, SystemClock(), lambda _: None) as session:
+        return config.monitors[0], session.references().for_replay(config.monitors[0], rebased=False)[0]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("history")
-    write(made / "reference.csv", FIRST - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, 1)
-    write(made / "current.csv", FIRST, DAYS, 2)
-    (made / "c.yaml").write_text(CONFIG % {"folder": made}, encoding="utf-8")
-    return made
+    path = tmp_path_factory.mktemp("history")
+    write(path / "reference.csv", FIRST - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, 1)
+    write(path / "current.csv", FIRST, DAYS, 2)
+    (path / "c.yaml").write_text(CONFIG % {"folder": path}, encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -92,41 +98,48 @@ def monitor(folder: Path) -> tuple[MonitorConfig, Reference]:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path, monitor: tuple[MonitorConfig, Reference]) -> Backtest:
-    return with_faults(replayed(folder), *monitor, lambda _done, _all: None)
+def backtest_result(folder: Path, monitor: tuple[MonitorConfig, Reference]) -> Backtest:
+    return with_sensitivity(run_backtest(folder), *monitor, lambda _done, _all: None)
 
 
-def test_the_stretch_is_history_as_it_was(found: Backtest, monitor: tuple[MonitorConfig, Reference]) -> None:
+def test_the_stretch_is_history_as_it_was(
+    backtest_result: Backtest, monitor: tuple[MonitorConfig, Reference]
+) -> None:
     config, reference = monitor
-    assert not found.pages
-    assert found.calm is not None
-    assert len(found.calm.windows) == found.calm.ok == WITHIN
-    told = {item.window: item.evidence for item in found.verdicts}
-    segment_state, chosen = found.calm.segment_state, looks(reference, config.detectors)
-    for window in found.calm.windows:
-        decision, _ = judge(reference, window, chosen, segment_state, config, segment=None)
-        assert decision.evidence == told[window.span]
+    assert not backtest_result.pages
+    assert backtest_result.calm_period is not None
+    assert (
+        len(backtest_result.calm_period.windows) == backtest_result.calm_period.ok_windows == MAX_CALM_WINDOWS
+    )
+    evidence = {item.window: item.evidence for item in backtest_result.verdicts}
+    segment_state, targets = (
+        backtest_result.calm_period.segment_state,
+        select_targets(reference, config.detectors),
+    )
+    for window in backtest_result.calm_period.windows:
+        decision, _ = evaluate_window(reference, window, targets, segment_state, config, segment=None)
+        assert decision.evidence == evidence[window.span]
         segment_state = decision.segment_state
 
 
-def test_a_larger_fault_pages_no_later(found: Backtest) -> None:
-    assert found.injected is not None
-    assert found.injected.columns == ("amount", "count", "city")
-    kinds = {(item.column, item.fault) for item in found.injected.caught}
+def test_a_larger_fault_pages_no_later(backtest_result: Backtest) -> None:
+    assert backtest_result.sensitivity is not None
+    assert backtest_result.sensitivity.columns == ("amount", "count", "city")
+    kinds = {(item.column, item.fault) for item in backtest_result.sensitivity.faults}
     assert kinds == {
         ("amount", Fault.SHIFT), ("amount", Fault.MISSING), ("count", Fault.SHIFT),
         ("count", Fault.MISSING), ("city", Fault.VALUE), ("city", Fault.MISSING),
     }  # fmt: skip
-    for caught in found.injected.caught:
-        assert caught.tried[0].size == SIZES[caught.fault][-1]
-        assert caught.tried[0].delay is not None
-        assert caught.tried[0].delay <= 2
-        assert caught.tried[0].named
-        delays = [item.delay or WITHIN + 1 for item in caught.tried]
+    for fault in backtest_result.sensitivity.faults:
+        assert fault.trials[0].size == SIZES[fault.fault][-1]
+        assert fault.trials[0].delay is not None
+        assert fault.trials[0].delay <= 2
+        assert fault.trials[0].named
+        delays = [item.delay or MAX_CALM_WINDOWS + 1 for item in fault.trials]
         assert all(small >= large for large, small in pairwise(delays))
-        assert caught.smallest is not None
+        assert fault.smallest_detected is not None
         # At 150 rows a day nobody sees one row in a hundred, nor a twentieth of a standard deviation.
-        assert caught.smallest.size > SIZES[caught.fault][0]
+        assert fault.smallest_detected.size > SIZES[fault.fault][0]
 
 
 @pytest.mark.parametrize("min_rows", [100, 400])
@@ -141,84 +154,88 @@ def test_the_same_shift_in_the_rows_pages_when_it_was_predicted_to(
     )  # fmt: skip
     write(tmp_path / "current.csv", FIRST, DAYS, 2)
     config, reference = loaded(tmp_path)
-    found = with_faults(replayed(tmp_path), config, reference, lambda _done, _all: None)
-    width = spread(reference.plan.grids["amount"], reference.summary.counts["amount"])
-    assert found.injected is not None
-    assert found.calm is not None
-    assert width is not None
-    caught = next(item for item in found.injected.caught if item.column == "amount")
-    windows = [item.window for item in found.verdicts]
-    since = windows.index(found.calm.windows[0].span)
-    tried = [item for item in caught.tried if item.delay is not None]
-    assert len(tried) >= 2
-    for item in tried:
-        write(tmp_path / "current.csv", FIRST, DAYS, 2, shift=item.size * width, since=since)
-        page, *_ = replayed(tmp_path).pages
-        delay = windows.index(page.window) - since + 1
+    backtest_result = with_sensitivity(run_backtest(tmp_path), config, reference, lambda _done, _all: None)
+    scale = robust_scale(reference.plan.grids["amount"], reference.summary.counts["amount"])
+    assert backtest_result.sensitivity is not None
+    assert backtest_result.calm_period is not None
+    assert scale is not None
+    fault = next(item for item in backtest_result.sensitivity.faults if item.column == "amount")
+    windows = [item.window for item in backtest_result.verdicts]
+    first_window = windows.index(backtest_result.calm_period.windows[0].span)
+    trials = [item for item in fault.trials if item.delay is not None]
+    assert len(trials) >= 2
+    for item in trials:
+        write(tmp_path / "current.csv", FIRST, DAYS, 2, shift=item.size * scale, since=first_window)
+        page, *_ = run_backtest(tmp_path).pages
+        delay = windows.index(page.window) - first_window + 1
         # Joint detectors see the rows move, but not the counts: a page may come a little sooner.
         assert item.delay is not None
         assert item.delay - 3 <= delay <= item.delay, item
 
 
 def test_what_is_remembered_is_what_would_be_measured(
-    found: Backtest, monitor: tuple[MonitorConfig, Reference]
+    backtest_result: Backtest, monitor: tuple[MonitorConfig, Reference]
 ) -> None:
     reference = monitor[1]
-    assert found.calm is not None
-    one, two = found.calm.windows[:2]
-    joint = [detector for detector, column in looks(reference, None) if column is None]
+    assert backtest_result.calm_period is not None
+    first, second = backtest_result.calm_period.windows[:2]
+    joint = [detector for detector, column in select_targets(reference, None) if column is None]
     assert len(joint) > 1
     for detector in joint:
-        kept = Remembering.of(detector)
-        for window in (one, two, total([one, two]), one):
-            drawn = detector.streams(reference, window, None)
-            assert repr(kept.streams(reference, window, None)) == repr(drawn)
-            assert kept.measure(reference, window, None) == detector.measure(reference, window, None)
+        memoized = MemoizedDetector.wrap(detector)
+        for window in (first, second, total([first, second]), first):
+            streams = detector.streams(reference, window, None)
+            assert repr(memoized.streams(reference, window, None)) == repr(streams)
+            assert memoized.measure(reference, window, None) == detector.measure(reference, window, None)
         # The same span again is not looked at.
-        seen = kept.streams(reference, replace(two, span=one.span), None)
-        assert repr(seen) == repr(detector.streams(reference, one, None))
+        memoized_streams = memoized.streams(reference, replace(second, span=first.span), None)
+        assert repr(memoized_streams) == repr(detector.streams(reference, first, None))
 
 
 def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
-    found: Backtest, monitor: tuple[MonitorConfig, Reference]
+    backtest_result: Backtest, monitor: tuple[MonitorConfig, Reference]
 ) -> None:
     config, reference = monitor
-    assert found.calm is not None
+    assert backtest_result.calm_period is not None
     incident = Incident(key="k", kind=DRIFT, columns=("amount",), opened_at=0, onset=0)
-    segment_state = replace(found.calm.segment_state, incidents=(incident,))
-    calm = replace(found.calm, segment_state=segment_state, windows=found.calm.windows[:1])
-    told = sensitivity(config, reference, looks(reference, None), calm, most=2)
-    assert (told.watched, told.columns) == (3, ("amount", "city"))
-    aside = [item for item in told.caught if item.column == "amount"]
-    assert {item.reason for item in aside} == {"set aside by an incident that was open"}
-    assert all(item.smallest is None and not item.tried for item in aside)
+    segment_state = replace(backtest_result.calm_period.segment_state, incidents=(incident,))
+    short_period = replace(
+        backtest_result.calm_period,
+        segment_state=segment_state,
+        windows=backtest_result.calm_period.windows[:1],
+    )
+    sampled = sensitivity(config, reference, select_targets(reference, None), short_period, max_columns=2)
+    assert (sampled.n_watched, sampled.columns) == (3, ("amount", "city"))
+    amount_faults = [item for item in sampled.faults if item.column == "amount"]
+    assert {item.reason for item in amount_faults} == {"set aside by an incident that was open"}
+    assert all(item.smallest_detected is None and not item.trials for item in amount_faults)
 
 
 def test_no_stretch_no_fault(monitor: tuple[MonitorConfig, Reference]) -> None:
     config, reference = monitor
-    told = sensitivity(config, reference, looks(reference, None), None).to_json()
-    assert (told["from"], told["within_windows"], told["columns"]) == (None, 0, [])
+    json_object = sensitivity(config, reference, select_targets(reference, None), None).to_json()
+    assert (json_object["from"], json_object["within_windows"], json_object["columns"]) == (None, 0, [])
 
 
-def test_a_stretch_ends_at_a_page_and_the_calmest_is_kept(found: Backtest) -> None:
-    assert found.calm is not None
-    segment_state, windows = found.calm.segment_state, found.calm.windows
-    calm = Calm()
+def test_a_stretch_ends_at_a_page_and_the_calmest_is_kept(backtest_result: Backtest) -> None:
+    assert backtest_result.calm_period is not None
+    segment_state, windows = backtest_result.calm_period.segment_state, backtest_result.calm_period.windows
+    finder = CalmPeriodFinder()
 
     def add(count: int, state: State, *, page: bool = False) -> None:
         for window in windows[:count]:
-            calm.add(segment_state, window, replace(found.verdicts[0], state=state, page=page))
+            finder.add(segment_state, window, replace(backtest_result.verdicts[0], state=state, page=page))
 
     add(3, State.OK)
     add(1, State.DRIFTING, page=True)
-    add(WITHIN, State.CALIBRATING)
+    add(MAX_CALM_WINDOWS, State.CALIBRATING)
     add(2, State.OK)
-    calm.cut()
-    assert calm.best is not None
-    assert (len(calm.best.windows), calm.best.ok) == (3, 3)
+    finder.end_period()
+    assert finder.best is not None
+    assert (len(finder.best.windows), finder.best.ok_windows) == (3, 3)
     add(4, State.OK)
-    calm.cut()
-    assert len(calm.best.windows) == 4
+    finder.end_period()
+    assert len(finder.best.windows) == 4
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -227,48 +244,48 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_verb_reports_and_draws(folder: Path, tmp_path: Path) -> None:
-    drawn = tmp_path / "p.svg"
-    done = run(folder / "c.yaml", "--to", "2024-03-08", "--picture", drawn, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert set(told) == {"monitor", "windows", "pages", "prediction", "injected"}
-    assert told["prediction"]["per_quarter"]["low"] == 0
-    assert told["prediction"]["budget_per_quarter"] == 1
-    assert sum(told["prediction"]["states"].values()) == pytest.approx(1)
-    assert told["injected"]["within_windows"] == 7
-    assert {item["column"] for item in told["injected"]["columns"]} == {"amount", "count", "city"}
-    for item in told["injected"]["columns"]:
+    svg_path = tmp_path / "p.svg"
+    process = run(folder / "c.yaml", "--to", "2024-03-08", "--picture", svg_path, "--format", "json")
+    assert process.returncode == 0, process.stderr
+    report: dict[str, Any] = json.loads(process.stdout)
+    assert set(report) == {"monitor", "windows", "pages", "prediction", "injected"}
+    assert report["prediction"]["per_quarter"]["low"] == 0
+    assert report["prediction"]["budget_per_quarter"] == 1
+    assert sum(report["prediction"]["states"].values()) == pytest.approx(1)
+    assert report["injected"]["within_windows"] == 7
+    assert {item["column"] for item in report["injected"]["columns"]} == {"amount", "count", "city"}
+    for item in report["injected"]["columns"]:
         assert (item["smallest"] is None) == (item["delay_windows"] is None)
-    text = drawn.read_text(encoding="utf-8")
+    text = svg_path.read_text(encoding="utf-8")
     ParserCreate(namespace_separator=" ").Parse(text, True)
     assert 'xmlns="http://www.w3.org/2000/svg"' in text
     assert "amount, shift" in text
-    assert str(drawn) in done.stderr
-    table = run(folder / "c.yaml", "--to", "2024-03-08", "--no-inject")
-    assert table.returncode == 0
+    assert str(svg_path) in process.stderr
+    table_process = run(folder / "c.yaml", "--to", "2024-03-08", "--no-inject")
+    assert table_process.returncode == 0
     # The line is wrapped where the screen ends.
-    assert "the budget allows 1" in " ".join(table.stdout.split())
-    assert "Faults injected" not in table.stdout
+    assert "the budget allows 1" in " ".join(table_process.stdout.split())
+    assert "Faults injected" not in table_process.stdout
     assert run(folder / "c.yaml", "--picture", tmp_path / "none" / "p.svg").returncode == 2
 
 
-def test_a_picture_of_anything_is_well_formed(found: Backtest) -> None:
-    assert found.injected is not None
-    hostile = replace(found.injected.caught[0], column="<&\"'\0\u202e" + "x" * 500)
-    result = replace(found, injected=replace(found.injected, caught=(hostile,)))
-    for results in ([], [result, replace(result, verdicts=(), injected=None)]):
-        ParserCreate().Parse(picture(results), True)
+def test_a_picture_of_anything_is_well_formed(backtest_result: Backtest) -> None:
+    assert backtest_result.sensitivity is not None
+    hostile = replace(backtest_result.sensitivity.faults[0], column="<&\"'\0\u202e" + "x" * 500)
+    result = replace(backtest_result, sensitivity=replace(backtest_result.sensitivity, faults=(hostile,)))
+    for results in ([], [result, replace(result, verdicts=(), sensitivity=None)]):
+        ParserCreate().Parse(backtest_svg(results), True)
 
 
-def test_a_long_history_keeps_its_pages_and_its_highest_evidence(found: Backtest) -> None:
-    def many(count: int) -> list[Verdict]:
-        quiet = replace(found.verdicts[0], evidence=0.1)
-        loud = replace(quiet, evidence=1.0, page=True, state=State.DRIFTING)
-        return [loud if place == count // 2 else quiet for place in range(count)]
+def test_a_long_history_keeps_its_pages_and_its_highest_evidence(backtest_result: Backtest) -> None:
+    def history_of(count: int) -> list[Verdict]:
+        quiet = replace(backtest_result.verdicts[0], evidence=0.1)
+        page_verdict = replace(quiet, evidence=1.0, page=True, state=State.DRIFTING)
+        return [page_verdict if place == count // 2 else quiet for place in range(count)]
 
-    for count in (1, MOST, MOST + 1, 10 * MOST + 7):
-        trail = shortened(many(count), MOST)
-        assert len(trail) == min(count, MOST)
+    for count in (1, MAX_PLACES, MAX_PLACES + 1, 10 * MAX_PLACES + 7):
+        trail = downsample(history_of(count), MAX_PLACES)
+        assert len(trail) == min(count, MAX_PLACES)
         assert sum(page for *_, page in trail) == 1
         assert [evidence for _, evidence, state, page in trail if page or state != State.OK] == [1.0]
 
@@ -294,9 +311,9 @@ class Hanging:
 def test_who_interrupts_does_not_wait_for_a_read_that_hangs(
     folder: Path, monitor: tuple[MonitorConfig, Reference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driftwatch.backtest.run.CHUNK", 3)
+    monkeypatch.setattr("driftwatch.backtest.run.CHUNK_WINDOWS", 3)
 
-    with opened(load(folder / "c.yaml"), SystemClock(), lambda _: None) as session:
+    with open_session(load(folder / "c.yaml"), SystemClock(), lambda _: None) as session:
         readers, ended = Hanging(session.readers), threading.Event()
 
         def interrupt(_done: int, _all: int) -> None:

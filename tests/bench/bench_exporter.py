@@ -1,7 +1,7 @@
 """Scrapes of a daemon with many monitors while their checks run: latency, series, bytes.
 
-A real daemon in this process with its clock moved by hand, so that there is always a check to be done; the
-scrapes come over loopback from a process of their own, on a connection that is kept, as Prometheus does.
+A real daemon runs in this process. Its clock is moved by hand, so that a check is always due. Another process
+scrapes over loopback on one persistent connection, as Prometheus does.
 Under ``export.columns: all`` the default of 100 monitors x 200 columns meets the cap of 100,000 series.
 """
 
@@ -33,13 +33,13 @@ from driftwatch.config.load import load
 from driftwatch.core.clock import ReplayClock, SystemClock
 from driftwatch.daemon.app import Daemon
 from driftwatch.daemon.logging_setup import configure
-from driftwatch.daemon.process import take_short_turns
-from driftwatch.monitor.session import opened
+from driftwatch.daemon.process import shorten_gil_switches
+from driftwatch.monitor.session import open_session
 
 HOUR = 3600 * 1_000_000_000
 START = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 1_000_000_000
 REFERENCE_HOURS, FILES = 24, 8
-#: What is asked for. The first does next to nothing: so long does any answer take here.
+#: Paths and headers of the scrapes. The first costs next to nothing: its latency is that of any answer.
 CASES: dict[str, tuple[str, dict[str, str]]] = {
     "/-/healthy": ("/-/healthy", {}),
     "text": ("/metrics", {}),
@@ -49,36 +49,36 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def write(path: Path, first: int, hours: int, rows: int, columns: int) -> None:
-    """``rows`` an hour of normal columns from hour ``first`` on."""
+    """Write normal columns from hour ``first`` on, ``rows`` an hour."""
     rng = np.random.default_rng(first + 1000)
-    at = START + first * HOUR + np.arange(hours * rows) * (HOUR // rows)
-    data = {f"column_{n:03}": rng.normal(size=len(at)) for n in range(columns)}
-    pq.write_table(pa.table({"at": pa.array(at, pa.timestamp("ns", "UTC")), **data}), path)
+    times = START + first * HOUR + np.arange(hours * rows) * (HOUR // rows)
+    data = {f"column_{n:03}": rng.normal(size=len(times)) for n in range(columns)}
+    pq.write_table(pa.table({"at": pa.array(times, pa.timestamp("ns", "UTC")), **data}), path)
 
 
 def configuration(folder: Path, monitors: int, policy: str) -> Path:
-    """All monitors read the same files: what is measured here is not reading."""
-    one = {
+    """All monitors read the same files, because reading is not measured here."""
+    settings = {
         "reference": {"path": str(folder / "reference.parquet"), "time_column": "at"},
         "source": {"type": "files", "path": str(folder / "production/*.parquet"), "time_column": "at"},
         "window": {"length": "1h", "min_rows": 100},
         "limits": {"seconds": 300},
     }
-    whole = {
+    config = {
         "version": 1,
         "storage": {"path": str(folder / "store")},
         "web": {"listen": "127.0.0.1:0"},
         "export": {"columns": policy},
-        "monitors": [{"name": f"monitor-{n:03}", **one} for n in range(monitors)],
+        "monitors": [{"name": f"monitor-{n:03}", **settings} for n in range(monitors)],
     }
     path = folder / "driftwatch.yaml"
-    path.write_text(json.dumps(whole), encoding="utf-8")
+    path.write_text(json.dumps(config), encoding="utf-8")
     return path
 
 
 def share_reference(path: Path) -> None:
-    """Build the first monitor's reference and store it for the others, which have the same."""
-    with opened(load(path), SystemClock(), lambda text: None) as session:
+    """Build the reference of the first monitor, and store it for all monitors."""
+    with open_session(load(path), SystemClock(), lambda text: None) as session:
         first, *rest = session.config.monitors
         session.monitor(first)
         active = session.history.active_reference(first.name)
@@ -91,41 +91,41 @@ def share_reference(path: Path) -> None:
 
 @contextmanager
 def world(options: argparse.Namespace) -> Iterator[Path]:
-    """A folder with the files and the shared reference."""
+    """Yield a folder with the files and the shared reference."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "production").mkdir()
         write(folder / "reference.parquet", -REFERENCE_HOURS, REFERENCE_HOURS, options.rows, options.columns)
         for hour in range(FILES):
             write(folder / f"production/{hour:04}.parquet", hour, 1, options.rows, options.columns)
-        began = time.perf_counter()
+        start = time.perf_counter()
         share_reference(configuration(folder, options.monitors, "all"))
-        print(f"a reference for {options.monitors} monitors: {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"a reference for {options.monitors} monitors: {time.perf_counter() - start:.0f} s", flush=True)
         yield folder
 
 
 def scrape(url: str, headers: dict[str, str], times: int, pause: float) -> dict[str, Any]:
-    """What ``times`` scrapes took, in milliseconds, and how large the last was."""
+    """Latencies of ``times`` scrapes in milliseconds, and the bytes of the last one."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
-    took, size = [], 0
+    latencies, size = [], 0
     for _ in range(times):
-        began = time.perf_counter()
+        start = time.perf_counter()
         connection.request("GET", address.path, headers=headers)
         size = len(connection.getresponse().read())
-        took.append((time.perf_counter() - began) * 1000)
+        latencies.append((time.perf_counter() - start) * 1000)
         time.sleep(pause)
-    took.sort()
+    latencies.sort()
     return {
-        "p50": statistics.median(took),
-        "p95": took[math.ceil(0.95 * len(took)) - 1],
-        "max": took[-1],
+        "p50": statistics.median(latencies),
+        "p95": latencies[math.ceil(0.95 * len(latencies)) - 1],
+        "max": latencies[-1],
         "bytes": size,
     }
 
 
 def client(url: str, path: str, headers: dict[str, str], options: argparse.Namespace) -> dict[str, Any]:
-    """``scrape`` in another process: it shares neither interpreter nor lock with the daemon."""
+    """Run ``scrape`` in another process, which shares neither interpreter nor lock with the daemon."""
     address = url.rstrip("/") + path
     command = [sys.executable, __file__, "--scrape", address, "--headers", json.dumps(headers)]
     command += ["--times", str(options.times), "--pause", str(options.pause)]
@@ -133,7 +133,7 @@ def client(url: str, path: str, headers: dict[str, str], options: argparse.Names
 
 
 def measure(folder: Path, policy: str, options: argparse.Namespace) -> None:
-    """One export policy: idle, and while checks run."""
+    """Print latencies under one export policy: of an idle daemon, and while checks run."""
     path = configuration(folder, options.monitors, policy)
     shutil.copytree(folder / "store", folder / policy)
     path.write_text(path.read_text(encoding="utf-8").replace('/store"', f'/{policy}"'), encoding="utf-8")
@@ -144,38 +144,42 @@ def measure(folder: Path, policy: str, options: argparse.Namespace) -> None:
         daemon.runner.tick()
         assert daemon.runner.wait_idle(600)
         url = daemon.server.url
-        text = fetched(url)
+        text = fetch_metrics(url)
         lines = [line for line in text.splitlines() if not line.startswith("#")]
-        dropped = next(line for line in lines if line.startswith("driftwatch_series_dropped "))
-        print(f"{policy}: {len(lines):,} series, {len(text) / 1e6:.1f} MB, left out {dropped.split()[1]}")
+        dropped_line = next(line for line in lines if line.startswith("driftwatch_series_dropped "))
+        print(
+            f"{policy}: {len(lines):,} series, {len(text) / 1e6:.1f} MB, left out {dropped_line.split()[1]}"
+        )
         for name, case in CASES.items():
             report(f"{policy}: {name}, idle", client(url, *case, options))
-        # Two windows for every monitor: enough to do, and nothing published is too old meanwhile.
+        # Two windows for every monitor keep it busy, and what is published does not become stale.
         clock.set(START + 3 * HOUR)
         daemon.runner.tick()
-        before = sum(view.checks for view in daemon.snapshot().monitors)
-        began = time.perf_counter()
+        checks_before = sum(view.checks for view in daemon.snapshot().monitors)
+        start = time.perf_counter()
         for name, case in CASES.items():
             report(f"{policy}: {name}, checks running", client(url, *case, options))
             if not daemon.snapshot().checks_running:
                 print("the checks ended before the scrapes: fewer --times, or more --monitors")
-        done = sum(view.checks for view in daemon.snapshot().monitors) - before
-        print(f"{policy}: meanwhile {done / (time.perf_counter() - began):.1f} checks a second", flush=True)
+        n_checks = sum(view.checks for view in daemon.snapshot().monitors) - checks_before
+        print(
+            f"{policy}: meanwhile {n_checks / (time.perf_counter() - start):.1f} checks a second", flush=True
+        )
     finally:
         daemon.stop()
 
 
-def fetched(url: str) -> str:
+def fetch_metrics(url: str) -> str:
     address = urlsplit(url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
     connection.request("GET", "/metrics")
     return connection.getresponse().read().decode()
 
 
-def report(what: str, found: dict[str, Any]) -> None:
+def report(what: str, figures: dict[str, Any]) -> None:
     print(
-        f"{what:42} p50 {found['p50']:6.0f} ms  p95 {found['p95']:6.0f} ms  max {found['max']:6.0f} ms"
-        f"  {found['bytes'] / 1e6:6.2f} MB",
+        f"{what:42} p50 {figures['p50']:6.0f} ms  p95 {figures['p95']:6.0f} ms  max {figures['max']:6.0f} ms"
+        f"  {figures['bytes'] / 1e6:6.2f} MB",
         flush=True,
     )
 
@@ -192,11 +196,11 @@ def main() -> None:
     parser.add_argument("--headers", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.scrape:
-        found = scrape(options.scrape, json.loads(options.headers), options.times, options.pause)
-        print(json.dumps(found))
+        figures = scrape(options.scrape, json.loads(options.headers), options.times, options.pause)
+        print(json.dumps(figures))
         return
     configure("text", "critical")
-    take_short_turns()
+    shorten_gil_switches()
     with world(options) as folder:
         for policy in options.policies.split(","):
             measure(folder, policy, options)

@@ -22,7 +22,7 @@ START = 1_767_225_600
 
 
 def batches(rows: int, columns: int, days: int) -> Iterator[pa.RecordBatch]:
-    """Sorted by time: timestamps, an id, booleans, levels (few and many), integers and floats with holes."""
+    """Batches by time: timestamps, an id, booleans, few and many levels, integers, floats with nulls."""
     levels = [pa.array([f"level-{place:05}" for place in range(count)]) for count in (5, 2_000)]
     for start in range(0, rows, BATCH):
         random = np.random.default_rng(start)
@@ -45,48 +45,47 @@ def batches(rows: int, columns: int, days: int) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pydict(data)
 
 
-class Clocked:
-    """Measures the time that is spent in making batches, so that it can be taken off."""
+class BatchClock:
+    """A clock of the seconds spent in generating batches, so that they can be subtracted."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def each(self, made: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The same batches."""
+    def time_batches(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of ``stream`` and count the seconds that it takes to generate them."""
         while True:
-            began = time.perf_counter()
-            batch = next(made, None)
-            self.seconds += time.perf_counter() - began
+            start = time.perf_counter()
+            batch = next(stream, None)
+            self.seconds += time.perf_counter() - start
             if batch is None:
                 return
             yield batch
 
 
 def main() -> None:
-    """Build once and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--columns", type=int, default=20)
     parser.add_argument("--days", type=int, default=90)
     options = parser.parse_args()
-    made = Clocked()
+    clock = BatchClock()
     monitor = MonitorConfig(
         name="bench",
         reference={"path": "memory", "time_column": "event_time"},
         source=SourceConfig(type="files", time_column="event_time"),
     )
-    began = time.perf_counter()
-    built = build_reference(
+    start = time.perf_counter()
+    build = build_reference(
         monitor,
-        lambda: made.each(batches(options.rows, options.columns, options.days)),
+        lambda: clock.time_batches(batches(options.rows, options.columns, options.days)),
         built_at=0,
         source="memory",
         files=1,
     )
-    seconds = time.perf_counter() - began - made.seconds
+    seconds = time.perf_counter() - start - clock.seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{built.reference.summary.rows:,} x {options.columns} values, {built.reference.blocks} blocks: "
+        f"{build.reference.summary.rows:,} x {options.columns} values, {build.reference.blocks} blocks: "
         f"{seconds:.1f} s (both passes, generating the data not counted), peak {peak:.2f} GiB"
     )
 

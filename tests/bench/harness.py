@@ -1,7 +1,7 @@
-"""What every line of the benchmark is: a piece of work timed beside its floor, in a process of its own.
+"""A line of the benchmark: a piece of work and its floor, measured in a process of its own.
 
-CPU seconds (user and system, all threads) come first: wall time on a shared machine says what else ran. Every
-figure is the median of repeated runs. Memory is the high-water mark over what was resident before the work.
+CPU seconds (user and system, all threads) come first, because wall time on a shared machine depends on other
+load. Every figure is the median of repeated runs. Memory is the peak above what was resident before the work.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 from processes import Timing
 
-from driftwatch.core.memory import give_back
+from driftwatch.core.memory import release_memory
 
-#: Generated once from fixed seeds, kept between runs.
+#: Data generated from fixed seeds; runs share it.
 CACHE = Path(__file__).parents[2] / ".bench"
 
 
@@ -29,7 +29,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How often, how large. ``full`` runs the lines that take minutes at their full size."""
+    """Runs of each line; ``full`` runs the lines that take minutes at their full size."""
 
     runs: int = 5
     full: bool = False
@@ -38,9 +38,9 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One measured line. ``value`` and ``target`` are in ``unit``; ``floor`` is what no code could undercut.
+    """A measured line. ``value`` and ``target`` are in ``unit``; ``floor`` is the least that any code needs.
 
-    ``beside`` are further figures worth printing, by name.
+    ``beside`` holds further figures by name. Field names are JSON keys, which older commits have as well.
     """
 
     name: str
@@ -55,39 +55,39 @@ class Line:
     beside: dict[str, float | str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, and the ratio to the floor."""
+        """All fields, the ratio to the floor, and whether the target is met."""
         ratio = self.value / self.floor if self.floor else None
         return {**asdict(self), "ratio": ratio, "met": None if self.target is None else self.met}
 
     @property
     def met(self) -> bool:
-        """Whether the target is kept; true without one."""
+        """Whether the value is within the target; true without one."""
         return self.target is None or self.value <= self.target
 
 
-def timed(work: Callable[[], object], runs: int, *, warm: int = 1, calls: int = 1) -> Timing:
-    """Medians of ``runs`` runs of ``calls`` calls each, after ``warm`` unmeasured ones; for one call."""
+def measure_time(work: Callable[[], object], runs: int, *, warm: int = 1, calls: int = 1) -> Timing:
+    """Median seconds of one call over ``runs`` runs of ``calls`` calls each, after ``warm`` warm-up calls."""
     for _ in range(warm):
         work()
     cpu, wall = [], []
     for _ in range(runs):
         gc.collect()
-        began = time.process_time(), time.perf_counter()
+        start = time.process_time(), time.perf_counter()
         for _ in range(calls):
             work()
-        cpu.append((time.process_time() - began[0]) / calls)
-        wall.append((time.perf_counter() - began[1]) / calls)
+        cpu.append((time.process_time() - start[0]) / calls)
+        wall.append((time.perf_counter() - start[1]) / calls)
     return Timing(cpu=statistics.median(cpu), wall=statistics.median(wall))
 
 
 def peak(work: Callable[[], object]) -> float:
-    """MiB that one call takes at most, above what is resident before it. Linux."""
-    # What earlier work freed and the allocator still holds would hide as much of this one's memory.
-    give_back()
-    before = _status("VmRSS")
+    """Peak MiB of one call above what is resident before it. Linux only."""
+    # Memory that earlier work freed and the allocator still holds would hide as much of this call's memory.
+    release_memory()
+    resident_mib = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     work()
-    return max(0.0, _status("VmHWM") - before)
+    return max(0.0, _status("VmHWM") - resident_mib)
 
 
 def _status(name: str, pid: int | str = "self") -> float:
@@ -103,14 +103,14 @@ def resident(pid: int) -> float:
 
 
 def cpu_of(pid: int) -> float:
-    """User and system seconds of a living process, all its threads."""
+    """User and system seconds of a living process and all of its threads."""
     words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:
-    """Child processes, of all its threads."""
-    found = []
+    """Child processes of all threads of a process."""
+    pids = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
-    return found
+        pids += [int(item) for item in (task / "children").read_text(encoding="ascii").split()]
+    return pids

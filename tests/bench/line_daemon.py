@@ -1,4 +1,4 @@
-"""Whole processes: what a person or an orchestrator waits for."""
+"""Whole processes that a person or an orchestrator waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from harness import Line, Options, children, cpu_of, resident, timed
+from harness import Line, Options, children, cpu_of, measure_time, resident
 from processes import whole_process
 
 DRIFTWATCH = [sys.executable, "-m", "driftwatch"]
@@ -34,21 +34,21 @@ def _floor(imports: str, runs: int) -> float:
 
 
 def checks(options: Options) -> Iterator[Line]:
-    """Point 7: on the demo's data, its reference stored."""
+    """Point 7: ``check`` on the demo's data with a stored reference."""
     with tempfile.TemporaryDirectory() as name:
         config = _demo(Path(name))
         subprocess.run([*DRIFTWATCH, "reference", "build", str(config)], check=True, capture_output=True)
         command = [*DRIFTWATCH, "check", str(config), "--at", "2013-04-11T06:00"]
-        ours = whole_process(command, options.runs)
+        timing = whole_process(command, options.runs)
     yield Line(
         name="daemon.check",
         what="driftwatch check on the demo's flights, reference stored",
-        value=ours.cpu,
+        value=timing.cpu,
         target=1.5,
         floor=_floor("import numpy, scipy.special, pyarrow.parquet, pydantic, click", options.runs),
         floor_is="python and the libraries it cannot do without",
-        wall=ours.wall,
-        mib=ours.mib,
+        wall=timing.wall,
+        mib=timing.mib,
     )
 
 
@@ -62,11 +62,11 @@ def _demo(folder: Path) -> Path:
 
 
 def table(start: datetime, hours: int, rows: int, columns: int) -> pa.Table:
-    """``rows`` an hour of ``columns`` normal columns."""
+    """Normal columns, ``rows`` rows an hour."""
     rng = np.random.default_rng(hours)
-    at = [start + timedelta(hours=h, seconds=3599 * i / rows) for h in range(hours) for i in range(rows)]
-    data = {f"c{i}": rng.normal(size=len(at)) for i in range(columns)}
-    return pa.table({"at": pa.array(at, pa.timestamp("us", "UTC")), **data})
+    times = [start + timedelta(hours=h, seconds=3599 * i / rows) for h in range(hours) for i in range(rows)]
+    data = {f"c{i}": rng.normal(size=len(times)) for i in range(columns)}
+    return pa.table({"at": pa.array(times, pa.timestamp("us", "UTC")), **data})
 
 
 def runs(options: Options) -> Iterator[Line]:
@@ -80,30 +80,30 @@ def runs(options: Options) -> Iterator[Line]:
         config = folder / "driftwatch.yaml"
         config.write_text(CONFIG.format(folder=folder, port=options.port), encoding="utf-8")
         subprocess.run([*DRIFTWATCH, "reference", "build", str(config)], check=True, capture_output=True)
-        found = [_watch(config, options.port) for _ in range(min(options.runs, 3))]
-    first, checked, daemon, reader, cpu, reader_cpu = (
-        float(np.median(part)) for part in zip(*found, strict=True)
+        watches = [_watch(config, options.port) for _ in range(min(options.runs, 3))]
+    first_scrape, first_verdict, daemon_mib, reader_mib, cpu, reader_cpu = (
+        float(np.median(part)) for part in zip(*watches, strict=True)
     )
     yield Line(
         name="daemon.run",
         what="driftwatch run, 1 monitor x 20 columns: seconds to the first scrape",
-        value=first,
+        value=first_scrape,
         unit="s wall",
         target=2.5,
-        floor=timed(
+        floor=measure_time(
             lambda: subprocess.run([sys.executable, "-c", "import numpy, scipy.special, pyarrow, pydantic"]),
             min(options.runs, 3),
         ).wall,
         floor_is="python and the libraries it cannot do without",
-        beside={"first verdict": checked, "daemon's CPU": cpu, "reader's CPU": reader_cpu},
+        beside={"first verdict": first_verdict, "daemon's CPU": cpu, "reader's CPU": reader_cpu},
     )
     yield Line(
         name="daemon.memory",
         what="resident memory of that daemon",
-        value=daemon,
+        value=daemon_mib,
         unit="MiB",
         target=200.0,
-        beside={"MiB of its reader": reader},
+        beside={"MiB of its reader": reader_mib},
     )
 
 
@@ -112,23 +112,23 @@ def _watch(config: Path, port: int) -> tuple[float, ...]:
     import urllib3
 
     http = urllib3.PoolManager(retries=False)
-    began = time.perf_counter()
+    start = time.perf_counter()
     daemon = subprocess.Popen([*DRIFTWATCH, "run", str(config), "--log-level", "error"])
-    first = checked = float("nan")
+    first_scrape = first_verdict = float("nan")
     try:
-        while time.perf_counter() - began < 60 and checked != checked:
+        while time.perf_counter() - start < 60 and first_verdict != first_verdict:
             time.sleep(0.02)
             try:
                 text = http.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
             except urllib3.exceptions.HTTPError:
                 continue
-            first = time.perf_counter() - began if first != first else first
+            first_scrape = time.perf_counter() - start if first_scrape != first_scrape else first_scrape
             if "driftwatch_window_rows{" in text:
-                checked = time.perf_counter() - began
+                first_verdict = time.perf_counter() - start
         time.sleep(3)
         readers = children(daemon.pid)
-        memory, cpu = (sum(map(figure, readers)) for figure in (resident, cpu_of))
-        return first, checked, resident(daemon.pid), memory, cpu_of(daemon.pid), cpu
+        reader_mib, reader_cpu = (sum(map(figure, readers)) for figure in (resident, cpu_of))
+        return first_scrape, first_verdict, resident(daemon.pid), reader_mib, cpu_of(daemon.pid), reader_cpu
     finally:
         daemon.terminate()
         daemon.wait(30)

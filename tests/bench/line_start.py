@@ -1,4 +1,4 @@
-"""Starting: what every command and every notebook pays first."""
+"""Process start: the cost that every command and every notebook pays first."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from collections.abc import Iterator
 from harness import Line, Options
 from processes import STARTS, whole_process
 
-#: Processes for every run asked for: they are short.
-TIMES = 5
+#: Processes for each run of ``--runs``, because they are short.
+PROCESSES_PER_RUN = 5
 
 
 def _start(name: str, what: str, target: float | None, floor: str, floor_is: str, options: Options) -> Line:
-    runs = TIMES * options.runs
-    start = whole_process(STARTS[name], runs)
+    runs = PROCESSES_PER_RUN * options.runs
+    timing = whole_process(STARTS[name], runs)
     return Line(
         name=name,
         what=what,
-        value=start.cpu,
+        value=timing.cpu,
         target=target,
         floor=whole_process([sys.executable, "-c", floor], runs).cpu,
         floor_is=floor_is,
-        wall=start.wall,
+        wall=timing.wall,
     )
 
 
 def imports(options: Options) -> Iterator[Line]:
-    """A process imports the package and ends."""
     yield _start("import", "a fresh process imports driftwatch", None, "pass", "python", options)
 
 

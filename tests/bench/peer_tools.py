@@ -1,4 +1,4 @@
-"""`make bench-peers`: the peers, each in an environment of its own, on the same rows beside ours.
+"""`make bench-peers`: the peers, each in an environment of its own, and driftwatch on the same rows.
 
 A peer that cannot be installed or does not run says so in its line. ``--rows`` and ``--columns`` size the
 work: the slowest take minutes for a million rows of a hundred columns.
@@ -13,87 +13,88 @@ import sys
 import venv
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))
 
 from harness import CACHE  # noqa: E402
 
-#: What is installed, and what it does with frames ``before`` and ``after`` of numbers without holes.
+#: Packages to install, and work on frames ``reference`` and ``window`` of numbers without nulls.
 PEERS = {
     "scipy": (["scipy", "pandas"], """
 from scipy.stats import ks_2samp
 def work():
-    for name in after.columns:
-        ks_2samp(before[name], after[name], method="asymp")
+    for name in window.columns:
+        ks_2samp(reference[name], window[name], method="asymp")
 """),
     "nannyml": (["nannyml", "statsmodels"], """
 import nannyml
-names = list(after.columns)
 def prepare():
-    made = nannyml.UnivariateDriftCalculator(
+    calculator = nannyml.UnivariateDriftCalculator(
         column_names=names, continuous_methods=["kolmogorov_smirnov"], chunk_number=1
     )
-    return made.fit(before)
-ready = prepare()
+    return calculator.fit(reference)
+calculator = prepare()
 def work():
-    ready.calculate(after)
+    calculator.calculate(window)
 """),
     "alibi-detect": (["alibi-detect"], """
 from alibi_detect.cd import KSDrift
-ready = KSDrift(before.to_numpy(), p_val=0.05)
-rows = after.to_numpy()
+detector = KSDrift(reference.to_numpy(), p_val=0.05)
+rows = window.to_numpy()
 def work():
-    ready.predict(rows)
+    detector.predict(rows)
 """),
     "whylogs": (["whylogs", "pandas"], """
 import whylogs
 def work():
-    whylogs.log(after).view()
+    whylogs.log(window).view()
 """),
     "evidently": (["evidently", "pandas<3"], """
 from evidently import Report
 from evidently.metrics import ValueDrift
 def work():
-    Report([ValueDrift(column=name, method="ks") for name in after.columns]).run(after, before)
+    Report([ValueDrift(column=name, method="ks") for name in window.columns]).run(window, reference)
 """),
 }  # fmt: skip
 
 CASE = """
 import json, statistics, time
 import numpy as np, pandas as pd
-held = [np.load(path) for path in {paths}]
-before, after = (pd.DataFrame(part, columns=[f"c{{k:03}}" for k in range(part.shape[1])]) for part in held)
+arrays = [np.load(path) for path in {paths}]
+names = [f"c{{k:03}}" for k in range(arrays[0].shape[1])]
+reference, window = (pd.DataFrame(array, columns=names) for array in arrays)
 {work}
-found = []
+times = []
 for _ in range({runs}):
-    began = time.process_time(), time.perf_counter()
+    start = time.process_time(), time.perf_counter()
     work()
-    found.append((time.process_time() - began[0], time.perf_counter() - began[1]))
+    times.append((time.process_time() - start[0], time.perf_counter() - start[1]))
 import resource
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([*(statistics.median(part) for part in zip(*found)), peak]))
+print(json.dumps([*(statistics.median(part) for part in zip(*times)), peak]))
 """
 
-#: Against a reference that is ready, as the peers' are that have such a thing and as the daemon's is; and two
+#: Work of driftwatch: against a prepared reference, as in the daemon and in peers that have one; and of two
 #: samples on every distinct value of both.
-OURS = {
+DRIFTWATCH_WORK = {
     "driftwatch": """
 from driftwatch import Reference
-ready = Reference.build(one)
+prepared = Reference.build(reference_table)
 def work():
-    ready.compare(other, detectors=["ks", "psi", "js", "wasserstein", "missing", "out_of_range"])
+    prepared.compare(window_table, detectors=["ks", "psi", "js", "wasserstein", "missing", "out_of_range"])
 """,
     "driftwatch, exact": """
 from driftwatch import compare
 def work():
-    compare(one, other, detectors=["ks", "psi", "js", "wasserstein", "missing", "out_of_range"])
+    detectors = ["ks", "psi", "js", "wasserstein", "missing", "out_of_range"]
+    compare(reference_table, window_table, detectors=detectors)
 """,
 }
-OUR_CASE = """
+DRIFTWATCH_SETUP = """
 import sys
 sys.path[:0] = {folders}
 import pyarrow as pa
-one, other = pa.Table.from_pandas(before), pa.Table.from_pandas(after)
+reference_table, window_table = pa.Table.from_pandas(reference), pa.Table.from_pandas(window)
 """
 
 
@@ -110,7 +111,7 @@ def interpreter(name: str, packages: list[str]) -> Path:
 
 
 def frames(rows: int, columns: int) -> list[str]:
-    """The same rows for everybody: a reference of 100,000 at most, and the window."""
+    """Files of the rows that all tools get: a reference of at most 100,000 rows, and the window."""
     import numpy as np
     from worlds import values
 
@@ -119,14 +120,13 @@ def frames(rows: int, columns: int) -> list[str]:
         path = CACHE / f"peers-{side}-{size}-{columns}.npy"
         if not path.exists():
             random = np.random.default_rng(side)
-            made = [values(k, size, random) for k in range(columns)]
-            np.save(path, np.asfortranarray(np.stack(made, axis=1)))
+            arrays = [values(k, size, random) for k in range(columns)]
+            np.save(path, np.asfortranarray(np.stack(arrays, axis=1)))
         paths.append(str(path))
     return paths
 
 
 def main() -> None:
-    """Install, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--columns", type=int, default=20)
@@ -138,20 +138,20 @@ def main() -> None:
     paths = frames(options.rows, options.columns)
     print(f"{options.columns} columns, {options.rows:,} rows against {min(options.rows, 100_000):,}")
     print(f"{'':18} {'CPU':>9} {'wall':>9} {'peak MiB':>9} {'CPU / ours':>11}")
-    ours = 0.0
+    driftwatch_cpu = 0.0
     results = {}
-    wanted = [name for name in options.only.split(",") if name]
-    for name in (*OURS, *PEERS):
-        if wanted and name not in (*wanted, "driftwatch"):
+    names = [name for name in options.only.split(",") if name]
+    for name in (*DRIFTWATCH_WORK, *PEERS):
+        if names and name not in (*names, "driftwatch"):
             continue
         try:
-            if name in OURS:
+            if name in DRIFTWATCH_WORK:
                 python = Path(sys.executable)
-                work = OUR_CASE.format(folders=[str(HERE.parents[1])]) + OURS[name]
+                work = DRIFTWATCH_SETUP.format(folders=[str(FOLDER.parents[1])]) + DRIFTWATCH_WORK[name]
             else:
                 python, work = interpreter(name, PEERS[name][0]), PEERS[name][1]
             code = CASE.format(paths=paths, work=work, runs=options.runs)
-            done = subprocess.run(
+            process = subprocess.run(
                 [str(python), "-W", "ignore", "-c", code],
                 check=True,
                 capture_output=True,
@@ -159,15 +159,19 @@ def main() -> None:
                 timeout=3600,
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            why = [line for line in str(getattr(error, "stderr", "") or error).splitlines() if line.strip()]
-            print(f"{name:18} could not be measured: {why[-1] if why else error}", flush=True)
-            results[name] = {"failed": why[-1:] or [str(error)]}
+            error_lines = [
+                line for line in str(getattr(error, "stderr", "") or error).splitlines() if line.strip()
+            ]
+            print(f"{name:18} could not be measured: {error_lines[-1] if error_lines else error}", flush=True)
+            results[name] = {"failed": error_lines[-1:] or [str(error)]}
             continue
-        cpu, wall, peak = json.loads(done.stdout.splitlines()[-1])
-        ours = cpu if name == "driftwatch" else ours
+        cpu, wall, peak = json.loads(process.stdout.splitlines()[-1])
+        driftwatch_cpu = cpu if name == "driftwatch" else driftwatch_cpu
         results[name] = {"cpu": cpu, "wall": wall, "peak_mib": peak}
         print(
-            f"{name:18} {cpu:8.3f}s {wall:8.3f}s {peak:9.0f} {cpu / ours if ours else 0:10.1f}x", flush=True
+            f"{name:18} {cpu:8.3f}s {wall:8.3f}s {peak:9.0f} "
+            f"{cpu / driftwatch_cpu if driftwatch_cpu else 0:10.1f}x",
+            flush=True,
         )
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

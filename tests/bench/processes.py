@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-#: What a shell may have set for itself and a user's process has not: chosen kernels, no compiled modules.
-_FOREIGN = ("OPENBLAS_", "PYTHONDONTWRITEBYTECODE")
-#: How the package starts: the lines of ``line_start`` by name.
+#: Beginnings of variables that a shell may set but a user has not: chosen kernels, no compiled modules.
+_SHELL_VARIABLES = ("OPENBLAS_", "PYTHONDONTWRITEBYTECODE")
+#: Commands of the lines of ``line_start``, by name.
 STARTS = {
     "import": [sys.executable, "-c", "import driftwatch"],
     "help": [sys.executable, "-m", "driftwatch", "--help"],
@@ -30,16 +30,16 @@ class Timing:
     mib: float | None = None
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment of a measured process has one thread for each matrix product, as readers have."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return plain | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | more
+def environment(**variables: str) -> dict[str, str]:
+    """The environment of a measured process: matrix products run in one thread, as in readers."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith(_SHELL_VARIABLES)}
+    return base | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | variables
 
 
 def one_process(
     command: list[str], *, folder: Path | None = None, variables: dict[str, str] | None = None
 ) -> Timing:
-    """One process is run to its end; children that it waited for are included."""
+    """Run one process to its end; children that it waited for are included."""
     start = time.perf_counter()
     child = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, env=variables
@@ -52,8 +52,8 @@ def one_process(
     return Timing(cpu=usage.ru_utime + usage.ru_stime, wall=wall, mib=usage.ru_maxrss / 1024)
 
 
-def middle(runs: list[Timing]) -> Timing:
-    """The middle of some runs has the median of each figure."""
+def median_timing(runs: list[Timing]) -> Timing:
+    """The median of the seconds, and the largest MiB."""
     return Timing(
         cpu=statistics.median(run.cpu for run in runs),
         wall=statistics.median(run.wall for run in runs),
@@ -62,26 +62,26 @@ def middle(runs: list[Timing]) -> Timing:
 
 
 def whole_process(command: list[str], runs: int) -> Timing:
-    """A process is run some times, and its figures are medians."""
-    return middle([one_process(command) for _ in range(runs)])
+    """Medians of ``runs`` processes of one command."""
+    return median_timing([one_process(command) for _ in range(runs)])
 
 
-class Talk:
-    """A process says something, and ends with 0 or with a reason; on one core if that is named."""
+class ChildProcess:
+    """A process whose output is read when it has ended; it runs on one core if ``core`` is given."""
 
     def __init__(
-        self, words: list[str], *, folder: Path, variables: dict[str, str], core: int | None = None
+        self, command: list[str], *, folder: Path, variables: dict[str, str], core: int | None = None
     ) -> None:
         self._text, self._errors = (tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2))  # noqa: SIM115
-        # A group of its own: who interrupts this process must not interrupt what that one does at its end.
+        # A group of its own: an interrupt of this process must not reach what that one does at its end.
         self._process = subprocess.Popen(
-            words, cwd=folder, env=variables, stdout=self._text, stderr=self._errors, process_group=0
+            command, cwd=folder, env=variables, stdout=self._text, stderr=self._errors, process_group=0
         )
         if core is not None:
             os.sched_setaffinity(self._process.pid, {core})
 
     def text(self) -> str:
-        """The process has ended, and its words are returned."""
+        """Wait for the end, and return the output. Raises ``RuntimeError`` unless the exit code is 0."""
         code = self._process.wait()
         for file in (self._text, self._errors):
             file.seek(0)
@@ -90,7 +90,7 @@ class Talk:
         return self._text.read()
 
     def stop(self) -> None:
-        """A process that goes on is interrupted, not killed: a line ends the daemons that it began."""
+        """Interrupt a running process; killed, it could not end the daemons that its line started."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)

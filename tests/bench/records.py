@@ -1,4 +1,4 @@
-"""Results in a file of JSON lines: what a stopped run has written is there when it goes on."""
+"""Results in a file of JSON lines, so that a stopped run can go on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """What is in the file; a line cut short by a kill is left out and done again."""
+    """Results in the file; a line cut short by a kill is left out, so that its work is repeated."""
     if not path.exists():
         return []
     results = []
@@ -20,10 +20,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def opened(path: Path) -> TextIO:
-    """The file to append to; a line cut short by a kill is ended first."""
+def open_to_append(path: Path) -> TextIO:
+    """Open the file to append to it; a line cut short by a kill is ended first."""
     cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-    out = path.open("a", encoding="utf-8")
+    file = path.open("a", encoding="utf-8")
     if cut:
-        out.write("\n")
-    return out
+        file.write("\n")
+    return file

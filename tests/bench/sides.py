@@ -1,8 +1,8 @@
-"""Two codes beside each other: each has a folder with its own files, and runs its own benchmark there.
+"""The two codes of a comparison: each has a folder with its own files, and runs its own benchmark there.
 
-Only the command line of ``run.py`` is used, so that the code of an old commit goes on working as it is. A
-folder is a copy: whoever edits or checks out meanwhile changes nothing that is measured. Both names are of
-one length, as the length of a path moves what lies behind it in memory.
+Only the command line and the JSON of ``run.py`` are used, so that an old commit works unchanged. A folder is
+a copy, so edits and checkouts during a run change nothing that is measured. Both folder names have one
+length, because the length of a path moves what lies behind it in memory.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import STARTS, Talk, Timing, environment, middle, one_process
+from processes import STARTS, ChildProcess, Timing, environment, median_timing, one_process
 
-#: What stands for a working tree that differs from its commit.
+#: Stands for the commit of a working tree that differs from its commit.
 WORKTREE = "worktree"
 #: Processes of either side in a pair of one of ``STARTS``.
-TIMES = 20
+STARTS_PER_PAIR = 20
 #: Runs in one process after the line's own warm-up, by the beginning of its name: few where they take
-#: seconds, many where they take less than what precedes them.
+#: seconds, many where they take less than the set-up in front of them.
 RUNS = {
     "wide.": 1,
+    "history.": 1,
+    "daemon.check": 1,
+    "daemon.fleet": 1,
     "reference.build": 1,
     "mmd.exact10000": 1,
     "paint": 1,
@@ -35,7 +38,7 @@ RUNS = {
     "small.500x20": 15,
     "reference.load": 15,
 }
-USUAL_RUNS = 5
+DEFAULT_RUNS = 5
 #: Where the daemon of either side listens.
 PORTS = {"this": 19876, "that": 19877}
 
@@ -66,55 +69,55 @@ class Side:
         return environment(PYTHONPATH=str(self.root))
 
     def check(self) -> None:
-        """A process that imports another package than this side's is refused."""
-        words = [sys.executable, "-c", "import driftwatch; print(driftwatch.__file__)"]
+        """Raise ``SystemExit`` when its processes import the package of another folder."""
+        command = [sys.executable, "-c", "import driftwatch; print(driftwatch.__file__)"]
         for folder in (self.root, self.bench):
-            path = Path(Talk(words, folder=folder, variables=self.variables).text().strip())
+            path = Path(ChildProcess(command, folder=folder, variables=self.variables).text().strip())
             if not path.is_relative_to(self.root):
                 raise SystemExit(f"expected the package of {self.commit} in {self.root}. Got {path}.")
 
     def lines(self) -> list[str]:
-        """Its run.py lists the lines, and after them scripts, which are no lines."""
+        """Names of its lines: what its run.py lists, without the scripts."""
         scripts = {script.stem.removeprefix("bench_") for script in self.bench.glob("bench_*.py")}
-        return [name for name in self.talk("--list").text().split() if name not in scripts]
+        return [name for name in self.start_run("--list").text().split() if name not in scripts]
 
-    def talk(self, *asked: str, core: int | None = None) -> Talk:
-        """Its run.py runs in a process of its own."""
-        words = [sys.executable, str(self.bench / "run.py"), *asked]
-        return Talk(words, folder=self.root, variables=self.variables, core=core)
+    def start_run(self, *arguments: str, core: int | None = None) -> ChildProcess:
+        """Start its run.py in a process of its own."""
+        command = [sys.executable, str(self.bench / "run.py"), *arguments]
+        return ChildProcess(command, folder=self.root, variables=self.variables, core=core)
 
 
 def runs(line: str) -> int:
-    """A line has as many runs in one process as its name says."""
-    return next((number for name, number in RUNS.items() if line.startswith(name)), USUAL_RUNS)
+    """Runs of a line in one process, by the beginning of its name."""
+    return next((number for name, number in RUNS.items() if line.startswith(name)), DEFAULT_RUNS)
 
 
-def both(this: Side, that: Side, line: str, *, number: int, full: bool) -> Items:
-    """A pair runs at once on one core, which serves them in turn every few milliseconds.
+def run_pair(this: Side, that: Side, line: str, *, number: int, full: bool) -> Items:
+    """Run both sides at once on one core, which serves them in turn every few milliseconds.
 
-    Whatever else the machine does meanwhile, it does to both. The next pair is begun by the other side, and
-    every other pair runs on another core.
+    Other load on the machine then meets both alike. Sides take turns in starting first, and the core changes
+    after every second pair.
     """
     sides = {"this": this, "that": that}
     order = list(sides) if number % 2 == 0 else list(sides)[::-1]
     if line in STARTS:
-        return _starts(sides, order, line)
+        return _run_starts(sides, order, line)
     cores = sorted(os.sched_getaffinity(0))
     core, full_size = cores[number // 2 % len(cores)], ["--full"] if full else []
-    talks: dict[str, Talk] = {}
+    children: dict[str, ChildProcess] = {}
     try:
         for name in order:
             port = str(PORTS[name])
-            asked = ("--here", line, "--runs", str(runs(line)), "--port", port, *full_size)
-            talks[name] = sides[name].talk(*asked, core=core)
-        return {name: figures(talk.text()) for name, talk in talks.items()}
+            arguments = ("--here", line, "--runs", str(runs(line)), "--port", port, *full_size)
+            children[name] = sides[name].start_run(*arguments, core=core)
+        return {name: figures(child.text()) for name, child in children.items()}
     finally:
-        for talk in talks.values():
-            talk.stop()
+        for child in children.values():
+            child.stop()
 
 
 def figures(text: str) -> list[dict[str, Any]]:
-    """The last line of the text has the items; CPU seconds that stand beside wall seconds are added up."""
+    """Items in the last line of the text; CPU seconds among the figures beside wall seconds are summed up."""
     items = []
     for item in json.loads(text.splitlines()[-1]):
         if "skipped" in item:
@@ -125,23 +128,23 @@ def figures(text: str) -> list[dict[str, Any]]:
     return items
 
 
-def _starts(sides: dict[str, Side], order: list[str], line: str) -> Items:
-    """Processes of a few milliseconds run in turn: nothing lies nearer to each other."""
+def _run_starts(sides: dict[str, Side], order: list[str], line: str) -> Items:
+    """Run short processes of both sides in turn, so that other load meets both alike."""
     times: dict[str, list[Timing]] = {name: [] for name in sides}
-    for turn in range(TIMES):
+    for turn in range(STARTS_PER_PAIR):
         for name in order if turn % 2 == 0 else order[::-1]:
             side = sides[name]
             times[name].append(one_process(STARTS[line], folder=side.root, variables=side.variables))
-    middles = {name: middle(values) for name, values in times.items()}
+    medians = {name: median_timing(values) for name, values in times.items()}
     return {
-        name: [{"name": line, "unit": "s CPU", "value": one.cpu, "wall": one.wall, "mib": None}]
-        for name, one in middles.items()
+        name: [{"name": line, "unit": "s CPU", "value": timing.cpu, "wall": timing.wall, "mib": None}]
+        for name, timing in medians.items()
     }
 
 
-def share(this: Side, that: Side) -> list[str]:
-    """Generated files of the same bytes become one; the names of those that differ are returned."""
-    other = []
+def share_data(this: Side, that: Side) -> list[str]:
+    """Link generated files of the same bytes to one file; return the names of those that differ."""
+    differences = []
     for path in sorted(this.cache.rglob("*")):
         name = path.relative_to(this.cache)
         twin = that.cache / name
@@ -151,29 +154,29 @@ def share(this: Side, that: Side) -> list[str]:
             twin.unlink()
             os.link(path, twin)
         else:
-            other.append(str(name))
-    return other
+            differences.append(str(name))
+    return differences
 
 
-def _git(root: Path, *asked: str) -> bytes:
-    return subprocess.run(["git", *asked], cwd=root, check=True, capture_output=True).stdout
+def _git(root: Path, *arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True).stdout
 
 
 def commit_of(root: Path, name: str) -> str:
-    """A name of a commit becomes its first twelve digits."""
+    """The first twelve digits of a named commit. Raises ``SystemExit`` for an unknown name."""
     try:
         return _git(root, "rev-parse", "--verify", f"{name}^{{commit}}").decode()[:12]
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"expected a commit. Got {name}: {error.stderr.decode().strip()}") from None
 
 
-def current(root: Path) -> str:
-    """The working tree is its commit, unless a file differs from it or is in no commit."""
+def current_commit(root: Path) -> str:
+    """The commit of the working tree, or ``WORKTREE`` where a file differs from it or is in no commit."""
     return WORKTREE if _git(root, "status", "--porcelain") else commit_of(root, "HEAD")
 
 
-def copied(root: Path, commit: str, folder: Path) -> Side:
-    """The files of a commit, or of the working tree, are laid into an empty folder."""
+def copy_side(root: Path, commit: str, folder: Path) -> Side:
+    """Copy the files of a commit, or of the working tree, into an empty folder."""
     folder.mkdir()
     if commit == WORKTREE:
         names = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")

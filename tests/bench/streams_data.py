@@ -28,13 +28,13 @@ MONDAY = pd.Timestamp("2024-01-01")
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """Files in ``folder``; ``monitor`` is what a configuration says of them beyond their paths."""
+    """Files in ``folder``; ``monitor`` is the text of the monitor's settings except paths."""
 
     folder: Path
     monitor: str
 
     def configuration(self) -> str:
-        """The whole file."""
+        """Text of the configuration file."""
         return (
             f"version: 1\nstorage: {{path: {self.folder}/store}}\nmonitors:\n  - name: stream\n"
             f"    reference: {{path: {self.folder}/reference.parquet, time_column: when}}\n"
@@ -43,8 +43,8 @@ class Stream:
         )
 
 
-def written(folder: Path, reference: pd.DataFrame, production: pd.DataFrame, monitor: str) -> Stream:
-    """Both sides as Parquet."""
+def write_files(folder: Path, reference: pd.DataFrame, production: pd.DataFrame, monitor: str) -> Stream:
+    """Write reference and production as Parquet."""
     folder.mkdir(parents=True, exist_ok=True)
     reference.to_parquet(folder / "reference.parquet", index=False)
     production.to_parquet(folder / "production.parquet", index=False)
@@ -52,7 +52,7 @@ def written(folder: Path, reference: pd.DataFrame, production: pd.DataFrame, mon
 
 
 def flights(cache: Path) -> pd.DataFrame:
-    """Every flight of 2013 with the weather at its origin, ``when`` being its hour on New York's clocks."""
+    """Every flight of 2013 with the weather at its origin; ``when`` is its hour on New York's clocks."""
     write_stream(cache / "flights")
     files = [cache / "flights" / "reference.parquet", *sorted((cache / "flights").rglob("date=*/*.parquet"))]
     frame = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
@@ -63,36 +63,43 @@ def flights(cache: Path) -> pd.DataFrame:
 FLIGHT_COLUMNS = "columns: {flight: {kind: categorical, role: id}, tailnum: {role: id}}"
 
 
-def in_order(frame: pd.DataFrame, folder: Path) -> Stream:
-    """January to March is the reference, as in the demo, with every setting at its default."""
-    first = frame["when"] < "2013-04-01"
+def ordered_stream(frame: pd.DataFrame, folder: Path) -> Stream:
+    """Flights in real order: January to March is the reference, as in the demo. All settings are defaults."""
+    is_reference = frame["when"] < "2013-04-01"
     monitor = f"window: {{length: 1d, min_rows: 200}}\n{FLIGHT_COLUMNS}"
-    return written(folder, frame[first], frame[~first], monitor)
+    return write_files(folder, frame[is_reference], frame[~is_reference], monitor)
 
 
-def shuffled(frame: pd.DataFrame, folder: Path, seed: int, *, days: int = 1, monitor: str) -> Stream:
+def permute_blocks(frame: pd.DataFrame, folder: Path, seed: int, *, days: int = 1, monitor: str) -> Stream:
     """Blocks of ``days`` days in random order: a quarter of the blocks is the reference, the rest production.
 
-    Exchangeable, so nothing drifts; rows of one day still depend on each other as they really do.
+    Blocks are exchangeable, so nothing drifts; rows of one day depend on each other as they really do.
     """
     step = pd.Timedelta(days=days)
     first = frame["when"].min().normalize()
     if days == 7:
         first += pd.Timedelta(days=-first.dayofweek % 7)
     block = (frame["when"] - first) // step
-    known = np.arange(int((frame["when"].max() - first) // step))
-    place = pd.Series(np.random.default_rng(seed).permutation(len(known)), index=known)
-    frame = frame[block.isin(known)]
+    complete_blocks = np.arange(int((frame["when"].max() - first) // step))
+    positions = pd.Series(
+        np.random.default_rng(seed).permutation(len(complete_blocks)), index=complete_blocks
+    )
+    frame = frame[block.isin(complete_blocks)]
     block = block[frame.index]
-    moved = frame.assign(when=frame["when"] + (block.map(place) - block) * step).sort_values(
+    permuted_frame = frame.assign(when=frame["when"] + (block.map(positions) - block) * step).sort_values(
         "when", kind="stable"
     )
-    cut = first + round(len(known) / 4) * step
-    return written(folder, moved[moved["when"] < cut], moved[moved["when"] >= cut], monitor)
+    reference_end = first + round(len(complete_blocks) / 4) * step
+    return write_files(
+        folder,
+        permuted_frame[permuted_frame["when"] < reference_end],
+        permuted_frame[permuted_frame["when"] >= reference_end],
+        monitor,
+    )
 
 
 def wheel(cache: Path) -> zipfile.ZipFile:
-    """NannyML's wheel, fetched once."""
+    """NannyML's wheel, downloaded once."""
     cache.mkdir(parents=True, exist_ok=True)
     if not list(cache.glob("nannyml-*.whl")):
         command = [
@@ -115,22 +122,22 @@ def _member(archive: zipfile.ZipFile, name: str) -> io.BytesIO:
 
 
 def car_loan(archive: zipfile.ZipFile, folder: Path, length: str) -> tuple[Stream, pd.Timestamp]:
-    """NannyML's synthetic car loan, and when its first changed row came."""
+    """NannyML's synthetic car loan, and the time of its first changed row."""
     sides = []
     for side in ("reference", "analysis"):
         frame = pd.read_csv(_member(archive, f"synthetic_car_loan_{side}.csv"))
         frame["when"] = pd.to_datetime(frame.pop("timestamp"))
         sides.append(frame.drop(columns="repaid", errors="ignore"))
     monitor = f"window: {{length: {length}, min_rows: 30}}\ncolumns: {{id: {{role: id}}}}"
-    return written(folder, *sides, monitor), sides[1]["when"].iloc[LOAN_HEALTHY]
+    return write_files(folder, *sides, monitor), sides[1]["when"].iloc[LOAN_HEALTHY]
 
 
 def employment(archive: zipfile.ZipFile, folder: Path, order: str, seed: int = 1) -> Stream:
     """Employment in Massachusetts, census samples of 2015 (reference) to 2018.
 
-    The data has years only: rows are laid evenly over their year, in random order (``years``) or as in the
-    ``file``, which is not time (people who live in institutions stand together). With ``mixed``, rows of all
-    years change places, so that nothing can have drifted.
+    The data has years only, so rows are spread evenly over their year. ``order`` is ``years`` (random within
+    a year), ``file`` (as in the file, which is not time: people who live in institutions come together) or
+    ``mixed`` (rows of all years change places, so that nothing can have drifted).
     """
     parts = [
         pd.read_parquet(_member(archive, f"employment_MA_{side}.pq")) for side in ("reference", "analysis")
@@ -138,49 +145,50 @@ def employment(archive: zipfile.ZipFile, folder: Path, order: str, seed: int = 1
     frame = pd.concat(parts, ignore_index=True).drop(columns="employed")
     frame[["id", "year"]] = frame[["id", "year"]].astype("int64")
     if order != "file":
-        mixed = frame.sample(frac=1.0, random_state=seed).reset_index(drop=True)
-        frame = mixed if order == "years" else mixed.assign(year=frame["year"])
+        permuted_frame = frame.sample(frac=1.0, random_state=seed).reset_index(drop=True)
+        frame = permuted_frame if order == "years" else permuted_frame.assign(year=frame["year"])
     year = frame.pop("year")
     place = frame.groupby(year).cumcount() / frame.groupby(year)["id"].transform("size")
     second = (place * 364.9 * 86400).round() * pd.Timedelta(seconds=1)
     frame["when"] = pd.to_datetime(year.astype(str)) + second
     monitor = "window: {length: 7d, min_rows: 200}\ncolumns: {id: {role: id}}"
-    return written(folder, frame[year == 2015], frame[year > 2015], monitor)
+    return write_files(folder, frame[year == 2015], frame[year > 2015], monitor)
 
 
 def cyclic(folder: Path, seed: int, weeks: tuple[int, int], shift: float, onset: int, monitor: str) -> Stream:
-    """An hourly stream with days, nights and weekends, ``shift`` standard deviations more from ``onset`` on.
+    """An hourly stream with days, nights and weekends; from ``onset`` on it is shifted.
 
-    ``load`` and ``price`` follow the hour and the weekday, ``kind`` is mixed otherwise at night, ``flat``
+    ``load`` and ``price`` follow the hour and the weekday, the shares of ``kind`` change at night, ``flat``
     follows nothing; traffic halves at night. Every hour has a random effect of a twentieth of a standard
-    deviation on each column. The shift is in ``load`` and in ``flat``, ``onset`` counts production's hours.
+    deviation on each column. ``load`` and ``flat`` move by ``shift`` standard deviations; ``onset`` counts
+    production's hours.
     """
     rng = np.random.default_rng(seed)
     hours = np.arange(sum(weeks) * HOURS_A_WEEK)
     wave = np.sin(2 * np.pi * (hours % 24 - 8) / 24)
     weekend = (hours // 24 % 7 >= 5).astype(np.float64)
     hour = np.repeat(hours, rng.poisson(120 * (1 + 0.35 * wave) * (1 - 0.3 * weekend)))
-    moved = shift * (hour >= weeks[0] * HOURS_A_WEEK + onset)
+    shifts = shift * (hour >= weeks[0] * HOURS_A_WEEK + onset)
     effect = rng.normal(0, 0.05, (3, len(hours)))
     night = (wave < 0).astype(np.float64)
 
-    def column(usual: np.ndarray, place: int) -> np.ndarray:
-        return rng.standard_normal(len(hour)) + (usual + effect[place])[hour]
+    def column(baseline: np.ndarray, number: int) -> np.ndarray:
+        return rng.standard_normal(len(hour)) + (baseline + effect[number])[hour]
 
     frame = pd.DataFrame(
         {
             "when": MONDAY + pd.to_timedelta(hour * 3600 + rng.integers(0, 3600, len(hour)), unit="s"),
-            "load": column(0.8 * wave, 0) + moved,
+            "load": column(0.8 * wave, 0) + shifts,
             "price": column(0.4 * wave - 0.6 * weekend, 1),
-            "flat": column(np.zeros(len(hours)), 2) + moved,
+            "flat": column(np.zeros(len(hours)), 2) + shifts,
             "kind": np.where(rng.random(len(hour)) < 0.2 + 0.3 * night[hour], "private", "business"),
         }
     )
-    first = frame["when"] < MONDAY + pd.Timedelta(weeks=weeks[0])
-    return written(folder, frame[first], frame[~first], monitor)
+    is_reference = frame["when"] < MONDAY + pd.Timedelta(weeks=weeks[0])
+    return write_files(folder, frame[is_reference], frame[~is_reference], monitor)
 
 
 __all__ = [
     "FLIGHT_COLUMNS", "LOAN_HEALTHY", "WEATHER", "Stream", "car_loan", "cyclic", "employment", "flights",
-    "in_order", "shuffled", "wheel",
+    "ordered_stream", "permute_blocks", "wheel",
 ]  # fmt: skip

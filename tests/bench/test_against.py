@@ -1,4 +1,4 @@
-"""Two codes are told apart by what their pairs say, and a stopped comparison goes on where it was."""
+"""Verdicts of pairs of runs are right, and a stopped comparison goes on where it was."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def ratios(middle: float, scale: float = 1.0) -> list[float]:
 
 @pytest.mark.parametrize(("pairs", "cut"), [(6, 0), (8, 0), (9, 1), (12, 2), (15, 3), (18, 4), (25, 7)])
 def test_the_interval_has_what_the_sign_test_does_not_reject(pairs: int, cut: int) -> None:
-    assert paired.outside(pairs) == cut
+    assert paired.count_outside(pairs) == cut
     assert binomtest(cut, pairs).pvalue <= 2 * paired.TAIL < binomtest(cut + 1, pairs).pvalue
 
 
 def test_five_pairs_have_no_interval() -> None:
     with pytest.raises(ValueError, match=r"at least 6 pairs\. Got 5"):
-        paired.outside(5)
+        paired.count_outside(5)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_one_pair_that_something_ran_into_changes_nothing() -> None:
     assert paired.verdict(low, high) == "same"
 
 
-def item(name: str, value: float, **more: float) -> dict[str, Any]:
-    return {"name": name, "unit": "s CPU", "value": value, **more}
+def item(name: str, value: float, **figures: float) -> dict[str, Any]:
+    return {"name": name, "unit": "s CPU", "value": value, **figures}
 
 
 def pair(number: int, ratio: float) -> dict[str, Any]:
@@ -63,14 +63,16 @@ def pair(number: int, ratio: float) -> dict[str, Any]:
 
 
 def test_every_item_of_a_line_is_compared() -> None:
-    both, nothing, added = paired.comparisons(pair(*numbered) for numbered in enumerate(ratios(1.1)))
-    assert (both.name, both.verdict, both.pairs, both.that) == ("a", "worse", 9, 2.0)
-    assert both.this == pytest.approx(2.2, rel=0.01)
-    assert both.beside == {"mib": 1.5}
-    assert (added.name, added.verdict) == ("added", "not in both")
-    assert (nothing.name, nothing.verdict, nothing.ratio) == ("nothing", "unclear", None)
-    assert "worse" in against.row(both)
-    assert "not in both" in against.row(added)
+    worse_item, zero_item, unpaired_item = paired.comparisons(
+        pair(*numbered_ratio) for numbered_ratio in enumerate(ratios(1.1))
+    )
+    assert (worse_item.name, worse_item.verdict, worse_item.pairs, worse_item.that) == ("a", "worse", 9, 2.0)
+    assert worse_item.this == pytest.approx(2.2, rel=0.01)
+    assert worse_item.beside == {"mib": 1.5}
+    assert (unpaired_item.name, unpaired_item.verdict) == ("added", "not in both")
+    assert (zero_item.name, zero_item.verdict, zero_item.ratio) == ("nothing", "unclear", None)
+    assert "worse" in against.row(worse_item)
+    assert "not in both" in against.row(unpaired_item)
 
 
 class Sham(against.Race):
@@ -91,19 +93,19 @@ def race(path: Path, commit: str = "new", pairs: int = 9) -> Sham:
 def test_a_stopped_comparison_goes_on_and_counts_nothing_twice(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     for pairs in (6, 9, 9):
-        assert race(path, pairs=pairs).compared("line")[0].pairs == pairs
+        assert race(path, pairs=pairs).compare("line")[0].pairs == pairs
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 9
     path.write_text("\n".join([*lines, lines[0], lines[1][:20]]), encoding="utf-8")
-    assert sorted(race(path).finished("line")) == list(range(9))
-    assert race(path).compared("line")[0].pairs == 9
+    assert sorted(race(path).finished_pairs("line")) == list(range(9))
+    assert race(path).compare("line")[0].pairs == 9
     assert race(path).seconds("line") == 0.0
-    assert race(path).finished("other") == {}
-    assert race(path, commit="newer").finished("line") == {}
+    assert race(path).finished_pairs("other") == {}
+    assert race(path, commit="newer").finished_pairs("line") == {}
 
 
 def test_a_working_tree_is_measured_afresh(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     for count in (9, 18):
-        race(path, commit=WORKTREE).compared("line")
+        race(path, commit=WORKTREE).compare("line")
         assert len(path.read_text(encoding="utf-8").splitlines()) == count

@@ -1,4 +1,4 @@
-"""The data of the benchmark: ten kinds of numeric column, four of them with heavy ties, 2 % missing."""
+"""Data of the benchmark: ten kinds of numeric column, four with heavy ties; 2 % of the values are missing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness import CACHE
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import WindowGauges
 from driftwatch.engines.local.count import summarise
-from driftwatch.monitor.evaluate import Look, fresh_track, judge, looks
+from driftwatch.monitor.evaluate import Target, evaluate_window, initial_segment_state, select_targets
 from driftwatch.reference import build_reference
-from driftwatch.reference.build import Built
+from driftwatch.reference.build import ReferenceBuild
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.results import Verdict
 from driftwatch.sources.base import SourceConfig
@@ -61,11 +61,11 @@ def numbers(
 ) -> list[pa.RecordBatch]:
     """Rows of ``columns`` numeric columns with event times evenly over ``[start, start + span)``."""
 
-    def made(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
-        drawn = values(column, n, random).astype(kind)
-        return f"c{column:03}", pa.array(drawn, mask=random.random(n) < MISSING)
+    def draw_column(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
+        column_values = values(column, n, random).astype(kind)
+        return f"c{column:03}", pa.array(column_values, mask=random.random(n) < MISSING)
 
-    return _batches(rows, columns, made, seed, start, span)
+    return _batches(rows, columns, draw_column, seed, start, span)
 
 
 def levels(
@@ -76,37 +76,41 @@ def levels(
         size: pa.array([f"level-{place:05}" for place in range(size)]) for size in (10, 100, 1000, 10_000)
     }
 
-    def made(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
+    def draw_column(column: int, n: int, random: np.random.Generator) -> tuple[str, pa.Array]:
         size = (10, 100, 1000, 10_000)[column % 4]
         codes = np.minimum(random.zipf(1.2, n) - 1, size - 1).astype(np.int32)
-        coded = pa.DictionaryArray.from_arrays(pa.array(codes, mask=random.random(n) < MISSING), texts[size])
-        return f"s{column:03}", coded.cast(pa.string())
+        column_values = pa.DictionaryArray.from_arrays(
+            pa.array(codes, mask=random.random(n) < MISSING), texts[size]
+        )
+        return f"s{column:03}", column_values.cast(pa.string())
 
-    return _batches(rows, columns, made, seed, start, span)
+    return _batches(rows, columns, draw_column, seed, start, span)
 
 
 def _batches(
     rows: int,
     columns: int,
-    made: Callable[[int, int, np.random.Generator], tuple[str, pa.Array]],
+    draw_column: Callable[[int, int, np.random.Generator], tuple[str, pa.Array]],
     seed: int,
     start: int,
     span: int,
 ) -> list[pa.RecordBatch]:
-    """Batches with the time ``at`` and every column that ``made(column, rows, random)`` names and draws."""
+    """Batches with the time ``at`` and the columns that ``draw_column(column, rows, random)`` gives."""
     batches = []
     for first in range(0, rows, _BATCH):
         n = min(_BATCH, rows - first)
         random = np.random.default_rng((seed, first))
-        at = start + (first + np.arange(n)) * (span // rows)
-        data: dict[str, pa.Array] = {"at": pa.array(at.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))}
-        data.update(made(column, n, random) for column in range(columns))
+        times = start + (first + np.arange(n)) * (span // rows)
+        data: dict[str, pa.Array] = {
+            "at": pa.array(times.astype("datetime64[ns]"), pa.timestamp("ns", "UTC"))
+        }
+        data.update(draw_column(column, n, random) for column in range(columns))
         batches.append(pa.RecordBatch.from_pydict(data))
     return batches
 
 
-def stored(name: str, batches: Any) -> Path:
-    """The rows as a Parquet file (snappy, dictionaries: what pyarrow writes), made once."""
+def cached_parquet(name: str, batches: Any) -> Path:
+    """The rows as a Parquet file (snappy, dictionaries: the defaults of pyarrow), written once."""
     path = CACHE / f"{name}.parquet"
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
@@ -116,42 +120,42 @@ def stored(name: str, batches: Any) -> Path:
     return path
 
 
-def numbers_of(kept: Measurement | Verdict) -> tuple[Gauges, ...]:
-    """Every number of every gauge: what a check decides with. Objects and words are made when read."""
-    if not isinstance(kept.statistics, WindowGauges):
+def numbers_of(measurement: Measurement | Verdict) -> tuple[Gauges, ...]:
+    """Every number of every gauge, which a check needs; gauge objects and their texts are built when read."""
+    if not isinstance(measurement.statistics, WindowGauges):
         raise TypeError("expected gauges that are measured when they are read. Got something else.")
-    return kept.statistics.numbers
+    return measurement.statistics.numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A monitor with its reference, as the daemon holds it."""
+    """A monitor with its reference, as in a daemon."""
 
     config: MonitorConfig
-    built: Built
-    looks: tuple[Look, ...]
+    build: ReferenceBuild
+    targets: tuple[Target, ...]
     segment_state: SegmentState
 
     def summary(self, batches: Any, start: int = START, *, sample: bool = False) -> Summary:
-        """One window's summary, sealed; without joint statistics only with ``sample`` with one of rows."""
-        plan = self.built.reference.plan
+        """One window's sealed summary; without joint statistics it has a row sample only with ``sample``."""
+        plan = self.build.reference.plan
         joint = self.config.detectors is None
         if not (joint or sample):
-            # As readers have it: only the joint statistics need sums of a sample, and rows told apart for it.
-            plan = replace(plan, sample_rows=0, carried=())
+            # As in readers: only joint statistics need sums of a sample, and identity columns for it.
+            plan = replace(plan, sample_rows=0, identity_columns=())
         return summarise(plan, batches, [start, start + HOUR], seal=joint).tiles[start, None]
 
     def judge(
         self, window: Summary, segment_state: SegmentState | None = None, *, gauges: bool = True
     ) -> Any:
         """The decision and its verdict, with every number of every gauge unless ``gauges`` is False."""
-        found = judge(
-            self.built.reference, window, self.looks, segment_state or self.segment_state, self.config,
+        evaluation = evaluate_window(
+            self.build.reference, window, self.targets, segment_state or self.segment_state, self.config,
             segment=None, gauges=gauges,
         )  # fmt: skip
         if gauges:
-            numbers_of(found[1])
-        return found
+            numbers_of(evaluation[1])
+        return evaluation
 
 
 @cache
@@ -173,10 +177,10 @@ def world(
         detectors=None if detectors is None else list(detectors),
     )
     batches = make(rows, columns, seed=1, start=START - hours * HOUR, span=hours * HOUR)
-    built = build_reference(config, lambda: iter(batches), built_at=0, source="memory", files=1)
-    chosen = looks(built.reference, config.detectors)
-    segment_state = fresh_track(built.reference, built.blocks, chosen, config, "bench")
-    return World(config=config, built=built, looks=chosen, segment_state=segment_state)
+    build = build_reference(config, lambda: iter(batches), built_at=0, source="memory", files=1)
+    targets = select_targets(build.reference, config.detectors)
+    segment_state = initial_segment_state(build.reference, build.blocks, targets, config, "bench")
+    return World(config=config, build=build, targets=targets, segment_state=segment_state)
 
 
 UNIVARIATE = ("ks", "psi", "js", "wasserstein", "chi2", "tv", "missing", "unseen", "out_of_range", "volume")

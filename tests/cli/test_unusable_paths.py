@@ -51,13 +51,13 @@ def test_a_storage_path_that_cannot_be_used_is_the_configurations_fault(
     # Nobody, not even root, can make a folder in a file or in /proc.
     for storage in (tmp_path / "file", tmp_path / "file" / "below", "/proc/driftwatch"):
         config = configured(tmp_path, storage)
-        done = process(*verb[: len(verb) - len(options)], config, *options)
-        assert done.returncode == 2, done.stderr
-        assert not done.stdout
-        assert str(storage) in done.stderr
+        result = process(*verb[: len(verb) - len(options)], config, *options)
+        assert result.returncode == 2, result.stderr
+        assert not result.stdout
+        assert str(storage) in result.stderr
         expected = "run a check first" if verb[0] == "explain" else "give another storage.path"
-        assert expected in done.stderr
-        assert "internal error" not in done.stderr
+        assert expected in result.stderr
+        assert "internal error" not in result.stderr
 
 
 def test_something_else_than_a_history_is_the_configurations_fault(tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_something_else_than_a_history_is_the_configurations_fault(tmp_path: Pat
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / FILE).write_bytes(b"this is no database" * 100)
     for words in (["check", config], ["backtest", config]):
-        done = process(*words)
-        assert done.returncode == 2, done.stderr
-        assert f"{tmp_path}/store/{FILE}: expected driftwatch's history" in done.stderr
-        assert "Move it away" in done.stderr
+        result = process(*words)
+        assert result.returncode == 2, result.stderr
+        assert f"{tmp_path}/store/{FILE}: expected driftwatch's history" in result.stderr
+        assert "Move it away" in result.stderr
 
 
 def test_trouble_within_a_history_is_not_the_configurations_fault(tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ def test_trouble_within_a_history_is_not_the_configurations_fault(tmp_path: Path
     content = bytearray(history.read_bytes())
     content[100:4096] = bytes(3996)
     history.write_bytes(content)
-    done = process("check", config, "--at", "2024-01-20")
-    assert done.returncode == 4, done.stderr
-    assert str(history) in done.stderr
+    result = process("check", config, "--at", "2024-01-20")
+    assert result.returncode == 4, result.stderr
+    assert str(history) in result.stderr
 
 
 def test_compare_names_the_file_without_rows(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_compare_names_the_file_without_rows(tmp_path: Path) -> None:
         bad = tmp_path / name
         bad.write_text(content)
         for words in ([bad, tmp_path / "rows.csv"], [tmp_path / "rows.csv", bad]):
-            done = process("compare", *words)
-            assert done.returncode == 3, done.stderr
-            assert not done.stdout
-            assert str(bad) in done.stderr
-            assert "rows.csv" not in done.stderr
+            result = process("compare", *words)
+            assert result.returncode == 3, result.stderr
+            assert not result.stdout
+            assert str(bad) in result.stderr
+            assert "rows.csv" not in result.stderr

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, rows
-from shell_completion import offered
+from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, csv_text
+from shell_completion import completions
 
 from driftwatch.cli import main
 from driftwatch.cli.verbs._one_off_files import delimiter_of
@@ -44,8 +44,8 @@ def texts() -> tuple[str, str]:
     """Reference, and production whose newest whole day is yesterday, shifted for its last three days."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=SHIFTED_FROM + 3)
-    before = rows(first - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, REFERENCE_DAYS, 1)
-    return before, rows(first, SHIFTED_FROM + 3, SHIFTED_FROM, 2)
+    reference = csv_text(first - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, REFERENCE_DAYS, 1)
+    return reference, csv_text(first, SHIFTED_FROM + 3, SHIFTED_FROM, 2)
 
 
 @pytest.fixture
@@ -82,26 +82,26 @@ def days_ago(count: int) -> str:
 
 
 def test_backtest_shapes_and_the_page_at_the_shift(folder: Path) -> None:
-    told = answer("backtest", folder / "c.yaml")
-    assert {"monitor", "windows", "pages"} <= set(told)
-    assert len(told["windows"]) == SHIFTED_FROM + 3
-    for window in told["windows"]:
+    output = answer("backtest", folder / "c.yaml")
+    assert {"monitor", "windows", "pages"} <= set(output)
+    assert len(output["windows"]) == SHIFTED_FROM + 3
+    for window in output["windows"]:
         assert set(window) >= WINDOW
         assert window["segment"] is None
         assert window["start"].endswith("Z")
         assert window["end"].endswith("Z")
         assert isinstance(window["page"], bool)
     keys = {"window_start", "window_end", "onset", "columns", "segment"}
-    (page,) = told["pages"]
+    (page,) = output["pages"]
     assert keys <= set(page)
-    assert page["window_start"] == told["windows"][SHIFTED_FROM]["start"]
+    assert page["window_start"] == output["windows"][SHIFTED_FROM]["start"]
     assert {item["column"] for item in page["columns"]} >= {"amount", "city"}
     assert call("backtest", folder / "c.yaml", "--fail-on-drift").exit_code == 1
-    calm = ("--from", days_ago(SHIFTED_FROM + 3), "--to", days_ago(3))
-    assert call("backtest", folder / "c.yaml", "--fail-on-drift", *calm).exit_code == 0
-    backwards = call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3))
-    assert backwards.exit_code == 2
-    assert backwards.stderr.startswith("--to: expected a time after --from")
+    calm_days = ("--from", days_ago(SHIFTED_FROM + 3), "--to", days_ago(3))
+    assert call("backtest", folder / "c.yaml", "--fail-on-drift", *calm_days).exit_code == 0
+    result = call("backtest", folder / "c.yaml", "--from", today(), "--to", days_ago(3))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--to: expected a time after --from")
     # Only the data says that nothing lies between them.
     assert call("backtest", folder / "c.yaml", "--to", days_ago(300)).exit_code == 3
 
@@ -111,15 +111,15 @@ def test_only_check_leaves_evidence(folder: Path) -> None:
     assert call("check", config, "--at", today()).exit_code == 1
     assert call("check", config, "--at", days_ago(4)).exit_code == 0
     assert call("backtest", config).exit_code == 0
-    assert all(not found for found in evidence(folder).values())
+    assert all(not table for table in evidence(folder).values())
     assert call("check", config).exit_code == 1
-    kept = evidence(folder)
-    assert kept["verdicts"]
-    assert kept["incidents"]
+    stored = evidence(folder)
+    assert stored["verdicts"]
+    assert stored["incidents"]
     for words in (["check", config, "--at", today()], ["backtest", config]):
         call(*words)
     assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
-    assert evidence(folder) == kept
+    assert evidence(folder) == stored
 
 
 def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
@@ -143,13 +143,13 @@ def test_what_is_accepted_is_the_reference_in_force_whatever_the_file_says_now(f
     assert call("check", config).exit_code == 1
     text = config.read_text()
     config.write_text(text + "    columns: {city: {role: ignore}}\n")
-    done = call("ack", config, "--monitor", "one", "--as", "accepted")
-    assert "accepted: 1 incident(s)" in done.stdout
-    assert "building" not in done.stderr
+    acceptance = call("ack", config, "--monitor", "one", "--as", "accepted")
+    assert "accepted: 1 incident(s)" in acceptance.stdout
+    assert "building" not in acceptance.stderr
     config.write_text(text)
-    again = call("check", config, "--at", today())
-    assert again.exit_code == 0
-    assert "building" not in again.stderr
+    check = call("check", config, "--at", today())
+    assert check.exit_code == 0
+    assert "building" not in check.stderr
 
 
 def test_one_object_for_one_monitor_else_an_array(folder: Path) -> None:
@@ -157,16 +157,16 @@ def test_one_object_for_one_monitor_else_an_array(folder: Path) -> None:
     config.write_text(config.read_text() + SECOND % {"folder": folder})
     # No row has a level beyond the most frequent ones; that does not keep "two" from being ok.
     assert call("check", config, "--at", days_ago(4)).exit_code == 0
-    many = answer("check", config)
-    assert [item["monitor"] for item in many] == ["one", "two"]
-    assert [item["segment"] for item in many] == [None, None]
-    one = answer("check", config, "--monitor", "two", "--at", days_ago(4))
-    assert one["monitor"] == "two"
-    assert {item["segment"] for item in one["segments"]} >= {"north", "south", "east"}
+    objects = answer("check", config)
+    assert [item["monitor"] for item in objects] == ["one", "two"]
+    assert [item["segment"] for item in objects] == [None, None]
+    output = answer("check", config, "--monitor", "two", "--at", days_ago(4))
+    assert output["monitor"] == "two"
+    assert {item["segment"] for item in output["segments"]} >= {"north", "south", "east"}
     for segment in (None, "north"):
-        chosen = [] if segment is None else ["--segment", segment]
-        told = answer("explain", config, "--monitor", "two", "--window", today(), *chosen)
-        assert told["equal"] is True
+        options = [] if segment is None else ["--segment", segment]
+        explanation = answer("explain", config, "--monitor", "two", "--window", today(), *options)
+        assert explanation["equal"] is True
 
 
 @pytest.mark.parametrize(
@@ -195,9 +195,9 @@ def test_a_reference_without_time_burns_in(folder: Path) -> None:
 
 def test_check_at_an_earlier_time_does_not_know_what_came_later(folder: Path) -> None:
     config = folder / "c.yaml"
-    before = answer("check", config, "--at", days_ago(4))["state"]
+    state = answer("check", config, "--at", days_ago(4))["state"]
     assert call("check", config).exit_code == 1
-    assert answer("check", config, "--at", days_ago(4))["state"] == before
+    assert answer("check", config, "--at", days_ago(4))["state"] == state
 
 
 @pytest.mark.parametrize("change", ["    exclude: [2020-01-01]\n", "    timezone: Europe/Berlin\n"])
@@ -213,54 +213,56 @@ def test_another_window_length_cuts_the_reference_into_other_blocks(folder: Path
     config = folder / "c.yaml"
     # Of one column alone the reference stays the same, bit for bit, however it is cut.
     text = config.read_text() + "    columns: {city: {role: ignore}, fresh: {role: ignore}}\n"
-    starts = []
+    blocks = []
     for length in ("12h", "1d"):
         config.write_text(text.replace("1d", length))
         assert call("reference", "build", config).exit_code == 0
         with sqlite3.connect(folder / "store" / "driftwatch.sqlite") as connection:
-            starts.append(connection.execute("SELECT start, fingerprint FROM blocks ORDER BY 1").fetchall())
+            blocks.append(connection.execute("SELECT start, fingerprint FROM blocks ORDER BY 1").fetchall())
         connection.close()
-    gaps = [{after[0] - before[0] for before, after in pairwise(found)} for found in starts]
+    gaps = [{following[0] - row[0] for row, following in pairwise(rows)} for rows in blocks]
     assert gaps == [{43_200 * 10**9}, {86_400 * 10**9}]
-    assert len({fingerprint for found in starts for _, fingerprint in found}) == 1
+    assert len({fingerprint for rows in blocks for _, fingerprint in rows}) == 1
 
 
 def test_the_exact_detector_has_the_rows_it_needs_once_they_are_kept(folder: Path) -> None:
     config = folder / "c.yaml"
     text = config.read_text() + "    detectors: [missing, mmd_exact]\n"
     config.write_text(text)
-    told = answer("check", config, "--at", today())
-    assert "storage.row_sample: true" in told["joint"][0]["undefined"]
+    output = answer("check", config, "--at", today())
+    assert "storage.row_sample: true" in output["joint"][0]["undefined"]
     config.write_text(re.sub(r"storage: {(.*?)}", r"storage: {\1, row_sample: true}", text))
     assert answer("check", config, "--at", days_ago(4))["joint"][0]["p_value"] > 0.01
-    (exact,) = answer("check", config)["joint"]
-    assert (exact["detector"], exact["undefined"]) == ("mmd_exact", "")
-    assert exact["p_value"] < 0.01
+    (exact_result,) = answer("check", config)["joint"]
+    assert (exact_result["detector"], exact_result["undefined"]) == ("mmd_exact", "")
+    assert exact_result["p_value"] < 0.01
     assert answer("explain", config, "--monitor", "one", "--window", today())["equal"] is True
 
 
 def test_compare(folder: Path) -> None:
-    before, after = folder / "reference.csv", folder / "current.csv"
-    told = answer("compare", before, after, "--time-column", "when")
-    assert {"reference_rows", "current_rows", "columns", "joint"} <= set(told)
-    for column in told["columns"]:
+    reference, current = folder / "reference.csv", folder / "current.csv"
+    output = answer("compare", reference, current, "--time-column", "when")
+    assert {"reference_rows", "current_rows", "columns", "joint"} <= set(output)
+    for column in output["columns"]:
         assert {"column", "kind", "missing", "detectors"} <= set(column)
         assert set(column["missing"]) == {"reference", "current"}
         assert all({"statistic", "p_value"} <= set(item) for item in column["detectors"].values())
-    assert "set aside: nothing: no value in any of" in call("compare", before, after).stdout
-    assert "mmd_exact" not in told["joint"]
-    exact = answer("compare", before, after, "--time-column", "when", "--detector", "mmd_exact")["joint"]
-    assert exact["mmd_exact"]["p_value"] < 0.01
-    assert set(exact) == {*told["joint"], "mmd_exact"}
-    unknown = call("compare", before, after, "--detector", "mmd_exakt")
-    assert unknown.exit_code == 2
-    assert 'Did you mean "mmd_exact"?' in unknown.stderr
-    assert call("compare", before, after, "--fail-on-drift").exit_code == 1
-    assert call("compare", before, before, "--fail-on-drift").exit_code == 0
+    assert "set aside: nothing: no value in any of" in call("compare", reference, current).stdout
+    assert "mmd_exact" not in output["joint"]
+    exact_result = answer("compare", reference, current, "--time-column", "when", "--detector", "mmd_exact")[
+        "joint"
+    ]
+    assert exact_result["mmd_exact"]["p_value"] < 0.01
+    assert set(exact_result) == {*output["joint"], "mmd_exact"}
+    typo_result = call("compare", reference, current, "--detector", "mmd_exakt")
+    assert typo_result.exit_code == 2
+    assert 'Did you mean "mmd_exact"?' in typo_result.stderr
+    assert call("compare", reference, current, "--fail-on-drift").exit_code == 1
+    assert call("compare", reference, reference, "--fail-on-drift").exit_code == 0
     for level in ("0", "-1", "nan", "2"):
-        assert call("compare", before, after, "--alpha", level).exit_code == 2
+        assert call("compare", reference, current, "--alpha", level).exit_code == 2
     (folder / "head.csv").write_text("when,amount\n")
-    assert call("compare", before, folder / "head.csv", "--fail-on-drift").exit_code == 3
+    assert call("compare", reference, folder / "head.csv", "--fail-on-drift").exit_code == 3
 
 
 @pytest.mark.parametrize("content", [b"", bytes(range(256)) * 8, None])
@@ -285,17 +287,17 @@ def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
     assert "gone.csv: expected at least one file" in result.stderr
     assert call("backtest", config, "--no-inject", "--fail-on-drift").exit_code == 1
     assert call("backtest", config, "--no-inject", "--monitor", "one").exit_code == 0
-    alone = call("backtest", config, "--no-inject", "--monitor", "two")
-    assert (alone.exit_code, alone.stdout) == (3, "")
+    single_monitor = call("backtest", config, "--no-inject", "--monitor", "two")
+    assert (single_monitor.exit_code, single_monitor.stdout) == (3, "")
 
 
 def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
     config = folder / "c.yaml"
     text = config.read_text()
-    good = "    weights: {amount: 2, nothing: 1, 'joint:mmd': 0.5}\n    groups: {place: [city, fresh]}\n"
-    config.write_text(text + good)
+    settings = "    weights: {amount: 2, nothing: 1, 'joint:mmd': 0.5}\n    groups: {place: [city, fresh]}\n"
+    config.write_text(text + settings)
     assert call("check", config, "--at", days_ago(4)).exit_code == 0
-    config.write_text(text + good.replace("amount", "amonut").replace("fresh", "fersh"))
+    config.write_text(text + settings.replace("amount", "amonut").replace("fresh", "fersh"))
     for verb in ("check", "backtest"):
         result = call(verb, config)
         assert result.exit_code == 2
@@ -310,17 +312,21 @@ def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
 def test_other_delimiters_are_found_and_written(folder: Path, mark: str) -> None:
     for name in ("reference.csv", "current.csv"):
         (folder / f"odd-{name}").write_text((folder / name).read_text().replace(",", mark))
-    before, after, out = folder / "odd-reference.csv", folder / "odd-current.csv", folder / "odd.yaml"
-    assert call("init", before, "--current", after, "-o", out).exit_code == 0
-    text = out.read_text().replace("./driftwatch-data", str(folder / "odd-store"))
-    out.write_text(text)
-    monitor = load(out).monitors[0]
+    reference, current, out_file = (
+        folder / "odd-reference.csv",
+        folder / "odd-current.csv",
+        folder / "odd.yaml",
+    )
+    assert call("init", reference, "--current", current, "-o", out_file).exit_code == 0
+    text = out_file.read_text().replace("./driftwatch-data", str(folder / "odd-store"))
+    out_file.write_text(text)
+    monitor = load(out_file).monitors[0]
     assert monitor.reference.delimiter == as_json(monitor)["source"]["delimiter"] == mark
-    told = answer("check", out, "--at", days_ago(4))
-    assert told["rows"] == ROWS
-    assert {item["column"] for item in told["columns"]} == {"amount", "city", "fresh"}
-    found = answer("compare", before, after)
-    assert {"amount", "city", "fresh"} <= {item["column"] for item in found["columns"]}
+    output = answer("check", out_file, "--at", days_ago(4))
+    assert output["rows"] == ROWS
+    assert {item["column"] for item in output["columns"]} == {"amount", "city", "fresh"}
+    comparison = answer("compare", reference, current)
+    assert {"amount", "city", "fresh"} <= {item["column"] for item in comparison["columns"]}
 
 
 @pytest.mark.parametrize(
@@ -358,23 +364,23 @@ def test_init_writes_what_runs_with_hostile_names(folder: Path) -> None:
     text = (folder / "reference.csv").read_text()
     name = hostile[0].replace('"', '""')
     (folder / "odd.csv").write_text(text.replace("amount,city", f'"{name}",{hostile[1]}', 1))
-    out = folder / "odd.yaml"
-    assert call("init", folder / "odd.csv", "--current", folder / "odd.csv", "-o", out).exit_code == 0
-    out.write_text(out.read_text().replace("./driftwatch-data", f"{folder}/odd-store"))
-    result = call("check", out, "--at", (folder / "odd.csv").read_text().splitlines()[-1][:10])
+    out_file = folder / "odd.yaml"
+    assert call("init", folder / "odd.csv", "--current", folder / "odd.csv", "-o", out_file).exit_code == 0
+    out_file.write_text(out_file.read_text().replace("./driftwatch-data", f"{folder}/odd-store"))
+    result = call("check", out_file, "--at", (folder / "odd.csv").read_text().splitlines()[-1][:10])
     assert result.exit_code == 0, result.stderr
     assert "\x1b" not in result.stdout
     assert hostile[1] not in result.stdout
-    told = answer("backtest", out)
-    assert {item["column"] for item in told["windows"][0]["columns"]} >= set(hostile)
+    output = answer("backtest", out_file)
+    assert {item["column"] for item in output["windows"][0]["columns"]} >= set(hostile)
 
 
 def test_a_real_process_keeps_standard_output_for_results(folder: Path) -> None:
     words = [sys.executable, "-m", "driftwatch", "check", str(folder / "c.yaml"), "--format", "json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["monitor"] == "one"
-    assert "reference built" in done.stderr
+    process = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert process.returncode == 1
+    assert json.loads(process.stdout)["monitor"] == "one"
+    assert "reference built" in process.stderr
     words = [*words[:3], "--version"]
     version = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert version.stdout.startswith("driftwatch ")
@@ -384,50 +390,50 @@ def test_long_comparisons_show_on_a_terminal_how_far_they_are(folder: Path) -> N
     """And nowhere else: what a pipe gets is the result alone."""
     files = [str(folder / "reference.csv"), str(folder / "current.csv")]
     words = [sys.executable, "-m", "driftwatch", "compare", *files, "--format", "json"]
-    ours, theirs = pty.openpty()
+    main_end, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm"}
-    watched = subprocess.run(
-        words, stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True, env=environment
+    terminal_process = subprocess.run(
+        words, stdout=subprocess.PIPE, stderr=end, timeout=60, check=True, env=environment
     )
-    os.close(theirs)
-    seen = b""
+    os.close(end)
+    stderr = b""
     with suppress(OSError):  # how a terminal says that nobody is at the other end any more
-        while part := os.read(ours, 4096):
-            seen += part
-    os.close(ours)
-    assert b"columns" in seen
-    assert b"/" in seen
-    piped = subprocess.run(words, capture_output=True, timeout=60, check=True)
-    assert piped.stderr == b""
-    assert piped.stdout == watched.stdout
+        while part := os.read(main_end, 4096):
+            stderr += part
+    os.close(main_end)
+    assert b"columns" in stderr
+    assert b"/" in stderr
+    piped_process = subprocess.run(words, capture_output=True, timeout=60, check=True)
+    assert piped_process.stderr == b""
+    assert piped_process.stdout == terminal_process.stdout
 
 
 def test_a_shell_is_offered_windows_and_incidents(folder: Path) -> None:
     config = folder / "c.yaml"
-    assert offered(f"driftwatch explain {config} --monitor one --window ") == set(), "no store yet"
+    assert completions(f"driftwatch explain {config} --monitor one --window ") == set(), "no store yet"
     assert call("check", config).exit_code == 1
     stored = evidence(folder)
     keys = {row[0] for row in stored["incidents"]}
     assert keys
-    windows = offered(f"driftwatch explain {config} --monitor one --window ")
+    windows = completions(f"driftwatch explain {config} --monitor one --window ")
     assert today() in windows
     assert len(windows) == min(len(stored["verdicts"]), 30)
-    assert offered(f"driftwatch explain {config} --window {today()[:8]} --monitor one") <= {"one"}
-    assert offered(f"driftwatch explain {config} --monitor=one --window {today()}") == {today()}
-    assert offered(f"driftwatch explain {config} --window ") == set(), "of which monitor?"
-    assert offered(f"driftwatch explain {config} --monitor none --window ") == set()
-    assert offered(f"driftwatch ack {config} --monitor one --incident ") == keys
-    assert offered(f"driftwatch ack {config} --monitor one --incident x") == set()
+    assert completions(f"driftwatch explain {config} --window {today()[:8]} --monitor one") <= {"one"}
+    assert completions(f"driftwatch explain {config} --monitor=one --window {today()}") == {today()}
+    assert completions(f"driftwatch explain {config} --window ") == set(), "of which monitor?"
+    assert completions(f"driftwatch explain {config} --monitor none --window ") == set()
+    assert completions(f"driftwatch ack {config} --monitor one --incident ") == keys
+    assert completions(f"driftwatch ack {config} --monitor one --incident x") == set()
 
 
 def test_a_store_that_cannot_be_read_offers_nothing_and_says_nothing(folder: Path) -> None:
     config = folder / "c.yaml"
     store = load(config).storage.path
     store.mkdir()
-    asked = [f"driftwatch {verb} {config} --monitor one {last} " for verb, last in (
+    lines = [f"driftwatch {verb} {config} --monitor one {last} " for verb, last in (
         ("explain", "--window"), ("ack", "--incident"))]  # fmt: skip
     # Of an older version, which lacks what is looked up; then one that is no history at all.
     sqlite3.connect(store / "driftwatch.sqlite").close()
-    assert [offered(line) for line in asked] == [set(), set()]
+    assert [completions(line) for line in lines] == [set(), set()]
     (store / "driftwatch.sqlite").write_bytes(b"no history" * 999)
-    assert [offered(line) for line in asked] == [set(), set()]
+    assert [completions(line) for line in lines] == [set(), set()]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from reference_worlds import flights
 
-from driftwatch.columns.infer import find_time, infer
+from driftwatch.columns.infer import find_time_column, infer
 from driftwatch.columns.profile import profile
 from driftwatch.core.schema import Column, Kind, Role
 from driftwatch.errors import ConfigError
@@ -21,11 +21,11 @@ START = datetime(2026, 1, 1)
 TIMES = [START + timedelta(minutes=20 * row) for row in range(ROWS)]
 
 
-def _codes() -> list[str]:
+def _uuids() -> list[str]:
     return [str(uuid.UUID(int=int(number))) for number in RANDOM.integers(0, 2**62, ROWS)]
 
 
-PREPARED = {
+CASES = {
     "price": (RANDOM.lognormal(size=ROWS), Kind.NUMERIC, Role.FEATURE),
     "children": (RANDOM.poisson(1.5, ROWS), Kind.NUMERIC, Role.FEATURE),
     "tens": (RANDOM.integers(0, 8, ROWS) * 10, Kind.NUMERIC, Role.FEATURE),
@@ -37,7 +37,7 @@ PREPARED = {
     "flag": (RANDOM.random(ROWS) < 0.3, Kind.BOOLEAN, Role.FEATURE),
     "city": (RANDOM.choice(["a", "b", "c"], ROWS), Kind.CATEGORICAL, Role.FEATURE),
     "remark": ([f"the {n} quick foxes of {n * 7}" for n in range(ROWS)], Kind.TEXT, Role.FEATURE),
-    "request": (_codes(), Kind.CATEGORICAL, Role.ID),
+    "request": (_uuids(), Kind.CATEGORICAL, Role.ID),
     "counter": (RANDOM.permutation(ROWS), Kind.NUMERIC, Role.ID),
     "userId": (RANDOM.integers(0, 10**9, ROWS), Kind.NUMERIC, Role.ID),
     "snowflake": (RANDOM.permutation(ROWS) * 4096 + 2**60, Kind.NUMERIC, Role.ID),
@@ -75,13 +75,13 @@ PREPARED = {
 
 @pytest.fixture(scope="module")
 def inferred() -> dict[str, Column]:
-    table = pa.table({name: pa.array(values) for name, (values, _, _) in PREPARED.items()})
+    table = pa.table({name: pa.array(values) for name, (values, _, _) in CASES.items()})
     return {column.name: column for column in infer(profile(table.to_batches(max_chunksize=700)))}
 
 
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", CASES)
 def test_prepared_columns(inferred: dict[str, Column], name: str) -> None:
-    _, kind, role = PREPARED[name]
+    _, kind, role = CASES[name]
     column = inferred[name]
     assert (column.kind, column.role) == (kind, role), column.reason
     assert column.reason
@@ -89,8 +89,8 @@ def test_prepared_columns(inferred: dict[str, Column], name: str) -> None:
 
 def test_hour_is_a_part_of_the_calendar_when_windows_are_hours() -> None:
     table = pa.table({"event_time": TIMES, "hour": [t.hour for t in TIMES], "x": RANDOM.normal(size=ROWS)})
-    looked = profile(table.to_batches())
-    roles = {window: infer(looked, window=window)[1].role for window in (3600, 86400, 7 * 86400)}
+    data_profile = profile(table.to_batches())
+    roles = {window: infer(data_profile, window=window)[1].role for window in (3600, 86400, 7 * 86400)}
     assert roles == {3600: Role.IGNORE, 86400: Role.FEATURE, 7 * 86400: Role.FEATURE}
 
 
@@ -124,8 +124,8 @@ def test_a_column_of_iso_dates_with_a_few_other_texts_is_set_aside() -> None:
     texts = [(START + timedelta(days=row // 30)).strftime("%Y-%m-%d") for row in range(ROWS)]
     (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()))
     assert column.role is Role.IGNORE
-    given = {"booked": (Kind.CATEGORICAL, None)}
-    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()), overrides=given)
+    overrides = {"booked": (Kind.CATEGORICAL, None)}
+    (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()), overrides=overrides)
     assert column.role is Role.FEATURE
 
 
@@ -141,19 +141,19 @@ def test_what_only_resembles_dates_stays_a_feature(texts: list[str]) -> None:
 
 def test_several_times_and_no_telling_name_choose_none() -> None:
     table = pa.table({"a": TIMES, "b": TIMES, "x": RANDOM.normal(size=ROWS)})
-    looked = profile(table.to_batches())
-    found = find_time(looked)
-    assert found.name is None
-    assert "a, b" in found.reason
-    columns = infer(looked)
+    data_profile = profile(table.to_batches())
+    time_column = find_time_column(data_profile)
+    assert time_column.name is None
+    assert "a, b" in time_column.reason
+    columns = infer(data_profile)
     assert [column.role for column in columns] == [Role.IGNORE, Role.IGNORE, Role.FEATURE]
     assert "time_column" in columns[0].reason
 
 
 def test_a_telling_name_or_a_declaration_chooses() -> None:
-    looked = profile(pa.table({"shipped": TIMES, "created_at": TIMES}).to_batches())
-    assert find_time(looked).name == "created_at"
-    assert find_time(looked, "shipped").name == "shipped"
+    data_profile = profile(pa.table({"shipped": TIMES, "created_at": TIMES}).to_batches())
+    assert find_time_column(data_profile).name == "created_at"
+    assert find_time_column(data_profile, "shipped").name == "shipped"
 
 
 def test_times_as_texts_are_found_and_digits_are_not() -> None:
@@ -163,34 +163,34 @@ def test_times_as_texts_are_found_and_digits_are_not() -> None:
             "zip": [f"{n:05}" for n in RANDOM.integers(0, 500, ROWS)],
         }
     )
-    looked = profile(table.to_batches())
-    assert find_time(looked).name == "day"
-    assert infer(looked)[1].kind is Kind.CATEGORICAL
+    data_profile = profile(table.to_batches())
+    assert find_time_column(data_profile).name == "day"
+    assert infer(data_profile)[1].kind is Kind.CATEGORICAL
 
 
 def test_a_birth_date_is_never_event_time() -> None:
-    looked = profile(pa.table({"date_of_birth": TIMES}).to_batches())
-    assert find_time(looked).name is None
+    data_profile = profile(pa.table({"date_of_birth": TIMES}).to_batches())
+    assert find_time_column(data_profile).name is None
 
 
 def test_overrides_win_and_unknown_ones_are_named() -> None:
-    looked = profile(pa.table({"counter": np.arange(100), "x": RANDOM.normal(size=100)}).to_batches())
-    columns = infer(looked, overrides={"counter": (Kind.CATEGORICAL, None), "x": (None, Role.IGNORE)})
+    data_profile = profile(pa.table({"counter": np.arange(100), "x": RANDOM.normal(size=100)}).to_batches())
+    columns = infer(data_profile, overrides={"counter": (Kind.CATEGORICAL, None), "x": (None, Role.IGNORE)})
     assert [(column.kind, column.role) for column in columns] == [
         (Kind.CATEGORICAL, Role.FEATURE),
         (Kind.NUMERIC, Role.IGNORE),
     ]
-    with pytest.raises(ConfigError, match=r'Did you mean "counter"') as raised:
-        infer(looked, overrides={"countr": (None, Role.IGNORE), "z": (None, None)})
-    assert len(raised.value.problems) == 2
+    with pytest.raises(ConfigError, match=r'Did you mean "counter"') as error:
+        infer(data_profile, overrides={"countr": (None, Role.IGNORE), "z": (None, None)})
+    assert len(error.value.problems) == 2
 
 
 def test_flights() -> None:
     table = flights((1, 2, 3))
     columns = {column.name: column for column in infer(profile(table.to_batches()))}
-    aside = {name for name, column in columns.items() if not column.role.watched}
-    assert aside == {"year", "month", "day", "time_hour"}
+    ignored_names = {name for name, column in columns.items() if not column.role.watched}
+    assert ignored_names == {"year", "month", "day", "time_hour"}
     assert columns["time_hour"].role is Role.TIME
-    categorical = {name for name, column in columns.items() if column.kind is Kind.CATEGORICAL}
-    assert categorical == {"carrier", "tailnum", "origin", "dest"}
+    categorical_names = {name for name, column in columns.items() if column.kind is Kind.CATEGORICAL}
+    assert categorical_names == {"carrier", "tailnum", "origin", "dest"}
     assert "calendar" in columns["day"].reason

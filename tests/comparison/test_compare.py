@@ -34,139 +34,161 @@ def frame(rows: int, seed: int, *, rho: float = 0.9, shift: float = 0.0) -> pd.D
 
 
 @pytest.fixture(scope="module")
-def moved() -> Comparison:
+def comparison() -> Comparison:
     return driftwatch.compare(frame(3000, 1), frame(1500, 2, rho=-0.9, shift=3.0))
 
 
-def test_json_has_the_promised_shape(moved: Comparison) -> None:
-    out = json.loads(json.dumps(moved.to_json(), allow_nan=False))
-    assert (out["reference_rows"], out["current_rows"]) == (3000, 1500)
-    assert [item["column"] for item in out["columns"]] == ["age", "income", "visits", "city", "gap"]
-    assert out["columns"][3]["kind"] == "categorical"
-    assert set(out["columns"][0]["missing"]) == {"reference", "current"}
-    assert out["columns"][4]["missing"]["reference"] == pytest.approx(0.2, abs=0.03)
+def test_json_has_the_promised_shape(comparison: Comparison) -> None:
+    payload = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+    assert (payload["reference_rows"], payload["current_rows"]) == (3000, 1500)
+    assert [item["column"] for item in payload["columns"]] == ["age", "income", "visits", "city", "gap"]
+    assert payload["columns"][3]["kind"] == "categorical"
+    assert set(payload["columns"][0]["missing"]) == {"reference", "current"}
+    assert payload["columns"][4]["missing"]["reference"] == pytest.approx(0.2, abs=0.03)
     assert {"ks", "psi", "js", "wasserstein", "missing", "out_of_range"} == set(
-        out["columns"][0]["detectors"]
+        payload["columns"][0]["detectors"]
     )
-    assert {"chi2", "psi", "js", "tv", "missing", "unseen"} == set(out["columns"][3]["detectors"])
-    assert set(out["joint"]) == {"mmd", "correlation"}
-    for item in [*out["columns"][0]["detectors"].values(), *out["joint"].values()]:
+    assert {"chi2", "psi", "js", "tv", "missing", "unseen"} == set(payload["columns"][3]["detectors"])
+    assert set(payload["joint"]) == {"mmd", "correlation"}
+    for item in [*payload["columns"][0]["detectors"].values(), *payload["joint"].values()]:
         assert {"statistic", "p_value"} <= set(item)
-    assert {item["column"] for item in out["set_aside"]} == {"always", "row_id"}
+    assert {item["column"] for item in payload["set_aside"]} == {"always", "row_id"}
 
 
-def test_statistics_equal_scipy_on_the_rows(moved: Comparison) -> None:
-    before, after = frame(3000, 1), frame(1500, 2, rho=-0.9, shift=3.0)
-    found = moved.to_frame().set_index(["column", "detector"])["statistic"]
+def test_statistics_equal_scipy_on_the_rows(comparison: Comparison) -> None:
+    reference_frame, current_frame = frame(3000, 1), frame(1500, 2, rho=-0.9, shift=3.0)
+    statistics = comparison.to_frame().set_index(["column", "detector"])["statistic"]
     for name in ("age", "income", "visits", "gap"):
-        left, right = before[name].dropna(), after[name].dropna()
-        assert found[name, "ks"] == pytest.approx(stats.ks_2samp(left, right).statistic, abs=1e-12)
-        distance = stats.wasserstein_distance(left, right)
-        assert found[name, "wasserstein"] == pytest.approx(distance, rel=1e-9)
-    table = np.array([side["city"].value_counts()[["north", "south", "east"]] for side in (before, after)])
-    assert found["city", "chi2"] == pytest.approx(stats.chi2_contingency(table).statistic, rel=1e-9)
-    changed = after[["age", "income"]].corr().iloc[0, 1] - before[["age", "income"]].corr().iloc[0, 1]
-    correlation = next(item for item in moved.joint if item.detector == "correlation")
-    assert correlation.value == pytest.approx(abs(changed), abs=0.01)
+        reference_values, current_values = reference_frame[name].dropna(), current_frame[name].dropna()
+        assert statistics[name, "ks"] == pytest.approx(
+            stats.ks_2samp(reference_values, current_values).statistic, abs=1e-12
+        )
+        distance = stats.wasserstein_distance(reference_values, current_values)
+        assert statistics[name, "wasserstein"] == pytest.approx(distance, rel=1e-9)
+    contingency_table = np.array(
+        [data["city"].value_counts()[["north", "south", "east"]] for data in (reference_frame, current_frame)]
+    )
+    assert statistics["city", "chi2"] == pytest.approx(
+        stats.chi2_contingency(contingency_table).statistic, rel=1e-9
+    )
+    correlation_change = (
+        current_frame[["age", "income"]].corr().iloc[0, 1]
+        - reference_frame[["age", "income"]].corr().iloc[0, 1]
+    )
+    correlation = next(item for item in comparison.joint if item.detector == "correlation")
+    assert correlation.value == pytest.approx(abs(correlation_change), abs=0.01)
 
 
 def test_a_flipped_correlation_with_equal_marginals_is_found() -> None:
-    found = driftwatch.compare(frame(3000, 3), frame(1500, 4, rho=-0.9))
-    by_name = {item.detector: item for item in found.joint}
+    comparison = driftwatch.compare(frame(3000, 3), frame(1500, 4, rho=-0.9))
+    joint_by_name = {item.detector: item for item in comparison.joint}
     for name in ("mmd", "correlation"):
-        p_value = by_name[name].p_value
+        p_value = joint_by_name[name].p_value
         assert p_value is not None
         assert p_value < 1e-6
-    assert found.drifted()
-    single = [
-        item.p_value for column in found.columns for item in column.statistics if item.p_value is not None
+    assert comparison.drifted()
+    column_p_values = [
+        item.p_value
+        for column in comparison.columns
+        for item in column.statistics
+        if item.p_value is not None
     ]
-    assert min(single) > 1e-4
+    assert min(column_p_values) > 1e-4
 
 
 def test_the_same_distribution_is_not_drift() -> None:
     """Bonferroni at 1 %: of 5 healthy pairs at most 1 may fire (more has a chance of .001)."""
-    fired = sum(driftwatch.compare(frame(800, 100 + k), frame(500, 200 + k)).drifted(0.01) for k in range(5))
-    assert fired <= 1
+    n_drifted = sum(
+        driftwatch.compare(frame(800, 100 + k), frame(500, 200 + k)).drifted(0.01) for k in range(5)
+    )
+    assert n_drifted <= 1
 
 
 def test_named_columns_are_compared_whatever_they_are() -> None:
-    before, after = frame(300, 1), frame(200, 2)
-    found = driftwatch.compare(before, after, columns=["always", "row_id"], detectors=["ks", "mmd_exact"])
-    assert [item.column.name for item in found.columns] == ["always", "row_id"]
-    assert [item.statistics[0].value for item in found.columns] == [0.0, 1.0]
-    assert [item.detector for item in found.joint] == ["mmd_exact"]
-    codes = driftwatch.compare(before, after, columns={"visits": "categorical"}).columns[0]
+    reference_frame, current_frame = frame(300, 1), frame(200, 2)
+    comparison = driftwatch.compare(
+        reference_frame, current_frame, columns=["always", "row_id"], detectors=["ks", "mmd_exact"]
+    )
+    assert [item.column.name for item in comparison.columns] == ["always", "row_id"]
+    assert [item.statistics[0].value for item in comparison.columns] == [0.0, 1.0]
+    assert [item.detector for item in comparison.joint] == ["mmd_exact"]
+    codes = driftwatch.compare(reference_frame, current_frame, columns={"visits": "categorical"}).columns[0]
     assert codes.column.kind == "categorical"
     assert "chi2" in {item.detector for item in codes.statistics}
 
 
 def test_a_constant_that_changed_is_compared() -> None:
-    before, after = frame(300, 1), frame(200, 2)
-    found = driftwatch.compare(before, after.assign(always=2.0))
-    assert "always" in [item.column.name for item in found.columns]
-    assert found.drifted()
+    reference_frame, current_frame = frame(300, 1), frame(200, 2)
+    comparison = driftwatch.compare(reference_frame, current_frame.assign(always=2.0))
+    assert "always" in [item.column.name for item in comparison.columns]
+    assert comparison.drifted()
 
 
 def test_a_column_that_is_gone_and_one_that_is_new() -> None:
-    before, after = frame(300, 1), frame(200, 2).drop(columns="age").assign(extra=1)
-    found = driftwatch.compare(before, after)
-    age = next(item for item in found.columns if item.column.name == "age")
+    reference_frame, current_frame = frame(300, 1), frame(200, 2).drop(columns="age").assign(extra=1)
+    comparison = driftwatch.compare(reference_frame, current_frame)
+    age = next(item for item in comparison.columns if item.column.name == "age")
     assert age.missing_current == 1.0
     assert next(item for item in age.statistics if item.detector == "ks").value is None
-    assert found.only_current == ("extra",)
-    assert found.drifted()
+    assert comparison.only_current == ("extra",)
+    assert comparison.drifted()
 
 
 def test_unseen_levels_text_in_a_number_and_times() -> None:
-    before = frame(400, 1).assign(at=pd.date_range("2024-01-01", periods=400, freq="h"))
-    after = before.assign(city="mars", visits=["many"] * 400)
-    found = driftwatch.compare(before, after).to_frame().set_index(["column", "detector"])["statistic"]
-    assert found["city", "unseen"] == 1.0
-    assert np.isnan(found["visits", "ks"])
-    assert "at" not in found.index.get_level_values(0)
+    reference_frame = frame(400, 1).assign(at=pd.date_range("2024-01-01", periods=400, freq="h"))
+    current_frame = reference_frame.assign(city="mars", visits=["many"] * 400)
+    statistics = (
+        driftwatch.compare(reference_frame, current_frame)
+        .to_frame()
+        .set_index(["column", "detector"])["statistic"]
+    )
+    assert statistics["city", "unseen"] == 1.0
+    assert np.isnan(statistics["visits", "ks"])
+    assert "at" not in statistics.index.get_level_values(0)
 
 
 def test_empty_current_is_undefined_and_empty_reference_is_refused() -> None:
-    before = frame(300, 1)
-    out = driftwatch.compare(before, before.iloc[:0])
-    assert not out.drifted()
-    text = json.dumps(out.to_json(), allow_nan=False)
+    reference_frame = frame(300, 1)
+    comparison = driftwatch.compare(reference_frame, reference_frame.iloc[:0])
+    assert not comparison.drifted()
+    text = json.dumps(comparison.to_json(), allow_nan=False)
     assert json.loads(text)["columns"][0]["missing"]["current"] is None
     with pytest.raises(ReferenceUnusable, match="no rows"):
-        driftwatch.compare(before.iloc[:0], before)
+        driftwatch.compare(reference_frame.iloc[:0], reference_frame)
 
 
 def test_wrong_names_are_told_with_a_suggestion() -> None:
-    before = frame(100, 1)
+    reference_frame = frame(100, 1)
     with pytest.raises(ConfigError, match='Did you mean "age"'):
-        driftwatch.compare(before, before, columns=["agee"])
+        driftwatch.compare(reference_frame, reference_frame, columns=["agee"])
     with pytest.raises(ConfigError, match='Did you mean "ks"'):
-        driftwatch.compare(before, before, detectors=["kss"])
+        driftwatch.compare(reference_frame, reference_frame, detectors=["kss"])
     with pytest.raises(ConfigError, match="unknown kind"):
-        driftwatch.compare(before, before, columns={"age": "numbers"})
+        driftwatch.compare(reference_frame, reference_frame, columns={"age": "numbers"})
     with pytest.raises(ConfigError, match="time_column"):
-        driftwatch.compare(before, before, time_column="when")
+        driftwatch.compare(reference_frame, reference_frame, time_column="when")
     with pytest.raises(SchemaMismatch, match="int"):
-        driftwatch.compare(3, before)
+        driftwatch.compare(3, reference_frame)
 
 
 def test_anything_arrow_can_read_gives_the_same() -> None:
-    before, after = frame(300, 1), frame(200, 2)
-    expected = driftwatch.compare(before, after).to_json()
-    tables = [pa.Table.from_pandas(side, preserve_index=False) for side in (before, after)]
+    reference_frame, current_frame = frame(300, 1), frame(200, 2)
+    expected = driftwatch.compare(reference_frame, current_frame).to_json()
+    tables = [pa.Table.from_pandas(data, preserve_index=False) for data in (reference_frame, current_frame)]
     assert driftwatch.compare(*tables).to_json() == expected
     assert driftwatch.compare(tables[0], tables[1].to_batches(max_chunksize=70)[0])
-    parts = {"a": tables[0], "b": tables[1]}
-    read = compare_files("a", "b", read=lambda path: iter(parts[path].to_batches(max_chunksize=70)))
-    assert read.to_json() == expected
+    tables_by_path = {"a": tables[0], "b": tables[1]}
+    comparison = compare_files(
+        "a", "b", read=lambda path: iter(tables_by_path[path].to_batches(max_chunksize=70))
+    )
+    assert comparison.to_json() == expected
 
 
 def test_mixed_objects_and_numbered_columns() -> None:
-    before = pd.DataFrame({0: [1, "x", None, 2.5] * 30, "n": [1.0, 2.0, 3.0, 4.0] * 30})
-    found = driftwatch.compare(before, before)
-    assert [item.column.name for item in found.columns] == ["0", "n"]
-    assert not found.drifted()
+    reference_frame = pd.DataFrame({0: [1, "x", None, 2.5] * 30, "n": [1.0, 2.0, 3.0, 4.0] * 30})
+    comparison = driftwatch.compare(reference_frame, reference_frame)
+    assert [item.column.name for item in comparison.columns] == ["0", "n"]
+    assert not comparison.drifted()
 
 
 def test_the_module_stays_callable_in_any_order_of_imports() -> None:
@@ -176,27 +198,45 @@ def test_the_module_stays_callable_in_any_order_of_imports() -> None:
         "from driftwatch import compare, Reference; assert callable(compare) and Reference.build"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
-    light = "import driftwatch, sys; assert not {'pandas', 'pyarrow', 'numpy'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", light], check=True)
+    light_code = (
+        "import driftwatch, sys; dir(driftwatch);"
+        "assert not {'pandas', 'pyarrow', 'numpy', 'driftwatch.comparison'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", light_code], check=True)
+
+
+def test_the_module_offers_its_public_names_and_nothing_else() -> None:
+    names = [name for name in dir(driftwatch) if not (name.startswith("__") and name.endswith("__"))]
+    assert names == ["Reference", "compare"]
+    assert set(driftwatch.__all__) == {*names, "__version__"} <= set(dir(driftwatch))
+    namespace: dict[str, object] = {}
+    exec("from driftwatch import *", namespace)  # noqa: S102
+    assert namespace.keys() - {"__builtins__"} == set(driftwatch.__all__)
+    assert namespace["compare"] is driftwatch.compare
+    assert namespace["Reference"] is driftwatch.Reference
+    with pytest.raises(AttributeError, match="no attribute 'Any_'"):
+        _ = driftwatch.Any_
 
 
 def test_reference_is_built_once_and_held_against_frames() -> None:
-    before = frame(3000, 1).assign(at=pd.date_range("2024-01-01", periods=3000, freq="10min"))
-    reference = driftwatch.Reference.build(before, time_column="at", name="people")
-    again = driftwatch.Reference.build(before.sample(frac=1, random_state=1), time_column="at", name="people")
-    assert reference.fingerprint == again.fingerprint
-    listed = reference.to_frame().set_index("column")
-    assert listed.loc["gap", "missing"] == pytest.approx(before["gap"].isna().mean())
-    healthy = reference.compare(frame(1500, 5))
-    assert not healthy.drifted(0.001)
-    moved = reference.compare(frame(1500, 6, shift=5.0), detectors=["ks", "mmd"])
-    assert moved.drifted()
-    exact = stats.ks_2samp(before["age"], frame(1500, 6, shift=5.0)["age"]).statistic
-    ks = moved.columns[0].statistics[0]
+    reference_frame = frame(3000, 1).assign(at=pd.date_range("2024-01-01", periods=3000, freq="10min"))
+    reference = driftwatch.Reference.build(reference_frame, time_column="at", name="people")
+    second_reference = driftwatch.Reference.build(
+        reference_frame.sample(frac=1, random_state=1), time_column="at", name="people"
+    )
+    assert reference.fingerprint == second_reference.fingerprint
+    columns = reference.to_frame().set_index("column")
+    assert columns.loc["gap", "missing"] == pytest.approx(reference_frame["gap"].isna().mean())
+    healthy_comparison = reference.compare(frame(1500, 5))
+    assert not healthy_comparison.drifted(0.001)
+    moved_comparison = reference.compare(frame(1500, 6, shift=5.0), detectors=["ks", "mmd"])
+    assert moved_comparison.drifted()
+    exact_ks = stats.ks_2samp(reference_frame["age"], frame(1500, 6, shift=5.0)["age"]).statistic
+    ks = moved_comparison.columns[0].statistics[0]
     assert ks.low is not None
     assert ks.high is not None
-    assert ks.low <= exact <= ks.high
-    assert reference.compare(before.iloc[:0]).current_rows == 0
+    assert ks.low <= exact_ks <= ks.high
+    assert reference.compare(reference_frame.iloc[:0]).current_rows == 0
 
 
 NESTED = {
@@ -211,34 +251,34 @@ NESTED = {
 @pytest.mark.parametrize("name", NESTED)
 def test_what_cannot_be_counted_is_set_aside(name: str) -> None:
     numbers = pa.array([row % 7 for row in range(60)])
-    before, after = (pa.table({"x": numbers, name: side}) for side in NESTED[name])
-    found = driftwatch.compare(before, after)
-    assert [item.column.name for item in found.columns] == ["x"]
-    ((aside),) = found.set_aside
-    assert aside.name == name
-    assert aside.reason.endswith("cannot be counted")
+    reference_table, current_table = (pa.table({"x": numbers, name: array}) for array in NESTED[name])
+    comparison = driftwatch.compare(reference_table, current_table)
+    assert [item.column.name for item in comparison.columns] == ["x"]
+    ((column),) = comparison.set_aside
+    assert column.name == name
+    assert column.reason.endswith("cannot be counted")
 
 
 def test_a_constant_that_became_nested_is_compared() -> None:
-    vectors, others = pa.array([[1.0, 2.0]] * 60), pa.array([[1.0, 3.0]] * 60)
-    for before, after, moved in (
-        (vectors, others, True),
+    vectors, other_vectors = pa.array([[1.0, 2.0]] * 60), pa.array([[1.0, 3.0]] * 60)
+    for reference_array, current_array, is_compared in (
+        (vectors, other_vectors, True),
         (vectors, vectors, False),
         (pa.array([1] * 60), NESTED["struct"][0], True),
     ):
-        found = driftwatch.compare(pa.table({"v": before}), pa.table({"v": after}))
-        assert [item.column.name for item in found.columns] == ["v"] * moved
+        comparison = driftwatch.compare(pa.table({"v": reference_array}), pa.table({"v": current_array}))
+        assert [item.column.name for item in comparison.columns] == ["v"] * is_compared
 
 
 def test_it_says_how_far_it_is() -> None:
-    told: list[tuple[int, int]] = []
-    found = driftwatch.compare(
-        frame(300, 1), frame(300, 2), progress=lambda done, whole: told.append((done, whole))
+    steps: list[tuple[int, int]] = []
+    comparison = driftwatch.compare(
+        frame(300, 1), frame(300, 2), progress=lambda n_done, n_total: steps.append((n_done, n_total))
     )
-    whole = len(found.columns) + 1
-    assert told == [(done, whole) for done in range(whole + 1)]
-    told.clear()
+    n_total = len(comparison.columns) + 1
+    assert steps == [(n_done, n_total) for n_done in range(n_total + 1)]
+    steps.clear()
     driftwatch.compare(
-        frame(300, 1), frame(300, 2), detectors=["ks"], progress=lambda *both: told.append(both)
+        frame(300, 1), frame(300, 2), detectors=["ks"], progress=lambda *step: steps.append(step)
     )
-    assert told[-1] == (len(found.columns), len(found.columns))
+    assert steps[-1] == (len(comparison.columns), len(comparison.columns))

@@ -21,11 +21,21 @@ from driftwatch.errors import ReferenceUnusable
 
 START = datetime(2026, 3, 2)
 _OPTION = re.compile(r"^(\s*)# ((?:[a-z_]+: |- )\S.*)$")
-_KEYS = ("every", "lag", "timezone", "tolerance", "min_effect", "detectors", "season", "burn_in", "exclude")
-_MORE = ("segment_by", "groups", "weights", "model", "limits", "columns", "export", "retention")
+_VALUE_KEYS = (
+    "every",
+    "lag",
+    "timezone",
+    "tolerance",
+    "min_effect",
+    "detectors",
+    "season",
+    "burn_in",
+    "exclude",
+)
+_SECTION_KEYS = ("segment_by", "groups", "weights", "model", "limits", "columns", "export", "retention")
 
 
-def table(rows: int, minutes: float, **more: object) -> pa.Table:
+def table(rows: int, minutes: float, **extra: object) -> pa.Table:
     random = np.random.default_rng(rows)
     data: dict[str, object] = {
         "event_time": [START + timedelta(minutes=minutes * row) for row in range(rows)],
@@ -33,14 +43,14 @@ def table(rows: int, minutes: float, **more: object) -> pa.Table:
         "city": random.choice(["a", "b"], rows),
         "order_id": random.permutation(rows),
     }
-    return pa.table({name: values for name, values in {**data, **more}.items() if values is not None})
+    return pa.table({name: values for name, values in {**data, **extra}.items() if values is not None})
 
 
 def reader(**tables: pa.Table) -> Callable[[str], Iterable[pa.RecordBatch]]:
     return lambda path: tables[re.sub(r"\W", "", path.split(".")[0].split("/")[0])].to_batches()
 
 
-def written(tmp_path: Path, reference: pa.Table, current: pa.Table) -> tuple[str, Config]:
+def written_config(tmp_path: Path, reference: pa.Table, current: pa.Table) -> tuple[str, Config]:
     text = write_config("ref.parquet", "cur/*.parquet", read=reader(ref=reference, cur=current))
     file = tmp_path / "driftwatch.yaml"
     file.write_text(text, encoding="utf-8")
@@ -52,21 +62,21 @@ def untimed(tmp_path: Path, reference: pa.Table, current: pa.Table) -> str:
     text = write_config("ref.parquet", "cur/*.parquet", read=reader(ref=reference, cur=current))
     file = tmp_path / "driftwatch.yaml"
     file.write_text(text, encoding="utf-8")
-    line = 1 + next(at for at, line in enumerate(text.splitlines()) if "time_column:   #" in line)
+    line = 1 + next(index for index, line in enumerate(text.splitlines()) if "time_column:   #" in line)
     (problem,) = check(file)
     assert problem.startswith(f"{file}:{line}: monitors.ref.source.time_column: is required: ")
     file.write_text(text.replace("time_column:   #", "time_column: t   #"), encoding="utf-8")
-    assert only(load(file)).source.time_column == "t"
+    assert only_monitor(load(file)).source.time_column == "t"
     return text
 
 
-def only(config: Config) -> MonitorConfig:
+def only_monitor(config: Config) -> MonitorConfig:
     return config.monitors[0]
 
 
 def test_it_is_read_back(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(4000, 5), table(3000, 5))
-    monitor = only(config)
+    text, config = written_config(tmp_path, table(4000, 5), table(3000, 5))
+    monitor = only_monitor(config)
     assert (monitor.name, monitor.reference.path) == ("ref", "ref.parquet")
     assert monitor.reference.time_column == monitor.source.time_column == "event_time"
     assert monitor.columns == {}
@@ -79,32 +89,34 @@ def test_it_is_read_back(tmp_path: Path) -> None:
     [(0.2, 3600, 200), (5, 86400, 200), (30, 604800, 200), (300, 604800, 20)],
 )
 def test_the_window_follows_the_traffic(tmp_path: Path, minutes: float, length: int, min_rows: int) -> None:
-    text, config = written(tmp_path, table(3000, minutes), table(3000, minutes))
-    window = only(config).window
+    text, config = written_config(tmp_path, table(3000, minutes), table(3000, minutes))
+    window = only_monitor(config).window
     assert (window.length, window.min_rows) == (length, min_rows)
     assert re.search(r"# One window: .*rows", text)
 
 
 def test_every_optional_line_can_be_switched_on(tmp_path: Path) -> None:
-    text, _ = written(tmp_path, table(3000, 5), table(3000, 5))
+    text, _ = written_config(tmp_path, table(3000, 5), table(3000, 5))
     lines = text.splitlines()
-    tried = 0
-    for place, line in enumerate(lines):
-        found = _OPTION.match(line)
-        if found is None or not found[2].startswith(tuple(f"{key}: " for key in (*_KEYS, *_MORE))):
+    n_options = 0
+    for index, line in enumerate(lines):
+        match = _OPTION.match(line)
+        if match is None or not match[2].startswith(
+            tuple(f"{key}: " for key in (*_VALUE_KEYS, *_SECTION_KEYS))
+        ):
             continue
-        changed = [*lines]
-        changed[place] = found[1] + found[2]
+        switched_lines = [*lines]
+        switched_lines[index] = match[1] + match[2]
         file = tmp_path / "one.yaml"
-        file.write_text("\n".join(changed), encoding="utf-8")
+        file.write_text("\n".join(switched_lines), encoding="utf-8")
         load(file)
-        tried += 1
-    assert tried == len(_KEYS) + len(_MORE) + 2
+        n_options += 1
+    assert n_options == len(_VALUE_KEYS) + len(_SECTION_KEYS) + 2
 
 
 def test_defaults_in_comments_are_the_defaults(tmp_path: Path) -> None:
-    text, config = written(tmp_path, table(3000, 5), table(3000, 5))
-    monitor = only(config)
+    text, config = written_config(tmp_path, table(3000, 5), table(3000, 5))
+    monitor = only_monitor(config)
     assert f"# tolerance: {monitor.alarm.tolerance}" in text
     assert f"# min_effect: {monitor.alarm.min_effect}" in text
     assert f"false_pages: {monitor.alarm.false_pages}" in text
@@ -117,41 +129,44 @@ def test_without_event_time_it_says_what_to_do(tmp_path: Path) -> None:
     assert "TO DO: no event time is known" in text
     assert "      time_column:   # NAME" in text
     assert "      time_column: event_time" in text
-    more, config = written(tmp_path, table(500, 5, event_time=None), table(3000, 5))
-    assert only(config).reference.time_column is None
-    assert "# No event time: no column holds timestamps" in more
+    reference_text, config = written_config(tmp_path, table(500, 5, event_time=None), table(3000, 5))
+    assert only_monitor(config).reference.time_column is None
+    assert "# No event time: no column holds timestamps" in reference_text
 
 
 @pytest.mark.parametrize("unit", [1, 1000, 1_000_000_000])
 def test_numbers_since_1970_are_event_time_by_their_name(tmp_path: Path, unit: int) -> None:
     seconds = [1_772_409_600 + 300 * row for row in range(3000)]
     data = table(3000, 5, event_time=None, ts=[second * unit for second in seconds], until_ts=seconds)
-    text, config = written(tmp_path, data, data)
-    assert only(config).source.time_column == only(config).reference.time_column == "ts"
+    text, config = written_config(tmp_path, data, data)
+    assert only_monitor(config).source.time_column == only_monitor(config).reference.time_column == "ts"
     assert "numbers since 1970" in text
     assert "3,000 rows, 2026-03-02T00:00:00Z to " in text
-    assert only(config).window.length == 86400
-    dated = table(3000, 5, ts=seconds)
-    assert only(written(tmp_path, dated, dated)[1]).source.time_column == "event_time"
-    counted = table(3000, 5, event_time=None, time=np.arange(3000) % 50)
-    untimed(tmp_path, counted, counted)
-    both = table(3000, 5, event_time=None, ts=seconds, timestamp=seconds)
-    assert "time_column:   # ts or timestamp" in untimed(tmp_path, both, both)
+    assert only_monitor(config).window.length == 86400
+    timestamp_data = table(3000, 5, ts=seconds)
+    assert (
+        only_monitor(written_config(tmp_path, timestamp_data, timestamp_data)[1]).source.time_column
+        == "event_time"
+    )
+    count_data = table(3000, 5, event_time=None, time=np.arange(3000) % 50)
+    untimed(tmp_path, count_data, count_data)
+    ambiguous_data = table(3000, 5, event_time=None, ts=seconds, timestamp=seconds)
+    assert "time_column:   # ts or timestamp" in untimed(tmp_path, ambiguous_data, ambiguous_data)
 
 
 def test_several_candidates_are_offered(tmp_path: Path) -> None:
     times = [START + timedelta(minutes=row) for row in range(3000)]
-    both = table(3000, 5, event_time=None, b=times, a=times)
-    text = untimed(tmp_path, both, both)
+    data = table(3000, 5, event_time=None, b=times, a=times)
+    text = untimed(tmp_path, data, data)
     assert "      time_column:   # b or a" in text
     assert "      # time_column: b\n      # time_column: a" in text
 
 
 def test_columns_only_one_side_has(tmp_path: Path) -> None:
-    text, config = written(
+    text, config = written_config(
         tmp_path, table(3000, 5, outcome=np.arange(3000) % 2), table(3000, 5, extra=np.ones(3000))
     )
-    assert only(config).columns["outcome"].role is Role.IGNORE
+    assert only_monitor(config).columns["outcome"].role is Role.IGNORE
     assert "Only in production, so not watched: extra" in text
 
 
@@ -165,14 +180,14 @@ def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
 
 
 def test_nothing_to_watch_is_refused_with_every_reason() -> None:
-    nothing = table(3000, 5, amount=None, city=None, same=np.ones(3000))
-    with pytest.raises(ReferenceUnusable, match="at least one column to watch") as raised:
-        write_config("ref.csv", "cur.csv", read=reader(ref=nothing, cur=nothing))
+    unwatchable = table(3000, 5, amount=None, city=None, same=np.ones(3000))
+    with pytest.raises(ReferenceUnusable, match="at least one column to watch") as refusal:
+        write_config("ref.csv", "cur.csv", read=reader(ref=unwatchable, cur=unwatchable))
     for words in ("event_time: event time", "order_id: every whole number", "same: the same value"):
-        assert words in str(raised.value)
-    other = table(3000, 5).rename_columns(["event_time", "b", "c", "d"])
+        assert words in str(refusal.value)
+    renamed = table(3000, 5).rename_columns(["event_time", "b", "c", "d"])
     with pytest.raises(ReferenceUnusable, match="amount: not in the production inputs"):
-        write_config("ref.csv", "cur.csv", read=reader(ref=table(3000, 5), cur=other))
+        write_config("ref.csv", "cur.csv", read=reader(ref=table(3000, 5), cur=renamed))
 
 
 HOSTILE = [
@@ -193,20 +208,20 @@ HOSTILE = [
 
 
 def test_hostile_column_names(tmp_path: Path) -> None:
-    more = {name: np.random.default_rng(1).normal(size=3000) for name in HOSTILE}
-    _, config = written(tmp_path, table(3000, 5, **more), table(3000, 5))
-    assert set(only(config).columns) == set(HOSTILE)
-    _, config = written(tmp_path, table(3000, 5), table(3000, 5, **more))
-    assert only(config).columns == {}
+    columns = {name: np.random.default_rng(1).normal(size=3000) for name in HOSTILE}
+    _, config = written_config(tmp_path, table(3000, 5, **columns), table(3000, 5))
+    assert set(only_monitor(config).columns) == set(HOSTILE)
+    _, config = written_config(tmp_path, table(3000, 5), table(3000, 5, **columns))
+    assert only_monitor(config).columns == {}
 
 
 def test_a_hostile_time_column(tmp_path: Path) -> None:
     times = [START + timedelta(minutes=row) for row in range(3000)]
     name = "time\n    alarm: {false_pages: 9 per 1d}"
     data = table(3000, 5, event_time=None, **{name: times}, month=[t.month for t in times])
-    _, config = written(tmp_path, data, data)
-    assert only(config).source.time_column == name
-    assert str(only(config).alarm.false_pages) == "1 per 90d"
+    _, config = written_config(tmp_path, data, data)
+    assert only_monitor(config).source.time_column == name
+    assert str(only_monitor(config).alarm.false_pages) == "1 per 90d"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from driftwatch.config import _yaml
-from driftwatch.config._document import Document, Where, show
+from driftwatch.config._document import Document, KeyPath, value_text
 from driftwatch.config._messages import _annotation, _models, _options
 from driftwatch.config.load import _validate, check, load
 from driftwatch.config.models import Config
-from driftwatch.config.shown import as_shown
+from driftwatch.config.shown import redacted_settings
 from driftwatch.core import plugins
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
@@ -42,7 +42,7 @@ _OPTION = re.compile(r"^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$")
 _NO_DEFAULT = re.compile(r"\s+\(no default\)$")
 
 
-def known(text: str) -> str:
+def with_plugin_names(text: str) -> str:
     """Golden texts name lists of plugins that grow: {sources}, {detectors}, {paging}."""
     text = text.replace("{paging}", ", ".join(item.name for item in all_detectors() if item.evidence))
     for package in ("sources", "detectors", "notify"):
@@ -54,16 +54,16 @@ def known(text: str) -> str:
 def test_a_broken_file_says_exactly_this(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BAD)
     monkeypatch.setenv("DRIFTWATCH_TEST_SECRET", SECRET)
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as raised:
         load(path.name)
-    text = str(caught.value) + "\n"
+    text = str(raised.value) + "\n"
     expected = path.with_suffix(".err")
     if not expected.exists():
         expected.write_text(text, encoding="utf-8")
         pytest.fail(f"wrote {expected}: read it, then run again")
-    assert text == known(expected.read_text(encoding="utf-8"))
-    assert caught.value.problems == text.splitlines(), "one line each"
-    assert all(re.match(rf"{re.escape(path.name)}:\d+: ", line) for line in caught.value.problems)
+    assert text == with_plugin_names(expected.read_text(encoding="utf-8"))
+    assert raised.value.problems == text.splitlines(), "one line each"
+    assert all(re.match(rf"{re.escape(path.name)}:\d+: ", line) for line in raised.value.problems)
     assert SECRET not in text
 
 
@@ -77,10 +77,10 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert check(large) == [f"{large}:1: is larger than 10 MB. Split it over several daemons."]
 
 
-def config_file(folder: Path, more: str = "", monitor: str = "") -> Path:
+def config_file(folder: Path, top_level: str = "", monitor: str = "") -> Path:
     path = folder / "driftwatch.yaml"
     path.write_text(
-        f"version: 1\n{more}\nmonitors:\n  - name: fraud\n    reference: {{path: x}}\n"
+        f"version: 1\n{top_level}\nmonitors:\n  - name: fraud\n    reference: {{path: x}}\n"
         f"    source: {{type: files, path: x, time_column: at}}\n{monitor}\n"
     )
     return path
@@ -88,8 +88,12 @@ def config_file(folder: Path, more: str = "", monitor: str = "") -> Path:
 
 def test_yaml_means_what_it_looks_like(tmp_path: Path) -> None:
     columns = "    columns: {no: {kind: numeric}, 12:30: {}, 2013-01-01: {}, 007: {}, ~: {}}"
-    more = "    limits: {rows: 1e3, memory: 1GiB}\n    exclude: [2013-01-01]\n    groups: {g: [no, y, 'on']}"
-    monitor = load(config_file(tmp_path, "storage: {row_sample: on}", f"{columns}\n{more}")).monitors[0]
+    monitor_keys = (
+        "    limits: {rows: 1e3, memory: 1GiB}\n    exclude: [2013-01-01]\n    groups: {g: [no, y, 'on']}"
+    )
+    monitor = load(config_file(tmp_path, "storage: {row_sample: on}", f"{columns}\n{monitor_keys}")).monitors[
+        0
+    ]
     assert list(monitor.columns) == ["no", "12:30", "2013-01-01", "007", "~"]
     assert (monitor.limits.rows, monitor.limits.memory) == (1000, 1 << 30)
     assert monitor.exclude == [datetime.date(2013, 1, 1)]
@@ -104,10 +108,10 @@ def test_variables_are_replaced_in_texts_only(tmp_path: Path, monkeypatch: pytes
     monitor = (
         '    window: {min_rows: "${ROWS}"}\n    model: {name: "a ${DATA} $HOME ${", version: "${ROWS}-1"}'
     )
-    loaded = load(config_file(tmp_path, monitor=monitor)).monitors[0]
-    assert loaded.window.min_rows == 300
-    assert loaded.model.name == "a /srv: [x] # no YAML $HOME ${"
-    assert loaded.model.version == "300-1"
+    config = load(config_file(tmp_path, monitor=monitor)).monitors[0]
+    assert config.window.min_rows == 300
+    assert config.model.name == "a /srv: [x] # no YAML $HOME ${"
+    assert config.model.version == "300-1"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604])
@@ -118,10 +122,10 @@ def test_a_secret_everybody_can_read_is_refused(tmp_path: Path, mode: int) -> No
     secret.chmod(mode)
     assert check(path) == [
         f"{path}:2: web.auth.token_file: must not be readable by everybody (its mode is {mode:04o});"
-        f" run chmod 600 on it. Got {show(str(secret))}."
+        f" run chmod 600 on it. Got {value_text(str(secret))}."
     ]
-    for allowed in (0o600, 0o640, 0o400):
-        secret.chmod(allowed)
+    for private_mode in (0o600, 0o640, 0o400):
+        secret.chmod(private_mode)
         assert check(path) == []
     secret.write_text("")
     assert "must name a file that is not empty" in check(path)[0]
@@ -150,14 +154,14 @@ def secrets_of_the_example() -> Iterator[None]:
         yield
 
 
-def uncommented() -> tuple[str, dict[int, bool]]:
+def example_with_options() -> tuple[str, dict[int, bool]]:
     """The example with every option switched on; by line, whether its value is the default."""
     lines, options = [], {}
     for number, line in enumerate((EXAMPLES / "driftwatch.yaml").read_text().splitlines(), 1):
-        found = _OPTION.match(line)
-        if found:
+        match = _OPTION.match(line)
+        if match:
             options[number] = not _NO_DEFAULT.search(line)
-            line = _NO_DEFAULT.sub("", found[1] + found[2])
+            line = _NO_DEFAULT.sub("", match[1] + match[2])
         lines.append(line)
     return "\n".join(lines) + "\n", options
 
@@ -168,15 +172,15 @@ def document_of(text: str, folder: Path) -> Document:
     return _yaml.read(path)
 
 
-def value_at(config: Any, where: Where) -> Any:
-    for part in where:
+def value_at(config: Any, key_path: KeyPath) -> Any:
+    for part in key_path:
         config = config[part] if isinstance(config, (list, dict)) else getattr(config, str(part))
     return config
 
 
-def model_at(config: Config, where: Where) -> Any:
+def model_at(config: Config, key_path: KeyPath) -> Any:
     """The model a place in the file belongs to, plugins' own ones included."""
-    return type(value_at(config, where[:-1]))
+    return type(value_at(config, key_path[:-1]))
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
@@ -185,38 +189,38 @@ def test_the_examples_load(path: Path) -> None:
 
 
 def test_every_commented_value_of_the_example_is_the_default(tmp_path: Path) -> None:
-    text, options = uncommented()
+    text, options = example_with_options()
     document = document_of(text, tmp_path)
     assert document.problems == []
     text = re.sub(rf"\n +(?:{_ALTERNATIVES}):.*", "", text)
     config, problems = _validate(document_of(text, tmp_path))
     assert problems == []
     assert config is not None
-    compared = 0
-    for where, line in document.lines.items():
-        if options.get(line) and where and isinstance(where[-1], str):
-            field = model_at(config, where).model_fields[where[-1]]
-            assert value_at(config, where) == field.get_default(call_default_factory=True), where
-            compared += 1
-    assert compared == sum(options.values())
-    assert compared > 30
+    n_compared = 0
+    for key_path, line in document.lines.items():
+        if options.get(line) and key_path and isinstance(key_path[-1], str):
+            field = model_at(config, key_path).model_fields[key_path[-1]]
+            assert value_at(config, key_path) == field.get_default(call_default_factory=True), key_path
+            n_compared += 1
+    assert n_compared == sum(options.values())
+    assert n_compared > 30
 
 
-def fields(model: type[BaseModel], where: Where = ()) -> Iterator[Where]:
+def fields(model: type[BaseModel], key_path: KeyPath = ()) -> Iterator[KeyPath]:
     for name, info in model.model_fields.items():
-        yield (*where, name)
-        listed = [
+        yield (*key_path, name)
+        lists = [
             option for option in _options(info.annotation) if getattr(option, "__origin__", None) is list
         ]
         for inner in _models(info.annotation):
-            yield from fields(inner, (*where, name))
-        if listed and name == "monitors":
-            yield from fields(next(_models(listed[0].__args__[0])), (*where, name, 0))
+            yield from fields(inner, (*key_path, name))
+        if lists and name == "monitors":
+            yield from fields(next(_models(lists[0].__args__[0])), (*key_path, name, 0))
 
 
 def test_every_option_is_in_the_example(tmp_path: Path) -> None:
-    document = document_of(uncommented()[0], tmp_path)
-    wanted = set(fields(Config))
+    document = document_of(example_with_options()[0], tmp_path)
+    expected = set(fields(Config))
     for place, package, name in [
         (("monitors", 0, "source"), "sources", "files"),
         (("notify", 0), "notify", "alertmanager"),
@@ -225,16 +229,16 @@ def test_every_option_is_in_the_example(tmp_path: Path) -> None:
         (("notify", 3), "notify", "pagerduty"),
         (("notify", 4), "notify", "email"),
     ]:
-        wanted |= set(fields(plugins.load(package, name).CONFIG, place))
-    assert wanted - set(document.lines) == set()
+        expected |= set(fields(plugins.load(package, name).CONFIG, place))
+    assert expected - set(document.lines) == set()
 
 
 # Mutation: delete, rename, retype each key
 
 
-def full(folder: Path) -> tuple[str, Document]:
+def full_example(folder: Path) -> tuple[str, Document]:
     """The example with all options on, but those that exclude each other or need files on disk."""
-    text = uncommented()[0]
+    text = example_with_options()[0]
     text = re.sub(r"\n +(?:tls|auth|\w+_file):.*", "", text)
     text = re.sub(r"\n    (?:tolerance|min_effect):.*", "", text)
     return text, document_of(text, folder)
@@ -254,13 +258,13 @@ def block(lines: list[str], line: int, key: str) -> tuple[int, int]:
     return column, end
 
 
-def replaced(text: str, line: int, key: str, new: str | None, value: str | None) -> str:
+def mutant(text: str, line: int, key: str, new_key: str | None, value: str | None) -> str:
     """The text with a key renamed, given another value, or (both None) removed with its block."""
     lines = text.splitlines()
     column, end = block(lines, line, key)
     head = lines[line - 1]
-    if new is not None:
-        lines[line - 1] = head[:column] + new + head[column + len(key) :]
+    if new_key is not None:
+        lines[line - 1] = head[:column] + new_key + head[column + len(key) :]
     elif value is not None:
         lines[line - 1 : end] = [f"{head[:column]}{key}: {value}", *[""] * (end - line)]
     else:
@@ -269,72 +273,82 @@ def replaced(text: str, line: int, key: str, new: str | None, value: str | None)
 
 
 def test_every_mutant_of_the_example_is_rejected_on_the_right_line(tmp_path: Path) -> None:
-    text, document = full(tmp_path)
+    text, document = full_example(tmp_path)
     path = tmp_path / "all.yaml"
     assert check(path) == []
     config = load(path)
-    seen = dict.fromkeys(("kept", "refused"), 0)
+    counts = dict.fromkeys(("kept", "refused"), 0)
 
-    def refusals(mutant: str) -> list[str]:
-        path.write_text(mutant)
+    def refusals(changed_text: str) -> list[str]:
+        path.write_text(changed_text)
         return [problem.removeprefix(f"{path}:") for problem in check(path)]
 
-    for where, line in document.lines.items():
-        key = where[-1] if where else None
+    for key_path, line in document.lines.items():
+        key = key_path[-1] if key_path else None
         if not isinstance(key, str) or (
-            document.lines[where[:-1]] == line
+            document.lines[key_path[:-1]] == line
             and not text.splitlines()[line - 1].lstrip(" -").startswith(f"{key}:")
         ):
             continue
-        owner = model_at(config, where)
+        owner = model_at(config, key_path)
         if not (isinstance(owner, type) and issubclass(owner, BaseModel)):
             continue
         info = owner.model_fields[key]
         # Deleted: a required key is missed on its parent's line, any other has a default.
-        deleted = refusals(replaced(text, line, key, None, None))
-        required = info.is_required() or key == "type" or where in _EITHER
-        if required:
+        deletion_problems = refusals(mutant(text, line, key, None, None))
+        is_required = info.is_required() or key == "type" or key_path in _EITHER
+        if is_required:
             # A mapping without a key of its own, a file or list item, begins at its first key.
-            parent = document.lines[where[:-1]]
+            parent = document.lines[key_path[:-1]]
             if parent == line:
                 parent = min(
-                    at for place, at in document.lines.items() if place[:-1] == where[:-1] and at > line
+                    number
+                    for place, number in document.lines.items()
+                    if place[:-1] == key_path[:-1] and number > line
                 )
-            assert [problem.split(":")[0] for problem in deleted] == [str(parent)], (where, deleted)
-            assert _EITHER.get(where, "is required") in deleted[0]
+            assert [problem.split(":")[0] for problem in deletion_problems] == [str(parent)], (
+                key_path,
+                deletion_problems,
+            )
+            assert _EITHER.get(key_path, "is required") in deletion_problems[0]
         else:
-            assert deleted == [], where
+            assert deletion_problems == [], key_path
         # Renamed: refused on its line, with the right name suggested.
-        renamed = refusals(replaced(text, line, key, f"{key}q", None))
-        wrong = [problem for problem in renamed if problem.startswith(f"{line}: ")]
+        rename_problems = refusals(mutant(text, line, key, f"{key}q", None))
+        line_problems = [problem for problem in rename_problems if problem.startswith(f"{line}: ")]
         assert (
-            any("unknown key" in problem and f'"{key}"' in problem for problem in wrong) or key == "type"
-        ), where
+            any("unknown key" in problem and f'"{key}"' in problem for problem in line_problems)
+            or key == "type"
+        ), key_path
         # Retyped: a list of mappings is the type of no option, a mapping of one odd key neither.
         for value in ("[{odd: 1}]", "{odd: {odd: 1}}", "[[]]"):
-            retyped = refusals(replaced(text, line, key, None, value))
-            assert retyped, (where, value)
-            assert any(problem.startswith(f"{line}: ") for problem in retyped), (where, value, retyped)
-        seen["refused" if required else "kept"] += 1
-    assert seen["kept"] > 40
-    assert seen["refused"] >= 9
+            type_problems = refusals(mutant(text, line, key, None, value))
+            assert type_problems, (key_path, value)
+            assert any(problem.startswith(f"{line}: ") for problem in type_problems), (
+                key_path,
+                value,
+                type_problems,
+            )
+        counts["refused" if is_required else "kept"] += 1
+    assert counts["kept"] > 40
+    assert counts["refused"] >= 9
 
 
 def test_true_is_no_number_and_a_number_no_truth(tmp_path: Path) -> None:
-    text, document = full(tmp_path)
+    text, document = full_example(tmp_path)
     path = tmp_path / "all.yaml"
-    tried = 0
-    for where, value in document.walk():
-        options = set(_options(_annotation(Config, document, (), where)))
-        if not where or isinstance(value, (dict, list, type(None))) or not options & {int, float, bool}:
+    n_values = 0
+    for key_path, value in document.walk():
+        options = set(_options(_annotation(Config, document, (), key_path)))
+        if not key_path or isinstance(value, (dict, list, type(None))) or not options & {int, float, bool}:
             continue
-        wrong = "7" if bool in options else "true"
-        path.write_text(replaced(text, document.lines[where], str(where[-1]), None, wrong))
+        wrong_value = "7" if bool in options else "true"
+        path.write_text(mutant(text, document.lines[key_path], str(key_path[-1]), None, wrong_value))
         problems = check(path)
-        assert len(problems) == 1, (where, problems)
-        assert problems[0].startswith(f"{path}:{document.lines[where]}: "), where
-        tried += 1
-    assert tried >= 20
+        assert len(problems) == 1, (key_path, problems)
+        assert problems[0].startswith(f"{path}:{document.lines[key_path]}: "), key_path
+        n_values += 1
+    assert n_values >= 20
 
 
 # Fuzz: whatever the file, a Config or a ConfigError of whole lines
@@ -376,30 +390,32 @@ def test_any_bytes(tmp_path: Path, raw: bytes) -> None:
 
 
 def test_any_value_at_any_place(tmp_path: Path) -> None:
-    text = full(tmp_path)[0]
-    places = [where for where, _ in full(tmp_path)[1].walk() if where]
+    text = full_example(tmp_path)[0]
+    places = [key_path for key_path, _ in full_example(tmp_path)[1].walk() if key_path]
     path = tmp_path / "any.yaml"
 
     @settings(max_examples=150, deadline=None)
-    @given(where=st.sampled_from(places), tree=_TREES, key=st.none() | st.text(max_size=12))
-    def run(where: Where, tree: Any, key: str | None) -> None:
+    @given(key_path=st.sampled_from(places), tree=_TREES, key=st.none() | st.text(max_size=12))
+    def run(key_path: KeyPath, tree: Any, key: str | None) -> None:
         document = document_of(text, tmp_path)
-        parent = document.at(where[:-1])
-        parent[where[-1]] = tree
+        parent = document.value_at(key_path[:-1])
+        parent[key_path[-1]] = tree
         if key is not None and isinstance(parent, dict):
             parent[key] = tree
-        path.write_text(written(document.value), encoding="utf-8", errors="replace")
+        path.write_text(flow_yaml(document.value), encoding="utf-8", errors="replace")
         only_config_errors(path)
 
     run()
 
 
-def written(value: Any) -> str:
+def flow_yaml(value: Any) -> str:
     """A tree as flow YAML, quoting every text."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{written(str(key))}: {written(item)}" for key, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{flow_yaml(str(key))}: {flow_yaml(item)}" for key, item in value.items()) + "}"
+        )
     if isinstance(value, list):
-        return "[" + ", ".join(written(item) for item in value) + "]"
+        return "[" + ", ".join(flow_yaml(item) for item in value) + "]"
     if isinstance(value, str):
         escaped = "".join(
             mark if mark.isascii() and mark.isalnum() else f"\\U{ord(mark):08x}" for mark in value
@@ -445,7 +461,7 @@ def test_settings_to_show_hold_no_variables_value_and_no_keys(
     assert sold.source.query == "select decrypt(v, 'hunter2') from x"  # type: ignore[attr-defined]
     for config in (sold, plain):
         assert "hunter" not in configuration_of(config)[1]
-    shown = as_shown(sold)
-    assert shown["source"]["query"] == "select decrypt(v, '${KEY}') from x"
-    assert shown["reference"]["path"] == ["s3://***@bucket/ref/*.parquet?region=eu", "${KEY}/x"]
-    assert as_shown(plain)["source"]["path"] == "s3://***@bucket/x"
+    redacted = redacted_settings(sold)
+    assert redacted["source"]["query"] == "select decrypt(v, '${KEY}') from x"
+    assert redacted["reference"]["path"] == ["s3://***@bucket/ref/*.parquet?region=eu", "${KEY}/x"]
+    assert redacted_settings(plain)["source"]["path"] == "s3://***@bucket/x"

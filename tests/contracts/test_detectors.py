@@ -26,10 +26,10 @@ NAMES = plugins.names("detectors")
 SECTIONS = ("Null hypothesis:", "Formula:", "Source:", "False alarms:", "Cost:", "Example:")
 
 
-def world(rng: np.random.Generator, rows: int, **moved: Any) -> dict[str, np.ndarray]:
+def world(rng: np.random.Generator, rows: int, **replacements: Any) -> dict[str, np.ndarray]:
     """Two related numbers, whole numbers, a heavy tail with gaps, a category and a two-valued one."""
     age = rng.normal(40, 10, rows)
-    made = {
+    columns = {
         "age": age,
         "income": 0.6 * (age - 40) / 10 + rng.normal(0, 0.8, rows),
         "visits": rng.poisson(3, rows).astype(float),
@@ -37,7 +37,7 @@ def world(rng: np.random.Generator, rows: int, **moved: Any) -> dict[str, np.nda
         "city": rng.choice(["north", "south", "east", "west"], rows, p=[0.4, 0.3, 0.2, 0.1]),
         "new": rng.choice(["no", "yes"], rows, p=[0.7, 0.3]),
     }
-    return made | moved
+    return columns | replacements
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def reference() -> Reference:
     return reference_of(world(np.random.default_rng(1), 4000), joint=True, block_rows=900.0)
 
 
-def looks(reference: Reference, detector: Detector) -> list[str | None]:
+def target_columns(reference: Reference, detector: Detector) -> list[str | None]:
     if detector.joint:
         return [None] if detector.applies(None, reference) else []
     return [c.name for c in reference.plan.columns if detector.applies(c, reference)]
@@ -93,12 +93,12 @@ def test_is_deterministic_and_mutates_nothing(name: str, reference: Reference) -
     detector = get(name)
     window = window_of(reference, world(np.random.default_rng(2), 700))
     frozen = copy.deepcopy(window), encode_reference(reference)
-    columns = looks(reference, detector)
+    columns = target_columns(reference, detector)
     assert columns
     for column in columns:
         first = detector.measure(reference, window, column), detector.streams(reference, window, column)
-        again = decode_reference(encode_reference(reference))
-        second = detector.measure(again, window, column), detector.streams(again, window, column)
+        decoded = decode_reference(encode_reference(reference))
+        second = detector.measure(decoded, window, column), detector.streams(decoded, window, column)
         check(first[0], detector, column)
         assert first[0] == second[0]
         assert repr(first[1]) == repr(second[1])
@@ -111,19 +111,19 @@ def test_is_deterministic_and_mutates_nothing(name: str, reference: Reference) -
 def test_all_columns_at_once_say_what_each_says_alone(name: str, reference: Reference) -> None:
     detector = get(name)
     window = window_of(reference, world(np.random.default_rng(2), 700, age=np.full(700, 1e3)))
-    together = window.with_room()
-    for column in looks(reference, detector):
-        alone, beside = (detector.measure(reference, item, column) for item in (window, together))
-        for one, other in ((alone.value, beside.value), (alone.p_value, beside.p_value)):
-            assert one == (None if other is None else pytest.approx(other, rel=1e-9))
-        assert (alone.effect, alone.undefined) == (beside.effect, beside.undefined)
-        streams = [detector.streams(reference, item, column) for item in (window, together)]
-        for left, right in zip(*streams, strict=True):
-            if isinstance(left, Shares) and isinstance(right, Shares):
-                assert left.successes.tolist() == right.successes.tolist()
-                assert left.reference.tolist() == right.reference.tolist()
-            elif isinstance(left, Score) and isinstance(right, Score):
-                assert left.value == pytest.approx(right.value, rel=1e-9, abs=1e-12)
+    window_with_memo = window.with_memo()
+    for column in target_columns(reference, detector):
+        single, batched = (detector.measure(reference, item, column) for item in (window, window_with_memo))
+        for single_value, batched_value in ((single.value, batched.value), (single.p_value, batched.p_value)):
+            assert single_value == (None if batched_value is None else pytest.approx(batched_value, rel=1e-9))
+        assert (single.effect, single.undefined) == (batched.effect, batched.undefined)
+        streams = [detector.streams(reference, item, column) for item in (window, window_with_memo)]
+        for single_stream, batched_stream in zip(*streams, strict=True):
+            if isinstance(single_stream, Shares) and isinstance(batched_stream, Shares):
+                assert single_stream.successes.tolist() == batched_stream.successes.tolist()
+                assert single_stream.reference.tolist() == batched_stream.reference.tolist()
+            elif isinstance(single_stream, Score) and isinstance(batched_stream, Score):
+                assert single_stream.value == pytest.approx(batched_stream.value, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,11 +134,11 @@ def test_streams_are_the_same_in_every_window(name: str, reference: Reference) -
         window_of(reference, world(rng, rows, age=rng.normal(centre, 10, rows)), salt=rows)
         for rows, centre in ((300, 40), (800, 90), (650, -1e6))
     ]
-    rest = reference.without(window_of(reference, world(np.random.default_rng(1), 4000)))
+    rest = reference.leave_out(window_of(reference, world(np.random.default_rng(1), 4000)))
     assert rest.summary.rows == 0
-    for column in looks(reference, detector):
-        seen = {tuple(stream_labels(detector, reference, window, column)) for window in windows}
-        assert len(seen) == 1
+    for column in target_columns(reference, detector):
+        labels = {tuple(stream_labels(detector, reference, window, column)) for window in windows}
+        assert len(labels) == 1
         for stream in detector.streams(reference, windows[1], column):
             check_stream(stream, detector, column)
 
@@ -147,9 +147,9 @@ def test_streams_are_the_same_in_every_window(name: str, reference: Reference) -
 def test_a_detector_says_whether_it_yields_evidence(name: str, reference: Reference) -> None:
     detector = get(name)
     window = window_of(reference, world(np.random.default_rng(3), 700))
-    yielded = [detector.streams(reference, window, column) for column in looks(reference, detector)]
-    assert detector.evidence == any(yielded)
-    assert not detector.evidence or all(yielded), "a column that is looked at and never heard"
+    streams = [detector.streams(reference, window, column) for column in target_columns(reference, detector)]
+    assert detector.evidence == any(streams)
+    assert not detector.evidence or all(streams), "a column that is looked at and never heard"
 
 
 def stream_labels(
@@ -178,7 +178,7 @@ def check_stream(stream: Shares | Score, detector: Detector, column: str | None)
 def test_the_reference_itself_is_not_suspicious(name: str, reference: Reference) -> None:
     detector = get(name)
     same = window_of(reference, world(np.random.default_rng(1), 4000), salt=1)
-    for column in looks(reference, detector):
+    for column in target_columns(reference, detector):
         statistic = detector.measure(reference, same, column)
         assert statistic.p_value is None or statistic.p_value > 0.2
 
@@ -210,12 +210,17 @@ DEGENERATE: dict[str, tuple[World, World]] = {
 @pytest.mark.parametrize("case", sorted(DEGENERATE))
 def test_degenerate_data_is_undefined_never_an_error(name: str, case: str) -> None:
     detector = get(name)
-    before, after = DEGENERATE[case]
+    reference_columns, window_columns = DEGENERATE[case]
     # On these no projection can be built, and the joint detectors have to say so.
-    bare = case in ("nothing in the reference", "infinities", "nothing but infinities", "huge numbers")
-    reference = reference_of(before, joint=detector.joint and not bare)
-    window = window_of(reference, after)
-    for column in [None] if detector.joint else looks(reference, detector):
+    without_projection = case in (
+        "nothing in the reference",
+        "infinities",
+        "nothing but infinities",
+        "huge numbers",
+    )
+    reference = reference_of(reference_columns, joint=detector.joint and not without_projection)
+    window = window_of(reference, window_columns)
+    for column in [None] if detector.joint else target_columns(reference, detector):
         statistic = detector.measure(reference, window, column)
         check(statistic, detector, column)
         for stream in detector.streams(reference, window, column):
@@ -243,35 +248,35 @@ def test_p_values_are_not_too_small_when_nothing_changed(name: str) -> None:
             # One reference errs in one way for all its windows, so there are several.
             reference = reference_of(world(rng, 1000), joint=True, draws=300 if name == "mmd" else 2)
         window = window_of(reference, world(rng, 30 if small else 250), salt=repeat + 3)
-        for column in looks(reference, detector):
+        for column in target_columns(reference, detector):
             p_value = detector.measure(reference, window, column).p_value
             if p_value is not None:
                 p_values.setdefault(column, []).append(p_value)
         if not p_values:
             return  # a detector without p-value
-    for column, found in p_values.items():
+    for column, values in p_values.items():
         for level in (0.01, 0.05, 0.2):
-            allowed = int(binom.ppf(1 - 1e-5, len(found), level))
-            count = int((np.array(found) <= level).sum())
+            allowed = int(binom.ppf(1 - 1e-5, len(values), level))
+            count = int((np.array(values) <= level).sum())
             assert count <= allowed, (
-                f"{column}: {count} of {len(found)} p-values <= {level}, {allowed} allowed"
+                f"{column}: {count} of {len(values)} p-values <= {level}, {allowed} allowed"
             )
 
 
 def shifted(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
     """Every column moves in some way."""
-    moved = world(rng, rows)
-    moved["age"] = moved["age"] + 30
-    moved["income"] = -moved["income"]
-    moved["visits"] = moved["visits"] * 3
-    moved["paid"] = np.where(rng.random(rows) < 0.3, np.nan, moved["paid"] * 1000)
-    moved["city"] = rng.choice(["north", "south", "mars"], rows)
-    moved["new"] = rng.choice(["no", "yes", "maybe"], rows)
-    return moved
+    columns = world(rng, rows)
+    columns["age"] = columns["age"] + 30
+    columns["income"] = -columns["income"]
+    columns["visits"] = columns["visits"] * 3
+    columns["paid"] = np.where(rng.random(rows) < 0.3, np.nan, columns["paid"] * 1000)
+    columns["city"] = rng.choice(["north", "south", "mars"], rows)
+    columns["new"] = rng.choice(["no", "yes", "maybe"], rows)
+    return columns
 
 
 #: Columns a detector is declared to see the shift in; else all but income, whose marginal stays.
-SEES: dict[str, list[str | None]] = {
+SHIFTED_COLUMNS: dict[str, list[str | None]] = {
     "missing": ["paid"],
     "out_of_range": ["age", "paid"],
 }
@@ -281,10 +286,14 @@ SEES: dict[str, list[str | None]] = {
 def test_finds_a_declared_shift(name: str, reference: Reference) -> None:
     detector = get(name)
     rng = np.random.default_rng(21)
-    before = window_of(reference, world(rng, 800), salt=5)
-    after = window_of(reference, shifted(rng, 1600), salt=6)
-    for column in SEES.get(name, [each for each in looks(reference, detector) if each != "income"]):
-        healthy, moved = (detector.measure(reference, window, column) for window in (before, after))
+    healthy_window = window_of(reference, world(rng, 800), salt=5)
+    shifted_window = window_of(reference, shifted(rng, 1600), salt=6)
+    for column in SHIFTED_COLUMNS.get(
+        name, [target for target in target_columns(reference, detector) if target != "income"]
+    ):
+        healthy, moved = (
+            detector.measure(reference, window, column) for window in (healthy_window, shifted_window)
+        )
         assert moved.value is not None
         assert healthy.value is not None
         assert moved.value > healthy.value
@@ -301,9 +310,9 @@ def test_the_default_set_leaves_out_what_is_slow() -> None:
 
 
 def test_marks_are_stored_with_the_plan(reference: Reference) -> None:
-    again = decode_reference(encode_reference(reference))
+    decoded = decode_reference(encode_reference(reference))
     window = window_of(reference, world(np.random.default_rng(4), 500))
     streams: Callable[[Reference], str] = lambda r: repr(get("ks").streams(r, window, "visits"))  # noqa: E731
-    assert streams(again) == streams(reference)
-    assert "q1" in streams(again)
-    assert exact_grid([1.0], [2.0]).marks == ()
+    assert streams(decoded) == streams(reference)
+    assert "q1" in streams(decoded)
+    assert exact_grid([1.0], [2.0]).stream_edges == ()

@@ -1,4 +1,4 @@
-"""What every notifier keeps, against a server that speaks its protocol: found by name, never edited for one.
+"""The contract of notifiers, against servers that speak their protocols. Notifiers are found by name.
 
 A receiver that is down, slow, rate-limited or lies loses nothing and doubles nothing: whatever arrives more
 than once carries the same key.
@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_outbox import SECOND, MemoryOutbox, message
 from peers import free_port, silent
-from receivers import ASKED_TO_WAIT, FLOOD, MODES, SECRET, TAKING, Peer, peer_of
+from receivers import ACCEPTING_MODES, FLOOD_BYTES, MODES, RETRY_AFTER_SECONDS, SECRET, Peer, peer_of
 
 from driftwatch.core import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
@@ -57,8 +57,8 @@ NOTIFIERS = plugins.names("notify")
 
 @pytest.fixture(params=NOTIFIERS)
 def name(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+    notifier_name: str = request.param
+    return notifier_name
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def peer(name: str, tmp_path: Path) -> Iterator[Peer]:
     assert serving.complaints == []
 
 
-def opened(peer: Peer, folder: Path, *, port: int | None = None, timeout: float = 10.0) -> Notifier:
+def open_notifier_of(peer: Peer, folder: Path, *, port: int | None = None, timeout: float = 10.0) -> Notifier:
     values = peer.settings(folder, port=port, timeout=timeout)
     module = plugins.load("notify", values["type"])
-    found: Notifier = module.open_notifier(module.CONFIG.model_validate(values))
-    return found
+    notifier: Notifier = module.open_notifier(module.CONFIG.model_validate(values))
+    return notifier
 
 
-def loop(outbox: object, name: str, notifier: Notifier) -> DeliveryLoop:
+def delivery_loop(outbox: object, name: str, notifier: Notifier) -> DeliveryLoop:
     sinks = {name: notifier}
     return DeliveryLoop(outbox, sinks, clock=lambda: NOW, rng=random.Random(1))  # type: ignore[arg-type]
 
@@ -87,57 +87,56 @@ def test_it_is_named_as_its_file(name: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_what_arrives(peer: Peer, name: str, tmp_path: Path, case: str) -> None:
     sent = CASES[case]
-    answer = opened(peer, tmp_path).send(sent, NOW)
+    answer = open_notifier_of(peer, tmp_path).send(sent, NOW)
     assert answer.delivered, (answer, peer.complaints)
-    (taken,) = peer.taken
-    assert taken.resolved == sent.resolved
-    assert len(taken.text) <= 600, "short enough for a telephone"
-    first = taken.text.splitlines()[0]
+    (notification,) = peer.received
+    assert notification.resolved == sent.resolved
+    assert len(notification.text) <= 600, "short enough for a telephone"
+    first = notification.text.splitlines()[0]
     assert len(first) <= 80
     assert first.split("] ", 1)[1] == sent.title, "the symptom comes first"
-    assert all(line in taken.text for line in sent.lines[1:])
-    assert sent.url in taken.text
+    assert all(line in notification.text for line in sent.lines[1:])
+    assert sent.url in notification.text
     path = GOLDEN / name / f"{case}.txt"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(taken.whole + "\n", encoding="utf-8")
+        path.write_text(notification.whole + "\n", encoding="utf-8")
         pytest.fail(f"wrote {path}: read it, then run again")
-    assert taken.whole + "\n" == path.read_text(encoding="utf-8")
+    assert notification.whole + "\n" == path.read_text(encoding="utf-8")
 
 
 def test_an_end_is_told_in_full_and_belongs_to_its_beginning(peer: Peer, tmp_path: Path) -> None:
-    sink = opened(peer, tmp_path)
+    sink = open_notifier_of(peer, tmp_path)
     for sent in (FIRING, RESOLVED, replace(FIRING, key="another")):
         assert sink.send(sent, NOW).delivered
-    begun, ended, other = peer.taken
-    assert begun.incident == ended.incident != other.incident
-    assert begun.key != ended.key
-    assert all(line in ended.text for line in (*FIRING.lines, FIRING.unchanged, FIRING.url))
-    assert ended.text.startswith("[resolved] ")
+    firing, resolve, another = peer.received
+    assert firing.incident == resolve.incident != another.incident
+    assert firing.key != resolve.key
+    assert all(line in resolve.text for line in (*FIRING.lines, FIRING.unchanged, FIRING.url))
+    assert resolve.text.startswith("[resolved] ")
 
 
 def test_a_trail_changes_no_word(peer: Peer, tmp_path: Path) -> None:
-    """It is for drawing alone."""
     trail = ((NOW - SECOND, 0.25, "ok", False), (NOW, 1.5, "drifting", True))
     for sent in (FIRING, replace(FIRING, trail=trail)):
-        assert opened(peer, tmp_path).send(sent, NOW).delivered
-    bare, drawn = peer.taken
-    assert drawn.text == bare.text
+        assert open_notifier_of(peer, tmp_path).send(sent, NOW).delivered
+    without_trail, with_trail = peer.received
+    assert with_trail.text == without_trail.text
 
 
 def test_a_resend_has_the_same_key_whoever_sends_it(peer: Peer, tmp_path: Path) -> None:
     for sent in (FIRING, replace(FIRING, possible_duplicate=True)):
-        assert opened(peer, tmp_path).send(sent, NOW).delivered
-    first, again = peer.taken
-    assert (first.key, first.incident) == (again.key, again.incident)
-    assert "told before" in again.text
+        assert open_notifier_of(peer, tmp_path).send(sent, NOW).delivered
+    first, resend = peer.received
+    assert (first.key, first.incident) == (resend.key, resend.incident)
+    assert "told before" in resend.text
     assert "told before" not in first.text
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_answer_is_taken_for_what_it_is(peer: Peer, tmp_path: Path, mode: str) -> None:
     peer.modes = [mode]
-    sink = opened(peer, tmp_path)
+    sink = open_notifier_of(peer, tmp_path)
     tracemalloc.start()
     try:
         answer = sink.send(FIRING, NOW)
@@ -145,16 +144,16 @@ def test_an_answer_is_taken_for_what_it_is(peer: Peer, tmp_path: Path, mode: str
     finally:
         tracemalloc.stop()
     assert peer.attempts == 1, "one attempt, nothing followed"
-    assert answer.delivered <= (mode in TAKING), "never called delivered when it was not"
+    assert answer.delivered <= (mode in ACCEPTING_MODES), "never called delivered when it was not"
     assert answer.delivered or answer.reason in REASONS
     if mode in peer.expected:
         assert (answer.reason, answer.retryable) == peer.expected[mode]
     elif not answer.delivered:
         assert answer.retryable
     if mode == "limited":
-        assert answer.retry_after in (None, ASKED_TO_WAIT)
+        assert answer.retry_after in (None, RETRY_AFTER_SECONDS)
     if mode == "floods":
-        assert peak < FLOOD / 4, "nobody reads what has no end"
+        assert peak < FLOOD_BYTES / 4, "nobody reads what has no end"
     assert len(answer.detail) < 400
 
 
@@ -162,12 +161,12 @@ def test_an_answer_is_taken_for_what_it_is(peer: Peer, tmp_path: Path, mode: str
 def test_a_receiver_that_does_not_answer(name: str, tmp_path: Path, how: str) -> None:
     peer = peer_of(name)
     # Drips for more than an hour: only the deadline ends it.
-    endless = (peer.drips + b"y" * 60_000, 0.06)
-    said, every = {"drips": endless, "garbage": (b"\x00garbage\r\n\r\n", 0.0)}.get(how, (b"", 0.0))
+    endless = (peer.slow_answer + b"y" * 60_000, 0.06)
+    answer_bytes, interval = {"drips": endless, "garbage": (b"\x00garbage\r\n\r\n", 0.0)}.get(how, (b"", 0.0))
     answers: list[Delivery] = []
-    with silent(said, every) as url:
+    with silent(answer_bytes, interval) as url:
         port = free_port() if how == "down" else int(url.rpartition(":")[2])
-        sink = opened(peer, tmp_path, port=port, timeout=0.5)
+        sink = open_notifier_of(peer, tmp_path, port=port, timeout=0.5)
         sending = threading.Thread(target=lambda: answers.append(sink.send(FIRING, NOW)), daemon=True)
         sending.start()
         sending.join(60)
@@ -185,24 +184,26 @@ def test_trouble_loses_nothing_and_doubles_nothing(
     peer.modes = [trouble, trouble, "takes"]
     outbox, now = MemoryOutbox(), NOW
     numbers = [outbox.put(name, sent, at=NOW) for sent in (FIRING, RESOLVED)]
-    sink = opened(peer, tmp_path)
+    sink = open_notifier_of(peer, tmp_path)
     for _ in range(6):
-        loop(outbox, name, sink).deliver_once(now)
+        delivery_loop(outbox, name, sink).deliver_once(now)
         now += 3600 * SECOND
     states = [outbox.entries[number].state for number in numbers]
     if not peer.expected.get(trouble, ("", True))[1]:
         assert states == ["dead", "dead"], "said to be lost and counted, and in nobody's way"
-        assert peer.taken == []
+        assert peer.received == []
         return
     assert states == ["delivered", "delivered"]
-    order = [taken.key for taken in peer.taken]
-    assert len(set(order)) == 2, "one key for each"
-    if trouble not in TAKING:
-        assert len(order) == 2, "and each came once"
+    keys = [notification.key for notification in peer.received]
+    assert len(set(keys)) == 2, "one key for each"
+    if trouble not in ACCEPTING_MODES:
+        assert len(keys) == 2, "and each came once"
     else:
-        marks = ["told before" in taken.text for taken in peer.taken]
-        assert marks == [order.index(key) < place for place, key in enumerate(order)]
-    assert [taken.resolved for taken in peer.taken] == sorted(taken.resolved for taken in peer.taken)
+        duplicate_marks = ["told before" in notification.text for notification in peer.received]
+        assert duplicate_marks == [keys.index(key) < index for index, key in enumerate(keys)]
+    assert [notification.resolved for notification in peer.received] == sorted(
+        notification.resolved for notification in peer.received
+    )
 
 
 def test_a_receiver_that_asks_to_wait_is_left_alone(peer: Peer, name: str, tmp_path: Path) -> None:
@@ -210,23 +211,23 @@ def test_a_receiver_that_asks_to_wait_is_left_alone(peer: Peer, name: str, tmp_p
     outbox = MemoryOutbox()
     for number in range(5):
         outbox.put(name, replace(FIRING, key=f"k{number}", segment=f"s{number}"), at=NOW)
-    sink = opened(peer, tmp_path)
-    made = loop(outbox, name, sink)
-    made.deliver_once(NOW)
-    if outbox.entries[1].next_at < NOW + ASKED_TO_WAIT * SECOND:
-        assert len(peer.taken) == 4, "it did not say how long: the others are tried"
+    sink = open_notifier_of(peer, tmp_path)
+    deliveries = delivery_loop(outbox, name, sink)
+    deliveries.deliver_once(NOW)
+    if outbox.entries[1].next_at < NOW + RETRY_AFTER_SECONDS * SECOND:
+        assert len(peer.received) == 4, "it did not say how long: the others are tried"
     else:
-        made.deliver_once(NOW + (ASKED_TO_WAIT - 1) * SECOND)
+        deliveries.deliver_once(NOW + (RETRY_AFTER_SECONDS - 1) * SECOND)
         assert peer.attempts == 1
-    made.deliver_once(NOW + 60 * SECOND)
-    assert len({taken.incident for taken in peer.taken}) == 5
-    assert len(peer.taken) == 5 or sink.refreshes is not None
+    deliveries.deliver_once(NOW + 60 * SECOND)
+    assert len({notification.incident for notification in peer.received}) == 5
+    assert len(peer.received) == 5 or sink.refresh_seconds is not None
 
 
-_LIFE = """
+_PROCESS_CODE = """
 import os, random, signal, sys, json
 from pathlib import Path
-from driftwatch import plugins
+from driftwatch.core import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
 from driftwatch.store.database import Database
 from driftwatch.store.outbox import OutboxTable
@@ -251,22 +252,24 @@ def test_killed_between_sending_and_recording(peer: Peer, tmp_path: Path) -> Non
     values = json.dumps(peer.settings(tmp_path))
     store = tmp_path / "store"
     database = Database(store)
-    waiting = [("sink", FIRING.key, "firing", None, message_to_json(FIRING))]
-    History(database).commit(CheckRecord(monitor=FIRING.monitor, now=NOW, messages=waiting))
+    messages = [("sink", FIRING.key, "firing", None, message_to_json(FIRING))]
+    History(database).commit(CheckRecord(monitor=FIRING.monitor, now=NOW, messages=messages))
     database.close()
     for _ in range(2):
-        life = subprocess.run([sys.executable, "-c", _LIFE, str(store), values, str(NOW)], check=False)
-        assert life.returncode == -signal.SIGKILL
+        process = subprocess.run(
+            [sys.executable, "-c", _PROCESS_CODE, str(store), values, str(NOW)], check=False
+        )
+        assert process.returncode == -signal.SIGKILL
     database = Database(store)
     table = OutboxTable(database, lambda: NOW)
-    made = loop(table, "sink", opened(peer, tmp_path))
-    made.deliver_once(NOW)
+    deliveries = delivery_loop(table, "sink", open_notifier_of(peer, tmp_path))
+    deliveries.deliver_once(NOW)
     assert table.waiting("sink") == 0
-    assert len(peer.taken) == 3, "one more for every kill"
-    made.deliver_once(NOW + SECOND)
+    assert len(peer.received) == 3, "one more for every kill"
+    deliveries.deliver_once(NOW + SECOND)
     database.close()
-    assert len({taken.key for taken in peer.taken}) == 1
-    assert ["told before" in taken.text for taken in peer.taken[:3]] == [False, True, True]
+    assert len({notification.key for notification in peer.received}) == 1
+    assert ["told before" in notification.text for notification in peer.received[:3]] == [False, True, True]
 
 
 def test_no_secret_is_ever_shown(
@@ -275,22 +278,22 @@ def test_no_secret_is_ever_shown(
     caplog.set_level(logging.DEBUG)
     values = peer.settings(tmp_path)
     config = plugins.load("notify", name).CONFIG.model_validate(values)
-    shown = [repr(config), config.model_dump_json()]
+    texts = [repr(config), config.model_dump_json()]
     outbox, now = MemoryOutbox(), NOW
     for number, mode in enumerate(MODES):
         peer.modes = [mode]
         outbox.put(name, replace(FIRING, key=f"k{number}", segment=mode), at=now)
-        loop(outbox, name, opened(peer, tmp_path)).deliver_once(now)
+        delivery_loop(outbox, name, open_notifier_of(peer, tmp_path)).deliver_once(now)
         now += 3600 * SECOND
     for port in (free_port(), None):
-        shown.append(opened(peer, tmp_path, port=port).send(FIRING, NOW).detail)
-    shown += [str(vars(record)) for record in caplog.records]
-    assert len(shown) > len(MODES)
-    assert not [text for text in shown if SECRET in text]
+        texts.append(open_notifier_of(peer, tmp_path, port=port).send(FIRING, NOW).detail)
+    texts += [str(vars(record)) for record in caplog.records]
+    assert len(texts) > len(MODES)
+    assert not [text for text in texts if SECRET in text]
 
 
 def test_a_secret_that_is_gone_is_waited_for(peer: Peer, tmp_path: Path) -> None:
-    sink = opened(peer, tmp_path)
+    sink = open_notifier_of(peer, tmp_path)
     for change in (lambda path: path.unlink(), lambda path: path.write_bytes(b"\xff\xfe")):
         (tmp_path / "secret").touch()
         change(tmp_path / "secret")
@@ -300,7 +303,7 @@ def test_a_secret_that_is_gone_is_waited_for(peer: Peer, tmp_path: Path) -> None
 
 
 def test_hostile_names_arrive_as_text(peer: Peer, tmp_path: Path) -> None:
-    sink = opened(peer, tmp_path)
+    sink = open_notifier_of(peer, tmp_path)
 
     @settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.text(max_size=200), st.text(max_size=200), st.text(min_size=1, max_size=200))
@@ -314,4 +317,4 @@ def test_hostile_names_arrive_as_text(peer: Peer, tmp_path: Path) -> None:
             assert answer.delivered, (answer, peer.complaints)
 
     hostile()
-    assert {taken.resolved for taken in peer.taken} == {False}
+    assert {notification.resolved for notification in peer.received} == {False}

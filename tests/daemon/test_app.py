@@ -62,12 +62,12 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
     with world.inside(1) as inside:
         inside.to(1)
         inside.to(2)
-        before = segment_states(inside)
+        states = segment_states(inside)
         (world.folder / "m").rename(world.folder / "gone")
         inside.to(3)
         assert inside.state() == "source_error"
         assert inside.ends() == [1, 2]
-        assert segment_states(inside) == before
+        assert segment_states(inside) == states
         waits = inside.view().checks
         inside.to(3.01)
         assert inside.view().checks == waits, "it backs off"
@@ -78,8 +78,8 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         assert inside.ends() == [1, 2]
         assert [item.kind for item in inside.view().incidents] == ["blind"]
         assert [kind for *_, kind in outbox(inside)] == ["firing"]
-        (said,) = inside.daemon.session.database.query("SELECT content FROM incidents")
-        link = json.loads(said[0])["url"]
+        (incident,) = inside.daemon.session.database.query("SELECT content FROM incidents")
+        link = json.loads(incident[0])["url"]
         assert link.endswith("/monitors/m"), "no window that may stay undecided"
         assert re.search(r'^driftwatch_state\{.*state="source_error"\} 1(\.0)?$', inside.page(), re.M)
         (world.folder / "gone").rename(world.folder / "m")
@@ -110,9 +110,11 @@ def test_windows_that_an_outage_left_behind_are_said_to_be_unknown(world: World)
         (world.folder / "gone").rename(world.folder / "m")
         inside.to(9)
         assert inside.ends() == [1, 2, 8, 9]
-        (told,) = inside.daemon.session.database.query("SELECT message FROM outbox WHERE kind = 'resolved'")
+        (resolution,) = inside.daemon.session.database.query(
+            "SELECT message FROM outbox WHERE kind = 'resolved'"
+        )
         missed = "it works again; nothing is known about drift in windows that were given up"
-        assert message_from_json(told[0]).lines[-1] == missed
+        assert message_from_json(resolution[0]).lines[-1] == missed
 
 
 def test_what_was_worked_out_of_a_reference_goes_with_the_check(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_what_was_worked_out_of_a_reference_goes_with_the_check(tmp_path: Path) 
         inside.to(1)
         assert inside.ends() == [1]
         (slot,) = inside.daemon.runner.slots()
-        assert slot.monitor.reference.summary.worked == {}
+        assert slot.monitor.reference.summary.memo == {}
 
 
 def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> None:
@@ -167,10 +169,10 @@ def test_a_restart_keeps_the_moment_of_the_newest_look(world: World) -> None:
     with world.inside(1) as inside:
         inside.to(1.4)
         assert inside.ends() == [1]
-        before = pattern.findall(inside.page())
-    assert [float(moment) for moment in before] == [(world.start + int(1.4 * MINUTE)) / NS]
+        moments = pattern.findall(inside.page())
+    assert [float(moment) for moment in moments] == [(world.start + int(1.4 * MINUTE)) / NS]
     with world.inside(1.6) as inside:
-        assert pattern.findall(inside.page()) == before
+        assert pattern.findall(inside.page()) == moments
 
 
 def test_no_rows_and_rows_that_are_late_are_told_apart(world: World) -> None:
@@ -198,18 +200,18 @@ def test_gauges_within_a_window_are_no_evidence(tmp_path: Path) -> None:
     with world.inside(first) as inside:
         inside.to(first)
         assert inside.ends() == [first]
-        whole, before = inside.view().segment(None).verdict, segment_states(inside)
+        whole, states = inside.view().segment(None).verdict, segment_states(inside)
         for minute in (1, 2, 3):
             inside.to(first + minute)
             shown = inside.view().segment(None)
             assert shown.verdict == whole
-            assert shown.looked.window.end == world.start + (first + minute) * MINUTE
+            assert shown.usable_verdict.window.end == world.start + (first + minute) * MINUTE
             page = inside.page("/monitors/m")
             links = set(re.findall(r'href="(/monitors/m/windows/[^"]+)"', page))
             assert len(links) == 1, "only a decided window has a page"
             assert all(fetch(inside.daemon.server.url.rstrip("/") + link)[0] == 200 for link in links)
             assert "not decided yet" in page
-        assert segment_states(inside) == before
+        assert segment_states(inside) == states
         assert inside.ends() == [first]
         inside.to(first + 4)
         assert inside.ends() == [first, first + 4]
@@ -294,10 +296,10 @@ def test_the_stored_reference_serves_while_its_files_cannot_be_read(world: World
     world.minute(1)
     with world.inside(1) as inside:
         inside.to(1)
-        known = inside.view().reference.fingerprint
+        fingerprint = inside.view().reference.fingerprint
     (world.folder / "reference.parquet").rename(world.folder / "away.parquet")
     with world.inside(1) as inside:
-        assert inside.view().reference.fingerprint == known
+        assert inside.view().reference.fingerprint == fingerprint
         assert inside.view().segment(None).verdict is not None
         inside.to(2)
         assert inside.ends() == [1, 2]
@@ -392,10 +394,10 @@ def test_muted_is_said_to_be_and_accepted_moves_the_reference(world: World) -> N
         inside.clock.set(world.start + 20 * MINUTE)
         assert [row.message.muted_until for row in table.firing("webhook")] == [None]
         inside.clock.set(world.start + 14 * MINUTE)
-        before = inside.view().reference.fingerprint
+        fingerprint = inside.view().reference.fingerprint
         acknowledge(inside, "accepted")
         assert not inside.view().incidents
-        assert inside.view().reference.fingerprint != before
+        assert inside.view().reference.fingerprint != fingerprint
         rows = database.query("SELECT verdict, outcome, applied_at FROM acknowledgements ORDER BY id")
         assert [row["verdict"] for row in rows] == ["muted", "accepted"]
         assert all(row["applied_at"] for row in rows)

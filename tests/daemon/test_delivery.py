@@ -22,8 +22,8 @@ from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.notify.webhook import WebhookConfig, WebhookNotifier
 
 OK = Delivery(delivered=True)
-AGAIN = Delivery(delivered=False, retryable=True, reason="server_error")
-NEVER = Delivery(delivered=False, reason="rejected")
+FAILURE = Delivery(delivered=False, retryable=True, reason="server_error")
+REFUSAL = Delivery(delivered=False, reason="rejected")
 START = 1_795_424_470 * SECOND
 
 
@@ -32,7 +32,7 @@ class Scripted:
     """Answers in turn, the last one for ever; remembers what it was sent."""
 
     answers: list[Delivery] = field(default_factory=lambda: [OK])
-    refreshes: float | None = None
+    refresh_seconds: float | None = None
     sent: list[Message] = field(default_factory=list)
 
     def send(self, message: Message, now: int) -> Delivery:
@@ -47,13 +47,13 @@ def loop(outbox: MemoryOutbox, **notifiers: Notifier) -> DeliveryLoop:
 @contextmanager
 def running(outbox: MemoryOutbox, **notifiers: Notifier) -> Iterator[DeliveryLoop]:
     """A loop with its threads, checked to stop within a second."""
-    made = loop(outbox, **notifiers)
-    made.start()
+    delivery_loop = loop(outbox, **notifiers)
+    delivery_loop.start()
     try:
-        yield made
+        yield delivery_loop
     finally:
         begun = time.monotonic()
-        assert made.stop(2.0)
+        assert delivery_loop.stop(2.0)
         assert time.monotonic() - begun < 2.0
 
 
@@ -72,13 +72,13 @@ def test_reasons_of_the_http_sender_are_all_counted() -> None:
 def test_a_message_is_sent_once_and_counted() -> None:
     outbox, sink = MemoryOutbox(), Scripted()
     number = outbox.put("a", message())
-    made = loop(outbox, a=sink)
-    made.deliver_once(START)
-    made.deliver_once(START + 99 * SECOND)
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
+    delivery_loop.deliver_once(START + 99 * SECOND)
     assert [sent.key for sent in sink.sent] == ["k1"]
     assert not sink.sent[0].possible_duplicate
     assert state(outbox, number) == "delivered"
-    view = made.views()[0]
+    view = delivery_loop.views()[0]
     assert (view.name, view.delivered, view.pending) == ("a", 1, 0)
     assert dict(view.failed) == dict.fromkeys(REASONS, 0), (
         "every reason starts at 0, so that increase() sees the first"
@@ -94,94 +94,94 @@ def test_a_row_found_in_sending_is_sent_again_under_the_same_key_and_marked() ->
 
 
 @pytest.mark.parametrize(
-    "answer", [AGAIN, replace(AGAIN, reason="timeout"), replace(AGAIN, reason="rate_limited")]
+    "answer", [FAILURE, replace(FAILURE, reason="timeout"), replace(FAILURE, reason="rate_limited")]
 )
 def test_what_can_get_better_is_tried_again_with_growing_waits(answer: Delivery) -> None:
     outbox, sink = MemoryOutbox(), Scripted([answer])
     number = outbox.put("a", message(), at=START)
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     now, waits = START, []
     for _ in range(16):
-        made.deliver_once(now)
+        delivery_loop.deliver_once(now)
         waits.append((outbox.entries[number].next_at - now) / SECOND)
-        made.deliver_once(outbox.entries[number].next_at - 1)
+        delivery_loop.deliver_once(outbox.entries[number].next_at - 1)
         now = outbox.entries[number].next_at
     assert len(sink.sent) == 16, "nothing is sent before its time"
     for step, wait in enumerate(waits):
         assert 0.04 < wait <= min(600, 2**step)
-    assert dict(made.views()[0].failed)[answer.reason] == 16
-    assert made.views()[0].pending == 1
+    assert dict(delivery_loop.views()[0].failed)[answer.reason] == 16
+    assert delivery_loop.views()[0].pending == 1
 
 
 def test_after_a_day_a_message_is_given_up() -> None:
-    outbox, sink = MemoryOutbox(), Scripted([AGAIN])
+    outbox, sink = MemoryOutbox(), Scripted([FAILURE])
     number = outbox.put("a", message(), at=START)
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     for attempt in range(10):
         assert state(outbox, number) == "pending"
-        made.deliver_once(START + (80_000 + attempt * 700) * SECOND)
+        delivery_loop.deliver_once(START + (80_000 + attempt * 700) * SECOND)
     assert state(outbox, number) == "pending", "86,300 seconds are less than a day"
-    made.deliver_once(START + 87_000 * SECOND)
+    delivery_loop.deliver_once(START + 87_000 * SECOND)
     assert state(outbox, number) == "dead"
     assert len(sink.sent) == 11
-    assert dict(made.views()[0].failed)["gave_up"] == 1
+    assert dict(delivery_loop.views()[0].failed)["gave_up"] == 1
 
 
 def test_an_old_message_is_tried_often_before_it_is_given_up() -> None:
     """After a standstill of days the network may need a minute: the first failure loses no page."""
-    outbox, sink = MemoryOutbox(), Scripted([AGAIN])
+    outbox, sink = MemoryOutbox(), Scripted([FAILURE])
     number = outbox.put("a", message(), at=START)
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     now = START + 5 * 86_400 * SECOND
     for _ in range(9):
-        made.deliver_once(now)
+        delivery_loop.deliver_once(now)
         assert state(outbox, number) == "pending"
         now = outbox.entries[number].next_at
-    made.deliver_once(now)
+    delivery_loop.deliver_once(now)
     assert state(outbox, number) == "dead"
 
 
 def test_what_cannot_get_better_is_dead_at_once() -> None:
-    outbox, sink = MemoryOutbox(), Scripted([NEVER])
+    outbox, sink = MemoryOutbox(), Scripted([REFUSAL])
     number = outbox.put("a", message())
-    made = loop(outbox, a=sink)
-    made.deliver_once(START)
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
     assert state(outbox, number) == "dead"
-    failed = dict(made.views()[0].failed)
-    assert (failed["rejected"], failed["gave_up"], made.views()[0].delivered) == (1, 1, 0)
+    failed = dict(delivery_loop.views()[0].failed)
+    assert (failed["rejected"], failed["gave_up"], delivery_loop.views()[0].delivered) == (1, 1, 0)
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(30.0, 30.0), (10.0**9, 3600.0), (0.0, None)])
-def test_the_receiver_may_ask_for_patience(asked: float, waited: float | None) -> None:
-    outbox, sink = MemoryOutbox(), Scripted([replace(AGAIN, retry_after=asked)])
+@pytest.mark.parametrize(("retry_after", "expected"), [(30.0, 30.0), (10.0**9, 3600.0), (0.0, None)])
+def test_the_receiver_may_ask_for_patience(retry_after: float, expected: float | None) -> None:
+    outbox, sink = MemoryOutbox(), Scripted([replace(FAILURE, retry_after=retry_after)])
     number = outbox.put("a", message(), at=START)
     loop(outbox, a=sink).deliver_once(START)
     wait = (outbox.entries[number].next_at - START) / SECOND
-    assert wait == waited if waited is not None else 0 < wait <= 1
+    assert wait == expected if expected is not None else 0 < wait <= 1
 
 
 @pytest.mark.parametrize(
     ("reason", "marked"), [("timeout", True), ("answer", True), ("cut_off", True), ("server_error", False)]
 )
 def test_what_may_have_arrived_says_so_when_it_is_sent_again(reason: str, marked: bool) -> None:
-    outbox, sink = MemoryOutbox(), Scripted([replace(AGAIN, reason=reason), OK])
+    outbox, sink = MemoryOutbox(), Scripted([replace(FAILURE, reason=reason), OK])
     outbox.put("a", message(), at=START)
-    made = loop(outbox, a=sink)
-    made.deliver_once(START)
-    made.deliver_once(START + 60 * SECOND)
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
+    delivery_loop.deliver_once(START + 60 * SECOND)
     assert [sent.possible_duplicate for sent in sink.sent] == [False, marked]
 
 
 def test_a_receiver_that_asked_for_patience_is_not_asked_for_another_message() -> None:
-    limited = replace(AGAIN, reason="rate_limited", retry_after=30.0)
-    outbox, sink = MemoryOutbox(), Scripted([limited, OK], refreshes=60.0)
+    limited = replace(FAILURE, reason="rate_limited", retry_after=30.0)
+    outbox, sink = MemoryOutbox(), Scripted([limited, OK], refresh_seconds=60.0)
     for key in ("k1", "k2", "k3"):
         outbox.put("a", message(key, segment=key), at=START)
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     for second in (0, 1, 29):
-        made.deliver_once(START + second * SECOND)
+        delivery_loop.deliver_once(START + second * SECOND)
     assert [sent.key for sent in sink.sent] == ["k1"]
-    made.deliver_once(START - 3600 * SECOND)
+    delivery_loop.deliver_once(START - 3600 * SECOND)
     assert {sent.key for sent in sink.sent} == {"k1", "k2", "k3"}, "a clock set back ends the wait"
 
 
@@ -193,28 +193,30 @@ def test_backoff_is_jittered_over_the_whole_step() -> None:
 
 
 def test_a_resolve_never_overtakes_the_firing_message() -> None:
-    outbox, sink = MemoryOutbox(), Scripted([AGAIN, AGAIN, OK])
+    outbox, sink = MemoryOutbox(), Scripted([FAILURE, FAILURE, OK])
     outbox.put("a", message("k1"), at=START)
     outbox.put("a", message("k1", resolved=True, resolved_at=START), at=START)
     outbox.put("a", message("k2", segment="north"), at=START)
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     for second in range(60):
-        made.deliver_once(START + second * SECOND)
-    told = [(sent.key, sent.resolved) for sent in sink.sent]
-    assert told.index(("k1", True)) > max(index for index, one in enumerate(told) if one == ("k1", False))
-    assert told.index(("k2", False)) < told.index(("k1", True)), "another segment does not wait"
+        delivery_loop.deliver_once(START + second * SECOND)
+    deliveries = [(sent.key, sent.resolved) for sent in sink.sent]
+    assert deliveries.index(("k1", True)) > max(
+        index for index, one in enumerate(deliveries) if one == ("k1", False)
+    )
+    assert deliveries.index(("k2", False)) < deliveries.index(("k1", True)), "another segment does not wait"
 
 
 def test_firing_messages_are_refreshed_until_resolved_also_after_a_restart() -> None:
-    outbox, sink = MemoryOutbox(), Scripted(refreshes=60.0)
+    outbox, sink = MemoryOutbox(), Scripted(refresh_seconds=60.0)
     outbox.put("a", message("k1"), at=START)
     outbox.put("a", message("old", segment="s"), at=START, state="delivered")
-    made = loop(outbox, a=sink)
-    made.deliver_once(START)
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
     assert sorted(sent.key for sent in sink.sent) == ["k1", "k1", "old"]
-    made.deliver_once(START + 59 * SECOND)
+    delivery_loop.deliver_once(START + 59 * SECOND)
     assert len(sink.sent) == 3
-    made.deliver_once(START + 60 * SECOND)
+    delivery_loop.deliver_once(START + 60 * SECOND)
     assert len(sink.sent) == 5
     restarted = loop(outbox, a=sink)
     restarted.deliver_once(START + 61 * SECOND)
@@ -226,37 +228,37 @@ def test_firing_messages_are_refreshed_until_resolved_also_after_a_restart() -> 
 
 
 def test_a_mute_is_told_once_and_its_end_too() -> None:
-    outbox, sink = MemoryOutbox(), Scripted(refreshes=60.0)
+    outbox, sink = MemoryOutbox(), Scripted(refresh_seconds=60.0)
     outbox.put("a", message("k"), at=START)
-    made = loop(outbox, a=sink)
-    said = []
+    delivery_loop = loop(outbox, a=sink)
+    mutes = []
     for number, muted in enumerate([None, START + 1, START + 1, START + 1, START + 2, None, START + 3]):
         outbox.muted = {} if muted is None else {"k": muted}
-        before = len(sink.sent)
-        made.deliver_once(START + number * 61 * SECOND)
-        said.append([sent.muted_until for sent in sink.sent[before:]])
-    assert said == [[None, None], [START + 1], [], [], [START + 2], [None], [START + 3]]
+        n_messages = len(sink.sent)
+        delivery_loop.deliver_once(START + number * 61 * SECOND)
+        mutes.append([sent.muted_until for sent in sink.sent[n_messages:]])
+    assert mutes == [[None, None], [START + 1], [], [], [START + 2], [None], [START + 3]]
 
 
 def test_a_mute_is_told_until_every_member_of_a_cluster_knows() -> None:
     some = Delivery(delivered=True, retryable=True)
-    outbox, sink = MemoryOutbox(), Scripted([OK, some, some, OK], refreshes=60.0)
+    outbox, sink = MemoryOutbox(), Scripted([OK, some, some, OK], refresh_seconds=60.0)
     outbox.put("a", message("k"), at=START)
     outbox.muted = {"k": START + 3600 * SECOND}
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     for number in range(6):
-        made.deliver_once(START + number * 61 * SECOND)
+        delivery_loop.deliver_once(START + number * 61 * SECOND)
     assert [sent.muted_until is None for sent in sink.sent] == [True, False, False, False]
 
 
 def test_a_refresh_that_meets_a_dead_receiver_stops_at_the_first() -> None:
-    down = replace(AGAIN, reason="timeout")
-    outbox, sink = MemoryOutbox(), Scripted([down], refreshes=60.0)
+    down = replace(FAILURE, reason="timeout")
+    outbox, sink = MemoryOutbox(), Scripted([down], refresh_seconds=60.0)
     for key in ("k1", "k2", "k3"):
         outbox.put("a", message(key, segment=key), state="delivered")
     loop(outbox, a=sink).deliver_once(START)
     assert len(sink.sent) == 1
-    sink.answers = [NEVER]
+    sink.answers = [REFUSAL]
     loop(outbox, a=sink).deliver_once(START)
     assert len(sink.sent) == 4, "one refused message keeps no other back"
 
@@ -265,19 +267,19 @@ def test_a_full_disk_does_not_keep_a_page_back_nor_send_it_twice() -> None:
     outbox, sink = MemoryOutbox(), Scripted()
     number = outbox.put("a", message())
     outbox.broken = True
-    made = loop(outbox, a=sink)
+    delivery_loop = loop(outbox, a=sink)
     for second in range(5):
-        made.deliver_once(START + second * SECOND)
+        delivery_loop.deliver_once(START + second * SECOND)
     assert len(sink.sent) == 1
-    assert made.store_errors > 1
+    assert delivery_loop.store_errors > 1
     outbox.broken = False
-    made.deliver_once(START + 9 * SECOND)
+    delivery_loop.deliver_once(START + 9 * SECOND)
     assert (state(outbox, number), len(sink.sent)) == ("delivered", 1)
 
 
 def test_a_notifier_with_a_bug_is_a_failed_attempt_and_no_dead_thread() -> None:
     class Buggy:
-        refreshes = None
+        refresh_seconds = None
 
         def send(self, message: Message, now: int) -> Delivery:
             raise ZeroDivisionError
@@ -285,9 +287,9 @@ def test_a_notifier_with_a_bug_is_a_failed_attempt_and_no_dead_thread() -> None:
     outbox, sink = MemoryOutbox(), Scripted()
     number = outbox.put("buggy", message())
     outbox.put("good", message())
-    with running(outbox, buggy=Buggy(), good=sink) as made:
-        until(lambda: sink.sent and dict(made.views()[0].failed)["bug"])
-        assert made.alive
+    with running(outbox, buggy=Buggy(), good=sink) as delivery_loop:
+        until(lambda: sink.sent and dict(delivery_loop.views()[0].failed)["bug"])
+        assert delivery_loop.alive
     assert state(outbox, number) == "pending"
 
 
@@ -309,10 +311,10 @@ def test_an_unreadable_outbox_is_survived() -> None:
     outbox, sink = Unreadable(), Scripted()
     outbox.broken = True
     outbox.put("a", message())
-    with running(outbox, a=sink) as made:
-        until(lambda: made.store_errors > 0)
+    with running(outbox, a=sink) as delivery_loop:
+        until(lambda: delivery_loop.store_errors > 0)
         outbox.broken = False
-        made.wake()
+        delivery_loop.wake()
         until(lambda: sink.sent)
 
 
@@ -324,10 +326,10 @@ def test_real_answers(receiver: Receiver, status: int, ends: str, reason: str) -
     receiver.answers = [(status, {"Retry-After": "60"})]
     outbox = MemoryOutbox()
     number = outbox.put("a", message())
-    with running(outbox, a=webhook(receiver.url)) as made:
+    with running(outbox, a=webhook(receiver.url)) as delivery_loop:
         until(lambda: outbox.entries[number].reason)
         assert (state(outbox, number), outbox.entries[number].reason) == (ends, reason)
-        assert dict(made.views()[0].failed)[reason] == 1
+        assert dict(delivery_loop.views()[0].failed)[reason] == 1
     assert len(receiver.requests) == 1
 
 
@@ -391,19 +393,19 @@ class Crashes(RuleBasedStateMachine):
         machine.now += later * SECOND
 
         class Sink:
-            refreshes = None
+            refresh_seconds = None
 
             def send(self, message: Message, now: int) -> Delivery:
                 if outcome == "killed before":
                     raise Crashes.Killed
                 if outcome == "fail":
-                    return AGAIN
+                    return FAILURE
                 if any(message.key == old.key for old in machine.received):
                     machine.redeliveries += 1
                 machine.received.append(message)
                 if outcome == "killed after":
                     raise Crashes.Killed
-                return AGAIN if outcome == "lost answer" else OK
+                return FAILURE if outcome == "lost answer" else OK
 
         try:
             loop(machine.outbox, s=Sink()).deliver_once(machine.now)

@@ -13,7 +13,7 @@ import pytest
 
 SCRIPT = """
 import logging, sys
-from driftwatch.daemon.logs import configure
+from driftwatch.daemon.logging_setup import configure
 configure(sys.argv[1], "info")
 logging.getLogger("driftwatch.x").info("hello", extra={"monitor": "m"})
 """

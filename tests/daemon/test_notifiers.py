@@ -52,7 +52,7 @@ def test_every_notifier_tells_of_one_page_and_its_end_once(tmp_path: Path) -> No
                 if inside.view().incidents:
                     break
             (incident,) = inside.view().incidents
-            until(lambda: all(peer.taken for peer in peers.values()))
+            until(lambda: all(peer.received for peer in peers.values()))
             minutes = (inside.clock.now() - world.start) / MINUTE
         with world.inside(minutes) as inside:
             peers["alertmanager"].clock = inside.clock.now  # type: ignore[attr-defined]
@@ -60,21 +60,21 @@ def test_every_notifier_tells_of_one_page_and_its_end_once(tmp_path: Path) -> No
             now = inside.clock.now()
             session.acknowledgements.ask("m", "", "fixed", until=None, note="", who="me", now=now)
             inside.to(minutes)
-            until(lambda: all(peer.taken[-1].resolved for peer in peers.values()))
+            until(lambda: all(peer.received[-1].resolved for peer in peers.values()))
             states = "SELECT 1 FROM outbox WHERE state = 'delivered'"
             until(lambda: len(session.database.query(states)) == 2 * len(peers))
     for name, peer in peers.items():
         assert peer.complaints == []
-        assert len({taken.incident for taken in peer.taken}) == 1
-        assert len({taken.key for taken in peer.taken}) == 2
-        assert len(peer.taken) == 2 or name == "alertmanager", "only what would time out is told again"
-        for taken in peer.taken:
-            assert "m (model forest 7): inputs drifted, 1 of 2 columns" in taken.text
-            assert "https://drift.example.org/monitors/m/windows/" in taken.text
-            assert incident.key in taken.whole
-    told = [taken.whole.partition("Window to, UTC")[2] for taken in peers["email"].taken]
-    assert [drawn.count("a page, inputs drifted") for drawn in told] == [1, 1]
-    assert all(drawn.count("nothing moved") == 2 for drawn in told), "and the windows before it"
+        assert len({receipt.incident for receipt in peer.received}) == 1
+        assert len({receipt.key for receipt in peer.received}) == 2
+        assert len(peer.received) == 2 or name == "alertmanager", "only what would time out is told again"
+        for receipt in peer.received:
+            assert "m (model forest 7): inputs drifted, 1 of 2 columns" in receipt.text
+            assert "https://drift.example.org/monitors/m/windows/" in receipt.text
+            assert incident.key in receipt.whole
+    tables = [receipt.whole.partition("Window to, UTC")[2] for receipt in peers["email"].received]
+    assert [table.count("a page, inputs drifted") for table in tables] == [1, 1]
+    assert all(table.count("nothing moved") == 2 for table in tables), "and the windows before it"
 
 
 def test_a_reload_waits_for_the_attempt_under_way(tmp_path: Path, receiver: Receiver) -> None:

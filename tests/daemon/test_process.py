@@ -30,15 +30,15 @@ def test_a_restart_shows_the_stored_state_in_its_first_scrape(world: World) -> N
         until(first.checked)
         assert fetch(f"{url}/-/healthy")[0] == 200
         assert fetch(f"{url}/-/ready")[0] == 200
-        before = until(lambda: fetch(f"{url}/metrics")[1] if "evidence_ratio{" in page_of(url) else "")
+        first_page = until(lambda: fetch(f"{url}/metrics")[1] if "evidence_ratio{" in page_of(url) else "")
         assert first.end() == 0
     # The reference's files are gone and the source hangs: only the store can answer.
     (world.folder / "reference.parquet").rename(world.folder / "away")
     with running(world.config, name="second") as second:
         page = fetch(f"{second.url}/metrics")[1]
-        kept = r"^driftwatch_(?:evidence_ratio|state|incident_open|column_\w+)\{.*$"
-        assert re.findall(kept, before, re.M)
-        assert re.findall(kept, page, re.M) == re.findall(kept, before, re.M)
+        pattern = r"^driftwatch_(?:evidence_ratio|state|incident_open|column_\w+)\{.*$"
+        assert re.findall(pattern, first_page, re.M)
+        assert re.findall(pattern, page, re.M) == re.findall(pattern, first_page, re.M)
         checked = subprocess.run([promtool, "check", "metrics"], input=page.encode(), capture_output=True)
         assert checked.returncode == 0, checked.stderr.decode()
         assert second.logged("the reference's files cannot be read")
@@ -66,8 +66,8 @@ def test_sigterm_does_not_wait_for_a_source_that_hangs(world: World) -> None:
 
 
 def test_sigterm_ends_a_check_that_hangs_and_its_window_is_decided_later(world: World) -> None:
-    away = world.folder / "away"
-    (world.folder / "m").rename(away)
+    hiding_place = world.folder / "away"
+    (world.folder / "m").rename(hiding_place)
     with running(world.config) as daemon:
         url = daemon.url
         # It cannot look, and looks again every few seconds: one of these looks shall hang in its reader.
@@ -75,7 +75,7 @@ def test_sigterm_ends_a_check_that_hangs_and_its_window_is_decided_later(world: 
         readers = children(daemon.process.pid)
         for reader in readers:
             os.kill(reader, signal.SIGSTOP)
-        away.rename(world.folder / "m")
+        hiding_place.rename(world.folder / "m")
         until(lambda: stuck(url, 1.5))
         began = time.monotonic()
         assert daemon.end() == 0
@@ -139,14 +139,14 @@ def test_a_reload_says_what_waits_for_a_restart(world: World) -> None:
     with running(world.config) as daemon:
         url = daemon.url
         world.write(limits={"workers": 3, "shutdown": "2s"})
-        said = "limits.workers: 3 takes effect at the next restart; until then 2 checks run at the same time."
+        note = "limits.workers: 3 takes effect at the next restart; until then 2 checks run at the same time."
         for _ in range(2):
             status, text = fetch(f"{url}/-/reload", "POST")
-            assert (status, text) == (200, f"The configuration was reloaded.\n{said}\n"), (
+            assert (status, text) == (200, f"The configuration was reloaded.\n{note}\n"), (
                 "as long as it is so"
             )
         daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: len(daemon.logged(said)) == 3)
+        until(lambda: len(daemon.logged(note)) == 3)
         world.write()
         assert fetch(f"{url}/-/reload", "POST") == (200, "The configuration was reloaded.\n")
 

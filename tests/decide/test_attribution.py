@@ -7,7 +7,7 @@ from driftwatch.results.results import Statistic
 
 
 def gauge(detector: str, effect: str) -> Statistic:
-    """Of the column ``dest``; undefined without an effect."""
+    """A gauge of the column ``dest``; undefined without an effect."""
     value, undefined = (0.1, "") if effect else (None, "too rare")
     return Statistic(
         detector=detector,

@@ -1,4 +1,4 @@
-"""What is called broken is a fact about the window."""
+"""Breakages are facts about the window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from driftwatch.decide.breakage import breakages
 
 
 @pytest.mark.parametrize(
-    ("now", "broken"),
+    ("levels", "broken"),
     [
         ([f"new-{number}" for number in range(200)], []),
         (["new"] * 200, []),
@@ -18,8 +18,8 @@ from driftwatch.decide.breakage import breakages
         (["north", "south"] * 100, []),
     ],
 )
-def test_only_one_known_level_is_called_one_value(now: list[str], broken: list[tuple[str, str]]) -> None:
+def test_only_one_known_level_is_called_one_value(levels: list[str], broken: list[tuple[str, str]]) -> None:
     rng = np.random.default_rng(1)
     reference = reference_of({"city": rng.choice(["north", "south", "east", "west"], 4000)})
-    found = breakages(reference, window_of(reference, {"city": now}), frozenset())
-    assert [(item.column, str(item.reason)) for item in found] == broken
+    faults = breakages(reference, window_of(reference, {"city": levels}), frozenset())
+    assert [(item.column, str(item.reason)) for item in faults] == broken

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.decide.budget import update_cusum
 from driftwatch.decide.decision import decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.evidence import cusum
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState, decode, encode
 from driftwatch.results.results import Score, Shares
 from driftwatch.results.streams import Streams
 
@@ -47,7 +47,7 @@ def world(
 
 def measurement(day: int, shares: list[Shares], scores: list[Score], rows: int) -> Measurement:
     span = Span(start=day * DAY, end=(day + 1) * DAY)
-    return Measurement(window=span, rows=rows, statistics=(), streams=Streams.of([*shares, *scores]))
+    return Measurement(window=span, rows=rows, statistics=(), streams=Streams.from_list([*shares, *scores]))
 
 
 @pytest.mark.parametrize(("rows", "cluster"), [(600, 1), (600, 10), (100, 1)])
@@ -103,7 +103,7 @@ def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
 
     def shifted(day: int, columns: set[str]) -> Measurement:
         shares, scores = world(rng, 600, 3, 1)
-        moved = [
+        shifted_shares = [
             Shares(
                 detector=item.detector, column=item.column, labels=item.labels,
                 successes=np.zeros(3, dtype=np.int64), trials=item.trials, reference=item.reference,
@@ -112,12 +112,12 @@ def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
             if item.column in columns else item
             for item in shares
         ]  # fmt: skip
-        far = [replace(item, value=0.8) if item.column in columns else item for item in scores]
-        return measurement(day, moved, far, 600)
+        shifted_scores = [replace(item, value=0.8) if item.column in columns else item for item in scores]
+        return measurement(day, shifted_shares, shifted_scores, 600)
 
     first = decide(segment_state, shifted(100, {"c0"}), POLICY)
     assert first.page
-    assert first.segment_state.aside == {"c0"}
+    assert first.segment_state.suspended == {"c0"}
     second = decide(first.segment_state, shifted(101, {"c0"}), POLICY)
     assert not second.page, "one cause is one page"
     third = decide(second.segment_state, shifted(102, {"c0", "c1"}), POLICY)
@@ -139,13 +139,16 @@ def test_a_track_survives_the_store_bit_for_bit() -> None:
     for day in range(30):
         segment_state = learn_block(segment_state, measurement(day, *world(rng, 600, 2, 1), 600))
     for day in range(100, 110):
-        seen = measurement(day, *world(rng, 600, 2, 1), 600)
-        kept = decode(encode(segment_state))
-        assert encode(kept) == encode(segment_state)
-        left, right = decide(segment_state, seen, POLICY), decide(kept, seen, POLICY)
-        assert encode(left.segment_state) == encode(right.segment_state)
-        assert left.evidence == right.evidence
-        segment_state = left.segment_state
+        window = measurement(day, *world(rng, 600, 2, 1), 600)
+        decoded = decode(encode(segment_state))
+        assert encode(decoded) == encode(segment_state)
+        decision, decision_after_store = (
+            decide(segment_state, window, POLICY),
+            decide(decoded, window, POLICY),
+        )
+        assert encode(decision.segment_state) == encode(decision_after_store.segment_state)
+        assert decision.evidence == decision_after_store.evidence
+        segment_state = decision.segment_state
 
 
 def test_too_few_rows_change_nothing_but_the_date() -> None:
@@ -161,15 +164,15 @@ def test_too_few_rows_change_nothing_but_the_date() -> None:
 
 
 def test_where_nothing_is_bet_no_evidence_grows() -> None:
-    """A year of low distances and of no rare row: nothing looks at the other side, nor at what is new."""
+    """A year of low distances and of no rare row: the upper side and new levels are never bet on."""
     segment_state, rng = SegmentState(reference="r", configuration="c"), np.random.default_rng(9)
-    none = np.zeros(1, dtype=np.int64)
+    zero = np.zeros(1, dtype=np.int64)
 
     def quiet(value: float) -> list[Score]:
         return [Score(detector="chi2", column="c", label="chi2", value=value, floor=0.01)]
 
     rare = Shares(
-        detector="unseen", column="c", labels=("unseen",), successes=none, trials=none + 100,
+        detector="unseen", column="c", labels=("unseen",), successes=zero, trials=zero + 100,
         reference=np.zeros(1), reference_trials=2800,
     )  # fmt: skip
     for day in range(28):
@@ -184,8 +187,8 @@ def test_where_nothing_is_bet_no_evidence_grows() -> None:
 
 
 def test_a_large_change_does_not_begin_with_what_a_small_bet_gathered_by_chance() -> None:
-    run, onset = np.array([0.9, 0.9, 3.5, -0.2]), np.array([3, 3, 3, 3])
-    said, live = np.array([12.0, 2.0, 12.0, 0.1]), np.ones(4, dtype=np.bool_)
-    summed, begun = cusum(run, onset, said, live, 7)
-    assert summed == pytest.approx([12.9, 2.9, 15.5, 0.1])
-    assert begun.tolist() == [7, 3, 3, 7]
+    cusum, onset = np.array([0.9, 0.9, 3.5, -0.2]), np.array([3, 3, 3, 3])
+    log_e, active = np.array([12.0, 2.0, 12.0, 0.1]), np.ones(4, dtype=np.bool_)
+    next_cusum, next_onset = update_cusum(cusum, onset, log_e, active, 7)
+    assert next_cusum == pytest.approx([12.9, 2.9, 15.5, 0.1])
+    assert next_onset.tolist() == [7, 3, 3, 7]

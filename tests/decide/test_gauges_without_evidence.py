@@ -1,4 +1,4 @@
-"""A gauge from which no evidence is drawn never stands for "nothing moved"."""
+"""A gauge without evidence never stands for "nothing moved"."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from detector_worlds import reference_of, window_of
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.errors import ConfigError
-from driftwatch.monitor.evaluate import judge, looks
+from driftwatch.monitor.evaluate import evaluate_window, select_targets
 
 CONFIG = MonitorConfig.model_validate(
     {"name": "m", "reference": {"path": "x"}, "source": {"type": "files"}, "window": {"length": "1h"}}
@@ -20,8 +20,8 @@ def test_detectors_that_can_never_page_here_are_refused() -> None:
     reference = reference_of({"x": np.arange(500.0)})
     for names in (["psi", "js"], ["chi2", "psi"]):
         with pytest.raises(ConfigError, match=r"expected one that can page .*numeric.* Got .*psi"):
-            looks(reference, names)
-    assert looks(reference, ["ks", "psi"])
+            select_targets(reference, names)
+    assert select_targets(reference, ["ks", "psi"])
 
 
 def test_a_column_without_a_stream_is_not_listed_as_unchanged() -> None:
@@ -29,7 +29,7 @@ def test_a_column_without_a_stream_is_not_listed_as_unchanged() -> None:
     reference = reference_of({"x": rng.normal(size=4000), "city": rng.choice(["a", "b"], 4000)})
     moved = window_of(reference, {"x": rng.normal(9, 1, 600), "city": rng.choice(["a", "b"], 600)})
     segment_state = SegmentState(reference=reference.fingerprint, configuration="c")
-    chosen = looks(reference, ["psi", "chi2"])
-    _, verdict = judge(reference, moved, chosen, segment_state, CONFIG, segment=None)
+    chosen = select_targets(reference, ["psi", "chi2"])
+    _, verdict = evaluate_window(reference, moved, chosen, segment_state, CONFIG, segment=None)
     assert {item.column for item in verdict.statistics} == {"x", "city"}
     assert verdict.unchanged == ("city",)

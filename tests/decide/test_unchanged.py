@@ -1,4 +1,4 @@
-"""What did not change: nothing that the same message calls moved."""
+"""A column that a message names as moved is not listed as unchanged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from detector_worlds import SPAN, reference_of, window_of
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.decide.decision import decide
-from driftwatch.decide.resolution import sight
-from driftwatch.decide.state import SegmentState
-from driftwatch.monitor.evaluate import looks, measure, policy_for, verdict_of
+from driftwatch.decide.resolution import resolution_of
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.monitor.evaluate import measure, policy_for, select_targets, verdict_of
 from driftwatch.results.results import NamedColumn
 
 
@@ -21,19 +21,27 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
     config = MonitorConfig.model_validate(
         {"name": "m", "reference": {"path": "x"}, "source": {"type": "files"}}
     )
-    chosen = looks(reference, ["ks"])
+    chosen = select_targets(reference, ["ks"])
     window = replace(
         window_of(reference.plan, {name: rng.normal(size=500) for name in ("age", "pay", "days")}), span=SPAN
     )
     segment_state, policy = SegmentState(reference="r", configuration="c"), policy_for(config, None, 0)
-    seen = measure(reference, window, chosen, segment_state, config)
-    decision = decide(segment_state, seen, policy)
+    measurement = measure(reference, window, chosen, segment_state, config)
+    quiet_decision = decide(segment_state, measurement, policy)
     named = NamedColumn(
         column="joint:together", detector="together", share=1.0, onset=0,
         effect="several columns together, each a little: pay, age the most",
     )  # fmt: skip
-    for said, still in ((decision, ("age", "pay", "days")), (replace(decision, named=(named,)), ("days",))):
+    for decision, unchanged in (
+        (quiet_decision, ("age", "pay", "days")),
+        (replace(quiet_decision, named=(named,)), ("days",)),
+    ):
         verdict = verdict_of(
-            seen, said, window=window, sight=sight(segment_state, said, seen, policy), policy=policy, tiles=()
+            measurement,
+            decision,
+            window=window,
+            resolution=resolution_of(segment_state, decision, measurement, policy),
+            policy=policy,
+            tiles=(),
         )
-        assert verdict.unchanged == still
+        assert verdict.unchanged == unchanged

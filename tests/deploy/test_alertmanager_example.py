@@ -13,8 +13,8 @@ import pytest
 import yaml
 from peers import Receiver, alertmanager, get_json, require, until
 
-HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
-CONFIG = yaml.safe_load((HERE / "alertmanager.yml").read_text())
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+CONFIG = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
 
 _DAEMON = {"job": "driftwatch", "instance": "a:9877"}
 _MINE = {**_DAEMON, "monitor": "credit"}
@@ -24,7 +24,7 @@ Labels = dict[str, str]
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -100,9 +100,9 @@ def post(address: str, *alerts: Labels, ends: str | None = None) -> None:
 
 
 def status(address: str, labels: Labels) -> Any:
-    found = [one["status"] for one in get_json(f"{address}/api/v2/alerts") if one["labels"] == labels]
+    statuses = [one["status"] for one in get_json(f"{address}/api/v2/alerts") if one["labels"] == labels]
     # An alert is "unprocessed" until it was weighed against the inhibitions once.
-    return found[0] if found and found[0]["state"] != "unprocessed" else None
+    return statuses[0] if statuses and statuses[0]["state"] != "unprocessed" else None
 
 
 @pytest.mark.peer

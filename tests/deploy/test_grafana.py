@@ -20,8 +20,8 @@ from peers import require
 
 from driftwatch.daemon.metrics.families import FAMILIES
 
-HERE = Path(__file__).parents[2] / "deploy" / "grafana"
-DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "dashboards").iterdir())}
+FOLDER = Path(__file__).parents[2] / "deploy" / "grafana"
+DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((FOLDER / "dashboards").iterdir())}
 PANELS = [
     pytest.param(uid, panel, id=f"{uid} {panel['title']}")
     for uid, whole in DASHBOARDS.items()
@@ -31,16 +31,16 @@ PANELS = [
 
 
 def test_the_committed_dashboards_are_what_the_code_builds(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(HERE / "build.py"), str(tmp_path)], check=True, timeout=60)
+    subprocess.run([sys.executable, str(FOLDER / "build.py"), str(tmp_path)], check=True, timeout=60)
     built = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert built == {path.name: path.read_text() for path in (HERE / "dashboards").iterdir()}
+    assert built == {path.name: path.read_text() for path in (FOLDER / "dashboards").iterdir()}
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
 def test_nothing_is_lost_between_the_json_and_the_schema(uid: str) -> None:
     """A key that the schema does not know would be dropped on the way."""
-    again = json.dumps(Dashboard.from_json(DASHBOARDS[uid]), cls=JSONEncoder)
-    assert json.loads(again) == DASHBOARDS[uid]
+    encoded = json.dumps(Dashboard.from_json(DASHBOARDS[uid]), cls=JSONEncoder)
+    assert json.loads(encoded) == DASHBOARDS[uid]
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
@@ -57,14 +57,14 @@ def test_a_dashboard_stands_on_its_own(uid: str) -> None:
             assert item["refresh"] == 2, "follows the time range"
             assert item["datasource"]["uid"] == "${datasource}"
     assert len({panel["id"] for panel in whole["panels"]}) == len(whole["panels"])
-    taken = [
+    places = [
         (x, y)
         for place in (panel["gridPos"] for panel in whole["panels"])
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
-    assert len(set(taken)) == len(taken), "two panels in one place"
-    assert max(x for x, _ in taken) == 23
+    assert len(set(places)) == len(places), "two panels in one place"
+    assert max(x for x, _ in places) == 23
     marks = {mark["name"]: mark for mark in whole["annotations"]["list"]}
     assert {"Page", "Reference"} <= set(marks)
     assert all(mark["datasource"]["uid"] == "${datasource}" for mark in marks.values())
@@ -77,24 +77,24 @@ def test_a_panel_says_what_it_shows(uid: str, panel: dict[str, Any]) -> None:
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["targets"]
-    known = {variable["name"] for variable in DASHBOARDS[uid]["templating"]["list"]}
+    variables = {variable["name"] for variable in DASHBOARDS[uid]["templating"]["list"]}
     assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
     for target in panel["targets"]:
         assert target["datasource"]["uid"] == "${datasource}"
-        assert set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval"} <= known
+        assert set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval"} <= variables
         for function in re.findall(r"(rate|increase)\(\S+?\[([^\]]+)\]", target["expr"]):
             assert function[1] == "$__rate_interval"
 
 
 def test_queries_name_only_metrics_and_labels_that_are_exported() -> None:
-    known = {family.name: set(family.labels) for family in FAMILIES}
+    labels = {family.name: set(family.labels) for family in FAMILIES}
     for uid, whole in DASHBOARDS.items():
         for expression in expressions(whole):
             for name, selector in re.findall(r"\b(driftwatch_\w+)\{([^}]*)\}", expression):
-                assert name in known, (uid, name)
-                assert set(re.findall(r"(\w+)=", selector)) <= known[name] | {"instance", "job"}, expression
+                assert name in labels, (uid, name)
+                assert set(re.findall(r"(\w+)=", selector)) <= labels[name] | {"instance", "job"}, expression
             for legend in re.findall(r"by \(([^)]*)\)", expression):
-                assert set(re.split(r", *", legend)) <= {"instance"}.union(*known.values())
+                assert set(re.split(r", *", legend)) <= {"instance"}.union(*labels.values())
 
 
 def expressions(whole: dict[str, Any]) -> Iterator[str]:
@@ -104,13 +104,15 @@ def expressions(whole: dict[str, Any]) -> Iterator[str]:
 
 
 def test_provisioning_fits_the_dashboards() -> None:
-    (provider,) = yaml.safe_load((HERE / "provisioning/dashboards/driftwatch.yaml").read_text())["providers"]
+    (provider,) = yaml.safe_load((FOLDER / "provisioning/dashboards/driftwatch.yaml").read_text())[
+        "providers"
+    ]
     assert provider["type"] == "file"
     assert Path(provider["options"]["path"]).is_absolute()
-    whole = yaml.safe_load((HERE / "provisioning/datasources/prometheus.yaml").read_text())
+    whole = yaml.safe_load((FOLDER / "provisioning/datasources/prometheus.yaml").read_text())
     (source,) = whole["datasources"]
     assert (whole["apiVersion"], source["type"], source["access"]) == (1, "prometheus", "proxy")
-    config = yaml.safe_load((HERE.parent / "prometheus" / "prometheus.yml").read_text())
+    config = yaml.safe_load((FOLDER.parent / "prometheus" / "prometheus.yml").read_text())
     assert source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]
 
 
@@ -140,29 +142,29 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def typed(whole: dict[str, Any]) -> str:
     """The dashboard as TypeScript: every panel, its options and its field options under Grafana's types."""
-    out = ['import type { Panel, Dashboard } from "@grafana/schema";']
+    lines = ['import type { Panel, Dashboard } from "@grafana/schema";']
     for kind, (folder, file) in sorted(_KINDS.items()):
         name = kind.replace("-", "_")
         path = f"@grafana/schema/dist/esm/raw/composable/{folder}/panelcfg/x/{file}_types.gen"
-        out.append(f'import type * as {name} from "{path}";')
+        lines.append(f'import type * as {name} from "{path}";')
     for number, panel in enumerate(panel for panel in whole["panels"] if panel["type"] != "row"):
         name = panel["type"].replace("-", "_")
         rest = {key: value for key, value in panel.items() if key != "options"}
         custom = panel["fieldConfig"]["defaults"].get("custom")
-        out.append(f"export const p{number}: Partial<Panel> = {literal(rest)};")
-        out.append(f"export const o{number}: Partial<{name}.Options> = {literal(panel['options'])};")
+        lines.append(f"export const p{number}: Partial<Panel> = {literal(rest)};")
+        lines.append(f"export const o{number}: Partial<{name}.Options> = {literal(panel['options'])};")
         if custom is not None:
-            out.append(f"export const c{number}: Partial<{name}.FieldConfig> = {literal(custom)};")
+            lines.append(f"export const c{number}: Partial<{name}.FieldConfig> = {literal(custom)};")
     rest = {key: value for key, value in whole.items() if key not in ("panels", "templating", "annotations")}
     for mark in whole["annotations"]["list"]:
         # Prometheus' own keys: @grafana/prometheus 13.1 reads them from here (prepareAnnotation).
-        own = ("expr", "step", "titleFormat", "textFormat", "tagKeys", "useValueForTime")
-        assert all(key in mark for key in own)
+        prometheus_keys = ("expr", "step", "titleFormat", "textFormat", "tagKeys", "useValueForTime")
+        assert all(key in mark for key in prometheus_keys)
         rest.setdefault("annotations", {"list": []})["list"].append(
-            {key: value for key, value in mark.items() if key not in own}
+            {key: value for key, value in mark.items() if key not in prometheus_keys}
         )
-    out.append(f"export const whole: Partial<Dashboard> = {literal(rest)};")
-    return "\n".join(out)
+    lines.append(f"export const whole: Partial<Dashboard> = {literal(rest)};")
+    return "\n".join(lines)
 
 
 def literal(value: Any) -> str:
@@ -191,7 +193,7 @@ def test_grafanas_own_types_accept_the_dashboard_and_would_refuse_a_wrong_key(ui
     panel = next(item for item in wrong["panels"] if item["type"] == "timeseries")
     panel["planted"] = panel["options"]["planted_option"] = 1
     panel["fieldConfig"]["defaults"]["custom"]["planted_field"] = 1
-    said = compiled(types, typed(wrong))
+    errors = compiled(types, typed(wrong))
     assert all(
-        f"'\"{name}\"' does not exist" in said for name in ("planted", "planted_option", "planted_field")
+        f"'\"{name}\"' does not exist" in errors for name in ("planted", "planted_option", "planted_field")
     )

@@ -15,17 +15,17 @@ from peers import Receiver, alertmanager, get_json, prometheus, require, until
 from driftwatch.daemon.metrics.families import FAMILIES
 from driftwatch.notify._text import ALERT_NAMES
 
-HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
-RULES = yaml.safe_load((HERE / "driftwatch.rules.yml").read_text())
-TESTS = sorted((HERE / "tests").glob("*.test.yml"))
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = yaml.safe_load((FOLDER / "driftwatch.rules.yml").read_text())
+TESTS = sorted((FOLDER / "tests").glob("*.test.yml"))
 EVERY = [rule for group in RULES["groups"] for rule in group["rules"]]
 ALERTS = {rule["alert"]: rule for rule in EVERY if "alert" in rule}
 RECORDS = {rule["record"] for rule in EVERY if "record" in rule}
-RUNBOOKS = {path.stem: path.read_text() for path in (HERE / "runbooks").iterdir()}
+RUNBOOKS = {path.stem: path.read_text() for path in (FOLDER / "runbooks").iterdir()}
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -48,13 +48,13 @@ def test_every_rule_is_tested_both_ways() -> None:
     rests = {check["alertname"] for check in checks if not check.get("exp_alerts")}
     assert fires == set(ALERTS)
     assert rests == set(ALERTS) - {"DriftwatchHeartbeat"}
-    asked = " ".join(check["expr"] for case in cases for check in case.get("promql_expr_test", ()))
-    assert {name for name in RECORDS if name in asked} == RECORDS
+    expressions = " ".join(check["expr"] for case in cases for check in case.get("promql_expr_test", ()))
+    assert {name for name in RECORDS if name in expressions} == RECORDS
 
 
 def test_every_alert_is_tested_over_a_gap() -> None:
     gaps, days = (
-        yaml.safe_load((HERE / "tests" / f"driftwatch.{name}.test.yml").read_text())
+        yaml.safe_load((FOLDER / "tests" / f"driftwatch.{name}.test.yml").read_text())
         for name in ("gaps", "days")
     )
     firing = {
@@ -89,12 +89,12 @@ def test_a_runbook_has_four_parts_that_say_something(name: str) -> None:
     for part in parts:
         assert len(part.split("\n", 1)[1].strip()) > 20
     for link in re.findall(r"\]\(([^)]+)\)", RUNBOOKS[name]):
-        assert (HERE / "runbooks" / link).is_file()
+        assert (FOLDER / "runbooks" / link).is_file()
 
 
 def test_rules_name_only_metrics_and_labels_that_are_exported() -> None:
-    known = {family.name: set(family.labels) for family in FAMILIES}
-    text = (HERE / "driftwatch.rules.yml").read_text()
+    exported_labels = {family.name: set(family.labels) for family in FAMILIES}
+    text = (FOLDER / "driftwatch.rules.yml").read_text()
     text = "\n".join(
         line
         for line in text.splitlines()
@@ -102,12 +102,12 @@ def test_rules_name_only_metrics_and_labels_that_are_exported() -> None:
     )
     for record in RECORDS:
         text = text.replace(record, "")
-    found = re.findall(r"\b(driftwatch_\w+)(?:\{([^}]*)\})?", text)
-    assert len({name for name, _ in found}) > 10
-    for name, selector in found:
-        assert name in known, name
+    selectors = re.findall(r"\b(driftwatch_\w+)(?:\{([^}]*)\})?", text)
+    assert len({name for name, _ in selectors}) > 10
+    for name, selector in selectors:
+        assert name in exported_labels, name
         labels = set(re.findall(r"(\w+)=", selector)) - {"instance", "job"}
-        assert labels <= known[name], (name, labels)
+        assert labels <= exported_labels[name], (name, labels)
 
 
 def test_alerts_pushed_and_alerts_from_rules_bear_the_same_names() -> None:
@@ -137,8 +137,8 @@ def hurried(text: str) -> str:
 def test_a_page_reaches_the_pager_and_death_is_not_taken_for_recovery(
     receiver: Receiver, tmp_path: Path
 ) -> None:
-    rules = hurried((HERE / "driftwatch.rules.yml").read_text())
-    inhibit = yaml.safe_load((HERE / "alertmanager.yml").read_text())["inhibit_rules"]
+    rules = hurried((FOLDER / "driftwatch.rules.yml").read_text())
+    inhibit = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())["inhibit_rules"]
     with (
         Receiver(page=exposition(drift=0)).serving() as exporter,
         alertmanager(tmp_path / "am", receiver.url, inhibit) as address,

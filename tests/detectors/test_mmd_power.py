@@ -16,7 +16,7 @@ from driftwatch.core.arrays import Float64Array
 from driftwatch.detectors.mmd import _p_value, distances
 from driftwatch.reference.choose_projection import frequencies, kernel_widths
 from driftwatch.reference.joint import joint_null
-from driftwatch.summary.projection import BANDWIDTHS, Projection, Sums
+from driftwatch.summary.projection import N_BANDWIDTHS, Projection, Sums
 from driftwatch.summary.reference import JointNull
 from driftwatch.summary.sample import RowSample
 
@@ -29,8 +29,8 @@ def sample(rows: Float64Array) -> RowSample:
     return RowSample(hashes=order, weights=np.ones(len(rows), dtype=np.int64), rows=rows, limit=len(rows))
 
 
-def learned(rows: Float64Array, seed: int) -> tuple[Projection, Sums, JointNull]:
-    """What a reference of these rows knows, in any number of dimensions."""
+def learn(rows: Float64Array, seed: int) -> tuple[Projection, Sums, JointNull]:
+    """Projection, sums and joint null of these rows, in any number of dimensions."""
     dimensions = rows.shape[1]
     inputs = np.stack([np.arange(dimensions), np.full(dimensions, -1)], axis=1)
     centre, scale = np.median(rows, axis=0), rows.std(axis=0)
@@ -44,63 +44,63 @@ def learned(rows: Float64Array, seed: int) -> tuple[Projection, Sums, JointNull]
         frequencies=directions.reshape(dimensions, -1).astype(np.float32),
         pairs=np.empty((0, 2), dtype=np.int64),
     )
-    known = sample(rows)
-    return projection, Sums.of(projection, known), joint_null(projection, known, seed)
+    row_sample = sample(rows)
+    return projection, Sums.from_sample(projection, row_sample), joint_null(projection, row_sample, seed)
 
 
-def rejects(known: tuple[Projection, Sums, JointNull], window: Float64Array) -> bool:
-    projection, before, null = known
-    observed = distances(before, Sums.of(projection, sample(window)), BANDWIDTHS)
+def rejects(reference: tuple[Projection, Sums, JointNull], window: Float64Array) -> bool:
+    projection, reference_sums, null = reference
+    observed = distances(reference_sums, Sums.from_sample(projection, sample(window)), N_BANDWIDTHS)
     return _p_value(observed, null) <= LEVEL
 
 
 def bump(x: Float64Array) -> Float64Array:
     """The perturbation ``G`` of their section 5.1."""
-    found = np.zeros_like(x)
+    values = np.zeros_like(x)
     for low, sign, centre in ((-1.0, 1.0, 3.0), (-0.5, -1.0, 1.0)):
         inside = (x > low) & (x < low + 0.5)
-        found[inside] = sign * np.exp(-1 / (1 - (4 * x[inside] + centre) ** 2))
-    return found
+        values[inside] = sign * np.exp(-1 / (1 - (4 * x[inside] + centre) ** 2))
+    return values
 
 
 def perturbed(rng: np.random.Generator, dimensions: int, scale: float) -> Float64Array:
     """Uniform rows with two perturbations a dimension, of random signs, by rejection."""
     cells = list(product((1, 2), repeat=dimensions))
-    signs, kept = rng.choice([-1, 1], size=len(cells)), np.empty((0, dimensions))
-    while len(kept) < ROWS:
+    signs, accepted = rng.choice([-1, 1], size=len(cells)), np.empty((0, dimensions))
+    while len(accepted) < ROWS:
         x = rng.random((4 * ROWS, dimensions))
         height = sum(
             sign * np.prod(bump(2 * x - np.array(cell)), axis=1)
             for sign, cell in zip(signs, cells, strict=True)
         )
         density = 1 + scale * np.exp(dimensions) * height
-        kept = np.concatenate([kept, x[rng.random(len(x)) * (1 + scale) < density]])
-    return kept[:ROWS]
+        accepted = np.concatenate([accepted, x[rng.random(len(x)) * (1 + scale) < density]])
+    return accepted[:ROWS]
 
 
-def gaussians(rng: np.random.Generator, spread: float) -> Float64Array:
-    """Four Gaussians, the first of which has another spread."""
-    which = rng.integers(0, 4, ROWS)
-    return MEANS[which] + np.where(which == 0, spread, 1.0)[:, None] * rng.standard_normal((ROWS, 2))
+def gaussians(rng: np.random.Generator, scale: float) -> Float64Array:
+    """Four Gaussians, the first of which has another standard deviation."""
+    component = rng.integers(0, 4, ROWS)
+    return MEANS[component] + np.where(component == 0, scale, 1.0)[:, None] * rng.standard_normal((ROWS, 2))
 
 
 def power_on_uniform(dimensions: int, scale: float) -> int:
-    found = 0
+    rejections = 0
     for number in range(REPEATS):
         rng = np.random.default_rng([dimensions, number])
-        known = learned(rng.random((ROWS, dimensions)), number)
-        found += rejects(known, perturbed(rng, dimensions, scale))
-    return found
+        reference = learn(rng.random((ROWS, dimensions)), number)
+        rejections += rejects(reference, perturbed(rng, dimensions, scale))
+    return rejections
 
 
 def test_the_level_is_kept() -> None:
     """2,000 windows, 20 for each of 100 references; a right level fails once in 20,000 times."""
-    found = 0
+    rejections = 0
     for number in range(100):
         rng = np.random.default_rng([7, number])
-        known = learned(rng.random((ROWS, 2)), number)
-        found += sum(rejects(known, rng.random((ROWS, 2))) for _ in range(20))
-    assert 60 <= found <= 140
+        reference = learn(rng.random((ROWS, 2)), number)
+        rejections += sum(rejects(reference, rng.random((ROWS, 2))) for _ in range(20))
+    assert 60 <= rejections <= 140
 
 
 def test_power_in_one_dimension_is_above_actt() -> None:
@@ -113,8 +113,8 @@ def test_power_in_two_dimensions_is_about_seven_tenths() -> None:
 
 
 def test_power_on_a_mixture_is_above_actt() -> None:
-    found = 0
+    rejections = 0
     for number in range(REPEATS):
         rng = np.random.default_rng([9, number])
-        found += rejects(learned(gaussians(rng, 1.0), number), gaussians(rng, 1.6))
-    assert found >= 0.415 * REPEATS
+        rejections += rejects(learn(gaussians(rng, 1.0), number), gaussians(rng, 1.6))
+    assert rejections >= 0.415 * REPEATS

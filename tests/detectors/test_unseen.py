@@ -12,7 +12,7 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import get
 from driftwatch.results.results import Shares
 from driftwatch.results.streams import Streams
@@ -26,7 +26,7 @@ POLICY = Policy(
 )  # fmt: skip
 
 
-def seen(number: int, users: int) -> Measurement:
+def measurement(number: int, users: int) -> Measurement:
     """A window in which so many users, of ten rows each, have a level that the reference never had."""
     levels = ["new"] * (users * USER) + ["a", "b"] * ((ROWS - users * USER) // 2)
     window = window_of(REFERENCE.plan, {"k": levels})
@@ -34,28 +34,28 @@ def seen(number: int, users: int) -> Measurement:
         window=Span(start=number * STEP, end=(number + 1) * STEP),
         rows=ROWS,
         statistics=(),
-        streams=Streams.of(get("unseen").streams(REFERENCE, window, "k")),
+        streams=Streams.from_list(get("unseen").streams(REFERENCE, window, "k")),
     )
 
 
 def healthy() -> SegmentState:
     segment_state = SegmentState(reference="r", configuration="c")
     for number in range(BLOCKS):
-        segment_state = learn_block(segment_state, seen(number, 0))
+        segment_state = learn_block(segment_state, measurement(number, 0))
     return segment_state
 
 
 def pages(users: list[int]) -> list[bool]:
-    segment_state, found = healthy(), list[Decision]()
-    for number, now in enumerate(users, BLOCKS):
-        found.append(decide(segment_state, seen(number, now), POLICY))
-        segment_state = found[-1].segment_state
-    return [item.page for item in found]
+    segment_state, decisions = healthy(), list[Decision]()
+    for number, n_users in enumerate(users, BLOCKS):
+        decisions.append(decide(segment_state, measurement(number, n_users), POLICY))
+        segment_state = decisions[-1].segment_state
+    return [item.page for item in decisions]
 
 
 def test_one_user_with_a_new_level_on_most_days_is_found() -> None:
-    news = np.random.default_rng(1).binomial(100, 0.01, size=30)
-    assert any(pages(news.tolist())[:10])
+    users = np.random.default_rng(1).binomial(100, 0.01, size=30)
+    assert any(pages(users.tolist())[:10])
 
 
 def test_one_day_of_it_wakes_nobody() -> None:
@@ -70,7 +70,7 @@ def test_many_rows_at_once_page_in_the_first_window(users: int) -> None:
 
 def test_a_detector_of_shares_alone_can_watch_alone() -> None:
     segment_state = SegmentState(reference="r", configuration="c")
-    both = seen(0, 0).streams
-    alone = [item for item in both if isinstance(item, Shares)]
-    decision = decide(segment_state, replace(seen(0, 0), streams=Streams.of(alone)), POLICY)
+    streams = measurement(0, 0).streams
+    shares = [item for item in streams if isinstance(item, Shares)]
+    decision = decide(segment_state, replace(measurement(0, 0), streams=Streams.from_list(shares)), POLICY)
     assert not decision.page

@@ -53,8 +53,8 @@ def folder(tmp_path: Path) -> Path:
 
 def folder_of(folder: Path) -> Path:
     """A reference, and a configuration whose source is everything under ``in``."""
-    before = rows(DAY - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, 1)
-    pq.write_table(before, folder / "reference.parquet")
+    reference = rows(DAY - timedelta(days=REFERENCE_DAYS), REFERENCE_DAYS, 1)
+    pq.write_table(reference, folder / "reference.parquet")
     (folder / "in").mkdir()
     configure(folder)
     return folder
@@ -82,17 +82,17 @@ def check(folder: Path) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def measured(told: dict[str, Any], *columns: str) -> dict[tuple[str, str], Any]:
+def statistics(answer: dict[str, Any], *columns: str) -> dict[tuple[str, str], Any]:
     return {
         (item["column"], item["detector"]): item["statistic"]
-        for item in told["columns"]
+        for item in answer["columns"]
         if not columns or item["column"] in columns
     }
 
 
 def lines(table: pa.Table) -> bytes:
-    found = [{**row, "when": row["when"].isoformat()} for row in table.to_pylist()]
-    return "".join(json.dumps(row) + "\n" for row in found).encode()
+    records = [{**row, "when": row["when"].isoformat()} for row in table.to_pylist()]
+    return "".join(json.dumps(row) + "\n" for row in records).encode()
 
 
 def text(table: pa.Table) -> bytes:
@@ -109,9 +109,9 @@ def hive(folder: Path) -> None:
         path = folder / f"date={DAY:%Y-%m-%d}" / f"city={name}" / "part-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(mine.drop_columns(["city"]), path)
-    other = folder / f"date={DAY + timedelta(days=40):%Y-%m-%d}" / "city=north" / "part-0.parquet"
-    other.parent.mkdir(parents=True)
-    other.write_bytes(b"damaged")
+    damaged_file = folder / f"date={DAY + timedelta(days=40):%Y-%m-%d}" / "city=north" / "part-0.parquet"
+    damaged_file.parent.mkdir(parents=True)
+    damaged_file.write_bytes(b"damaged")
 
 
 def halves(suffix: str, write: Callable[[pa.Table], bytes]) -> Callable[[Path], None]:
@@ -137,10 +137,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one sound file of the same rows comes to."""
     folder = folder_of(tmp_path_factory.mktemp("plain"))
     pq.write_table(TODAY, folder / "in" / "whole.parquet")
-    code, told = check(folder)
-    assert (code, told["state"], told["rows"]) == (0, "ok", ROWS)
-    assert {item["column"] for item in told["columns"]} == set(COLUMNS)
-    return told
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["rows"]) == (0, "ok", ROWS)
+    assert {item["column"] for item in answer["columns"]} == set(COLUMNS)
+    return answer
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -148,10 +148,10 @@ def test_every_layout_of_production_is_measured_alike(
     folder: Path, plain: dict[str, Any], layout: str
 ) -> None:
     LAYOUTS[layout](folder / "in")
-    code, told = check(folder)
-    assert (code, told["state"], told["rows"], told["rejected_files"]) == (0, "ok", ROWS, [])
-    assert measured(told) == measured(plain)
-    assert told["newest_row"] == plain["newest_row"]
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["rows"], answer["rejected_files"]) == (0, "ok", ROWS, [])
+    assert statistics(answer) == statistics(plain)
+    assert answer["newest_row"] == plain["newest_row"]
 
 
 @pytest.mark.parametrize(("layout", "gone"), [("parquet", "amount"), ("csv", "city"), ("jsonl.gz", "count")])
@@ -163,29 +163,29 @@ def test_a_column_that_vanishes_is_broken_and_the_others_are_judged(
         pq.write_table(left, place)
     else:
         place.write_bytes(text(left) if layout == "csv" else gzip.compress(lines(left)))
-    code, told = check(folder)
-    assert (code, told["state"], told["reason"]) == (1, "broken", "column_missing")
-    assert told["rows"] == ROWS
-    assert [(item["column"], item["reason"]) for item in told["broken"]] == [(gone, "column_missing")]
-    others = [name for name in COLUMNS if name != gone]
-    assert measured(told, *others) == measured(plain, *others)
-    assert all(value is not None for value in measured(told, *others).values())
-    known = {name: value for (_, name), value in measured(told, gone).items() if value is not None}
-    assert known == {"missing": 1.0}, "of the rest nothing is known"
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["reason"]) == (1, "broken", "column_missing")
+    assert answer["rows"] == ROWS
+    assert [(item["column"], item["reason"]) for item in answer["broken"]] == [(gone, "column_missing")]
+    column_names = [name for name in COLUMNS if name != gone]
+    assert statistics(answer, *column_names) == statistics(plain, *column_names)
+    assert all(value is not None for value in statistics(answer, *column_names).values())
+    values = {name: value for (_, name), value in statistics(answer, gone).items() if value is not None}
+    assert values == {"missing": 1.0}, "of the rest nothing is known"
 
 
 def test_files_that_cannot_be_read_are_named_and_the_others_judged(folder: Path) -> None:
     source = {"type": "files", "path": str(folder / "in" / "*"), "time_column": "when"}
     configure(folder, source=source)
     bad = unreadable(folder / "in")
-    code, told = check(folder)
-    assert (code, told["state"], told["reason"]) == (3, "source_error", "all_files_unreadable")
-    assert {item["name"]: item["problem"] for item in told["rejected_files"]} == bad
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["reason"]) == (3, "source_error", "all_files_unreadable")
+    assert {item["name"]: item["problem"] for item in answer["rejected_files"]} == bad
     pq.write_table(TODAY, folder / "in" / "good.parquet")
-    code, told = check(folder)
-    assert (code, told["state"], told["rows"]) == (0, "ok", ROWS)
-    assert {item["name"]: item["problem"] for item in told["rejected_files"]} == bad
-    assert all(item["detail"].endswith(".") for item in told["rejected_files"])
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["rows"]) == (0, "ok", ROWS)
+    assert {item["name"]: item["problem"] for item in answer["rejected_files"]} == bad
+    assert all(item["detail"].endswith(".") for item in answer["rejected_files"])
 
 
 def unreadable(folder: Path) -> dict[str, str]:
@@ -206,20 +206,20 @@ def unreadable(folder: Path) -> dict[str, str]:
 def test_more_rows_than_allowed_have_a_reason_of_their_own(folder: Path) -> None:
     pq.write_table(TODAY, folder / "in" / "whole.parquet")
     configure(folder, limits={"rows": ROWS - 1})
-    code, told = check(folder)
-    assert (code, told["state"], told["reason"]) == (3, "source_error", "too_many_rows")
-    assert f"at most {ROWS - 1} rows" in told["detail"]
-    assert f"Got {ROWS}" in told["detail"]
-    assert "limits.rows" in told["detail"]
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["reason"]) == (3, "source_error", "too_many_rows")
+    assert f"at most {ROWS - 1} rows" in answer["detail"]
+    assert f"Got {ROWS}" in answer["detail"]
+    assert "limits.rows" in answer["detail"]
     configure(folder, limits={"rows": ROWS})
     assert check(folder)[0] == 0
 
 
 def test_the_reference_says_how_many_files_it_was_built_from(folder: Path) -> None:
-    before = pq.read_table(folder / "reference.parquet")
+    reference = pq.read_table(folder / "reference.parquet")
     (folder / "before").mkdir()
     for part in range(4):
-        pq.write_table(before.slice(part * 1000, 1000), folder / "before" / f"{part}.parquet")
+        pq.write_table(reference.slice(part * 1000, 1000), folder / "before" / f"{part}.parquet")
     (folder / "before" / "bad.parquet").write_bytes(b"damaged")
     configure(folder, reference={"path": str(folder / "before" / "*.parquet"), "time_column": "when"})
     words = [sys.executable, "-m", "driftwatch", "reference", "build", str(folder / "c.yaml")]
@@ -228,9 +228,9 @@ def test_the_reference_says_how_many_files_it_was_built_from(folder: Path) -> No
     assert "1 file(s) could not be read and were left out (bad.parquet: unreadable" in done.stderr
     with closing(sqlite3.connect(folder / "store" / "driftwatch.sqlite")) as link:
         ((content,),) = link.execute("SELECT content FROM reference_versions").fetchall()
-    made = decode_reference(content).provenance
-    assert made.files == 4
-    assert any("bad.parquet" in note for note in made.notes)
+    provenance = decode_reference(content).provenance
+    assert provenance.files == 4
+    assert any("bad.parquet" in note for note in provenance.notes)
 
 
 def american(table: pa.Table) -> pa.Table:
@@ -250,15 +250,15 @@ def test_rows_whose_time_cannot_be_read_are_never_silent(folder: Path, suffix: s
     else:
         rows = [json.dumps(row) + "\n" for row in written.to_pylist()]
         path.write_bytes(text(written) if suffix == "csv" else "".join(rows).encode())
-    code, told = check(folder)
-    assert (code, told["state"], told["reason"]) == (3, "source_error", "all_files_unreadable")
-    ((bad),) = told["rejected_files"]
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["reason"]) == (3, "source_error", "all_files_unreadable")
+    ((bad),) = answer["rejected_files"]
     assert (bad["name"], bad["problem"]) == (path.name, "foreign_schema")
     assert f"None of {ROWS} rows" in bad["detail"]
     pq.write_table(TODAY, folder / "in" / "good.parquet")
-    code, told = check(folder)
-    assert (code, told["state"], told["rows"], told["untimed_rows"]) == (0, "ok", ROWS, 0)
-    assert [item["name"] for item in told["rejected_files"]] == [path.name]
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["rows"], answer["untimed_rows"]) == (0, "ok", ROWS, 0)
+    assert [item["name"] for item in answer["rejected_files"]] == [path.name]
 
 
 def test_rows_without_a_time_in_a_sound_file_are_counted_and_told(folder: Path) -> None:
@@ -266,10 +266,10 @@ def test_rows_without_a_time_in_a_sound_file_are_counted_and_told(folder: Path) 
     configure(folder, source=source)
     half = text(TODAY) + text(american(TODAY.slice(0, 70))).split(b"\n", 1)[1]
     (folder / "in" / "half.csv").write_bytes(half)
-    code, told = check(folder)
-    assert (code, told["state"], told["rows"], told["untimed_rows"]) == (0, "ok", ROWS, 70)
-    assert told["detail"] == "70 rows that were read have no usable event time and are in no window"
-    assert told["rejected_files"] == []
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["rows"], answer["untimed_rows"]) == (0, "ok", ROWS, 70)
+    assert answer["detail"] == "70 rows that were read have no usable event time and are in no window"
+    assert answer["rejected_files"] == []
 
 
 def test_a_table_whose_times_cannot_be_read_is_no_empty_one(folder: Path) -> None:
@@ -279,7 +279,7 @@ def test_a_table_whose_times_cannot_be_read_is_no_empty_one(folder: Path) -> Non
         link.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", values)
     url = f"sqlite:///{folder / 'rows.db'}"
     configure(folder, source={"type": "sql", "url": url, "table": "rows", "time_column": "when"})
-    code, told = check(folder)
-    assert (code, told["state"], told["reason"]) == (3, "source_error", "schema_mismatch")
-    assert (told["rows"], told["untimed_rows"]) == (0, ROWS)
-    assert "no row has a usable event time in 'when'; 200 rows" in told["detail"]
+    code, answer = check(folder)
+    assert (code, answer["state"], answer["reason"]) == (3, "source_error", "schema_mismatch")
+    assert (answer["rows"], answer["untimed_rows"]) == (0, ROWS)
+    assert "no row has a usable event time in 'when'; 200 rows" in answer["detail"]

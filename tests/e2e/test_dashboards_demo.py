@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from dashboards import PANELS, asked, substituted
+from dashboards import PANELS, query_prometheus, substitute_variables
 from peers import Receiver, free_port, get_json, prometheus, require, until
 
 MONITOR = "flight-delays"
@@ -41,8 +41,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
             until(lambda: demo.poll() is not None or b"Still running" in printed.read_bytes())
             assert demo.poll() is None, printed.read_text()[-2000:]
             scrapes = "sum(count_over_time(up[10m]))"
-            seen = float(asked(address, scrapes)[0]["value"][1])
-            until(lambda: float(asked(address, scrapes)[0]["value"][1]) > seen + 3)
+            n_scrapes = float(query_prometheus(address, scrapes)[0]["value"][1])
+            until(lambda: float(query_prometheus(address, scrapes)[0]["value"][1]) > n_scrapes + 3)
             yield Filled(address, f"http://{target}", receiver, printed.read_text())
         finally:
             demo.terminate()
@@ -58,9 +58,9 @@ def values_of(uid: str) -> dict[str, str]:
 @pytest.mark.parametrize(("uid", "panel"), PANELS)
 def test_every_query_returns_data(uid: str, panel: dict[str, Any], filled: Filled) -> None:
     for target in panel["targets"]:
-        found = asked(filled.prometheus, substituted(target["expr"], **values_of(uid)))
-        assert found, target["expr"]
-        assert all(item["value"][1] != "NaN" for item in found)
+        series = query_prometheus(filled.prometheus, substitute_variables(target["expr"], **values_of(uid)))
+        assert series, target["expr"]
+        assert all(item["value"][1] != "NaN" for item in series)
 
 
 @pytest.mark.peer
@@ -75,7 +75,7 @@ def test_the_receiver_was_told_of_each_page_and_of_each_end_once(filled: Filled)
     assert len(set(sent)) == len(sent) == len(firing) + len(ended)
     assert f", {len(firing)} pages\n" in filled.printed
     assert f"\n{len(sent)} messages delivered to the receiver\n" in filled.printed
-    (counted,) = asked(filled.prometheus, "driftwatch_notifications_total")
+    (counted,) = query_prometheus(filled.prometheus, "driftwatch_notifications_total")
     assert float(counted["value"][1]) == len(sent)
 
 

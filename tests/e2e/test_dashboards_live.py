@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from daemon_world import MINUTE, World
-from dashboards import DASHBOARDS, PANELS, asked, substituted
+from dashboards import DASHBOARDS, PANELS, query_prometheus, substitute_variables
 from peers import free_port, get_json, prometheus, require, until
 
 MINUTES = 30
@@ -37,7 +37,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         inside.to(MINUTES)
         target = inside.daemon.server.url.removeprefix("http://").rstrip("/")
         with prometheus(folder / "prom", target, "", None) as address:
-            until(lambda: len(asked(address, "up[10m]")[0]["values"]) > 5 if asked(address, "up[10m]") else 0)
+            until(
+                lambda: (
+                    len(query_prometheus(address, "up[10m]")[0]["values"]) > 5
+                    if query_prometheus(address, "up[10m]")
+                    else 0
+                )
+            )
             yield address
 
 
@@ -51,26 +57,26 @@ CHOSEN = {
 @pytest.mark.parametrize(("uid", "panel"), PANELS)
 def test_every_query_returns_data(uid: str, panel: dict[str, Any], filled: str) -> None:
     for target in panel["targets"]:
-        found = asked(filled, substituted(target["expr"], **CHOSEN[uid]))
-        assert found, target["expr"]
-        assert all(item["value"][1] != "NaN" for item in found)
+        series = query_prometheus(filled, substitute_variables(target["expr"], **CHOSEN[uid]))
+        assert series, target["expr"]
+        assert all(item["value"][1] != "NaN" for item in series)
         legend = set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
-        assert legend <= set.intersection(*(set(item["metric"]) for item in found))
+        assert legend <= set.intersection(*(set(item["metric"]) for item in series))
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("uid", DASHBOARDS)
 def test_variables_and_annotations_return_data(uid: str, filled: str) -> None:
     for mark in DASHBOARDS[uid]["annotations"]["list"]:
-        found = asked(filled, substituted(mark["expr"], **CHOSEN[uid]))
-        assert found, mark["name"]
+        series = query_prometheus(filled, substitute_variables(mark["expr"], **CHOSEN[uid]))
+        assert series, mark["name"]
         if mark["useValueForTime"]:
             now = time.time() * 1000
-            assert all(now - 86_400_000 < float(item["value"][1]) <= now for item in found)
+            assert all(now - 86_400_000 < float(item["value"][1]) <= now for item in series)
     for variable in DASHBOARDS[uid]["templating"]["list"]:
         if variable["type"] == "query":
             metric, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()  # type: ignore[union-attr]
-            match = urllib.parse.urlencode({"match[]": substituted(metric, **CHOSEN[uid])})
+            match = urllib.parse.urlencode({"match[]": substitute_variables(metric, **CHOSEN[uid])})
             values = get_json(f"{filled}/api/v1/label/{label}/values?{match}")["data"]
             assert {"monitor": "m", "segment": "a", "column": "x"}.get(label, values[0]) in values
 
@@ -78,10 +84,10 @@ def test_variables_and_annotations_return_data(uid: str, filled: str) -> None:
 @pytest.mark.peer
 def test_the_state_drawn_is_the_state_in_force(filled: str) -> None:
     (panel,) = [item for item in DASHBOARDS["driftwatch-fleet"]["panels"] if item["title"] == "State"]
-    drawn = {
+    states = {
         item["metric"]["monitor"]: panel["fieldConfig"]["defaults"]["mappings"][0]["options"][
             item["value"][1]
         ]["text"]
-        for item in asked(filled, substituted(panel["targets"][0]["expr"], monitor=".*"))
+        for item in query_prometheus(filled, substitute_variables(panel["targets"][0]["expr"], monitor=".*"))
     }
-    assert drawn == {"m": "drifting", "gone": "source error"}
+    assert states == {"m": "drifting", "gone": "source error"}

@@ -97,19 +97,19 @@ def test_kills_change_nothing(tmp_path: Path) -> None:
     (beginning / "store" / FILE).rename(world.store / FILE)
     rng, killed = random.Random(7), 0
     while True:
-        known = len(query(world.folder, "SELECT 1 FROM verdicts"))
+        n_verdicts = len(query(world.folder, "SELECT 1 FROM verdicts"))
         one = life(world.folder, str(_WINDOWS))
-        if killed == 6 or known >= _WINDOWS - 2:
+        if killed == 6 or n_verdicts >= _WINDOWS - 2:
             assert one.wait(60) == 0
             break
         # Kill in the midst of work: after some commits of this life, at a moment of no meaning.
-        goal = min(known + rng.randrange(1, 12), _WINDOWS - 1)
+        goal = min(n_verdicts + rng.randrange(1, 12), _WINDOWS - 1)
         until(lambda goal=goal: len(query(world.folder, "SELECT 1 FROM verdicts")) >= goal)
         time.sleep(rng.random() * 0.02)
         one.send_signal(signal.SIGKILL)
         killed += one.wait(10) == -signal.SIGKILL
     assert killed >= 4
-    found = everything(world.folder)
+    outcome = everything(world.folder)
     for table, rows in expected.items():
-        assert found[table] == rows, table
+        assert outcome[table] == rows, table
     assert query(world.folder, "PRAGMA integrity_check") == [("ok",)]

@@ -42,8 +42,8 @@ def test_accepted_from_the_page(tmp_path: Path) -> None:
         assert "1 open incident" in page
         proof = re.search(r'name="proof" value="([^"]+)"', page)
         assert proof is not None
-        asked = {"incident": incident.key, "verdict": "accepted", "note": "the new sensor", "proof": proof[1]}
-        assert "It is applied within seconds" in visit(inside, "/monitors/m/acknowledge", **asked)
+        form = {"incident": incident.key, "verdict": "accepted", "note": "the new sensor", "proof": proof[1]}
+        assert "It is applied within seconds" in visit(inside, "/monitors/m/acknowledge", **form)
         inside.to(24)
         page = visit(inside, "/monitors/m?said=1")
         assert "accepted: 1 incident(s)" in page
@@ -63,12 +63,12 @@ def test_accepted_from_the_page(tmp_path: Path) -> None:
         assert working.count('class="chart"') == 2, "drawn against the reference of its day"
         assert "&#34;false_pages&#34;" in working, "the configuration it was decided with"
         assert "a page was sent" in working
-        told = json.loads(visit(inside, f"/api/v1/monitors/m/windows/{end}"))
-        assert told["configuration"]["window"]["length"] == "1m"
-        assert told["window"]["state"] == "drifting"
+        answer = json.loads(visit(inside, f"/api/v1/monitors/m/windows/{end}"))
+        assert answer["configuration"]["window"]["length"] == "1m"
+        assert answer["window"]["state"] == "drifting"
 
-        before = iso(world.start + MINUTE)
-        compared = json.loads(visit(inside, f"/api/v1/monitors/m/compare?a={before}&b={end}"))
+        healthy_end = iso(world.start + MINUTE)
+        compared = json.loads(visit(inside, f"/api/v1/monitors/m/compare?a={healthy_end}&b={end}"))
         first = compared["columns"][0]
         assert first["column"] == "x"
         assert first["distance"] > 0.5

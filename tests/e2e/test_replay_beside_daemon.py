@@ -37,10 +37,10 @@ def looked_back(world: World, minutes: int) -> tuple[list[dict[str, Any]], str]:
     at = iso(world.start + minutes * MINUTE)
     result = call("check", world.config, "--at", at, "--format", "json")
     assert result.exit_code in (0, 1, 3, 5), result.stderr
-    told = json.loads(result.stdout)
-    assert told.pop("monitor") == "m"
-    segments = told.pop("segments")
-    return [unread(item) for item in (told, *segments)], result.stderr
+    answer = json.loads(result.stdout)
+    assert answer.pop("monitor") == "m"
+    segments = answer.pop("segments")
+    return [unread(item) for item in (answer, *segments)], result.stderr
 
 
 def unread(window: dict[str, Any]) -> dict[str, Any]:
@@ -53,21 +53,21 @@ def stored(world: World, minutes: int) -> list[dict[str, Any]]:
     active = history.active_reference("m")
     assert active is not None
     end = world.start + minutes * MINUTE
-    found = [history.verdict("m", segment, end) for segment in active[0].plan.segments]
+    verdicts = [history.verdict("m", segment, end) for segment in active[0].plan.segments]
     database.close()
-    return [unread(window_json(verdict_from_json(item))) for item in found if item is not None]
+    return [unread(window_json(verdict_from_json(item))) for item in verdicts if item is not None]
 
 
 def everything(world: World) -> dict[str, list[Any]]:
     """Every row of every table."""
     with sqlite3.connect(world.store / FILE) as connection:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+        tables = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
     connection.close()
-    return found
+    return tables
 
 
-def only(tables: dict[str, list[Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:
+def subset(tables: dict[str, list[Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:
     return {name: tables[name] for name in names}
 
 
@@ -101,18 +101,18 @@ def accepted(inside: Inside) -> None:
 
 def test_a_stored_window_is_judged_as_it_was(watched: tuple[World, Inside]) -> None:
     world, _ = watched
-    before = everything(world)
-    assert before["outbox"], "there was a page"
-    assert any(row[3] for row in before["checkpoints"]), "some windows are replayed from near by"
+    tables = everything(world)
+    assert tables["outbox"], "there was a page"
+    assert any(row[3] for row in tables["checkpoints"]), "some windows are replayed from near by"
     states = set()
     for minutes in (1, 2, 13, 26, _SHIFTED_FROM, _SHIFTED_FROM + 1, _SHIFTED_FROM + 2, _WINDOWS):
-        told, notes = looked_back(world, minutes)
-        assert told == stored(world, minutes), minutes
+        windows, notes = looked_back(world, minutes)
+        assert windows == stored(world, minutes), minutes
         assert notes == ""
-        states.add(told[0]["state"])
+        states.add(windows[0]["state"])
     assert states == {"ok", "drifting"}
     assert call("backtest", world.config).exit_code == 0
-    assert everything(world) == before
+    assert everything(world) == tables
 
 
 def test_settings_of_another_reference_leave_the_daemon_its_own(watched: tuple[World, Inside]) -> None:
@@ -121,15 +121,15 @@ def test_settings_of_another_reference_leave_the_daemon_its_own(watched: tuple[W
     whole = json.loads(world.config.read_text())
     whole["monitors"] = [{**whole["monitors"][0], **_EDITED}]
     edited.write_text(json.dumps(whole))
-    before = only(everything(world), _IN_FORCE)
+    tables = subset(everything(world), _IN_FORCE)
     first = call("backtest", edited, "--format", "json")
     assert "building the reference, since its data or settings changed" in first.stderr
-    again = call("backtest", edited, "--format", "json")
-    assert "building" not in again.stderr
-    assert again.stdout == first.stdout
+    second = call("backtest", edited, "--format", "json")
+    assert "building" not in second.stderr
+    assert second.stdout == first.stdout
     at = iso(world.start + 3 * MINUTE)
     assert call("check", edited, "--at", at).exit_code == 0
-    assert only(everything(world), _IN_FORCE) == before
+    assert subset(everything(world), _IN_FORCE) == tables
     fingerprint = inside.view().reference.fingerprint
     inside.daemon.reload()
     assert inside.daemon.loader.wait(30)
@@ -147,10 +147,10 @@ def test_what_was_accepted_stays_in_force(tmp_path: Path) -> None:
         rebased = inside.view().reference.fingerprint
         assert rebased != built
         inside.to(_WINDOWS)
-        before = everything(world)
-        told = call("backtest", world.config, "--format", "json")
-        assert told.stdout == unaccepted.stdout, "a backtest follows from configuration and data alone"
-        assert "ack --as accepted" in told.stderr
+        tables = everything(world)
+        backtest = call("backtest", world.config, "--format", "json")
+        assert backtest.stdout == unaccepted.stdout, "a backtest follows from configuration and data alone"
+        assert "ack --as accepted" in backtest.stderr
         assert "ack --as accepted" not in unaccepted.stderr
         # The shift was accepted, so the window it was paged in is fine; later ones are as they were judged.
         for minutes in (_SHIFTED_FROM + 1, _WINDOWS - 2):
@@ -158,16 +158,16 @@ def test_what_was_accepted_stays_in_force(tmp_path: Path) -> None:
             assert (whole["state"], whole["reference"]) == ("ok", rebased)
         for minutes in (_WINDOWS - 1, _WINDOWS):
             assert looked_back(world, minutes)[0] == stored(world, minutes)
-        assert everything(world) == before
+        assert everything(world) == tables
 
 
 def test_without_stored_windows_the_reference_alone_teaches(tmp_path: Path) -> None:
     world = segmented(tmp_path)
     for minutes in (3, _SHIFTED_FROM + 1):
-        told, _ = looked_back(world, minutes)
+        windows, _ = looked_back(world, minutes)
         edges = [iso(world.start + minute * MINUTE) for minute in (minutes - 1, minutes)]
         result = call("backtest", world.config, "--from", edges[0], "--to", edges[1], "--format", "json")
-        assert [unread(item) for item in json.loads(result.stdout)["windows"]] == told
+        assert [unread(item) for item in json.loads(result.stdout)["windows"]] == windows
     tables = everything(world)
     assert tables.pop("trial_references")
     assert not any(tables.values()), "nothing is in force, nothing was judged for good"
@@ -183,10 +183,12 @@ def test_windows_past_retention_are_judged_and_said_so(tmp_path: Path) -> None:
     with world.inside(1) as inside:
         inside.to(1)
         inside.to(_WINDOWS)
-        ((kept,),) = inside.daemon.session.database.query("SELECT max(decided_until) FROM checkpoints")
-        assert kept > world.start + 20 * MINUTE
-        inside.daemon.session.history.forget(kept, 0)
+        ((decided_until,),) = inside.daemon.session.database.query(
+            "SELECT max(decided_until) FROM checkpoints"
+        )
+        assert decided_until > world.start + 20 * MINUTE
+        inside.daemon.session.history.forget(decided_until, 0)
         assert looked_back(world, _WINDOWS) == (stored(world, _WINDOWS), "")
-        told, notes = looked_back(world, 20)
+        windows, notes = looked_back(world, 20)
         assert "past retention.tiles. Judged by what the reference alone teaches" in notes
-        assert told[0]["state"] == "ok"
+        assert windows[0]["state"] == "ok"

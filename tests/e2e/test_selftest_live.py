@@ -13,7 +13,7 @@ import pytest
 from daemon_world import MINUTE, Inside, World, fetch, write_rows
 
 from driftwatch.core.schema import Span
-from driftwatch.daemon.status.selftest_view import said
+from driftwatch.daemon.status.selftest_view import summarise_trials
 from driftwatch.monitor.selftest import Selftest, decode_trial
 from driftwatch.store.database import FILE
 
@@ -24,10 +24,10 @@ REAL = ("verdicts", "tracks", "checkpoints", "tiles", "incidents", "outbox")
 
 
 def trial_world(folder: Path, selftest: dict[str, Any] | None, minutes: int = 0) -> World:
-    made = World(folder, options={} if selftest is None else {"selftest": selftest})
+    world = World(folder, options={} if selftest is None else {"selftest": selftest})
     for number in range(minutes):
-        made.minute(number)
-    return made
+        world.minute(number)
+    return world
 
 
 @contextmanager
@@ -48,13 +48,15 @@ def table(folder: Path, name: str) -> list[tuple[Any, ...]]:
 
 
 def counted(inside: Inside) -> dict[str, float]:
-    found = re.findall(r'^driftwatch_selftest_trials_total\{.*outcome="(\w+)"\} (\S+)$', inside.page(), re.M)
-    return {outcome: float(number) for outcome, number in found}
+    matches = re.findall(
+        r'^driftwatch_selftest_trials_total\{.*outcome="(\w+)"\} (\S+)$', inside.page(), re.M
+    )
+    return {outcome: float(number) for outcome, number in matches}
 
 
-def measured(inside: Inside, name: str) -> list[float]:
-    found = re.findall(rf"^driftwatch_selftest_{name}\{{.*\}} (\S+)$", inside.page(), re.M)
-    return [float(value) for value in found]
+def gauge_values(inside: Inside, name: str) -> list[float]:
+    matches = re.findall(rf"^driftwatch_selftest_{name}\{{.*\}} (\S+)$", inside.page(), re.M)
+    return [float(value) for value in matches]
 
 
 def test_nothing_real_is_touched(tmp_path: Path) -> None:
@@ -90,17 +92,17 @@ def test_it_is_measured_exported_and_said(tmp_path: Path) -> None:
     with world.inside(1) as inside:
         inside.to(1)
         inside.to(12)
-        known = inside.daemon.session.history.selftest("m")
-        assert known.detected == 3
+        selftest = inside.daemon.session.history.selftest("m")
+        assert selftest.detected == 3
         assert counted(inside) == {"detected": 3, "missed": 0, "false_alarm": 0, "abandoned": 0}
-        assert measured(inside, "delay_windows_total") == [known.delay_windows]
-        assert known.measured_at is not None
-        assert measured(inside, "last_end_timestamp_seconds") == [known.measured_at / 1e9]
-        kept = inside.daemon.session.history.trials("m")
-        assert [item.column for item in kept] == ["x", "level", "x"]
-        assert all(item.named for item in kept)
+        assert gauge_values(inside, "delay_windows_total") == [selftest.delay_windows]
+        assert selftest.measured_at is not None
+        assert gauge_values(inside, "last_end_timestamp_seconds") == [selftest.measured_at / 1e9]
+        trials = inside.daemon.session.history.trials("m")
+        assert [item.column for item in trials] == ["x", "level", "x"]
+        assert all(item.named for item in trials)
         text = inside.page("/monitors/m")
-        assert said(kept) in text
+        assert summarise_trials(trials) in text
         assert "found 3 of 3 injected faults (shifts of 2 spreads, one value in 68 % of rows), median" in text
         assert "; 0 false alarms<" in text
 
@@ -109,8 +111,8 @@ def test_nothing_is_said_of_it_when_it_is_off_or_has_measured_nothing(tmp_path: 
     world = trial_world(tmp_path, SMALL, 2)
     with watched(world, 2) as inside:
         assert counted(inside) == {"detected": 0, "missed": 0, "false_alarm": 0, "abandoned": 0}
-        assert measured(inside, "delay_windows_total") == []
-        assert measured(inside, "last_end_timestamp_seconds") == []
+        assert gauge_values(inside, "delay_windows_total") == []
+        assert gauge_values(inside, "last_end_timestamp_seconds") == []
         assert "selftest: no trial of an injected fault has come to its end yet" in inside.page("/monitors/m")
         world.options = {}
         world.write()
@@ -134,22 +136,22 @@ def test_a_restart_in_between_changes_nothing(tmp_path: Path, selftest: dict[str
     trials = table(whole.folder, "selftest_trials")
     assert trials
     assert table(parts.folder, "selftest_trials") == trials
-    (one,), (other,) = table(whole.folder, "selftests"), table(parts.folder, "selftests")
-    # The reference's fingerprint is in the shadow's track and knows when it was built.
-    assert one[:-1] == other[:-1]
-    assert (one[-1] is None) == (other[-1] is None)
+    (whole_row,), (parts_row,) = table(whole.folder, "selftests"), table(parts.folder, "selftests")
+    # The reference's fingerprint is in the shadow's segment state and knows when it was built.
+    assert whole_row[:-1] == parts_row[:-1]
+    assert (whole_row[-1] is None) == (parts_row[-1] is None)
 
 
 def test_a_decided_window_changes_nothing_when_it_is_run_again(tmp_path: Path) -> None:
     world = trial_world(tmp_path, SMALL, 3)
     with watched(world, 3) as inside:
-        before = table(tmp_path, "selftests")
-        assert before[0][-1] is not None
+        rows = table(tmp_path, "selftests")
+        assert rows[0][-1] is not None
         monitor = inside.daemon.runner.slot("m").monitor  # type: ignore[union-attr]
         for number in (0, 2):
             start = world.start + number * MINUTE
             monitor.check(Span(start=start, end=start + MINUTE), inside.clock.now())
-        assert table(tmp_path, "selftests") == before
+        assert table(tmp_path, "selftests") == rows
         world.minute(3)
         inside.to(4)
         trial = decode_trial(table(tmp_path, "selftests")[0][-1])
@@ -179,7 +181,7 @@ def test_a_real_shift_under_trial_is_told_apart(tmp_path: Path) -> None:
     with watched(world, 8) as inside:
         assert [item.kind for item in inside.view().incidents] == ["drift"]
         assert counted(inside) == {"detected": 0, "missed": 0, "false_alarm": 1, "abandoned": 0}
-        assert measured(inside, "delay_windows_total") == []
+        assert gauge_values(inside, "delay_windows_total") == []
         text = inside.page("/monitors/m")
         assert "come to its end yet; 1 false alarm, if nothing really moved then" in text
 
@@ -194,7 +196,7 @@ def test_another_configuration_abandons_the_trial(tmp_path: Path, change: dict[s
         inside.daemon.loader.wait(20)
         inside.to(3)
         assert counted(inside) == {"detected": 0, "missed": 0, "false_alarm": 0, "abandoned": 1}
-        assert measured(inside, "last_end_timestamp_seconds") == []
+        assert gauge_values(inside, "last_end_timestamp_seconds") == []
 
 
 def test_another_reference_abandons_the_trial(tmp_path: Path) -> None:

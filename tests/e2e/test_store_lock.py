@@ -33,8 +33,8 @@ def checking(world: World, name: str) -> Iterator[tuple[subprocess.Popen[bytes],
     """``driftwatch check`` as a process, and the file its notes go to."""
     words = [sys.executable, "-m", "driftwatch", "check", str(world.config), "--format", "json"]
     notes = world.folder / f"{name}.notes"
-    with notes.open("wb") as file, (world.folder / f"{name}.json").open("wb") as told:
-        process = subprocess.Popen(words, stdout=told, stderr=file)
+    with notes.open("wb") as file, (world.folder / f"{name}.json").open("wb") as answers:
+        process = subprocess.Popen(words, stdout=answers, stderr=file)
     try:
         yield process, notes
     finally:
@@ -42,11 +42,11 @@ def checking(world: World, name: str) -> Iterator[tuple[subprocess.Popen[bytes],
         process.wait(10)
 
 
-def told(world: World, name: str) -> Any:
+def answer(world: World, name: str) -> Any:
     return json.loads((world.folder / f"{name}.json").read_text())
 
 
-def held(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """True while a process has taken the lock."""
     if not path.exists():
         return False
@@ -61,10 +61,10 @@ def held(path: Path) -> bool:
 def stopped_midway(world: World, process: subprocess.Popen[bytes]) -> None:
     """Freeze a check while it may decide windows."""
     lock = world.store / "check.lock"
-    until(lambda: held(lock) and str(process.pid) == lock.read_text())
+    until(lambda: is_locked(lock) and str(process.pid) == lock.read_text())
     process.send_signal(signal.SIGSTOP)
     assert process.poll() is None
-    assert held(lock), "it had not ended yet"
+    assert is_locked(lock), "it had not ended yet"
 
 
 def test_a_second_check_waits_for_the_first(world: World) -> None:
@@ -77,8 +77,8 @@ def test_a_second_check_waits_for_the_first(world: World) -> None:
             first.send_signal(signal.SIGCONT)
             assert (first.wait(60), second.wait(60)) == (0, 0)
         assert "daemon" not in notes.read_text()
-    assert told(world, "first") == told(world, "second")
-    assert told(world, "first")["state"] == "ok"
+    assert answer(world, "first") == answer(world, "second")
+    assert answer(world, "first")["state"] == "ok"
 
 
 def test_a_killed_check_holds_nobody_up(world: World) -> None:
@@ -105,27 +105,27 @@ def test_a_daemon_waits_for_a_check_and_then_speaks_for_it(world: World) -> None
             with checking(world, "second") as (second, notes):
                 assert second.wait(60) == 0
                 assert "a daemon is running" in notes.read_text()
-    assert told(world, "second")["end"] == told(world, "first")["end"]
+    assert answer(world, "second")["end"] == answer(world, "first")["end"]
 
 
 def test_waiting_ends_and_names_who_is_waited_for(tmp_path: Path) -> None:
-    said: list[str] = []
+    notes: list[str] = []
     mine = rf"Process {os.getpid()} still checks"
-    with deciding(tmp_path, said.append) as first:
+    with deciding(tmp_path, notes.append) as first:
         assert first
         assert not daemon_running(tmp_path), "a check is no daemon"
         with pytest.raises(StoreError, match=mine):
             DaemonLock(tmp_path, wait=0.1)
         assert not daemon_running(tmp_path), "a daemon that gave up is gone"
-        with pytest.raises(StoreError, match=mine), deciding(tmp_path, said.append, wait=0.1):
+        with pytest.raises(StoreError, match=mine), deciding(tmp_path, notes.append, wait=0.1):
             pytest.fail("two decide at once")
-    assert len(said) == 1
-    assert re.search(rf"process {os.getpid()} checks here already; waiting for it, at most 0.1 s", said[0])
+    assert len(notes) == 1
+    assert re.search(rf"process {os.getpid()} checks here already; waiting for it, at most 0.1 s", notes[0])
     daemon = DaemonLock(tmp_path)
-    with deciding(tmp_path, said.append) as second:
+    with deciding(tmp_path, notes.append) as second:
         assert not second
     daemon.release()
-    assert len(said) == 1
+    assert len(notes) == 1
 
 
 _ASKS = """

@@ -46,12 +46,12 @@ def test_check_prints_the_verdict_of_the_daemon_and_leaves_nothing(
     everything = "SELECT segment, window_end, content FROM verdicts", "SELECT segment, content FROM tracks"
     with running(world.config) as daemon:
         end = newest(daemon)
-        before = [stored(world, sql) for sql in everything]
+        rows = [stored(world, sql) for sql in everything]
         # Rows that came since are the daemon's to see: `check` does not look by itself.
         world.minute(4, rows=2000, shift=-6.0)
         result = driftwatch("check", world.config, "--format", "json")
         assert "these are its newest verdicts" in result.stderr
-        assert [stored(world, sql) for sql in everything] == before
+        assert [stored(world, sql) for sql in everything] == rows
         shown = json.loads(result.stdout)
         (verdict,) = [json.loads(row[0]) for row in stored(world, "SELECT content FROM verdicts")]
         assert result.returncode == code
@@ -67,16 +67,18 @@ def test_explain_is_equal_before_and_after_a_daemon_rebased_the_reference(tmp_pa
     with running(world.config) as daemon:
         end = newest(daemon)
         explain = ("explain", world.config, "--monitor", "m", "--window", end, "--format", "json")
-        before = json.loads(driftwatch(*explain).stdout)
-        assert before["equal"] is True
-        asked = driftwatch("ack", world.config, "--monitor", "m", "--as", "accepted", "--note", "the season")
-        assert asked.returncode == 0, asked.stderr
-        assert "the running daemon applies it" in asked.stdout
+        explanation = json.loads(driftwatch(*explain).stdout)
+        assert explanation["equal"] is True
+        acknowledgement = driftwatch(
+            "ack", world.config, "--monitor", "m", "--as", "accepted", "--note", "the season"
+        )
+        assert acknowledgement.returncode == 0, acknowledgement.stderr
+        assert "the running daemon applies it" in acknowledgement.stdout
         until(lambda: daemon.logged("reference rebased"))
         until(lambda: stored(world, "SELECT 1 FROM incidents WHERE resolved_at IS NOT NULL"))
         result = driftwatch(*explain)
         assert result.returncode == 0, result.stderr
-        assert json.loads(result.stdout) == before, (
+        assert json.loads(result.stdout) == explanation, (
             "the verdict is replayed on the reference it was made with"
         )
         assert daemon.end() == 0
@@ -88,18 +90,18 @@ def test_a_reference_is_not_built_behind_the_back_of_a_daemon(tmp_path: Path) ->
     everything = "SELECT * FROM active_references", "SELECT * FROM reference_versions", "SELECT * FROM blocks"
     with running(world.config) as daemon:
         assert newest(daemon)
-        before = [stored(world, sql) for sql in everything]
+        rows = [stored(world, sql) for sql in everything]
         refused = driftwatch(*build)
         assert (refused.returncode, refused.stdout) == (2, "")
-        for said in ("expected no daemon", "Reload it (SIGHUP)", "stop it first"):
-            assert said in refused.stderr
-        assert [stored(world, sql) for sql in everything] == before
+        for phrase in ("expected no daemon", "Reload it (SIGHUP)", "stop it first"):
+            assert phrase in refused.stderr
+        assert [stored(world, sql) for sql in everything] == rows
         # What the message says works: the daemon builds what changed.
         begin = world.start - 40 * world.step
         write_rows(world.folder / "reference.parquet", begin, world.start, 9000, seed=1)
         daemon.process.send_signal(signal.SIGHUP)
         until(lambda: daemon.logged("m: reference built from 9,000 rows"))
-        until(lambda: stored(world, everything[0]) != before[0])
+        until(lambda: stored(world, everything[0]) != rows[0])
         assert daemon.end() == 0
     result = driftwatch(*build)
     assert result.returncode == 0, result.stderr

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftwatch.core.codec import doubled, halved, pack, unpack
-from driftwatch.core.hashing import combine, hash_levels, hash_numbers, hash_texts
+from driftwatch.core.codec import pack, pack_nibbles, unpack, unpack_nibbles
+from driftwatch.core.hashing import hash_levels, hash_numbers, hash_rows, hash_texts
 from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.errors import StoreError, SummaryMismatch
 from driftwatch.summary.batch import Batch, Levels, Numbers
@@ -61,13 +61,13 @@ rows_of = st.lists(st.tuples(values, st.integers(-2, 3)), max_size=60)
 def batch(rows: list[tuple[float, int]]) -> Batch:
     x = np.array([row[0] for row in rows], dtype=np.float64)
     codes = np.array([row[1] for row in rows], dtype=np.int32)
-    content = combine([hash_numbers(x), hash_levels(codes, LEVELS)], PLAN.salt)
+    content = hash_rows([hash_numbers(x), hash_levels(codes, LEVELS)], PLAN.salt)
     columns = {"x": Numbers(values=x), "c": Levels(codes=codes, levels=LEVELS)}
-    return Batch(rows=len(rows), columns=columns, content=content)
+    return Batch(rows=len(rows), columns=columns, content_hashes=content)
 
 
 def summary(rows: list[tuple[float, int]]) -> Summary:
-    return Summary.of(PLAN, batch(rows), SPAN)
+    return Summary.from_batch(PLAN, batch(rows), SPAN)
 
 
 @settings(max_examples=150, deadline=None)
@@ -81,17 +81,17 @@ def test_any_split_in_any_order_is_the_same_to_the_bit(
     bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     parts = [summary(shuffled[low:high]) for low, high in pairwise(bounds)]
     random.shuffle(parts)  # type: ignore[attr-defined]
-    added = reduce(lambda left, right: left + right, parts, Summary.zero(PLAN, SPAN)).seal(PLAN)
-    assert encode_summary(added) == encode_summary(whole)
+    total = reduce(lambda left, right: left + right, parts, Summary.zero(PLAN, SPAN)).seal(PLAN)
+    assert encode_summary(total) == encode_summary(whole)
 
 
 @settings(max_examples=100, deadline=None)
 @given(rows_of, rows_of)
 def test_subtracting_undoes_adding(left: list[tuple[float, int]], right: list[tuple[float, int]]) -> None:
-    one, two = summary(left), summary(right)
-    back = (one + two) - two
-    assert back.rows == one.rows
-    assert back.counts == one.counts
+    left_summary, right_summary = summary(left), summary(right)
+    difference = (left_summary + right_summary) - right_summary
+    assert difference.rows == left_summary.rows
+    assert difference.counts == left_summary.counts
 
 
 @settings(max_examples=100, deadline=None)
@@ -108,10 +108,10 @@ def test_every_row_is_in_one_place(rows: list[tuple[float, int]]) -> None:
 @given(rows_of)
 def test_bytes_carry_a_summary_unchanged(rows: list[tuple[float, int]]) -> None:
     sealed = summary(rows).seal(PLAN)
-    again = decode_summary(encode_summary(sealed))
-    assert encode_summary(again) == encode_summary(sealed)
-    assert again.counts == sealed.counts
-    assert again.sample == sealed.sample
+    decoded = decode_summary(encode_summary(sealed))
+    assert encode_summary(decoded) == encode_summary(sealed)
+    assert decoded.counts == sealed.counts
+    assert decoded.sample == sealed.sample
 
 
 @settings(max_examples=100, deadline=None)
@@ -152,9 +152,9 @@ def test_edges_do_not_move_with_the_window() -> None:
 
 
 def test_summaries_of_different_plans_are_never_added() -> None:
-    other = with_fingerprint(replace(PLAN, salt=1))
+    other_plan = with_fingerprint(replace(PLAN, salt=1))
     with pytest.raises(SummaryMismatch, match="their cells differ"):
-        summary([]) + Summary.zero(other, SPAN)
+        summary([]) + Summary.zero(other_plan, SPAN)
 
 
 def test_a_sample_is_bounded_and_counts_copies() -> None:
@@ -165,9 +165,9 @@ def test_a_sample_is_bounded_and_counts_copies() -> None:
 
 
 def test_a_plan_keeps_its_fingerprint_through_the_store() -> None:
-    again = decode_plan(encode_plan(PLAN))
-    assert again.fingerprint == PLAN.fingerprint
-    assert with_fingerprint(again).fingerprint == PLAN.fingerprint
+    decoded = decode_plan(encode_plan(PLAN))
+    assert decoded.fingerprint == PLAN.fingerprint
+    assert with_fingerprint(decoded).fingerprint == PLAN.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,22 @@ def test_damaged_bytes_are_a_clear_error(data: bytes) -> None:
 def test_counts_at_four_bits_each_are_the_same_counts(size: int) -> None:
     counts = np.random.default_rng(size).integers(0, 15, size)
     counts[7::40] = (14, 15, 16, 255, 1 << 40)[size % 5]
-    found = halved(counts)
-    assert found is not None
-    assert doubled(*found, size).tolist() == counts.tolist()
+    packed = pack_nibbles(counts)
+    assert packed is not None
+    assert unpack_nibbles(*packed, size).tolist() == counts.tolist()
 
 
 def test_counts_that_four_bits_do_not_hold_are_stored_as_they_are() -> None:
-    assert halved(np.arange(100)) is None
-    assert halved(np.array([0, -1] * 20)) is None
+    assert pack_nibbles(np.arange(100)) is None
+    assert pack_nibbles(np.array([0, -1] * 20)) is None
 
 
 @pytest.mark.parametrize("large", [[], [20, 30, 40]])
 def test_counts_with_too_few_or_too_many_in_full_are_damaged(large: list[int]) -> None:
-    halves, _ = halved(np.array([1, 2, 20, 3] + [0] * 60)) or (None, None)
+    halves, _ = pack_nibbles(np.array([1, 2, 20, 3] + [0] * 60)) or (None, None)
     assert halves is not None
     with pytest.raises(StoreError, match="store is damaged"):
-        doubled(halves, np.array(large, dtype=np.int64), 64)
+        unpack_nibbles(halves, np.array(large, dtype=np.int64), 64)
 
 
 def test_a_summary_stored_with_whole_counts_is_read_as_ever() -> None:
@@ -215,7 +215,7 @@ def test_no_object_arrays_are_ever_unpacked() -> None:
 
 
 def test_absent_columns_are_missing_and_known_as_absent() -> None:
-    counts = Counts.of_absent(PLAN.grids["x"], 5)
+    counts = Counts.from_absent(PLAN.grids["x"], 5)
     assert (counts.missing, counts.absent, counts.present, counts.rows) == (5, 5, 0, 5)
 
 

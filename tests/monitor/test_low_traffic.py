@@ -1,4 +1,4 @@
-"""Windows with too few rows each are held and judged together: nothing is guessed, nothing is lost."""
+"""Windows with too few rows are carried over and judged together: nothing is guessed, nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from detector_worlds import SPAN, reference_of, window_of
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
-from driftwatch.decide.state import SegmentState, decode, encode
-from driftwatch.monitor.evaluate import judge, looks
+from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.monitor.evaluate import evaluate_window, select_targets
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.summary.summary import Summary
 
@@ -23,64 +23,64 @@ CONFIG = MonitorConfig.model_validate(
 )  # fmt: skip
 RNG = np.random.default_rng(1)
 REFERENCE = reference_of({"x": RNG.normal(size=5000)}, block_rows=40.0)
-LOOKS = looks(REFERENCE, ["ks", "volume", "missing"])
+TARGETS = select_targets(REFERENCE, ["ks", "volume", "missing"])
 
 
 def window(number: int, rows: int, shift: float = 0.0) -> Summary:
     values = np.random.default_rng([2, number]).normal(shift, size=rows)
-    seen = window_of(REFERENCE.plan, {"x": values}, salt=number + 2)
-    return replace(seen, span=Span(start=number * STEP, end=(number + 1) * STEP))
+    summary = window_of(REFERENCE.plan, {"x": values}, salt=number + 2)
+    return replace(summary, span=Span(start=number * STEP, end=(number + 1) * STEP))
 
 
-def judged(segment_state: SegmentState, part: Summary) -> tuple[SegmentState, Verdict]:
-    decision, verdict = judge(REFERENCE, part, LOOKS, segment_state, CONFIG, segment=None)
+def evaluate(segment_state: SegmentState, summary: Summary) -> tuple[SegmentState, Verdict]:
+    decision, verdict = evaluate_window(REFERENCE, summary, TARGETS, segment_state, CONFIG, segment=None)
     return decision.segment_state, verdict
 
 
-def fresh() -> SegmentState:
+def empty_state() -> SegmentState:
     return SegmentState(reference=REFERENCE.fingerprint, configuration="c")
 
 
 def test_windows_are_held_until_they_have_enough_rows() -> None:
-    segment_state, verdicts = fresh(), list[Verdict]()
+    segment_state, verdicts = empty_state(), list[Verdict]()
     for number in range(3):
-        segment_state, verdict = judged(segment_state, window(number, 40))
+        segment_state, verdict = evaluate(segment_state, window(number, 40))
         verdicts.append(verdict)
     first, second, third = verdicts
     assert (first.state, first.reason) == (State.INSUFFICIENT, Reason.TOO_FEW_ROWS)
     assert first.smallest_effect is None or first.smallest_effect > (second.smallest_effect or 1.0)
-    assert third.state.looked
+    assert third.state.has_data
     assert third.state is not State.INSUFFICIENT
     assert (third.rows, third.judged_rows, third.judged_from) == (40, 120, 0)
     assert third.window.start == 2 * STEP
-    assert segment_state.held is None
+    assert segment_state.carried_over is None
     assert {item.n_window for item in third.statistics if item.detector == "ks"} == {120}
-    _, alone = judged(segment_state, window(3, 200))
-    assert (alone.judged_rows, alone.judged_from) == (200, None)
+    _, single = evaluate(segment_state, window(3, 200))
+    assert (single.judged_rows, single.judged_from) == (200, None)
 
 
 def test_what_is_held_survives_the_store_and_counts_once() -> None:
-    segment_state, _ = judged(fresh(), window(0, 40))
-    segment_state, _ = judged(segment_state, window(1, 40))
-    kept = decode(encode(segment_state))
-    assert encode(kept) == encode(segment_state)
-    left, right = judged(segment_state, window(2, 40)), judged(kept, window(2, 40))
+    segment_state, _ = evaluate(empty_state(), window(0, 40))
+    segment_state, _ = evaluate(segment_state, window(1, 40))
+    decoded = decode(encode(segment_state))
+    assert encode(decoded) == encode(segment_state)
+    left, right = evaluate(segment_state, window(2, 40)), evaluate(decoded, window(2, 40))
     assert left[1] == right[1]
     assert encode(left[0]) == encode(right[0])
 
 
 def test_an_excluded_window_stands_alone_and_drops_nothing() -> None:
-    segment_state, _ = judged(fresh(), window(0, 40))
-    segment_state, excluded = judged(segment_state, window(48, 40, shift=5.0))
-    assert excluded.reason is Reason.EXCLUDED
-    assert segment_state.held is not None
-    assert segment_state.held.rows == 40
+    segment_state, _ = evaluate(empty_state(), window(0, 40))
+    segment_state, verdict = evaluate(segment_state, window(48, 40, shift=5.0))
+    assert verdict.reason is Reason.EXCLUDED
+    assert segment_state.carried_over is not None
+    assert segment_state.carried_over.rows == 40
 
 
 def test_a_gross_shift_on_little_traffic_is_found() -> None:
-    segment_state, page = fresh(), None
+    segment_state, page = empty_state(), None
     for number in range(30):
-        segment_state, verdict = judged(segment_state, window(number, 20, shift=2.0))
+        segment_state, verdict = evaluate(segment_state, window(number, 20, shift=2.0))
         if verdict.page:
             page = verdict
             break

@@ -1,4 +1,4 @@
-"""Notifiers against receivers that behave, misbehave and stay silent; texts against golden files."""
+"""Notifiers against receivers that behave, misbehave and stay silent."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ NOW = 1_795_424_470 * SECOND
 RESOLVED = message(resolved=True, resolved_at=NOW - 5 * SECOND)
 
 
-def webhook(url: str, **more: object) -> WebhookNotifier:
-    return WebhookNotifier(WebhookConfig.model_validate({"type": "webhook", "url": url, **more}))
+def webhook(url: str, **settings: object) -> WebhookNotifier:
+    return WebhookNotifier(WebhookConfig.model_validate({"type": "webhook", "url": url, **settings}))
 
 
-def members(*urls: str, **more: object) -> AlertmanagerNotifier:
-    return AlertmanagerNotifier(AlertmanagerConfig.model_validate({"urls": list(urls), **more}))
+def members(*urls: str, **settings: object) -> AlertmanagerNotifier:
+    return AlertmanagerNotifier(AlertmanagerConfig.model_validate({"urls": list(urls), **settings}))
 
 
 @pytest.fixture(params=["alertmanager", "webhook"])
-def told(request: pytest.FixtureRequest, receiver: Receiver) -> Notifier:
-    """Every notifier, pointed at the receiver with a second to answer."""
+def notifier(request: pytest.FixtureRequest, receiver: Receiver) -> Notifier:
+    """Each notifier with the receiver as its target and a second to answer."""
     if request.param == "webhook":
         return webhook(receiver.url, timeout=1)
     return members(receiver.url, timeout=1)
@@ -54,8 +54,8 @@ def test_every_notifier_is_found_by_its_file_name() -> None:
 
 
 def test_the_title_fits_a_telephone_and_names_what_is_watched() -> None:
-    named = alert(message(title="inputs drifted"), NOW, 240, {})["annotations"]["summary"]
-    assert named == "[critical] credit-risk (model credit-xgb 14): inputs drifted"
+    summary = alert(message(title="inputs drifted"), NOW, 240, {})["annotations"]["summary"]
+    assert summary == "[critical] credit-risk (model credit-xgb 14): inputs drifted"
 
 
 def test_labels_hold_nothing_that_changes_while_it_fires() -> None:
@@ -66,27 +66,27 @@ def test_labels_hold_nothing_that_changes_while_it_fires() -> None:
 
 
 def test_a_resolve_is_the_whole_alert_with_an_end() -> None:
-    ended = alert(RESOLVED, NOW, 240, {})
-    assert ended["endsAt"] == "2026-11-23T09:01:05.000Z"
-    assert ended["generatorURL"] == message().url
-    assert "age: median" in ended["annotations"]["description"]
+    resolve = alert(RESOLVED, NOW, 240, {})
+    assert resolve["endsAt"] == "2026-11-23T09:01:05.000Z"
+    assert resolve["generatorURL"] == message().url
+    assert "age: median" in resolve["annotations"]["description"]
 
 
 def test_an_end_never_lies_before_the_start() -> None:
-    early = replace(RESOLVED, resolved_at=message().opened_at - SECOND)
-    shown = alert(early, NOW, 240, {})
-    assert shown["endsAt"] == shown["startsAt"]
+    early_resolve = replace(RESOLVED, resolved_at=message().opened_at - SECOND)
+    early_alert = alert(early_resolve, NOW, 240, {})
+    assert early_alert["endsAt"] == early_alert["startsAt"]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=300), st.text(max_size=300), st.text(min_size=1, max_size=200))
 def test_hostile_names_come_out_as_short_printable_json(title: str, line: str, segment: str) -> None:
     hostile = message(title=title, lines=(line,) * 40, segment=segment, unchanged=line)
-    shown = alert(hostile, NOW, 240, {})
-    json.dumps(shown, ensure_ascii=False).encode("utf-8")
-    assert all(value.isprintable() and len(value) <= 128 for value in shown["labels"].values())
-    assert len(shown["annotations"]["summary"]) < 500
-    assert len(shown["annotations"]["description"]) <= 4000
+    hostile_alert = alert(hostile, NOW, 240, {})
+    json.dumps(hostile_alert, ensure_ascii=False).encode("utf-8")
+    assert all(value.isprintable() and len(value) <= 128 for value in hostile_alert["labels"].values())
+    assert len(hostile_alert["annotations"]["summary"]) < 500
+    assert len(hostile_alert["annotations"]["description"]) <= 4000
     assert clean(title).isprintable()
 
 
@@ -94,8 +94,8 @@ def test_hostile_names_come_out_as_short_printable_json(title: str, line: str, s
 @given(st.text(), st.text())
 def test_a_stored_message_comes_back_as_it_was(title: str, line: str) -> None:
     trail = ((1, None, "stale", False), (2, 0.5, line, True))
-    kept = message(title=title, lines=(line, "b"), segment=line or None, trail=trail)
-    assert message_from_json(message_to_json(kept)) == kept
+    stored = message(title=title, lines=(line, "b"), segment=line or None, trail=trail)
+    assert message_from_json(message_to_json(stored)) == stored
 
 
 def test_a_message_that_an_older_version_queued_comes_back() -> None:
@@ -122,10 +122,10 @@ def test_a_message_that_an_older_version_queued_comes_back() -> None:
     ],
 )
 def test_an_answer_says_whether_trying_again_helps(
-    told: Notifier, receiver: Receiver, status: int, delivered: bool, retryable: bool, reason: str
+    notifier: Notifier, receiver: Receiver, status: int, delivered: bool, retryable: bool, reason: str
 ) -> None:
     receiver.answers = [(status, {"Location": receiver.url})]
-    answer = told.send(message(), NOW)
+    answer = notifier.send(message(), NOW)
     assert (answer.delivered, answer.retryable, answer.reason) == (delivered, retryable, reason)
     assert len(receiver.requests) == 1, "one attempt, no redirect followed"
 
@@ -136,34 +136,36 @@ def test_an_answer_says_whether_trying_again_helps(
      ("soon", None), ("-5", None), ("", None)],
 )  # fmt: skip
 def test_retry_after_is_a_number_or_a_date(
-    told: Notifier, receiver: Receiver, header: str, seconds: float | None
+    notifier: Notifier, receiver: Receiver, header: str, seconds: float | None
 ) -> None:
     receiver.answers = [(429, {"Retry-After": header})]
-    assert told.send(message(), NOW).retry_after == seconds
+    assert notifier.send(message(), NOW).retry_after == seconds
 
 
 def test_nobody_listens() -> None:
-    down = webhook(f"http://127.0.0.1:{free_port()}")
-    answer = down.send(message(), NOW)
+    sink = webhook(f"http://127.0.0.1:{free_port()}")
+    answer = sink.send(message(), NOW)
     assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "connection")
 
 
 @pytest.mark.parametrize(
-    ("said", "every"),
+    ("answer_bytes", "interval"),
     [(b"", 0.0), (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200, 0.05)],
     ids=["silent", "one byte at a time"],
 )
-def test_a_receiver_that_hangs_is_left_at_the_deadline(said: bytes, every: float) -> None:
-    with silent(said, every) as url:
-        begun = time.monotonic()
+def test_a_receiver_that_hangs_is_left_at_the_deadline(answer_bytes: bytes, interval: float) -> None:
+    with silent(answer_bytes, interval) as url:
+        started = time.monotonic()
         answer = webhook(url, timeout=0.4).send(message(), NOW)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - started < 1.5
     assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "timeout")
 
 
-@pytest.mark.parametrize("said", [b"\x00garbage\r\n\r\n", b"HTTP/1.1 999999 no\r\n\r\n", b"SSH-2.0-x\r\n"])
-def test_an_answer_that_is_no_http_is_a_failed_connection(said: bytes) -> None:
-    with silent(said) as url:
+@pytest.mark.parametrize(
+    "answer_bytes", [b"\x00garbage\r\n\r\n", b"HTTP/1.1 999999 no\r\n\r\n", b"SSH-2.0-x\r\n"]
+)
+def test_an_answer_that_is_no_http_is_a_failed_connection(answer_bytes: bytes) -> None:
+    with silent(answer_bytes) as url:
         answer = webhook(url, timeout=0.5).send(message(), NOW)
     assert (answer.delivered, answer.retryable) == (False, True)
     assert answer.reason in ("cut_off", "timeout")
@@ -207,15 +209,15 @@ def test_only_plain_http_urls_are_accepted(url: str) -> None:
 
 
 def test_every_member_of_a_cluster_is_told_and_one_is_enough(receiver: Receiver) -> None:
-    with Receiver().serving() as other, silent() as hanging:
-        answer = members(hanging, receiver.url, other.url, timeout=0.5).send(message(), NOW)
+    with Receiver().serving() as second_receiver, silent() as hanging_url:
+        answer = members(hanging_url, receiver.url, second_receiver.url, timeout=0.5).send(message(), NOW)
         assert answer.delivered
         assert answer.retryable, "who has to reach all of them has something left to do"
         assert "1 of 3 members failed: timeout" in answer.detail
-        assert [len(receiver.requests), len(other.requests)] == [1, 1]
+        assert [len(receiver.requests), len(second_receiver.requests)] == [1, 1]
         assert receiver.requests[0].path == "/api/v2/alerts"
-        receiver.answers = other.answers = [(400, {})]
-        assert members(receiver.url, other.url).send(message(), NOW).reason == "rejected"
+        receiver.answers = second_receiver.answers = [(400, {})]
+        assert members(receiver.url, second_receiver.url).send(message(), NOW).reason == "rejected"
 
 
 @pytest.mark.parametrize("labels", [{"monitor": "x"}, {"severity": "x"}, {"a-b": "x"}, {"__x": "y"}])
@@ -231,21 +233,21 @@ def test_the_webhook_is_signed_and_carries_the_key(receiver: Receiver, tmp_path:
     assert sink.send(message("k-1"), NOW).delivered
     assert sink.send(replace(message("k-1"), possible_duplicate=True), NOW + SECOND).delivered
     assert sink.send(replace(RESOLVED, key="k-1"), NOW + 2 * SECOND).delivered
-    first, again, _ = receiver.requests
+    first, resend, _ = receiver.requests
     assert first.path == "/hook?a=b"
     assert [request.headers["Idempotency-Key"] for request in receiver.requests] == [
         "k-1",
         "k-1",
         "k-1-resolved",
     ]
-    for request, sent in ((first, NOW), (again, NOW + SECOND)):
-        timestamp = str(sent // SECOND)
+    for request, sent_at in ((first, NOW), (resend, NOW + SECOND)):
+        timestamp = str(sent_at // SECOND)
         signed = timestamp.encode() + b"." + request.body
         expected = hmac.new(b"hunter2", signed, hashlib.sha256).hexdigest()
         assert request.headers["X-Driftwatch-Timestamp"] == timestamp
         assert request.headers["X-Driftwatch-Signature"] == f"sha256={expected}"
     assert first.headers["Authorization"] == "Bearer open-sesame"
-    assert json.loads(again.body)["alerts"][0]["annotations"]["possible_duplicate"] == "true"
+    assert json.loads(resend.body)["alerts"][0]["annotations"]["possible_duplicate"] == "true"
 
 
 @pytest.mark.parametrize("content", ["a\nb", "tökén"])
@@ -296,28 +298,28 @@ def test_a_handshake_that_never_ends_is_left_at_the_deadline() -> None:
 
 
 def test_a_slow_body_after_a_success_is_no_failure() -> None:
-    """To try again would tell twice whoever cannot tell a resend."""
+    """A second attempt would notify twice where a resend cannot be told apart."""
     with silent(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + b"y" * 900, 0.004) as url:
         assert webhook(url, timeout=1).send(message(), NOW).delivered
 
 
 def test_no_error_tells_the_secret_part_of_an_address() -> None:
     url = "https://hooks.slack.com/services/T000/B000/hunter2?key=swordfish"
-    told = InvalidURL("URL can't contain control characters. '/services/T000/B000/hunter2?key=swordfish'")
-    answer = _http._failed(told, url)
+    notifier = InvalidURL("URL can't contain control characters. '/services/T000/B000/hunter2?key=swordfish'")
+    answer = _http._failed_delivery(notifier, url)
     assert not [secret for secret in ("hunter2", "swordfish") if secret in answer.detail]
     assert "control characters" in answer.detail
 
 
 def test_slack_says_in_a_word_what_it_refuses() -> None:
-    said = {b"channel_is_archived": "HTTP 410: channel_is_archived", b"no: /services/T000": "HTTP 410"}
-    for body, detail in said.items():
-        answer = _http._judge(_http.Answer(status=410, retry_after=None, body=body), NOW, _http.anything)
+    details = {b"channel_is_archived": "HTTP 410: channel_is_archived", b"no: /services/T000": "HTTP 410"}
+    for body, detail in details.items():
+        answer = _http._judge(_http.Answer(status=410, retry_after=None, body=body), NOW, _http.no_body_error)
         assert (answer.reason, answer.retryable, answer.detail) == ("rejected", False, detail)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "said"),
+    ("name", "values", "error"),
     [
         ("slack", {}, "url: expected url or url_file. Got neither."),
         (
@@ -334,6 +336,6 @@ def test_slack_says_in_a_word_what_it_refuses() -> None:
         ),
     ],
 )
-def test_one_of_two_ways_to_give_a_secret(name: str, values: dict[str, str], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_one_of_two_ways_to_give_a_secret(name: str, values: dict[str, str], error: str) -> None:
+    with pytest.raises(ValidationError, match=error):
         plugins.load("notify", name).CONFIG.model_validate(values)

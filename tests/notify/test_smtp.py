@@ -26,23 +26,23 @@ PLAIN = {"host": "localhost", "sender": "driftwatch@example.org", "to": ["oncall
 
 
 @contextmanager
-def mail_server(folder: Path, **how: Any) -> Iterator[Peer]:
-    with Peer(**how).serving(folder) as peer:
+def mail_server(folder: Path, **options: Any) -> Iterator[Peer]:
+    with Peer(**options).serving(folder) as peer:
         yield peer
     assert peer.complaints == []
 
 
 def send(peer: Peer, folder: Path, **changes: Any) -> Delivery:
     values = {**peer.settings(folder), **changes}
-    kept = {name: value for name, value in values.items() if value is not None}
-    return EmailNotifier(EmailConfig.model_validate(kept)).send(message(), NOW)
+    settings = {name: value for name, value in values.items() if value is not None}
+    return EmailNotifier(EmailConfig.model_validate(settings)).send(message(), NOW)
 
 
 @pytest.mark.parametrize("encryption", ["starttls", "tls"])
 def test_both_ways_to_encrypt(tmp_path: Path, encryption: str) -> None:
     with mail_server(tmp_path, encryption=encryption) as peer:
         assert send(peer, tmp_path).delivered
-    assert len(peer.taken) == 1
+    assert len(peer.received) == 1
 
 
 @pytest.mark.parametrize("encryption", ["starttls", "tls"])
@@ -55,7 +55,7 @@ def test_a_certificate_nobody_vouches_for_is_refused(tmp_path: Path, encryption:
 
 
 def test_a_server_without_encryption_is_told_nothing(tmp_path: Path) -> None:
-    """Somebody in between can take STARTTLS out of what the server offers."""
+    """Somebody in between can remove STARTTLS from what the server offers."""
     with mail_server(tmp_path, encryption="none") as peer:
         answer = send(peer, tmp_path, encryption="starttls")
     assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "tls")
@@ -64,20 +64,20 @@ def test_a_server_without_encryption_is_told_nothing(tmp_path: Path) -> None:
 
 def test_a_wrong_password_is_waited_out_and_not_shown(tmp_path: Path) -> None:
     with mail_server(tmp_path) as peer:
-        for wrong in ("swordfish", "tökén"):
-            answer = send(peer, tmp_path, password=wrong, password_file=None)
+        for password in ("swordfish", "tökén"):
+            answer = send(peer, tmp_path, password=password, password_file=None)
             assert (answer.delivered, answer.retryable, answer.reason) == (False, True, "secret")
-            assert wrong not in answer.detail
+            assert password not in answer.detail
     assert peer.attempts == 0
 
 
 def test_one_refused_recipient_keeps_the_page_from_nobody(tmp_path: Path) -> None:
-    for said in ("550 5.1.1 no such user", "450 4.2.1 mailbox busy"):
-        with mail_server(tmp_path, refused_recipients={"team@example.org": said}) as peer:
+    for reply in ("550 5.1.1 no such user", "450 4.2.1 mailbox busy"):
+        with mail_server(tmp_path, refused_recipients={"team@example.org": reply}) as peer:
             answer = send(peer, tmp_path)
         assert answer.delivered
         assert answer.detail == "1 of 2 recipients refused"
-        assert len(peer.taken) == 1
+        assert len(peer.received) == 1
 
 
 def test_a_handshake_that_never_ends_is_left_at_the_deadline(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_handshake_that_never_ends_is_left_at_the_deadline(tmp_path: Path) -> 
 def test_metadata_addresses_are_refused_before_anything_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_reach, "_METADATA", frozenset({"127.0.0.1", "::1"}))
+    monkeypatch.setattr(_reach, "_METADATA_ADDRESSES", frozenset({"127.0.0.1", "::1"}))
     with mail_server(tmp_path) as peer:
         answer = send(peer, tmp_path)
     assert (answer.delivered, answer.retryable, answer.reason) == (False, False, "address")
@@ -101,17 +101,22 @@ def test_metadata_addresses_are_refused_before_anything_is_said(
 
 def test_a_resend_is_the_same_mail_and_an_end_stands_in_its_thread() -> None:
     config = EmailConfig.model_validate(PLAIN)
-    first, again = (compose(message("k-1"), NOW, config).as_bytes() for _ in range(2))
-    assert first == again
-    later = compose(message("k-1"), NOW + SECOND, config)
-    ended = compose(replace(message("k-1"), resolved=True, resolved_at=NOW), NOW, config)
-    assert later["Message-ID"] == ended["In-Reply-To"] == ended["References"] == "<k-1.firing@example.org>"
+    first, resend = (compose(message("k-1"), NOW, config).as_bytes() for _ in range(2))
+    assert first == resend
+    later_mail = compose(message("k-1"), NOW + SECOND, config)
+    resolve = compose(replace(message("k-1"), resolved=True, resolved_at=NOW), NOW, config)
+    assert (
+        later_mail["Message-ID"]
+        == resolve["In-Reply-To"]
+        == resolve["References"]
+        == "<k-1.firing@example.org>"
+    )
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "us-ascii", "latin-1*en"])
-@pytest.mark.parametrize("other", ["", " é"])
-def test_no_encoded_word_in_a_name_becomes_a_header_or_a_text(charset: str, other: str) -> None:
-    nasty = f"=?{charset}?q?a=0D=0ABcc:_evil@x.example=0D=0A=0D=0Abody?={other}"
+@pytest.mark.parametrize("suffix", ["", " é"])
+def test_no_encoded_word_in_a_name_becomes_a_header_or_a_text(charset: str, suffix: str) -> None:
+    nasty = f"=?{charset}?q?a=0D=0ABcc:_evil@x.example=0D=0A=0D=0Abody?={suffix}"
     for title in (f"fraud: {nasty}", nasty, f"[{nasty}]", f"=={nasty}", f"=?{nasty}?="):
         content = compose(message("k", title=title), NOW, EmailConfig.model_validate(PLAIN)).as_bytes()
         mail = message_from_bytes(content, policy=policy.default)
@@ -127,14 +132,14 @@ def test_no_name_becomes_a_header() -> None:
     mail = compose(
         message(nasty, title=nasty, monitor=nasty, segment=nasty), NOW, EmailConfig.model_validate(PLAIN)
     )
-    read = message_from_bytes(mail.as_bytes(), policy=policy.default)
-    assert "Bcc" not in read
-    assert len(read["Subject"].splitlines()) == 1
+    parsed = message_from_bytes(mail.as_bytes(), policy=policy.default)
+    assert "Bcc" not in parsed
+    assert len(parsed["Subject"].splitlines()) == 1
     assert all(len(line) <= 78 for line in mail.as_bytes().splitlines() if line.startswith(b"Subject"))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "error"),
     [
         ({"sender": "a@b\r\nBcc: c@d"}, "expected an address"),
         ({"to": ["a@b, c@d"]}, "expected an address"),
@@ -148,6 +153,6 @@ def test_no_name_becomes_a_header() -> None:
         ({"username": "x", "password": "y", "password_file": "z"}, "not both"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValidationError, match=error):
         EmailConfig.model_validate({**PLAIN, **changes})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from history_streams import write_flights, write_generated, write_loan, write_slice
 
-from driftwatch.core.windows import boundaries, parse_time
+from driftwatch.core.windows import parse_time, window_boundaries
 
 DAY = 86_400
 NANOSECONDS = 10**9
@@ -51,7 +51,7 @@ class History:
 
 
 def _ends(length: int, zone: str, first: str, last: str) -> list[int]:
-    return boundaries(length, zone, parse_time(first), parse_time(last))[1:]
+    return window_boundaries(length, zone, parse_time(first), parse_time(last))[1:]
 
 
 FLIGHTS = History(

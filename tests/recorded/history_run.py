@@ -21,7 +21,7 @@ from driftwatch.core.clock import ReplayClock
 from driftwatch.core.schema import iso
 from driftwatch.core.windows import parse_time
 from driftwatch.daemon.runner import Runner
-from driftwatch.monitor.session import Session, opened
+from driftwatch.monitor.session import Session, open_session
 from driftwatch.results.verdict_json import statistic_json
 
 CONFIG, STORE = Path("driftwatch.yaml"), Path("store") / "driftwatch.sqlite"
@@ -85,7 +85,7 @@ class Driver:
         """The gauges of a look within a window, which no table holds."""
         slot = self._runner.slot(self._name)
         outcome = None if slot is None else slot.outcome
-        if outcome is None or not outcome.glance:
+        if outcome is None or not outcome.is_refresh:
             return None
         return [[name, list(map(statistic_json, items))] for name, items in outcome.gauges.items()]
 
@@ -111,7 +111,7 @@ def build_trial(session: Session) -> None:
     path = Path("trial.yaml")
     path.write_text(text.replace('version: "', 'version: "trial of '), encoding="utf-8")
     (config,) = load(path).monitors
-    session.references().for_a_look(config, rebased=False)
+    session.references().for_replay(config, rebased=False)
 
 
 def run_verb(history: History, line: str, hashes: Hashes) -> None:
@@ -132,7 +132,7 @@ def run(history: History) -> Hashes:
     shutil.copy(history.config, CONFIG)
     history.write(Path())
     clock = ReplayClock(history.moments[0])
-    with opened(load(CONFIG), clock, lambda _: None) as session:
+    with open_session(load(CONFIG), clock, lambda _: None) as session:
         Driver(history, session, clock, hashes).drive()
         if history.trial:
             build_trial(session)

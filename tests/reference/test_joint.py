@@ -10,7 +10,7 @@ from driftwatch.core.schema import Column, Kind
 from driftwatch.reference.choose_projection import choose_projection, kernel_widths
 from driftwatch.reference.joint import joint_null, rank_p_values, width_statistics
 from driftwatch.summary.grid import LevelGrid, numeric_grid
-from driftwatch.summary.projection import BANDWIDTHS, Projection, Sums
+from driftwatch.summary.projection import N_BANDWIDTHS, Projection, Sums
 from driftwatch.summary.reference import JointNull
 from driftwatch.summary.sample import RowSample
 
@@ -34,7 +34,7 @@ def rows(random: np.random.Generator, n: int, sign: float = 1.0) -> np.ndarray:
 
 def sample(random: np.random.Generator, data: np.ndarray) -> RowSample:
     content = random.integers(0, 2**63, len(data)).astype(np.uint64)
-    return RowSample.of(content, data, limit=len(data))
+    return RowSample.from_rows(content, data, limit=len(data))
 
 
 @pytest.fixture(scope="module")
@@ -44,45 +44,49 @@ def world() -> tuple[Projection, JointNull, Sums]:
     grids = {column.name: numeric_grid(np.arange(3.0)) for column in COLUMNS[:3]}
     projection = choose_projection(COLUMNS, {**grids, "level": LevelGrid(levels=("x", "y", "z"))}, data, 7)
     assert projection is not None
-    return projection, joint_null(projection, data, 8), Sums.of(projection, data)
+    return projection, joint_null(projection, data, 8), Sums.from_sample(projection, data)
 
 
 def p_value(world: tuple[Projection, JointNull, Sums], window: RowSample) -> float:
-    projection, null, before = world
-    after = Sums.of(projection, window)
-    apart = (after.features / after.rows - before.features / before.rows)[None, :]
-    observed = width_statistics(apart) / (1 / after.rows + 1 / before.rows)
-    smallest = rank_p_values(null.kernel, observed).min()
-    ranked = np.searchsorted(null.smallest_rank, smallest * (1 + 1e-9), side="right")
-    return float((ranked + 1) / (len(null.smallest_rank) + 1))
+    projection, null, reference_sums = world
+    window_sums = Sums.from_sample(projection, window)
+    feature_difference = (
+        window_sums.features / window_sums.rows - reference_sums.features / reference_sums.rows
+    )[None, :]
+    observed = width_statistics(feature_difference) / (1 / window_sums.rows + 1 / reference_sums.rows)
+    min_p_value = rank_p_values(null.kernel, observed).min()
+    rank = np.searchsorted(null.smallest_rank, min_p_value * (1 + 1e-9), side="right")
+    return float((rank + 1) / (len(null.smallest_rank) + 1))
 
 
 def test_the_level_is_kept(world: tuple[Projection, JointNull, Sums]) -> None:
     random = np.random.default_rng(12)
-    found = [
+    p_values = [
         p_value(world, sample(random, rows(random, int(n)))) for n in random.choice([60, 300, 1000], 300)
     ]
-    rejected = int((np.array(found) < 0.05).sum())
+    n_rejected = int((np.array(p_values) < 0.05).sum())
     # An exact two-sided bound at 1 in 1,000 for a true level of 5 %.
-    assert binom.ppf(0.0005, 300, 0.05) <= rejected <= binom.ppf(0.9995, 300, 0.05)
+    assert binom.ppf(0.0005, 300, 0.05) <= n_rejected <= binom.ppf(0.9995, 300, 0.05)
 
 
 def test_a_flipped_correlation_is_found(world: tuple[Projection, JointNull, Sums]) -> None:
     random = np.random.default_rng(13)
-    found = [p_value(world, sample(random, rows(random, 300, -1.0))) for _ in range(20)]
-    assert max(found) < 0.01
+    p_values = [p_value(world, sample(random, rows(random, 300, -1.0))) for _ in range(20)]
+    assert max(p_values) < 0.01
 
 
 def test_the_null_agrees_with_the_detector(world: tuple[Projection, JointNull, Sums]) -> None:
     from driftwatch.detectors.mmd import distances
 
-    projection, null, before = world
+    projection, null, reference_sums = world
     random = np.random.default_rng(14)
-    after = Sums.of(projection, sample(random, rows(random, 500)))
-    apart = (after.features / after.rows - before.features / before.rows)[None, :]
-    mine = width_statistics(apart)[0] / (1 / after.rows + 1 / before.rows)
-    np.testing.assert_allclose(distances(before, after, BANDWIDTHS), mine, rtol=1e-12)
-    assert null.kernel.shape == (1000, BANDWIDTHS)
+    window_sums = Sums.from_sample(projection, sample(random, rows(random, 500)))
+    feature_difference = (
+        window_sums.features / window_sums.rows - reference_sums.features / reference_sums.rows
+    )[None, :]
+    statistics = width_statistics(feature_difference)[0] / (1 / window_sums.rows + 1 / reference_sums.rows)
+    np.testing.assert_allclose(distances(reference_sums, window_sums, N_BANDWIDTHS), statistics, rtol=1e-12)
+    assert null.kernel.shape == (1000, N_BANDWIDTHS)
     assert (np.diff(null.kernel, axis=0) >= 0).all()
 
 
@@ -90,12 +94,12 @@ def test_the_variance_is_that_of_standardised_products(world: tuple[Projection, 
     projection, null, _ = world
     random = np.random.default_rng(15)
     data = random.normal(size=(2000, 4))
-    drawn = joint_null(projection, sample(random, data), 1)
-    position = [int(place) for place in projection.inputs[:3, 0]]
-    assert position == [0, 1, 2]
+    simulated_null = joint_null(projection, sample(random, data), 1)
+    positions = [int(position) for position in projection.inputs[:3, 0]]
+    assert positions == [0, 1, 2]
     # Independent normal columns: E z_i^2 z_j^2 = 1 off the diagonal, Var(z^2) = 2 on it.
-    np.testing.assert_allclose(drawn.variance[0, 1], 1.0, atol=0.15)
-    np.testing.assert_allclose(drawn.variance[0, 0], 2.0, atol=0.4)
+    np.testing.assert_allclose(simulated_null.variance[0, 1], 1.0, atol=0.15)
+    np.testing.assert_allclose(simulated_null.variance[0, 0], 2.0, atol=0.4)
     assert null.variance.shape == (projection.width, projection.width)
 
 
@@ -109,22 +113,22 @@ def test_choices(world: tuple[Projection, JointNull, Sums]) -> None:
 def test_too_little_to_look_at_gives_none() -> None:
     random = np.random.default_rng(16)
     grids = {column.name: numeric_grid(np.arange(3.0)) for column in COLUMNS[:3]}
-    few = sample(random, rows(random, 49))
-    assert choose_projection(COLUMNS[:3], grids, few, 1) is None
-    many = sample(random, rows(random, 60))
-    assert choose_projection(COLUMNS[:1], grids, many, 1) is None
-    constant = sample(random, np.ones((100, 4)))
-    assert choose_projection(COLUMNS[:3], grids, constant, 1) is None
+    small_sample = sample(random, rows(random, 49))
+    assert choose_projection(COLUMNS[:3], grids, small_sample, 1) is None
+    large_sample = sample(random, rows(random, 60))
+    assert choose_projection(COLUMNS[:1], grids, large_sample, 1) is None
+    constant_sample = sample(random, np.ones((100, 4)))
+    assert choose_projection(COLUMNS[:3], grids, constant_sample, 1) is None
     assert kernel_widths(np.zeros((10, 2))) is None
 
 
 def test_at_most_sixty_four_dimensions() -> None:
     random = np.random.default_rng(17)
-    columns = tuple(Column(name=f"c{place}", kind=Kind.NUMERIC) for place in range(90))
+    columns = tuple(Column(name=f"c{position}", kind=Kind.NUMERIC) for position in range(90))
     data = np.round(random.normal(size=(200, 90)), 1)
     data[:, :40] = np.round(data[:, :40] / 4)
     grids = {column.name: numeric_grid(np.arange(3.0)) for column in columns}
     projection = choose_projection(columns, grids, sample(random, data), 1)
     assert projection is not None
     assert projection.width == 64
-    assert set(range(40, 90)) <= {int(place) for place in projection.inputs[:, 0]}
+    assert set(range(40, 90)) <= {int(position) for position in projection.inputs[:, 0]}

@@ -32,9 +32,9 @@ def source(path: Path | str, **changes: Any) -> FilesSource:
     return open_source(FilesConfig(**({"type": "files", "path": str(path), "time_column": "t"} | changes)))
 
 
-def table(hours: list[int], **more: Any) -> pa.Table:
+def table(hours: list[int], **columns: Any) -> pa.Table:
     times = pa.array([START + hour * HOUR for hour in hours]).cast(pa.timestamp("ns"))
-    return pa.table({"t": times, "x": pa.array(hours), **more})
+    return pa.table({"t": times, "x": pa.array(hours), **columns})
 
 
 def parquet(path: Path, hours: list[int], **options: Any) -> Path:
@@ -214,12 +214,12 @@ def test_row_groups_that_were_skipped_vouch_for_a_file(tmp_path: Path) -> None:
     kind = pa.timestamp("us")
     times = pa.chunked_array([pa.array([None] * 3, kind), pa.array([5 * 3_600_000_000] * 3, kind)])
     pq.write_table(pa.table({"at": times, "x": range(6)}), tmp_path / "a.parquet", row_group_size=3)
-    early = Span(start=0, end=HOUR)
-    reading = source(tmp_path / "a.parquet", time_column="at").read(early, None)
+    first_hour = Span(start=0, end=HOUR)
+    reading = source(tmp_path / "a.parquet", time_column="at").read(first_hour, None)
     assert rows(reading) == [0, 1, 2], "the group without times cannot be skipped"
     assert problems(reading) == {}
     pq.write_table(pa.table({"at": times[:3], "x": range(3)}), tmp_path / "a.parquet")
-    reading = source(tmp_path / "a.parquet", time_column="at").read(early, None)
+    reading = source(tmp_path / "a.parquet", time_column="at").read(first_hour, None)
     assert rows(reading) == []
     assert problems(reading) == {"a.parquet": "foreign_schema"}
 
@@ -276,8 +276,10 @@ def test_lists_of_paths_links_and_loops(tmp_path: Path) -> None:
     reading = source(tmp_path / "**" / "*.parquet").read(None, ["x"])
     assert rows(reading) == [0, 1]
     assert problems(reading) == {"b/gone.parquet": "unreadable"}
-    both = open_source(FilesConfig(type="files", path=[str(first), str(second), str(first)], time_column="t"))
-    assert rows(both.read(None, ["x"])) == [0, 1]
+    path_list = open_source(
+        FilesConfig(type="files", path=[str(first), str(second), str(first)], time_column="t")
+    )
+    assert rows(path_list.read(None, ["x"])) == [0, 1]
 
 
 def test_a_folder_named_like_a_file_is_named_unless_it_is_looked_into(tmp_path: Path) -> None:
@@ -288,9 +290,9 @@ def test_a_folder_named_like_a_file_is_named_unless_it_is_looked_into(tmp_path: 
     assert rows(flat) == [0]
     assert problems(flat) == {"spark.parquet": "unreadable"}
     assert "spark.parquet/*" in flat.rejected[0].detail
-    for span, found in ((day, [0, 1]), (later, [])):
+    for span, hours in ((day, [0, 1]), (later, [])):
         deep = source(tmp_path / "**" / "*.parquet").read(span, ["x"])
-        assert (rows(deep), deep.rejected) == (found, [])
+        assert (rows(deep), deep.rejected) == (hours, [])
     whole = source(tmp_path / "spark.parquet").read(day, ["x"])
     assert (rows(whole), whole.rejected) == ([1], [])
     (tmp_path / "empty").mkdir()
@@ -301,13 +303,13 @@ def test_a_folder_named_like_a_file_is_named_unless_it_is_looked_into(tmp_path: 
 def test_version_changes_with_the_files_of_the_span_only(tmp_path: Path) -> None:
     parquet(tmp_path / "date=2013-04-01" / "a.parquet", [0])
     opened, day = source(tmp_path), Span(start=START, end=START + DAY)
-    before = opened.version(day)
-    assert before == opened.version(day) == opened.read(day, ["x"]).version
+    version = opened.version(day)
+    assert version == opened.version(day) == opened.read(day, ["x"]).version
     parquet(tmp_path / "date=2013-04-02" / "a.parquet", [24])
-    assert opened.version(day) == before
-    assert opened.version(None) != before
+    assert opened.version(day) == version
+    assert opened.version(None) != version
     os.utime(tmp_path / "date=2013-04-01" / "a.parquet", ns=(1, 1))
-    assert opened.version(day) != before
+    assert opened.version(day) != version
     later = Span(start=START + DAY, end=START + 2 * DAY)
     spans = [later, None, day, later]
     assert opened.versions(spans) == [opened.version(span) for span in spans]
@@ -319,10 +321,10 @@ def test_a_file_that_is_not_settled_waits(tmp_path: Path) -> None:
     past = time.time_ns() - 120 * 10**9
     os.utime(old, ns=(past, past))
     opened = source(tmp_path / "*.parquet", settle="60s")
-    before = opened.version(None)
+    version = opened.version(None)
     assert rows(opened.read(None, ["x"])) == [0]
     os.utime(tmp_path / "new.parquet", ns=(past, past))
-    assert opened.version(None) != before
+    assert opened.version(None) != version
     assert rows(opened.read(None, ["x"])) == [1, 0]
 
 
@@ -397,12 +399,12 @@ def test_hostile_column_names(tmp_path: Path) -> None:
 
 def test_a_claim_of_too_many_rows_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet(tmp_path / "a.parquet", [0, 1, 2])
-    monkeypatch.setattr("driftwatch.sources._formats.parquet.FILE_ROWS", 2)
+    monkeypatch.setattr("driftwatch.sources._formats.parquet.MAX_FILE_ROWS", 2)
     reading = source(tmp_path / "a.parquet").read(None, ["x"])
     assert rows(reading) == []
     assert problems(reading) == {"a.parquet": "too_large"}
-    monkeypatch.setattr("driftwatch.sources._formats.parquet.FILE_ROWS", 3)
-    monkeypatch.setattr("driftwatch.sources._formats.parquet.ROW_GROUP_BYTES", 8)
+    monkeypatch.setattr("driftwatch.sources._formats.parquet.MAX_FILE_ROWS", 3)
+    monkeypatch.setattr("driftwatch.sources._formats.parquet.MAX_ROW_GROUP_BYTES", 8)
     assert "row groups" in _only_detail(tmp_path / "a.parquet")
 
 

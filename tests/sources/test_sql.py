@@ -54,12 +54,15 @@ def test_sqlite_rows_of_the_span_extent_and_version(database: Path) -> None:
     assert set(range(48, 72)) <= set(rows(source, span, ["x"])) < set(range(96))
     assert rows(source, None) == list(range(96))
     assert source.extent() == Span(start=START, end=START + 95 * HOUR + 1)
-    before, other = source.version(span), source.version(Span(start=START + 30 * DAY, end=START + 31 * DAY))
-    assert before == source.version(span) == source.read(span, ["x"]).version != other
-    assert source.versions([span, None]) == [before, source.version(None)]
+    version, empty_version = (
+        source.version(span),
+        source.version(Span(start=START + 30 * DAY, end=START + 31 * DAY)),
+    )
+    assert version == source.version(span) == source.read(span, ["x"]).version != empty_version
+    assert source.versions([span, None]) == [version, source.version(None)]
     with closing(sqlite3.connect(database)) as link, link:
         link.execute("INSERT INTO flights VALUES ('2013-04-03 05:00', 1000, 'b')")
-    assert source.version(span) != before
+    assert source.version(span) != version
     assert 1000 in rows(source, span, ["x"])
 
 
@@ -133,9 +136,9 @@ def test_configuration_and_secrets(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         sql("no url hunter2").version(None)
     assert "hunter2" not in str(caught.value)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as failure:
         sql("sqlite:////nowhere/x.db?password=hunter2").version(None)
-    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(failure.value)
     secret = tmp_path / "url"
     secret.write_text("postgresql://me:hun%2Fter2@127.0.0.1:1/db\n", encoding="utf-8")
     source = open_source(SqlConfig(type="sql", url_file=secret, table="x", time_column="t"))
@@ -147,12 +150,12 @@ def test_configuration_and_secrets(tmp_path: Path) -> None:
 
 
 def _postgres_programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found and os.environ.get("CI"):
+    paths = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not paths and os.environ.get("CI"):
         pytest.fail("PostgreSQL is not installed, and CI must not skip it")
-    if not found:
+    if not paths:
         pytest.skip("PostgreSQL is not installed")
-    return found[-1].parent
+    return paths[-1].parent
 
 
 @pytest.fixture(scope="module")
@@ -207,8 +210,8 @@ def test_postgres_types_of_time(postgres: str) -> None:
         for batch in source.read(span, ["x"]).batches:
             times, usable = event_times(batch.column("t"), "UTC")
             assert usable.all()
-            kept = (times >= span.start) & (times < span.end)
-            inside += [x for x, keep in zip(batch.column("x").to_pylist(), kept, strict=True) if keep]
+            in_span = (times >= span.start) & (times < span.end)
+            inside += [x for x, keep in zip(batch.column("x").to_pylist(), in_span, strict=True) if keep]
         assert sorted(inside) == list(range(24, 48)), name
         extent = source.extent()
         assert extent is not None

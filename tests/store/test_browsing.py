@@ -60,21 +60,23 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-def commit(database: Database, *verdicts: Verdict, **more: Any) -> None:
+def commit(database: Database, *verdicts: Verdict, **fields: Any) -> None:
     for item in verdicts:
         end = item.window.end
-        record = CheckRecord(monitor="m", now=end + 5, verdicts=[(None, end, verdict_to_json(item))], **more)
+        record = CheckRecord(
+            monitor="m", now=end + 5, verdicts=[(None, end, verdict_to_json(item))], **fields
+        )
         assert History(database).commit(record)
 
 
 def test_windows_come_newest_first_and_page_by_page(database: Database) -> None:
     commit(database, *(verdict(end, ("x",)) for end in range(100, 200)))
     browsing = Browsing(database)
-    before, seen = None, []
-    while found := browsing.windows("m", None, before=before, limit=7):
-        seen += [item.end for item in found]
-        before = found[-1].end
-    assert seen == list(range(199, 99, -1))
+    end_below, ends = None, []
+    while windows := browsing.windows("m", None, end_below=end_below, limit=7):
+        ends += [item.end for item in windows]
+        end_below = windows[-1].end
+    assert ends == list(range(199, 99, -1))
     assert [item.end for item in browsing.following("m", None, 150, 3)] == [151, 152, 153]
     assert (browsing.count("m", None), browsing.count("m", "s"), browsing.count("n", None)) == (100, 0, 0)
     (newest,) = browsing.windows("m", None, limit=1)
@@ -82,14 +84,14 @@ def test_windows_come_newest_first_and_page_by_page(database: Database) -> None:
 
 
 def test_listing_reads_no_statistics(database: Database) -> None:
-    asked: list[str] = []
-    database._connection.set_trace_callback(asked.append)
+    statements: list[str] = []
+    database._connection.set_trace_callback(statements.append)
     browsing = Browsing(database)
     browsing.windows("m", None)
     browsing.following("m", None, 1)
     browsing.count("m", None)
     database._connection.set_trace_callback(None)
-    for sql in asked:
+    for sql in statements:
         plan = " ".join(row[3] for row in database.query(f"EXPLAIN QUERY PLAN {sql}"))
         assert "USING COVERING INDEX verdicts_listed" in plan
 
@@ -99,11 +101,13 @@ def test_a_column_is_found_among_others_whatever_they_are_called(database: Datab
     names = ("x", "y", *HOSTILE)
     ends = range(100, 120)
     commit(database, *(verdict(end, names) for end in ends))
-    found = Browsing(database).trend("m", None, [name], limit=15, most_bytes=1 << 30)
-    assert [item.end for item in found] == list(ends)[5:]
-    for item in found:
+    trends = Browsing(database).trend("m", None, [name], limit=15, max_bytes=1 << 30)
+    assert [item.end for item in trends] == list(ends)[5:]
+    for item in trends:
         assert (item.reference, item.unchanged) == ("ab", {name})
-        assert [(each["column"], each["detector"], each["value"]) for each in item.statistics] == [
+        assert [
+            (statistic["column"], statistic["detector"], statistic["value"]) for statistic in item.statistics
+        ] == [
             (name, "ks", names.index(name) + item.end / 1000),
             (name, "psi", None),
         ]
@@ -114,10 +118,10 @@ def test_large_verdicts_shorten_the_trend(database: Database) -> None:
     commit(database, *(verdict(end, names) for end in range(100, 120)))
     size = len(database.query("SELECT content FROM verdicts LIMIT 1")[0][0])
     browsing = Browsing(database)
-    for most, windows in ((1, 1), (7 * size // 2, 3), (1 << 30, 20)):
-        found = browsing.trend("m", None, ["column 7", "column 8"], limit=50, most_bytes=most)
-        assert [item.end for item in found] == list(range(120 - windows, 120))
-        assert all(len(item.statistics) == 4 for item in found)
+    for max_bytes, windows in ((1, 1), (7 * size // 2, 3), (1 << 30, 20)):
+        trends = browsing.trend("m", None, ["column 7", "column 8"], limit=50, max_bytes=max_bytes)
+        assert [item.end for item in trends] == list(range(120 - windows, 120))
+        assert all(len(item.statistics) == 4 for item in trends)
 
 
 def test_a_configuration_is_kept_once(database: Database) -> None:

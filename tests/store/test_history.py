@@ -88,11 +88,11 @@ def test_messages_keep_their_order_and_their_key(database: Database) -> None:
     )
     (first,) = outbox.due(100)
     assert first.message.resolved is False
-    outbox.sending(first.id, 100)
-    (again,) = outbox.due(100)
-    assert again.state == "sending"
-    assert again.message.possible_duplicate
-    assert again.message.key == first.message.key
+    outbox.begin_attempt(first.id, 100)
+    (duplicate,) = outbox.due(100)
+    assert duplicate.state == "sending"
+    assert duplicate.message.possible_duplicate
+    assert duplicate.message.key == first.message.key
     outbox.retry(first.id, 200, "timeout")
     assert outbox.due(150) == []
     outbox.delivered(first.id, 201)
@@ -124,7 +124,7 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
         opened = Database(tmp_path)
         assert opened.query("PRAGMA user_version")[0][0] == len(MIGRATIONS)
         assert History(opened).segment_state("m", None) == b"\x01"
-        assert History(opened).beginning("m", "f", None) is None
+        assert History(opened).initial_state("m", "f", None) is None
         assert History(opened).selftest("m") == StoredSelftest()
         opened.close()
 
@@ -186,8 +186,8 @@ Database(Path(sys.argv[1])).close()
 
 def test_processes_that_open_a_new_history_at_once_wait_for_each_other(tmp_path: Path) -> None:
     # Another one is about to write its first page: SQLite refuses the change to WAL without waiting.
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    writer = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
     pipe = subprocess.PIPE
     openers = [
         subprocess.Popen([sys.executable, "-c", _OPENER, str(tmp_path)], stdin=pipe, stdout=pipe, text=True)
@@ -202,8 +202,8 @@ def test_processes_that_open_a_new_history_at_once_wait_for_each_other(tmp_path:
         opener.stdin.flush()
     with pytest.raises(subprocess.TimeoutExpired):
         openers[0].wait(0.5)
-    other.execute("ROLLBACK")
-    other.close()
+    writer.execute("ROLLBACK")
+    writer.close()
     for opener in openers:
         opener.communicate(timeout=20)
         assert opener.returncode == 0
@@ -228,14 +228,19 @@ def test_one_daemon_per_storage(tmp_path: Path) -> None:
 
 
 def test_acknowledgements_are_an_audit_trail(database: Database) -> None:
-    asked = Acknowledgements(database)
-    number = asked.ask("m", "k", "accepted", until=None, note="season", who="me", now=5)
-    assert [item.id for item in asked.pending("m")] == [number]
+    acknowledgements = Acknowledgements(database)
+    number = acknowledgements.ask("m", "k", "accepted", until=None, note="season", who="me", now=5)
+    assert [item.id for item in acknowledgements.pending("m")] == [number]
     History(database).commit(CheckRecord(monitor="m", now=9, acknowledged=[(number, "accepted: 1")]))
-    assert asked.pending("m") == []
-    found = asked.get(number)
-    assert found is not None
-    assert (found.note, found.who, found.applied_at, found.outcome) == ("season", "me", 9, "accepted: 1")
+    assert acknowledgements.pending("m") == []
+    acknowledgement = acknowledgements.get(number)
+    assert acknowledgement is not None
+    assert (
+        acknowledgement.note,
+        acknowledgement.who,
+        acknowledgement.applied_at,
+        acknowledgement.outcome,
+    ) == ("season", "me", 9, "accepted: 1")
 
 
 _WRITER = """
@@ -251,7 +256,7 @@ print("ready", flush=True)
 while True:
     content = {"state": "ok", "evidence": 0.1, "page": False, "end": end}
     history.commit(CheckRecord(monitor="m", now=end, verdicts=[(None, end, content), ("s", end, content)],
-                               segment_states=[(None, end, str(end).encode()), ("s", end, str(end).encode())]))
+                               segment_states=[(s, end, str(end).encode()) for s in (None, "s")]))
     end += 1
 """
 

@@ -10,7 +10,7 @@ import pytest
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.outbox import LONGEST_WAIT, OutboxTable, message_to_json
+from driftwatch.store.outbox import MAX_BACKOFF_SECONDS, OutboxTable, message_to_json
 from driftwatch.store.records import CheckRecord, StoredIncident
 
 SECOND = 1_000_000_000
@@ -31,9 +31,9 @@ def text_of(key: str, *, resolved: bool = False) -> str:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """A new one."""
-    made = Database(tmp_path)
-    yield made
-    made.close()
+    store = Database(tmp_path)
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_what_was_never_tried_waits_for_nothing(outbox: OutboxTable, back: int) 
 @pytest.mark.parametrize("back", [0, 1, HOUR, 1000 * HOUR])
 def test_what_was_interrupted_waits_for_nothing(outbox: OutboxTable, back: int) -> None:
     (row,) = outbox.due(NOW)
-    outbox.sending(row.id, NOW)
+    outbox.begin_attempt(row.id, NOW)
     assert [row.state for row in outbox.due(NOW - back)] == ["sending"]
 
 
 def test_what_failed_waits_for_its_time_and_never_longer_than_the_longest_wait(outbox: OutboxTable) -> None:
     (row,) = outbox.due(NOW)
-    longest = int(LONGEST_WAIT) * SECOND
-    outbox.sending(row.id, NOW)
+    longest = int(MAX_BACKOFF_SECONDS) * SECOND
+    outbox.begin_attempt(row.id, NOW)
     outbox.retry(row.id, NOW + longest, "rate_limited")
     assert outbox.due(NOW) == []
     assert outbox.due(NOW + longest - 1) == []
@@ -81,7 +81,7 @@ def opened(key: str) -> CheckRecord:
     return CheckRecord(monitor="m", now=NOW, opened=[incident], messages=queued)
 
 
-def due(outbox: OutboxTable, now: int) -> list[tuple[str, bool]]:
+def due_messages(outbox: OutboxTable, now: int) -> list[tuple[str, bool]]:
     return [(row.message.key, row.message.resolved) for row in outbox.due(now)]
 
 
@@ -90,14 +90,14 @@ def test_what_could_not_be_sent_before_a_mute_is_sent_after_it(database: Databas
     history, outbox = History(database), OutboxTable(database, lambda: NOW)
     history.commit(opened("k"))
     (row,) = outbox.due(NOW)
-    outbox.sending(row.id, NOW)
+    outbox.begin_attempt(row.id, NOW)
     outbox.retry(row.id, NOW, "timeout")
     history.commit(CheckRecord(monitor="m", now=NOW, muted=[("k", NOW + HOUR)]))
-    assert due(outbox, NOW) == due(outbox, NOW + HOUR - 1) == []
+    assert due_messages(outbox, NOW) == due_messages(outbox, NOW + HOUR - 1) == []
     assert outbox.waiting("s") == 0, "what is meant to wait is not late"
     history.commit(opened("another"))
-    assert due(outbox, NOW) == [("another", False)], "a mute keeps back no other incident"
-    assert due(outbox, NOW + HOUR) == [("k", False)]
+    assert due_messages(outbox, NOW) == [("another", False)], "a mute keeps back no other incident"
+    assert due_messages(outbox, NOW + HOUR) == [("k", False)]
     (row,) = outbox.due(NOW + HOUR)
     assert row.queued_at == NOW + HOUR, "the hours of a mute do not count as attempts that failed"
 
@@ -108,8 +108,8 @@ def test_an_incident_that_ends_while_it_is_muted_is_told_in_order(database: Data
     history.commit(CheckRecord(monitor="m", now=NOW, muted=[("k", NOW + HOUR)]))
     ending = [("s", "k", "resolved", None, text_of("k", resolved=True))]
     history.commit(CheckRecord(monitor="m", now=NOW, messages=ending))
-    assert due(outbox, NOW) == [], "no end comes before its beginning"
+    assert due_messages(outbox, NOW) == [], "no end comes before its beginning"
     history.commit(CheckRecord(monitor="m", now=NOW, resolved=[("k", "quiet")]))
-    assert due(outbox, NOW) == [("k", False)]
+    assert due_messages(outbox, NOW) == [("k", False)]
     outbox.delivered(outbox.due(NOW)[0].id, NOW)
-    assert due(outbox, NOW) == [("k", True)]
+    assert due_messages(outbox, NOW) == [("k", True)]

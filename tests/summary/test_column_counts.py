@@ -21,21 +21,24 @@ def counts(seed: int, sizes: dict[str, int]) -> dict[str, Counts]:
 @pytest.mark.parametrize("sizes", [{}, {"a": 3}, {"a": 3, "b": 0, "c": 7}])
 def test_sums_and_differences_are_those_of_the_columns(sizes: dict[str, int]) -> None:
     parts = [counts(seed, sizes) for seed in range(3)]
-    together = [ColumnCounts.of(part) for part in parts]
-    assert dict(together[0]) == parts[0]
-    assert list(together[0]) == list(sizes)
-    assert ColumnCounts.total(together) == {
+    column_counts = [ColumnCounts.from_mapping(part) for part in parts]
+    assert dict(column_counts[0]) == parts[0]
+    assert list(column_counts[0]) == list(sizes)
+    assert ColumnCounts.total(column_counts) == {
         name: parts[0][name] + parts[1][name] + parts[2][name] for name in sizes
     }
-    assert together[0] + together[1] - together[0] == parts[1]
-    assert together[0] == parts[0], "a sum leaves what it adds alone"
+    assert column_counts[0] + column_counts[1] - column_counts[0] == parts[1]
+    assert column_counts[0] == parts[0], "a sum leaves what it adds alone"
 
 
-@pytest.mark.parametrize("other", [{"a": 3}, {"a": 4, "b": 6}, {"b": 7, "a": 3}, {"a": 3, "c": 7}])
-def test_other_columns_or_cells_are_refused(other: dict[str, int]) -> None:
-    one, two = ColumnCounts.of(counts(1, {"a": 3, "b": 7})), ColumnCounts.of(counts(2, other))
-    for mix in (lambda: one + two, lambda: one - two, lambda: ColumnCounts.total([one, two])):
+@pytest.mark.parametrize("other_sizes", [{"a": 3}, {"a": 4, "b": 6}, {"b": 7, "a": 3}, {"a": 3, "c": 7}])
+def test_other_columns_or_cells_are_refused(other_sizes: dict[str, int]) -> None:
+    left, right = (
+        ColumnCounts.from_mapping(counts(1, {"a": 3, "b": 7})),
+        ColumnCounts.from_mapping(counts(2, other_sizes)),
+    )
+    for combine in (lambda: left + right, lambda: left - right, lambda: ColumnCounts.total([left, right])):
         with pytest.raises(SummaryMismatch, match="the same columns and cells"):
-            mix()
+            combine()
     with pytest.raises(KeyError):
-        one["z"]
+        left["z"]

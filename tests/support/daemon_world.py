@@ -159,10 +159,10 @@ def hourly(folder: Path, *, spare: float = 40.0, **settings: Any) -> World:
     left = 3600 - time.time() % 3600
     time.sleep(left + 1 if left < spare else 0)
     hour = 60 * MINUTE
-    made = World(folder, start=time.time_ns() // hour * hour - 5 * hour, step=hour, **settings)
+    world = World(folder, start=time.time_ns() // hour * hour - 5 * hour, step=hour, **settings)
     for number in range(5):
-        made.minute(number)
-    return made
+        world.minute(number)
+    return world
 
 
 def driftwatch(*words: object) -> subprocess.CompletedProcess[str]:
@@ -197,9 +197,9 @@ class Running:
 
     @property
     def url(self) -> str:
-        found = until(lambda: self.process.poll() is not None or self.logged("ready"))
-        assert found is not True, self.log.read_text()[-3000:]
-        return str(found[0]["url"]).rstrip("/")
+        entries = until(lambda: self.process.poll() is not None or self.logged("ready"))
+        assert entries is not True, self.log.read_text()[-3000:]
+        return str(entries[0]["url"]).rstrip("/")
 
     def checked(self) -> list[str]:
         return [line["window_end"] for line in self.logged("checked") if line["decided"]]
@@ -231,7 +231,7 @@ def running(config: Path, *, name: str = "log", script: str | None = None) -> It
 
 def children(pid: int) -> list[int]:
     """Child processes of a process."""
-    found: list[int] = []
+    pids: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(one) for one in (task / "children").read_text().split()]
-    return found
+        pids += [int(one) for one in (task / "children").read_text().split()]
+    return pids

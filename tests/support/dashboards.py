@@ -24,14 +24,14 @@ PANELS = [
 ]
 
 
-def asked(address: str, expression: str) -> list[Any]:
+def query_prometheus(address: str, expression: str) -> list[Any]:
     query = urllib.parse.urlencode({"query": expression})
     answer = get_json(f"{address}/api/v1/query?{query}")
     assert answer["status"] == "success"
     return list(answer["data"]["result"])
 
 
-def substituted(expression: str, **values: str) -> str:
+def substitute_variables(expression: str, **values: str) -> str:
     for name, value in {"__rate_interval": "1m", "instance": ".*", **values}.items():
         expression = expression.replace(f"${name}", value)
     assert "$" not in expression

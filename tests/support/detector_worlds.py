@@ -12,7 +12,7 @@ from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid, numeric_grid
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.projection import BANDWIDTHS, FREQUENCIES, Projection
+from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, Projection
 from driftwatch.summary.reference import JointNull, Provenance, Reference
 from driftwatch.summary.serial import fingerprint_reference, with_fingerprint
 from driftwatch.summary.summary import Summary
@@ -27,7 +27,7 @@ def column_of(name: str, values: Any, kinds: Mapping[str, Kind]) -> Column:
     return Column(name=name, kind=kinds.get(name, Kind.NUMERIC if ordered else Kind.CATEGORICAL))
 
 
-def encoded(values: Any) -> Numbers | Levels:
+def encode_column(values: Any) -> Numbers | Levels:
     if isinstance(values, Numbers | Levels):
         return values
     array = np.asarray(values)
@@ -39,15 +39,15 @@ def encoded(values: Any) -> Numbers | Levels:
 
 
 def batch_of(world: World, salt: int) -> Batch:
-    columns = {name: encoded(values) for name, values in world.items()}
+    columns = {name: encode_column(values) for name, values in world.items()}
     sizes = [len(c.values) if isinstance(c, Numbers) else len(c.codes) for c in columns.values()]
     rows = sizes[0]
     content = mix(np.arange(rows, dtype=np.uint64) + np.uint64(salt << 32))
-    return Batch(rows=rows, columns=columns, content=content)
+    return Batch(rows=rows, columns=columns, content_hashes=content)
 
 
 def grid_of(values: Any, **options: int) -> Grid:
-    column = encoded(values)
+    column = encode_column(values)
     if isinstance(column, Numbers):
         return numeric_grid(column.values[~np.isnan(column.values)], **options)
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.levels))
@@ -64,8 +64,8 @@ def projection_of(world: World, seed: int) -> Projection | None:
     if not len(rows):
         return None
     scale = np.nanstd(rows, axis=0)
-    widths = np.geomspace(0.3, 6.0, BANDWIDTHS)
-    frequencies = [rng.normal(size=(len(names), FREQUENCIES)) / width for width in widths]
+    widths = np.geomspace(0.3, 6.0, N_BANDWIDTHS)
+    frequencies = [rng.normal(size=(len(names), N_FREQUENCIES)) / width for width in widths]
     positions = [list(world).index(name) for name in names]
     pairs = [(0, 1)] if len(names) > 1 else []
     return Projection(
@@ -80,12 +80,12 @@ def projection_of(world: World, seed: int) -> Projection | None:
 def null_of(projection: Projection, rows: np.ndarray, seed: int, draws: int = 400) -> JointNull:
     """Multiplier null as in statistics.md 2.2, on the given (scaled) reference rows."""
     rng = np.random.default_rng(seed)
-    features = projection.features(rows)
+    features = projection.fourier_features(rows)
     features -= features.mean(axis=0)
-    drawn = rng.normal(size=(2 * draws, len(rows))) @ features / np.sqrt(len(rows))
-    values = (drawn**2).reshape(2 * draws, 2, BANDWIDTHS, -1).sum(axis=1).mean(axis=2)
+    draws_of_means = rng.normal(size=(2 * draws, len(rows))) @ features / np.sqrt(len(rows))
+    values = (draws_of_means**2).reshape(2 * draws, 2, N_BANDWIDTHS, -1).sum(axis=1).mean(axis=2)
     kernel = np.sort(values[:draws], axis=0)
-    ranks = np.stack([draws - np.searchsorted(kernel[:, k], values[draws:, k]) for k in range(BANDWIDTHS)])
+    ranks = np.stack([draws - np.searchsorted(kernel[:, k], values[draws:, k]) for k in range(N_BANDWIDTHS)])
     return JointNull(
         kernel=kernel,
         smallest_rank=np.sort((ranks.min(axis=0) + 1) / (draws + 1)),
@@ -117,8 +117,8 @@ def reference_of(
     summary = window_of(plan, world, salt=1)
     null = None
     if projection is not None and summary.sample is not None:
-        null = null_of(projection, projection.scaled(summary.sample.rows), seed, draws)
-    bare = Reference(
+        null = null_of(projection, projection.scale_rows(summary.sample.rows), seed, draws)
+    draft = Reference(
         monitor="m",
         plan=plan,
         summary=summary,
@@ -131,8 +131,8 @@ def reference_of(
         monitor="m",
         plan=plan,
         summary=summary,
-        fingerprint=fingerprint_reference(bare),
-        provenance=bare.provenance,
+        fingerprint=fingerprint_reference(draft),
+        provenance=draft.provenance,
         joint=null,
         block_rows=block_rows,
     )
@@ -140,7 +140,7 @@ def reference_of(
 
 def window_of(plan: Plan | Reference, world: World, *, salt: int = 2) -> Summary:
     plan = plan.plan if isinstance(plan, Reference) else plan
-    return Summary.of(plan, batch_of(world, salt), SPAN).seal(plan)
+    return Summary.from_batch(plan, batch_of(world, salt), SPAN).seal(plan)
 
 
 def exact_grid(*sides: Sequence[float]) -> NumericGrid:

@@ -1,6 +1,6 @@
 """A realistic snapshot: one monitor drifting, one where nothing moved, one that could not look.
 
-Everything is drawn with a fixed seed and counted by the real summaries, so that pages look as they will.
+Rows have a fixed seed and are counted by the real summaries, so that pages look as they do in production.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from driftwatch.core.schema import NANOSECONDS, Column, Kind, Role, Span
 from driftwatch.core.windows import parse_time
-from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.status.snapshot import (
     MonitorView,
     OpenIncident,
@@ -31,7 +31,7 @@ from driftwatch.results.results import (
     NamedColumn,
     Reason,
     RejectedFile,
-    Represented,
+    Representativeness,
     State,
     Statistic,
     Verdict,
@@ -57,21 +57,21 @@ Values = dict[str, Numbers | Levels]
 
 
 def _levels(rng: np.random.Generator, levels: tuple[str, ...], weights: list[float], rows: int) -> Levels:
-    chances = np.array(weights) / sum(weights)
-    return Levels(codes=rng.choice(len(levels), rows, p=chances).astype(np.int32), levels=levels)
+    probabilities = np.array(weights) / sum(weights)
+    return Levels(codes=rng.choice(len(levels), rows, p=probabilities).astype(np.int32), levels=levels)
 
 
 def flights(rng: np.random.Generator, rows: int, *, storm: bool) -> Values:
     """Departures; in a storm they leave late, visibility is poor and one carrier is new."""
-    late = rng.random(rows) < (0.46 if storm else 0.2)
-    delay = np.where(late, rng.exponential(62 if storm else 38, rows), rng.normal(-4, 4, rows)).round()
-    missing = rng.random(rows) < (0.06 if storm else 0.02)
-    delay[missing] = np.nan
+    is_late = rng.random(rows) < (0.46 if storm else 0.2)
+    delay = np.where(is_late, rng.exponential(62 if storm else 38, rows), rng.normal(-4, 4, rows)).round()
+    is_missing = rng.random(rows) < (0.06 if storm else 0.02)
+    delay[is_missing] = np.nan
     zipf = [1 / (rank + 1) for rank in range(len(_CARRIERS))]
     carriers = (*_CARRIERS, "G4 (new)") if storm else _CARRIERS
     visibility = np.minimum(10, np.round(rng.gamma(3 if storm else 14, 1.1, rows) * 4) / 4)
     return {
-        "dep_delay": Numbers(values=delay, nulls=np.flatnonzero(missing)),
+        "dep_delay": Numbers(values=delay, nulls=np.flatnonzero(is_missing)),
         "carrier": _levels(rng, carriers, [*zipf, 0.35][: len(carriers)], rows),
         "visib": Numbers(values=visibility),
         "distance": Numbers(values=rng.choice([187.0, 214, 502, 733, 1008, 1400, 2475, 2586], rows)),
@@ -90,13 +90,12 @@ def churn(rng: np.random.Generator, rows: int) -> Values:
 
 
 def batch(values: Values, rng: np.random.Generator) -> Batch:
-    """Rows in memory."""
     first = next(iter(values.values()))
     rows = len(first.values if isinstance(first, Numbers) else first.codes)
-    return Batch(rows=rows, columns=values, content=rng.integers(0, 1 << 63, rows).astype(np.uint64))
+    return Batch(rows=rows, columns=values, content_hashes=rng.integers(0, 1 << 63, rows).astype(np.uint64))
 
 
-def reference_of(name: str, values: Values, rng: np.random.Generator, **more: object) -> Reference:
+def reference_of(name: str, values: Values, rng: np.random.Generator, **plan_options: object) -> Reference:
     """A reference built from rows: every column's cells, then their counts."""
     columns, grids = [], {}
     for column, data in values.items():
@@ -109,9 +108,9 @@ def reference_of(name: str, values: Values, rng: np.random.Generator, **more: ob
             counts = np.bincount(data.codes[data.codes >= 0], minlength=len(data.levels))
             grid = LevelGrid(levels=tuple(data.levels[i] for i in np.argsort(-counts) if counts[i]))
         grids[column] = grid
-    plan = with_fingerprint(Plan(columns=tuple(columns), grids=grids, **more))
+    plan = with_fingerprint(Plan(columns=tuple(columns), grids=grids, **plan_options))
     span = Span(start=parse_time("2012-10-01"), end=parse_time("2013-01-01"))
-    summary = Summary.of(plan, batch(values, rng), span)
+    summary = Summary.from_batch(plan, batch(values, rng), span)
     provenance = Provenance(
         source=f"data/{name}/reference/*.parquet",
         files=3,
@@ -133,26 +132,28 @@ def reference_of(name: str, values: Values, rng: np.random.Generator, **more: ob
 
 
 def statistics(reference: Reference, window: Summary) -> tuple[Statistic, ...]:
-    """KS or total variation, and the missing share, for every column; textbook p-values for KS."""
-    found = []
+    """KS or total variation, and the missing share, of every column; textbook p-values for KS."""
+    results = []
     for column in reference.plan.columns:
         expected, counts = reference.summary.counts[column.name], window.counts[column.name]
-        both = {"n_reference": expected.present, "n_window": counts.present, "column": column.name}
-        left, right = expected.cells / expected.present, counts.cells / counts.present
+        common_fields = {"n_reference": expected.present, "n_window": counts.present, "column": column.name}
+        reference_shares, window_shares = expected.cells / expected.present, counts.cells / counts.present
         if column.kind is Kind.NUMERIC:
-            distance = round(float(np.abs(np.cumsum(left) - np.cumsum(right)).max()), 6)
+            distance = round(float(np.abs(np.cumsum(reference_shares) - np.cumsum(window_shares)).max()), 6)
             size = expected.present * counts.present / (expected.present + counts.present)
             p_value = float(f"{min(1.0, 2 * np.exp(-2 * size * distance**2)):.6g}")
-            found.append(
-                Statistic(detector="ks", value=distance, unit="share of rows", p_value=p_value, **both)
+            results.append(
+                Statistic(
+                    detector="ks", value=distance, unit="share of rows", p_value=p_value, **common_fields
+                )
             )
         else:
-            distance = round(float(np.abs(left - right).sum() / 2), 6)
-            found.append(Statistic(detector="tv", value=distance, unit="share of rows", **both))
+            distance = round(float(np.abs(reference_shares - window_shares).sum() / 2), 6)
+            results.append(Statistic(detector="tv", value=distance, unit="share of rows", **common_fields))
         share = round(abs(counts.missing / counts.rows - expected.missing / expected.rows), 6)
-        found.append(Statistic(detector="missing", value=share, unit="share of rows", **both))
-    joint = {"column": None, "n_reference": reference.summary.rows, "n_window": window.rows}
-    found.append(
+        results.append(Statistic(detector="missing", value=share, unit="share of rows", **common_fields))
+    joint_fields = {"column": None, "n_reference": reference.summary.rows, "n_window": window.rows}
+    results.append(
         Statistic(
             detector="mmd",
             value=0.0412,
@@ -160,15 +161,19 @@ def statistics(reference: Reference, window: Summary) -> tuple[Statistic, ...]:
             p_value=0.0012,
             low=0.04,
             high=0.043,
-            **joint,
+            **joint_fields,
         )
     )
-    found.append(
+    results.append(
         Statistic(
-            detector="correlation", value=None, unit="", undefined="fewer than 50 complete rows", **joint
+            detector="correlation",
+            value=None,
+            unit="",
+            undefined="fewer than 50 complete rows",
+            **joint_fields,
         )
     )
-    return tuple(found)
+    return tuple(results)
 
 
 def _trail(
@@ -182,7 +187,7 @@ def _trail(
 
 
 def _monitor(
-    name: str, reference: Reference, segments: tuple[SegmentView, ...], **more: object
+    name: str, reference: Reference, segments: tuple[SegmentView, ...], **overrides: object
 ) -> MonitorView:
     values: dict[str, object] = {
         "name": name,
@@ -211,15 +216,17 @@ def _monitor(
         "late_rows": 12,
         "untimed_rows": 3,
     }
-    return MonitorView(**{**values, **more})  # type: ignore[arg-type]
+    return MonitorView(**{**values, **overrides})  # type: ignore[arg-type]
 
 
 def drifting() -> MonitorView:
     """A storm since 9 February; carrier, delay and visibility moved."""
     rng = np.random.default_rng(11)
-    split = Segmentation(column="origin", levels=("EWR", "JFK"))
-    reference = reference_of("flight-delays", flights(rng, 30_000, storm=False), rng, segmentation=split)
-    window = Summary.of(reference.plan, batch(flights(rng, 912, storm=True), rng), WINDOW)
+    segmentation = Segmentation(column="origin", levels=("EWR", "JFK"))
+    reference = reference_of(
+        "flight-delays", flights(rng, 30_000, storm=False), rng, segmentation=segmentation
+    )
+    window = Summary.from_batch(reference.plan, batch(flights(rng, 912, storm=True), rng), WINDOW)
     effects = {
         "dep_delay": ("ks", 0.52, "median −2 → 8 min; 24 % more rows above 15"),
         "visib": ("ks", 0.31, "median 10 → 3.25; 61 % of rows below 5, reference 2 %"),
@@ -249,7 +256,7 @@ def drifting() -> MonitorView:
         ),
         unchanged=("distance", "origin", "hour", "row count", "share of missing values"),
         smallest_effect=0.06,
-        represented=(Represented(column="dep_delay", share=0.91, low=0.88, high=0.94, windows=60),),
+        represented=(Representativeness(column="dep_delay", share=0.91, low=0.88, high=0.94, windows=60),),
         design_effect=3.2,
         late_rows=12,
         reference=reference.fingerprint,
@@ -259,12 +266,12 @@ def drifting() -> MonitorView:
     states = (
         [State.CALIBRATING] * 7 + [State.OK] * 24 + [State.STALE] * 2 + [State.OK] * 6 + [State.DRIFTING] * 4
     )
-    quiet = [round(0.05 + 0.03 * float(value), 3) for value in rng.random(30)]
-    evidence = [None] * 7 + quiet[:24] + [None] * 2 + quiet[24:] + [1.0, 0.06, 0.08, 0.11]
+    quiet_evidence = [round(0.05 + 0.03 * float(value), 3) for value in rng.random(30)]
+    evidence = [None] * 7 + quiet_evidence[:24] + [None] * 2 + quiet_evidence[24:] + [1.0, 0.06, 0.08, 0.11]
     evidence[-6:-4] = [0.24, 0.61]
     trail = _trail(states, evidence)
-    here = {"looked_at": NOW - 300 * NANOSECONDS, "window": window}
-    calm = replace(
+    segment_fields = {"usable_at": NOW - 300 * NANOSECONDS, "window": window}
+    calm_verdict = replace(
         verdict,
         segment="JFK",
         state=State.OK,
@@ -275,8 +282,8 @@ def drifting() -> MonitorView:
         onset=None,
         incident=None,
     )
-    few = replace(
-        calm,
+    insufficient_verdict = replace(
+        calm_verdict,
         segment="EWR",
         state=State.INSUFFICIENT,
         reason=Reason.TOO_FEW_ROWS,
@@ -285,17 +292,23 @@ def drifting() -> MonitorView:
         smallest_effect=0.19,
         evidence=None,
     )
-    plain = tuple((end, 0.04, "ok", False) for end, *_ in trail)
+    calm_trail = tuple((end, 0.04, "ok", False) for end, *_ in trail)
     segments = (
-        SegmentView(segment=None, verdict=verdict, looked=verdict, trail=trail, **here),
+        SegmentView(segment=None, verdict=verdict, usable_verdict=verdict, trail=trail, **segment_fields),
         SegmentView(
             segment="EWR",
-            verdict=few,
-            looked=few,
-            trail=(*plain[:-1], (END, None, "insufficient", False)),
-            **here,
+            verdict=insufficient_verdict,
+            usable_verdict=insufficient_verdict,
+            trail=(*calm_trail[:-1], (END, None, "insufficient", False)),
+            **segment_fields,
         ),
-        SegmentView(segment="JFK", verdict=calm, looked=calm, trail=plain, **here),
+        SegmentView(
+            segment="JFK",
+            verdict=calm_verdict,
+            usable_verdict=calm_verdict,
+            trail=calm_trail,
+            **segment_fields,
+        ),
     )
     incident = OpenIncident(
         key="flight-delays-drift-4f2a",
@@ -315,7 +328,7 @@ def calm() -> MonitorView:
     """Nothing moved."""
     rng = np.random.default_rng(12)
     reference = reference_of("churn", churn(rng, 20_000), rng)
-    window = Summary.of(reference.plan, batch(churn(rng, 2480), rng), WINDOW)
+    window = Summary.from_batch(reference.plan, batch(churn(rng, 2480), rng), WINDOW)
     verdict = Verdict(
         monitor="churn",
         segment=None,
@@ -335,8 +348,8 @@ def calm() -> MonitorView:
     segment = SegmentView(
         segment=None,
         verdict=verdict,
-        looked=verdict,
-        looked_at=NOW - 400 * NANOSECONDS,
+        usable_verdict=verdict,
+        usable_at=NOW - 400 * NANOSECONDS,
         trail=trail,
         window=window,
     )
@@ -353,12 +366,12 @@ def blind() -> MonitorView:
     """The source has been unreachable for two days; nothing had moved before."""
     rng = np.random.default_rng(13)
     reference = reference_of("credit-risk", churn(rng, 5000), rng)
-    looked_window = Span(start=WINDOW.start - 2 * DAY, end=WINDOW.end - 2 * DAY)
-    window = Summary.of(reference.plan, batch(churn(rng, 700), rng), looked_window)
-    looked = Verdict(
+    usable_window = Span(start=WINDOW.start - 2 * DAY, end=WINDOW.end - 2 * DAY)
+    window = Summary.from_batch(reference.plan, batch(churn(rng, 700), rng), usable_window)
+    usable_verdict = Verdict(
         monitor="credit-risk",
         segment=None,
-        window=looked_window,
+        window=usable_window,
         rows=700,
         state=State.OK,
         reason=Reason.NOTHING_MOVED,
@@ -369,8 +382,8 @@ def blind() -> MonitorView:
         reference=reference.fingerprint,
         configuration="9b1c" * 16,
     )
-    failed = replace(
-        looked,
+    failed_verdict = replace(
+        usable_verdict,
         window=WINDOW,
         rows=0,
         state=State.SOURCE_ERROR,
@@ -385,9 +398,9 @@ def blind() -> MonitorView:
     trail = _trail([State.OK] * 38 + [State.SOURCE_ERROR] * 2, [*values, None, None])
     segment = SegmentView(
         segment=None,
-        verdict=failed,
-        looked=looked,
-        looked_at=NOW - 2 * DAY - 300 * NANOSECONDS,
+        verdict=failed_verdict,
+        usable_verdict=usable_verdict,
+        usable_at=NOW - 2 * DAY - 300 * NANOSECONDS,
         trail=trail,
         window=window,
     )
@@ -416,7 +429,7 @@ def blind() -> MonitorView:
 
 
 def snapshot(*monitors: MonitorView) -> Snapshot:
-    """The whole process at NOW; without arguments with the three monitors."""
+    """The whole process at NOW; without arguments, the three example monitors."""
     return Snapshot(
         version="0.1.0",
         taken_at=NOW,
@@ -434,15 +447,15 @@ def snapshot(*monitors: MonitorView) -> Snapshot:
     )
 
 
-class ExampleState:
-    """What the web application needs of the daemon, over a fixed snapshot and a real store.
+class ExampleDaemon:
+    """A ``RunningDaemon`` with a fixed snapshot and a real store.
 
-    The store holds a verdict for every window of the trails, the tiles of the newest ones, the references,
-    the incidents and what the demo's people said.
+    The store holds a verdict for every window of the trails, the tiles of the newest ones, the references and
+    the incidents.
     """
 
-    def __init__(self, shown: Snapshot | None = None) -> None:
-        self.shown = shown or snapshot()
+    def __init__(self, current_snapshot: Snapshot | None = None) -> None:
+        self.current_snapshot = current_snapshot or snapshot()
         self.reloads = 0
         self.refusal: Exception | None = None
         self.notes: tuple[str, ...] = ()
@@ -450,8 +463,8 @@ class ExampleState:
         self.database = Database(folder)
         self.close = weakref.finalize(self, _forget, self.database, folder)
         self.history = History(self.database)
-        self.past = Past(self.database)
-        for view in self.shown.monitors:
+        self.past = HistoryView(self.database)
+        for view in self.current_snapshot.monitors:
             self._store(view)
 
     def _store(self, view: MonitorView) -> None:
@@ -462,30 +475,33 @@ class ExampleState:
             # No source can deliver half a surrogate pair, and no store keeps one.
             if "\ud800" not in (segment.segment or ""):
                 self._store_trail(view, segment, rng)
-        opened = [
+        incidents = [
             StoredIncident(
                 monitor=view.name, content="{}", resolved_at=None, resolution=None,
-                key=item.key, kind=item.kind, segment=item.segment, columns=item.columns,
-                opened_at=item.opened_at, onset=item.onset or item.opened_at, muted_until=item.muted_until,
+                key=incident.key, kind=incident.kind, segment=incident.segment, columns=incident.columns,
+                opened_at=incident.opened_at, onset=incident.onset or incident.opened_at,
+                muted_until=incident.muted_until,
             )
-            for item in view.incidents
-            if "\ud800" not in item.key
+            for incident in view.incidents
+            if "\ud800" not in incident.key
         ]  # fmt: skip
-        self.history.commit(CheckRecord(monitor=view.name, now=NOW, opened=opened))
+        self.history.commit(CheckRecord(monitor=view.name, now=NOW, opened=incidents))
 
     def _store_trail(self, view: MonitorView, segment: SegmentView, rng: np.random.Generator) -> None:
-        known = {item.window.end: item for item in (segment.looked, segment.verdict) if item is not None}
-        likeness = segment.looked
+        verdicts = {
+            item.window.end: item for item in (segment.usable_verdict, segment.verdict) if item is not None
+        }
+        template = segment.usable_verdict
         ends = {end: (evidence, state, page) for end, evidence, state, page in segment.trail}
-        for end in sorted({*ends, *known}):
-            verdict = known.get(end)
-            if verdict is None and likeness is not None:
+        for end in sorted({*ends, *verdicts}):
+            verdict = verdicts.get(end)
+            if verdict is None and template is not None:
                 evidence, state, page = ends[end]
-                verdict = _past(likeness, end, evidence, State(state), rng, page=page)
+                verdict = _earlier_verdict(template, end, evidence, State(state), rng, page=page)
             if verdict is None:
                 continue
             tiles = []
-            if verdict is segment.looked and segment.window is not None:
+            if verdict is segment.usable_verdict and segment.window is not None:
                 verdict = replace(verdict, tiles=((verdict.window.start, 1),))
                 tiles = [
                     StoredTile(
@@ -504,7 +520,7 @@ class ExampleState:
             )
 
     def snapshot(self) -> Snapshot:
-        return self.shown
+        return self.current_snapshot
 
     def now(self) -> int:
         return NOW
@@ -521,25 +537,25 @@ def _forget(database: Database, folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _past(
-    like: Verdict, end: int, evidence: float | None, state: State, rng: np.random.Generator, *, page: bool
+def _earlier_verdict(
+    template: Verdict, end: int, evidence: float | None, state: State, rng: np.random.Generator, *, page: bool
 ) -> Verdict:
-    """An earlier verdict: statistics of a window in which nothing moved lie low, of others as high as now."""
-    shrink = 1.0 if state.moved else 0.2
+    """An earlier verdict: small statistics when nothing moved, else as large as now."""
+    scale = 1.0 if state.moved else 0.2
     statistics = tuple(
         replace(
-            item, value=None if item.value is None else round(item.value * shrink * rng.uniform(0.6, 1.1), 6)
+            item, value=None if item.value is None else round(item.value * scale * rng.uniform(0.6, 1.1), 6)
         )
-        for item in like.statistics
+        for item in template.statistics
     )
     return replace(
-        like,
+        template,
         window=Span(start=end - DAY, end=end),
         state=state,
         reason=Reason.NOTHING_MOVED if state is State.OK else Reason.EVIDENCE_COMPLETE,
         evidence=evidence,
         page=page,
-        statistics=statistics if state.looked else (),
-        named=like.named if state.moved else (),
+        statistics=statistics if state.has_data else (),
+        named=template.named if state.moved else (),
         tiles=(),
     )

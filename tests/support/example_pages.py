@@ -1,4 +1,4 @@
-"""Every page of the served example, and snapshots that no page is made for: hostile names, many columns."""
+"""Every page of the served example, and snapshots with hostile names or many columns."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ PAGES = {
 }
 
 
-def hostile(name: str) -> Snapshot:
+def hostile_snapshot(name: str) -> Snapshot:
     """Every text that comes from data is ``name``."""
     rng = np.random.default_rng(5)
     codes = (np.arange(400) % 3).astype(np.int32)
     levels = (name + "1", name + "2", name + "3")
     reference_rows = {name: Levels(codes=codes, levels=levels), "n" + name: Numbers(values=rng.random(400))}
     reference = example.reference_of("churn", reference_rows, rng)
-    made = replace(
+    provenance = replace(
         reference.provenance,
         source=name,
         notes=(name,),
         set_aside=tuple(replace(column, reason=name) for column in reference.plan.columns),
     )
-    reference = replace(reference, provenance=made, model_name=name)
-    moved = {
+    reference = replace(reference, provenance=provenance, model_name=name)
+    window_rows = {
         name: Levels(codes=codes, levels=("x", *levels[:2])),
         "n" + name: Numbers(values=rng.random(400)),
     }
-    window = Summary.of(reference.plan, example.batch(moved, rng), example.WINDOW)
+    window = Summary.from_batch(reference.plan, example.batch(window_rows, rng), example.WINDOW)
     incident = OpenIncident(
         key=name, kind="drift", segment=None, columns=(name,), opened_at=1, onset=None, muted_until=None
     )
@@ -80,31 +80,31 @@ def hostile(name: str) -> Snapshot:
         page=True,
     )
     view = example.calm()
-    segment = replace(view.segments[0], verdict=verdict, looked=verdict, window=window)
-    other = replace(segment, segment=name, verdict=replace(verdict, segment=name))
-    shown = replace(
+    segment = replace(view.segments[0], verdict=verdict, usable_verdict=verdict, window=window)
+    named_segment = replace(segment, segment=name, verdict=replace(verdict, segment=name))
+    hostile_view = replace(
         view,
         reference=reference,
-        segments=(segment, other),
+        segments=(segment, named_segment),
         incidents=(incident,),
         model_name=name,
         last_failure=name,
     )
-    return example.snapshot(shown)
+    return example.snapshot(hostile_view)
 
 
-def wide(columns: int) -> MonitorView:
+def wide_view(columns: int) -> MonitorView:
     rng = np.random.default_rng(6)
     rows = {f"column {n}": Numbers(values=rng.random(50)) for n in range(columns)}
     reference = example.reference_of("churn", rows, rng)
     view = example.calm()
-    window = Summary.of(reference.plan, example.batch(rows, rng), example.WINDOW)
-    looked = view.segments[0].looked
-    assert looked is not None
+    window = Summary.from_batch(reference.plan, example.batch(rows, rng), example.WINDOW)
+    usable_verdict = view.segments[0].usable_verdict
+    assert usable_verdict is not None
     statistics = tuple(
         Statistic(detector="ks", column=f"column {n}", value=n / columns, unit="") for n in range(columns)
     )
     named = (NamedColumn(column="column 3", detector="ks", share=1.0, effect="", onset=1),)
-    looked = replace(looked, statistics=statistics, named=named)
-    segment = replace(view.segments[0], verdict=looked, looked=looked, window=window)
+    usable_verdict = replace(usable_verdict, statistics=statistics, named=named)
+    segment = replace(view.segments[0], verdict=usable_verdict, usable_verdict=usable_verdict, window=window)
     return replace(view, reference=reference, segments=(segment,))

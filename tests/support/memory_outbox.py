@@ -1,4 +1,4 @@
-"""An outbox in memory that keeps the contract of ``driftwatch.daemon.delivery.Outbox``, and can fail."""
+"""An outbox in memory with the contract of ``driftwatch.daemon.delivery.Outbox``; it can fail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Entry:
 
 
 class MemoryOutbox:
-    """See ``Outbox``. ``broken`` makes every write raise, as a full disk does; ``muted`` is by key."""
+    """``broken`` makes every write raise, as a full disk does; ``muted`` is by key."""
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
@@ -67,29 +67,31 @@ class MemoryOutbox:
 
     def due(self, now: int) -> list[OutboxRow]:
         with self._lock:
-            blocked: set[tuple[str, str | None, str]] = set()
-            found = []
+            blocked_queues: set[tuple[str, str | None, str]] = set()
+            rows = []
             for entry in self.entries.values():
-                place = (entry.row.message.monitor, entry.row.message.segment, entry.row.sink)
-                if entry.state in ("delivered", "dead") or place in blocked:
+                queue = (entry.row.message.monitor, entry.row.message.segment, entry.row.sink)
+                if entry.state in ("delivered", "dead") or queue in blocked_queues:
                     continue
-                blocked.add(place)
+                blocked_queues.add(queue)
                 if entry.state == "sending":
-                    found.append(replace(entry.row, state="sending"))
+                    rows.append(replace(entry.row, state="sending"))
                 elif not entry.row.attempts or entry.next_at <= now or entry.next_at > now + 3600 * SECOND:
-                    found.append(entry.row)
-            return found
+                    rows.append(entry.row)
+            return rows
 
-    def _change(self, number: int, state: str, *, next_at: int = 0, reason: str = "", more: int = 0) -> None:
+    def _change(
+        self, number: int, state: str, *, next_at: int = 0, reason: str = "", attempts: int = 0
+    ) -> None:
         if self.broken:
             raise StoreError("database or disk is full")
         with self._lock:
             entry = self.entries[number]
             entry.state, entry.next_at, entry.reason = state, next_at, reason
-            entry.row = replace(entry.row, attempts=entry.row.attempts + more, reason=reason)
+            entry.row = replace(entry.row, attempts=entry.row.attempts + attempts, reason=reason)
 
-    def sending(self, number: int, now: int) -> None:
-        self._change(number, "sending", more=1)
+    def begin_attempt(self, number: int, now: int) -> None:
+        self._change(number, "sending", attempts=1)
 
     def delivered(self, number: int, now: int) -> None:
         self._change(number, "delivered")
@@ -102,16 +104,16 @@ class MemoryOutbox:
 
     def firing(self, sink: str) -> list[OutboxRow]:
         with self._lock:
-            mine = [entry for entry in self.entries.values() if entry.row.sink == sink]
-            ended = {entry.row.message.key for entry in mine if entry.row.message.resolved}
+            entries = [entry for entry in self.entries.values() if entry.row.sink == sink]
+            resolved_keys = {entry.row.message.key for entry in entries if entry.row.message.resolved}
             return [
                 replace(entry.row, message=replace(entry.row.message, muted_until=self.muted.get(key)))
-                for entry in mine
+                for entry in entries
                 for key in (entry.row.message.key,)
-                if entry.state == "delivered" and key not in ended
+                if entry.state == "delivered" and key not in resolved_keys
             ]
 
     def waiting(self, sink: str) -> int:
         with self._lock:
-            mine = (entry.state for entry in self.entries.values() if entry.row.sink == sink)
-            return sum(state in ("pending", "sending") for state in mine)
+            states = (entry.state for entry in self.entries.values() if entry.row.sink == sink)
+            return sum(state in ("pending", "sending") for state in states)

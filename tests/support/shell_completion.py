@@ -1,4 +1,4 @@
-"""What a shell is offered, by the real process."""
+"""Completions of a shell, by the real process."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import subprocess
 import sys
 
 
-def offered(line: str) -> set[str]:
-    """What bash would be offered at the end of a line, by the real process."""
+def completions(line: str) -> set[str]:
+    """Completions that bash gets at the end of a line."""
     words = line.split(" ")
     environment = os.environ | {
         "_DRIFTWATCH_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)
     }  # fmt: skip
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "driftwatch"], env=environment, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
-    assert not done.stderr
-    return {item.partition(",")[2] for item in done.stdout.split()}
+    assert not process.stderr
+    return {item.partition(",")[2] for item in process.stdout.split()}

@@ -1,4 +1,4 @@
-"""A served example and a client for it."""
+"""A served example daemon and a client for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import urllib3
-from example import ExampleState
+from example import ExampleDaemon
 
 from driftwatch.config.models import ExportConfig, WebConfig
 from driftwatch.daemon.web.http.server import WebServer
@@ -14,10 +14,10 @@ from driftwatch.daemon.web.site import create_app
 
 
 class Site:
-    """A served state and a client for it."""
+    """A served daemon and a client for it."""
 
-    def __init__(self, state: ExampleState, server: WebServer, client: urllib3.PoolManager) -> None:
-        self.state = state
+    def __init__(self, daemon: ExampleDaemon, server: WebServer, client: urllib3.PoolManager) -> None:
+        self.daemon = daemon
         self.server = server
         self.client = client
         self.root = f"http://127.0.0.1:{server.port}"
@@ -35,17 +35,17 @@ Serve = Callable[..., Site]
 
 @contextmanager
 def serving() -> Iterator[Serve]:
-    """Serve states with web settings on free ports; every server is stopped at the end."""
+    """Serve daemons with web settings on free ports; every server is stopped at the end."""
     with ExitStack() as stack:
         client = stack.enter_context(urllib3.PoolManager(timeout=10.0))
 
-        def start(state: ExampleState | None = None, **settings: object) -> Site:
+        def start(daemon: ExampleDaemon | None = None, **settings: object) -> Site:
             web = WebConfig(**{"listen": "127.0.0.1:0", **settings})
-            shown = state or ExampleState()
-            stack.callback(shown.close)
-            server = WebServer(create_app(shown, web, ExportConfig()), web)
+            example_daemon = daemon or ExampleDaemon()
+            stack.callback(example_daemon.close)
+            server = WebServer(create_app(example_daemon, web, ExportConfig()), web)
             server.start()
             stack.callback(server.stop, 2)
-            return Site(shown, server, client)
+            return Site(example_daemon, server, client)
 
         yield start

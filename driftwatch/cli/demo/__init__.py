@@ -1,1 +1,1 @@
-"""The demo: the real daemon on a bundled stream, replayed fast."""
+"""The demo: the daemon on flight data of 2013, replayed fast."""

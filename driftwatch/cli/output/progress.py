@@ -1,4 +1,4 @@
-"""Long work shows how far it is: on standard error, and only where that is a terminal."""
+"""Shows progress bars on standard error, only on a terminal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of a named piece of work; what it yields is told how much is done, and of how much."""
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     with Progress(
-        TextColumn(escape(what)),
+        TextColumn(escape(title)),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -25,9 +24,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         redirect_stdout=False,
         disable=not sys.stderr.isatty(),
     ) as bars:
-        task = bars.add_task(what, total=None)
+        task = bars.add_task(title, total=None)
 
-        def advance(done: int, whole: int) -> None:
-            bars.update(task, completed=done, total=whole)
+        # Sets the bar to ``done`` of ``total``.
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
 
         yield advance

@@ -1,4 +1,4 @@
-"""Standard output as people see it: as wide as it is, in colour if it can, in letters its encoding has."""
+"""Prints to standard output in its width, colours and encoding."""
 
 from __future__ import annotations
 
@@ -15,47 +15,46 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-#: Characters of one cell, and columns of output that goes to a file or a pipe and was not told otherwise.
-_LONGEST, _WIDE = 300, 100
-#: Drawings are no wider than this on the widest screen: the eye loses the line.
-WIDEST = 120
-_NARROWEST = 40
-#: What is drawn where the encoding has no blocks; each takes the place of one character.
-_PLAIN = str.maketrans("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉│─·…→–−▲✓", "_.:-=+*#...####|-..>--^v")
+#: Characters of one cell; the columns of a file or a pipe unless ``COLUMNS`` says otherwise.
+_MAX_CELL_CHARS, _DEFAULT_WIDTH = 300, 100
+#: Columns of a drawing on the widest screen: the eye loses the line of a wider one.
+MAX_DRAWING_WIDTH = 120
+#: Columns below which no table can be read.
+_MIN_WIDTH = 40
+#: The ASCII sign for each block and arrow, one character for one, where the encoding has none.
+_ASCII_SIGNS = str.maketrans("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉│─·…→–−▲✓", "_.:-=+*#...####|-..>--^v")
 
 
 def show_json(value: Any) -> None:
-    """One JSON value on standard output; NaN cannot occur."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def clean(text: str) -> str:
-    """Text from data without control characters, so that a column name cannot steer the terminal.
+    """Replace control characters, because a column name must not control the terminal.
 
     >>> clean("a\\x1b[31mb")
     'a?[31mb'
     """
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    text = text if len(text) <= _MAX_CELL_CHARS else f"{text[: _MAX_CELL_CHARS - 1]}…"
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def width() -> int:
-    """Columns there are: the terminal's, else ``COLUMNS``, else 100."""
-    return max(_console().width, _NARROWEST)
+    """Return the terminal's width in characters, else ``COLUMNS``, else 100."""
+    return max(_console().width, _MIN_WIDTH)
 
 
 def show(*items: Any) -> None:
-    """Print texts, tables and drawings, one beneath the other."""
     console = _console()
     with console.capture() as captured:
         for item in items:
-            console.print(said(item) if isinstance(item, str) else item)
+            console.print(literal(item) if isinstance(item, str) else item)
     text = re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)
     click.echo(encodable(text, sys.stdout.encoding or "ascii"), nl=False)
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text in characters the encoding has; blocks and arrows in ASCII, as wide as they were.
+    """Replace block characters by ASCII signs of the same width if the encoding has none.
 
     >>> encodable("▁▄█ 3 → 4", "ascii"), encodable("▁▄█ 3 → 4", "utf-8")
     ('_-# 3 > 4', '▁▄█ 3 → 4')
@@ -63,52 +62,50 @@ def encodable(text: str, encoding: str) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+        return text.translate(_ASCII_SIGNS).encode(encoding, "replace").decode(encoding)
     return text
 
 
-def said(text: str, style: str = "") -> Text:
-    """A text that is printed as it is: nothing in it is markup, and no character steers the terminal."""
+def literal(text: str, style: str = "") -> Text:
+    """Return the cleaned text as ``rich.text.Text``, without interpreting markup."""
     from rich.text import Text
 
     return Text(clean(text), style=style)
 
 
 def table(*columns: str) -> Table:
-    """An empty table. Columns whose name begins with ``>`` hold numbers."""
+    """Return a table; columns whose name begins with ``>`` hold numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
-        right = name.startswith(">")
-        made.add_column(
-            name.lstrip(">"), overflow="fold", justify="right" if right else "left", no_wrap=right
+        is_number = name.startswith(">")
+        grid.add_column(
+            name.lstrip(">"), overflow="fold", justify="right" if is_number else "left", no_wrap=is_number
         )
-    return made
+    return grid
 
 
-def facts() -> Table:
-    """An empty list of facts: what, and what is said of it."""
+def fact_table() -> Table:
     from rich.table import Table
 
-    made = Table.grid(padding=(0, 2, 0, 0))
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(overflow="fold")
-    return made
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
 
 
-def row(into: Table, *cells: Any) -> None:
-    """Add a row; texts are cleaned."""
-    into.add_row(*(said(cell) if isinstance(cell, str) else cell for cell in cells))
+def add_row(grid: Table, *cells: Any) -> None:
+    grid.add_row(*(literal(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _console() -> Console:
     from rich.console import Console
 
-    # FORCE_COLOR is not heard: whoever reads a pipe or a file did not ask for escape codes.
+    # FORCE_COLOR is ignored: whoever reads a pipe or a file did not ask for escape codes.
     console = Console(highlight=False, force_terminal=sys.stdout.isatty())
     if not console.is_terminal:
-        told = os.environ.get("COLUMNS", "")
-        console.width = int(told) if told.isdigit() and int(told) else _WIDE
+        columns = os.environ.get("COLUMNS", "")
+        console.width = int(columns) if columns.isdigit() and int(columns) else _DEFAULT_WIDTH
     return console

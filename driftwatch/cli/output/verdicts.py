@@ -1,4 +1,4 @@
-"""Verdicts for people: what moved, since when, how sure, what did not; many at a glance first."""
+"""Shows verdicts as text: what moved, since when, how sure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.cli.output.plots import meter, sparkline
-from driftwatch.cli.output.screen import clean, facts, row, said, show, table, width
-from driftwatch.results import words
+from driftwatch.cli.output.screen import add_row, clean, fact_table, literal, show, table, width
+from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
-from driftwatch.results.names import named_words
+from driftwatch.results.names import COMPARABLE_DETECTORS, named_column_text
 from driftwatch.results.results import State, Statistic, Verdict
 
 if TYPE_CHECKING:
@@ -26,123 +26,137 @@ _STYLES = {
     State.CALIBRATING: "cyan",
     State.INSUFFICIENT: "cyan",
 }
-_BLIND = "bold yellow"
-_STATISTICS, _LISTED, _SPARK = 12, 8, 60
-#: Detectors whose statistic is a share of rows, so that one column can be held against another.
-COMPARABLE = ("ks", "tv", "missing", "unseen", "out_of_range")
+_BLIND_STYLE = "bold yellow"
+#: Rows of a table of statistics, items of a list, windows of a sparkline.
+_MAX_STATISTICS, _MAX_ITEMS, _MAX_WINDOWS = 12, 8, 60
+#: Characters of a list of column names, and of one name in it.
+_MAX_LIST_CHARS, _MAX_NAME_CHARS = 240, 60
 
 
-def show_checked(verdicts: Sequence[Verdict], trails: Trails) -> None:
-    """A line per verdict when there are several, then everything of the one, or of those to look at."""
+def show_verdicts(verdicts: Sequence[Verdict], trails: Trails) -> None:
+    """Show a line per verdict if there are several, then details of those that are not ok."""
     if len(verdicts) > 1:
-        show(_glance(verdicts, trails))
+        show(_verdict_table(verdicts, trails))
     for verdict in verdicts:
-        whole = verdict.segment is None
-        if len(verdicts) == 1 or verdict.state.moved or (whole and verdict.state is not State.OK):
+        is_whole = verdict.segment is None
+        if len(verdicts) == 1 or verdict.state.moved or (is_whole and verdict.state is not State.OK):
             show_verdict(verdict, trails.get((verdict.monitor, verdict.segment), ()))
 
 
-def _glance(verdicts: Sequence[Verdict], trails: Trails) -> Table:
-    made = table("monitor", "segment", "state", "evidence", "lately", ">rows", "window to")
-    most = min(max(width() - 80, 6), 24)
+def _verdict_table(verdicts: Sequence[Verdict], trails: Trails) -> Table:
+    rows = table("monitor", "segment", "state", "evidence", "lately", ">rows", "window to")
+    n_windows = min(max(width() - 80, 6), 24)
     for verdict in verdicts:
         trail = trails.get((verdict.monitor, verdict.segment), ())
-        row(
-            made,
+        add_row(
+            rows,
             verdict.monitor,
             verdict.segment or "all",
-            state_word(verdict),
+            _state_text(verdict),
             meter(verdict.evidence),
-            sparkline(trail[-most:])[0],
+            sparkline(trail[-n_windows:])[0],
             f"{verdict.rows:,}",
-            words.instant(verdict.window.end).removesuffix(" UTC"),
+            text_format.format_time(verdict.window.end).removesuffix(" UTC"),
         )
-    return made
+    return rows
 
 
-def state_word(verdict: Verdict) -> Text:
-    """The state, and whether it was a page."""
-    style = _STYLES.get(verdict.state, _BLIND)
-    return said(f"{verdict.state}{' PAGE' if verdict.page else ''}", style)
+def _state_text(verdict: Verdict) -> Text:
+    style = _STYLES.get(verdict.state, _BLIND_STYLE)
+    return literal(f"{verdict.state}{' PAGE' if verdict.page else ''}", style)
 
 
 def show_verdict(verdict: Verdict, trail: Trail) -> None:
-    """Everything one verdict says, then its largest differences."""
     segment = "" if verdict.segment is None else f", segment {verdict.segment}"
-    head = said(f"{verdict.monitor}{segment}", "bold").append("  ").append_text(state_word(verdict))
-    made = facts()
+    head = literal(f"{verdict.monitor}{segment}", "bold").append("  ").append_text(_state_text(verdict))
+    facts = fact_table()
     for label, cells in _facts(verdict, trail):
-        for place, cell in enumerate(cells):
-            row(made, f"  {label}" if place == 0 else "", cell)
-    show("", head, made)
+        for index, cell in enumerate(cells):
+            add_row(facts, f"  {label}" if index == 0 else "", cell)
+    show("", head, facts)
     if any(item.value for item in verdict.statistics):
         show("", *_statistics(verdict))
 
 
 def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
-    start, end = (words.instant(moment) for moment in (verdict.window.start, verdict.window.end))
-    found: list[tuple[str, Sequence[Any]]] = [
-        ("says", [f"{words.STATE_WORDS[verdict.state]}: {words.REASON_WORDS[verdict.reason]}"]),
+    start, end = (text_format.format_time(moment) for moment in (verdict.window.start, verdict.window.end))
+    facts: list[tuple[str, Sequence[Any]]] = [
+        ("says", [f"{text_format.STATE_WORDS[verdict.state]}: {text_format.REASON_WORDS[verdict.reason]}"]),
         ("window", [f"{start.removesuffix(' UTC')} – {end}, {verdict.rows:,} rows"]),
         ("evidence", [_evidence(verdict)]),
     ]
     if len(trail) > 1:
-        shown = trail[-min(_SPARK, width() - 14) :]
-        found.append(("lately", [*sparkline(shown), f"{words.plural(len(shown), 'window')}, newest last"]))
+        newest = trail[-min(_MAX_WINDOWS, width() - 14) :]
+        facts.append(
+            (
+                "lately",
+                [*sparkline(newest), f"{text_format.format_count(len(newest), 'window')}, newest last"],
+            )
+        )
     if verdict.onset is not None:
-        found.append(("since", [words.instant(verdict.onset)]))
+        facts.append(("since", [text_format.format_time(verdict.onset)]))
     if verdict.incident:
-        found.append(("incident", [verdict.incident]))
+        facts.append(("incident", [verdict.incident]))
     if verdict.breakages:
-        found.append(("broken", _few([f"{item.column}: {item.detail}" for item in verdict.breakages])))
+        facts.append(
+            ("broken", _first_items([f"{item.column}: {item.detail}" for item in verdict.breakages]))
+        )
     elif verdict.detail:
-        found.append(("detail", [verdict.detail]))
+        facts.append(("detail", [verdict.detail]))
     if verdict.named:
-        found.append(("named", _few([named_words(item) for item in verdict.named])))
+        facts.append(("named", _first_items([named_column_text(item) for item in verdict.named])))
     if verdict.unchanged:
-        found.append(("unchanged", [_listed(verdict.unchanged)]))
+        facts.append(("unchanged", [_name_list(verdict.unchanged)]))
     if verdict.rejected_files:
         files = [f"{item.name}: {item.problem} {item.detail}" for item in verdict.rejected_files]
-        found.append(("left out", _few(files)))
-    return found
+        facts.append(("left out", _first_items(files)))
+    return facts
 
 
 def _evidence(verdict: Verdict) -> Text:
-    drawn = meter(verdict.evidence)
+    text = meter(verdict.evidence)
     if verdict.evidence is None:
-        return drawn
-    before = words.number(None if verdict.evidence_before is None else round(verdict.evidence_before, 3))
-    return drawn.append(f"; {before} before this window; a page is 1", "dim")
+        return text
+    previous = text_format.format_number(
+        None if verdict.evidence_before is None else round(verdict.evidence_before, 3)
+    )
+    return text.append(f"; {previous} before this window; a page is 1", "dim")
 
 
-def _few(items: Sequence[str]) -> list[str]:
-    more = len(items) - _LISTED
-    return [*items[:_LISTED], f"and {more} more"] if more > 0 else list(items)
+def _first_items(items: Sequence[str]) -> list[str]:
+    n_hidden = len(items) - _MAX_ITEMS
+    return [*items[:_MAX_ITEMS], f"and {n_hidden} more"] if n_hidden > 0 else list(items)
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Names in one text that is not cut within a name."""
-    shown: list[str] = []
+def _name_list(names: Sequence[str]) -> str:
+    shortened_names: list[str] = []
     for name in names:
-        if sum(len(item) + 2 for item in shown) + len(name) > 240:
+        if sum(len(item) + 2 for item in shortened_names) + len(name) > _MAX_LIST_CHARS:
             break
-        shown.append(words.shortened(clean(name), 60))
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+        shortened_names.append(text_format.truncate(clean(name), _MAX_NAME_CHARS))
+    n_hidden = len(names) - len(shortened_names)
+    return ", ".join(shortened_names) + (f" and {n_hidden} more" if n_hidden else "")
 
 
 def _statistics(verdict: Verdict) -> tuple[Text, Table]:
-    known = [item for item in verdict.statistics if item.value]
-    named = {item.column for item in verdict.named}
-    known.sort(key=lambda item: (item.column not in named, -size(item)))
-    shown = known[:_STATISTICS]
-    made = table("column", "detector", ">statistic", ">p", "what")
-    for item in shown:
+    statistics = [item for item in verdict.statistics if item.value]
+    named_columns = {item.column for item in verdict.named}
+    statistics.sort(key=lambda item: (item.column not in named_columns, -comparable_size(item)))
+    largest = statistics[:_MAX_STATISTICS]
+    rows = table("column", "detector", ">statistic", ">p", "what")
+    for item in largest:
         name = item.column or "(jointly)"
-        row(made, name, item.detector, words.number(item.value), words.p_value(item.p_value), item.effect)
-    return said(f"largest differences, {len(shown)} of {len(known)}", "bold"), made
+        add_row(
+            rows,
+            name,
+            item.detector,
+            text_format.format_number(item.value),
+            text_format.format_p_value(item.p_value),
+            item.effect,
+        )
+    return literal(f"largest differences, {len(largest)} of {len(statistics)}", "bold"), rows
 
 
-def size(item: Statistic) -> float:
-    """How large a difference is beside those of other columns; below zero where it cannot be told."""
-    return abs(item.value) if item.detector in COMPARABLE and item.value is not None else -1.0
+def comparable_size(item: Statistic) -> float:
+    """Return a statistic's size if its detector measures in [0, 1], to order columns by it; else -1."""
+    return abs(item.value) if item.detector in COMPARABLE_DETECTORS and item.value is not None else -1.0

@@ -1,54 +1,53 @@
-"""What verbs are asked for on the command line, and the form of what they answer."""
+"""Parses arguments that several verbs share, and builds their JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from driftwatch.core.windows import parse_time
 from driftwatch.errors import ConfigError
-from driftwatch.results.evidence_trail import Trail
-from driftwatch.results.results import Verdict
-from driftwatch.store.browsing import Browsing
-from driftwatch.store.database import Database
 
-#: Shows a named piece of work; what it gives is told how much is done, and of how much.
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+if TYPE_CHECKING:
+    from driftwatch.results.evidence_trail import Trail
+    from driftwatch.results.results import Verdict
+    from driftwatch.store.database import Database
 
-#: Windows of a trail.
-TRAIL = 120
-
+#: Windows of a trail: more than a terminal shows.
+TRAIL_WINDOWS = 120
 #: Times whose nanoseconds, and those of the windows around them, fit 64 bits.
-_EARLIEST, _LATEST = parse_time("1700-01-01"), parse_time("2200-01-01")
+_EARLIEST, _LATEST = "1700-01-01", "2200-01-01"
 
 
 def as_one_or_many(objects: list[dict[str, Any]]) -> Any:
-    """One object when there is one monitor, else an array."""
     return objects[0] if len(objects) == 1 else objects
 
 
-def moment(text: str, option: str) -> int:
-    """Nanoseconds of a time given on the command line."""
+def moment_of(text: str, option: str) -> int:
+    """Parse an ISO 8601 time to nanoseconds since 1970. Raises ``ConfigError``."""
+    from driftwatch.core.windows import parse_time
+
     try:
-        found = parse_time(text)
+        moment = parse_time(text)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
             f'{option}: expected an ISO 8601 time such as 2013-12-31T00:00:00Z. Got "{text}".'
         ) from error
-    return stored(found, text, option)
+    return checked_moment(moment, text, option)
 
 
-def stored(found: int, text: str, option: str) -> int:
-    """The moment itself, where it is one that can be stored and shown. Raises ``ConfigError``."""
-    if not _EARLIEST <= found <= _LATEST:
+def checked_moment(moment: int, text: str, option: str) -> int:
+    """Return the moment. Raises ``ConfigError`` if it cannot be stored or shown."""
+    from driftwatch.core.windows import parse_time
+
+    if not parse_time(_EARLIEST) <= moment <= parse_time(_LATEST):
         raise ConfigError(f'{option}: expected a time between the years 1700 and 2200. Got "{text}".')
-    return found
+    return moment
 
 
 def trail_to(database: Database, verdict: Verdict) -> Trail:
-    """The newest stored windows before a verdict's, oldest first, and its own."""
-    before = Browsing(database).trail(
-        verdict.monitor, verdict.segment, before=verdict.window.end, limit=TRAIL - 1
+    """Return the evidence of the newest windows, oldest first; the verdict's window is the last."""
+    from driftwatch.store.browsing import Browsing
+
+    earlier_windows = Browsing(database).trail(
+        verdict.monitor, verdict.segment, end_below=verdict.window.end, limit=TRAIL_WINDOWS - 1
     )
-    return [*before, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page)]
+    return [*earlier_windows, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page)]

@@ -1,86 +1,129 @@
-"""What a shell is offered for values that stand in the store: windows and incidents, newest first."""
+"""Completes arguments and option values for a shell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from driftwatch.cli.verbs._options import config_of
 from driftwatch.errors import DriftwatchError
 
 if TYPE_CHECKING:
+    from driftwatch.config.models import Config
     from driftwatch.store.database import Database
 
 T = TypeVar("T")
 
-#: Windows that are offered: more is no choice.
-_MOST = 30
+#: Windows in one list of completions: nobody chooses from a longer one.
+_MAX_WINDOWS = 30
 
 
-def window_ends(context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Ends of the newest stored windows of the monitor on the line, each with its state."""
-    from driftwatch.results import words
-    from driftwatch.store.browsing import Browsing
-
-    monitor, segment = _written(context, "monitor"), _written(context, "segment")
-    if monitor is None:
-        return []
-    found = _found(context, lambda store: Browsing(store).windows(monitor, segment, limit=_MOST))
-    said = {str(state): told for state, told in words.STATE_WORDS.items()}
-    items = [CompletionItem(_shown(item.end), help=said.get(item.state)) for item in found]
-    return [item for item in items if item.value.startswith(begun)]
+def files(_context: click.Context, _argument: click.Parameter, prefix: str) -> list[CompletionItem]:
+    # The argument may be a glob, so it is no ``click.Path``, and the shell finds the files.
+    return [CompletionItem(prefix, type="file")]
 
 
-def incident_keys(context: click.Context, _option: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Keys of the open incidents of the monitor on the line, each with its columns."""
-    from driftwatch.results import words
-    from driftwatch.results.names import listed_words
-    from driftwatch.store.history import History
-
-    monitor = _written(context, "monitor")
-    if monitor is None:
-        return []
-    found = _found(context, lambda store: History(store).incidents(monitor))
+def monitor_names(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    config = _config_of(context)
     return [
-        CompletionItem(item.key, help=words.visible(", ".join(listed_words(item.columns))[:60]) or item.kind)
-        for item in reversed(found)
-        if item.key.startswith(begun)
+        CompletionItem(monitor.name, help=monitor.model.name or None)
+        for monitor in (config.monitors if config else ())
+        if monitor.name.startswith(prefix)
     ]
 
 
-def _shown(end: int) -> str:
-    """A bare day where that is enough: bash breaks words at colons."""
+def detector_names(_context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    from driftwatch.core import plugins
+
+    return [
+        CompletionItem(name, help=(plugins.load("detectors", name).__doc__ or "").partition("\n")[0])
+        for name in plugins.names("detectors")
+        if name.startswith(prefix)
+    ]
+
+
+def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    from driftwatch.results import text_format
+    from driftwatch.store.browsing import Browsing
+
+    monitor, segment = _option_value(context, "monitor"), _option_value(context, "segment")
+    if monitor is None:
+        return []
+    windows = _query_store(
+        context, lambda store: Browsing(store).windows(monitor, segment, limit=_MAX_WINDOWS)
+    )
+    state_words = {str(state): text for state, text in text_format.STATE_WORDS.items()}
+    items = [
+        CompletionItem(_window_end(window.end), help=state_words.get(window.state)) for window in windows
+    ]
+    return [item for item in items if item.value.startswith(prefix)]
+
+
+def incident_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    from driftwatch.results import text_format
+    from driftwatch.results.names import column_labels
+    from driftwatch.store.history import History
+
+    monitor = _option_value(context, "monitor")
+    if monitor is None:
+        return []
+    incidents = _query_store(context, lambda store: History(store).incidents(monitor))
+    return [
+        CompletionItem(
+            item.key,
+            help=text_format.escape_invisible(", ".join(column_labels(item.columns))[:60]) or item.kind,
+        )
+        for item in reversed(incidents)
+        if item.key.startswith(prefix)
+    ]
+
+
+def _window_end(end: int) -> str:
     from driftwatch.core.schema import iso
 
+    # A bare day where possible: bash breaks words at colons.
     return iso(end).removesuffix("T00:00:00Z")
 
 
-def _written(context: click.Context, option: str) -> str | None:
-    """An option's value on the line, also where click left the words unparsed."""
-    known = context.params.get(option)
-    if known is not None:
-        return str(known)
-    for word, following in zip(context.args, [*context.args[1:], None], strict=True):
+def _option_value(context: click.Context, option: str) -> str | None:
+    value = context.params.get(option)
+    if value is not None:
+        return str(value)
+    # The words that click left unparsed.
+    for word, next_word in zip(context.args, [*context.args[1:], None], strict=True):
         if word == f"--{option}":
-            return following
+            return next_word
         if word.startswith(f"--{option}="):
             return word.partition("=")[2]
     return None
 
 
-def _found(context: click.Context, look: Callable[[Database], list[T]]) -> list[T]:
-    """What the history of the configuration on the line has, only read; nothing where it cannot be."""
+def _config_of(context: click.Context) -> Config | None:
+    from driftwatch.config.load import load
+
+    # click leaves the words unparsed when the line ends with an option that has no value yet.
+    argument = context.params.get("config")
+    path = argument or next((Path(word) for word in context.args if Path(word).is_file()), None)
+    if path is None:
+        return None
+    try:
+        return load(path)
+    except (DriftwatchError, OSError):
+        return None
+
+
+def _query_store(context: click.Context, query: Callable[[Database], list[T]]) -> list[T]:
     from driftwatch.store.database import Database
 
-    config = config_of(context)
+    config = _config_of(context)
     if config is None:
         return []
     try:
         with closing(Database(config.storage.path, read_only=True)) as database:
-            return look(database)
+            return query(database)
     except DriftwatchError:
         return []

@@ -1,4 +1,4 @@
-"""Files named on the command line, as Arrow batches read in this process; for one-off verbs."""
+"""Reads files named on the command line, in this process."""
 
 from __future__ import annotations
 
@@ -15,39 +15,35 @@ if TYPE_CHECKING:
     from driftwatch.sources.base import Reading
 
 
-#: What may stand between the values of a CSV file, the usual one first.
+#: Delimiters of CSV files, the most common one first.
 _DELIMITERS = (",", ";", "\t", "|")
 
 
 def file_batches(path: str) -> Iterator[pa.RecordBatch]:
-    """All rows of a file or glob, CSV files by their own delimiter.
-
-    Raises ``SchemaMismatch`` naming the files that could not be read.
-    """
+    """Yield all rows of a file or glob. Raises ``SchemaMismatch`` naming unreadable files."""
     reading = _read(path, delimiter_of(path))
     yield from reading.batches
     if reading.rejected:
-        first = reading.rejected[:5]
-        named = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in first)
-        raise SchemaMismatch(f"{path}: expected every file to be readable. Got {named}.")
+        files = reading.rejected[:5]
+        problems = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in files)
+        raise SchemaMismatch(f"{path}: expected every file to be readable. Got {problems}.")
 
 
 def delimiter_of(path: str) -> str:
-    """What stands between the values of the path's CSV files: the one of the most columns, or a comma.
+    """Return the delimiter of CSV files: the one that gives the most columns.
 
-    Others are tried only where a comma cannot take the rows apart or leaves them in a column's name.
+    It is a comma if that leaves no other delimiter in a column's name.
     """
-    usual, *others = _DELIMITERS
-    names = _names(path, usual)
-    if names and not any(mark in name for name in names for mark in others):
-        return usual
-    return max(_DELIMITERS, key=lambda mark: len(_names(path, mark)))
+    comma, *alternatives = _DELIMITERS
+    names = _column_names(path, comma)
+    if names and not any(delimiter in name for name in names for delimiter in alternatives):
+        return comma
+    return max(_DELIMITERS, key=lambda delimiter: len(_column_names(path, delimiter)))
 
 
-def _names(path: str, delimiter: str) -> list[str]:
-    """The columns of the first rows; none when they cannot be read so."""
-    first = next(iter(_read(path, delimiter).batches), None)
-    return [] if first is None else list(first.schema.names)
+def _column_names(path: str, delimiter: str) -> list[str]:
+    batch = next(iter(_read(path, delimiter).batches), None)
+    return [] if batch is None else list(batch.schema.names)
 
 
 def _read(path: str, delimiter: str) -> Reading:

@@ -1,31 +1,96 @@
-"""`backtest`, without printing."""
-
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from driftwatch.backtest.run import Backtest, backtest, with_faults
-from driftwatch.cli.verbs._arguments import Progress, as_one_or_many, moment
-from driftwatch.config.load import load
-from driftwatch.config.models import MonitorConfig
+import click
+
+from driftwatch.cli.verbs._arguments import as_one_or_many, moment_of
+from driftwatch.cli.verbs._options import CONFIG, FORMAT, MONITOR, guarded, say
 from driftwatch.core.clock import SystemClock
 from driftwatch.errors import ConfigError, DataError
-from driftwatch.monitor.session import Say, Session, chosen, opened
+
+if TYPE_CHECKING:
+    from driftwatch.backtest.run import Backtest
+    from driftwatch.config.models import MonitorConfig
+    from driftwatch.monitor.session import Say, Session
+
+#: Opens the progress bar of a piece of work by its name; the function it yields takes (done, total).
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtests:
-    """The backtest of each monitor whose data could be read, and why that of others could not."""
-
     results: tuple[Backtest, ...]
     failures: tuple[DataError, ...] = ()
 
     def to_json(self) -> Any:
-        """One object when one monitor was asked for, else a list of those that could be had."""
-        objects = [item.to_json() for item in self.results]
+        # An array unless one monitor was selected.
+        objects = [result.to_json() for result in self.results]
         return objects if self.failures else as_one_or_many(objects)
+
+
+@click.command()
+@CONFIG
+@MONITOR
+@click.option("--from", "start", metavar="T", help="First moment; default: the oldest row.")
+@click.option("--to", "end", metavar="T", help="Last moment; default: the newest row.")
+@click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when there was a page.")
+@click.option(
+    "--inject/--no-inject",
+    default=True,
+    show_default=True,
+    help="Measure which sizes of faults would have paged.",
+)
+@click.option(
+    "--picture", metavar="FILE.svg", type=click.Path(path_type=Path), help="Draw the backtest to this file."
+)
+@FORMAT
+@guarded
+def backtest(
+    config: Path,
+    monitor: str | None,
+    start: str | None,
+    end: str | None,
+    fail_on_drift: bool,
+    inject: bool,
+    picture: Path | None,
+    output_format: str,
+) -> int:
+    """Replay history: every window's verdict, the pages there would have been, and what they predict.
+
+    \b
+    Examples:
+      driftwatch backtest driftwatch.yaml
+      driftwatch backtest driftwatch.yaml --from 2026-02-26 --to 2026-03-01 --no-inject --format json
+      driftwatch backtest driftwatch.yaml --picture backtest.svg --fail-on-drift
+    """
+    from driftwatch.cli.output import progress, show_backtest, show_json
+    from driftwatch.core.memory import retain_freed_memory
+
+    retain_freed_memory()
+    if picture is not None and not picture.parent.is_dir():
+        raise ConfigError(f"--picture: expected a folder that exists. Got {picture.parent}.")
+    json_wanted = output_format == "json"
+    backtests = run_backtests(config, monitor, start, end, say, progress, inject=inject, gauges=json_wanted)
+    if picture is not None:
+        from driftwatch.cli.output.backtest_figure import write_figure
+
+        write_figure(backtests.results, picture)
+        say(f"wrote {picture}")
+    if json_wanted:
+        show_json(backtests.to_json())
+    else:
+        for result in backtests.results:
+            show_backtest(result)
+    for failure in backtests.failures:
+        say(f"driftwatch: {failure}")
+    if fail_on_drift and any(result.pages for result in backtests.results):
+        return 1
+    return DataError.exit_code if backtests.failures else 0
 
 
 def run_backtests(
@@ -39,34 +104,36 @@ def run_backtests(
     inject: bool = True,
     gauges: bool = True,
 ) -> Backtests:
-    """Backtest each monitor, and inject faults into its history. ``progress`` shows a named piece of work.
+    """Backtest one monitor or all; without ``gauges`` only verdicts that page have them.
 
-    Without ``gauges`` only the verdicts of pages carry any.
-
-    One whose data cannot be read leaves the others. Raises its ``DataError`` when it was the only one.
+    Raises the ``DataError`` of a monitor whose data cannot be read only if there is no other monitor.
     """
+    from driftwatch.config.load import load
+    from driftwatch.monitor.session import open_session, select_monitors
+
     config = load(path)
-    first = None if start is None else moment(start, "--from")
-    last = None if end is None else moment(end, "--to")
+    first = None if start is None else moment_of(start, "--from")
+    last = None if end is None else moment_of(end, "--to")
     if first is not None and last is not None and last <= first:
         raise ConfigError(f'--to: expected a time after --from, which is "{start}". Got "{end}".')
-    picked = chosen(config, name)
-    found: list[Backtest] = []
+    monitors = select_monitors(config, name)
+    results: list[Backtest] = []
     failures: list[DataError] = []
-    with opened(config, SystemClock(), say) as session:
-        for item in picked:
+    with open_session(config, SystemClock(), say) as session:
+        for monitor in monitors:
             try:
-                found.append(_backtest(session, item, first, last, progress, inject=inject, gauges=gauges))
+                result = _backtest(session, monitor, first, last, progress, inject=inject, gauges=gauges)
+                results.append(result)
             except DataError as error:
                 failures.append(error)
-    if len(picked) == 1 and failures:
+    if len(monitors) == 1 and failures:
         raise failures[0]
-    return Backtests(results=tuple(found), failures=tuple(failures))
+    return Backtests(results=tuple(results), failures=tuple(failures))
 
 
 def _backtest(
     session: Session,
-    item: MonitorConfig,
+    config: MonitorConfig,
     first: int | None,
     last: int | None,
     progress: Progress,
@@ -74,13 +141,16 @@ def _backtest(
     inject: bool,
     gauges: bool,
 ) -> Backtest:
-    reference, blocks = session.references().for_a_look(item, rebased=False)
-    with progress(f"{item.name}: windows") as advance:
-        result = backtest(
-            item, reference, blocks, session.readers,
+    from driftwatch.backtest.run import backtest as replay_history
+    from driftwatch.backtest.run import with_sensitivity
+
+    reference, blocks = session.references().for_replay(config, rebased=False)
+    with progress(f"{config.name}: windows") as advance:
+        result = replay_history(
+            config, reference, blocks, session.readers,
             start=first, end=last, gauges=gauges, progress=advance,
         )  # fmt: skip
     if inject:
-        with progress(f"{item.name}: columns injected") as advance:
-            result = with_faults(result, item, reference, advance)
+        with progress(f"{config.name}: columns injected") as advance:
+            result = with_sensitivity(result, config, reference, advance)
     return result

@@ -1,47 +1,42 @@
-"""`check` and `reference build`, without printing."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from driftwatch.cli.verbs._arguments import Progress, as_one_or_many, moment, trail_to
-from driftwatch.config.load import load
-from driftwatch.config.models import Config, MonitorConfig
+import click
+
+from driftwatch.cli.verbs._arguments import as_one_or_many, moment_of, trail_to
+from driftwatch.cli.verbs._options import CONFIG, FORMAT, MONITOR, guarded, say
 from driftwatch.core.clock import SystemClock
-from driftwatch.core.windows import due, newest_closed
-from driftwatch.errors import ConfigError, DataError, StoreForgot
-from driftwatch.monitor.acknowledge import apply_pending
-from driftwatch.monitor.check import Monitor
-from driftwatch.monitor.replay import Replay
-from driftwatch.monitor.session import Say, Session, chosen, opened
-from driftwatch.results.evidence_trail import Trail
-from driftwatch.results.results import State, Verdict
-from driftwatch.results.verdict_json import verdict_from_json, window_json
-from driftwatch.store.database import Database
-from driftwatch.store.history import History
-from driftwatch.store.locks import deciding
+from driftwatch.errors import DataError, StoreForgot
+
+if TYPE_CHECKING:
+    from driftwatch.config.models import Config, MonitorConfig
+    from driftwatch.monitor.session import Session
+    from driftwatch.results.evidence_trail import Trail
+    from driftwatch.results.results import Verdict
+    from driftwatch.store.database import Database
+    from driftwatch.store.history import History
+
+Verdicts = tuple["Verdict", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """The newest verdicts of each monitor, all rows first, then its segments.
-
-    ``trails`` are the windows that led up to them, of each (monitor, segment).
-    """
-
-    monitors: tuple[tuple[str, tuple[Verdict, ...]], ...]
+class CheckResult:
+    #: Name and newest verdicts of each monitor: all rows, then segments.
+    monitors: tuple[tuple[str, Verdicts], ...]
+    #: By (monitor, segment).
     trails: Mapping[tuple[str, str | None], Trail]
 
     @property
-    def newest(self) -> tuple[Verdict, ...]:
-        """All verdicts."""
+    def verdicts(self) -> Verdicts:
         return tuple(verdict for _, verdicts in self.monitors for verdict in verdicts)
 
     def to_json(self) -> Any:
-        """One object for one monitor, else a list; segments are listed within."""
+        from driftwatch.results.verdict_json import window_json
+
         objects = []
         for name, verdicts in self.monitors:
             windows = [window_json(verdict) for verdict in verdicts]
@@ -49,93 +44,107 @@ class Checked:
         return as_one_or_many(objects)
 
 
-def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """1 moved, 3 could not look, 5 not judged yet, 0 ok; the first that applies.
+@click.command()
+@CONFIG
+@MONITOR
+@click.option("--at", metavar="TIME", help="Check as of this time; writes and sends nothing.")
+@FORMAT
+@guarded
+def check(config: Path, monitor: str | None, at: str | None, output_format: str) -> int:
+    """Check the newest closed window of each monitor, now.
 
-    A segment counts when it moved. Beyond that all rows together speak for their monitor: the rest of the
-    levels is mostly too small to be judged, and would keep a healthy monitor from ever being ok.
+    \b
+    Examples:
+      driftwatch check driftwatch.yaml
+      driftwatch check driftwatch.yaml --monitor test --at 2026-03-01 --format json
     """
+    from driftwatch.cli.output import show_json, show_verdicts
+
+    result = check_monitors(config, monitor, at)
+    if output_format == "json":
+        show_json(result.to_json())
+    else:
+        show_verdicts(result.verdicts, result.trails)
+    return exit_code(result.verdicts)
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """Return the first that applies: 1 moved, 3 could not look, 5 not judged yet, 0 ok.
+
+    Segments count only if they moved: rare levels are mostly too small to be judged, and would keep a healthy
+    monitor from ever being ok.
+    """
+    from driftwatch.results.results import State
+
     if any(verdict.state.moved for verdict in verdicts):
         return 1
     states = {verdict.state for verdict in verdicts if verdict.segment is None}
-    if any(not state.looked for state in states):
+    if any(not state.has_data for state in states):
         return 3
     return 5 if states & {State.CALIBRATING, State.INSUFFICIENT} else 0
 
 
-def build_references(path: Path, name: str | None, say: Say, progress: Progress) -> None:
-    """Build and store references; refused beside a daemon, which judges with the ones it has."""
-    config = load(path)
-    picked = chosen(config, name)
-    with deciding(config.storage.path, say) as mine:
-        if not mine:
-            raise ConfigError(
-                f"{config.storage.path}: expected no daemon on this storage. One is running, and its "
-                "references must not change behind its back. Reload it (SIGHUP): it builds those whose data "
-                "or settings changed. To build one anew all the same, stop it first."
-            )
-        with opened(config, SystemClock(), say) as session, progress("references built") as advance:
-            for done, item in enumerate(picked, start=1):
-                session.monitor(item, force=True)
-                advance(done, len(picked))
+def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
+    """Check now, or as of ``at``; while a daemon runs, return its newest verdicts."""
+    from driftwatch.config.load import load
+    from driftwatch.daemon.notifiers import deliver_waiting
+    from driftwatch.monitor.session import open_session, select_monitors
+    from driftwatch.store.locks import deciding
 
-
-def check_now(path: Path, name: str | None, at: str | None, say: Say, progress: Progress) -> Checked:
-    """One check now of each monitor; beside a running daemon, that daemon's newest verdicts."""
     config = load(path)
-    picked = chosen(config, name)
+    monitors = select_monitors(config, name)
     if at is not None:
-        return _look_back(config, picked, moment(at, "--at"), say, progress)
-    with deciding(config.storage.path, say) as mine:
-        if not mine:
+        moment = moment_of(at, "--at")
+        # Stores nothing, so that no lock is needed beside a daemon.
+        with open_session(config, SystemClock(), say) as session:
+            results = _check_each(monitors, lambda monitor: _verdicts_at(session, monitor, moment))
+            return _check_result(session.database, results)
+    with deciding(config.storage.path, say) as has_lock:
+        if not has_lock:
             say("a daemon is running on this storage; these are its newest verdicts")
-            return _daemons_verdicts(config, picked)
-        with opened(config, SystemClock(), say) as session:
-            found = _each(picked, progress, lambda item: _check_due(session, item))
-            _deliver(session)
-            return _checked(session.database, found)
+            return _daemon_verdicts(config, monitors)
+        with open_session(config, SystemClock(), say) as session:
+            results = _check_each(monitors, lambda monitor: _due_verdicts(session, monitor))
+            # One attempt for every waiting message: nobody else sends them where no daemon runs.
+            deliver_waiting(session)
+            return _check_result(session.database, results)
 
 
-def _each(
-    picked: Sequence[MonitorConfig],
-    progress: Progress,
-    look: Callable[[MonitorConfig], tuple[Verdict, ...]],
-) -> list[tuple[str, tuple[Verdict, ...]]]:
-    found = []
+def _check_each(
+    monitors: Sequence[MonitorConfig], check_monitor: Callable[[MonitorConfig], Verdicts]
+) -> list[tuple[str, Verdicts]]:
+    from driftwatch.cli.output import progress
+
+    results = []
     with progress("monitors checked") as advance:
-        for item in picked:
-            found.append((item.name, look(item)))
-            advance(len(found), len(picked))
-    return found
+        for monitor in monitors:
+            results.append((monitor.name, check_monitor(monitor)))
+            advance(len(results), len(monitors))
+    return results
 
 
-def _checked(database: Database, found: Sequence[tuple[str, tuple[Verdict, ...]]]) -> Checked:
-    verdicts = [verdict for _, verdicts in found for verdict in verdicts]
-    return Checked(
-        monitors=tuple(found),
+def _check_result(database: Database, results: Sequence[tuple[str, Verdicts]]) -> CheckResult:
+    verdicts = [verdict for _, verdicts in results for verdict in verdicts]
+    return CheckResult(
+        monitors=tuple(results),
         trails={(verdict.monitor, verdict.segment): trail_to(database, verdict) for verdict in verdicts},
     )
 
 
-def _look_back(
-    config: Config, picked: Sequence[MonitorConfig], at: int, say: Say, progress: Progress
-) -> Checked:
-    """The newest window closed at ``at``, judged with what was known then; beside a daemon, too."""
-    with opened(config, SystemClock(), say) as session:
-        found = _each(picked, progress, lambda item: _as_of(session, item, at))
-        return _checked(session.database, found)
+def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
+    """Judge the window that was newest at ``at``, from the state before it."""
+    from driftwatch.core.windows import newest_closed_window
+    from driftwatch.monitor.replay import Replay
 
-
-def _as_of(session: Session, config: MonitorConfig, at: int) -> tuple[Verdict, ...]:
-    window = newest_closed(at, config.window.length, config.window.lag, config.timezone)
-    reference, blocks = session.references().for_a_look(config, rebased=True)
+    window = newest_closed_window(at, config.window.length, config.window.lag, config.timezone)
+    reference, blocks = session.references().for_replay(config, rebased=True)
     monitor = session.with_reference(config, reference)
     replay = Replay(
         config=config,
         history=session.history,
         reference=reference,
         blocks=blocks,
-        chosen=monitor.looks,
+        targets=monitor.targets,
         configuration=monitor.configuration,
     )
     for segment in reference.plan.segments:
@@ -143,47 +152,50 @@ def _as_of(session: Session, config: MonitorConfig, at: int) -> tuple[Verdict, .
             monitor.segment_states[segment] = replay.state_before(segment, window.end)
         except StoreForgot as error:
             session.say(f"{error} Judged by what the reference alone teaches.")
-            monitor.segment_states[segment] = replay.fresh(segment)
+            monitor.segment_states[segment] = replay.initial_state(segment)
     return monitor.check(window, at, record=False).verdicts
 
 
-def _check_due(session: Session, config: MonitorConfig) -> tuple[Verdict, ...]:
+def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
+    from driftwatch.core.windows import due_windows
+    from driftwatch.monitor.acknowledge import apply_pending
+
     now = session.clock.now()
     monitor = apply_pending(session.monitor(config), session.acknowledgements, now)
-    last = session.history.last_end(config.name)
-    waiting = due(last, now, config.window.length, config.window.lag, config.timezone)
-    verdicts: tuple[Verdict, ...] = ()
-    for window in waiting[-session.config.limits.catch_up :]:
+    last_end = session.history.last_end(config.name)
+    windows = due_windows(last_end, now, config.window.length, config.window.lag, config.timezone)
+    verdicts: Verdicts = ()
+    for window in windows[-session.config.limits.catch_up :]:
         outcome = monitor.check(window, now)
         verdicts = outcome.verdicts
         if not outcome.final:
             break
-    return verdicts or _stored(session.history, monitor, config)
+    return verdicts or _stored_verdicts(session.history, config)
 
 
-def _stored(history: History, monitor: Monitor | None, config: MonitorConfig) -> tuple[Verdict, ...]:
-    active = history.active_reference(config.name)
-    segments = active[0].plan.segments if active else (None,)
-    found = []
+def _stored_verdicts(history: History, config: MonitorConfig) -> Verdicts:
+    from driftwatch.results.verdict_json import verdict_from_json
+
+    reference = history.active_reference(config.name)
+    segments = reference[0].plan.segments if reference else (None,)
+    verdicts = []
     for segment in segments:
-        newest = history.verdicts(config.name, segment, limit=1)
-        found += [verdict_from_json(item) for item in newest]
-    if not found:
+        rows = history.verdicts(config.name, segment, limit=1)
+        verdicts += [verdict_from_json(row) for row in rows]
+    if not verdicts:
         raise DataError(f"{config.name}: expected a verdict in the store. There is none yet.")
-    return tuple(found)
+    return tuple(verdicts)
 
 
-def _daemons_verdicts(config: Config, picked: Sequence[MonitorConfig]) -> Checked:
+def _daemon_verdicts(config: Config, monitors: Sequence[MonitorConfig]) -> CheckResult:
+    from driftwatch.store.database import Database
+    from driftwatch.store.history import History
+
     database = Database(config.storage.path, read_only=True)
     try:
         history = History(database)
-        return _checked(database, [(item.name, _stored(history, None, item)) for item in picked])
+        return _check_result(
+            database, [(monitor.name, _stored_verdicts(history, monitor)) for monitor in monitors]
+        )
     finally:
         database.close()
-
-
-def _deliver(session: Session) -> None:
-    """One attempt for every waiting message, so that who has no daemon is told too."""
-    from driftwatch.daemon.notifiers import deliver_waiting
-
-    deliver_waiting(session)

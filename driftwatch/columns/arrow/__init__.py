@@ -1,1 +1,1 @@
-"""Arrow arrays as event times, numbers, texts and levels."""
+"""Encodes Arrow arrays as event times, numbers, texts and levels."""

@@ -1,4 +1,4 @@
-"""Arrow rows in the forms a summary can count. A function of each row's content, never of its batch."""
+"""Encodes Arrow rows for counting; the result depends on each row's content, never on its batch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import numpy as np
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import event_times
-from driftwatch.columns.arrow.levels import Met, levels
+from driftwatch.columns.arrow.levels import DictionaryMemo, levels
 from driftwatch.columns.arrow.numbers import lengths, norms, numbers, seconds
-from driftwatch.columns.arrow.texts import MISSING, hash_values
+from driftwatch.columns.arrow.texts import MISSING_HASH, hash_carried
 from driftwatch.core.arrays import Int64Array, UInt64Array
-from driftwatch.core.hashing import Room, finish, level_table, mix, weighted
+from driftwatch.core.hashing import HashBuffers, finish_row_hashes, hash_term, level_table, mix
 from driftwatch.core.schema import Column, Kind
 from driftwatch.summary.batch import Batch, Levels, Numbers
-from driftwatch.summary.summary import Shares, alone
+from driftwatch.summary.summary import ParallelMap, serial_map
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """Some columns in their forms, and the sum of what they add to their rows' hashes, if that is asked."""
-
+class _EncodedColumns:
     columns: dict[str, Numbers | Levels]
+    #: Sum ``[rows]`` of the columns' terms in the row hashes; None when rows are not hashed.
     hashes: UInt64Array | None
 
 
@@ -38,115 +37,121 @@ def encode(
     segment_column: str | None,
     salt: int = 0,
     hashed: bool = True,
-    met: dict[str, Met] | None = None,
-    shares: Shares[_Part] = alone,
+    memos: dict[str, DictionaryMemo] | None = None,
+    shares: ParallelMap[_EncodedColumns] = serial_map,
 ) -> Batch:
-    """Bring rows into the forms a summary counts. Linear, vectorised per column.
+    """Encode a batch's rows for counting. Linear, vectorised per column.
 
-    Rows whose time is missing or cannot be read are left out and counted in ``untimed``. ``content``
-    hashes ``columns``, then ``carried``, unless ``hashed`` is False; an absent column hashes like a null.
-    ``met`` remembers the levels of earlier batches; ``shares`` splits the columns over threads.
+    Rows whose time is missing or cannot be read are left out and counted in ``untimed_rows``. Content hashes
+    cover ``columns``, then ``carried``, unless ``hashed`` is False; absent columns hash like nulls. ``memos``
+    holds earlier batches' levels by column; ``shares`` splits the columns over threads.
     """
     time: Int64Array | None = None
-    delivered = batch.num_rows
+    n_delivered = batch.num_rows
     if time_column is not None:
-        batch, time = _timed(batch, time_column, timezone)
-    place = _first_of_each(batch)
+        batch, time = _rows_with_time(batch, time_column, timezone)
+    positions = _column_positions(batch)
     rows = batch.num_rows
+    # As in ``Summary.from_batch``: encoding levels holds the GIL, so threads would gain nothing.
+    number_columns = [(index, column) for index, column in enumerate(columns) if column.kind.ordered]
+    level_columns = [(index, column) for index, column in enumerate(columns) if not column.kind.ordered]
 
-    # As in ``Summary.of``: levels keep the interpreter, and a share of them gains nothing.
-    ordered = [(at, column) for at, column in enumerate(columns) if column.kind.ordered]
-    levelled = [(at, column) for at, column in enumerate(columns) if not column.kind.ordered]
-
-    def some(share: Iterable[tuple[int, Column]]) -> _Part:
-        named = list(share)
-        coded = {
-            column.name: _column(batch.column(place[column.name]), column, timezone, met, hashed)
-            for _, column in named
-            if column.name in place
+    def encode_part(share: Iterable[tuple[int, Column]]) -> _EncodedColumns:
+        share_columns = list(share)
+        encodings = {
+            column.name: _encode_column(batch.column(positions[column.name]), column, timezone, memos, hashed)
+            for _, column in share_columns
+            if column.name in positions
         }
-        return _Part(coded, _hashes(named, coded, rows) if hashed else None)
+        return _EncodedColumns(encodings, _hash_sums(share_columns, encodings, rows) if hashed else None)
 
-    parts = [*shares(lambda places: some(ordered[at] for at in places), len(ordered)), some(levelled)]
-    coded = {name: values for part in parts for name, values in part.columns.items()}
+    parts = [
+        *shares(lambda indexes: encode_part(number_columns[index] for index in indexes), len(number_columns)),
+        encode_part(level_columns),
+    ]
+    encodings = {name: values for part in parts for name, values in part.columns.items()}
     content: UInt64Array | None = None
     if hashed:
-        summed = [part.hashes for part in parts if part.hashes is not None]
-        for at, name in enumerate(carried, len(columns)):
-            own = time if name == time_column else None
-            summed.append(weighted(_carried(batch, place.get(name), own), at))
-        content = finish(reduce(np.add, summed), salt)
-    segment: Levels | None = None
-    if segment_column is not None:
-        segment = _segment(batch, place.get(segment_column), coded.get(segment_column))
+        hash_sums = [part.hashes for part in parts if part.hashes is not None]
+        for index, name in enumerate(carried, len(columns)):
+            times = time if name == time_column else None
+            hash_sums.append(hash_term(_carried_hashes(batch, positions.get(name), times), index))
+        content = finish_row_hashes(reduce(np.add, hash_sums), salt)
+    segment = _segment_levels(batch, segment_column, positions, encodings)
     return Batch(
         rows=rows,
-        columns=coded,
-        content=content,
+        columns=encodings,
+        content_hashes=content,
         time=time,
         segment=segment,
-        absent=frozenset(column.name for column in columns if column.name not in place),
-        untimed=delivered - rows,
+        absent_columns=frozenset(column.name for column in columns if column.name not in positions),
+        untimed_rows=n_delivered - rows,
     )
 
 
-def _carried(batch: pa.RecordBatch, place: int | None, time: Int64Array | None) -> UInt64Array:
-    """Hashes of a column that is not counted; of event times as they were read."""
+def _carried_hashes(batch: pa.RecordBatch, position: int | None, time: Int64Array | None) -> UInt64Array:
     if time is not None:
+        # Event times hash as they were read.
         return mix(time.view(np.uint64))
-    if place is None:
-        return np.full(batch.num_rows, MISSING)
-    return hash_values(batch.column(place))
+    if position is None:
+        return np.full(batch.num_rows, MISSING_HASH)
+    return hash_carried(batch.column(position))
 
 
-def _hashes(
-    named: Iterable[tuple[int, Column]], coded: Mapping[str, Numbers | Levels], rows: int
+def _hash_sums(
+    share_columns: Iterable[tuple[int, Column]], encodings: Mapping[str, Numbers | Levels], rows: int
 ) -> UInt64Array:
-    """What these columns add to their rows' hashes."""
-    total, room = np.zeros(rows, dtype=np.uint64), Room(rows)
-    for at, column in named:
-        values = coded.get(column.name)
-        part: UInt64Array
+    total, buffers = np.zeros(rows, dtype=np.uint64), HashBuffers(rows)
+    for position, column in share_columns:
+        values = encodings.get(column.name)
+        terms: UInt64Array
         if values is None:
-            part = weighted(MISSING, at)
+            terms = hash_term(MISSING_HASH, position)
         elif isinstance(values, Numbers):
-            part = weighted(values.values, at, values.nulls, room)
+            terms = hash_term(values.values, position, values.nulls, buffers)
         else:
-            # Numpy picks by 64-bit places twice as fast as by others, the conversion included.
-            part = weighted(values.table(level_table, level_table), at)[values.codes.astype(np.int64)]
-        np.add(total, part, out=total)
+            # Numpy indexes by int64 twice as fast as by other integers, the conversion included.
+            terms = hash_term(values.table(level_table, level_table), position)[values.codes.astype(np.int64)]
+        np.add(total, terms, out=total)
     return total
 
 
-def _timed(batch: pa.RecordBatch, name: str, timezone: str) -> tuple[pa.RecordBatch, Int64Array]:
-    """The rows that have an event time, and those times."""
-    place = _first_of_each(batch).get(name)
-    if place is None:
+def _rows_with_time(batch: pa.RecordBatch, name: str, timezone: str) -> tuple[pa.RecordBatch, Int64Array]:
+    position = _column_positions(batch).get(name)
+    if position is None:
         return batch.slice(0, 0), np.empty(0, dtype=np.int64)
-    times, usable = event_times(batch.column(place), timezone)
+    times, usable = event_times(batch.column(position), timezone)
     if usable.all():
         return batch, times
     return batch.filter(pa.array(usable)), times[usable]
 
 
-def _first_of_each(batch: pa.RecordBatch) -> dict[str, int]:
-    """Position of each column name; foreign files may carry a name twice, then the first one counts."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(batch.schema.names):
-        places.setdefault(name, place)
-    return places
+def _column_positions(batch: pa.RecordBatch) -> dict[str, int]:
+    positions: dict[str, int] = {}
+    # Untrusted files may repeat a name: its first column counts.
+    for position, name in enumerate(batch.schema.names):
+        positions.setdefault(name, position)
+    return positions
 
 
-def _segment(batch: pa.RecordBatch, place: int | None, coded: Numbers | Levels | None) -> Levels:
-    if isinstance(coded, Levels):
-        return coded
-    if place is None:
+def _segment_levels(
+    batch: pa.RecordBatch,
+    segment_column: str | None,
+    positions: Mapping[str, int],
+    encodings: Mapping[str, Numbers | Levels],
+) -> Levels | None:
+    if segment_column is None:
+        return None
+    encoding, position = encodings.get(segment_column), positions.get(segment_column)
+    if isinstance(encoding, Levels):
+        return encoding
+    if position is None:
         return Levels(codes=np.full(batch.num_rows, -1, dtype=np.int32), levels=())
-    return levels(batch.column(place))
+    return levels(batch.column(position))
 
 
-def _column(
-    array: pa.Array, column: Column, timezone: str, met: dict[str, Met] | None, hashed: bool
+def _encode_column(
+    array: pa.Array, column: Column, timezone: str, memos: dict[str, DictionaryMemo] | None, hashed: bool
 ) -> Numbers | Levels:
     kind = column.kind
     if isinstance(array, pa.ExtensionArray):
@@ -159,4 +164,4 @@ def _column(
         return lengths(array)
     if kind is Kind.VECTOR:
         return norms(array)
-    return levels(array, met, column.name, hashed=hashed)
+    return levels(array, memos, column.name, hashed=hashed)

@@ -1,1 +1,1 @@
-"""The page Prometheus scrapes."""
+"""The ``/metrics`` page that Prometheus scrapes."""

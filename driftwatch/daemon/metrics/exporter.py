@@ -1,8 +1,8 @@
-"""``/metrics`` from one snapshot.
+"""Builds ``/metrics`` from one snapshot.
 
-Families are built anew, never mutated in place: two scrapes cannot race and a vanished label is gone. A
-monitor's lines are rendered once when its check ends and joined at the scrape, family by family, since
-the text format wants all samples of a family together under one HELP and TYPE.
+Families are rebuilt, never mutated, so that scrapes cannot race and vanished labels disappear. A monitor's
+lines are rendered once, when its check ends, and joined by family at the scrape, because the format wants all
+samples of a family under one HELP and TYPE.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One answer to a scrape."""
-
     body: bytes
     content_type: str
     encoding: str | None
 
 
 class MetricsPage:
-    """Renders the page and keeps each monitor's lines until its view or its staleness changes.
+    """Caches each monitor's lines until its view or staleness changes.
 
-    Cost of a scrape: joining bytes, and the blocks that nobody has warmed since their monitor changed.
+    A scrape joins them, and renders only those of monitors that changed without ``warm``.
     """
 
     def __init__(self, export: ExportConfig) -> None:
@@ -48,23 +46,22 @@ class MetricsPage:
         }
 
     def reconfigure(self, export: ExportConfig) -> None:
-        """Follow a reloaded configuration from the next scrape on."""
+        # In force from the next scrape on.
         self._export = export
 
     def warm(self, view: MonitorView, now: int) -> None:
-        """Render a monitor's lines now, in the thread of its check: the next scrape only joins them."""
+        """Render a monitor's lines in its check's thread, so that the next scrape only joins them."""
         self._block(view, now)
 
     def render(
         self,
         snapshot: Snapshot,
-        now: int,
+        now: int,  # nanoseconds; old values are not published
         accept: str = "",
         accept_encoding: str = "",
         *,
-        process: bool = True,
+        process: bool = True,  # with the families ``process_*``
     ) -> Page:
-        """The page for one scrape; ``now`` (ns) ages values, ``process=False`` leaves out ``process_*``."""
         open_metrics = exposition.open_metrics_wanted(accept)
         blocks, dropped = self._refresh(snapshot, now)
         shared, _ = exposition.lines(series.process_samples(snapshot, platform.python_version(), dropped))
@@ -73,26 +70,26 @@ class MetricsPage:
             parts.append(self._process.read(open_metrics=open_metrics))
         if open_metrics:
             parts.append(exposition.EOF)
-        squeeze = exposition.gzip_accepted(accept_encoding)
+        compress = exposition.gzip_accepted(accept_encoding)
         return Page(
-            body=gzipped(_pieces(parts)) if squeeze else b"".join(map(_raw, parts)),
+            body=gzipped(_pieces(parts)) if compress else b"".join(map(_raw, parts)),
             content_type=exposition.content_type(open_metrics=open_metrics),
-            encoding="gzip" if squeeze else None,
+            encoding="gzip" if compress else None,
         )
 
     def _block(self, view: MonitorView, now: int) -> Block:
-        """Rendered outside the lock: a scrape never waits for another monitor's rendering."""
-        known = self._blocks.get(view.name)
-        block = render(view, now, self._export, known)
-        if block is not known:
+        # Rendered outside the lock, so that a scrape never waits for another monitor's rendering.
+        previous = self._blocks.get(view.name)
+        block = render(view, now, self._export, previous)
+        if block is not previous:
             with self._lock:
                 self._blocks[view.name] = block
         return block
 
     def _refresh(self, snapshot: Snapshot, now: int) -> tuple[list[Block], int]:
         blocks = [self._block(view, now) for view in snapshot.monitors]
-        room = self._export.max_series - sum(block.health_count for block in blocks)
-        shares = series.fair_shares([block.wanted for block in blocks], room)
+        available = self._export.max_series - sum(block.health_count for block in blocks)
+        shares = series.fair_shares([block.wanted for block in blocks], available)
         cut = [block.cut(share) for block, share in zip(blocks, shares, strict=True)]
         with self._lock:
             for whole, part in zip(blocks, cut, strict=True):
@@ -106,13 +103,13 @@ class MetricsPage:
         parts: list[bytes | Piece] = []
         for family in FAMILIES:
             name = family.name
-            found: list[bytes | Piece] = [shared[name]] if name in shared else []
+            texts: list[bytes | Piece] = [shared[name]] if name in shared else []
             for block in blocks:
                 text = block.health.get(name) or block.published.get(name)
                 if text is not None:
-                    found.append(text)
-            if found:
-                parts += [self._headers[open_metrics][name], *found]
+                    texts.append(text)
+            if texts:
+                parts += [self._headers[open_metrics][name], *texts]
         return parts
 
 
@@ -121,8 +118,8 @@ def _raw(part: bytes | Piece) -> bytes:
 
 
 def _pieces(parts: list[bytes | Piece]) -> list[Piece]:
-    """What is not squeezed yet is, neighbours together."""
     pieces: list[Piece] = []
+    # Neighbouring uncompressed bytes become one piece.
     loose: list[bytes] = []
     for part in parts:
         if isinstance(part, bytes):

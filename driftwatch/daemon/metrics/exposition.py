@@ -1,4 +1,4 @@
-"""Samples as the lines of Prometheus' text formats. The only file that imports ``prometheus_client``."""
+"""Renders samples in Prometheus' text formats; the only importer of ``prometheus_client``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from driftwatch.daemon.metrics.series import Sample
 
 #: The last line of OpenMetrics.
 EOF = b"# EOF\n"
-#: Sample lines of each family that has any.
+#: Sample lines by family.
 Lines = dict[str, bytes]
 
 __all__ = [
@@ -42,13 +42,11 @@ __all__ = [
 
 
 class _Single(Collector):
-    """A registry of one family, as the encoders want it."""
-
+    # The encoders require a registry; this one has a single family.
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
 
     def collect(self) -> Iterable[Metric]:
-        """The family."""
         return [self._metric]
 
 
@@ -70,29 +68,28 @@ def _metric(family: Family, samples: Iterable[tuple[tuple[str, ...], float]] = (
 
 
 def open_metrics_wanted(accept: str) -> bool:
-    """True when a client prefers OpenMetrics by its ``Accept`` header."""
     return choose_encoder(accept)[1].startswith("application/openmetrics-text")
 
 
 def content_type(*, open_metrics: bool) -> str:
-    """The ``Content-Type`` of a page."""
     return openmetrics.CONTENT_TYPE_LATEST if open_metrics else CONTENT_TYPE_PLAIN_0_0_4
 
 
 def header(family: Family, *, open_metrics: bool) -> bytes:
-    """HELP and TYPE of a family."""
+    """Render the HELP and TYPE lines of a family."""
     single = _Single(_metric(family))
     if not open_metrics:
         return generate_latest(single)
-    # The peer's function carries no annotations.
+    # prometheus_client has no annotations here.
     text: bytes = openmetrics.generate_latest(single)  # type: ignore[no-untyped-call]
     return text.removesuffix(EOF)
 
 
 def lines(samples: Iterable[Sample]) -> tuple[Lines, list[str]]:
-    """Sample lines per family, the same in both formats, and each sample's family in the order given.
+    """Return the sample lines by family, and the family of each sample in order.
 
-    Of two samples with equal labels the first stays. Costs about 9 us a sample.
+    The lines are equal in both formats. Of samples with equal labels the first is used. Costs about 9 us per
+    sample.
     """
     grouped: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
     order: list[str] = []
@@ -100,22 +97,21 @@ def lines(samples: Iterable[Sample]) -> tuple[Lines, list[str]]:
         if labels not in grouped[name]:
             grouped[name][labels] = float(value)
             order.append(name)
-    found: Lines = {}
+    texts: Lines = {}
     for name, values in grouped.items():
         text = generate_latest(_Single(_metric(BY_NAME[name], values.items())))
-        found[name] = text.split(b"\n", 2)[2]
-    return found, order
+        texts[name] = text.split(b"\n", 2)[2]
+    return texts, order
 
 
 class ProcessLines:
-    """The families ``process_*``, read from the kernel at each call."""
+    """Renders the metric families ``process_*``, read from the kernel at each call."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
 
     def read(self, *, open_metrics: bool) -> bytes:
-        """Whole families, as of now."""
         if not open_metrics:
             return generate_latest(self._registry)
         text: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""From the views of a snapshot to samples: what is published, what is left out, and under which labels."""
+"""Selects the metric samples of a snapshot and their labels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from driftwatch.results.results import FileProblem, Reason, State, Statistic
 #: (family name, label values in the family's order, value).
 Sample = tuple[str, tuple[str, ...], float]
 
-LABEL_CHARACTERS = 128
-#: Reasons beyond this many are counted together as ``other``: a label stays bounded whoever fills it.
-MOST_REASONS = 24
+MAX_LABEL_CHARS = 128
+#: Further reasons are counted together as ``other``, so that the label stays bounded.
+MAX_REASONS = 24
 
 FAILURES = (
     Reason.SOURCE_UNAVAILABLE,
@@ -32,36 +32,35 @@ FAILURES = (
     "store_error",
     "internal",
 )
-#: What the runner counts: windows older than ``limits.catch_up`` reaches after an outage.
+#: Reasons of skipped checks: windows beyond ``limits.catch_up`` after an outage.
 SKIPPED = ("catch_up_limit",)
 _UNSAFE = re.compile("[\ud800-\udfff\x00]")
 _Counted = Iterable[tuple[str, int]]
 
 
 def label(text: str) -> str:
-    r"""A label value: at most 128 characters, valid UTF-8, no NUL. What had to change ends in a hash.
+    r"""Return a valid label value: at most 128 characters, UTF-8, no NUL; a changed text ends in a hash.
 
-    The hash keeps apart what shortening would make equal, because one duplicate spoils the whole scrape.
+    The hash keeps shortened texts distinct: one duplicate invalidates the whole scrape.
 
     >>> label("age"), label("a\0b")
     ('age', 'a\\x00b~59b271ae')
     """
     clean = _UNSAFE.sub(lambda match: r"\x00" if match[0] == "\0" else "\ufffd", text)
-    if clean == text and len(text) <= LABEL_CHARACTERS:
+    if clean == text and len(text) <= MAX_LABEL_CHARS:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{clean[: LABEL_CHARACTERS - 9]}~{digest}"
+    return f"{clean[: MAX_LABEL_CHARS - 9]}~{digest}"
 
 
 def segment_label(segment: str | None) -> str:
-    """The label of a segment; empty is all rows, so a level that is the empty text gets a name."""
+    """Return a segment's label: empty means all rows, so the level ``""`` gets a name."""
     if segment is None:
         return ""
     return label(segment) if segment else "(empty text)"
 
 
 def process_samples(snapshot: Snapshot, python_version: str, dropped: int) -> Iterator[Sample]:
-    """Samples about the process and its notifiers."""
     yield "driftwatch_build_info", (snapshot.version, python_version), 1
     yield "driftwatch_config_last_reload_successful", (), snapshot.reload_successful
     yield from _moment(
@@ -80,7 +79,7 @@ def process_samples(snapshot: Snapshot, python_version: str, dropped: int) -> It
 
 
 def health_samples(view: MonitorView, stale: frozenset[str | None]) -> Iterator[Sample]:
-    """Samples of one monitor that are published whatever ``export`` says."""
+    """Yield the monitor's samples that ``export`` cannot omit."""
     name = view.name
     reference = view.reference
     short = "" if reference is None else reference.fingerprint[:12]
@@ -110,13 +109,13 @@ def _check_samples(view: MonitorView) -> Iterator[Sample]:
     yield from _moment("driftwatch_check_next_run_timestamp_seconds", name, view.next_run_at)
     yield from _moment("driftwatch_window_newest_row_timestamp_seconds", name, view.newest_row_at)
     yield "driftwatch_check_interval_seconds", name, view.interval_seconds
-    yield from _known("driftwatch_check_duration_seconds", name, view.duration_seconds)
-    yield from _known("driftwatch_check_stage_duration_seconds", (*name, "read"), view.read_seconds)
-    yield from _known("driftwatch_check_stage_duration_seconds", (*name, "decide"), view.decide_seconds)
+    yield from _defined("driftwatch_check_duration_seconds", name, view.duration_seconds)
+    yield from _defined("driftwatch_check_stage_duration_seconds", (*name, "read"), view.read_seconds)
+    yield from _defined("driftwatch_check_stage_duration_seconds", (*name, "decide"), view.decide_seconds)
     yield "driftwatch_checks_total", name, view.checks
     yield "driftwatch_rows_read_total", name, view.rows_read
     yield "driftwatch_late_rows_total", name, view.late_rows
-    yield from _known("driftwatch_untimed_rows", name, view.untimed_rows)
+    yield from _defined("driftwatch_untimed_rows", name, view.untimed_rows)
 
 
 def _selftest_samples(view: MonitorView) -> Iterator[Sample]:
@@ -124,29 +123,29 @@ def _selftest_samples(view: MonitorView) -> Iterator[Sample]:
         return
     for outcome, count in view.selftest.outcomes:
         yield "driftwatch_selftest_trials_total", (view.name, outcome), count
-    yield from _known("driftwatch_selftest_delay_windows_total", (view.name,), view.selftest.delay_windows)
+    yield from _defined("driftwatch_selftest_delay_windows_total", (view.name,), view.selftest.delay_windows)
     ended_at = view.selftest.measured_at
     yield from _moment("driftwatch_selftest_last_end_timestamp_seconds", (view.name,), ended_at)
 
 
 def _could_look(view: MonitorView) -> bool:
     whole = view.segment(None)
-    blind = whole is not None and whole.verdict is not None and not whole.verdict.state.looked
+    blind = whole is not None and whole.verdict is not None and not whole.verdict.state.has_data
     return not view.last_failure and not blind
 
 
 def _incident_samples(view: MonitorView, segment: str | None) -> Iterator[Sample]:
     labels = (view.name, segment_label(segment))
-    here = [incident for incident in view.incidents if incident.segment == segment]
+    incidents = [incident for incident in view.incidents if incident.segment == segment]
     for kind in IncidentKind:
-        ends = [item.muted_until for item in here if item.kind == kind]
+        ends = [item.muted_until for item in incidents if item.kind == kind]
         yield "driftwatch_incident_open", (*labels, kind), len(ends)
         muted = [end for end in ends if end is not None]
         if muted and len(muted) == len(ends):
-            # A moment and no 0 or 1: nothing happens here when a mute ends.
+            # A timestamp instead of 0 or 1: no check runs when a mute ends.
             family = "driftwatch_incident_muted_until_timestamp_seconds"
             yield from _moment(family, (*labels, kind), min(muted))
-    moved = [item for item in here if item.kind != IncidentKind.BLIND]
+    moved = [item for item in incidents if item.kind != IncidentKind.BLIND]
     if moved:
         since = min(item.opened_at if item.onset is None else item.onset for item in moved)
         yield from _moment("driftwatch_drift_since_timestamp_seconds", labels, since)
@@ -157,26 +156,26 @@ def _segment_samples(view: MonitorView, item: SegmentView, stale: bool) -> Itera
     if item.verdict is not None:
         for state in State:
             yield "driftwatch_state", (*labels, state), item.verdict.state is state
-    if item.looked is None:
+    if item.usable_verdict is None:
         return
-    yield from _moment("driftwatch_window_start_timestamp_seconds", labels, item.looked.window.start)
-    yield from _moment("driftwatch_window_end_timestamp_seconds", labels, item.looked.window.end)
+    yield from _moment("driftwatch_window_start_timestamp_seconds", labels, item.usable_verdict.window.start)
+    yield from _moment("driftwatch_window_end_timestamp_seconds", labels, item.usable_verdict.window.end)
     if not stale:
-        yield "driftwatch_window_rows", labels, item.looked.rows
-        yield from _known("driftwatch_evidence_ratio", labels, item.looked.evidence)
-        for worst in item.looked.represented[:1]:
+        yield "driftwatch_window_rows", labels, item.usable_verdict.rows
+        yield from _defined("driftwatch_evidence_ratio", labels, item.usable_verdict.evidence)
+        for worst in item.usable_verdict.represented[:1]:
             yield "driftwatch_represented_ratio", labels, worst.share
 
 
 def column_samples(
     view: MonitorView, stale: frozenset[str | None], chosen: frozenset[str] | None
 ) -> Iterator[Sample]:
-    """Samples of every segment's columns, and of all columns jointly. ``chosen`` None: every column."""
+    # If ``chosen`` is None, all columns are published.
     for item in view.segments:
-        if item.looked is None or item.segment in stale:
+        if item.usable_verdict is None or item.segment in stale:
             continue
         labels = (view.name, segment_label(item.segment))
-        for statistic in item.looked.statistics:
+        for statistic in item.usable_verdict.statistics:
             if statistic.column is None or chosen is None or statistic.column in chosen:
                 yield from _statistic_samples(labels, statistic)
         for column, share in missing_shares(item):
@@ -189,58 +188,60 @@ def _statistic_samples(labels: tuple[str, ...], item: Statistic) -> Iterator[Sam
         family, labels = "joint", (*labels, item.detector)
     else:
         family, labels = "column", (*labels, label(item.column), item.detector)
-    yield from _known(f"driftwatch_{family}_statistic", labels, item.value)
-    yield from _known(f"driftwatch_{family}_p_value", labels, item.p_value)
+    yield from _defined(f"driftwatch_{family}_statistic", labels, item.value)
+    yield from _defined(f"driftwatch_{family}_p_value", labels, item.p_value)
 
 
 def missing_shares(item: SegmentView) -> Iterator[tuple[str, float]]:
-    """Share of missing rows per column of the window that was looked at, while its summary is at hand."""
-    if item.window is None or item.looked is None or item.window.span != item.looked.window:
+    """Yield (column, share of missing rows) of the published window, if its summary is available."""
+    if item.window is None or item.usable_verdict is None or item.window.span != item.usable_verdict.window:
         return
     for column, counts in item.window.counts.items():
         if counts.rows:
             yield column, counts.missing / counts.rows
 
 
-def choose(view: MonitorView, export: ExportConfig, before: frozenset[str]) -> frozenset[str] | None:
-    """Which columns to publish; None is all of them.
+def select_columns(
+    view: MonitorView, export: ExportConfig, published: frozenset[str]
+) -> frozenset[str] | None:
+    """Return the columns to publish; None means all.
 
-    ``drifted`` lets go of a column only when no incident of drift or breakage is open any more. ``top_k``
-    holds on to a column published before until it falls out of the first ``2 * top_k``. Otherwise series
-    come and go with every check, and with them the timers of alerts.
+    ``drifted`` drops a published column only when no drift or broken incident is open; ``top_k`` only when
+    it leaves the first ``2 * top_k``.
     """
     if export.columns == "all":
         return None
     if export.columns == "none":
         return frozenset()
+    # Series that come and go with every check would reset the timers of alerts.
     if export.columns == "drifted":
         named = {column for incident in view.incidents for column in incident.columns}
         for item in view.segments:
-            if item.looked is not None:
-                named.update(column.column for column in item.looked.named)
-                named.update(breakage.column for breakage in item.looked.breakages)
+            if item.usable_verdict is not None:
+                named.update(column.column for column in item.usable_verdict.named)
+                named.update(breakage.column for breakage in item.usable_verdict.breakages)
         moved = any(incident.kind != IncidentKind.BLIND for incident in view.incidents)
-        return frozenset(named) | (before if moved else frozenset())
+        return frozenset(named) | (published if moved else frozenset())
     ranked: list[str] = []
     for item in view.segments:
-        if item.looked is not None:
-            ranked = list(dict.fromkeys([*ranked, *by_contribution(item.looked)]))
-    kept = [column for column in ranked[: 2 * export.top_k] if column in before]
-    return frozenset(list(dict.fromkeys([*kept, *ranked]))[: export.top_k])
+        if item.usable_verdict is not None:
+            ranked = list(dict.fromkeys([*ranked, *by_contribution(item.usable_verdict)]))
+    retained = [column for column in ranked[: 2 * export.top_k] if column in published]
+    return frozenset(list(dict.fromkeys([*retained, *ranked]))[: export.top_k])
 
 
 def fair_shares(wanted: list[int], available: int) -> list[int]:
-    """Divide ``available`` series so that nobody gets less because a neighbour is greedy.
+    """Divide ``available`` series so that a large request never shortens a smaller one (max-min fairness).
 
     >>> fair_shares([10, 2, 10], 12)
     [5, 2, 5]
     """
-    given = [0] * len(wanted)
-    left = max(0, available)
+    shares = [0] * len(wanted)
+    remaining = max(0, available)
     for rank, position in enumerate(sorted(range(len(wanted)), key=lambda index: wanted[index])):
-        given[position] = min(wanted[position], left // (len(wanted) - rank))
-        left -= given[position]
-    return given
+        shares[position] = min(wanted[position], remaining // (len(wanted) - rank))
+        remaining -= shares[position]
+    return shares
 
 
 def _moment(family: str, labels: tuple[str, ...], nanoseconds: int | None) -> Iterator[Sample]:
@@ -248,15 +249,15 @@ def _moment(family: str, labels: tuple[str, ...], nanoseconds: int | None) -> It
         yield family, labels, nanoseconds / NANOSECONDS
 
 
-def _known(family: str, labels: tuple[str, ...], value: float | None) -> Iterator[Sample]:
+def _defined(family: str, labels: tuple[str, ...], value: float | None) -> Iterator[Sample]:
     if value is not None and isfinite(value):
         yield family, labels, value
 
 
-def _counted(family: str, name: str, counts: _Counted, known: Iterable[str]) -> Iterator[Sample]:
-    totals = dict.fromkeys((str(reason) for reason in known), 0)
+def _counted(family: str, name: str, counts: _Counted, reasons: Iterable[str]) -> Iterator[Sample]:
+    totals = dict.fromkeys((str(reason) for reason in reasons), 0)
     for reason, count in counts:
-        key = label(reason) if reason in totals or len(totals) < MOST_REASONS else "other"
+        key = label(reason) if reason in totals or len(totals) < MAX_REASONS else "other"
         totals[key] = totals.get(key, 0) + count
     for key, count in totals.items():
         yield family, (name, key), count

@@ -1,1 +1,1 @@
-"""What the daemon knows now, immutable: one snapshot, read by metrics and web alike."""
+"""The daemon's current state as one immutable snapshot, read by metrics and web."""

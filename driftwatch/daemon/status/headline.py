@@ -1,4 +1,4 @@
-"""What a person is told first: moved, nothing moved, or could not look; since when, and why."""
+"""Writes a segment's headline: moved, nothing moved, or could not look; since when, and why."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.staleness import is_stale
 from driftwatch.notify.base import IncidentKind
-from driftwatch.results import words
-from driftwatch.results.names import columns_only, listed_words
+from driftwatch.results import text_format
+from driftwatch.results.names import column_labels, single_columns
 from driftwatch.results.results import State, Verdict
 
 _ACKNOWLEDGED = (
@@ -17,144 +17,155 @@ _ACKNOWLEDGED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """``kind`` is one of moved, same, blind; ``headline`` says it in words and ``why`` explains."""
-
+class Headline:
+    #: ``words.MOVED``, ``words.SAME`` or ``words.BLIND``.
     kind: str
     headline: str
     why: str
 
     @property
     def word(self) -> str:
-        """The kind as it is called."""
-        return words.WORD[self.kind]
+        return text_format.KIND_WORDS[self.kind]
 
     @property
     def symbol(self) -> str:
-        """The mark beside the word."""
-        return words.SYMBOL[self.kind]
+        return text_format.KIND_SYMBOLS[self.kind]
 
 
-def look_at(view: MonitorView, segment: SegmentView | None, now: int) -> Look:
-    """The newest state of a segment in words. An old *ok* is not an *ok*: it could not look since."""
+def headline_of(view: MonitorView, segment: SegmentView | None, now: int) -> Headline:
+    """Describe a segment's newest state in words; an outdated *ok* is shown as a failure to look."""
     if segment is None or segment.verdict is None:
-        due = "" if view.next_run_at is None else f" The next one is due {words.ago(view.next_run_at, now)}."
-        failed = f" {view.last_failure}" if view.last_failure else ""
-        return Look(kind=words.BLIND, headline="no check has completed yet", why=f"{due}{failed}".strip())
+        next_check = (
+            ""
+            if view.next_run_at is None
+            else f" The next one is due {text_format.format_relative_time(view.next_run_at, now)}."
+        )
+        failure = f" {view.last_failure}" if view.last_failure else ""
+        return Headline(
+            kind=text_format.BLIND,
+            headline="no check has completed yet",
+            why=f"{next_check}{failure}".strip(),
+        )
     verdict = segment.verdict
-    incidents = open_here(view, segment.segment)
+    incidents = open_incidents(view, segment.segment)
     if verdict.state.moved:
         headline = _moved(view, segment, now)
-        if acknowledged(view, segment):
-            return Look(kind=words.MOVED, headline=f"{headline}; acknowledged", why=_ACKNOWLEDGED)
-        return Look(kind=words.MOVED, headline=headline, why=_why(verdict))
+        if is_acknowledged(view, segment):
+            return Headline(kind=text_format.MOVED, headline=f"{headline}; acknowledged", why=_ACKNOWLEDGED)
+        return Headline(kind=text_format.MOVED, headline=headline, why=_why(verdict))
     if verdict.state is not State.OK:
-        since = words.day(blind_since(segment), now)
-        return Look(
-            kind=words.BLIND,
+        since = text_format.format_date(blind_since(segment), now)
+        return Headline(
+            kind=text_format.BLIND,
             headline=f"could not look since {since}: {_reason(verdict)}",
             why=_detail(verdict),
         )
     if is_stale(view, segment, now):
-        return Look(
-            kind=words.BLIND,
-            headline=f"could not look: no check since {words.ago(segment.looked_at, now)}",
+        newest = text_format.format_relative_time(segment.usable_at, now)
+        return Headline(
+            kind=text_format.BLIND,
+            headline=f"could not look: no check since {newest}",
             why="Nothing had moved then. Checks should have come since; see whether the scheduler runs.",
         )
     if incidents:
-        return Look(
-            kind=words.SAME,
-            headline=f"nothing moved of late, {words.plural(len(incidents), 'incident')} still open",
+        count = text_format.format_count(len(incidents), "incident")
+        return Headline(
+            kind=text_format.SAME,
+            headline=f"nothing moved of late, {count} still open",
             why="An incident stays open until it resolves or somebody acknowledges it.",
         )
     watched = (
-        "" if view.reference is None else f" in {words.plural(len(view.reference.plan.columns), 'column')}"
+        ""
+        if view.reference is None
+        else f" in {text_format.format_count(len(view.reference.plan.columns), 'column')}"
     )
-    return Look(kind=words.SAME, headline=f"nothing moved{watched}", why="")
+    return Headline(kind=text_format.SAME, headline=f"nothing moved{watched}", why="")
 
 
-def open_here(view: MonitorView, segment: str | None) -> list[OpenIncident]:
-    """Open incidents of one segment that say something moved, oldest first."""
-    here = [item for item in view.incidents if item.segment == segment and item.kind != IncidentKind.BLIND]
-    return sorted(here, key=lambda item: item.opened_at)
+def open_incidents(view: MonitorView, segment: str | None) -> list[OpenIncident]:
+    """Return a segment's open drift and broken incidents, oldest first."""
+    incidents = [
+        item for item in view.incidents if item.segment == segment and item.kind != IncidentKind.BLIND
+    ]
+    return sorted(incidents, key=lambda item: item.opened_at)
 
 
-def acknowledged(view: MonitorView, segment: SegmentView) -> bool:
-    """True when the newest verdict says drifting and every incident behind it was closed since."""
+def is_acknowledged(view: MonitorView, segment: SegmentView) -> bool:
+    """Return True when the newest verdict is drifting but has no open incident any more."""
     verdict = segment.verdict
-    drifting = verdict is not None and verdict.state is State.DRIFTING
-    return drifting and not open_here(view, segment.segment)
+    is_drifting = verdict is not None and verdict.state is State.DRIFTING
+    return is_drifting and not open_incidents(view, segment.segment)
 
 
-def began(view: MonitorView, segment: SegmentView, kind: IncidentKind | None = None) -> int | None:
-    """First bad window of what is open or named now; ``kind`` None counts every open incident."""
-    known = [
+def onset(view: MonitorView, segment: SegmentView, kind: IncidentKind | None = None) -> int | None:
+    """Return the earliest onset of the open incidents (of ``kind``), or else that of the newest verdict."""
+    onsets = [
         item.opened_at if item.onset is None else item.onset
-        for item in open_here(view, segment.segment)
+        for item in open_incidents(view, segment.segment)
         if kind is None or item.kind == kind
     ]
-    if not known and segment.verdict is not None and segment.verdict.onset is not None:
-        known = [segment.verdict.onset]
-    return min(known, default=None)
+    if not onsets and segment.verdict is not None and segment.verdict.onset is not None:
+        onsets = [segment.verdict.onset]
+    return min(onsets, default=None)
 
 
 def moved_columns(view: MonitorView, segment: SegmentView) -> list[str]:
-    """What is broken, named by an open incident or by the newest verdict; all columns together among it."""
+    """Return columns and joint detectors that are broken or named by an open incident or newest verdict."""
     verdict = segment.verdict
     broken = [] if verdict is None else [item.column for item in verdict.breakages]
     named = [] if verdict is None else [item.column for item in verdict.named]
-    opened = [column for item in open_here(view, segment.segment) for column in item.columns]
+    opened = [column for item in open_incidents(view, segment.segment) for column in item.columns]
     return list(dict.fromkeys([*broken, *named, *opened]))
 
 
 def blind_since(segment: SegmentView) -> int:
-    """Start of the first of the newest windows in a row that could not be looked at, as messages say it."""
+    """Return the start of the newest unbroken run of windows that could not be checked."""
     if segment.verdict is None:
         return 0
     window = segment.verdict.window
-    known = sorted({end: state for end, _, state, _ in segment.trail if end < window.end}.items())
-    first = window.end
-    while known and words.kind_of(known[-1][1]) == words.BLIND:
-        first = known.pop()[0]
-    if first == window.end:
+    states = sorted({end: state for end, _, state, _ in segment.trail if end < window.end}.items())
+    first_end = window.end
+    while states and text_format.state_kind(states[-1][1]) == text_format.BLIND:
+        first_end = states.pop()[0]
+    if first_end == window.end:
         return window.start
-    # Windows can have been skipped before it, and one day a year is an hour shorter.
-    return max(first - (window.end - window.start), known[-1][0] if known else 0)
+    # Earlier windows may have been skipped, and one day a year is an hour shorter.
+    return max(first_end - (window.end - window.start), states[-1][0] if states else 0)
 
 
 def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
     verdict = segment.verdict
-    broken = verdict is not None and verdict.state is State.BROKEN
-    what = "inputs are broken" if broken else "inputs drifted"
+    is_broken = verdict is not None and verdict.state is State.BROKEN
+    subject = "inputs are broken" if is_broken else "inputs drifted"
     names, kind = moved_columns(view, segment), None
-    columns = columns_only(names)
+    columns = single_columns(names)
     if verdict is not None and verdict.breakages:
         columns, kind = [item.column for item in verdict.breakages], IncidentKind.BROKEN
     watched = None if view.reference is None else len(view.reference.plan.columns)
-    of = "" if watched is None else f" of {watched}"
+    total = "" if watched is None else f" of {watched}"
     noun = "column" if (watched or len(columns)) == 1 else "columns"
-    together = ", ".join(listed_words(names)) or "all columns together"
-    count = f": {len(columns)}{of} {noun}" if columns else f": {together}"
-    # A verdict names nothing of its own while the incident it rests on is open.
+    joint = ", ".join(column_labels(names)) or "all columns together"
+    count = f": {len(columns)}{total} {noun}" if columns else f": {joint}"
+    # A verdict names no columns itself while its incident is open.
     count = count if names else ""
-    since = began(view, segment, kind)
-    return f"{what}{count}" + ("" if since is None else f", since {words.day(since, now)}")
+    since = onset(view, segment, kind)
+    return f"{subject}{count}" + ("" if since is None else f", since {text_format.format_date(since, now)}")
 
 
 def _why(verdict: Verdict) -> str:
     if verdict.breakages:
-        return f"{words.REASON_WORDS[verdict.reason].capitalize()}."
-    return f"{words.REASON_WORDS[verdict.reason].capitalize()}. {verdict.detail}".strip()
+        return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}."
+    return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}. {verdict.detail}".strip()
 
 
 def _reason(verdict: Verdict) -> str:
     if verdict.state in (State.CALIBRATING, State.INSUFFICIENT):
-        return words.STATE_WORDS[verdict.state]
-    return words.REASON_WORDS[verdict.reason]
+        return text_format.STATE_WORDS[verdict.state]
+    return text_format.REASON_WORDS[verdict.reason]
 
 
 def _detail(verdict: Verdict) -> str:
     if verdict.state is State.INSUFFICIENT and verdict.smallest_effect is not None:
-        effect = words.percent(verdict.smallest_effect)
+        effect = text_format.format_percent(verdict.smallest_effect)
         return f"{verdict.detail} The smallest change that could be seen is {effect} of the traffic.".strip()
     return verdict.detail

@@ -1,4 +1,4 @@
-"""One monitor's place in the runner, and what happened to it."""
+"""The runner's state of one monitor, and the counters of its checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from driftwatch.monitor.check import Monitor, Outcome
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to one monitor since the process started."""
+    """Counters and times of one monitor's checks since the process started."""
 
     checks: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -29,21 +29,20 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Slot:
-    """One monitor's place in the runner. ``replacement`` takes over between two windows."""
-
+class MonitorSlot:
     monitor: Monitor
     last_end: int | None
-    last_glance: int = 0
+    last_refresh: int = 0
     tally: Tally = field(default_factory=Tally)
+    #: The newest check: queued, running or done.
     running: Future[None] | None = None
     not_before: int = 0
     failures_in_row: int = 0
     outcome: Outcome | None = None
+    #: The monitor that takes over between two windows.
     replacement: Monitor | None = None
     removed: bool = False
 
     @property
     def busy(self) -> bool:
-        """True while a check of it is queued or going on."""
         return self.running is not None and not self.running.done()

@@ -1,28 +1,26 @@
-"""What the web needs of the running daemon."""
+"""The interface to the running daemon that the web needs."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.status.snapshot import Snapshot
 
 
-class State(Protocol):
-    """Every method may be called from several threads. The history is there once the daemon has started."""
+class RunningDaemon(Protocol):
+    """The running daemon, thread-safe; its history exists once it has started."""
 
     @property
-    def past(self) -> Past:
-        """The history."""
+    def past(self) -> HistoryView: ...
 
-    def snapshot(self) -> Snapshot:
-        """The newest snapshot."""
+    def snapshot(self) -> Snapshot: ...
 
     def now(self) -> int:
-        """Nanoseconds since 1970 UTC."""
+        """Return the time in nanoseconds since 1970 UTC."""
 
     def reload(self) -> tuple[str, ...]:
-        """Read the configuration again; what takes effect only later is returned.
+        """Read the configuration again and return notes on settings that need a restart.
 
-        Raises ``DriftwatchError`` and keeps the old one.
+        Raises ``DriftwatchError`` and keeps the old configuration.
         """

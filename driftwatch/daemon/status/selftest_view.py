@@ -1,4 +1,4 @@
-"""What the self-test came to, as exporter and web page show it."""
+"""The self-test's results as the exporter and the pages show them."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ from statistics import median
 
 from driftwatch.daemon.status.snapshot import SelftestView
 from driftwatch.monitor.check import Monitor
-from driftwatch.monitor.selftest import Ending
-from driftwatch.results import words
+from driftwatch.monitor.selftest import TrialOutcome
+from driftwatch.results import text_format
 from driftwatch.store.history import History
 from driftwatch.store.records import StoredTrial
 from driftwatch.summary.faults import Fault
 
 
 def selftest_view(monitor: Monitor, history: History) -> SelftestView | None:
-    """The monitor's self-test from the history; None when it is off."""
     if monitor.selftest is None:
         return None
-    known = history.selftest(monitor.config.name)
-    kept = [trial for trial in history.trials(monitor.config.name) if monitor.selftest.like(trial)]
+    selftest = history.selftest(monitor.config.name)
+    trials = [
+        trial for trial in history.trials(monitor.config.name) if monitor.selftest.matches_settings(trial)
+    ]
     return SelftestView(
-        outcomes=tuple((str(ending), int(getattr(known, ending))) for ending in Ending),
-        delay_windows=known.delay_windows if known.detected else None,
-        measured_at=known.measured_at,
-        words=said(kept),
+        outcomes=tuple((str(ending), int(getattr(selftest, ending))) for ending in TrialOutcome),
+        delay_windows=selftest.delay_windows if selftest.detected else None,
+        measured_at=selftest.measured_at,
+        words=summarise_trials(trials),
     )
 
 
-def said(trials: Sequence[StoredTrial]) -> str:
-    """One line about trials that ended, of the faults and for as many windows as are injected today."""
-    ended = {ending: [trial for trial in trials if trial.outcome == ending] for ending in Ending}
-    detected, missed = ended[Ending.DETECTED], ended[Ending.MISSED]
-    alarms = len(ended[Ending.FALSE_ALARM])
-    told = words.plural(alarms, "false alarm") + (", if nothing really moved then" if alarms else "")
+def summarise_trials(trials: Sequence[StoredTrial]) -> str:
+    """Summarise in one line the ended trials of the currently configured faults."""
+    by_outcome = {ending: [trial for trial in trials if trial.outcome == ending] for ending in TrialOutcome}
+    detected, missed = by_outcome[TrialOutcome.DETECTED], by_outcome[TrialOutcome.MISSED]
+    alarms = len(by_outcome[TrialOutcome.FALSE_ALARM])
+    alarm_text = text_format.format_count(alarms, "false alarm") + (
+        ", if nothing really moved then" if alarms else ""
+    )
     if not detected and not missed:
-        begin = "selftest: no trial of an injected fault has come to its end yet"
-        return f"{begin}; {told}" if alarms else begin
+        text = "selftest: no trial of an injected fault has come to its end yet"
+        return f"{text}; {alarm_text}" if alarms else text
     text = f"selftest: found {len(detected)} of {len(detected) + len(missed)} injected "
     text += _faults([*detected, *missed])
     delays = [trial.delay for trial in detected if trial.delay is not None]
@@ -45,15 +48,15 @@ def said(trials: Sequence[StoredTrial]) -> str:
     unnamed = sum(not trial.named for trial in detected)
     if unnamed:
         text += f", {unnamed} without naming the column"
-    return f"{text}; {told}"
+    return f"{text}; {alarm_text}"
 
 
 def _faults(trials: Sequence[StoredTrial]) -> str:
     sizes = sorted({(trial.fault, trial.size) for trial in trials})
-    told = [f"{_NAMES[Fault(fault)]} {Fault(fault).words(size)}" for fault, size in sizes]
+    texts = [f"{_NAMES[Fault(fault)]} {Fault(fault).size_text(size)}" for fault, size in sizes]
     if [fault for fault, _ in sizes] == [Fault.SHIFT]:
-        return told[0]
-    return f"faults ({', '.join(told)})"
+        return texts[0]
+    return f"faults ({', '.join(texts)})"
 
 
 _NAMES = {
@@ -64,7 +67,7 @@ _NAMES = {
 
 
 def _windows(count: float) -> str:
-    """A number of windows, whole or in between.
+    """Format a number of windows.
 
     >>> _windows(1), _windows(2.0), _windows(2.5)
     ('1 window', '2 windows', '2.5 windows')

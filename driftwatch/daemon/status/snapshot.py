@@ -1,4 +1,4 @@
-"""What the exporter and the web page show: immutable, replaced as a whole after each check."""
+"""The state that exporter and pages show: immutable, replaced as a whole after each check."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from driftwatch.summary.summary import Summary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIncident:
-    """An incident nobody has resolved yet."""
-
     key: str
     kind: str
     segment: str | None
@@ -24,42 +22,33 @@ class OpenIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentView:
-    """One (monitor, segment): its newest verdict, its newest successful one, and the trail behind them.
-
-    ``trail`` holds (window end, evidence or None, state, page) of up to 400 newest verdicts, oldest
-    first. ``looked`` is the newest verdict that could look; its statistics are the published gauges.
-    ``window`` is the summary it was computed from, for drawing; None after it was dropped.
-    """
+    """The state of one segment of a monitor."""
 
     segment: str | None
     verdict: Verdict | None
-    looked: Verdict | None
-    looked_at: int | None
+    #: The newest verdict that had data; its statistics are the published gauges.
+    usable_verdict: Verdict | None
+    usable_at: int | None
+    #: (window end, evidence or None, state, page) of up to 400 newest verdicts, oldest first.
     trail: tuple[tuple[int, float | None, str, bool], ...]
+    #: The summary behind ``usable_verdict``; None after retention deleted it.
     window: Summary | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestView:
-    """What the self-test came to. ``outcomes`` count every trial there ever was.
-
-    ``delay_windows`` is summed over the detected ones, None before the first. ``words`` speak of the trials
-    of today's faults that are kept.
-    """
-
+    #: (outcome, number of trials ever).
     outcomes: tuple[tuple[str, int], ...]
+    #: Summed over detected trials; None before the first.
     delay_windows: int | None
     measured_at: int | None
+    #: About the stored trials of the configured faults.
     words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorView:
-    """One monitor as the outside sees it. Times are nanoseconds since 1970 UTC; None is unknown.
-
-    ``failures``, ``skipped`` and ``rejected`` count by reason since the process started. ``selftest`` is None
-    when it is off.
-    """
+    """The state of one monitor. Times are nanoseconds since 1970 UTC; None is unknown."""
 
     name: str
     source_type: str
@@ -80,36 +69,36 @@ class MonitorView:
     decide_seconds: float | None
     newest_row_at: int | None
     checks: int
+    #: (reason, count since the process started), as are ``skipped`` and ``rejected``.
     failures: tuple[tuple[str, int], ...]
     skipped: tuple[tuple[str, int], ...]
     rejected: tuple[tuple[str, int], ...]
     rows_read: int
     late_rows: int
     untimed_rows: int | None
+    #: None when the self-test is off.
     selftest: SelftestView | None = None
 
     def segment(self, name: str | None) -> SegmentView | None:
-        """The view of one segment."""
         return next((view for view in self.segments if view.segment == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkView:
-    """One notifier: how many messages it took and how many attempts failed, by reason."""
-
     name: str
+    #: Delivered messages.
     delivered: int
+    #: (reason, failed attempts).
     failed: tuple[tuple[str, int], ...]
     pending: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The whole process at one moment. ``ready`` once configuration, references and state are loaded."""
-
     version: str
     taken_at: int
     started_at: int
+    #: Configuration, references and state are loaded.
     ready: bool
     scheduler_tick_at: int | None
     scheduler_alive: bool
@@ -122,5 +111,4 @@ class Snapshot:
     sinks: tuple[SinkView, ...]
 
     def monitor(self, name: str) -> MonitorView | None:
-        """The view of one monitor."""
         return next((view for view in self.monitors if view.name == name), None)

@@ -1,4 +1,4 @@
-"""Whether the newest check of a segment is too old for its values to be shown as current."""
+"""Decides whether a segment's newest check is too old for its values to be shown as current."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ STALE_INTERVALS = 3
 
 
 def is_stale(view: MonitorView, segment: SegmentView, now: int) -> bool:
-    """True when the segment's newest check is older than three intervals, or there was none."""
-    if segment.looked_at is None:
+    if segment.usable_at is None:
         return True
-    return now - segment.looked_at > STALE_INTERVALS * view.interval_seconds * NANOSECONDS
+    return now - segment.usable_at > STALE_INTERVALS * view.interval_seconds * NANOSECONDS

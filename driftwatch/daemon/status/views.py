@@ -1,4 +1,4 @@
-"""The immutable views of monitors that exporter and web page show, from the history and the runner."""
+"""Builds the immutable views of monitors from the history and the runner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.windows import window_at
-from driftwatch.daemon.status.monitor_slot import Slot, Tally
+from driftwatch.daemon.status.monitor_slot import MonitorSlot, Tally
 from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.monitor.check import Outcome
@@ -15,17 +15,17 @@ from driftwatch.results.verdict_json import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.summary.summary import Summary, total
 
-_TRAIL = 400
+_TRAIL_WINDOWS = 400
 
 
-def restored_view(slot: Slot, history: History, loaded_at: int) -> MonitorView:
-    """A monitor's view from the history alone, before its first check of this process."""
+def restored_view(slot: MonitorSlot, history: History, loaded_at: int) -> MonitorView:
+    """Build a monitor's view from the history alone, before its first check in this process."""
     segments = tuple(_segment(slot, history, name) for name in slot.monitor.reference.plan.segments)
     return _assemble(slot, history, segments, loaded_at)
 
 
 def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
-    """A monitor whose reference is not there yet: nothing is known, and that is what it shows."""
+    """Build the view of a monitor without a loaded reference, whose values are unknown."""
     return MonitorView(
         name=config.name,
         source_type=config.source.type,
@@ -55,72 +55,76 @@ def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
     )
 
 
-def refreshed_view(old: MonitorView, slot: Slot, history: History, loaded_at: int) -> MonitorView:
-    """The view after a check: the trail grows by what the check said, the rest is read anew."""
+def refreshed_view(previous: MonitorView, slot: MonitorSlot, history: History, loaded_at: int) -> MonitorView:
+    """Build the view after a check: its verdict extends the trail, the rest comes from history and runner."""
     if slot.outcome is None:
-        return _assemble(slot, history, old.segments, loaded_at)
+        return _assemble(slot, history, previous.segments, loaded_at)
     segments = []
     for name in slot.monitor.reference.plan.segments:
-        known = old.segment(name) or _segment(slot, history, name)
-        segments.append(_advance(known, slot))
+        segment = previous.segment(name) or _segment(slot, history, name)
+        segments.append(_advance(segment, slot))
     return _assemble(slot, history, tuple(segments), loaded_at)
 
 
-def _advance(known: SegmentView, slot: Slot) -> SegmentView:
+def _advance(previous: SegmentView, slot: MonitorSlot) -> SegmentView:
     outcome = slot.outcome
-    if outcome is not None and outcome.glance:
-        return _glanced(known, outcome)
-    verdict = next((v for v in outcome.verdicts if v.segment == known.segment), None) if outcome else None
+    if outcome is not None and outcome.is_refresh:
+        return _with_refreshed_gauges(previous, outcome)
+    verdict = next((v for v in outcome.verdicts if v.segment == previous.segment), None) if outcome else None
     if outcome is None or verdict is None:
-        return known
-    trail = known.trail
+        return previous
+    trail = previous.trail
     if outcome.final and (not trail or trail[-1][0] < verdict.window.end):
-        trail = (*trail, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))[-_TRAIL:]
-    if not verdict.state.looked:
-        return replace(known, verdict=verdict, trail=trail)
+        trail = (*trail, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))[
+            -_TRAIL_WINDOWS:
+        ]
+    if not verdict.state.has_data:
+        return replace(previous, verdict=verdict, trail=trail)
     return SegmentView(
-        segment=known.segment,
+        segment=previous.segment,
         verdict=verdict,
-        looked=verdict,
-        looked_at=slot.tally.last_success_at,
+        usable_verdict=verdict,
+        usable_at=slot.tally.last_success_at,
         trail=trail,
-        window=outcome.windows.get(known.segment),
+        window=outcome.windows.get(previous.segment),
     )
 
 
-def _glanced(known: SegmentView, outcome: Outcome) -> SegmentView:
-    """Newer gauges under the newest verdict: its state, evidence and pages stay."""
-    window, shown = outcome.windows.get(known.segment), outcome.gauges.get(known.segment)
-    if known.looked is None or window is None or shown is None:
-        return known
-    looked = replace(known.looked, window=window.span, rows=window.rows, statistics=shown)
-    return replace(known, looked=looked, window=window)
+def _with_refreshed_gauges(previous: SegmentView, outcome: Outcome) -> SegmentView:
+    # The newest verdict's state, evidence and alerts stay.
+    window, gauges = outcome.windows.get(previous.segment), outcome.gauges.get(previous.segment)
+    if previous.usable_verdict is None or window is None or gauges is None:
+        return previous
+    verdict = replace(previous.usable_verdict, window=window.span, rows=window.rows, statistics=gauges)
+    return replace(previous, usable_verdict=verdict, window=window)
 
 
-def _segment(slot: Slot, history: History, name: str | None) -> SegmentView:
+def _segment(slot: MonitorSlot, history: History, name: str | None) -> SegmentView:
     config = slot.monitor.config
-    verdicts = [verdict_from_json(item) for item in history.verdicts(config.name, name, limit=_TRAIL)]
-    looked = next((v for v in reversed(verdicts) if v.state.looked), None)
+    verdicts = [verdict_from_json(item) for item in history.verdicts(config.name, name, limit=_TRAIL_WINDOWS)]
+    usable = next((v for v in reversed(verdicts) if v.state.has_data), None)
     window: Summary | None = None
-    if looked is not None:
-        tiles = [history.tile(config.name, name, start, version) for start, version in looked.tiles]
-        known = [tile.summary for tile in tiles if tile is not None]
-        window = total(known) if known else None
+    if usable is not None:
+        tiles = [history.tile(config.name, name, start, version) for start, version in usable.tiles]
+        summaries = [tile.summary for tile in tiles if tile is not None]
+        window = total(summaries) if summaries else None
     return SegmentView(
         segment=name,
         verdict=verdicts[-1] if verdicts else None,
-        looked=looked,
-        looked_at=None if looked is None else history.decided_at(config.name, name, looked.window.end),
+        usable_verdict=usable,
+        usable_at=None if usable is None else history.decided_at(config.name, name, usable.window.end),
         trail=tuple((v.window.end, v.evidence, str(v.state), v.page) for v in verdicts),
         window=window,
     )
 
 
-def _assemble(slot: Slot, history: History, segments: tuple[SegmentView, ...], loaded_at: int) -> MonitorView:
+def _assemble(
+    slot: MonitorSlot, history: History, segments: tuple[SegmentView, ...], loaded_at: int
+) -> MonitorView:
     monitor, tally = slot.monitor, slot.tally
     config = monitor.config
     whole = next((view for view in segments if view.segment is None), None)
-    looked_at = whole.looked_at if whole else None
+    usable_at = whole.usable_at if whole else None
     incidents = tuple(
         OpenIncident(
             key=item.key,
@@ -140,7 +144,7 @@ def _assemble(slot: Slot, history: History, segments: tuple[SegmentView, ...], l
         segments=segments,
         incidents=incidents,
         last_run_at=tally.last_run_at,
-        last_success_at=tally.last_success_at or looked_at,
+        last_success_at=tally.last_success_at or usable_at,
         last_failure=tally.last_failure,
         next_run_at=_next_run(slot),
         duration_seconds=tally.duration_seconds,
@@ -164,7 +168,7 @@ def _difference(tally: Tally) -> float | None:
     return max(tally.duration_seconds - tally.read_seconds, 0.0)
 
 
-def _next_run(slot: Slot) -> int | None:
+def _next_run(slot: MonitorSlot) -> int | None:
     if slot.last_end is None:
         return None
     config = slot.monitor.config

@@ -1,48 +1,46 @@
-"""What happened around one verdict, in order, from what the store knows."""
+"""The log of one verdict, built from the store: events around it, oldest first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from driftwatch.core.schema import iso
-from driftwatch.daemon.status.history_view import Past, Working
-from driftwatch.results import words
+from driftwatch.daemon.status.history_view import HistoryView, VerdictData
+from driftwatch.results import text_format
 
-#: Slices and messages listed one by one.
-_MOST = 30
+#: Slices, and messages, that are listed one by one.
+_MAX_ITEMS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing that happened; ``at`` is nanoseconds, None when only the order is known."""
-
+    #: Nanoseconds; None when only the order is known.
     at: int | None
     what: str
 
 
-def worklog(working: Working, past: Past) -> list[Entry]:
-    """The entries of one verdict, oldest first."""
-    verdict = working.verdict
-    found = [Entry(at=verdict.window.end, what="the window closed")]
+def worklog(data: VerdictData, past: HistoryView) -> list[Entry]:
+    verdict = data.verdict
+    entries = [Entry(at=verdict.window.end, what="the window closed")]
     if verdict.newest_row is not None:
-        found.append(Entry(at=verdict.newest_row, what="the newest row in it"))
+        entries.append(Entry(at=verdict.newest_row, what="the newest row in it"))
     if verdict.judged_from is not None:
         rows = f"{verdict.judged_rows:,} rows"
-        found.append(
+        entries.append(
             Entry(at=verdict.judged_from, what=f"judged together with the windows since here: {rows}")
         )
-    slices = words.plural(len(verdict.tiles), "slice")
+    slices = text_format.format_count(len(verdict.tiles), "slice")
     read = f"decided: {verdict.state}, {verdict.reason}; {verdict.rows:,} rows in {slices}"
     if verdict.rejected_files:
-        read += f", {words.plural(len(verdict.rejected_files), 'file')} left out"
+        read += f", {text_format.format_count(len(verdict.rejected_files), 'file')} left out"
     if verdict.untimed_rows:
         read += f", {verdict.untimed_rows:,} rows without a usable time in no window"
-    found.append(Entry(at=working.decided_at, what=read))
-    for item in past.sendings(verdict.incident)[:_MOST] if verdict.page else ():
-        tries = words.plural(item.attempts, "attempt")
+    entries.append(Entry(at=data.decided_at, what=read))
+    for item in past.sendings(verdict.incident)[:_MAX_ITEMS] if verdict.page else ():
+        tries = text_format.format_count(item.attempts, "attempt")
         state = f"{item.state} after {tries}" + (f", {item.reason}" if item.reason else "")
-        found.append(Entry(at=item.created_at, what=f"message to {item.sink}, {item.kind}: {state}"))
-    for start, decided, newest in past.newer_slices(verdict)[:_MOST]:
-        later = f"the slice from {iso(start)} changed later: decided on version {decided}, now {newest}"
-        found.append(Entry(at=None, what=later))
-    return sorted(found, key=lambda item: (item.at is None, item.at or 0))
+        entries.append(Entry(at=item.created_at, what=f"message to {item.sink}, {item.kind}: {state}"))
+    for start, decided, newest in past.newer_slices(verdict)[:_MAX_ITEMS]:
+        change = f"the slice from {iso(start)} changed later: decided on version {decided}, now {newest}"
+        entries.append(Entry(at=None, what=change))
+    return sorted(entries, key=lambda item: (item.at is None, item.at or 0))

@@ -1,1 +1,1 @@
-"""Pages for people and JSON for programs."""
+"""The web interface: HTML pages and a JSON API."""

@@ -1,4 +1,4 @@
-"""Acknowledging from the page: only somebody who proved who they are, only from a page of ours, on record."""
+"""Acknowledgement forms: for authenticated users, from pages of this site only, recorded in the history."""
 
 from __future__ import annotations
 
@@ -15,117 +15,121 @@ from starlette.responses import RedirectResponse, Response
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.settings import parse_duration
-from driftwatch.daemon.status.ports import State
+from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident
 from driftwatch.daemon.web.http import query
-from driftwatch.daemon.web.http.guard import VISITOR
+from driftwatch.daemon.web.http.guard import USER_SCOPE_KEY
 from driftwatch.daemon.web.http.links import Links
-from driftwatch.daemon.web.pages.view_models import Visitor, incidents
-from driftwatch.results import words
+from driftwatch.daemon.web.pages.view_models import User, incident_views
+from driftwatch.results import text_format
 
 log = logging.getLogger(__name__)
 
-#: How long a loaded page can be used, and the most bytes and characters of what it sends.
-PROOF_SECONDS = 12 * 3600
-MOST_BYTES, LONGEST_NOTE, LONGEST_NAME = 16_384, 500, 80
+#: How long the forms of a loaded page are accepted.
+CSRF_TOKEN_SECONDS = 12 * 3600
+#: Limits of what a form sends.
+MAX_FORM_BYTES, MAX_NOTE_CHARS, MAX_NAME_CHARS = 16_384, 500, 80
 _PORTS = {"http": 80, "https": 443}
-_MUTES = ("4h", "1d", "2d", "7d")
+_MUTE_DURATIONS = ("4h", "1d", "2d", "7d")
 
 
 class AcknowledgeForm:
-    """Takes the forms of the pages. ``external_host`` is the host of ``web.external_url``."""
+    """Checks acknowledgements sent from a page; ``external_host`` is the host of ``web.external_url``."""
 
-    def __init__(self, state: State, links: Links, external_host: str) -> None:
-        self._state = state
+    def __init__(self, daemon: RunningDaemon, links: Links, external_host: str) -> None:
+        self._daemon = daemon
         self._links = links
         self._external_host = external_host
-        # New with each process: a page from before a restart has to be loaded again.
+        # Each process creates a new key, so a page loaded before a restart has to be loaded again.
         self._key = secrets.token_bytes(32)
 
-    def visitor(self, request: Request) -> Visitor | None:
-        """Who asks, with the proof for the forms of their page; None when nobody gave a password."""
-        name = request.scope.get(VISITOR)
+    def user(self, request: Request) -> User | None:
+        name = request.scope.get(USER_SCOPE_KEY)
         if name is None:
             return None
-        return Visitor(name=name, proof=self._proof(name, self._state.now() // NANOSECONDS))
+        return User(name=name, csrf_token=self._csrf_token(name, self._daemon.now() // NANOSECONDS))
 
-    def _proof(self, name: str, second: int) -> str:
-        said = f"{second}\n{name}".encode("utf-8", "surrogatepass")
-        return f"{second}.{hmac.new(self._key, said, hashlib.sha256).hexdigest()}"
+    def _csrf_token(self, name: str, issued_at: int) -> str:
+        message = f"{issued_at}\n{name}".encode("utf-8", "surrogatepass")
+        return f"{issued_at}.{hmac.new(self._key, message, hashlib.sha256).hexdigest()}"
 
-    def _proven(self, name: str, proof: str) -> bool:
-        second, _, _ = proof.partition(".")
-        if not (second.isascii() and second.isdigit() and len(second) < 16):
+    def _is_valid_token(self, name: str, csrf_token: str) -> bool:
+        issued_at, _, _ = csrf_token.partition(".")
+        if not (issued_at.isascii() and issued_at.isdigit() and len(issued_at) < 16):
             return False
-        age = self._state.now() // NANOSECONDS - int(second)
-        right = hmac.compare_digest(self._proof(name, int(second)).encode(), proof.encode("utf-8", "replace"))
-        return right and 0 <= age <= PROOF_SECONDS
+        age = self._daemon.now() // NANOSECONDS - int(issued_at)
+        is_authentic = hmac.compare_digest(
+            self._csrf_token(name, int(issued_at)).encode(), csrf_token.encode("utf-8", "replace")
+        )
+        return is_authentic and 0 <= age <= CSRF_TOKEN_SECONDS
 
     async def acknowledge(self, request: Request) -> Response:
-        """Fixed, accepted or muted; back to the page that asked. 400, 403 or 413 when it may not be."""
-        name = request.scope.get(VISITOR)
+        """Store an acknowledgement; a refused request raises HTTP 400, 403 or 413."""
+        name = request.scope.get(USER_SCOPE_KEY)
         if name is None:
             raise HTTPException(403, "Acknowledging from the page needs web.auth; use driftwatch ack.")
-        if not self._from_here(request):
+        if not self._is_same_origin(request):
             raise HTTPException(403, "Pages of other hosts may not acknowledge.")
         fields = await _fields(request)
-        if not self._proven(name, fields.get("proof", "")):
+        if not self._is_valid_token(name, fields.get("proof", "")):
             raise HTTPException(403, "The page is too old or not ours. Load it again.")
-        return await run_in_threadpool(self._ask, request, name, fields)
+        return await run_in_threadpool(self._store_request, request, name, fields)
 
-    def _from_here(self, request: Request) -> bool:
-        """True unless the browser says that another site's page sent it."""
+    def _is_same_origin(self, request: Request) -> bool:
+        """True unless the browser says that another site's page sent the form."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
         origin = request.headers.get("origin")
         if origin is None:
             return True
         scheme = origin.partition("://")[0]
-        names = (request.headers.get("host", ""), self._external_host)
-        # "null", which sandboxed pages send, has no host; neither has an external_url that is not set.
-        return _host(origin) in {_host(f"{scheme}://{name}") for name in names} - {""}
+        hosts = (request.headers.get("host", ""), self._external_host)
+        # The origin "null" of sandboxed pages has no host, nor has an external_url that is not set.
+        return _host(origin) in {_host(f"{scheme}://{host}") for host in hosts} - {""}
 
-    def _ask(self, request: Request, name: str, fields: dict[str, str]) -> Response:
-        view = query.monitor(self._state.snapshot(), request)
-        item = _incident(view, fields.get("incident", ""))
+    def _store_request(self, request: Request, name: str, fields: dict[str, str]) -> Response:
+        view = query.monitor(self._daemon.snapshot(), request)
+        incident = _incident(view, fields.get("incident", ""))
         verdict = fields.get("verdict", "")
-        known = [
-            way.verdict
-            for found in incidents(view, item.segment)
-            for way in found.ways
-            if found.incident == item
+        verdicts = [
+            option.verdict
+            for entry in incident_views(view, incident.segment)
+            for option in entry.options
+            if entry.incident == incident
         ]
-        if verdict not in known:
-            raise HTTPException(400, f"verdict: expected one of {', '.join(known)}.")
-        length = fields.get("for", "2d")
-        if length not in _MUTES:
-            raise HTTPException(400, f"for: expected one of {', '.join(_MUTES)}.")
-        now = self._state.now()
-        who = f"{words.shortened(words.visible(name), LONGEST_NAME)} (page)"
-        number = self._state.past.ask(
+        if verdict not in verdicts:
+            raise HTTPException(400, f"verdict: expected one of {', '.join(verdicts)}.")
+        duration = fields.get("for", "2d")
+        if duration not in _MUTE_DURATIONS:
+            raise HTTPException(400, f"for: expected one of {', '.join(_MUTE_DURATIONS)}.")
+        now = self._daemon.now()
+        author = f"{text_format.truncate(text_format.escape_invisible(name), MAX_NAME_CHARS)} (page)"
+        acknowledgement_id = self._daemon.past.ask(
             view.name,
-            item.key,
+            incident.key,
             verdict,
-            until=now + parse_duration(length) * NANOSECONDS if verdict == "muted" else None,
-            note=words.shortened(fields.get("note", ""), LONGEST_NOTE),
-            who=who,
+            until=now + parse_duration(duration) * NANOSECONDS if verdict == "muted" else None,
+            note=text_format.truncate(fields.get("note", ""), MAX_NOTE_CHARS),
+            who=author,
             now=now,
         )
         log.info(
             "acknowledgement asked",
             extra={
                 "monitor": view.name,
-                "incident": item.key,
+                "incident": incident.key,
                 "verdict": verdict,
-                "who": who,
-                "number": number,
+                "who": author,
+                "number": acknowledgement_id,
             },
         )
-        return RedirectResponse(self._links.monitor(view.name, item.segment, said=number), 303)
+        return RedirectResponse(
+            self._links.monitor(view.name, incident.segment, said=acknowledgement_id), 303
+        )
 
 
 def _host(url: str) -> str:
-    """Host and port as browsers write them in an Origin; empty when there is none."""
+    # As an Origin header spells it.
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -135,24 +139,23 @@ def _host(url: str) -> str:
 
 
 def _incident(view: MonitorView, key: str) -> OpenIncident:
-    found = next((item for item in view.incidents if item.key == key), None)
-    if found is None:
+    incident = next((item for item in view.incidents if item.key == key), None)
+    if incident is None:
         raise HTTPException(404, "That incident is not open any more.")
-    return found
+    return incident
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """The form's fields, each once."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/x-www-form-urlencoded":
         raise HTTPException(400, "Expected a form: application/x-www-form-urlencoded.")
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"Expected a form of at most {MOST_BYTES} bytes.")
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM_BYTES:
+            raise HTTPException(413, f"Expected a form of at most {MAX_FORM_BYTES} bytes.")
     try:
-        parsed = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="replace")
+        form = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="replace")
     except ValueError as error:
         raise HTTPException(400, "Expected a form with at most 20 fields.") from error
-    return {key: values[0] for key, values in parsed.items()}
+    return {key: values[0] for key, values in form.items()}

@@ -1,4 +1,4 @@
-"""The HTTP surface: pages for people, ``/metrics``, JSON for scripts, ``/-/`` for operators."""
+"""The HTTP application: pages, ``/metrics``, the JSON API, and ``/-/`` for operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from driftwatch.config.models import ExportConfig, WebConfig
 from driftwatch.daemon.metrics.exporter import MetricsPage
-from driftwatch.daemon.status.ports import State
+from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.web.acknowledge_form import AcknowledgeForm
 from driftwatch.daemon.web.api import payloads
 from driftwatch.daemon.web.api.endpoints import Api
@@ -24,34 +24,33 @@ from driftwatch.daemon.web.http import query
 from driftwatch.daemon.web.http.assets import assets
 from driftwatch.daemon.web.http.guard import Guard
 from driftwatch.daemon.web.http.links import Links
-from driftwatch.daemon.web.pages.routes import Pages
-from driftwatch.daemon.web.pages.sections import Asked
+from driftwatch.daemon.web.pages.routes import PageRenderer
+from driftwatch.daemon.web.pages.sections import ColumnSelection
 from driftwatch.daemon.web.pages.side_by_side import compare
-from driftwatch.daemon.web.pages.view_models import ORDER
+from driftwatch.daemon.web.pages.view_models import KIND_ORDER
 from driftwatch.errors import DriftwatchError
 
 
-def create_app(state: State, web: WebConfig, export: ExportConfig) -> Starlette:
-    """The application. ``metrics`` of its ``state`` is the page cache, to be warmed after a check."""
-    site = _Site(state, web, export)
-    app = _Guarded(
+def create_app(daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> Starlette:
+    """Create the application; ``state.metrics`` is the cached metrics page, to be refreshed after a check."""
+    site = _Site(daemon, web, export)
+    app = _GuardedApp(
         routes=site.routes(),
         exception_handlers={
             HTTPException: site.http_error,
             DriftwatchError: site.driftwatch_error,
-            Exception: site.fault,
+            Exception: site.internal_error,
         },
     )
-    # Starlette would send people to the Host they asked by, without TLS and without our prefix.
+    # Starlette would redirect to the request's Host, without TLS and without the prefix of external_url.
     app.router.redirect_slashes = False
     app.state.metrics = site.metrics_page
     app.web = web
     return app
 
 
-class _Guarded(Starlette):
-    """The guard stands around everything, answers to faults included; plain middleware would not."""
-
+class _GuardedApp(Starlette):
+    # Guards every response, error responses included, as plain middleware would not.
     web: WebConfig
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -59,19 +58,19 @@ class _Guarded(Starlette):
 
 
 class _Site:
-    def __init__(self, state: State, web: WebConfig, export: ExportConfig) -> None:
-        self._state = state
-        self._reloads = web.enable_reload
+    def __init__(self, daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> None:
+        self._daemon = daemon
+        self._enable_reload = web.enable_reload
         self._assets = assets()
-        outside = urlsplit(web.external_url or "")
-        self._links = Links(outside.path)
-        self._pages = Pages(self._links, self._assets, state)
-        self._api = Api(state, secured=web.auth is not None)
-        self._acting = AcknowledgeForm(state, self._links, outside.netloc)
+        external_url = urlsplit(web.external_url or "")
+        self._links = Links(external_url.path)
+        self._pages = PageRenderer(self._links, self._assets, daemon)
+        self._api = Api(daemon, secured=web.auth is not None)
+        self._acknowledge_form = AcknowledgeForm(daemon, self._links, external_url.netloc)
         self.metrics_page = MetricsPage(export)
 
     def routes(self) -> list[Route]:
-        get: list[tuple[str, Callable[[Request], Any]]] = [
+        get_routes: list[tuple[str, Callable[[Request], Any]]] = [
             ("/", self.index),
             ("/monitors/{name}", self.monitor),
             ("/monitors/{name}/column", self.column),
@@ -84,76 +83,84 @@ class _Site:
             ("/-/ready", self.ready),
             *((asset.path, asset.respond) for asset in self._assets.values()),
         ]
-        post = [Route("/monitors/{name}/acknowledge", self._acting.acknowledge, methods=["POST"])]
-        if self._reloads:
-            post.append(Route("/-/reload", self.reload, methods=["POST", "PUT"]))
-        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in get] + post
+        post_routes = [
+            Route("/monitors/{name}/acknowledge", self._acknowledge_form.acknowledge, methods=["POST"])
+        ]
+        if self._enable_reload:
+            post_routes.append(Route("/-/reload", self.reload, methods=["POST", "PUT"]))
+        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in get_routes] + post_routes
 
     def index(self, request: Request) -> Response:
-        search, kind = query.search(request), query.choice(request, "state", ORDER)
-        snapshot = self._state.snapshot()
-        return _html(self._pages.index(snapshot, self._state.now(), search, kind, query.page(request)))
+        search, kind = query.search(request), query.choice(request, "state", KIND_ORDER)
+        snapshot = self._daemon.snapshot()
+        return _html_response(
+            self._pages.index(snapshot, self._daemon.now(), search, kind, query.page(request))
+        )
 
     def monitor(self, request: Request) -> Response:
-        snapshot = self._state.snapshot()
-        view, segment = query.found(snapshot, request)
-        said = request.query_params.get("said", "")
-        return _html(
+        snapshot = self._daemon.snapshot()
+        view, segment = query.monitor_and_segment(snapshot, request)
+        acknowledgement_id = request.query_params.get("said", "")
+        return _html_response(
             self._pages.monitor(
                 snapshot,
                 view,
                 segment,
-                self._state.now(),
-                _columns(request),
-                self._acting.visitor(request),
-                int(said) if said.isascii() and said.isdigit() and len(said) < 16 else None,
+                self._daemon.now(),
+                _column_selection(request),
+                self._acknowledge_form.user(request),
+                int(acknowledgement_id)
+                if acknowledgement_id.isascii()
+                and acknowledgement_id.isdigit()
+                and len(acknowledgement_id) < 16
+                else None,
             )
         )
 
     def column(self, request: Request) -> Response:
-        snapshot = self._state.snapshot()
-        view, segment = query.found(snapshot, request)
+        snapshot = self._daemon.snapshot()
+        view, segment = query.monitor_and_segment(snapshot, request)
         name = request.query_params.get("name", "")
-        page = self._pages.column(snapshot, view, segment, name, self._state.now())
-        if page is None:
+        html = self._pages.column(snapshot, view, segment, name, self._daemon.now())
+        if html is None:
             raise HTTPException(404, "The monitor watches no column of that name.")
-        return _html(page)
+        return _html_response(html)
 
     def windows(self, request: Request) -> Response:
-        snapshot = self._state.snapshot()
-        view, segment = query.found(snapshot, request)
-        before = query.before(request)
-        return _html(self._pages.windows(snapshot, view, segment, self._state.now(), before))
+        snapshot = self._daemon.snapshot()
+        view, segment = query.monitor_and_segment(snapshot, request)
+        end_below = query.end_below(request)
+        return _html_response(self._pages.windows(snapshot, view, segment, self._daemon.now(), end_below))
 
     def window(self, request: Request) -> Response:
-        snapshot = self._state.snapshot()
-        view, segment = query.found(snapshot, request)
-        end = query.moment(request.path_params["end"])
-        working = self._state.past.working(view, segment.segment, end)
-        if working is None:
+        snapshot = self._daemon.snapshot()
+        view, segment = query.monitor_and_segment(snapshot, request)
+        end = query.timestamp(request.path_params["end"])
+        verdict_data = self._daemon.past.verdict_data(view, segment.segment, end)
+        if verdict_data is None:
             raise HTTPException(
                 404,
                 "No verdict is stored for a window that ends then: it was not decided yet, or it is older "
                 "than retention.verdicts and did not page.",
             )
-        shown = _columns(request)
-        now, visitor = self._state.now(), self._acting.visitor(request)
-        return _html(self._pages.window(snapshot, view, segment, working, now, shown, visitor))
+        selection = _column_selection(request)
+        now, user = self._daemon.now(), self._acknowledge_form.user(request)
+        return _html_response(self._pages.window(snapshot, view, segment, verdict_data, now, selection, user))
 
     def compare(self, request: Request) -> Response:
-        snapshot = self._state.snapshot()
-        view, segment = query.found(snapshot, request)
+        snapshot = self._daemon.snapshot()
+        view, segment = query.monitor_and_segment(snapshot, request)
         sides = (query.side(request, "a"), query.side(request, "b"))
-        shown = _columns(request)
+        selection = _column_selection(request)
         url = partial(self._links.column, view.name, segment=segment.segment)
-        compared = compare(self._state.past, view, segment.segment, sides, shown, url)
-        now = self._state.now()
-        return _html(self._pages.compare(snapshot, view, segment, sides, compared, now, shown))
+        comparison = compare(self._daemon.past, view, segment.segment, sides, selection, url)
+        now = self._daemon.now()
+        return _html_response(self._pages.compare(snapshot, view, segment, sides, comparison, now, selection))
 
     def metrics(self, request: Request) -> Response:
         page = self.metrics_page.render(
-            self._state.snapshot(),
-            self._state.now(),
+            self._daemon.snapshot(),
+            self._daemon.now(),
             request.headers.get("accept", ""),
             request.headers.get("accept-encoding", ""),
         )
@@ -163,12 +170,12 @@ class _Site:
         return Response(page.body, headers=headers)
 
     async def healthy(self, request: Request) -> Response:
-        if self._state.snapshot().scheduler_alive:
+        if self._daemon.snapshot().scheduler_alive:
             return PlainTextResponse("driftwatch is healthy.\n")
         return PlainTextResponse("The scheduler is dead: nothing is being checked.\n", status_code=503)
 
     async def ready(self, request: Request) -> Response:
-        if self._state.snapshot().ready:
+        if self._daemon.snapshot().ready:
             return PlainTextResponse("driftwatch is ready.\n")
         return PlainTextResponse("Configuration, references and state are being loaded.\n", status_code=503)
 
@@ -176,9 +183,9 @@ class _Site:
         if "origin" in request.headers:
             raise HTTPException(403, "Web pages may not reload the configuration.")
         try:
-            notes = self._state.reload()
+            notes = self._daemon.reload()
         except DriftwatchError as error:
-            return PlainTextResponse(f"{_plain(error)}\n", status_code=500)
+            return PlainTextResponse(f"{_printable(error)}\n", status_code=500)
         return PlainTextResponse("".join(f"{line}\n" for line in ("The configuration was reloaded.", *notes)))
 
     async def http_error(self, request: Request, error: Exception) -> Response:
@@ -187,9 +194,9 @@ class _Site:
         return self._error(request, status, str(getattr(error, "detail", "")), headers)
 
     async def driftwatch_error(self, request: Request, error: Exception) -> Response:
-        return self._error(request, 500, _plain(error))
+        return self._error(request, 500, _printable(error))
 
-    async def fault(self, request: Request, error: Exception) -> Response:
+    async def internal_error(self, request: Request, error: Exception) -> Response:
         return self._error(request, 500, "A fault inside driftwatch. The log says more.")
 
     def _error(
@@ -200,18 +207,18 @@ class _Site:
             return Response(payloads.dumps({"error": detail}), status, headers, "application/json")
         if path == "/metrics" or path.startswith("/-/"):
             return PlainTextResponse(f"{detail}\n", status, headers)
-        return _html(self._pages.error(status, detail), status, headers)
+        return _html_response(self._pages.error(status, detail), status, headers)
 
 
-def _columns(request: Request) -> Asked:
-    return Asked(search=query.search(request), page=query.page(request))
+def _column_selection(request: Request) -> ColumnSelection:
+    return ColumnSelection(search=query.search(request), page=query.page(request))
 
 
-def _plain(error: Exception) -> str:
+def _printable(error: Exception) -> str:
     return str(error).encode("utf-8", "backslashreplace").decode()
 
 
-def _html(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def _html_response(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         text.encode("utf-8", "backslashreplace"), status, headers, media_type="text/html; charset=utf-8"
     )

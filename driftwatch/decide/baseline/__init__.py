@@ -1,1 +1,4 @@
-"""What is usual for a monitor: histories of shares and scores, design effects, predictions."""
+"""The baseline of a monitor: histories, design effects, score models, predictions.
+
+Names of array axes: ``window`` (oldest first), ``stream``, ``score``, ``label`` (one share of a stream).
+"""

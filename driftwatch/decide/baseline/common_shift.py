@@ -1,17 +1,16 @@
-"""All columns together: a direction in which many move a little, window after window.
+"""Common shift: the score of many columns that move a little in one direction, window after window.
 
-The direction is where the columns' locations leaned lately, an exponentially weighted mean of how far each
-stood from usual, without the column that leans most: what one column says it says itself. A window's score is
-how far it lies along that direction, in standard deviations of the windows before along it, so columns that
-move together cost nothing. The direction is known before the window, so without a shift the score is noise
-around 0 however it was chosen; it is judged against its own history like any score. ``together`` adds up how
-far columns moved, whichever way, and needs each to stand out; a lasting direction is found sooner.
+The direction is the running mean (exponentially weighted) of each column's deviation in location, without the
+column that deviates most, which its own streams report. A window's score is its projection on the direction,
+in standard deviations of earlier windows' projections, so correlated columns need no correction. The
+direction is known before the window, so without a shift the score is noise around 0, however the direction
+was chosen; it is compared with its own history. The combined score adds up deviations of either sign and
+needs each to stand out; this score finds a lasting common shift sooner.
 
-How far a column stands from usual is its recursive residual: its distance from the mean of all windows
-before, those that wait included. Held against a mean that stays, every window would lean where that mean was
-estimated wrongly, and of many columns the errors add up to a direction.
-Source: recursive residuals, Brown, Durbin, Evans 1975; betting with a plug-in direction, Shekhar, Ramdas
-2024. False alarms: as of any score, see ``betting``.
+Deviations are recursive residuals: distances from the mean of all windows before, including those that are
+not learned yet. With a fixed mean, its estimation errors would look like a common direction in every window.
+Source: recursive residuals, Brown, Durbin, Evans 1975; testing by betting with a plug-in direction, Shekhar,
+Ramdas 2024. False alarms: as for any score, see ``e_values.py``.
 """
 
 from __future__ import annotations
@@ -19,64 +18,75 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.decide.baseline.location_scale import standing
-from driftwatch.decide.baseline.score_model import MIN_HISTORY
+from driftwatch.decide.baseline.location_scale import fit_location_scale
+from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS
 from driftwatch.decide.baseline.weighted_series import Series
 from driftwatch.decide.evalues.stream_index import COMMON_SHIFT, StreamIndex
 from driftwatch.results.results import Score
 
-#: What the lean keeps of itself from window to window.
-_KEPT = 0.9
-#: How far a column counts at most, in spreads: one wild window is no direction.
-_CUT = 3.0
-#: A direction has more leaning columns than this.
-_FEWEST = 4
-#: An excess by less than this, in standard deviations along the direction, is never evidence.
-FLOOR = 0.5
+#: Weight of the running mean of the shift from one window to the next.
+_EWMA_DECAY = 0.9
+#: A column's deviation is clipped at so many scales: one extreme window is no direction.
+_MAX_DEVIATION = 3.0
+#: With at most so many shifted columns there is no direction.
+_TOO_FEW_COLUMNS = 4
+#: Excesses below this, in standard deviations along the direction, are never evidence.
+EFFECT_FLOOR = 0.5
 #: Newest blocks of a reference whose scores are learned.
-_BLOCKS = 400
+_MAX_BLOCKS = 400
 
 
-def located(keys: StreamIndex, without: frozenset[str]) -> Int64Array:
-    """The positions of the scores that say where a column's values lie, but for these columns'."""
-    return keys.located[~keys.whose(without)[keys.located]] if without else keys.located
+def location_positions(keys: StreamIndex, suspended: frozenset[str]) -> Int64Array:
+    return (
+        keys.location_scores[~keys.owned_by(suspended)[keys.location_scores]]
+        if suspended
+        else keys.location_scores
+    )
 
 
-def along(
-    lean: Float64Array, value: Float64Array, before: Float64Array, slots: Int64Array, slot: int,
-    rows: Float64Array, least: Float64Array,
+def common_shift(
+    running_shift: Float64Array, value: Float64Array, history: Float64Array, slots: Int64Array, slot: int,
+    rows: Float64Array, min_scale: Float64Array,
 ) -> tuple[Score | None, Float64Array]:  # fmt: skip
-    """The score of a window with ``value[k]`` after the windows ``before[n, k]``; and the lean after it.
+    """Return a window's score, and the running shift that includes the window.
 
-    None while fewer than five columns lean anywhere. ``least[k]`` is the smallest spread that is believed.
+    The score is None while fewer than five columns have a running shift.
     """
-    held = standing(Series.of(before), slots, slot, rows)
-    spread = held.ahead(np.maximum(least, 1e-9))
-    x = np.where(held.n < MIN_HISTORY // 2, np.nan, (value - held.centre) / spread)
-    x = np.where(np.isnan(x), 0.0, np.minimum(np.maximum(x, -_CUT), _CUT))
-    leaned = _KEPT * lean + (1 - _KEPT) * x
-    part = np.where(x == 0, 0.0, lean)
-    if (part != 0).sum() <= _FEWEST:
-        return None, leaned
-    part[np.abs(part).argmax()] = 0.0
-    usual = (before - held.centre) / spread
-    np.copyto(usual, 0.0, where=np.isnan(usual))
-    usual = usual @ part
-    unit = float(np.sqrt(usual @ usual / len(usual)))
+    # ``history[window, column]`` holds the windows before this one.
+    fit = fit_location_scale(Series.of(history), slots, slot, rows)
+    scale = fit.prediction_scale(np.maximum(min_scale, 1e-9))
+    deviation = np.where(fit.n < MIN_HISTORY_WINDOWS // 2, np.nan, (value - fit.location) / scale)
+    deviation = np.where(
+        np.isnan(deviation), 0.0, np.minimum(np.maximum(deviation, -_MAX_DEVIATION), _MAX_DEVIATION)
+    )
+    next_shift = _EWMA_DECAY * running_shift + (1 - _EWMA_DECAY) * deviation
+    direction = np.where(deviation == 0, 0.0, running_shift)
+    if (direction != 0).sum() <= _TOO_FEW_COLUMNS:
+        return None, next_shift
+    direction[np.abs(direction).argmax()] = 0.0
+    projections = (history - fit.location) / scale
+    np.copyto(projections, 0.0, where=np.isnan(projections))
+    projections = projections @ direction
+    unit = float(np.sqrt(projections @ projections / len(projections)))
     if not unit:
-        return None, leaned
-    return _score(float(x @ part) / unit), leaned
+        return None, next_shift
+    return _score(float(deviation @ direction) / unit), next_shift
 
 
-def of_blocks(
-    values: Float64Array, slots: Int64Array, rows: Float64Array, least: Float64Array
+def block_common_shifts(
+    values: Float64Array, slots: Int64Array, rows: Float64Array, min_scale: Float64Array
 ) -> tuple[list[Score | None], Float64Array]:
-    """The scores of blocks ``values[n, k]``, each held against those before it; and the lean after them."""
-    lean, found = np.zeros(values.shape[1]), list[Score | None]([None] * len(values))
-    for n in range(max(MIN_HISTORY, len(values) - _BLOCKS), len(values)):
-        found[n], lean = along(lean, values[n], values[:n], slots[:n], int(slots[n]), rows[:n], least)
-    return found, lean
+    """Compute ``common_shift`` for each block of the reference, from the blocks before it."""
+    # ``values[window, column]``.
+    running_shift, scores = np.zeros(values.shape[1]), list[Score | None]([None] * len(values))
+    for n in range(max(MIN_HISTORY_WINDOWS, len(values) - _MAX_BLOCKS), len(values)):
+        scores[n], running_shift = common_shift(
+            running_shift, values[n], values[:n], slots[:n], int(slots[n]), rows[:n], min_scale
+        )
+    return scores, running_shift
 
 
 def _score(value: float) -> Score:
-    return Score(detector=COMMON_SHIFT[0], column=None, label=COMMON_SHIFT[2], value=value, floor=FLOOR)
+    return Score(
+        detector=COMMON_SHIFT[0], column=None, label=COMMON_SHIFT[2], value=value, floor=EFFECT_FLOOR
+    )

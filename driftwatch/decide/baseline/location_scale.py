@@ -1,10 +1,10 @@
-"""What a score's healthy windows say of its level: mean and spread, of its season slot where there is one.
+"""Location and scale of a score's healthy windows: mean and standard deviation, per season slot.
 
-A column's scores are means over rows: in a window of fewer rows they lie further apart by themselves. Of
-those a window with a part ``w`` of the usual rows counts for ``w`` windows, and its distances for ``sqrt(w)``
-as much (weighted least squares); no window counts for more than one, for what moves whole windows does not
-average out. The spread is ``sum w d^2 / (n - 1)`` with the ``w`` of large windows as they are: they add up to
-``n``, so it is right on average where rows make the variance and where they do not.
+A column's scores are means over rows, so windows of fewer rows scatter more. A window with a fraction ``w``
+of the mean rows counts as ``w`` windows, and its deviation ``d`` is multiplied by ``sqrt(w)`` (weighted least
+squares). No window counts as more than one: what moves whole windows does not average out. In the variance
+``sum w d^2 / (n - 1)`` the weights are not clipped: they add up to ``n``, so it is unbiased whether or not
+rows cause the variance.
 """
 
 from __future__ import annotations
@@ -15,163 +15,175 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.weighted_series import Series, Weights, known_of, sums, usual_rows
+from driftwatch.decide.baseline.weighted_series import (
+    Series,
+    WindowWeights,
+    count_measured,
+    mean_rows,
+    weighted_sums,
+)
 
-#: Healthy windows of one season slot before it has a mean of its own.
-THIN_SLOT = 4
-#: Windows that a slot's own spread is shrunk by towards that of all slots.
-_SHRINK = 8.0
+#: Healthy windows of a season slot before it has a location and scale of its own.
+MIN_SLOT_WINDOWS = 4
+#: Weight, in windows, of the scale within all slots when a slot's scale is shrunk towards it.
+_SHRINKAGE_WINDOWS = 8.0
 
 
-def mostly_one(values: Float64Array) -> BoolArray:
-    """Which scores had one value in more than half of their windows."""
+def is_mostly_one_value(values: Float64Array) -> BoolArray:
     if not len(values):
         return np.zeros(values.shape[1], dtype=np.bool_)
-    known = known_of(values)
-    # NaN sorts last, so the known ones come first.
-    middle = np.maximum(known - 1, 0) // 2
+    n = count_measured(values)
+    # NaN sorts last, so measured values come first.
+    middle = np.maximum(n - 1, 0) // 2
     median = np.take_along_axis(np.sort(values, axis=0), middle[None], axis=0)[0]
-    most: BoolArray = 2 * (values == median).sum(axis=0) > known
-    return most
+    is_mostly_median: BoolArray = 2 * (values == median).sum(axis=0) > n
+    return is_mostly_median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LocationScale:
-    """Mean, spread and number of healthy windows ``[k]`` that a score is held against.
+    """Location and scale of the healthy windows, ``n`` in number, that each score is compared with."""
 
-    ``spread`` is that of a window of usual rows, and ``weight`` how many such windows the mean stands on.
-    ``degrees`` are those of freedom of the spread: a slot's stands on few windows. ``known[k]`` counts those
-    of all slots.
-    """
-
-    centre: Float64Array
-    spread: Float64Array
+    location: Float64Array
+    #: Standard deviation of a window with the mean rows.
+    scale: Float64Array
     n: Int64Array
+    #: Sum of the weights of the windows that the location is estimated from.
     weight: Float64Array
+    #: Degrees of freedom of the scale: a season slot has few windows.
     degrees: Float64Array
-    known: Int64Array
+    #: Healthy windows of all season slots.
+    n_all_slots: Int64Array
 
-    def ahead(self, least: Float64Array, worth: Float64Array | float = 1.0) -> Float64Array:
-        """How far the next window, whose distance counts for ``worth``, spreads around the estimated mean.
+    def prediction_scale(
+        self, min_scale: Float64Array, deviation_weight: Float64Array | float = 1.0
+    ) -> Float64Array:
+        """Return the scale of the next window around the estimated location."""
+        return np.asarray(
+            np.maximum(self.scale, min_scale) * np.sqrt(1 + self.location_variance(deviation_weight))
+        )
 
-        In the same spreads; at least ``least``.
-        """
-        return np.asarray(np.maximum(self.spread, least) * np.sqrt(1 + self.error(worth)))
-
-    def error(self, worth: Float64Array | float = 1.0) -> Float64Array:
-        """Variance of the mean, in squared spreads, for a distance that counts for ``worth``."""
-        return np.asarray(worth**2 / np.maximum(self.weight, 1e-9))
-
-
-def worth_of(size: float, rows: Float64Array) -> float:
-    """What distances in a window of ``size`` rows count for, beside windows of ``rows[n]``; 1 if unknown.
-
-    Less in one of fewer rows. Where rows are lost all columns seem to move; it is the volume that did.
-    """
-    part = size / usual_rows(rows)
-    return 1.0 if math.isnan(part) else math.sqrt(min(1.0, part))
+    def location_variance(self, deviation_weight: Float64Array | float = 1.0) -> Float64Array:
+        """Return the variance of the estimated location, in units of the squared scale."""
+        return np.asarray(deviation_weight**2 / np.maximum(self.weight, 1e-9))
 
 
-def _standing(series: Series, weights: Weights | None) -> LocationScale:
-    return _made(*sums(series, weights), 1.0 if weights is None else weights.even)
+def deviation_weight(rows: float, history_rows: Float64Array) -> float:
+    """Return the weight of a window's deviations: less than 1 if its rows are below the mean, else 1."""
+    share = rows / mean_rows(history_rows)
+    # Where rows are lost all columns seem to move, but only the volume did.
+    return 1.0 if math.isnan(share) else math.sqrt(min(1.0, share))
 
 
-def _made(
-    centre: Float64Array, square: Float64Array, n: Int64Array, weight: Float64Array, even: float
+def _fit(series: Series, weights: WindowWeights | None) -> LocationScale:
+    return _of_sums(*weighted_sums(series, weights), 1.0 if weights is None else weights.effective_share)
+
+
+def _of_sums(
+    location: Float64Array,
+    square_sum: Float64Array,
+    n: Int64Array,
+    weight: Float64Array,
+    effective_share: float,
 ) -> LocationScale:
-    spread = np.sqrt(square / np.maximum(n - 1, 1))
-    degrees = np.maximum(n * even - 3.0, 1.0)
-    return LocationScale(centre=centre, spread=spread, n=n, weight=weight, degrees=degrees, known=n)
+    scale = np.sqrt(square_sum / np.maximum(n - 1, 1))
+    degrees = np.maximum(n * effective_share - 3.0, 1.0)
+    return LocationScale(location=location, scale=scale, n=n, weight=weight, degrees=degrees, n_all_slots=n)
 
 
-def _around_slots(values: Float64Array, slots: Int64Array, weights: Weights | None) -> Float64Array:
-    """Variance around the means of all slots."""
+def _within_slot_variance(
+    values: Float64Array, slots: Int64Array, weights: WindowWeights | None
+) -> Float64Array:
     order = np.argsort(slots, kind="stable")
-    grouped = values[order]
-    counts = 1.0 if weights is None else weights.of_each(weights.counts[order])
-    sizes = 1.0 if weights is None else weights.of_each(weights.sizes[order])
+    sorted_values = values[order]
+    for_location = 1.0 if weights is None else weights.per_score(weights.for_location[order])
+    for_scale = 1.0 if weights is None else weights.per_score(weights.for_scale[order])
     starts = np.flatnonzero(np.diff(slots[order], prepend=slots[order[:1]] - 1))
-    gone = np.isnan(grouped)
-    n = np.add.reduceat(~gone, starts, axis=0, dtype=np.int64)
-    weight = np.add.reduceat(np.where(gone, 0.0, counts), starts, axis=0)
-    total = np.add.reduceat(np.where(gone, 0.0, grouped * counts), starts, axis=0)
-    centre = total / np.where(weight > 0, weight, 1.0)
-    apart = grouped - np.repeat(centre, np.diff(starts, append=len(slots)), axis=0)
-    square = np.where(gone, 0.0, apart**2 * sizes).sum(axis=0)
-    known, lost = n.sum(axis=0), (n > 0).sum(axis=0)
-    return np.asarray(square / np.maximum(known - lost, 1))
+    missing = np.isnan(sorted_values)
+    n = np.add.reduceat(~missing, starts, axis=0, dtype=np.int64)
+    weight = np.add.reduceat(np.where(missing, 0.0, for_location), starts, axis=0)
+    total = np.add.reduceat(np.where(missing, 0.0, sorted_values * for_location), starts, axis=0)
+    location = total / np.where(weight > 0, weight, 1.0)
+    deviation = sorted_values - np.repeat(location, np.diff(starts, append=len(slots)), axis=0)
+    square_sum = np.where(missing, 0.0, deviation**2 * for_scale).sum(axis=0)
+    windows, n_locations = n.sum(axis=0), (n > 0).sum(axis=0)
+    return np.asarray(square_sum / np.maximum(windows - n_locations, 1))
 
 
-def standing(
-    series: Series, slots: Int64Array, slot: int, rows: Float64Array, means: BoolArray | None = None
+def fit_location_scale(
+    series: Series, slots: Int64Array, slot: int, rows: Float64Array, row_means: BoolArray | None = None
 ) -> LocationScale:
-    """What the scores of a season slot are held against; all windows while the slot is thin.
+    """Fit location and scale of one season slot, or of all windows while the slot has few.
 
-    ``rows[n]`` are those of the windows, relative ones; ``means[k]`` are scores that are means over them. A
-    slot's spread is shrunk towards the spread around all slots' means, for few windows say little of it; of
-    other scores larger where the slot's windows have fewer rows.
+    ``row_means`` is True for scores that are means over rows. Only the ratios of ``rows`` matter. A slot's
+    scale is shrunk towards the pooled scale within all slots, because few windows determine it poorly.
     """
-    weights = Weights.of(rows, means)
-    every = _standing(series, weights)
+    weights = WindowWeights.of(rows, row_means)
+    all_slots = _fit(series, weights)
     if not slots.any():
-        return every
-    here, values = slots == slot, series.whole()
-    pooled = _around_slots(values, slots, weights) * _fewer(rows, here, means)
-    own = _standing(Series.of(values[here]), None if weights is None else weights.at(here))
-    return _of_slot(every, own, pooled)
+        return all_slots
+    in_slot, values = slots == slot, series.to_array()
+    pooled_variance = _within_slot_variance(values, slots, weights) * _row_deficit(rows, in_slot, row_means)
+    slot_fit = _fit(Series.of(values[in_slot]), None if weights is None else weights.take(in_slot))
+    return _shrink_slot(all_slots, slot_fit, pooled_variance)
 
 
-def _fewer(rows: Float64Array, here: BoolArray, means: BoolArray | None) -> Float64Array | float:
-    """How many times fewer rows these windows have than all, at least 1: variances are as much larger.
-
-    1 for scores whose distances count for less there.
-    """
-    known = ~np.isnan(rows)
-    if not (known & here).any():
+def _row_deficit(rows: Float64Array, in_slot: BoolArray, row_means: BoolArray | None) -> Float64Array | float:
+    # A slot's lack of rows inflates variances by this factor, except for means over rows, which have weights.
+    is_counted = ~np.isnan(rows)
+    if not (is_counted & in_slot).any():
         return 1.0
-    fewer = max(1.0, float(rows[known].mean() / rows[known & here].mean()))
-    return fewer if means is None else np.where(means, 1.0, fewer)
+    ratio = max(1.0, float(rows[is_counted].mean() / rows[is_counted & in_slot].mean()))
+    return ratio if row_means is None else np.where(row_means, 1.0, ratio)
 
 
-def _of_slot(every: LocationScale, own: LocationScale, pooled: Float64Array) -> LocationScale:
-    degrees = np.maximum(own.n - 1, 0)
-    shrunk = np.sqrt((own.spread**2 * degrees + _SHRINK * pooled) / (degrees + _SHRINK))
-    thin = own.n < THIN_SLOT
+def _shrink_slot(
+    all_slots: LocationScale, slot_fit: LocationScale, pooled_variance: Float64Array
+) -> LocationScale:
+    degrees = np.maximum(slot_fit.n - 1, 0)
+    shrunk_scale = np.sqrt(
+        (slot_fit.scale**2 * degrees + _SHRINKAGE_WINDOWS * pooled_variance) / (degrees + _SHRINKAGE_WINDOWS)
+    )
+    is_thin = slot_fit.n < MIN_SLOT_WINDOWS
     return LocationScale(
-        centre=np.where(thin, every.centre, own.centre),
-        spread=np.where(thin, every.spread, shrunk),
-        n=np.where(thin, every.n, own.n),
-        weight=np.where(thin, every.weight, own.weight),
-        degrees=np.where(thin, every.degrees, np.minimum(degrees + _SHRINK, every.degrees)),
-        known=every.known,
+        location=np.where(is_thin, all_slots.location, slot_fit.location),
+        scale=np.where(is_thin, all_slots.scale, shrunk_scale),
+        n=np.where(is_thin, all_slots.n, slot_fit.n),
+        weight=np.where(is_thin, all_slots.weight, slot_fit.weight),
+        degrees=np.where(
+            is_thin, all_slots.degrees, np.minimum(degrees + _SHRINKAGE_WINDOWS, all_slots.degrees)
+        ),
+        n_all_slots=all_slots.n_all_slots,
     )
 
 
-def left_out(
+def leave_one_out(
     values: Float64Array,
     slots: Int64Array,
     rows: Float64Array,
-    means: BoolArray | None = None,
-    least: Float64Array | float = 1e-12,
+    row_means: BoolArray | None = None,
+    min_scale: Float64Array | float = 1e-12,
 ) -> Float64Array:
-    """The series in spreads of its slot, at least ``least``, each window held against the slot's others."""
-    result, weights = np.empty_like(values), Weights.of(rows, means)
-    every, several = _standing(Series.of(values), weights), bool(slots.any())
-    pooled = _around_slots(values, slots, weights) if several else np.empty(0)
+    """Return each window's deviations from the other windows of its slot, in units of the scale."""
+    result, weights = np.empty_like(values), WindowWeights.of(rows, row_means)
+    all_slots, has_slots = _fit(Series.of(values), weights), bool(slots.any())
+    pooled_variance = _within_slot_variance(values, slots, weights) if has_slots else np.empty(0)
     for slot in np.unique(slots):
-        here = slots == slot
-        found, some = every, None if weights is None else weights.at(here)
-        own = 1.0 if some is None else some.of_each(some.counts)
-        size = 1.0 if some is None else some.of_each(some.sizes)
-        if several:
-            alone = _standing(Series.of(values[here]), some)
-            found = _of_slot(every, alone, pooled * _fewer(rows, here, means))
-        # The mean without the window itself, which has drawn it near.
-        inflation = np.sqrt(found.weight / np.maximum(found.weight - own, 1e-9))
-        apart = (values[here] - found.centre) * np.sqrt(own) * np.where(found.n > 1, inflation, 1.0)
-        # And the spread without it, behind which it hides otherwise.
-        degrees = np.maximum(found.degrees, 3.0)
-        mine = apart**2 * (size / np.maximum(own, 1e-12))
-        others = np.maximum((found.spread**2 * degrees - mine) / (degrees - 1), 0.25 * found.spread**2)
-        result[here] = apart / np.maximum(np.sqrt(others), least)
+        in_slot = slots == slot
+        fit, slot_weights = all_slots, None if weights is None else weights.take(in_slot)
+        for_location = 1.0 if slot_weights is None else slot_weights.per_score(slot_weights.for_location)
+        for_scale = 1.0 if slot_weights is None else slot_weights.per_score(slot_weights.for_scale)
+        if has_slots:
+            slot_fit = _fit(Series.of(values[in_slot]), slot_weights)
+            fit = _shrink_slot(all_slots, slot_fit, pooled_variance * _row_deficit(rows, in_slot, row_means))
+        # The mean excludes the window, which would pull the mean towards itself.
+        inflation = np.sqrt(fit.weight / np.maximum(fit.weight - for_location, 1e-9))
+        deviation = (
+            (values[in_slot] - fit.location) * np.sqrt(for_location) * np.where(fit.n > 1, inflation, 1.0)
+        )
+        # The scale excludes it too, or an outlier would hide behind the scale that it inflates.
+        degrees = np.maximum(fit.degrees, 3.0)
+        square = deviation**2 * (for_scale / np.maximum(for_location, 1e-12))
+        variance = np.maximum((fit.scale**2 * degrees - square) / (degrees - 1), 0.25 * fit.scale**2)
+        result[in_slot] = deviation / np.maximum(np.sqrt(variance), min_scale)
     return result

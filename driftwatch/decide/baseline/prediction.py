@@ -1,12 +1,11 @@
-"""How unusual a score is: its p-value under what the healthy windows before it predict.
+"""P-values of scores: how unusual a window is, predicted from the healthy windows before it.
 
-The p-value is the tail of the prediction of the steady Kalman filter of the score's law (``laws.py``), with
-the errors of mean and memory in its variance.
+The p-value is the tail of the steady-state Kalman filter's prediction (``score_model.py``), whose variance
+includes the errors of mean and autocorrelation.
 
-Why predict instead of rank: ranks of 28 windows can never say more than 1/29. False alarms: a parametric
-prediction, so measured (``make bench-alarms``) rather than proven. What keeps the budget there and what does
-not stands in its tables.
-Source: Kalman 1960; Student's t prediction; the bias of short autocorrelated series, Kendall 1954.
+Why not ranks: ranks of 28 windows never give less than 1/29. False alarms: the prediction is parametric, so
+they are measured (``make bench-alarms``, whose tables say what keeps the budget and what does not), not
+proven. Source: Kalman 1960; Student's t prediction; the bias of short autocorrelated series, Kendall 1954.
 """
 
 from __future__ import annotations
@@ -18,167 +17,186 @@ import numpy as np
 from scipy.special import stdtr
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.location_scale import LocationScale, standing, worth_of
+from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight, fit_location_scale
 from driftwatch.decide.baseline.score_history import ScoreHistory
-from driftwatch.decide.baseline.score_model import DEGREES, MIN_HISTORY, ScoreModel
-from driftwatch.decide.baseline.share_history import LONGEST_WAIT
-from driftwatch.decide.baseline.weighted_series import Series, known_of, times
+from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS, ScoreModel
+from driftwatch.decide.baseline.share_history import MAX_PENDING_WINDOWS
+from driftwatch.decide.baseline.weighted_series import Series, count_measured, count_true
 
-#: A spread below this part of the effect floor is not believed: few windows have not seen all there is.
-LEAST_SPREAD = 0.25
-_SMALLEST_P = 1e-12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Past:
-    """What a window of one season slot is held against: the ``healthy`` windows, ``known[k]`` of them.
-
-    ``worth[k]`` is what a distance from them counts for.
-    """
-
-    healthy: Series
-    known: Int64Array
-    held: LocationScale
-    worth: Float64Array
-
-
-def past_of(book: ScoreHistory, slot: int, rows: float) -> Past:
-    """The past of a window of that slot and of so many rows. Cost: passes over the history."""
-    healthy = book.healthy
-    means = book.keys.of_columns
-    held = standing(healthy, book.slots, slot, book.rows, means)
-    counts = np.where(means, worth_of(rows, book.rows), 1.0)
-    return Past(healthy=healthy, known=held.known, held=held, worth=counts)
+#: Smallest scale, in effect floors: a few windows do not show all the variation there is.
+MIN_SCALE_FLOORS = 0.25
+#: Smallest p-value of a prediction.
+_MIN_P_VALUE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answer:
-    """P(as far or further) above and below ``[k, 2]``, NaN while the history is short or nothing was seen.
+class Baseline:
+    """The healthy windows that a window of one season slot is compared with."""
 
-    ``ranked[k]`` are mere ranks; the tails of ``light[k]`` are light in most columns. ``least[k, 2]`` is the
-    smallest p-value there can be. ``x[k]`` is where the score stands, ``level[k]`` where the filter then
-    does, in spreads from the usual mean.
-    """
+    series: Series
+    #: ``[score]``: healthy windows of all slots.
+    n: Int64Array
+    fit: LocationScale
+    #: ``[score]``: weight of the window's deviations.
+    weight: Float64Array
 
+
+def baseline_for(history: ScoreHistory, slot: int, rows: float) -> Baseline:
+    """Return the baseline of a window with ``rows`` rows. Cost: a few passes over the history."""
+    series = history.healthy_series
+    row_means = history.keys.has_column
+    fit = fit_location_scale(series, history.slots, slot, history.rows, row_means)
+    weight = np.where(row_means, deviation_weight(rows, history.rows), 1.0)
+    return Baseline(series=series, n=fit.n_all_slots, fit=fit, weight=weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PValues:
+    """P-values of one window's scores, with intermediate results."""
+
+    #: ``[score, side]``: P(as far or further); NaN if the history is short or the score was not measured.
     p_value: Float64Array
+    #: ``[score]``: the p-value is computed from ranks.
     ranked: BoolArray
-    light: BoolArray
-    least: Float64Array
-    x: Float64Array
+    #: ``[score]``: tails are light in most columns.
+    light_tailed: BoolArray
+    #: ``[score, side]``: the smallest p-value there can be.
+    smallest_p: Float64Array
+    #: ``[score]``: weighted distance from the baseline mean, in scales.
+    deviation: Float64Array
+    #: ``[score]``: filter level after the window, in scales.
     level: Float64Array
 
 
 def p_values(
-    book: ScoreHistory, usual: ScoreModel, value: Float64Array, floor: Float64Array, start: int, past: Past
-) -> Answer:
-    """P-values of the scores ``value[k]`` of the window that begins at ``start``; NaN is not measured.
+    history: ScoreHistory,
+    model: ScoreModel,
+    value: Float64Array,
+    floor: Float64Array,
+    start: int,
+    baseline: Baseline,
+) -> PValues:
+    """Return p-values of the scores of the window that begins at ``start``; NaN means not measured.
 
-    Null (usual): the score continues its healthy history. 1 where the excess over the mean is below the
-    effect floor ``floor[k]``. Where half of the history is one value, conformal ranks: a share that is 0 on
-    most days has no spread to extrapolate from, and its gaps come in bursts. A column's score whose tails
-    are heavy is not extrapolated either: no p-value below that of a first among all windows seen.
+    Null hypothesis (baseline): the score continues its healthy history. The p-value is 1 where the excess
+    over the mean is below the score's ``floor``. Where one value fills half of the history, the p-value is a
+    conformal rank: a share that is 0 on most days has no scale to extrapolate from, and its exceptions come
+    in bursts. A column's heavy tails are not extrapolated either: no p-value is below that of a record among
+    all windows.
     """
-    healthy, known, held = past.healthy, past.known, past.held
-    x = _in_spreads(value, held, floor) * past.worth
-    level = book.level if book.level_end == start else np.full(len(value), np.nan)
-    ranked, heavy = usual.ranked, usual.heavy & book.keys.of_columns
-    # Of the others the p-value is 1, a rank, or none.
-    far = ~ranked & (known >= MIN_HISTORY) & (np.abs(value - held.centre) >= floor)
-    lower = _below(x, level, usual, past, np.flatnonzero(far))
-    least = np.empty((len(value), 2))
-    least[:] = np.where(heavy, 1 / (known + 1), _SMALLEST_P)[:, None]
-    p, near, excess = np.empty_like(least), np.empty(least.shape, dtype=np.bool_), value - held.centre
-    np.maximum(1 - lower, least[:, 0], out=p[:, 0])
-    np.maximum(lower, least[:, 1], out=p[:, 1])
-    np.less(excess, floor, out=near[:, 0])
-    np.greater(excess, -floor, out=near[:, 1])
-    _put_ranks(p, least, np.flatnonzero(ranked), value, healthy, book, LEAST_SPREAD * floor, near)
-    p[near] = 1.0
-    p[(known < MIN_HISTORY) | np.isnan(value)] = np.nan
-    p[~book.signed, 1] = np.nan
-    before = usual.phi * np.where(np.isnan(level), 0.0, level)
-    after = np.where(known < MIN_HISTORY, np.nan, before + usual.gain * (x - before))
-    return Answer(
+    series, n, fit = baseline.series, baseline.n, baseline.fit
+    deviation = _deviations(value, fit, floor) * baseline.weight
+    level = history.level if history.level_end == start else np.full(len(value), np.nan)
+    ranked, heavy_tailed = model.ranked, model.heavy_tailed & history.keys.has_column
+    # All others have a p-value of 1 or NaN, or one from ranks.
+    needs_tail = ~ranked & (n >= MIN_HISTORY_WINDOWS) & (np.abs(value - fit.location) >= floor)
+    lower = _lower_tail(deviation, level, model, baseline, np.flatnonzero(needs_tail))
+    smallest_p = np.empty((len(value), 2))
+    smallest_p[:] = np.where(heavy_tailed, 1 / (n + 1), _MIN_P_VALUE)[:, None]
+    p, is_usual, excess = (
+        np.empty_like(smallest_p),
+        np.empty(smallest_p.shape, dtype=np.bool_),
+        value - fit.location,
+    )
+    np.maximum(1 - lower, smallest_p[:, 0], out=p[:, 0])
+    np.maximum(lower, smallest_p[:, 1], out=p[:, 1])
+    np.less(excess, floor, out=is_usual[:, 0])
+    np.greater(excess, -floor, out=is_usual[:, 1])
+    _fill_rank_p_values(
+        p, smallest_p, np.flatnonzero(ranked), value, series, history, MIN_SCALE_FLOORS * floor, is_usual
+    )
+    p[is_usual] = 1.0
+    p[(n < MIN_HISTORY_WINDOWS) | np.isnan(value)] = np.nan
+    p[~history.signed, 1] = np.nan
+    predicted = model.phi * np.where(np.isnan(level), 0.0, level)
+    next_level = np.where(n < MIN_HISTORY_WINDOWS, np.nan, predicted + model.gain * (deviation - predicted))
+    return PValues(
         p_value=p,
         ranked=ranked,
-        light=usual.light,
-        least=least,
-        x=x,
-        level=after,
+        light_tailed=model.light_tailed,
+        smallest_p=smallest_p,
+        deviation=deviation,
+        level=next_level,
     )
 
 
-def _put_ranks(
-    p: Float64Array, first: Float64Array, at: Int64Array, value: Float64Array, healthy: Series,
-    book: ScoreHistory, tie: Float64Array, near: BoolArray,
+def _fill_rank_p_values(
+    p: Float64Array, smallest_p: Float64Array, scores: Int64Array, value: Float64Array, series: Series,
+    history: ScoreHistory, tie_width: Float64Array, is_usual: BoolArray,
 ) -> None:  # fmt: skip
-    """The p-values ``[k, 2]`` of the scores ``at`` by their ranks, and those of a first, in their places.
-
-    The rule of succession: of ``n`` windows seen, ``m`` of which came out at that place or above, so does the
-    next with probability ``(m + 1) / (n + 1)``. Windows that wait count, though not as places: of ten in a
-    row above all healthy ones the last is no surprise. Values closer than ``tie`` share a place: a block of
-    the reference was held against the rest of it, a window against all of it, which differs a little. Those
-    ``near[k, 2]`` what is usual have no p-value here.
-    """
-    if not len(at):
+    # ``p`` (unless ``is_usual``) and ``smallest_p`` are written in place. Rule of succession: if ``m`` of
+    # ``n`` windows were as high or higher, the next one is with probability ``(m + 1) / (n + 1)``. Pending
+    # windows are counted but not ranked: of ten windows in a row above all healthy ones the last is no
+    # surprise.
+    if not len(scores):
         return
-    # Whoever looks one way has no rank below; another's is the one above when all is turned round.
-    below = at[book.signed[at]]
-    places, side = np.concatenate([at, below]), np.repeat([0, 1], [len(at), len(below)])
-    turned = np.where(side, -1.0, 1.0)
-    every, late = book.values.take(places, axis=1) * turned, healthy.late.take(places, axis=1) * turned
-    early = every[: len(healthy.early)]
-    seen = known_of(every) + 1
-    highest = np.fmax.reduce(late, axis=0, initial=-np.inf)
-    if len(early):
-        highest = np.fmax(highest, np.fmax.reduce(early, axis=0))
-    # None before those that wait is above the highest.
-    first[places, side] = (times(every[len(early) :] > highest) + 1) / seen
-    far = np.flatnonzero(~near[places, side])
-    if len(far):
-        least = (value[places] * turned - tie[places])[far]
-        own = np.concatenate([early[:, far], late[:, far]])
-        lowest = np.where(own < least, own, -np.inf).max(axis=0, initial=-np.inf)
-        p[places[far], side[far]] = (times(every[:, far] > lowest) + 1) / seen[far]
+    # Unsigned scores have no lower rank; for signed ones it is the upper rank of the negated values.
+    both_sided = scores[history.signed[scores]]
+    positions, side = np.concatenate([scores, both_sided]), np.repeat([0, 1], [len(scores), len(both_sided)])
+    sign = np.where(side, -1.0, 1.0)
+    values, newer = history.values.take(positions, axis=1) * sign, series.newer.take(positions, axis=1) * sign
+    older = values[: len(series.older)]
+    denominator = count_measured(values) + 1
+    highest = np.fmax.reduce(newer, axis=0, initial=-np.inf)
+    if len(older):
+        highest = np.fmax(highest, np.fmax.reduce(older, axis=0))
+    # Only pending windows, which are newer, can exceed the highest healthy one.
+    smallest_p[positions, side] = (count_true(values[len(older) :] > highest) + 1) / denominator
+    unusual = np.flatnonzero(~is_usual[positions, side])
+    if len(unusual):
+        # Blocks were compared with the rest of the reference, windows with all of it: values differ slightly.
+        threshold = (value[positions] * sign - tie_width[positions])[unusual]
+        healthy = np.concatenate([older[:, unusual], newer[:, unusual]])
+        rank_value = np.where(healthy < threshold, healthy, -np.inf).max(axis=0, initial=-np.inf)
+        p[positions[unusual], side[unusual]] = (
+            count_true(values[:, unusual] > rank_value) + 1
+        ) / denominator[unusual]
 
 
-def _in_spreads(value: Float64Array, held: LocationScale, floor: Float64Array) -> Float64Array:
-    return np.asarray((value - held.centre) / np.maximum(held.spread, np.maximum(LEAST_SPREAD * floor, 1e-9)))
+def _deviations(value: Float64Array, fit: LocationScale, floor: Float64Array) -> Float64Array:
+    return np.asarray(
+        (value - fit.location) / np.maximum(fit.scale, np.maximum(MIN_SCALE_FLOORS * floor, 1e-9))
+    )
 
 
-def mean_since_onset(book: ScoreHistory, floor: Float64Array, x: Float64Array) -> Float64Array:
-    """Where each suspected score stood on average since its onset, in spreads from the usual mean.
-
-    ``x[k]`` is the window that is not in the book yet. NaN for scores that are not suspected.
-    """
-    healthy, begun, means = book.healthy, book.begun, book.keys.of_columns
-    total, windows = np.nan_to_num(x), (~np.isnan(x)).astype(np.int64)
-    for row in range(max(0, len(book.values) - LONGEST_WAIT), len(book.values)):
-        since = (book.ends[row] > begun) & ~np.isnan(book.values[row])
-        if since.any():
-            held = standing(healthy, book.slots, int(book.slots[row]), book.rows, means)
-            counts = np.where(means, worth_of(book.rows[row], book.rows), 1.0)
-            total += np.where(since, np.nan_to_num(_in_spreads(book.values[row], held, floor)) * counts, 0.0)
-            windows += since
-    return np.where(book.suspected, total / np.maximum(windows, 1), np.nan)
-
-
-def _below(
-    x: Float64Array, level: Float64Array, usual: ScoreModel, past: Past, asked: Int64Array
+def mean_deviation_since_onset(
+    history: ScoreHistory, floor: Float64Array, deviation: Float64Array
 ) -> Float64Array:
-    """Lower tail of the prediction of ``x`` from the level before; NaN there means it is unknown.
+    """Return each suspected score's mean deviation since its onset, NaN for other scores.
 
-    Only of the scores ``asked``: the distribution is what costs. A half stands for the others.
+    ``deviation`` is that of the current window, which is not in the history yet.
     """
-    known = ~np.isnan(level)
-    before = np.where(known, level, 0.0)
-    error = usual.phi_variance + (1 - usual.phi**2) / np.maximum(past.known, 1)
-    mean = past.held.error(past.worth)
-    variance = np.where(known, usual.variance, 1.0) * (1 + mean) + before**2 * error
-    z = (x - usual.phi * before) / np.sqrt(variance)
-    degrees = np.minimum(DEGREES[:, None], past.held.degrees[asked])
-    parts = usual.tail[:, asked] * stdtr(degrees, z[asked] / usual.stretch[:, asked])
-    tail = np.full(len(x), 0.5)
-    # One by one: a sum over a single column would be rounded in another order than one over many.
-    tail[asked] = reduce(np.add, parts)
+    series, onset, row_means = history.healthy_series, history.cusum_start, history.keys.has_column
+    total, windows = np.nan_to_num(deviation), (~np.isnan(deviation)).astype(np.int64)
+    for row in range(max(0, len(history.values) - MAX_PENDING_WINDOWS), len(history.values)):
+        is_included = (history.ends[row] > onset) & ~np.isnan(history.values[row])
+        if is_included.any():
+            fit = fit_location_scale(series, history.slots, int(history.slots[row]), history.rows, row_means)
+            weight = np.where(row_means, deviation_weight(history.rows[row], history.rows), 1.0)
+            total += np.where(
+                is_included, np.nan_to_num(_deviations(history.values[row], fit, floor)) * weight, 0.0
+            )
+            windows += is_included
+    return np.where(history.suspected, total / np.maximum(windows, 1), np.nan)
+
+
+def _lower_tail(
+    deviation: Float64Array, level: Float64Array, model: ScoreModel, baseline: Baseline, scores: Int64Array
+) -> Float64Array:
+    # ``level`` is that after the last window, NaN if unknown.
+    is_known = ~np.isnan(level)
+    last_level = np.where(is_known, level, 0.0)
+    memory_error = model.phi_variance + (1 - model.phi**2) / np.maximum(baseline.n, 1)
+    location_error = baseline.fit.location_variance(baseline.weight)
+    variance = (
+        np.where(is_known, model.innovation_variance, 1.0) * (1 + location_error)
+        + last_level**2 * memory_error
+    )
+    z = (deviation - model.phi * last_level) / np.sqrt(variance)
+    degrees = np.minimum(DEGREES_OF_FREEDOM[:, None], baseline.fit.degrees[scores])
+    parts = model.tail_weights[:, scores] * stdtr(degrees, z[scores] / model.tail_scales[:, scores])
+    # The distribution is expensive, so only ``scores`` are computed; the others get 0.5.
+    tail = np.full(len(deviation), 0.5)
+    # Added one by one: numpy rounds a sum over a single column in another order than one over many.
+    tail[scores] = reduce(np.add, parts)
     return tail

@@ -1,4 +1,4 @@
-"""Scores of all columns as arrays: the healthy windows they are judged against, and their evidence."""
+"""History of scores: their values in healthy windows, and their evidence."""
 
 from __future__ import annotations
 
@@ -11,49 +11,54 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.share_history import LONGEST_WAIT, SUSPECTED, TAUGHT, WAIT
-from driftwatch.decide.baseline.weighted_series import Series, known_of
+from driftwatch.decide.baseline.share_history import (
+    FIRST_LEARNED_WINDOWS,
+    MAX_PENDING_WINDOWS,
+    MIN_SUSPECT_CUSUM,
+    PENDING_WINDOWS,
+)
+from driftwatch.decide.baseline.weighted_series import Series, count_measured
 from driftwatch.decide.evalues.e_values import CALIBRATORS
 from driftwatch.decide.evalues.stream_index import StreamIndex
 from driftwatch.results.streams import StreamKey, Streams
 
 _NO_FLAGS, _NO_NUMBERS = np.empty(0, dtype=np.bool_), np.empty(0)
-_NEVER, _LATEST = -(1 << 62), 1 << 62
-#: Where the likelihood that a moved score is there yet is cut: wrongly called back once in ``e^4`` times.
-_SURELY = 4.0
-#: Windows remembered; more where season slots need them.
-HISTORY, SEASON_HISTORY = 400, 2000
+#: Times before and after all others.
+_MIN_TIME, _MAX_TIME = -(1 << 62), 1 << 62
+#: Limit of the log-likelihood ratio for a lasting shift: a shifted score passes for recovered once in e^4.
+_MAX_SHIFTED_LOG_RATIO = 4.0
+#: Windows in the history; more where season slots need them.
+MAX_WINDOWS, MAX_SEASON_WINDOWS = 400, 2000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreHistory:
-    """Everything remembered of scores ``keys[k]``, with effect ``floor[k]``; ``signed[k]`` looks both ways.
-
-    ``values[n, k]`` are the healthy windows that ended at ``ends[n]``, of season slot ``slots[n]`` and
-    ``rows[n]`` rows, oldest first; NaN where a score was absent or set aside, or rows were not kept. Windows
-    up to ``taught_until[k]`` taught at once. ``windows`` counts all there ever were. ``level[k]`` is where
-    the filter of ``prediction.py`` stood after the window that ended at ``level_end``; NaN is nowhere.
-    ``lean[k]`` is where it leaned lately (``direction.py``). ``log_m[k, 2, 4]`` is the evidence above and
-    below what is usual, per calibrator; ``run[k, 2, 4]`` its CUSUM and ``onset[k, 2, 4]`` the start of
-    the window that began in. ``shift[k]`` is where a page found the score, in spreads from usual, NaN where
-    it did not move; ``still[k]`` the log likelihood that it is there yet, against being back, in [0, 4].
-    """
-
     keys: StreamIndex
+    #: ``[score]``: deviations in both directions are tested.
     signed: BoolArray
+    #: ``[score]``: effects below this are never evidence.
     floor: Float64Array
+    #: ``[window, score]``: healthy windows, oldest first; NaN where a score was absent or suspended.
     values: Float64Array
+    #: ``[window]``: season slot, end time, and number of rows (NaN where not stored).
     slots: Int64Array
     ends: Int64Array
     rows: Float64Array
+    #: ``[score]``: the filter's level (``prediction.py``) after the window ending at ``level_end``, or NaN.
     level: Float64Array
-    lean: Float64Array
+    #: ``[score]``: running mean of the shift (``common_shift.py``).
+    running_shift: Float64Array
+    #: ``[score, side, calibrator]``: log evidence, its CUSUM, and the start of the window where that began.
     log_m: Float64Array
-    run: Float64Array
+    cusum: Float64Array
     onset: Int64Array
-    taught_until: Int64Array
+    #: ``[score]``: windows up to this end time were learned at once.
+    learned_until: Int64Array
+    #: ``[score]``: deviation that a page found, or NaN, and the log-likelihood ratio, in [0, 4], of the score
+    #: being still shifted against being back at its baseline.
     shift: Float64Array
-    still: Float64Array
+    shifted_log_ratio: Float64Array
+    #: Number of windows ever added, including dropped ones.
     windows: int = 0
     level_end: int = 0
 
@@ -65,7 +70,6 @@ class ScoreHistory:
         floor: Float64Array = _NO_NUMBERS,
         windows: int = 0,
     ) -> ScoreHistory:
-        """Nothing seen yet of these scores."""
         count = len(keys)
         return cls(
             keys=StreamIndex(keys),
@@ -76,185 +80,212 @@ class ScoreHistory:
             ends=np.zeros(windows, dtype=np.int64),
             rows=np.full(windows, np.nan),
             level=np.full(count, np.nan),
-            lean=np.zeros(count),
+            running_shift=np.zeros(count),
             log_m=np.full((count, 2, CALIBRATORS), -np.inf),
-            run=np.zeros((count, 2, CALIBRATORS)),
+            cusum=np.zeros((count, 2, CALIBRATORS)),
             onset=np.zeros((count, 2, CALIBRATORS), dtype=np.int64),
-            taught_until=np.full(count, _NEVER, dtype=np.int64),
+            learned_until=np.full(count, _MIN_TIME, dtype=np.int64),
             shift=np.full(count, np.nan),
-            still=np.zeros(count),
+            shifted_log_ratio=np.zeros(count),
         )
 
-    def expecting(self, streams: Streams) -> ScoreHistory:
-        """The book that knows of these scores too."""
-        new = np.flatnonzero(self.keys.found(streams.score_keys) < 0)
-        if not len(new):
+    def with_streams(self, streams: Streams) -> ScoreHistory:
+        new_scores = np.flatnonzero(self.keys.find(streams.score_keys) < 0)
+        if not len(new_scores):
             return self
-        keys = [streams.score_keys[place] for place in new]
-        more = ScoreHistory.empty(keys, streams.signed[new], streams.floor[new], len(self.values))
-        joined: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
-            for name, axis in _AXES.items()
+        keys = [streams.score_keys[index] for index in new_scores]
+        addition = ScoreHistory.empty(
+            keys, streams.signed[new_scores], streams.floor[new_scores], len(self.values)
+        )
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(addition, name)], axis=axis)
+            for name, axis in _SCORE_AXES.items()
         }
-        return replace(self, keys=StreamIndex((*self.keys, *more.keys)), **joined)
+        return replace(self, keys=StreamIndex((*self.keys, *addition.keys)), **arrays)
 
-    def reset(self, which: BoolArray | None = None) -> ScoreHistory:
-        """Evidence back to nothing, of all scores or of those flagged."""
-        gone = np.ones(len(self.keys), dtype=np.bool_) if which is None else which
-        each = gone[:, None, None]
+    def reset(self, flags: BoolArray | None = None) -> ScoreHistory:
+        """Clear the evidence of the flagged scores, or of all."""
+        is_reset = np.ones(len(self.keys), dtype=np.bool_) if flags is None else flags
+        is_reset_bet = is_reset[:, None, None]
         return replace(
             self,
-            log_m=np.where(each, -np.inf, self.log_m),
-            run=np.where(each, 0.0, self.run),
-            lean=np.where(gone, 0.0, self.lean),
+            log_m=np.where(is_reset_bet, -np.inf, self.log_m),
+            cusum=np.where(is_reset_bet, 0.0, self.cusum),
+            running_shift=np.where(is_reset, 0.0, self.running_shift),
         )
 
-    def without(self, which: BoolArray) -> ScoreHistory:
-        """The book that has seen nothing yet of the flagged scores."""
+    def forget(self, flags: BoolArray) -> ScoreHistory:
+        """Clear the evidence, values and level of the flagged scores."""
         return replace(
-            self.reset(which),
-            values=np.where(which, np.nan, self.values),
-            level=np.where(which, np.nan, self.level),
+            self.reset(flags),
+            values=np.where(flags, np.nan, self.values),
+            level=np.where(flags, np.nan, self.level),
         )
 
     @cached_property
-    def waiting(self) -> BoolArray:
-        """``[w, k]``: which of the newest windows teach later: ``WAIT``, fewer while few have taught.
+    def pending(self) -> BoolArray:
+        """True for the windows of each score that are not learned yet.
 
-        Of a suspected score all since its onset wait, at most ``LONGEST_WAIT`` of them.
+        These are the newest ``PENDING_WINDOWS`` windows (fewer while few are learned), or all since a
+        suspected score's onset.
         """
-        ends = self.ends[-LONGEST_WAIT:, None]
+        # ``[window, score]``, for the newest ``MAX_PENDING_WINDOWS`` windows.
+        ends = self.ends[-MAX_PENDING_WINDOWS:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
-        late, suspected = age <= self._waits, self.suspected
+        pending, suspected = age <= self._pending_windows, self.suspected
         if suspected.any():
-            late |= ends > np.where(suspected, self.begun, _LATEST)
-        return np.asarray(late & (ends > self.taught_until))
+            pending |= ends > np.where(suspected, self.cusum_start, _MAX_TIME)
+        return np.asarray(pending & (ends > self.learned_until))
 
     @property
-    def _waits(self) -> Int64Array:
-        """``[k]``: how many of the newest windows teach later however little is suspected."""
-        newest = self.values[-(TAUGHT + WAIT) :]
-        waits = np.full(len(self.keys), WAIT)
-        # Mostly the newest windows say already that enough are known.
-        few = np.isnan(newest).any(axis=0) if len(newest) == TAUGHT + WAIT else np.ones_like(waits, np.bool_)
-        if few.any():
-            waits[few] = np.clip(known_of(self.values[:, few]) - TAUGHT, 0, WAIT)
-        return waits
+    def _pending_windows(self) -> Int64Array:
+        # Of scores that are not suspected.
+        newest = self.values[-(FIRST_LEARNED_WINDOWS + PENDING_WINDOWS) :]
+        n_pending = np.full(len(self.keys), PENDING_WINDOWS)
+        # In most histories the newest windows alone show that enough are measured.
+        is_short = (
+            np.isnan(newest).any(axis=0)
+            if len(newest) == FIRST_LEARNED_WINDOWS + PENDING_WINDOWS
+            else np.ones_like(n_pending, np.bool_)
+        )
+        if is_short.any():
+            n_pending[is_short] = np.clip(
+                count_measured(self.values[:, is_short]) - FIRST_LEARNED_WINDOWS, 0, PENDING_WINDOWS
+            )
+        return n_pending
 
     @cached_property
     def suspected(self) -> BoolArray:
-        """Scores whose evidence grows."""
-        # One calibrator after the other: the largest of so few along an axis takes five times as long.
-        largest = reduce(np.maximum, self.run.reshape(len(self.keys), 2 * CALIBRATORS).T)
-        return np.asarray(largest >= SUSPECTED)
+        """True for scores whose evidence grows."""
+        # Pairwise maxima: numpy's maximum along so short an axis takes five times as long.
+        largest = reduce(np.maximum, self.cusum.reshape(len(self.keys), 2 * CALIBRATORS).T)
+        return np.asarray(largest >= MIN_SUSPECT_CUSUM)
 
     @property
-    def begun(self) -> Int64Array:
-        """The start of the window in which each score's strongest CUSUM began."""
-        run, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (self.run, self.onset))
-        return np.asarray(onset[np.arange(len(run)), run.argmax(axis=1)])
+    def cusum_start(self) -> Int64Array:
+        """Start of the window in which each score's largest CUSUM began."""
+        cusum, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (self.cusum, self.onset))
+        return np.asarray(onset[np.arange(len(cusum)), cusum.argmax(axis=1)])
 
-    def moved(self, which: BoolArray, shift: Float64Array) -> ScoreHistory:
-        """With where a page found the flagged scores, NaN for those that did not move."""
+    def with_shift(self, flags: BoolArray, shift: Float64Array) -> ScoreHistory:
+        """Store the shift that a page found in the flagged scores; NaN means no shift."""
         return replace(
             self,
-            shift=np.where(which, shift, self.shift),
-            still=np.where(which, _SURELY, self.still),
+            shift=np.where(flags, shift, self.shift),
+            shifted_log_ratio=np.where(flags, _MAX_SHIFTED_LOG_RATIO, self.shifted_log_ratio),
         )
 
-    def watched(self, x: Float64Array) -> ScoreHistory:
-        """With one more window ``x[k]``, in spreads from usual, of scores that moved: there yet, or back.
+    def update_shifted_log_ratio(self, deviation: Float64Array) -> ScoreHistory:
+        """Test with one more window whether shifted scores are back at their baseline.
 
-        Page's test turned round: log likelihood ratio of normal laws with means ``shift`` and 0.
+        This is Page's CUSUM in reverse: it adds up log-likelihood ratios of normal distributions with means
+        ``shift`` and 0.
         """
-        gain = self.shift * (x - self.shift / 2)
-        gain[np.isnan(gain)] = 0.0
-        return replace(self, still=np.clip(self.still + gain, 0.0, _SURELY))
-
-    @property
-    def healthy(self) -> Series:
-        """The scores that teach, NaN elsewhere."""
-        return self._without(self.waiting)
-
-    def _without(self, which: BoolArray) -> Series:
-        """The values without the flagged ones ``[w, k]`` of the newest windows."""
-        early = len(self.values) - len(which)
-        return Series(early=self.values[:early], late=np.where(which, np.nan, self.values[early:]))
-
-    def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreHistory:
-        """With one more window, of so many rows, that teaches at once."""
-        until = np.where(np.isnan(value), self.taught_until, np.maximum(self.taught_until, end))
-        return replace(self._with(value, slot, end, rows, _NO_FLAGS[:, None]), taught_until=until)
-
-    def wait(self, value: Float64Array, slot: int, end: int, rows: float, silent: BoolArray) -> ScoreHistory:
-        """With one more window; what waits of ``silent`` scores is dropped with it: it may be the shift."""
-        dropped = self.waiting & silent if silent.any() else _NO_FLAGS[:, None]
-        return self._with(np.where(silent, np.nan, value), slot, end, rows, dropped)
-
-    def _with(
-        self, value: Float64Array, slot: int, end: int, rows: float, dropped: BoolArray
-    ) -> ScoreHistory:
-        """With a window's scores, in its own row when it has one; the oldest are forgotten.
-
-        Without the ``dropped`` ones ``[w, k]`` of the newest windows.
-        """
-        row = _kept(value)
-        at, known = int(np.searchsorted(self.ends, end)), len(self.ends)
-        if at < known and int(self.ends[at]) == end:
-            values = self._without(dropped).whole()
-            values[at] = np.where(np.isnan(row), values[at], row)
-            return replace(self, values=values)
-        kept = self._without(dropped)
-        values = np.concatenate([kept.early, kept.late, row[None]])
-        if at < known:
-            values = values[np.insert(np.arange(known), at, known)]
-        slots: Int64Array = _inserted(self.slots, at, slot)
-        most = SEASON_HISTORY if slots.any() else HISTORY
+        log_ratio = self.shift * (deviation - self.shift / 2)
+        log_ratio[np.isnan(log_ratio)] = 0.0
         return replace(
             self,
-            values=values[-most:],
-            slots=slots[-most:],
-            ends=_inserted(self.ends, at, end)[-most:],
-            rows=_inserted(self.rows, at, rows)[-most:],
+            shifted_log_ratio=np.clip(self.shifted_log_ratio + log_ratio, 0.0, _MAX_SHIFTED_LOG_RATIO),
+        )
+
+    @property
+    def healthy_series(self) -> Series:
+        """Scores of learned windows; all other windows are NaN."""
+        return self._masked(self.pending)
+
+    def _masked(self, flags: BoolArray) -> Series:
+        n_older = len(self.values) - len(flags)
+        return Series(older=self.values[:n_older], newer=np.where(flags, np.nan, self.values[n_older:]))
+
+    def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreHistory:
+        """Add a window that is known to be healthy."""
+        learned_until = np.where(np.isnan(value), self.learned_until, np.maximum(self.learned_until, end))
+        return replace(
+            self._with_window(value, slot, end, rows, _NO_FLAGS[:, None]), learned_until=learned_until
+        )
+
+    def add_window(
+        self, value: Float64Array, slot: int, end: int, rows: float, suspended: BoolArray
+    ) -> ScoreHistory:
+        """Add a production window; drop the pending ones of suspended scores, which may be the shift."""
+        drop_flags = self.pending & suspended if suspended.any() else _NO_FLAGS[:, None]
+        return self._with_window(np.where(suspended, np.nan, value), slot, end, rows, drop_flags)
+
+    def _with_window(
+        self, value: Float64Array, slot: int, end: int, rows: float, drop_flags: BoolArray
+    ) -> ScoreHistory:
+        # A window that is in the history is filled. ``drop_flags[window, score]`` are True for values of the
+        # newest windows that are dropped.
+        row = _single_precision(value)
+        index, count = int(np.searchsorted(self.ends, end)), len(self.ends)
+        if index < count and int(self.ends[index]) == end:
+            values = self._masked(drop_flags).to_array()
+            values[index] = np.where(np.isnan(row), values[index], row)
+            return replace(self, values=values)
+        series = self._masked(drop_flags)
+        values = np.concatenate([series.older, series.newer, row[None]])
+        if index < count:
+            values = values[np.insert(np.arange(count), index, count)]
+        slots: Int64Array = _insert(self.slots, index, slot)
+        limit = MAX_SEASON_WINDOWS if slots.any() else MAX_WINDOWS
+        return replace(
+            self,
+            values=values[-limit:],
+            slots=slots[-limit:],
+            ends=_insert(self.ends, index, end)[-limit:],
+            rows=_insert(self.rows, index, rows)[-limit:],
             windows=self.windows + 1,
         )
 
-    def standing_at(self, level: Float64Array, end: int) -> ScoreHistory:
-        """With the filter's new levels after the window that ended at ``end``."""
+    def with_level(self, level: Float64Array, end: int) -> ScoreHistory:
         return replace(self, level=level, level_end=end)
 
-    def seen(self, streams: Streams) -> Float64Array:
-        """One window's scores in the order of the book; NaN where one was not measured.
+    def align(self, streams: Streams) -> Float64Array:
+        """Return one window's scores in the history's order, NaN where not measured.
 
-        In the precision that the book keeps, so that what was seen before ties with it.
+        They are rounded as stored ones are, so that equal values tie.
         """
         value = np.full(len(self.keys), np.nan)
-        value[self.keys.places_of(streams.score_keys)] = streams.value
-        return _kept(value)
+        value[self.keys.positions_of(streams.score_keys)] = streams.value
+        return _single_precision(value)
 
 
-def _inserted(numbers: npt.NDArray[Any], at: int, one: float) -> npt.NDArray[Any]:
-    return np.concatenate([numbers[:at], [one], numbers[at:]])
+def _insert(numbers: npt.NDArray[Any], index: int, number: float) -> npt.NDArray[Any]:
+    return np.concatenate([numbers[:index], [number], numbers[index:]])
 
 
-def _kept(value: Float64Array) -> Float64Array:
-    """The values as a book keeps them, in single precision."""
+def _single_precision(value: Float64Array) -> Float64Array:
     return value.astype(np.float32).astype(np.float64)
 
 
-#: Every array of a book that grows with its scores, and the axis they lie on.
-_AXES = {
+#: Fields that have an axis of scores, and the position of that axis.
+_SCORE_AXES = {
     "signed": 0,
     "floor": 0,
     "values": 1,
     "level": 0,
-    "lean": 0,
+    "running_shift": 0,
     "log_m": 0,
-    "run": 0,
+    "cusum": 0,
     "onset": 0,
-    "taught_until": 0,
+    "learned_until": 0,
     "shift": 0,
-    "still": 0,
+    "shifted_log_ratio": 0,
 }
-#: Names of everything that is stored of a book, its keys and numbers apart.
-SCORE_ARRAYS = (*_AXES, "slots", "ends", "rows")
+#: Name of each array in the stored bytes, and the field that holds it.
+SCORE_ARRAYS = {
+    "signed": "signed",
+    "floor": "floor",
+    "values": "values",
+    "level": "level",
+    "lean": "running_shift",
+    "log_m": "log_m",
+    "run": "cusum",
+    "onset": "onset",
+    "taught_until": "learned_until",
+    "shift": "shift",
+    "still": "shifted_log_ratio",
+    "slots": "slots",
+    "ends": "ends",
+    "rows": "rows",
+}

@@ -1,9 +1,6 @@
-"""Share streams of all columns as arrays: what healthy windows taught about their rows, and their evidence.
+"""History of share streams: sums over blocks of healthy windows, pending windows and the evidence.
 
-The design effect is how many rows count as one (``dependence.py``), the largest over blocks of 1, 2, 4 and 7
-windows, with an upper limit of 80 % for single windows and of 60 % for longer blocks, which see dependence
-between windows (weather, weeks) that single windows do not. It stays once it is measured. A reference that
-itself wanders has a large ``b``: honest, and conservative.
+The design effect is measured on the blocks (``design_effect.py``); once measured it stays.
 """
 
 from __future__ import annotations
@@ -15,281 +12,277 @@ from typing import Any
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.design_effect import independent_labels, upper_limits
+from driftwatch.decide.baseline.design_effect import measure_design_effects
 from driftwatch.decide.evalues.e_values import ALTERNATIVES
 from driftwatch.decide.evalues.stream_index import StreamIndex
 from driftwatch.results.streams import StreamKey, Streams
 
-#: Windows per block.
-BLOCKS = np.array([1, 2, 4, 7])
-#: Blocks of one length before their variance is believed.
-MIN_BLOCKS = 8
-#: Used and shown until a column's own is measured.
-CONSERVATIVE = 25.0
-#: Production windows that wait before they teach, so that a shift cannot make itself usual (and read as a
-#: spell, and as a large design effect) while its evidence is still being gathered.
-WAIT = 7
-#: A CUSUM from which on a stream is suspected, and windows that may then wait: what is under suspicion
-#: teaches when it is over, or in the end after all.
-SUSPECTED, LONGEST_WAIT = 3.0, 30
-#: Windows from which on newer ones wait: before that all are needed.
-TAUGHT = 20
-#: Upper limit of the variance of blocks of each length; longer ones only have to show that they vary more.
-_UPPER = (0.8, 0.6, 0.6, 0.6)
+#: Lengths of blocks, in windows (axis ``length``).
+BLOCK_WINDOWS = np.array([1, 2, 4, 7])
+#: Design effect that is used and shown until that of a column is measured.
+CONSERVATIVE_DESIGN_EFFECT = 25.0
+#: Production windows that are pending before they are learned, so that a shift cannot enter the baseline (and
+#: pass for a spell, or a large design effect) while its evidence is growing.
+PENDING_WINDOWS = 7
+#: CUSUM, in log e-values, from which on a stream is suspected, and windows that may then be pending: they are
+#: learned when the suspicion is over, or when more would be pending.
+MIN_SUSPECT_CUSUM, MAX_PENDING_WINDOWS = 3.0, 30
+#: First windows of a stream, which are learned at once because all are needed.
+FIRST_LEARNED_WINDOWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShareHistory:
-    """Everything remembered of share streams; ``keys[k]`` has ``sizes[k]`` labels, ``L`` in all, end to end.
-
-    ``log_m[L, 2, A]`` is the evidence per side and alternative; ``run[k]`` the CUSUM of its strongest part
-    and ``onset[k]`` the start of the window it began in; ``effect[k]`` its design effect, NaN while it is
-    being measured. Per block length: ``blocks[4, k]`` finished ones,
-    ``total``/``square``/``inverse[4, L]`` of their shares, squares and 1/trials, ``open_successes``/
-    ``open_trials[4, L]`` and ``open_windows[4, k]`` of the unfinished one. ``waiting[w, 2, L]`` are successes
-    and trials of the newest windows, which teach later; trials of 0 are none.
-    """
+    """Sums over blocks of healthy windows, for each length in ``BLOCK_WINDOWS``, and log evidence."""
 
     keys: StreamIndex
+    #: ``[stream]``: number of labels; the labels of all streams are concatenated.
     sizes: Int64Array
+    #: ``[label, side, alternative]``: log evidence.
     log_m: Float64Array
-    run: Float64Array
+    #: ``[stream]``: CUSUM of the test with most evidence, and start of the window in which it began.
+    cusum: Float64Array
     onset: Int64Array
-    effect: Float64Array
+    #: ``[stream]``: NaN until it is measured.
+    design_effect: Float64Array
+    #: ``[length, stream]``: finished blocks, and windows in the unfinished one.
     blocks: Int64Array
     open_windows: Int64Array
-    total: Float64Array
-    square: Float64Array
-    inverse: Float64Array
+    #: ``[length, label]``: sums of shares, of their squares, of 1/trials.
+    share_sum: Float64Array
+    square_sum: Float64Array
+    inverse_trials_sum: Float64Array
+    #: ``[length, label]``: successes and trials in the unfinished block.
     open_successes: Int64Array
     open_trials: Int64Array
-    waiting: Int64Array
+    #: ``[window, 2, label]``: successes and trials of windows that are not learned yet; 0 trials mean none.
+    pending: Int64Array
 
     @classmethod
     def empty(cls, keys: Sequence[StreamKey] = (), sizes: Sequence[int] = ()) -> ShareHistory:
-        """Nothing seen yet of these streams."""
-        labels, count, lengths = sum(sizes), len(keys), len(BLOCKS)
+        labels, count, lengths = sum(sizes), len(keys), len(BLOCK_WINDOWS)
 
-        def none(*shape: int) -> Int64Array:
+        def zeros(*shape: int) -> Int64Array:
             return np.zeros(shape, dtype=np.int64)
 
         return cls(
             keys=StreamIndex(keys),
             sizes=np.array(sizes, dtype=np.int64),
             log_m=np.full((labels, 2, len(ALTERNATIVES)), -np.inf),
-            run=np.zeros(count),
-            onset=none(count),
-            effect=np.full(count, np.nan),
-            blocks=none(lengths, count),
-            open_windows=none(lengths, count),
-            total=np.zeros((lengths, labels)),
-            square=np.zeros((lengths, labels)),
-            inverse=np.zeros((lengths, labels)),
-            open_successes=none(lengths, labels),
-            open_trials=none(lengths, labels),
-            waiting=none(0, 2, labels),
+            cusum=np.zeros(count),
+            onset=zeros(count),
+            design_effect=np.full(count, np.nan),
+            blocks=zeros(lengths, count),
+            open_windows=zeros(lengths, count),
+            share_sum=np.zeros((lengths, labels)),
+            square_sum=np.zeros((lengths, labels)),
+            inverse_trials_sum=np.zeros((lengths, labels)),
+            open_successes=zeros(lengths, labels),
+            open_trials=zeros(lengths, labels),
+            pending=zeros(0, 2, labels),
         )
 
     @property
-    def which(self) -> Int64Array:
-        """The stream ``k`` of each label."""
-        return self.keys.labels(self.sizes)[0]
+    def label_streams(self) -> Int64Array:
+        """Position of each label's stream."""
+        return self.keys.label_layout(self.sizes)[0]
 
     @property
     def starts(self) -> Int64Array:
-        """The first label of each stream."""
-        return self.keys.labels(self.sizes)[1]
+        """Position of each stream's first label."""
+        return self.keys.label_layout(self.sizes)[1]
 
-    def expecting(self, streams: Streams) -> ShareHistory:
-        """The book that knows of these streams too. Raises ``ValueError`` when one changed its labels."""
-        at = self.keys.found(streams.share_keys)
-        sizes = self.keys.kept("sizes", (streams.labels,), lambda: streams.sizes)
-        known = at >= 0
-        if (self.sizes[at[known]] != sizes[known]).any():
+    def with_streams(self, streams: Streams) -> ShareHistory:
+        """Add new streams. Raises ``ValueError`` if a known stream changed its labels."""
+        positions = self.keys.find(streams.share_keys)
+        sizes = self.keys.memo("sizes", (streams.labels,), lambda: streams.sizes)
+        is_known = positions >= 0
+        if (self.sizes[positions[is_known]] != sizes[is_known]).any():
             raise ValueError("share streams of one plan keep their labels")
-        if known.all():
+        if is_known.all():
             return self
-        new = np.flatnonzero(~known)
-        more = ShareHistory.empty([streams.share_keys[place] for place in new], sizes[new].tolist())
-        idle = np.zeros((len(self.waiting), 2, len(more.log_m)), dtype=np.int64)
-        joined: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), getattr(more, name)], axis=axis)
-            for name, axis in _AXES.items()
+        new_streams = np.flatnonzero(~is_known)
+        addition = ShareHistory.empty(
+            [streams.share_keys[index] for index in new_streams], sizes[new_streams].tolist()
+        )
+        padding = np.zeros((len(self.pending), 2, len(addition.log_m)), dtype=np.int64)
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(addition, name)], axis=axis)
+            for name, axis in _STREAM_AXES.items()
         }
         return replace(
             self,
-            keys=StreamIndex((*self.keys, *more.keys)),
-            waiting=np.concatenate([self.waiting, idle], axis=2),
-            **joined,
+            keys=StreamIndex((*self.keys, *addition.keys)),
+            pending=np.concatenate([self.pending, padding], axis=2),
+            **arrays,
         )
 
-    def reset(self, which: BoolArray | None = None) -> ShareHistory:
-        """Evidence back to nothing, of all streams or of those flagged."""
-        gone = np.ones(len(self.keys), dtype=np.bool_) if which is None else which
-        each = gone[self.which][:, None, None]
-        return replace(self, log_m=np.where(each, -np.inf, self.log_m), run=np.where(gone, 0.0, self.run))
-
-    def wait(self, seen: WindowShares, silent: BoolArray, *, averaged: bool) -> ShareHistory:
-        """With one more window that teaches ``WAIT`` windows later, at once while few have taught.
-
-        What waits of ``silent`` streams is dropped with this window: it may be the shift itself. What waits
-        of suspected ones goes on waiting. Unless somebody reads what is usual on average, a book that has
-        settled on all of its design effects has nothing more to learn.
-        """
-        if not averaged and not np.isnan(self.effect).any():
-            return replace(self, waiting=self.waiting[:0]) if len(self.waiting) else self
-        few = (self.blocks[0] < TAUGHT) & ~silent
-        taught = self._settled()
-        if few.any():
-            taught = taught._learn(seen.successes, seen.trials, few)
-        waits = (~few & ~silent & seen.complete)[self.which]
-        queue = np.where(silent[self.which], 0, self.waiting)
-        row = np.where(waits, np.stack([seen.successes, seen.trials]), 0)[None]
-        queue = np.concatenate([queue, row])
-        suspected = self.run >= SUSPECTED
-        for age in range(len(queue), WAIT, -1):
-            over = ~suspected | (age > LONGEST_WAIT)
-            waited = queue[-age]
-            if not (waited[1].astype(np.bool_) & over[self.which]).any():
-                continue
-            taught = taught._learn(waited[0], waited[1], over)
-            queue[-age] = np.where(over[self.which], 0, waited)
-        longest = np.flatnonzero(queue.any(axis=(1, 2)))
-        return replace(taught, waiting=queue[longest[0] if len(longest) else len(queue) :])
-
-    def learn(self, seen: WindowShares) -> ShareHistory:
-        """With one more window that teaches at once."""
-        return self._learn(seen.successes, seen.trials, np.ones(len(self.keys), dtype=np.bool_))
-
-    def _learn(self, successes: Int64Array, trials: Int64Array, teaching: BoolArray) -> ShareHistory:
-        if not len(self.keys):
-            return self
-        complete = np.minimum.reduceat(trials, self.starts) > 0
-        used = (complete & teaching).astype(np.int64)
-        each = used[self.which]
-        successes = self.open_successes + each * successes
-        trials = self.open_trials + each * trials
-        windows = self.open_windows + used
-        full = (windows >= BLOCKS[:, None]) & (used > 0)
-        done = full[:, self.which]
-        share = np.where(done, successes / np.maximum(trials, 1), 0.0)
+    def reset(self, flags: BoolArray | None = None) -> ShareHistory:
+        """Clear the evidence of the flagged streams, or of all."""
+        is_reset = np.ones(len(self.keys), dtype=np.bool_) if flags is None else flags
+        is_reset_label = is_reset[self.label_streams][:, None, None]
         return replace(
             self,
-            blocks=self.blocks + full,
-            total=self.total + share,
-            square=self.square + share**2,
-            inverse=self.inverse + np.where(done, 1 / np.maximum(trials, 1), 0.0),
-            open_successes=np.where(done, 0, successes),
-            open_trials=np.where(done, 0, trials),
-            open_windows=np.where(full, 0, windows),
+            log_m=np.where(is_reset_label, -np.inf, self.log_m),
+            cusum=np.where(is_reset, 0.0, self.cusum),
         )
 
-    def _settled(self) -> ShareHistory:
-        """With the design effects of what has been taught enough.
+    def add_window(self, shares: WindowShares, suspended: BoolArray, *, means_needed: bool) -> ShareHistory:
+        """Add a production window, learned at once while few are learned, else pending.
 
-        They stay: a season would teach that a day's rows count for ever less, and be usual by it.
+        A pending window is learned ``PENDING_WINDOWS`` windows later, for a suspected stream when the
+        suspicion is over. Those of ``suspended`` streams are dropped: they may be the shift. Unless
+        ``means_needed``, nothing is learned once all design effects are measured.
         """
-        new = np.isnan(self.effect) & (self.blocks[0] >= TAUGHT)
-        return replace(self, effect=np.where(new, self._measured(), self.effect)) if new.any() else self
+        if not means_needed and not np.isnan(self.design_effect).any():
+            return replace(self, pending=self.pending[:0]) if len(self.pending) else self
+        is_short = (self.blocks[0] < FIRST_LEARNED_WINDOWS) & ~suspended
+        history = self._with_measured_effects()
+        if is_short.any():
+            history = history._learn(shares.successes, shares.trials, is_short)
+        is_pending = (~is_short & ~suspended & shares.complete)[self.label_streams]
+        queue = np.where(suspended[self.label_streams], 0, self.pending)
+        row = np.where(is_pending, np.stack([shares.successes, shares.trials]), 0)[None]
+        queue = np.concatenate([queue, row])
+        is_suspected = self.cusum >= MIN_SUSPECT_CUSUM
+        for age in range(len(queue), PENDING_WINDOWS, -1):
+            is_due = ~is_suspected | (age > MAX_PENDING_WINDOWS)
+            window = queue[-age]
+            if not (window[1].astype(np.bool_) & is_due[self.label_streams]).any():
+                continue
+            history = history._learn(window[0], window[1], is_due)
+            queue[-age] = np.where(is_due[self.label_streams], 0, window)
+        filled_rows = np.flatnonzero(queue.any(axis=(1, 2)))
+        return replace(history, pending=queue[filled_rows[0] if len(filled_rows) else len(queue) :])
+
+    def learn(self, shares: WindowShares) -> ShareHistory:
+        """Add a window that is known to be healthy."""
+        return self._learn(shares.successes, shares.trials, np.ones(len(self.keys), dtype=np.bool_))
+
+    def _learn(self, successes: Int64Array, trials: Int64Array, flags: BoolArray) -> ShareHistory:
+        if not len(self.keys):
+            return self
+        is_complete = np.minimum.reduceat(trials, self.starts) > 0
+        is_used = (is_complete & flags).astype(np.int64)
+        is_used_label = is_used[self.label_streams]
+        successes = self.open_successes + is_used_label * successes
+        trials = self.open_trials + is_used_label * trials
+        windows = self.open_windows + is_used
+        is_full = (windows >= BLOCK_WINDOWS[:, None]) & (is_used > 0)
+        is_full_label = is_full[:, self.label_streams]
+        share = np.where(is_full_label, successes / np.maximum(trials, 1), 0.0)
+        return replace(
+            self,
+            blocks=self.blocks + is_full,
+            share_sum=self.share_sum + share,
+            square_sum=self.square_sum + share**2,
+            inverse_trials_sum=self.inverse_trials_sum
+            + np.where(is_full_label, 1 / np.maximum(trials, 1), 0.0),
+            open_successes=np.where(is_full_label, 0, successes),
+            open_trials=np.where(is_full_label, 0, trials),
+            open_windows=np.where(is_full, 0, windows),
+        )
+
+    def _with_measured_effects(self) -> ShareHistory:
+        # They stay fixed, or a season would raise them further and further, and pass for normal.
+        is_new = np.isnan(self.design_effect) & (self.blocks[0] >= FIRST_LEARNED_WINDOWS)
+        return (
+            replace(self, design_effect=np.where(is_new, measure_design_effects(self), self.design_effect))
+            if is_new.any()
+            else self
+        )
 
     def design_effects(self) -> Float64Array:
-        """The design effect of each stream, at least 1; NaN before ``MIN_BLOCKS`` windows.
+        """Return each stream's design effect, at least 1, or NaN before ``MIN_BLOCKS`` windows.
 
-        Measured on the reference's blocks or the first ``TAUGHT`` windows.
-        Rows of a column are at least as dependent in any stream as in the one that varies most, which knows
-        best: rare rows (ends, nulls, new levels) may all come on days that were not seen yet.
-        False-alarm behaviour: the exponent 1/b keeps the page budget when rows of a block are no more
-        dependent than this says; the upper limit pays for estimating it.
+        It is measured on the reference's blocks or the first ``FIRST_LEARNED_WINDOWS`` windows. A column's
+        streams have at least the effect of the stream that varies most, which is known best: rare rows
+        (extremes, nulls, new levels) may all come on days not seen yet. False alarms: the exponent ``1/b``
+        keeps the page budget if rows of a block are no more dependent than this; the upper limit allows for
+        the estimation error.
         """
-        unknown = np.isnan(self.effect)
-        if not unknown.any():
-            return self.effect
-        # A window asks twice.
-        return self.keys.kept(
+        is_unknown = np.isnan(self.design_effect)
+        if not is_unknown.any():
+            return self.design_effect
+        # Every window needs them twice.
+        return self.keys.memo(
             "design effects",
-            (self.effect, self.blocks, self.total),
-            lambda: np.where(unknown, self._measured(), self.effect),
+            (self.design_effect, self.blocks, self.share_sum),
+            lambda: np.where(is_unknown, measure_design_effects(self), self.design_effect),
         )
 
-    def _measured(self) -> Float64Array:
-        if not len(self.keys):
-            return np.empty(0)
-        blocks = np.maximum(self.blocks, 2)
-        each = blocks[:, self.which]
-        mean = self.total / each
-        variance = np.clip(self.square / each - mean**2, 0, None) * each / (each - 1)
-        independent = mean * (1 - mean) * self.inverse / each
-        over = np.add.reduceat(variance, self.starts, axis=1)
-        under = np.add.reduceat(independent, self.starts, axis=1)
-        believed = (self.blocks >= MIN_BLOCKS) & (under > 0)
-        ratio = np.where(believed, over / np.where(believed, under, 1.0), np.nan)
-        # A column that never varies stays unknown: then nothing new is told.
-        effects = self.effect
-        if (np.isnan(effects) & ~np.isnan(ratio[0])).any():
-            degrees = (blocks - 1) * independent_labels(mean[0], self.which, self.starts)
-            limits = [
-                upper_limits(self.keys, measured, of, level)
-                for measured, of, level in zip(ratio, degrees, _UPPER, strict=True)
-                if not np.isnan(measured).all()
-            ]
-            effects = np.maximum(np.fmax.reduce(limits), 1.0)
-        knows: dict[str | None, tuple[float, float]] = {}
-        for key, varies, effect in zip(self.keys, under[0].tolist(), effects.tolist(), strict=True):
-            column = key[1]
-            if column is not None and effect == effect:
-                knows[column] = max((varies, effect), knows.get(column, (0.0, 1.0)))
-        least = np.array([knows.get(key[1], (0.0, np.nan))[1] for key in self.keys])
-        return np.asarray(np.fmax(effects, least))
 
-
-#: Every array of a book and the axis its streams or labels lie on; ``waiting`` apart.
-_AXES = {
-    "sizes": 0, "log_m": 0, "run": 0, "onset": 0, "effect": 0, "blocks": 1, "open_windows": 1, "total": 1,
-    "square": 1, "inverse": 1, "open_successes": 1, "open_trials": 1,
+#: Fields that have an axis of streams or labels, and its position; ``pending`` is concatenated separately.
+_STREAM_AXES = {
+    "sizes": 0, "log_m": 0, "cusum": 0, "onset": 0, "design_effect": 0, "blocks": 1, "open_windows": 1,
+    "share_sum": 1, "square_sum": 1, "inverse_trials_sum": 1, "open_successes": 1, "open_trials": 1,
 }  # fmt: skip
-#: Names of everything that is stored of a book, its keys apart.
-SHARE_ARRAYS = (*_AXES, "waiting")
+#: Name of each array in the stored bytes, and the field that holds it.
+SHARE_ARRAYS = {
+    "sizes": "sizes",
+    "log_m": "log_m",
+    "run": "cusum",
+    "onset": "onset",
+    "effect": "design_effect",
+    "blocks": "blocks",
+    "open_windows": "open_windows",
+    "total": "share_sum",
+    "square": "square_sum",
+    "inverse": "inverse_trials_sum",
+    "open_successes": "open_successes",
+    "open_trials": "open_trials",
+    "waiting": "pending",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WindowShares:
-    """One window's shares in the order of a book: zeros where a stream was not seen.
-
-    ``tolerance[k]`` is NaN where the usual one holds; ``bursts[k]`` and ``ordered[k]`` are what
-    the stream says. ``complete[k]``
-    says that every label of a stream had rows; ``present[k]`` that it was measured at all.
-    """
+    """One window's shares in the order of a history, 0 where a stream was not measured."""
 
     successes: Int64Array
     trials: Int64Array
     reference: Float64Array
     reference_trials: Int64Array
+    #: NaN where the configured tolerance applies.
     tolerance: Float64Array
     bursts: BoolArray
     ordered: BoolArray
+    #: ``[stream]``: the window has this stream.
     present: BoolArray
+    #: ``[stream]``: every label had rows.
     complete: BoolArray
 
 
-def shares_seen(book: ShareHistory, streams: Streams) -> WindowShares:
-    """The window's shares, aligned to the book."""
-    labels, starts = int(book.sizes.sum()), book.starts
-    successes, trials = np.zeros(labels, dtype=np.int64), np.zeros(labels, dtype=np.int64)
-    reference, rows = np.zeros(labels), np.ones(len(book.keys), dtype=np.int64)
-    present, own = np.zeros(len(book.keys), dtype=np.bool_), np.full(len(book.keys), np.nan)
+def align_shares(history: ShareHistory, streams: Streams) -> WindowShares:
+    n_labels, starts = int(history.sizes.sum()), history.starts
+    successes, trials = np.zeros(n_labels, dtype=np.int64), np.zeros(n_labels, dtype=np.int64)
+    reference, rows = np.zeros(n_labels), np.ones(len(history.keys), dtype=np.int64)
+    present, tolerance = np.zeros(len(history.keys), dtype=np.bool_), np.full(len(history.keys), np.nan)
     bursts, ordered = present.copy(), present.copy()
-    at = book.keys.places_of(streams.share_keys)
-    here = book.keys.kept("here", (at, book.sizes), lambda: _labels_at(at, book.sizes, starts))
-    successes[here], trials[here], reference[here] = streams.successes, streams.trials, streams.reference
-    rows[at], present[at] = np.maximum(streams.reference_trials, 1), True
-    own[at], bursts[at], ordered[at] = streams.tolerance, streams.bursts, streams.ordered
+    positions = history.keys.positions_of(streams.share_keys)
+    labels = history.keys.memo(
+        "label positions",
+        (positions, history.sizes),
+        lambda: _label_positions(positions, history.sizes, starts),
+    )
+    successes[labels], trials[labels], reference[labels] = (
+        streams.successes,
+        streams.trials,
+        streams.reference,
+    )
+    rows[positions], present[positions] = np.maximum(streams.reference_trials, 1), True
+    tolerance[positions], bursts[positions], ordered[positions] = (
+        streams.tolerance,
+        streams.bursts,
+        streams.ordered,
+    )
     complete = np.minimum.reduceat(trials, starts) > 0 if len(starts) else present
     return WindowShares(
         successes=successes,
         trials=trials,
         reference=reference,
         reference_trials=rows,
-        tolerance=own,
+        tolerance=tolerance,
         bursts=bursts,
         ordered=ordered,
         present=present,
@@ -297,7 +290,6 @@ def shares_seen(book: ShareHistory, streams: Streams) -> WindowShares:
     )
 
 
-def _labels_at(at: Int64Array, sizes: Int64Array, starts: Int64Array) -> Int64Array:
-    """Where the labels of the streams ``at`` these places stand, stream after stream."""
-    size = sizes[at]
-    return np.asarray(np.repeat(starts[at] - (np.cumsum(size) - size), size) + np.arange(size.sum()))
+def _label_positions(streams: Int64Array, sizes: Int64Array, starts: Int64Array) -> Int64Array:
+    size = sizes[streams]
+    return np.asarray(np.repeat(starts[streams] - (np.cumsum(size) - size), size) + np.arange(size.sum()))

@@ -1,4 +1,4 @@
-"""Weighted sums over the healthy windows of scores: in one pass where only the newest windows have gaps."""
+"""Weighted sums over healthy windows, in one pass if only the newest windows have gaps."""
 
 from __future__ import annotations
 
@@ -10,171 +10,176 @@ import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 
-#: Newest windows: those that wait are among them, and gaps elsewhere are rare.
-_NEWEST = 32
-#: So many are added up in 16 bits.
-_FEW = np.iinfo(np.uint16).max
+#: Windows of the newer part of a series: pending ones are among them, and gaps elsewhere are rare.
+_NEWER_WINDOWS = 32
+#: Sums of fewer flags fit in 16 bits, which takes a quarter of the time.
+_MAX_UINT16 = np.iinfo(np.uint16).max
 
 
-def known_of(values: Float64Array) -> Int64Array:
-    """In how many windows ``[n, k]`` each score is known."""
-    return len(values) - times(np.isnan(values))
+def count_measured(values: Float64Array) -> Int64Array:
+    return len(values) - count_true(np.isnan(values))
 
 
-def times(flags: BoolArray) -> Int64Array:
-    """How often ``[k]`` is flagged: short sums take a quarter of the time of long ones."""
-    counts = np.add.reduce(flags.view(np.uint8), axis=0, dtype=np.uint16 if len(flags) < _FEW else np.int64)
+def count_true(flags: BoolArray) -> Int64Array:
+    counts = np.add.reduce(
+        flags.view(np.uint8), axis=0, dtype=np.uint16 if len(flags) < _MAX_UINT16 else np.int64
+    )
     return np.asarray(counts, dtype=np.int64)
 
 
-def usual_rows(rows: Float64Array) -> float:
-    """How many rows windows of ``rows[n]`` have on average, as a divisor; 1 where that is unknown."""
+def mean_rows(rows: Float64Array) -> float:
+    """Return the mean rows per window as a positive divisor, 1 if unknown."""
     mean = float(rows.mean()) if len(rows) else math.nan
     if math.isnan(mean):
-        known = rows[~np.isnan(rows)]
-        mean = float(known.mean()) if len(known) else 1.0
+        known_rows = rows[~np.isnan(rows)]
+        mean = float(known_rows.mean()) if len(known_rows) else 1.0
     return max(mean, 1e-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weights:
-    """``counts[n]``, at most 1, is what a window counts for in a mean, ``sizes[n]`` in a spread.
+class WindowWeights:
+    """Weights of windows of unequal size, for location and scale."""
 
-    For scores ``means[k]``; every window counts for one in those of the others. ``even`` is the part of the
-    windows that a sum over ``sizes`` stands on (Kish 1965).
-    """
-
-    counts: Float64Array
-    sizes: Float64Array
-    means: BoolArray
-    even: float
+    #: ``[window]``: rows over the mean rows; at most 1 for the location.
+    for_location: Float64Array
+    for_scale: Float64Array
+    #: ``[score]``: the score is a mean over rows. For others each window has weight 1.
+    row_means: BoolArray
+    #: Effective sample size (Kish 1965) of the windows under ``for_scale``, over their number.
+    effective_share: float
 
     @classmethod
-    def of(cls, rows: Float64Array, means: BoolArray | None) -> Weights | None:
-        """Those of windows of so many rows for the scores that are means; None when all count for one."""
-        if means is None or not means.any():
+    def of(cls, rows: Float64Array, row_means: BoolArray | None) -> WindowWeights | None:
+        """Return the weights of windows, or None if every weight is 1."""
+        if row_means is None or not row_means.any():
             return None
-        each = rows / usual_rows(rows)
-        each[np.isnan(each)] = 1.0
-        if (each == 1).all():
+        weights = rows / mean_rows(rows)
+        weights[np.isnan(weights)] = 1.0
+        if (weights == 1).all():
             return None
-        even = each.sum() ** 2 / (len(each) * np.maximum((each**2).sum(), 1e-9))
-        return cls(counts=np.minimum(each, 1.0), sizes=each, means=means, even=float(even))
+        share = weights.sum() ** 2 / (len(weights) * np.maximum((weights**2).sum(), 1e-9))
+        return cls(
+            for_location=np.minimum(weights, 1.0),
+            for_scale=weights,
+            row_means=row_means,
+            effective_share=float(share),
+        )
 
-    def at(self, which: BoolArray | slice) -> Weights:
-        """Those of some windows."""
-        return replace(self, counts=self.counts[which], sizes=self.sizes[which])
+    def take(self, windows: BoolArray | slice) -> WindowWeights:
+        return replace(self, for_location=self.for_location[windows], for_scale=self.for_scale[windows])
 
-    def of_each(self, window: Float64Array) -> Float64Array:
-        """``[n, k]``: those of every score, of ``window[n]``."""
-        return np.where(self.means, window[:, None], 1.0)
+    def per_score(self, weights: Float64Array) -> Float64Array:
+        """Return the weights by window and score: 1 for scores that are not means over rows."""
+        return np.where(self.row_means, weights[:, None], 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Series:
-    """Scores ``[n, k]`` of windows, oldest first, NaN where unknown; most gaps are in the ``late`` ones.
+    """Scores of windows in two parts, oldest first, NaN where not measured.
 
-    Two parts, so that what waits is left out of a long history without a copy of it.
+    Most gaps are in ``newer``, so pending windows can be masked without copying ``older``.
     """
 
-    early: Float64Array
-    late: Float64Array
+    #: Both parts are ``[window, score]``.
+    older: Float64Array
+    newer: Float64Array
 
     @classmethod
     def of(cls, values: Float64Array) -> Series:
-        """Of one array."""
-        return cls(early=values[:-_NEWEST], late=values[-_NEWEST:])
+        return cls(older=values[:-_NEWER_WINDOWS], newer=values[-_NEWER_WINDOWS:])
 
     def take(self, scores: Int64Array) -> Series:
-        """Of some scores."""
-        return Series(early=self.early.take(scores, axis=1), late=self.late.take(scores, axis=1))
+        return Series(older=self.older.take(scores, axis=1), newer=self.newer.take(scores, axis=1))
 
-    def whole(self) -> Float64Array:
-        """In one array."""
-        return np.concatenate([self.early, self.late])
+    def to_array(self) -> Float64Array:
+        return np.concatenate([self.older, self.newer])
 
 
-#: Means, sums of squares around them, numbers and weights of the known windows of each score.
+#: ``[score]``: means, sums of squares around them, counts and weights of the measured windows.
 Sums = tuple[Float64Array, Float64Array, Int64Array, Float64Array]
 
 
-def sums(series: Series, weights: Weights | None) -> Sums:
-    """Those of the scores of the series."""
-    found = _sums(series, weights)
+def weighted_sums(series: Series, weights: WindowWeights | None) -> Sums:
+    sums = _sums(series, weights)
     if weights is not None:
-        _put(found, np.flatnonzero(~weights.means), lambda others: _sums(series.take(others), None))
-    return found
+        _overwrite(sums, np.flatnonzero(~weights.row_means), lambda scores: _sums(series.take(scores), None))
+    return sums
 
 
-def _put(found: Sums, at: Int64Array, make: Callable[[Int64Array], Sums]) -> None:
-    """Those of the scores ``at``, made for them alone, in their place."""
-    if len(at):
-        # Two at least: a lone column would be added up in another order, and rounded so.
-        for whole, part in zip(found, make(np.resize(at, max(len(at), 2))), strict=True):
-            whole[at] = part[: len(at)]
+def _overwrite(sums: Sums, scores: Int64Array, compute: Callable[[Int64Array], Sums]) -> None:
+    if len(scores):
+        # At least two columns: numpy adds up a lone column in another order, which rounds differently.
+        for total, part in zip(sums, compute(np.resize(scores, max(len(scores), 2))), strict=True):
+            total[scores] = part[: len(scores)]
 
 
-def _sums(series: Series, weights: Weights | None) -> Sums:
-    """Those of scores whose windows all count for as much."""
-    early = series.early
-    if not len(early) or early.shape[1] < 2 or not early.flags.c_contiguous:
-        return _of_gaps(series.whole(), weights)
-    first = _added_up(early, None if weights is None else weights.counts[: len(early)])
-    gone = ~np.isfinite(first)
+def _sums(series: Series, weights: WindowWeights | None) -> Sums:
+    """Compute sums as if all scores were means over rows."""
+    older = series.older
+    if not len(older) or older.shape[1] < 2 or not older.flags.c_contiguous:
+        return _sums_with_gaps(series.to_array(), weights)
+    older_total = _total(older, None if weights is None else weights.for_location[: len(older)])
+    has_gap = ~np.isfinite(older_total)
     if weights is not None:
-        # The others are added up apart.
-        gone &= weights.means
-    gaps = np.flatnonzero(gone)
-    if 4 * len(gaps) > len(first):
-        return _of_gaps(series.whole(), weights)
-    found = _of_whole(early, first, series.late, weights)
-    _put(found, gaps, lambda some: _of_gaps(series.take(some).whole(), weights))
-    return found
+        # The caller overwrites the sums of all other scores.
+        has_gap &= weights.row_means
+    scores = np.flatnonzero(has_gap)
+    if 4 * len(scores) > len(older_total):
+        return _sums_with_gaps(series.to_array(), weights)
+    sums = _sums_of_whole(older, older_total, series.newer, weights)
+    _overwrite(sums, scores, lambda subset: _sums_with_gaps(series.take(subset).to_array(), weights))
+    return sums
 
 
-def _added_up(values: Float64Array, weights: Float64Array | None) -> Float64Array:
-    """The weighted sums of columns, row after row: the same to the bit whatever columns stand beside."""
+def _total(values: Float64Array, weights: Float64Array | None) -> Float64Array:
+    """Sum columns with weights, row after row, so that their bits do not depend on other columns."""
     return np.asarray(values.sum(axis=0) if weights is None else np.einsum("n,nk->k", weights, values))
 
 
-def _of_whole(early: Float64Array, first: Float64Array, late: Float64Array, weights: Weights | None) -> Sums:
-    """Those of windows of which only ``late`` ones have gaps; ``first`` is the weighted sum of the others.
-
-    The same to the bit as ``_of_gaps``, in half the passes: rows are added up in their order.
-    """
-    old, new = slice(len(early)), slice(len(early), None)
-    counts, sizes = (None, None) if weights is None else (weights.counts, weights.sizes)
-    gone, n = np.isnan(late), len(early) + known_of(late)
-    known, newest = (~gone).astype(np.float64), np.where(gone, 0.0, late)
+def _sums_of_whole(
+    older: Float64Array, older_total: Float64Array, newer: Float64Array, weights: WindowWeights | None
+) -> Sums:
+    """Compute sums when only ``newer`` has gaps; ``older_total`` is the weighted sum of ``older``."""
+    # Adding rows in order gives the bits of ``_sums_with_gaps`` in half the passes.
+    old, new = slice(len(older)), slice(len(older), None)
+    for_location, for_scale = (None, None) if weights is None else (weights.for_location, weights.for_scale)
+    missing, n = np.isnan(newer), len(older) + count_measured(newer)
+    is_measured, zero_filled = (~missing).astype(np.float64), np.where(missing, 0.0, newer)
     weight = n.astype(np.float64)
-    if counts is not None:
-        weight = _added(np.full(len(n), np.cumsum(counts[old])[-1]), known, counts[new])
-    centre = _added(first, newest, None if counts is None else counts[new]) / weight
+    if for_location is not None:
+        weight = _add_rows(np.full(len(n), np.cumsum(for_location[old])[-1]), is_measured, for_location[new])
+    location = (
+        _add_rows(older_total, zero_filled, None if for_location is None else for_location[new]) / weight
+    )
     with np.errstate(invalid="ignore"):
-        apart = early - centre
-        np.multiply(apart, apart, out=apart)
-        newest = np.where(gone, 0.0, (late - centre) ** 2)
-    square = _added_up(apart, None if sizes is None else sizes[old])
-    return centre, _added(square, newest, None if sizes is None else sizes[new]), n, weight
+        squares = older - location
+        np.multiply(squares, squares, out=squares)
+        zero_filled = np.where(missing, 0.0, (newer - location) ** 2)
+    square_sum = _total(squares, None if for_scale is None else for_scale[old])
+    return (
+        location,
+        _add_rows(square_sum, zero_filled, None if for_scale is None else for_scale[new]),
+        n,
+        weight,
+    )
 
 
-def _added(first: Float64Array, rows: Float64Array, weights: Float64Array | None) -> Float64Array:
-    """The sum of ``first`` and then, in their order, of weighted rows."""
-    every = None if weights is None else np.concatenate([[1.0], weights])
-    return _added_up(np.concatenate([first[None], rows]), every)
+def _add_rows(first: Float64Array, rows: Float64Array, weights: Float64Array | None) -> Float64Array:
+    all_weights = None if weights is None else np.concatenate([[1.0], weights])
+    return _total(np.concatenate([first[None], rows]), all_weights)
 
 
-def _of_gaps(values: Float64Array, weights: Weights | None) -> Sums:
-    gone = np.isnan(values)
-    n = len(values) - times(gone)
+def _sums_with_gaps(values: Float64Array, weights: WindowWeights | None) -> Sums:
+    missing = np.isnan(values)
+    n = len(values) - count_true(missing)
     work = values.copy(order="K")
-    np.copyto(work, 0.0, where=gone)
+    np.copyto(work, 0.0, where=missing)
     weight = n.astype(np.float64)
     if weights is not None:
-        weight = _added_up((~gone).astype(np.float64), weights.counts)
-    total = _added_up(work, None if weights is None else weights.counts)
-    centre = total / np.where(weight > 0, weight, 1.0)
-    np.subtract(values, centre, out=work)
+        weight = _total((~missing).astype(np.float64), weights.for_location)
+    total = _total(work, None if weights is None else weights.for_location)
+    location = total / np.where(weight > 0, weight, 1.0)
+    np.subtract(values, location, out=work)
     np.multiply(work, work, out=work)
-    np.copyto(work, 0.0, where=gone)
-    return centre, _added_up(work, None if weights is None else weights.sizes), n, weight
+    np.copyto(work, 0.0, where=missing)
+    return location, _total(work, None if weights is None else weights.for_scale), n, weight

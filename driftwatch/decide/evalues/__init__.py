@@ -1,1 +1,5 @@
-"""E-values: what a share or a score of one window says against its null hypothesis."""
+"""E-values: the evidence in one window's shares and scores against their null hypotheses.
+
+Names of array axes: ``label`` (one share of a stream), ``edge`` and ``cell`` (of an ordered stream), ``side``
+(0 tests for more, 1 for less), ``alternative`` (of a share), ``calibrator`` (of a score).
+"""

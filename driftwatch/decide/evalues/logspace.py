@@ -1,7 +1,4 @@
-"""Sums of numbers that are known by their logs: a logarithm and an exponential over whole arrays.
-
-The same as ``numpy.logaddexp``, which takes its elements one by one.
-"""
+"""Log-sum-exp on whole arrays, because ``numpy.logaddexp`` goes element by element."""
 
 from __future__ import annotations
 
@@ -10,22 +7,22 @@ import numpy as np
 from driftwatch.core.arrays import Float64Array
 
 
-def log_add(one: Float64Array, other: Float64Array) -> Float64Array:
-    """``log(exp(one) + exp(other))``, elementwise; -inf is the log of nothing.
+def log_add(log_a: Float64Array, log_b: Float64Array) -> Float64Array:
+    """Return ``log(a + b)`` elementwise, where -inf is log 0.
 
     >>> log_add(np.array([0.0, -np.inf]), np.array([0.0, -np.inf])).round(3).tolist()
     [0.693, -inf]
     """
-    larger = np.maximum(one, other)
-    # Of two that are nothing the difference is not a number.
-    found = np.minimum(one, other) - np.where(np.isneginf(larger), 0.0, larger)
-    np.exp(found, out=found)
-    np.log1p(found, out=found)
-    return np.asarray(np.add(found, larger, out=found))
+    larger = np.maximum(log_a, log_b)
+    # -inf - -inf would be NaN.
+    result = np.minimum(log_a, log_b) - np.where(np.isneginf(larger), 0.0, larger)
+    np.exp(result, out=result)
+    np.log1p(result, out=result)
+    return np.asarray(np.add(result, larger, out=result))
 
 
 def log_sum(*parts: Float64Array) -> float:
-    """The log of the sum over all elements of these arrays; -inf where there are none.
+    """Return the log of the sum over all elements, -inf without elements.
 
     >>> round(log_sum(np.log([1.0, 2.0]), np.log([[3.0]])), 6) == round(float(np.log(6.0)), 6)
     True

@@ -1,1 +1,1 @@
-"""What detectors share: columns side by side, cells as arrays, p-values, effects in plain words."""
+"""Code that several detectors share."""

@@ -1,4 +1,4 @@
-"""What detectors share: which columns they fit, and how a gauge is written down."""
+"""Base classes of detectors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from driftwatch.summary.summary import Summary
 _TOO_LARGE = "the values are too large to measure"
 
 
-class Univariate:
-    """A detector of one column of any kind."""
-
+class UnivariateDetector:
     name = ""
     unit = ""
     joint = False
@@ -32,43 +30,40 @@ class Univariate:
     sums = False
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True for every column."""
         return column is not None
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """None: a detector that yields some says which, one that yields none sets ``evidence`` False."""
+        """Return no streams; a detector overrides this or sets ``evidence`` False."""
         return ()
 
-    def undefined(self, both: Pair, reason: str) -> Statistic:
-        """The gauge that could not be measured, with the reason."""
+    def undefined(self, pair: Pair, reason: str) -> Statistic:
         return Statistic(
             detector=self.name,
-            column=both.column.name,
+            column=pair.column.name,
             value=None,
             unit=self.unit,
-            n_reference=both.n,
-            n_window=both.m,
+            n_reference=pair.n,
+            n_window=pair.m,
             undefined=reason,
         )
 
-    def gauge(self, both: Pair, value: float, *, p_value: float | None = None, effect: str = "") -> Statistic:
-        """The measured gauge; a value that is not finite is undefined instead."""
+    def gauge(self, pair: Pair, value: float, *, p_value: float | None = None, effect: str = "") -> Statistic:
         if not math.isfinite(value):
-            return self.undefined(both, _TOO_LARGE)
+            return self.undefined(pair, _TOO_LARGE)
         return Statistic(
             detector=self.name,
-            column=both.column.name,
+            column=pair.column.name,
             value=float(value),
             unit=self.unit,
             p_value=p_value,
             effect=effect,
-            n_reference=both.n,
-            n_window=both.m,
+            n_reference=pair.n,
+            n_window=pair.m,
         )
 
     def gauges(
         self,
-        beside: ColumnBatch,
+        batch: ColumnBatch,
         value: Float64Array,
         *,
         effect: Callable[[int], str],
@@ -76,49 +71,45 @@ class Univariate:
         p_value: Float64Array | None = None,
         bracket: tuple[Float64Array, Float64Array] | None = None,
     ) -> Gauges:
-        """The gauges of all columns; those that are ``undefined`` or not finite have no number."""
-        none = np.full(len(value), np.nan)
-        numbers = [value, none if p_value is None else p_value, *(bracket or (none, none))]
-        unknown = ~np.isfinite(value)
-        if undefined or unknown.any():
-            unknown[list(undefined)] = True
-            for k in np.flatnonzero(unknown).tolist():
+        """Return gauges, NaN for columns that are ``undefined`` or whose value is not finite."""
+        nan = np.full(len(value), np.nan)
+        numbers = [value, nan if p_value is None else p_value, *(bracket or (nan, nan))]
+        is_undefined = ~np.isfinite(value)
+        if undefined or is_undefined.any():
+            is_undefined[list(undefined)] = True
+            for k in np.flatnonzero(is_undefined).tolist():
                 undefined.setdefault(k, _TOO_LARGE)
-            numbers = [np.where(unknown, np.nan, each) for each in numbers]
+            numbers = [np.where(is_undefined, np.nan, array) for array in numbers]
         return Gauges(
             detector=self.name,
             unit=self.unit,
-            columns=beside.names,
+            columns=batch.names,
             value=numbers[0],
             p_value=numbers[1],
             low=numbers[2],
             high=numbers[3],
-            n_reference=beside.n,
-            n_window=beside.m,
+            n_reference=batch.n,
+            n_window=batch.m,
             effect=effect,
             undefined=undefined,
         )
 
 
-class Ordered(Univariate):
-    """A detector of columns counted on a numeric grid."""
+class OrderedDetector(UnivariateDetector):
+    """A detector of columns on a numeric grid: numeric, datetime, text (length) and vector (norm)."""
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True for numeric, datetime, text (length) and vector (norm) columns."""
         return column is not None and column.kind.ordered
 
 
-class Levelled(Univariate):
-    """A detector of columns counted by level."""
+class LevelDetector(UnivariateDetector):
+    """A detector of columns counted by level: categorical and boolean."""
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True for categorical and boolean columns."""
         return column is not None and not column.kind.ordered
 
 
-class Joint:
-    """A detector of all columns together."""
-
+class JointDetector:
     name = ""
     unit = ""
     joint = True
@@ -128,11 +119,9 @@ class Joint:
     sums = True
 
     def applies(self, column: Column | None, reference: Reference) -> bool:
-        """True when called for all columns together."""
         return column is None
 
     def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """None: a detector that yields some says which, one that yields none sets ``evidence`` False."""
         return ()
 
     def gauge(
@@ -144,7 +133,7 @@ class Joint:
         effect: str = "",
         undefined: str = "",
     ) -> Statistic:
-        """The gauge over ``rows`` of the reference and of the window; undefined when there is no value."""
+        """Return the gauge for ``rows`` of reference and window, undefined without a finite ``value``."""
         if value is not None and not math.isfinite(value):
             value, p_value, effect, undefined = None, None, "", _TOO_LARGE
         return Statistic(

@@ -1,7 +1,4 @@
-"""How far apart the two distribution functions of every ordered column lie.
-
-Edges and gaps are held apart: steps over every other number of one array cost twice as much.
-"""
+"""Differences between the distribution functions (CDFs) of window and reference."""
 
 from __future__ import annotations
 
@@ -15,53 +12,54 @@ from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCell
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CdfDistance:
-    """``F_window - F_reference``: ``upto[k, e]`` at every edge, ``below[k, e + 1]`` just below it and, last,
-    above all edges.
+    """The difference ``F_window - F_reference`` of each column's distribution functions.
 
-    ``sizes`` are those without their sign. ``largest[k]`` is the largest of them, ``widest[k]`` the upper
-    end of what it may be inside the gaps, both times ``pairs[k]``, the rows of one side times those of the
-    other: whole numbers, exact up to 10^15 pairs. Where a side is empty they are 0, ``pairs`` is 1.
+    Both numerators are whole numbers, exact up to 10^15 pairs of rows. Where a side is empty they are 0, and
+    ``n_pairs`` is 1.
     """
 
-    upto: Float64Array
-    below: Float64Array
-    sizes: tuple[Float64Array, Float64Array]
-    largest: Float64Array
-    widest: Float64Array
-    pairs: Float64Array
+    #: ``[column, edge]``: the difference at each edge.
+    at_edge: Float64Array
+    #: ``[column, edge + 1]``: the difference just below each edge and, last, above all edges.
+    below_edge: Float64Array
+    #: Absolute values of both.
+    absolute: tuple[Float64Array, Float64Array]
+    #: ``[column]``: largest absolute value, and the most it may be inside the gaps, both times ``n_pairs``.
+    numerator: Float64Array
+    numerator_bound: Float64Array
+    #: ``[column]``: product of the rows of both sides.
+    n_pairs: Float64Array
 
     @classmethod
-    def of(cls, sides: WindowCells) -> CdfDistance:
-        """Of every column."""
-        m = sides.rows[1]
-        usual_upto, usual_below = sides.before.once("halves", _halves)
-        after_upto, after_below = sides.window_upto[:, 1::2] / m, sides.window_upto[:, ::2] / m
-        upto, below = after_upto - usual_upto, after_below - usual_below
-        sizes, pairs = (np.abs(upto), np.abs(below)), sides.n.astype(np.float64) * sides.m
-        largest = np.maximum(_most(sizes[0]), _most(sizes[1]))
-        # Inside a gap both may be anywhere between their values at its ends.
-        first = np.maximum(after_below[:, 0], usual_below[:, 0])
-        inside = after_below[:, 1:] - usual_upto
-        np.maximum(inside, np.subtract(usual_below[:, 1:], after_upto, out=after_upto), out=inside)
+    def from_cells(cls, cells: WindowCells) -> CdfDistance:
+        m = cells.divisors[1]
+        # Edges and gaps are separate arrays, because steps over every other number cost twice as much.
+        reference_at, reference_below = cells.reference.memoize("reference cdf", _reference_cdf)
+        window_at, window_below = cells.window_cumulative[:, 1::2] / m, cells.window_cumulative[:, ::2] / m
+        at_edge, below_edge = window_at - reference_at, window_below - reference_below
+        absolute, n_pairs = (np.abs(at_edge), np.abs(below_edge)), cells.n.astype(np.float64) * cells.m
+        largest = np.maximum(_row_max(absolute[0]), _row_max(absolute[1]))
+        # Inside a gap both functions may lie anywhere between their values at its ends.
+        first_gap = np.maximum(window_below[:, 0], reference_below[:, 0])
+        gaps = window_below[:, 1:] - reference_at
+        np.maximum(gaps, np.subtract(reference_below[:, 1:], window_at, out=window_at), out=gaps)
         return cls(
-            upto=upto,
-            below=below,
-            sizes=sizes,
-            largest=np.rint(largest * pairs),
-            widest=np.rint(np.maximum(first, _most(inside)) * pairs),
-            pairs=np.maximum(pairs, 1.0),
+            at_edge=at_edge,
+            below_edge=below_edge,
+            absolute=absolute,
+            numerator=np.rint(largest * n_pairs),
+            numerator_bound=np.rint(np.maximum(first_gap, _row_max(gaps)) * n_pairs),
+            n_pairs=np.maximum(n_pairs, 1.0),
         )
 
 
-def apart(sides: WindowCells) -> CdfDistance:
-    """Of the ordered columns of a window, worked out once."""
-    return sides.once("apart", CdfDistance.of)
+def cdf_distance(cells: WindowCells) -> CdfDistance:
+    return cells.memoize("cdf distance", CdfDistance.from_cells)
 
 
-def _halves(before: ReferenceCells) -> tuple[Float64Array, Float64Array]:
-    """The reference's distribution functions at every edge, and just below it."""
-    return before.upto[:, 1::2] / before.divisor, before.upto[:, ::2] / before.divisor
+def _reference_cdf(reference: ReferenceCells) -> tuple[Float64Array, Float64Array]:
+    return reference.cumulative[:, 1::2] / reference.divisor, reference.cumulative[:, ::2] / reference.divisor
 
 
-def _most(numbers: Float64Array) -> Float64Array:
-    return np.asarray(numbers.max(axis=1, initial=0.0))
+def _row_max(values: Float64Array) -> Float64Array:
+    return np.asarray(values.max(axis=1, initial=0.0))

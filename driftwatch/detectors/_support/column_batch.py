@@ -1,4 +1,4 @@
-"""Many columns beside their reference at once: what a detector that gauges all of them looks at."""
+"""Columns that a batch detector measures at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.detectors._support.cell_arrays import Bins, WindowCells, quantile_bins
-from driftwatch.detectors._support.column_pair import Pair, nothing_in, pair, paired, pooled, sides_of
+from driftwatch.detectors._support.column_pair import (
+    Pair,
+    build_pair,
+    empty_side,
+    pair_of,
+    pool_rare_levels,
+    window_cells_of,
+)
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -17,89 +24,112 @@ ONE_BIN = "the reference fills only one bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Binned:
-    """Bins of some columns with the rows ``n[k, 1]`` and ``m[k, 1]`` of both sides."""
+class BinTable:
+    """Bins of columns, with the row counts of reference (``n``) and window (``m``)."""
 
+    #: Both counts are ``[column, 1]``.
     bins: Bins
     n: Float64Array
     m: Float64Array
 
 
-def binned(sides: WindowCells) -> Binned:
-    """At most ``BINS`` bins of every ordered column."""
-    return sides.once("binned", lambda _: Binned(bins=quantile_bins(sides), n=sides.rows[0], m=sides.rows[1]))
+def ordered_table(cells: WindowCells) -> BinTable:
+    return cells.memoize(
+        "bin table",
+        lambda _: BinTable(bins=quantile_bins(cells), n=cells.divisors[0], m=cells.divisors[1]),
+    )
 
 
-def alone(both: Pair) -> Binned:
-    """The levels of one column, rare ones pooled."""
-    before, after = pooled(both)
-    used, count = np.ones((1, len(before)), dtype=np.bool_), np.array([len(before)])
-    return Binned(
-        bins=Bins(before=before[None], after=after[None], used=used, count=count),
-        n=np.array([[float(both.n)]]),
-        m=np.array([[float(both.m)]]),
+def level_table(pair: Pair) -> BinTable:
+    reference_counts, window_counts = pool_rare_levels(pair)
+    used, n_bins = np.ones((1, len(reference_counts)), dtype=np.bool_), np.array([len(reference_counts)])
+    return BinTable(
+        bins=Bins(
+            reference_counts=reference_counts[None],
+            window_counts=window_counts[None],
+            used=used,
+            n_bins=n_bins,
+        ),
+        n=np.array([[float(pair.n)]]),
+        m=np.array([[float(pair.m)]]),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnBatch:
-    """Columns ``names[k]`` on both sides, of ``n[k]`` and ``m[k]`` rows with a value.
+    """The columns of one detector in one window, with ``n`` reference and ``m`` window values each.
 
-    Ordered ones are rows ``row[k]`` of ``sides``. The others, -1 there, are paired in ``levelled``.
+    ``row`` is the index of an ordered column in ``cells``; it is -1 for a column of levels, which stands in
+    ``level_pairs``.
     """
 
     reference: Reference
     window: Summary
     names: tuple[str, ...]
-    sides: WindowCells
+    cells: WindowCells
     row: Int64Array
     n: Int64Array
     m: Int64Array
-    levelled: Mapping[int, Pair]
+    level_pairs: Mapping[int, Pair]
 
     @classmethod
-    def of(cls, reference: Reference, window: Summary, columns: Sequence[str]) -> ColumnBatch:
-        """These columns. Raises ``KeyError`` for one the plan does not watch."""
-        names, sides = tuple(columns), sides_of(reference, window, columns)
-        row = sides.before.places(names)
+    def from_columns(cls, reference: Reference, window: Summary, columns: Sequence[str]) -> ColumnBatch:
+        """Build a batch. Raises ``KeyError`` for an unwatched column."""
+        names, cells = tuple(columns), window_cells_of(reference, window, columns)
+        row = cells.reference.rows_of(names)
         if row.min(initial=0) >= 0:
-            n, m, levelled = sides.n[row], sides.m[row], {}
+            n, m, level_pairs = cells.n[row], cells.m[row], {}
         else:
-            levelled = {k: pair(reference, window, names[k]) for k in np.flatnonzero(row < 0).tolist()}
+            level_pairs = {k: pair_of(reference, window, names[k]) for k in np.flatnonzero(row < 0).tolist()}
             n, m = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
-            known = row >= 0
-            n[known], m[known] = sides.n[row[known]], sides.m[row[known]]
-            for k, both in levelled.items():
-                n[k], m[k] = both.n, both.m
+            ordered = row >= 0
+            n[ordered], m[ordered] = cells.n[row[ordered]], cells.m[row[ordered]]
+            for k, pair in level_pairs.items():
+                n[k], m[k] = pair.n, pair.m
         return cls(
-            reference=reference, window=window, names=names, sides=sides, row=row, n=n, m=m, levelled=levelled
+            reference=reference,
+            window=window,
+            names=names,
+            cells=cells,
+            row=row,
+            n=n,
+            m=m,
+            level_pairs=level_pairs,
         )
 
     def pair(self, k: int) -> Pair:
-        """One of them."""
-        if k in self.levelled:
-            return self.levelled[k]
-        return paired(self.reference, self.window, self.reference.plan.column(self.names[k]), self.sides)
+        if k in self.level_pairs:
+            return self.level_pairs[k]
+        return build_pair(self.reference, self.window, self.reference.plan.column(self.names[k]), self.cells)
 
-    def empty(self) -> dict[int, str]:
-        """Where nothing can be compared, and why."""
-        none = np.flatnonzero((self.n == 0) | (self.m == 0)).tolist()
-        return {k: nothing_in(int(self.n[k]), int(self.m[k])) for k in none}
+    def empty_sides(self) -> dict[int, str]:
+        """Return why columns cannot be compared, by position ``k``."""
+        positions = np.flatnonzero((self.n == 0) | (self.m == 0)).tolist()
+        return {k: empty_side(int(self.n[k]), int(self.m[k])) for k in positions}
 
-    def binned(self, key: str, make: Callable[[Binned], Float64Array]) -> tuple[Float64Array, Int64Array]:
-        """What ``make[f, k]`` gives for bins of both sides, and how many there are: 0 where a side is empty.
-
-        At most ``BINS`` bins of an ordered column, worked out for all of them at once, else pooled levels.
-        """
-        whole = self.sides.once(key, lambda sides: make(binned(sides)))
-        count = binned(self.sides).bins.count
-        if not self.levelled:
-            return whole[:, self.row], np.where((self.n > 0) & (self.m > 0), count[self.row], 0)
-        values, counts = np.zeros((len(whole), len(self.names))), np.zeros(len(self.names), dtype=np.int64)
-        known = (self.row >= 0) & (self.n > 0) & (self.m > 0)
-        values[:, known], counts[known] = whole[:, self.row[known]], count[self.row[known]]
-        for k, both in self.levelled.items():
-            if not both.empty:
-                one = alone(both)
-                values[:, k], counts[k] = make(one)[:, 0], one.bins.count[0]
-        return values, counts
+    def statistics(
+        self, key: str, compute: Callable[[BinTable], Float64Array]
+    ) -> tuple[Float64Array, Int64Array]:
+        """Apply ``compute`` to all bins, and return the number of bins too, 0 where a side is empty."""
+        # ``values[i, k]`` is the i-th result of column k.
+        ordered_values = self.cells.memoize(key, lambda cells: compute(ordered_table(cells)))
+        ordered_bins = ordered_table(self.cells).bins.n_bins
+        if not self.level_pairs:
+            return (
+                ordered_values[:, self.row],
+                np.where((self.n > 0) & (self.m > 0), ordered_bins[self.row], 0),
+            )
+        values, n_bins = (
+            np.zeros((len(ordered_values), len(self.names))),
+            np.zeros(len(self.names), dtype=np.int64),
+        )
+        usable = (self.row >= 0) & (self.n > 0) & (self.m > 0)
+        values[:, usable], n_bins[usable] = (
+            ordered_values[:, self.row[usable]],
+            ordered_bins[self.row[usable]],
+        )
+        for k, pair in self.level_pairs.items():
+            if not pair.empty_side:
+                table = level_table(pair)
+                values[:, k], n_bins[k] = compute(table)[:, 0], table.bins.n_bins[0]
+        return values, n_bins

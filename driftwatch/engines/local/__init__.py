@@ -1,1 +1,1 @@
-"""The engine of this machine: rows are counted in child processes with limits and a deadline."""
+"""The engine that counts rows on this machine, in child processes with limits and a deadline."""

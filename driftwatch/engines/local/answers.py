@@ -1,4 +1,4 @@
-"""What a reader's answers mean: results, or the error that they tell of."""
+"""Decodes a reader process's answers into results, or raises the error that they carry."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftwatch import errors
-from driftwatch.engines.local.reader_process import Deadline, Reader
+from driftwatch.engines.local.frames import MAX_PLANS
+from driftwatch.engines.local.reader_handle import Deadline, Reader
 from driftwatch.errors import DataError, DriftwatchError, ReaderDied
 from driftwatch.results.results import FileProblem, RejectedFile
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import encode_plan
 from driftwatch.summary.summary import Summary
 
-#: Plans a child remembers; it forgets the same ones in the same order.
-PLANS = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TilesRead:
-    """What came of reading some tiles.
+    """The result of reading some tiles."""
 
-    ``tiles`` by (start in nanoseconds, segment; None is all rows), sealed if sums were asked for: only those
-    whose version was not the known one, so none when ``unchanged``. ``versions`` are the source's, one per
-    tile that was asked for; empty when several were and no known ones came along. ``files`` were read,
-    ``rejected`` left out. ``rows`` were counted, ``untimed_rows`` had no usable time. ``seconds`` is the
-    call's duration.
-    """
-
+    #: By (start in nanoseconds, segment; None is all rows), sealed when sums were requested. Only tiles whose
+    #: version differs from the stored one: none when ``unchanged``.
     tiles: dict[tuple[int, str | None], Summary]
+    #: The source's versions, one per requested tile; empty when several tiles were requested without stored
+    #: versions.
     versions: tuple[str, ...]
     unchanged: bool
+    #: Files that were not read.
     rejected: tuple[RejectedFile, ...]
+    #: Number of files read.
     files: int
+    #: Counted rows.
     rows: int
     newest_row: int | None
+    #: Rows without a usable event time.
     untimed_rows: int
+    #: Duration of the call.
     seconds: float
 
 
 @dataclass(slots=True, kw_only=True)
 class FilesRead:
-    """Which files a ``batches`` iterator read and left out, known once it is exhausted."""
+    """Files that a ``batches`` iterator read or rejected; complete when it is exhausted."""
 
     files: int = 0
     rejected: tuple[RejectedFile, ...] = ()
 
 
 class SourceFailed(Exception):
-    """Carries what the source raised out of a child that is as good as before."""
+    """Raised for an error of the source after which the child process stays usable."""
 
     def __init__(self, error: DriftwatchError) -> None:
         super().__init__(str(error))
@@ -59,16 +59,16 @@ class SourceFailed(Exception):
 def planned(
     reader: Reader, header: dict[str, Any], plan: Plan, deadline: Deadline
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Answers to a request with a plan, which is sent only when the child does not remember it."""
+    """Yield the answers to a request; its plan is sent only if the child does not have it."""
     key = plan.fingerprint
-    known = key in reader.plans
+    is_remembered = key in reader.plans
     reader.plans[key] = None
     reader.plans.move_to_end(key)
-    while len(reader.plans) > PLANS:
+    while len(reader.plans) > MAX_PLANS:
         reader.plans.popitem(last=False)
-    reader.ask(header, b"" if known else encode_plan(plan), deadline)
+    reader.ask(header, b"" if is_remembered else encode_plan(plan), deadline)
     for answer, blob in reader.answers(deadline):
-        if answer.get("error") == "plan" and known:
+        if answer.get("error") == "plan" and is_remembered:
             reader.ask(header, encode_plan(plan), deadline)
             yield from checked(reader.answers(deadline), header["memory"])
             return
@@ -78,7 +78,7 @@ def planned(
 def checked(
     answers: Iterator[tuple[dict[str, Any], bytes]], memory: int
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """The same answers; an error becomes one here."""
+    """Yield the answers, but raise an answer of kind ``error``."""
     for answer, blob in answers:
         if answer["kind"] != "error":
             yield answer, blob

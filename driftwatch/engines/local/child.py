@@ -1,7 +1,7 @@
-"""A reader process: ``python -m driftwatch.engines.local.child PARENT``. Foreign bytes are read here only.
+"""A reader process (``python -m driftwatch.engines.local.child PARENT``): only it reads untrusted input.
 
-Requests come as frames on standard input, answers go as frames to standard output; whatever else prints
-goes to standard error. It ends with its input, with its parent, or when it is not to be trusted any more.
+Requests are frames on standard input, answers frames on standard output; all else goes to standard error. The
+process ends when its input or its parent ends, or after an error that leaves it in an unknown state.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ import sys
 import traceback
 from typing import Any, BinaryIO
 
-from driftwatch.core.memory import give_back, keep_some, without_pandas
-from driftwatch.engines.local.frames import HEAD_BYTES, LARGEST, pack, sizes, unpack
+from driftwatch.core.memory import block_pandas_import, release_memory, retain_freed_memory
+from driftwatch.engines.local.frames import HEAD_BYTES, MAX_FRAME_BYTES, pack, sizes, unpack
 from driftwatch.engines.local.sandbox import allow_memory, confine, mapped
 
-#: Address space beside what the reading itself may take: thread stacks, allocator slack.
-_SLACK = 64 << 20
-#: Megabytes kept from one batch, or one tile's sums, to the next; they are given back after each request.
-KEPT = 64
+#: Bytes of address space on top of what a read may take: thread stacks, allocator slack.
+_SLACK_BYTES = 64 << 20
+#: Megabytes reused from batch to batch; they are returned to the system after each request.
+REUSED_MEGABYTES = 64
 
 
 def main() -> None:
-    """Serve requests until the input ends."""
     confine(int(sys.argv[1]))
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    without_pandas()
-    keep_some(KEPT)
+    block_pandas_import()
+    retain_freed_memory(REUSED_MEGABYTES)
     import pyarrow as pa
 
     pa.set_cpu_count(1)
@@ -39,16 +38,16 @@ def main() -> None:
 
     worker = Worker()
     gc.freeze()
-    base = mapped() + _SLACK
+    # A read may take limits.memory on top of the process's own 300 MB of address space (75 MB resident).
+    base = mapped() + _SLACK_BYTES
     while (request := _receive(requests)) is not None:
         if not _serve(worker, *request, answers, base):
             break
-        give_back()
+        release_memory()
 
 
 def _warm() -> None:
-    """Import what most requests need before the first one is answered."""
-
+    # Most requests need these imports.
     import driftwatch.sources.files  # noqa: F401
 
 
@@ -61,7 +60,7 @@ def _receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
 
 
 def _serve(worker: Any, header: dict[str, Any], blob: bytes, answers: BinaryIO, base: int) -> bool:
-    """Answer one request; False when this process should not be used again."""
+    """Answer one request; False means that this process must not be used again."""
     from driftwatch.engines.local.worker import PlanUnknown
     from driftwatch.errors import DriftwatchError
 
@@ -70,8 +69,8 @@ def _serve(worker: Any, header: dict[str, Any], blob: bytes, answers: BinaryIO, 
     try:
         if memory is not None:
             allow_memory(base + memory)
-        for told, body in worker.answer(header, blob):
-            _send(answers, told, body)
+        for head, body in worker.answer(header, blob):
+            _send(answers, head, body)
         return True
     except PlanUnknown:
         failure, usable = {"error": "plan"}, True
@@ -79,7 +78,7 @@ def _serve(worker: Any, header: dict[str, Any], blob: bytes, answers: BinaryIO, 
         failure, usable = {"error": "memory", "base": base}, False
     except DriftwatchError as error:
         failure, usable = {"error": type(error).__name__, "text": str(error)}, True
-    except Exception as error:  # noqa: BLE001 - the last line of defence: the parent is told, then we go
+    except Exception as error:  # noqa: BLE001 - a supervisor: the parent gets the error, then this process ends
         failure, usable = {"error": "internal", "text": _place(error)}, False
     finally:
         allow_memory(None)
@@ -88,7 +87,7 @@ def _serve(worker: Any, header: dict[str, Any], blob: bytes, answers: BinaryIO, 
 
 
 def _send(answers: BinaryIO, header: dict[str, Any], blob: bytes) -> None:
-    if len(blob) > LARGEST - (1 << 20):
+    if len(blob) > MAX_FRAME_BYTES - (1 << 20):
         raise MemoryError
     for piece in pack(header, blob):
         answers.write(piece)
@@ -96,7 +95,7 @@ def _send(answers: BinaryIO, header: dict[str, Any], blob: bytes) -> None:
 
 
 def _place(error: Exception) -> str:
-    """The kind of an unexpected error and where it was raised; its text may quote rows."""
+    # Without the text of the error, which may quote rows.
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "driftwatch" in frame.filename]
     where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119
     return f"{type(error).__name__}{where}"

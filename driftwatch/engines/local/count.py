@@ -1,4 +1,4 @@
-"""The engine of this machine: Arrow batches in, one summary per tile and segment out."""
+"""Counts Arrow batches into one summary per tile and segment."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from driftwatch.columns.arrow.encode import encode
-from driftwatch.columns.arrow.levels import Met
+from driftwatch.columns.arrow.levels import DictionaryMemo
 from driftwatch.core.arrays import Int64Array
 from driftwatch.core.schema import Span
 from driftwatch.engines.base import Counted
 from driftwatch.engines.local.threads import Threads
 from driftwatch.summary.batch import Batch, Levels
-from driftwatch.summary.plan import OTHER, Plan
-from driftwatch.summary.summary import Shares, Summary, total
+from driftwatch.summary.plan import OTHER_SEGMENT, Plan
+from driftwatch.summary.summary import ParallelMap, Summary, total
 
-#: Small batches of one schema are joined up to this many rows, since each costs a fixed price per column.
-_JOINED = 1 << 16
+#: Small batches of one schema are joined up to this many rows, since each batch has a fixed cost per column.
+_JOINED_ROWS = 1 << 16
 
 
 def summarise(
@@ -29,34 +29,32 @@ def summarise(
 ) -> Counted:
     """Count rows in the tiles ``[boundaries[i], boundaries[i + 1])`` (nanoseconds, increasing).
 
-    The same bytes for any split of the rows into batches and any order. Without ``plan.time_column`` every
-    row goes to the only tile. Every tile has a summary of all rows, of none if there were none; segments
-    only where they have rows. Memory is one batch and the summaries.
+    The result is the same, bit for bit, for any split of the rows into batches and any order. Every tile has
+    a summary of all rows, even without rows; a segment only where it has rows. Memory holds one batch and the
+    summaries.
     """
     edges = np.asarray(boundaries, dtype=np.int64)
     if len(edges) < 2 or (np.diff(edges) <= 0).any():
         raise ValueError(f"boundaries: expected two or more, increasing. Got {list(boundaries)[:5]}.")
+    # Without a time column every row belongs to the only tile.
     if plan.time_column is None and len(edges) != 2:
         raise ValueError(f"a plan without time column has one tile. Got {len(edges) - 1}.")
     count = _Count(plan=plan, edges=edges)
-    with Threads() as hands:
-        for batch in hands.ahead(_joined(batches)):
-            count.add(batch, hands)
-            # The next one but one is read from here on, and finds the room of this one.
+    with Threads() as threads:
+        for batch in threads.prefetch(_joined(batches)):
+            count.add(batch, threads)
+            # The batch after the next is read from this point on and may reuse this one's memory.
             del batch
     return count.finish(seal)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """``summarise`` as a plugin."""
-
     name: str = "local"
 
     def summarise(
         self, plan: Plan, batches: Iterable[pa.RecordBatch], boundaries: Sequence[int], *, seal: bool = True
     ) -> Counted:
-        """See ``driftwatch.engines.local.count.summarise``."""
         return summarise(plan, batches, boundaries, seal=seal)
 
 
@@ -65,51 +63,49 @@ ENGINE = LocalEngine()
 
 @dataclass(slots=True, kw_only=True)
 class _Count:
-    """A count that is going on. With segments, ``parts`` holds these only: together they are all rows."""
-
     plan: Plan
     edges: Int64Array
+    #: With segments only their summaries, which add up to all rows.
     parts: dict[tuple[int, str | None], Summary] = field(default_factory=dict)
     rows: int = 0
     outside: int = 0
     untimed: int = 0
     newest: int | None = None
-    met: dict[str, Met] = field(default_factory=dict)
+    memos: dict[str, DictionaryMemo] = field(default_factory=dict)
 
-    def add(self, batch: pa.RecordBatch, hands: Threads) -> None:
-        """Count one batch."""
+    def add(self, batch: pa.RecordBatch, threads: Threads) -> None:
         plan = self.plan
         encoded = encode(
             batch,
             columns=plan.columns,
-            carried=plan.carried,
+            carried=plan.identity_columns,
             time_column=plan.time_column,
             timezone=plan.timezone,
             segment_column=None if plan.segmentation is None else plan.segmentation.column,
             salt=plan.salt,
             hashed=plan.sample_rows > 0,
-            met=self.met,
-            shares=hands.shares(batch),
+            memos=self.memos,
+            shares=threads.shares(batch),
         )
-        self.untimed += encoded.untimed
+        self.untimed += encoded.untimed_rows
         tiles = np.zeros(encoded.rows, dtype=np.int64)
         if encoded.time is not None:
             tiles = np.searchsorted(self.edges, encoded.time, side="right") - 1
             inside = (tiles >= 0) & (tiles < len(self.edges) - 1)
             if not inside.all():
-                kept = np.flatnonzero(inside)
-                self.outside += encoded.rows - len(kept)
-                encoded, tiles = encoded.take(kept), tiles[kept]
+                rows_inside = np.flatnonzero(inside)
+                self.outside += encoded.rows - len(rows_inside)
+                encoded, tiles = encoded.take(rows_inside), tiles[rows_inside]
         if not encoded.rows:
             return
         if encoded.time is not None:
             newest = int(encoded.time.max())
             self.newest = newest if self.newest is None else max(self.newest, newest)
         self.rows += encoded.rows
-        self._spread(encoded, tiles, hands.shares(batch))
+        self._count_by_tile(encoded, tiles, threads.shares(batch))
 
-    def _spread(self, encoded: Batch, tiles: Int64Array, shares: Shares[Any]) -> None:
-        """Sort rows by tile and segment once, then count each run."""
+    def _count_by_tile(self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any]) -> None:
+        # Rows are sorted by tile and segment once, then each run of equal keys is counted.
         split = self.plan.segmentation
         names: tuple[str | None, ...] = (None,)
         key = tiles
@@ -118,41 +114,42 @@ class _Count:
             key = tiles * len(names) + _segments(encoded.segment, split.levels, encoded.rows)
         first = int(key[0])
         if (key == first).all():
-            self._keep(first, names, encoded, shares)
+            self._add_rows(first, names, encoded, shares)
             return
         steps = np.diff(key)
         order = np.argsort(key, kind="stable") if (steps < 0).any() else None
         ordered = key if order is None else key[order]
         cuts = [0, *(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)]
         for start, stop in pairwise(cuts):
-            # Rows in the order of time, as most files have them, are not copied.
+            # Rows in time order, as in most files, are sliced without a copy.
             run = encoded.take(slice(start, stop) if order is None else order[start:stop])
-            self._keep(int(ordered[start]), names, run, shares)
+            self._add_rows(int(ordered[start]), names, run, shares)
 
-    def _keep(self, key: int, names: tuple[str | None, ...], rows: Batch, shares: Shares[Any]) -> None:
+    def _add_rows(
+        self, key: int, names: tuple[str | None, ...], rows: Batch, shares: ParallelMap[Any]
+    ) -> None:
         tile, segment = divmod(key, len(names))
         span = self._span(tile)
-        place = (span.start, names[segment])
-        known = self.parts.get(place)
-        upto = None if known is None or known.sample is None else known.sample.upto
-        part = Summary.of(self.plan, rows, span, shares, upto)
-        self.parts[place] = part if known is None else known + part
+        tile_key = (span.start, names[segment])
+        previous = self.parts.get(tile_key)
+        upto = None if previous is None or previous.sample is None else previous.sample.max_hash
+        part = Summary.from_batch(self.plan, rows, span, shares, upto)
+        self.parts[tile_key] = part if previous is None else previous + part
 
     def _span(self, tile: int) -> Span:
         return Span(start=int(self.edges[tile]), end=int(self.edges[tile + 1]))
 
     def finish(self, seal: bool) -> Counted:
-        """All tiles, those without rows too."""
         tiles = dict(self.parts)
         spans = [self._span(tile) for tile in range(len(self.edges) - 1)]
-        mine: dict[int, list[Summary]] = {span.start: [] for span in spans}
+        by_start: dict[int, list[Summary]] = {span.start: [] for span in spans}
         for (start, _), part in self.parts.items():
-            mine[start].append(part)
+            by_start[start].append(part)
         for span in spans:
-            parts = mine[span.start]
+            parts = by_start[span.start]
             tiles[span.start, None] = total(parts) if parts else Summary.zero(self.plan, span)
         if seal:
-            tiles = {place: part.seal(self.plan) for place, part in tiles.items()}
+            tiles = {tile_key: part.seal(self.plan) for tile_key, part in tiles.items()}
         return Counted(
             tiles=dict(sorted(tiles.items(), key=lambda item: (item[0][0], item[0][1] or ""))),
             rows=self.rows,
@@ -162,35 +159,34 @@ class _Count:
         )
 
 
-def _segments(column: Levels | None, listed: tuple[str, ...], rows: int) -> Int64Array:
-    """Number of each row's segment; what is not listed or missing falls to the last, ``other``."""
-    rest = listed.index(OTHER) if OTHER in listed else len(listed)
+def _segments(column: Levels | None, names: tuple[str, ...], rows: int) -> Int64Array:
+    """Return each row's segment number; missing and unlisted levels belong to ``other``, the last."""
+    other = names.index(OTHER_SEGMENT) if OTHER_SEGMENT in names else len(names)
     if column is None:
-        return np.full(rows, rest, dtype=np.int64)
-    number = {level: place for place, level in enumerate(listed)}
-    table = np.array([*(number.get(level, rest) for level in column.levels), rest, rest], dtype=np.int64)
+        return np.full(rows, other, dtype=np.int64)
+    numbers = {level: number for number, level in enumerate(names)}
+    table = np.array([*(numbers.get(level, other) for level in column.levels), other, other], dtype=np.int64)
     return table[column.codes]
 
 
 def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows in fewer batches, in order."""
-    held: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        if not held and batch.num_rows > _JOINED // 4:
-            # No other is waited for: each that is held weighs as much as one that is counted.
+        if not pending and batch.num_rows > _JOINED_ROWS // 4:
+            # A large batch is passed on at once: holding one back costs as much memory as counting it.
             yield batch
             continue
-        if held and (rows + batch.num_rows > _JOINED or batch.schema != held[0].schema):
-            yield from _together(held)
-            held, rows = [], 0
-        held.append(batch)
+        if pending and (rows + batch.num_rows > _JOINED_ROWS or batch.schema != pending[0].schema):
+            yield from _concatenated(pending)
+            pending, rows = [], 0
+        pending.append(batch)
         rows += batch.num_rows
-    yield from _together(held)
+    yield from _concatenated(pending)
 
 
-def _together(held: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    if len(held) < 2:
-        yield from held
+def _concatenated(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if len(batches) < 2:
+        yield from batches
         return
-    yield from pa.Table.from_batches(held).combine_chunks().to_batches()
+    yield from pa.Table.from_batches(batches).combine_chunks().to_batches()

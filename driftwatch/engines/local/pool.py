@@ -1,4 +1,4 @@
-"""Warm child processes that read foreign bytes, each call with a deadline and a bound on memory."""
+"""A pool of warm child processes that read untrusted input, each call with a deadline and a memory limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from driftwatch.engines.local.answers import (
     rejected_files,
     tiles_read,
 )
-from driftwatch.engines.local.reader_process import Deadline, Reader
+from driftwatch.engines.local.reader_handle import Deadline, Reader
 from driftwatch.errors import ReaderDied
 from driftwatch.sources.base import SourceConfig
 from driftwatch.summary.plan import Plan
@@ -34,25 +34,22 @@ __all__ = ["FilesRead", "ReaderPool", "TilesRead"]
 
 
 class ReaderPool:
-    """At most ``workers`` children at work; a call waits until one is free. Safe to use from any thread.
-
-    Children start when they are first needed; with ``spare``, that many are kept started beyond those at
-    work, so that one that was killed is replaced without waiting. ``limits.memory`` is what a read may
-    take beside the child's own 300 MB of address space (75 MB of it in memory).
+    """A thread-safe pool of at most ``workers`` busy children; a call waits until one is free.
 
     Every call raises ``SourceTimeout`` past its deadline (the child is killed), ``ReaderDied`` when the child
-    died or ran out of memory, and what the source raises. A ``batches`` iterator holds a child until it is
-    exhausted or closed.
+    died or ran out of memory, and the source's own errors.
     """
 
     def __init__(self, workers: int, *, spare: int = 0) -> None:
         self._free = threading.Condition()
         self._slots = workers
+        # Children start when first needed. This many more are kept started, so that a killed one is replaced
+        # without waiting.
         self._spare = spare
         self._idle: list[Reader] = []
         self._busy: set[Reader] = set()
         self._closed = False
-        # The kernel ends a child with the *thread* that started it: one thread of the pool starts them all.
+        # The kernel kills a child when the *thread* that started it ends: one lasting thread starts them all.
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader-starter")
 
     def tiles(
@@ -64,13 +61,14 @@ class ReaderPool:
         seconds: float,
         memory: int,
         rows: int,
-        known: Sequence[str | None] | None = None,
+        stored_versions: Sequence[str | None] | None = None,
+        # Sums for joint statistics and the row sample cost more than all counts.
         sums: bool = True,
         sample: bool = True,
     ) -> TilesRead:
-        """Summaries of the tiles ``[boundaries[i], boundaries[i + 1])``, without those whose data still has
-        the version ``known[i]``: they are not read. ``sums`` for joint statistics and the row ``sample`` cost
-        more than all counts.
+        """Count rows in the tiles ``[boundaries[i], boundaries[i + 1])``.
+
+        A tile whose data still has the version ``stored_versions[i]`` is not read.
         """
         started = time.monotonic()
         plan = plan if plan.fingerprint else with_fingerprint(plan)
@@ -80,7 +78,7 @@ class ReaderPool:
             "source": source.model_dump(mode="json"),
             "boundaries": [int(edge) for edge in boundaries],
             "rows": rows,
-            "known": None if known is None else list(known),
+            "stored_versions": None if stored_versions is None else list(stored_versions),
             "sums": sums,
             "sample": sample,
             "memory": memory,
@@ -92,18 +90,16 @@ class ReaderPool:
                 if answer["kind"] == "tile":
                     tiles[answer["start"], answer["segment"]] = decode_summary(blob)
                 done = answer
-        read = tiles_read(done, tiles)
-        return replace(read, seconds=time.monotonic() - started)
+        return replace(tiles_read(done, tiles), seconds=time.monotonic() - started)
 
     def extent(self, source: SourceConfig, *, seconds: float, memory: int) -> Span | None:
-        """Oldest and newest event time of the source; None when it has no row."""
+        """Return the span of event times, or None when the source has no row."""
         done = self._ask({"op": "extent", "source": source.model_dump(mode="json")}, seconds, memory)
         extent = done["extent"]
         return None if extent is None else Span(start=extent[0], end=extent[1])
 
     def version(self, source: SourceConfig, *, seconds: float, memory: int, span: Span | None = None) -> str:
-        """A text that changes whenever the data of ``span`` (None: all) changed."""
-        header = {"op": "version", "source": source.model_dump(mode="json"), "span": _listed(span)}
+        header = {"op": "version", "source": source.model_dump(mode="json"), "span": _span_json(span)}
         return str(self._ask(header, seconds, memory)["version"])
 
     def batches(
@@ -112,14 +108,15 @@ class ReaderPool:
         columns: Sequence[str] | None,
         *,
         memory: int,
+        # The time spent waiting for the child; the caller's own does not count.
         seconds: float,
         span: Span | None = None,
-        told: FilesRead | None = None,
+        # Filled in at the end.
+        files_read: FilesRead | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """All rows of the source (or of ``span``), some MiB at a time.
+        """Yield all rows of the source (or of ``span``), some MiB at a time.
 
-        ``seconds`` bounds the time spent waiting for the child, not what the caller does in between.
-        ``told`` is filled in at the end.
+        The iterator occupies a child until it is exhausted or closed.
         """
         import pyarrow as pa
 
@@ -127,7 +124,7 @@ class ReaderPool:
             "op": "rows",
             "source": source.model_dump(mode="json"),
             "columns": None if columns is None else list(columns),
-            "span": _listed(span),
+            "span": _span_json(span),
             "memory": memory,
         }
         deadline = Deadline(seconds=seconds)
@@ -137,15 +134,15 @@ class ReaderPool:
                 if answer["kind"] == "rows":
                     with pa.ipc.open_stream(blob) as stream:
                         yield from stream
-                elif told is not None:
-                    told.files, told.rejected = answer["files"], tuple(rejected_files(answer))
+                elif files_read is not None:
+                    files_read.files = answer["files"]
+                    files_read.rejected = tuple(rejected_files(answer))
 
     def ping(self, *, seconds: float = 60.0) -> None:
-        """Have one child started and its imports done."""
         self._ask({"op": "ping"}, seconds, None)
 
     def close(self, grace: float = 0.0) -> None:
-        """Wait up to ``grace`` seconds for calls under way, then kill every child. Calling twice is fine."""
+        """Wait up to ``grace`` seconds for running calls, then kill every child. Idempotent."""
         with self._free:
             self._closed = True
             self._free.notify_all()
@@ -158,8 +155,8 @@ class ReaderPool:
             reader.stop()
         self._starter.shutdown(wait=True)
         with self._free:
-            late, self._idle = self._idle, []
-        for reader in late:
+            idle, self._idle = self._idle, []
+        for reader in idle:
             reader.kill()
 
     def _ask(self, header: dict[str, Any], seconds: float, memory: int | None) -> dict[str, Any]:
@@ -173,7 +170,7 @@ class ReaderPool:
 
     @contextmanager
     def _reader(self) -> Iterator[Reader]:
-        """Borrow a child. It comes back only after an answer that was complete."""
+        # The child returns to the pool only after a complete answer.
         reader = self._borrow()
         sound = False
         try:
@@ -221,14 +218,14 @@ class ReaderPool:
         return reader
 
     def _restock(self) -> None:
-        """Start spare children in the background; the lock is held."""
+        # The caller holds the lock.
         if not self._closed and len(self._idle) < self._spare:
             self._starter.submit(self._start_spare)
 
     def _start_spare(self) -> None:
         with self._free:
-            wanted = not self._closed and len(self._idle) < self._spare
-        if not wanted:
+            needed = not self._closed and len(self._idle) < self._spare
+        if not needed:
             return
         reader = Reader.start()
         with self._free:
@@ -246,5 +243,5 @@ class ReaderPool:
             reader.kill()
 
 
-def _listed(span: Span | None) -> list[int] | None:
+def _span_json(span: Span | None) -> list[int] | None:
     return None if span is None else [span.start, span.end]

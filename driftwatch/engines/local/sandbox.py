@@ -1,4 +1,4 @@
-"""What a reader process does to itself: limits, and to die with its parent (Linux)."""
+"""Limits that a reader process sets on itself; on Linux it also dies with its parent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def confine(parent: int) -> None:
-    """No core files, first to go when memory is short, dead as soon as the parent is."""
+    """Disable core files, offer this process to the OOM killer first, and die when the parent dies."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
@@ -24,12 +24,12 @@ def confine(parent: int) -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
-        # The parent died before the kernel was told to tell us.
+        # The parent died before PR_SET_PDEATHSIG took effect.
         os._exit(0)
 
 
 def mapped() -> int:
-    """Bytes of address space in use, which is what RLIMIT_AS counts; 0 when the system does not say."""
+    """Return the bytes of address space in use, as RLIMIT_AS counts them; 0 where /proc does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except (OSError, ValueError):
@@ -38,7 +38,7 @@ def mapped() -> int:
 
 
 def allow_memory(limit: int | None) -> None:
-    """Bound the address space to ``limit`` bytes; None lifts the bound."""
+    """Limit the address space to ``limit`` bytes; None removes the limit."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = resource.RLIM_INFINITY if limit is None else limit
     if hard != resource.RLIM_INFINITY:

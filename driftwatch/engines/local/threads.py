@@ -1,7 +1,7 @@
-"""Threads for one reading: columns are counted beside each other while the next batch is decoded.
+"""Counts the columns of a batch in parallel while the next batch is decoded.
 
-Columns know nothing of each other, and what is added up of them is whole numbers: results do not depend on
-how many threads there were, or which was first. numpy and Arrow let other threads run while they work.
+Columns are independent and their counts are integers, so results depend neither on the number of threads nor
+on their order. numpy and Arrow release the GIL while they work.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from driftwatch.summary.summary import Shares, alone
+from driftwatch.summary.summary import ParallelMap, serial_map
 
 T = TypeVar("T")
 
-#: Rows, or values in all columns, of a batch from which on it is worth waking other threads.
-_ROWS, _VALUES = 1 << 15, 1 << 20
-_MOST = 4
-#: Shares of the columns for each thread: so much is left for one that comes late.
-_SHARES = 2
+#: Batches of at least so many rows, or values in all columns, are worth waking other threads.
+_MIN_ROWS, _MIN_VALUES = 1 << 15, 1 << 20
+#: More threads than this wait for memory, not for cores.
+_MAX_THREADS = 4
+#: Shares of the columns per thread: a thread that becomes free later still has one to do.
+_SHARES_PER_THREAD = 2
 
 
 def _large(batch: pa.RecordBatch) -> bool:
     rows: int = batch.num_rows
-    return rows >= _ROWS or rows * batch.num_columns >= _VALUES
+    return rows >= _MIN_ROWS or rows * batch.num_columns >= _MIN_VALUES
 
 
 class Threads:
-    """At most one thread for each core this process may use; none before a batch is large enough.
+    """A pool of at most one thread per core that this process may use, the caller's included.
 
-    The one that calls counts too. The others read the next batch first: who still reads is not waited for.
-    More threads than cores would only be in each other's way.
+    No thread starts until a batch is large enough.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or min(len(os.sched_getaffinity(0)), _MOST)
+        self._threads = threads or min(len(os.sched_getaffinity(0)), _MAX_THREADS)
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Threads:
@@ -50,25 +50,25 @@ class Threads:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def shares(self, batch: pa.RecordBatch) -> Shares[Any]:
-        """``alone`` for a small batch, for a large one a share of the columns for every hand."""
-        pool, step = self._for(batch), self._threads * _SHARES
+    def shares(self, batch: pa.RecordBatch) -> ParallelMap[Any]:
+        """Return a ``map`` that divides columns among threads, or a serial one for a small batch."""
+        pool, step = self._pool_for(batch), self._threads * _SHARES_PER_THREAD
         if pool is None:
-            return alone
-        return lambda work, count: _together(pool, work, [range(first, count, step) for first in range(step)])
+            return serial_map
+        return lambda work, count: _map(pool, work, [range(first, count, step) for first in range(step)])
 
-    def _for(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
+    def _pool_for(self, batch: pa.RecordBatch) -> ThreadPoolExecutor | None:
         if self._threads < 2 or not _large(batch) or batch.num_columns < self._threads:
             return None
-        return self._threaded()
+        return self._started_pool()
 
-    def _threaded(self) -> ThreadPoolExecutor:
+    def _started_pool(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="counting")
         return self._pool
 
-    def ahead(self, items: Iterator[T]) -> Iterator[T]:
-        """The same items; from the second on each is made ready while the one before it is in use."""
+    def prefetch(self, items: Iterator[T]) -> Iterator[T]:
+        """Yield the same items; the next is prepared while one is in use."""
         first = next(items, None)
         if first is None:
             return
@@ -78,14 +78,15 @@ class Threads:
             return
         item: T | None = first
         while item is not None:
-            coming = self._threaded().submit(next, items, None)
+            following = self._started_pool().submit(next, items, None)
             yield item
             del item
-            item = coming.result()
+            item = following.result()
 
 
-def _together(pool: ThreadPoolExecutor, work: Callable[[Any], T], parts: Sequence[Any]) -> list[T]:
-    """``work`` on each part, by this thread and by those of the pool that have nothing else to do."""
-    begun = [pool.submit(work, part) for part in parts]
-    mine = {place: work(part) for place, part in enumerate(parts) if begun[place].cancel()}
-    return [mine[place] if place in mine else each.result() for place, each in enumerate(begun)]
+def _map(pool: ThreadPoolExecutor, work: Callable[[Any], T], parts: Sequence[Any]) -> list[T]:
+    # This thread works too. It takes over the parts of threads that still decode the next batch, and does
+    # not wait for them.
+    futures = [pool.submit(work, part) for part in parts]
+    results = {place: work(part) for place, part in enumerate(parts) if futures[place].cancel()}
+    return [results[place] if place in results else future.result() for place, future in enumerate(futures)]

@@ -1,4 +1,4 @@
-"""What a reader process is asked to do: each operation yields frames, the last one of kind ``done``."""
+"""The operations of a reader process: each yields frames, the last one of kind ``done``."""
 
 from __future__ import annotations
 
@@ -14,32 +14,28 @@ from driftwatch.core import plugins
 from driftwatch.core.schema import Span
 from driftwatch.engines.base import Counted
 from driftwatch.engines.local.count import summarise
+from driftwatch.engines.local.frames import MAX_PLANS
 from driftwatch.errors import TooManyRows
 from driftwatch.sources.base import Reading, Source
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import decode_plan, encode_summary
 
-#: Plans that a reader remembers; the pool counts along.
-PLANS = 8
-#: Rows for building a reference travel in pieces of about this many bytes.
-PIECE = 32 << 20
+#: Rows for building a reference are sent in pieces of about this many bytes.
+_PIECE_BYTES = 32 << 20
 
 Frame = tuple[dict[str, Any], bytes]
 Answers = Iterator[Frame]
 
 
 class PlanUnknown(Exception):
-    """Raised when a plan is named that this process does not remember: it must be sent again."""
+    """Raised when this process has forgotten a request's plan; the parent sends it again."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """Operations by name; remembers the plans it was sent."""
-
     plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict)
 
     def answer(self, header: dict[str, Any], blob: bytes) -> Answers:
-        """Frames that answer one request."""
         operations: dict[str, Callable[[dict[str, Any], bytes], Answers]] = {
             "ping": self._ping,
             "version": self._version,
@@ -67,22 +63,22 @@ class Worker:
                 with pa.ipc.new_stream(sink, piece.schema) as writer:
                     writer.write_batch(piece)
                 yield {"kind": "rows"}, sink.getvalue().to_pybytes()
-        yield {"kind": "done", "rejected": _left_out(reading), "files": reading.files}, b""
+        yield {"kind": "done", "rejected": _rejected(reading), "files": reading.files}, b""
 
     def _tiles(self, header: dict[str, Any], blob: bytes) -> Answers:
         plan = self._plan(header["plan"], blob)
         if not (header["sums"] or header["sample"]):
-            # Rows need not be told apart, nor what only does that be read.
-            plan = replace(plan, sample_rows=0, carried=())
+            # Only the row sample needs row hashes and the identity columns.
+            plan = replace(plan, sample_rows=0, identity_columns=())
         edges: list[int] = header["boundaries"]
         source = open_source(_timed(header["source"], plan))
         timed = plan.time_column is not None
         spans = [Span(start=low, end=high) if timed else None for low, high in pairwise(edges)]
-        known: list[str | None] | None = header["known"]
-        # Versions are older than the rows: what changes in between is read once more, never missed.
-        versions = None if known is None else source.versions(spans)
-        told = _Told(versions=versions or [])
-        for low, high in _runs(known, versions, len(spans)):
+        stored_versions: list[str | None] | None = header["stored_versions"]
+        # Versions are taken before the rows: a change in between is read once more, never missed.
+        versions = None if stored_versions is None else source.versions(spans)
+        totals = _Totals(versions=versions or [])
+        for low, high in _changed_runs(stored_versions, versions, len(spans)):
             span = Span(start=edges[low], end=edges[high]) if timed else None
             reading = source.read(span, _columns(plan))
             counted = summarise(
@@ -90,12 +86,12 @@ class Worker:
             )
             for (start, segment), summary in counted.tiles.items():
                 part = summary if header["sample"] else summary.drop_sample()
-                # To compress what only crosses a pipe costs more than to count it.
+                # Compressing what only crosses a pipe costs more than counting it.
                 yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(part, level=0)
-            told.add(reading, counted)
+            totals.add(reading, counted)
             if versions is None and len(spans) == 1:
-                told.versions = [reading.version]
-        yield {"kind": "done", **asdict(told)}, b""
+                totals.versions = [reading.version]
+        yield {"kind": "done", **asdict(totals)}, b""
 
     def _plan(self, key: str, blob: bytes) -> Plan:
         if blob:
@@ -103,17 +99,16 @@ class Worker:
         if key not in self.plans:
             raise PlanUnknown(key)
         self.plans.move_to_end(key)
-        while len(self.plans) > PLANS:
+        while len(self.plans) > MAX_PLANS:
             self.plans.popitem(last=False)
         return self.plans[key]
 
 
 @dataclass(slots=True, kw_only=True)
-class _Told:
-    """What is said of reading tiles, once they were sent; a file is named once however often it was met."""
-
+class _Totals:
     versions: list[str]
     unchanged: bool = True
+    #: Each file once.
     rejected: list[list[str]] = field(default_factory=list)
     files: int = 0
     rows: int = 0
@@ -121,22 +116,22 @@ class _Told:
     untimed: int = 0
 
     def add(self, reading: Reading, counted: Counted) -> None:
-        """One more run of tiles was read, later than those before."""
         self.unchanged = False
-        self.rejected += [item for item in _left_out(reading) if item not in self.rejected]
+        self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
         self.files += reading.files
         self.rows += counted.rows
+        # Runs are added in time order.
         self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row
         self.untimed += counted.untimed
 
 
-def _runs(
-    known: list[str | None] | None, versions: list[str] | None, tiles: int
+def _changed_runs(
+    stored_versions: list[str | None] | None, versions: list[str] | None, tiles: int
 ) -> Iterator[tuple[int, int]]:
-    """``[low, high)`` of neighbouring tiles whose version is not the known one; all when none is known."""
+    """Yield ``[low, high)`` of neighbouring tiles whose version differs from the stored one."""
     low = 0
     for place in range(tiles):
-        if known is not None and versions is not None and known[place] == versions[place]:
+        if stored_versions is not None and versions is not None and stored_versions[place] == versions[place]:
             if low < place:
                 yield low, place
             low = place + 1
@@ -145,19 +140,18 @@ def _runs(
 
 
 def open_source(config: dict[str, Any]) -> Source:
-    """The source that a configuration names, validated by its own settings."""
     module = plugins.load("sources", str(config["type"]))
     source: Source = module.open_source(module.CONFIG.model_validate(config))
     return source
 
 
 def _timed(config: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """The source with the plan's time column when it names none itself, so that it can skip what is old."""
+    # With a time column the source can skip old rows.
     return {**config, "time_column": config.get("time_column") or plan.time_column}
 
 
 def _columns(plan: Plan) -> list[str]:
-    names = [*(column.name for column in plan.columns), *plan.carried]
+    names = [*(column.name for column in plan.columns), *plan.identity_columns]
     names += [plan.time_column] if plan.time_column is not None else []
     names += [plan.segmentation.column] if plan.segmentation is not None else []
     return list(dict.fromkeys(names))
@@ -168,7 +162,7 @@ def _span(header: dict[str, Any]) -> Span | None:
     return None if span is None else Span(start=span[0], end=span[1])
 
 
-def _left_out(reading: Reading) -> list[list[str]]:
+def _rejected(reading: Reading) -> list[list[str]]:
     return [[item.name, item.problem.value, item.detail] for item in reading.rejected]
 
 
@@ -186,6 +180,6 @@ def _bounded(reading: Reading, limit: int) -> Iterator[pa.RecordBatch]:
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    size = max(1, batch.num_rows * PIECE // max(batch.nbytes, 1))
+    size = max(1, batch.num_rows * _PIECE_BYTES // max(batch.nbytes, 1))
     for start in range(0, batch.num_rows, size):
         yield batch.slice(start, size)

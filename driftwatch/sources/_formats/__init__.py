@@ -1,1 +1,1 @@
-"""Files: which ones a glob names, and how each format is read."""
+"""Lists files and reads each file format."""

@@ -1,4 +1,4 @@
-"""CSV files. Types are inferred from the first block; a cell that does not fit makes its column text."""
+"""Reads CSV files. Types are inferred from the first block; a cell that does not fit makes a column text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.request import BATCH_ROWS, BadFile, Request
 from driftwatch.sources._formats.whole_lines import Tail, ends, tail_of
 
-_BLOCK = 4 << 20
+_BLOCK_BYTES = 4 << 20
 _TYPO = re.compile(r"In CSV column #(\d+): ")
 _RAGGED = re.compile(r"Expected (\d+) columns, got (\d+)")
-_RETRIES = 64
+#: Columns that may turn into text within one file; each costs another pass.
+_MAX_RETRIES = 64
 _UNENDED = (
     "its last row has no newline, and it changed a moment ago: it may still be written. End the last row, or "
     "set source.unfinished."
@@ -25,35 +26,33 @@ _CUT = "its last row has no newline, and a row lacks a value or an end: it is st
 
 
 def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
-    """Batches of one file. What was delivered before a column turned into text is not delivered again.
-
-    Empty cells and NA, N/A, NULL, null, NaN, nan are nulls in every column. Times are read by driftwatch.
-    """
+    """Yield each row once, although reading starts again when a column turns into text."""
     with entry.open() as file:
         names = _header(file, entry, request, gzipped=gzipped)
     request.check(names, None)
+    # Event times are read as text.
     forced = {} if request.time_column is None else {request.time_column: pa.string()}
-    done = 0
-    for _ in range(_RETRIES):
+    delivered = 0
+    for _ in range(_MAX_RETRIES):
         rows = 0
         try:
             with entry.open() as file:
                 for batch in _batches(file, request, names, forced, gzipped=gzipped):
-                    skipped = max(0, min(batch.num_rows, done - rows))
+                    skipped = max(0, min(batch.num_rows, delivered - rows))
                     rows += batch.num_rows
-                    done = max(done, rows)
+                    delivered = max(delivered, rows)
                     for start in range(skipped, batch.num_rows, BATCH_ROWS):
                         yield batch.slice(start, BATCH_ROWS)
             return
         except pa.ArrowInvalid as error:
             forced = _forced(error, names, forced)
-    raise BadFile(FileProblem.UNREADABLE, f"more than {_RETRIES} columns change type within the file.")
+    raise BadFile(FileProblem.UNREADABLE, f"more than {_MAX_RETRIES} columns change type within the file.")
 
 
 def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: bool) -> list[str]:
-    """Column names in the order of the file; an error names columns by their position."""
+    # In file order: Arrow's errors name columns by position.
     if not gzipped and not request.ended and not ends(file, entry.size):
-        # Before a row is read: a file that is being written is not worth the time.
+        # Checked before any row is read: reading a file that is being written is wasted time.
         raise BadFile(FileProblem.HALF_WRITTEN, _UNENDED)
     head = tail_of(file, gzipped=gzipped).read(1 << 20)
     line = head[: head.find(b"\n") + 1]
@@ -77,18 +76,19 @@ def _batches(
     gzipped: bool,
 ) -> Iterator[pa.RecordBatch]:
     tail = tail_of(file, gzipped=gzipped)
-    known = set(names)
+    unique = set(names)
     wanted = [name for name in (dict.fromkeys(names) if request.wanted is None else request.wanted)]
     try:
         yield from pacsv.open_csv(
             pa.PythonFile(tail, mode="r"),
-            read_options=pacsv.ReadOptions(block_size=_BLOCK, use_threads=False),
+            read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
             parse_options=_parsing(request),
             convert_options=pacsv.ConvertOptions(
+                # These texts are null in every column, also in text columns.
                 strings_can_be_null=True,
                 null_values=["", "NA", "N/A", "NULL", "null", "NaN", "nan"],
-                include_columns=[name for name in wanted if name in known] or names[:1],
-                column_types={name: kind for name, kind in forced.items() if name in known},
+                include_columns=[name for name in wanted if name in unique] or names[:1],
+                column_types={name: kind for name, kind in forced.items() if name in unique},
             ),
         )
     except pa.ArrowInvalid as error:
@@ -99,13 +99,13 @@ def _batches(
 
 
 def _check_end(tail: Tail, request: Request) -> None:
-    """Turn a file away whose last row has no newline and may not be whole."""
+    """Raise ``BadFile`` when the last row has no newline and may be cut."""
     if not tail.unended():
         return
     if not request.ended:
         raise BadFile(FileProblem.HALF_WRITTEN, _UNENDED)
     if tail.quotes % 2:
-        # Arrow takes the end of the file for the end of the value.
+        # Arrow treats the end of the file as the end of the quoted value.
         raise BadFile(FileProblem.HALF_WRITTEN, _CUT)
 
 
@@ -116,7 +116,7 @@ def _parsing(request: Request) -> pacsv.ParseOptions:
 def _forced(
     error: pa.ArrowInvalid, names: list[str], forced: dict[str, pa.DataType]
 ) -> dict[str, pa.DataType]:
-    """The same types, but text (then bytes) for the column that did not fit."""
+    # First text, then bytes.
     text = str(error)
     typo = _TYPO.search(text)
     if typo is not None and int(typo[1]) < len(names):

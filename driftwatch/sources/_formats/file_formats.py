@@ -1,4 +1,4 @@
-"""Which format a file has, by its name."""
+"""Derives a file's format from its name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ SUFFIXES: dict[str, Format] = {
 
 
 def format_of(path: str) -> Format | None:
-    """Format by suffix; csv and jsonl also with ``.gz``."""
     name = path.lower()
     plain = name.removesuffix(".gz")
-    found = next((kind for suffix, kind in SUFFIXES.items() if plain.endswith(suffix)), None)
-    return None if found == "parquet" and plain != name else found
+    match = next((kind for suffix, kind in SUFFIXES.items() if plain.endswith(suffix)), None)
+    return None if match == "parquet" and plain != name else match

@@ -1,4 +1,4 @@
-"""JSON lines. Each block of lines gets its own types: a column may be a number here and a text there."""
+"""Reads JSON lines. Each block has its own types: a column may be a number in one and text in another."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from driftwatch.sources._formats.whole_lines import check_object, ends, last_lin
 
 
 def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
-    """Batches of one file. Dates stay texts: Arrow would forget their zone."""
+    """Yield the file's rows; dates stay text, because Arrow would drop their zone."""
     texts: frozenset[str] = frozenset()
     checked = False
     with entry.open() as file:
         if not gzipped and not ends(file, entry.size) and (last := last_line(file, entry.size)).strip():
-            # Before a row is read: a file that is being written is not worth the time.
+            # Checked before any row is read: reading a file that is being written is wasted time.
             check_object(last)
         for block in line_blocks(tail_of(file, gzipped=gzipped)):
             table, texts = _parse(block, texts)
@@ -30,12 +30,11 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
                 checked = True
             places = {name: place for place, name in reversed(list(enumerate(table.schema.names)))}
             wanted = request.wanted
-            chosen = [place for name, place in places.items() if wanted is None or name in wanted]
-            yield from table.select(sorted(chosen) or [0]).to_batches(max_chunksize=BATCH_ROWS)
+            positions = [place for name, place in places.items() if wanted is None or name in wanted]
+            yield from table.select(sorted(positions) or [0]).to_batches(max_chunksize=BATCH_ROWS)
 
 
 def _parse(block: bytes, texts: frozenset[str]) -> tuple[pa.Table, frozenset[str]]:
-    """The block's rows, and the columns known to hold dates as texts."""
     try:
         table = _arrow(block, texts)
         dated = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
@@ -57,7 +56,7 @@ def _arrow(block: bytes, texts: frozenset[str]) -> pa.Table:
 
 
 def _python(block: bytes) -> pa.Table:
-    """Rows that Arrow refuses because a column changes type: slower, and every value keeps its own."""
+    # Arrow refuses rows when a column changes type. This is slower, but every value keeps its type.
     rows: list[dict[str, Any]] = []
     for line in block.split(b"\n"):
         if not line.strip():

@@ -1,4 +1,4 @@
-"""Which files a path or glob names, on this machine or in an object store. Nothing is opened here."""
+"""Lists the files that a path or glob names, locally or in an object store, without opening them."""
 
 from __future__ import annotations
 
@@ -14,63 +14,60 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from driftwatch.core.settings import without_credentials
+from driftwatch.core.settings import redact_credentials
 from driftwatch.errors import SourceUnavailable
 from driftwatch.sources._formats.file_formats import format_of
 from driftwatch.sources._formats.partitions import Partitions, partitions_of
 
-#: Whether a folder's partitions can hold rows that are asked for.
+#: Whether a folder's partitions can hold requested rows.
 Keep = Callable[[Partitions], bool]
 Resolve = Callable[[str], tuple[Any, str]]
-_MAGIC = re.compile(r"[*?\[]")
-_DEEPEST = 64
+_WILDCARD = re.compile(r"[*?\[]")
+#: Folders below a ``**``; deeper ones are a loop.
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file. ``name`` is relative to the glob's root and printable; ``size`` is in bytes.
-
-    ``modified`` is nanoseconds since 1970 UTC. ``fault`` says why it is no file that can be opened; ``named``
-    is False for files that only lie in a folder that was named.
-    """
-
     path: str
+    #: Relative to the glob's root, and printable.
     name: str
+    #: In bytes.
     size: int
+    #: In nanoseconds since 1970 UTC.
     modified: int
     partitions: Partitions
     filesystem: Any = None
+    #: Why the file cannot be opened.
     fault: str = ""
+    #: False for a file that only lies in a named folder.
     named: bool = True
 
     def open(self) -> pa.NativeFile:
-        """The file's bytes, seekable."""
         if self.filesystem is not None:
             return self.filesystem.open_input_file(self.path)
-        # Not a Python file, whose every read would wait for the interpreter, and so for those who count.
+        # A Python file would need the GIL for every read and so wait for the threads that count.
         return pa.OSFile(os.fsencode(self.path), mode="r")
 
 
 @dataclass(slots=True, kw_only=True)
 class Listing:
-    """Files by path, and whether any folder was passed over because of its partitions."""
-
+    #: By path.
     entries: dict[str, Entry] = field(default_factory=dict)
+    #: A folder was skipped because of its partitions.
     pruned: bool = False
 
     @property
     def empty(self) -> bool:
-        """True when the paths name nothing at all."""
         return not self.entries and not self.pruned
 
 
 def is_url(path: str) -> bool:
-    """True for ``scheme://...``."""
     return re.match(r"[a-z][a-z0-9+.-]*://", path) is not None
 
 
 def list_files(paths: list[str], keep: Keep, resolve: Resolve) -> Listing:
-    """All files that ``paths`` name. Raises ``SourceUnavailable`` when a folder cannot be listed."""
+    """List all files of ``paths``. Raises ``SourceUnavailable`` when a folder cannot be listed."""
     listing = Listing()
     for path in paths:
         try:
@@ -88,7 +85,7 @@ def list_files(paths: list[str], keep: Keep, resolve: Resolve) -> Listing:
 
 
 def shown(text: str) -> str:
-    """Text from outside, on one line and printable.
+    """Return untrusted text on one line, with unprintable characters escaped.
 
     >>> shown("a\\nb")
     'a\\\\nb'
@@ -101,14 +98,13 @@ def shown(text: str) -> str:
 
 
 def public(path: str) -> str:
-    """A path or what is said of one, as it may be shown: object-store URLs can carry keys."""
-    return shown(without_credentials(path))
+    """Return a path or message without the credentials that object-store URLs can carry."""
+    return shown(redact_credentials(path))
 
 
 def _split(path: str) -> tuple[str, list[str]]:
-    """The part without wildcards, and the components after it."""
     parts = path.split("/")
-    first = next((place for place, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
+    first = next((place for place, part in enumerate(parts) if _WILDCARD.search(part)), len(parts))
     return "/".join(parts[:first]) or ("/" if path.startswith("/") else "."), [p for p in parts[first:] if p]
 
 
@@ -121,32 +117,34 @@ def _list_local(path: str, keep: Keep, listing: Listing) -> None:
             pattern, named = ["**", "*"], False
         else:
             root = str(Path(path).parent)
-    inside = "**" in pattern
-    walk = _Walk(keep=keep, given=[part for part in root.split("/") if part])
-    found = walk.expand(root, pattern, ()) if pattern else iter([path] if os.path.lexists(path) else [])
-    for item in found:
-        entry = _local_entry(item, root, walk.given, named=named, inside=inside)
+    recursive = "**" in pattern
+    walk = _Walk(keep=keep, root_parts=[part for part in root.split("/") if part])
+    matches = walk.expand(root, pattern, ()) if pattern else iter([path] if os.path.lexists(path) else [])
+    for item in matches:
+        entry = _local_entry(item, root, walk.root_parts, named=named, recursive=recursive)
         if entry is not None and keep(entry.partitions):
             listing.entries.setdefault(item, entry)
         listing.pruned |= entry is not None and not keep(entry.partitions)
     listing.pruned |= walk.pruned
 
 
-def _local_entry(path: str, root: str, given: list[str], *, named: bool, inside: bool) -> Entry | None:
-    """What lies at a path; nothing for a folder, unless its name is a file's and nobody looks ``inside``."""
+def _local_entry(
+    path: str, root: str, root_parts: list[str], *, named: bool, recursive: bool
+) -> Entry | None:
+    # None for a folder, unless a flat glob matches it and it is named like a file.
     relative = os.path.relpath(path, root)
     fault = ""
     try:
         status = Path(path).stat()
     except OSError as error:
-        # A link says that there should be a file; what was removed since it was listed does not.
+        # A dangling link is reported as a broken file; a file removed since the listing is skipped.
         if not Path(path).is_symlink():
             if isinstance(error, FileNotFoundError):
                 return None
             raise
         status, fault = Path(path).lstat(), "expected a file. Got a link that leads to none."
     if stat.S_ISDIR(status.st_mode):
-        if inside or format_of(path) is None:
+        if recursive or format_of(path) is None:
             return None
         fault = f"expected a file. Got a folder: name what is in it, as in {shown(relative)}/*."
     elif not fault and not stat.S_ISREG(status.st_mode):
@@ -156,7 +154,7 @@ def _local_entry(path: str, root: str, given: list[str], *, named: bool, inside:
         name=shown(relative),
         size=status.st_size,
         modified=status.st_mtime_ns,
-        partitions=partitions_of([*given, *relative.split("/")[:-1]]),
+        partitions=partitions_of([*root_parts, *relative.split("/")[:-1]]),
         fault=fault,
         named=named,
     )
@@ -164,40 +162,42 @@ def _local_entry(path: str, root: str, given: list[str], *, named: bool, inside:
 
 @dataclass(slots=True, kw_only=True)
 class _Walk:
-    """Expands a glob. It fails on a folder it may not read, and passes over partitions."""
+    """Expands a glob; an unreadable folder is an error, and partitions that ``keep`` refuses are skipped."""
 
     keep: Keep
-    given: list[str]
+    root_parts: list[str]
     pruned: bool = False
 
-    def expand(self, folder: str, parts: list[str], below: tuple[str, ...]) -> Iterator[str]:
-        """Paths under ``folder`` that match ``parts``; ``below`` are the folders from the root down."""
+    def expand(self, folder: str, parts: list[str], folders: tuple[str, ...]) -> Iterator[str]:
+        """Yield paths under ``folder`` that match ``parts``; ``folders`` lead from the root to it."""
         head, rest = parts[0], parts[1:]
         if head == "**":
-            yield from self.expand(folder, rest or ["*"], below)
-        elif not _MAGIC.search(head):
+            yield from self.expand(folder, rest or ["*"], folders)
+        elif not _WILDCARD.search(head):
             path = f"{folder.rstrip('/')}/{head}"
             if rest and Path(path).is_dir():
-                yield from self._into(path, head, rest, below)
+                yield from self._expand_folder(path, head, rest, folders)
             elif not rest and os.path.lexists(path):
                 yield path
             return
         for item in _scan(folder):
             if head == "**":
-                if _matches(item.name, "*") and _is_folder(item) and not _loops(item, len(below)):
-                    yield from self._into(item.path, item.name, parts, below)
+                if _matches(item.name, "*") and _is_folder(item) and not _loops(item, len(folders)):
+                    yield from self._expand_folder(item.path, item.name, parts, folders)
             elif _matches(item.name, head):
                 if not rest:
                     yield item.path
                 elif _is_folder(item):
-                    yield from self._into(item.path, item.name, rest, below)
+                    yield from self._expand_folder(item.path, item.name, rest, folders)
 
-    def _into(self, path: str, name: str, parts: list[str], below: tuple[str, ...]) -> Iterator[str]:
-        below = (*below, name)
-        if "=" in name and not self.keep(partitions_of([*self.given, *below])):
+    def _expand_folder(
+        self, path: str, name: str, parts: list[str], folders: tuple[str, ...]
+    ) -> Iterator[str]:
+        folders = (*folders, name)
+        if "=" in name and not self.keep(partitions_of([*self.root_parts, *folders])):
             self.pruned = True
             return
-        yield from self.expand(path, parts, below)
+        yield from self.expand(path, parts, folders)
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
@@ -209,7 +209,7 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Names that begin with a dot or an underscore are other programs' notes unless asked for."""
+    """Match a name; one that begins with a dot or underscore needs a pattern that does too."""
     return (name[0] not in "._" or pattern[0] == name[0]) and fnmatchcase(name, pattern)
 
 
@@ -221,9 +221,9 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 
 def _loops(item: os.DirEntry[str], depth: int) -> bool:
-    """A link to a folder it lies in would count every row again."""
+    """Return True for a link to one of its own parents, which would count every row again."""
     if not item.is_symlink():
-        return depth > _DEEPEST
+        return depth > _MAX_DEPTH
     real = os.path.realpath(item.path)
     return f"{os.path.realpath(Path(item.path).parent)}/".startswith(f"{real}/")
 
@@ -236,18 +236,18 @@ def _list_remote(url: str, keep: Keep, resolve: Resolve, listing: Listing) -> No
     filesystem, base = resolve(f"{scheme}://{root}{options}")
     info = filesystem.get_file_info(base)
     if info.type == pafs.FileType.File:
-        found = [info]
+        infos = [info]
         base = base.rpartition("/")[0]
     elif info.type == pafs.FileType.Directory:
-        found = filesystem.get_file_info(pafs.FileSelector(base, recursive=True))
+        infos = filesystem.get_file_info(pafs.FileSelector(base, recursive=True))
     else:
         return
-    given = [part for part in root.split("/") if part]
-    for item in sorted(found, key=lambda item: item.path):
+    root_parts = [part for part in root.split("/") if part]
+    for item in sorted(infos, key=lambda item: item.path):
         relative = item.path[len(base) :].lstrip("/")
         if item.type != pafs.FileType.File or not _fits(relative.split("/"), pattern or ["**", "*"]):
             continue
-        partitions = partitions_of([*given, *relative.split("/")[:-1]])
+        partitions = partitions_of([*root_parts, *relative.split("/")[:-1]])
         if not keep(partitions):
             listing.pruned = True
             continue

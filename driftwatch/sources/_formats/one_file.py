@@ -1,4 +1,4 @@
-"""One file of any format: its batches or its event times, or ``BadFile`` with the reason."""
+"""Reads rows or event times of one file of any format. Raises ``BadFile`` with the reason on failure."""
 
 from __future__ import annotations
 
@@ -17,38 +17,36 @@ from driftwatch.sources._formats.jsonl import read_jsonl
 from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.parquet import parquet_extent, read_parquet
 from driftwatch.sources._formats.partitions import constant
-from driftwatch.sources._formats.request import HELD_BYTES, BadFile, Request
+from driftwatch.sources._formats.request import MAX_HELD_BACK_BYTES, BadFile, Request
 
 T = TypeVar("T")
 
 
-def rows_of(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
-    """The file's rows, with the partitions that were asked for.
+def rows_of(entry: Entry, request: Request, declared: Format | None) -> Iterator[pa.RecordBatch]:
+    """Yield the file's rows.
 
-    All of them or ``BadFile`` before the first, as long as they fit into 32 MiB; a bigger file may turn out
-    bad after rows were delivered.
+    For a file of up to 32 MiB ``BadFile`` is raised before the first row or not at all; for a larger one it
+    may come later.
     """
-    held: list[pa.RecordBatch] = []
+    buffer: list[pa.RecordBatch] = []
     weight = 0
-    for whole in _placed(_named(_read(entry, request, given)), entry, request, given):
-        if weight > HELD_BYTES:
+    for whole in _with_times(_bad_file_errors(_read(entry, request, declared)), entry, request, declared):
+        if weight > MAX_HELD_BACK_BYTES:
             yield whole
             continue
-        held.append(whole)
+        buffer.append(whole)
         weight += whole.nbytes
-        if weight > HELD_BYTES:
-            yield from held
-            held.clear()
-    yield from held
+        if weight > MAX_HELD_BACK_BYTES:
+            yield from buffer
+            buffer.clear()
+    yield from buffer
 
 
-def _placed(
-    batches: Iterator[pa.RecordBatch], entry: Entry, request: Request, given: Format | None
+def _with_times(
+    batches: Iterator[pa.RecordBatch], entry: Entry, request: Request, declared: Format | None
 ) -> Iterator[pa.RecordBatch]:
-    """Batches with their partitions; ``BadFile`` at the end when a span was asked for and no row has a time.
-
-    Of most files only the first batch is looked at.
-    """
+    """Add partitions. Raises ``BadFile`` at the end when a span was requested and no row has a time."""
+    # In most files the first batch already has times, and no further one is examined.
     rows, timed = 0, request.span is None or request.time_column is None
     for batch in batches:
         rows += batch.num_rows
@@ -57,9 +55,9 @@ def _placed(
         yield whole
     if timed or not rows:
         return
-    parquet = (given or format_of(entry.path)) == "parquet"
-    # Row groups whose statistics lie outside of the span were not read, and have times.
-    if parquet and _any(times_of(entry, replace(request, span=None), given)):
+    parquet = (declared or format_of(entry.path)) == "parquet"
+    # Row groups whose statistics lie outside the span were not read and have times.
+    if parquet and _any(times_of(entry, replace(request, span=None), declared)):
         return
     raise BadFile(
         FileProblem.FOREIGN_SCHEMA,
@@ -68,8 +66,8 @@ def _placed(
     )
 
 
-def _any(found: Iterator[Int64Array]) -> bool:
-    return any(len(times) for times in found)
+def _any(arrays: Iterator[Int64Array]) -> bool:
+    return any(len(times) for times in arrays)
 
 
 def _times_in(batch: pa.RecordBatch, request: Request) -> Iterator[Int64Array]:
@@ -79,13 +77,13 @@ def _times_in(batch: pa.RecordBatch, request: Request) -> Iterator[Int64Array]:
         yield times[usable]
 
 
-def times_of(entry: Entry, request: Request, given: Format | None) -> Iterator[Int64Array]:
-    """Event times of the file: of a Parquet row group only the two ends where its statistics tell."""
+def times_of(entry: Entry, request: Request, declared: Format | None) -> Iterator[Int64Array]:
+    """Yield event times; a Parquet row group with statistics gives only minimum and maximum."""
     column = request.time_column or ""
-    if column not in request.partitions and (given or format_of(entry.path)) == "parquet" and entry.size:
-        yield from _named(_parquet_times(entry, request))
+    if column not in request.partitions and (declared or format_of(entry.path)) == "parquet" and entry.size:
+        yield from _bad_file_errors(_parquet_times(entry, request))
         return
-    for batch in rows_of(entry, request, given):
+    for batch in rows_of(entry, request, declared):
         yield from _times_in(batch, request)
 
 
@@ -102,9 +100,9 @@ def _check(entry: Entry) -> None:
         raise BadFile(FileProblem.EMPTY, "the file has 0 bytes.")
 
 
-def _read(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.RecordBatch]:
+def _read(entry: Entry, request: Request, declared: Format | None) -> Iterator[pa.RecordBatch]:
     _check(entry)
-    kind = given or format_of(entry.path)
+    kind = declared or format_of(entry.path)
     if kind is None:
         raise BadFile(
             FileProblem.UNREADABLE,
@@ -119,8 +117,8 @@ def _read(entry: Entry, request: Request, given: Format | None) -> Iterator[pa.R
         yield from read_jsonl(entry, request, gzipped=entry.path.lower().endswith(".gz"))
 
 
-def _named(items: Iterator[T]) -> Iterator[T]:
-    """Whatever a reader of foreign bytes raises, as ``BadFile``; messages may quote rows and are left out."""
+def _bad_file_errors(items: Iterator[T]) -> Iterator[T]:
+    """Turn errors of format readers into ``BadFile`` without their messages, which may quote rows."""
     try:
         yield from items
     except BadFile:
@@ -141,15 +139,15 @@ def _named(items: Iterator[T]) -> Iterator[T]:
 
 
 def _with_partitions(batch: pa.RecordBatch, entry: Entry, request: Request) -> pa.RecordBatch:
-    """The batch with each name once, and the path's values for asked columns that the file lacks."""
+    """Drop duplicate columns, and add the path's values for requested columns that the file lacks."""
     names = batch.schema.names
-    known, wanted = set(names), request.wanted
+    unique, wanted = set(names), request.wanted
     added = [
         (key, value)
         for key, value in entry.partitions
-        if key not in known and (wanted is None or key in wanted)
+        if key not in unique and (wanted is None or key in wanted)
     ]
-    if not added and len(known) == len(names):
+    if not added and len(unique) == len(names):
         return batch
     arrays = {name: batch.column(place) for place, name in reversed(list(enumerate(names)))}
     ordered = {name: arrays[name] for name in names}

@@ -1,4 +1,4 @@
-"""Hive partitions: ``key=value`` folders as columns, and the time they stand for."""
+"""Reads Hive partitions: ``key=value`` folders become columns, and dates in them a span of time."""
 
 from __future__ import annotations
 
@@ -21,28 +21,26 @@ Partitions = tuple[tuple[str, str | None], ...]
 
 
 def partitions_of(folders: list[str]) -> Partitions:
-    """Keys and values of the folders that are partitions, outermost first.
+    """Return keys and values of partition folders, the outermost folder first.
 
     >>> partitions_of(["data", "date=2013-04-01", "city=New%20York"])
     (('date', '2013-04-01'), ('city', 'New York'))
     """
-    found: dict[str, str | None] = {}
+    values: dict[str, str | None] = {}
     for folder in folders:
         match = _FOLDER.fullmatch(folder)
         if match is not None:
-            found[_text(match[1])] = None if match[2] == _NULL else _text(match[2])
-    return tuple(found.items())
+            values[_text(match[1])] = None if match[2] == _NULL else _text(match[2])
+    return tuple(values.items())
 
 
 def _text(part: str) -> str:
-    """A folder's name may hold bytes that are no text; Arrow takes none."""
+    # Bytes that are not UTF-8 are escaped, because Arrow refuses them.
     return unquote(part).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def span_of(partitions: Partitions, timezone: str) -> Span | None:
-    """The event time a partition stands for; None when its keys are no date.
-
-    A date is taken both as one of UTC and as one of ``timezone``: nobody writes down which it is.
+    """Return the span of a partition's event times, or None when its keys are no date.
 
     >>> span_of((("year", "2013"), ("month", "04")), "UTC").seconds / 86400
     30.0
@@ -54,6 +52,7 @@ def span_of(partitions: Partitions, timezone: str) -> Span | None:
         return None
     if interval is None:
         return None
+    # The span covers the date in UTC and the date in ``timezone``: nobody writes down which one is meant.
     moments = [
         [int(edge.replace(tzinfo=zone).timestamp()) * NANOSECONDS for edge in interval]
         for zone in (UTC, ZoneInfo(timezone))
@@ -73,8 +72,8 @@ def _interval(values: dict[str, str]) -> tuple[datetime, datetime] | None:
         return datetime(year, 1, 1), datetime(year + 1, 1, 1)
     month = int(values["month"])
     if "day" not in values:
-        after = (year + 1, 1) if month == 12 else (year, month + 1)
-        return datetime(year, month, 1), datetime(*after, 1)
+        following = (year + 1, 1) if month == 12 else (year, month + 1)
+        return datetime(year, month, 1), datetime(*following, 1)
     return _hours(datetime(year, month, int(values["day"])), values)
 
 
@@ -87,10 +86,8 @@ def _hours(day: datetime, values: dict[str, str]) -> tuple[datetime, datetime]:
 
 
 def constant(key: str, value: str | None, rows: int) -> pa.Array:
-    """A partition's value as a column. What looks like an integer is one, except a date.
-
-    The type follows from the value alone, and levels have the same text either way.
-    """
+    """Return a partition's value as a column; a text of digits is an integer unless it is a date."""
+    # The type follows from the value alone, and levels have the same text as either type.
     if value is None:
         return pa.nulls(rows)
     match = _DATE.fullmatch(value) if key.lower() in _DATE_KEYS else None

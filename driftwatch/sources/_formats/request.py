@@ -1,4 +1,4 @@
-"""What is asked of one file, and how a file that cannot give it is turned away."""
+"""The request to read one file, and the error that rejects a file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from driftwatch.columns.arrow.event_time import is_time
 from driftwatch.core.schema import Span
 from driftwatch.results.results import FileProblem
 
-#: Rows of one batch, and what a batch may weigh. For 2^16 rows a Parquet decoder takes room for 2^17.
+#: Largest batch in rows and in bytes. For 2^16 rows a Parquet decoder allocates 2^17.
 BATCH_ROWS = 64_000
 BATCH_BYTES = 24 << 20
-#: What of a file is held back until it is known to be whole; one batch may go beyond it.
-HELD_BYTES = 32 << 20
+#: Bytes of a file that are held back until the file is known to be whole; one batch may exceed it.
+MAX_HELD_BACK_BYTES = 32 << 20
 
 
 class BadFile(Exception):
-    """Raised when one file is left out; the others are read. ``detail`` never holds values of rows."""
+    """Raised when one file is rejected; the others are read. ``detail`` never quotes rows."""
 
     def __init__(self, problem: FileProblem, detail: str) -> None:
         super().__init__(detail)
@@ -29,31 +29,29 @@ class BadFile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Rows of ``span`` (None: all) with ``columns`` (None: all); ``partitions`` come from the path.
-
-    ``ended`` says that the file was left alone long enough for its last line to be whole.
-    """
-
+    #: None: all rows.
     span: Span | None
+    #: None: all columns.
     columns: tuple[str, ...] | None
     time_column: str | None
     timezone: str
     delimiter: str = ","
+    #: Columns that come from the path.
     partitions: tuple[str, ...] = ()
+    #: The file is unchanged for long enough that its last line is whole.
     ended: bool = False
 
     @property
     def wanted(self) -> tuple[str, ...] | None:
-        """The columns to read from the file, event time included."""
         if self.columns is None or self.time_column is None:
             return self.columns
         return tuple(dict.fromkeys((*self.columns, self.time_column)))
 
     def check(self, names: Sequence[str], types: Sequence[pa.DataType] | None) -> None:
-        """Turn a file away that cannot be part of this data. ``types`` None: not known yet."""
-        known = {*names, *self.partitions}
+        """Raise ``BadFile`` for a schema that cannot be part of this data; ``types`` is None when unknown."""
+        available = {*names, *self.partitions}
         if self.time_column is not None:
-            if self.time_column not in known:
+            if self.time_column not in available:
                 raise BadFile(
                     FileProblem.FOREIGN_SCHEMA,
                     f"expected the time column {self.time_column!r}. Got {_listed(names)}.",
@@ -65,11 +63,11 @@ class Request:
                         FileProblem.FOREIGN_SCHEMA,
                         f"expected times in column {self.time_column!r}. Got type {str(kind)[:80]}.",
                     )
-        asked = set(self.columns or ()) - {self.time_column}
-        if asked and not asked & known:
+        required = set(self.columns or ()) - {self.time_column}
+        if required and not required & available:
             raise BadFile(
                 FileProblem.FOREIGN_SCHEMA,
-                f"expected any of the columns {_listed(sorted(asked))}. Got {_listed(names)}.",
+                f"expected any of the columns {_listed(sorted(required))}. Got {_listed(names)}.",
             )
 
 

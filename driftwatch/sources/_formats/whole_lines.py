@@ -1,7 +1,7 @@
-"""Line files, plain or gzip: bytes in bounded pieces, and what a last line without its end may be.
+"""Reads lines, plain or gzip, in bounded pieces, and checks a last line without newline.
 
-A line that was cut can look whole: 30 is all there is of 300. So a CSV row without newline counts only when
-the file was left alone for a while, and has every value. A JSON object, having its own end, counts at once.
+A truncated line can look complete: 300 cut to 30. So a CSV row without newline counts only when the file is
+unchanged for a while and the row has every value. A JSON object marks its own end and counts at once.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import pyarrow as pa
 from driftwatch.results.results import FileProblem
 from driftwatch.sources._formats.request import BadFile
 
-_PIECE = 4 << 20
-#: A line longer than this is not read: it would have to be held whole.
-LONGEST_LINE = 64 << 20
+_PIECE_BYTES = 4 << 20
+#: A longer line is refused: it would have to be in memory as a whole.
+MAX_LINE_BYTES = 64 << 20
 
 
 class Tail:
-    """A readable stream of decompressed bytes that remembers the last one, and counts quotes.
-
-    A compressed file ends where its stream ends, so its last line is known only when all was read.
-    """
+    """A stream of decompressed bytes that remembers the last one and counts quotation marks."""
 
     closed = False
 
@@ -33,44 +30,39 @@ class Tail:
         self.quotes = 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; empty at the end."""
-        data = bytes(self._stream.read(_PIECE if size is None or size < 0 else size))
+        data = bytes(self._stream.read(_PIECE_BYTES if size is None or size < 0 else size))
         if data:
             self._last = data[-1:]
             self.quotes += data.count(b'"')
         return data
 
     def unended(self) -> bool:
-        """Read what is left; True when the last line has no newline."""
+        """Read the rest; return True when the last line has no newline."""
+        # The last line of a compressed file is known only after reading all of it.
         while self.read():
             pass
         return self._last != b"\n"
 
     def close(self) -> None:
-        """Let go of the stream."""
         self.closed = True
         self._stream.close()
 
     def readable(self) -> bool:
-        """Always: pyarrow asks."""
         return True
 
     def writable(self) -> bool:
-        """Never."""
         return False
 
     def seekable(self) -> bool:
-        """Never: it is read once."""
         return False
 
 
 def tail_of(file: pa.NativeFile, *, gzipped: bool) -> Tail:
-    """The file's bytes."""
     return Tail(pa.CompressedInputStream(file, "gzip") if gzipped else file)
 
 
 def ends(file: pa.NativeFile, size: int) -> bool:
-    """True when a plain file's last line has its newline. Cheap; the file is at its begin again."""
+    """Return True when a plain file ends with a newline. Rewinds the file."""
     file.seek(size - 1)
     last = bytes(file.read(1))
     file.seek(0)
@@ -78,20 +70,20 @@ def ends(file: pa.NativeFile, size: int) -> bool:
 
 
 def last_line(file: pa.NativeFile, size: int) -> bytes:
-    """The last line of a plain file without newline, at most 64 MiB of it; the file is at its begin again."""
-    file.seek(max(0, size - LONGEST_LINE))
-    line = bytes(file.read(LONGEST_LINE)).rpartition(b"\n")[2]
+    """Return the last line of a plain file, at most 64 MiB of it. Rewinds the file."""
+    file.seek(max(0, size - MAX_LINE_BYTES))
+    line = bytes(file.read(MAX_LINE_BYTES)).rpartition(b"\n")[2]
     file.seek(0)
     return line
 
 
 def check_object(line: bytes) -> None:
-    """Turn the file away when its last line, which has no newline, is no whole JSON object."""
+    """Raise ``BadFile`` unless a last line without newline is a whole JSON object."""
     try:
-        whole = isinstance(json.loads(line), dict)
+        is_object = isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+        is_object = False
+    if not is_object:
         raise BadFile(
             FileProblem.HALF_WRITTEN,
             "its last line has no newline and is no whole JSON object: it is still being written, or cut.",
@@ -99,25 +91,23 @@ def check_object(line: bytes) -> None:
 
 
 def line_blocks(tail: Tail, *, first: int = 1 << 16) -> Iterator[bytes]:
-    """Whole lines in blocks of a few MiB; the first block is small, so that types are known cheaply.
-
-    A last line without newline is one of them when it is a whole JSON object.
-    """
+    """Yield whole lines in blocks of a few MiB. A last line without newline must be a whole JSON object."""
+    # The first block is small, so that types are cheap to infer.
     size = first
     rest: list[bytes] = []
-    held = 0
+    pending = 0
     while piece := tail.read(size):
-        size = _PIECE
+        size = _PIECE_BYTES
         cut = piece.rfind(b"\n") + 1
         if cut:
             yield b"".join((*rest, piece[:cut]))
-            rest, held = [], 0
+            rest, pending = [], 0
         rest.append(piece[cut:])
-        held += len(piece) - cut
-        if held > LONGEST_LINE:
+        pending += len(piece) - cut
+        if pending > MAX_LINE_BYTES:
             raise BadFile(
                 FileProblem.TOO_LARGE,
-                f"expected lines of at most {LONGEST_LINE >> 20} MiB. Got a longer one.",
+                f"expected lines of at most {MAX_LINE_BYTES >> 20} MiB. Got a longer one.",
             )
     last = b"".join(rest)
     if last.strip():

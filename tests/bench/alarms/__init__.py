@@ -1,7 +1,7 @@
-"""The alarm bench: false pages where nothing moved, delays where something did, other tools' rules beside.
+"""The alarm bench: false pages where nothing moves, delays where something does, and other tools' rules.
 
 ``make bench-alarms`` runs it. ``worlds``, ``healthy`` and ``shifts`` draw rows, ``path`` takes them through
-the real code (``Summary.of``, ``fresh_track``, ``decide``), ``oracle`` says what could be found at all,
-``rivals`` are other rules on the same windows, ``nulls`` and ``delays`` are one piece of work each,
-``report`` makes the tables.
+the real code (``Summary.from_batch``, ``initial_segment_state``, ``decide``), ``oracle`` says what can be
+detected at all, ``rivals`` are other rules on the same windows, ``nulls`` and ``delays`` are one piece of
+work each, ``report`` makes the tables.
 """

@@ -1,4 +1,4 @@
-"""The healthy world beneath the shifts: fifty columns, drawn the same for the same seed and window.
+"""The healthy world beneath the shifts: fifty columns, equal for equal seed and window.
 
 45 independent normal columns ``n0`` .. ``n44`` and a positive one ``amount``, a pair ``a``, ``b`` of
 correlation .9, a category ``k`` and a category ``s`` whose rarest level is 3 % of the traffic. The number
@@ -17,7 +17,7 @@ from alarms.path import Rows
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.summary.batch import Levels
 
-NORMAL, PAIR, WINDOWS_APART = 45, 0.9, 0.1
+NORMAL, PAIR, LOG_ROWS_SD = 45, 0.9, 0.1
 ICC, USER = 0.8, 10
 K_SHARES = np.array([0.40, 0.25, 0.15, 0.10, 0.05, 0.05])
 S_SHARES = np.array([0.60, 0.25, 0.12, 0.03])
@@ -28,13 +28,13 @@ RARE = f"s{len(S_SHARES) - 1}"
 class Setting:
     """``rows`` a window of ``length``; ``burst`` rows per user, 1 for independent rows.
 
-    ``declared`` is the design effect the configuration states; None has it measured.
+    ``design_effect`` is stated in the configuration; with None the monitor measures it.
     """
 
     rows: int
     length: str
     burst: int = 1
-    declared: float | None = None
+    design_effect: float | None = None
 
     @property
     def blocks(self) -> int:
@@ -52,9 +52,9 @@ class Setting:
         return self.rows * self.blocks / self.burst
 
     def draw(self, seed: tuple[int, ...], t: int) -> Rows:
-        """The healthy rows of window ``t``: the same for the same seed and window, in any order."""
+        """The healthy rows of window ``t``: equal for equal seed and window, in any order of calls."""
         rng = np.random.default_rng([*seed, 5_000 + t])
-        count = max(2, round(self.rows / self.burst * math.exp(WINDOWS_APART * rng.standard_normal())))
+        count = max(2, round(self.rows / self.burst * math.exp(LOG_ROWS_SD * rng.standard_normal())))
         values = self._normal(rng, count, NORMAL + 3)
         rows: Rows = {f"n{i}": np.ascontiguousarray(values[:, i]) for i in range(NORMAL)}
         rows["amount"] = np.exp(values[:, NORMAL])
@@ -71,16 +71,16 @@ class Setting:
         if self.burst == 1:
             return rng.standard_normal((users, columns))
         person = np.repeat(rng.standard_normal((users, columns)), self.burst, axis=0)
-        own = rng.standard_normal(person.shape)
-        return math.sqrt(self.icc) * person + math.sqrt(1 - self.icc) * own
+        noise = rng.standard_normal(person.shape)
+        return math.sqrt(self.icc) * person + math.sqrt(1 - self.icc) * noise
 
-    def some(self, rng: np.random.Generator, rows: int, share: float) -> BoolArray:
-        """A random choice of whole users."""
+    def choose_users(self, rng: np.random.Generator, rows: int, share: float) -> BoolArray:
+        """A mask of the rows of randomly chosen users."""
         return np.repeat(rng.random(rows // self.burst) < share, self.burst)
 
     @property
-    def worth(self) -> float:
-        """What a row counts for: one part of the design effect of a mean, ``1 + (burst - 1) icc``."""
+    def weight(self) -> float:
+        """Weight of a row: the inverse design effect of a mean, ``1 / (1 + (burst - 1) icc)``."""
         return 1 / (1 + (self.burst - 1) * self.icc)
 
 
@@ -89,19 +89,18 @@ SETTINGS: dict[str, Setting] = {
     for kind, burst in (("independent", 1), ("bursty", USER))
     for length, rows in (("1h", 100), ("1h", 1000), ("1h", 10_000), ("1d", 1000))
 }
-#: Few windows say little of a design effect; who knows that users have ten rows can say so.
-SETTINGS["1d_1000_declared"] = Setting(rows=1000, length="1d", burst=USER, declared=USER)
+#: Few windows give a poor estimate of a design effect; here the configuration states ten rows per user.
+SETTINGS["1d_1000_declared"] = Setting(rows=1000, length="1d", burst=USER, design_effect=USER)
 
 
 def numbers(rows: Rows, name: str) -> Float64Array:
-    """A numeric column."""
     values = rows[name]
     assert not isinstance(values, Levels)
     return values
 
 
 def codes(rows: Rows, name: str) -> tuple[Int64Array, int]:
-    """Codes of a category, and how many levels the healthy world has."""
+    """Codes of a category, and the number of levels in the healthy world."""
     values = rows[name]
     assert isinstance(values, Levels)
     healthy = {"k": len(K_SHARES), "s": len(S_SHARES)}[name]

@@ -1,15 +1,13 @@
-"""What could be found at all: evidence of a stream that knows the change, its law and nothing else.
+"""What can be detected at all: the evidence of a stream that knows the change and its distribution.
 
-Each window it multiplies its evidence by the exact likelihood ratio (``shifts.Line.gain``), by the same
-recursion as every stream, ``M <- (M + w) * e``, with the largest part ``w`` of the page budget that any
-single stream of an owner the change moves has in a window (``decide.budget.log_weights`` of the monitor
-as it stands). It pages when M reaches 1, so the evidence it needs is ``-log w``: knowing the change leaves
-the budget to be paid. A line is *reachable* when 90 % of the oracle's runs page within 30 windows, for that
-is what is asked of ours.
+In each window it multiplies its evidence by the exact likelihood ratio (``shifts.Line.gain``), with the
+recursion of every stream, ``M <- (M + w) * e``. ``w`` is the largest part of the page budget that any single
+stream of an owner the change moves has in a window (``decide.budget.log_weights`` of the monitor's state). It
+pages when M reaches 1, so it needs evidence ``-log w``: who knows the change must pay the budget all the
+same. A line is *reachable* when 90 % of the oracle's runs page within 30 windows, which is what ours must do.
 
-A second oracle knows the change as well, and of what is usual only what the monitor does: its healthy
-windows. Where they are few no one tells small shifts: the means of 38 windows and of the 30 after them lie
-apart by chance alone.
+A second oracle knows the change, but of the baseline only the monitor's healthy windows. Where these are few,
+nothing detects small shifts: the means of 38 windows and of the 30 after them differ by chance alone.
 """
 
 from __future__ import annotations
@@ -22,23 +20,23 @@ from alarms.path import Monitor
 from driftwatch.core.schema import Span
 from driftwatch.decide.budget import log_weights
 from driftwatch.decide.evalues.stream_index import owner_of
-from driftwatch.decide.state import SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.monitor.evaluate import policy_for
 
-REACHED = 0.9
+MIN_REACHED_SHARE = 0.9
 
 
 def log_weight(monitor: Monitor, segment_state: SegmentState, window: Span, owners: frozenset[str]) -> float:
     """Log of the largest part of the budget that one stream of these owners has in a window."""
     policy = policy_for(monitor.config, monitor.segment, monitor.segments)
     shares, scores = log_weights(segment_state, policy, window)
-    found = [
+    owner_weights = [
         float(weight)
         for keys, weights in ((segment_state.shares.keys, shares), (segment_state.scores.keys, scores))
         for key, weight in zip(keys, weights, strict=True)
         if owner_of(key) in owners
     ]
-    return max(found, default=-np.inf)
+    return max(owner_weights, default=-np.inf)
 
 
 def delay(gains: Iterable[float], log_w: float) -> int | None:
@@ -57,24 +55,26 @@ def delay(gains: Iterable[float], log_w: float) -> int | None:
     return None
 
 
-def learned(gains: Iterable[float], windows: int) -> Iterator[float]:
-    """The gains of the second oracle, which learned what is usual from so many windows.
+def learned_gains(gains: Iterable[float], windows: int) -> Iterator[float]:
+    """The gains of the second oracle, which learned the baseline from ``windows`` windows.
 
-    ``T`` windows held against a mean of ``n`` others tell as much of a shift as ``1 / (1/T + 1/n)`` windows
-    held against a known mean, so what was gained up to each is divided by ``1 + T/n`` (exact for a normal
-    law, and in the limit of small shifts for any).
+    ``T`` windows compared with a mean of ``n`` others tell as much of a shift as ``1 / (1/T + 1/n)`` windows
+    compared with a known mean, so each cumulative gain is divided by ``1 + T/n`` (exact for a normal
+    distribution, and in the limit of small shifts for any).
 
-    >>> [round(gain, 2) for gain in learned([1.0, 1.0, 1.0], 3)]
+    >>> [round(gain, 2) for gain in learned_gains([1.0, 1.0, 1.0], 3)]
     [0.75, 0.45, 0.3]
     """
-    total = before = 0.0
+    total = previous_total = 0.0
     for number, gain in enumerate(gains, 1):
         total += gain
-        now = total / (1 + number / windows)
-        yield now - before
-        before = now
+        corrected_total = total / (1 + number / windows)
+        yield corrected_total - previous_total
+        previous_total = corrected_total
 
 
-def reachable(delays: Sequence[int | None], within: int) -> bool:
-    """Whether enough of the oracle's runs page in time."""
-    return sum(item is not None and item <= within for item in delays) >= REACHED * max(len(delays), 1)
+def reachable(delays: Sequence[int | None], max_windows: int) -> bool:
+    """Whether enough of the oracle's runs page within ``max_windows``."""
+    return sum(item is not None and item <= max_windows for item in delays) >= MIN_REACHED_SHARE * max(
+        len(delays), 1
+    )

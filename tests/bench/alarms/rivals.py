@@ -1,8 +1,8 @@
-"""Other rules on the same windows, as their tools ship them.
+"""Rules of other tools on the same windows, as the tools ship them.
 
-A rule gives each window a score and alarms when the score reaches its threshold; every alarming window
-counts as a page, for nothing in these rules says that two alarms have one cause. The report also tunes
-thresholds: the best that such a score could do if somebody knew every null world.
+A rule gives each window a score and alarms when the score reaches its threshold. Every alarming window counts
+as a page, because these rules have no incidents. The report also tunes thresholds: the best that such a score
+can do if every null world is known.
 
 - ``always`` and ``never``.
 - ``ks_bonferroni``: two-sample KS against the reference per numeric column, chi-square per category,
@@ -39,8 +39,8 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 ALPHA, PSI, DEVIATIONS, DELTA = 0.05, 0.2, 3.0, 0.002
-EMPTY = 1e-4
-ROWS, PERMUTATIONS, FED, FED_BLOCKS = 200, 100, 100, 28
+EMPTY_SHARE = 1e-4
+ROWS, PERMUTATIONS, MAX_FED_ROWS, FED_BLOCKS = 200, 100, 100, 28
 #: Score at which each rule alarms as shipped: ``-log10(p * columns)``, PSI, deviations, ``1 - p``, detected.
 SHIPPED = {
     "ks_bonferroni": -math.log10(ALPHA),
@@ -56,7 +56,7 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """What two-sample rules read off one column: KS distance (NaN: a category), log10 p, PSI, JS distance."""
+    """Two-sample statistics of one column: KS distance (NaN: a category), log10 p, PSI, JS distance."""
 
     ks: float
     log_p: float
@@ -66,35 +66,42 @@ class Gauge:
 
 def gauge(reference: Reference, window: Summary, column: str) -> Gauge | None:
     """One column's gauges from its counts; None where the window has no value."""
-    before, after = reference.summary.counts[column].cells, window.counts[column].cells
-    n, m = int(before.sum()), int(after.sum())
+    reference_counts, window_counts = reference.summary.counts[column].cells, window.counts[column].cells
+    n, m = int(reference_counts.sum()), int(window_counts.sum())
     if not n or not m:
         return None
     if not isinstance(reference.plan.grids[column], NumericGrid):
         return Gauge(
-            ks=math.nan, log_p=_chi_square(before, after), psi=psi(before, after), js=js(before, after)
+            ks=math.nan,
+            log_p=_chi_square(reference_counts, window_counts),
+            psi=psi(reference_counts, window_counts),
+            js=js(reference_counts, window_counts),
         )
-    upto, now = before.cumsum(), after.cumsum()
-    distance = float(np.abs(now / m - upto / n).max())
-    ends = np.unique(np.searchsorted(upto, -(-n * np.arange(1, 10) // 10)))
-    ends = np.append(ends[upto[ends] < n], len(upto) - 1)
-    bins = np.diff(upto[ends], prepend=0), np.diff(now[ends], prepend=0)
-    far = distance * math.sqrt(n * m / (n + m))
-    return Gauge(ks=distance, log_p=_log10_kolmogorov(far), psi=psi(*bins), js=js(*bins))
+    reference_cumulative, window_cumulative = reference_counts.cumsum(), window_counts.cumsum()
+    distance = float(np.abs(window_cumulative / m - reference_cumulative / n).max())
+    ends = np.unique(np.searchsorted(reference_cumulative, -(-n * np.arange(1, 10) // 10)))
+    ends = np.append(ends[reference_cumulative[ends] < n], len(reference_cumulative) - 1)
+    bins = np.diff(reference_cumulative[ends], prepend=0), np.diff(window_cumulative[ends], prepend=0)
+    statistic = distance * math.sqrt(n * m / (n + m))
+    return Gauge(ks=distance, log_p=_log10_kolmogorov(statistic), psi=psi(*bins), js=js(*bins))
 
 
-def _log10_kolmogorov(far: float) -> float:
-    """Log of Kolmogorov's law; of its first term where the second is less than a double can tell.
+def _log10_kolmogorov(statistic: float) -> float:
+    """Log10 of the Kolmogorov survival function; its first term where the second is below double precision.
 
     >>> round(_log10_kolmogorov(1.0), 4), round(_log10_kolmogorov(40.0))
     (-0.5686, -1389)
     """
-    return math.log10(kolmogorov(far)) if far < 4 else (math.log(2) - 2 * far**2) / math.log(10)
+    return (
+        math.log10(kolmogorov(statistic))
+        if statistic < 4
+        else (math.log(2) - 2 * statistic**2) / math.log(10)
+    )
 
 
-def _chi_square(before: Int64Array, after: Int64Array) -> float:
-    kept = before + after > 0
-    table = np.stack([before[kept], after[kept]]).astype(np.float64)
+def _chi_square(reference_counts: Int64Array, window_counts: Int64Array) -> float:
+    is_present = reference_counts + window_counts > 0
+    table = np.stack([reference_counts[is_present], window_counts[is_present]]).astype(np.float64)
     if table.shape[1] < 2:
         return 0.0
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
@@ -103,7 +110,7 @@ def _chi_square(before: Int64Array, after: Int64Array) -> float:
 
 
 def _log10_chi_square(degrees: int, value: float) -> float:
-    """Log of the upper tail of chi-square, however far out.
+    """Log10 of the upper tail of chi-square, also where it underflows.
 
     >>> round(_log10_chi_square(2, 20.0), 4), round(_log10_chi_square(2, 20_000.0), 2)
     (-4.3429, -4342.94)
@@ -112,31 +119,36 @@ def _log10_chi_square(degrees: int, value: float) -> float:
     if p > 1e-280:
         return math.log10(p)
     # Legendre's asymptotic series of the incomplete gamma function.
-    half, far = degrees / 2, value / 2
+    half_degrees, half_value = degrees / 2, value / 2
     total = term = 1.0
     for k in range(1, 50):
-        term *= (half - k) / far
+        term *= (half_degrees - k) / half_value
         total += term
-    return (-far + (half - 1) * math.log(far) - math.lgamma(half) + math.log(total)) / math.log(10)
+    return (
+        -half_value + (half_degrees - 1) * math.log(half_value) - math.lgamma(half_degrees) + math.log(total)
+    ) / math.log(10)
 
 
-def psi(before: Int64Array, after: Int64Array) -> float:
+def psi(reference_counts: Int64Array, window_counts: Int64Array) -> float:
     """Population stability index of two histograms, empty bins counted as 1e-4.
 
     >>> round(psi(np.array([50, 50]), np.array([80, 20])), 4)
     0.4159
     """
-    p, q = np.maximum(before / before.sum(), EMPTY), np.maximum(after / after.sum(), EMPTY)
+    p, q = (
+        np.maximum(reference_counts / reference_counts.sum(), EMPTY_SHARE),
+        np.maximum(window_counts / window_counts.sum(), EMPTY_SHARE),
+    )
     return float((q - p) @ np.log(q / p))
 
 
-def js(before: Int64Array, after: Int64Array) -> float:
+def js(reference_counts: Int64Array, window_counts: Int64Array) -> float:
     """Jensen-Shannon distance of two histograms, base 2.
 
     >>> js(np.array([1, 0]), np.array([0, 1]))
     1.0
     """
-    p, q = before / before.sum(), after / after.sum()
+    p, q = reference_counts / reference_counts.sum(), window_counts / window_counts.sum()
     middle = (p + q) / 2
     divergence = sum(float((x[x > 0] * np.log2(x[x > 0] / middle[x > 0])).sum()) / 2 for x in (p, q))
     return math.sqrt(min(max(divergence, 0.0), 1.0))
@@ -159,100 +171,116 @@ def mmd(reference: Float64Array, window: Float64Array, rng: np.random.Generator)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Panel:
-    """Every rule, as it stands after the windows so far. ``watching`` are ADWIN's detectors per column."""
+    """The state of every rule after the windows so far. ``adwins`` are ADWIN's detectors by column."""
 
     reference: Reference
     centre: Mapping[str, Gauge]
-    spread: Mapping[str, Gauge]
+    deviation: Mapping[str, Gauge]
     rows: Float64Array
     shift: Float64Array
     scale: Float64Array
     low: Float64Array
     high: Float64Array
-    watching: Mapping[str, Any]
+    adwins: Mapping[str, Any]
 
     @classmethod
     def learn(cls, monitor: Monitor, parts: list[Rows], rng: np.random.Generator) -> Panel:
         """Thresholds from the reference's windows ``parts``."""
         reference = monitor.reference
-        told = [gauges(reference, block) for block in monitor.blocks]
-        centre, spread = {}, {}
+        block_gauges = [gauges(reference, block) for block in monitor.blocks]
+        centre, deviation = {}, {}
         for column in reference.plan.columns:
-            own = [item for one in told if (item := one.get(column.name)) is not None]
-            values = np.array([[item.ks, item.log_p, item.psi, item.js] for item in own])
-            centre[column.name], spread[column.name] = _gauge(values.mean(axis=0)), _gauge(values.std(axis=0))
+            column_gauges = [
+                item for window_gauges in block_gauges if (item := window_gauges.get(column.name)) is not None
+            ]
+            values = np.array([[item.ks, item.log_p, item.psi, item.js] for item in column_gauges])
+            centre[column.name], deviation[column.name] = (
+                _gauge(values.mean(axis=0)),
+                _gauge(values.std(axis=0)),
+            )
         rows = np.concatenate([_matrix(part, rng) for part in parts])
         low, high = (
             np.nanquantile(rows, [0.01, 0.99], axis=0) if rows.shape[1] else (np.empty(0), np.empty(0))
         )
         shift, scale = np.nanmean(rows, axis=0), np.maximum(np.nanstd(rows, axis=0), 1e-12)
-        chosen = rows[rng.permutation(len(rows))[:ROWS]]
+        sample = rows[rng.permutation(len(rows))[:ROWS]]
         panel = cls(
-            reference=reference, centre=centre, spread=spread, rows=_scaled(chosen, shift, scale),
-            shift=shift, scale=scale, low=low, high=high, watching=_adwins(parts[0]),
+            reference=reference, centre=centre, deviation=deviation, rows=_standardise(sample, shift, scale),
+            shift=shift, scale=scale, low=low, high=high, adwins=_adwins(parts[0]),
         )  # fmt: skip
         for part in parts[-FED_BLOCKS:]:
             panel.feed(part, rng)
         return panel
 
     def fork(self) -> Panel:
-        """A panel whose detectors can be fed on their own."""
-        return replace(self, watching=copy.deepcopy(self.watching))
+        """A copy whose detectors can be fed independently."""
+        return replace(self, adwins=copy.deepcopy(self.adwins))
 
     def feed(self, rows: Rows, rng: np.random.Generator) -> bool:
-        """Show ADWIN a window's rows; True when it detects a change in any column."""
-        changed = False
-        picked = np.sort(rng.permutation(size(rows))[:FED])
+        """Feed ADWIN a window's rows; True when it detects a change in any column."""
+        has_changed = False
+        positions = np.sort(rng.permutation(size(rows))[:MAX_FED_ROWS])
         for place, name in enumerate(_numeric(rows)):
-            watcher = self.watching.get(name)
-            if watcher is None:
+            adwin = self.adwins.get(name)
+            if adwin is None:
                 continue
             width = max(float(self.high[place] - self.low[place]), 1e-12)
-            values = np.clip((_column(rows, name)[picked] - self.low[place]) / width, 0.0, 1.0)
+            values = np.clip((_column(rows, name)[positions] - self.low[place]) / width, 0.0, 1.0)
             for value in values[~np.isnan(values)].tolist():
-                watcher.update(value)
-                changed = changed or watcher.drift_detected
-        return changed
+                adwin.update(value)
+                has_changed = has_changed or adwin.drift_detected
+        return has_changed
 
-    def scores(self, rows: Rows, told: Mapping[str, Gauge], rng: np.random.Generator) -> Scores:
-        """The score of every rule in one window, ``told`` being its gauges; ADWIN is fed."""
-        matrix, found = _matrix(rows, rng), Scores()
-        if self.watching:
-            found["adwin"] = float(self.feed(rows, rng))
-        if told:
-            found["ks_bonferroni"] = -min(item.log_p for item in told.values()) - math.log10(len(told))
-            found["psi"] = max(item.psi for item in told.values())
-            found["mean_3sd"] = max(self._deviations(name, item) for name, item in told.items())
+    def scores(self, rows: Rows, column_gauges: Mapping[str, Gauge], rng: np.random.Generator) -> Scores:
+        """The score of every rule in one window with gauges ``column_gauges``; feeds ADWIN."""
+        matrix, rule_scores = _matrix(rows, rng), Scores()
+        if self.adwins:
+            rule_scores["adwin"] = float(self.feed(rows, rng))
+        if column_gauges:
+            rule_scores["ks_bonferroni"] = -min(item.log_p for item in column_gauges.values()) - math.log10(
+                len(column_gauges)
+            )
+            rule_scores["psi"] = max(item.psi for item in column_gauges.values())
+            rule_scores["mean_3sd"] = max(
+                self._deviations(name, item) for name, item in column_gauges.items()
+            )
         if matrix.shape[1] and len(matrix) > 1:
-            value, p = mmd(self.rows, _scaled(matrix, self.shift, self.scale), rng)
-            found["mmd"], found["mmd_value"] = 1 - p, value
-        return found
+            value, p = mmd(self.rows, _standardise(matrix, self.shift, self.scale), rng)
+            rule_scores["mmd"], rule_scores["mmd_value"] = 1 - p, value
+        return rule_scores
 
     def _deviations(self, name: str, item: Gauge) -> float:
-        centre, spread = self.centre[name], self.spread[name]
-        found = [
+        centre, deviations = self.centre[name], self.deviation[name]
+        ratios = [
             (value - mean) / max(deviation, 1e-12)
-            for value, mean, deviation in ((item.ks, centre.ks, spread.ks), (item.js, centre.js, spread.js))
+            for value, mean, deviation in (
+                (item.ks, centre.ks, deviations.ks),
+                (item.js, centre.js, deviations.js),
+            )
             if not math.isnan(value)
         ]
-        return max(found)
+        return max(ratios)
 
 
 def gauges(
     reference: Reference,
     window: Summary,
-    known: Mapping[str, Gauge] | None = None,
-    moved: set[str] | None = None,
+    base_gauges: Mapping[str, Gauge] | None = None,
+    moved_columns: set[str] | None = None,
 ) -> dict[str, Gauge]:
-    """Every column's gauges; those not ``moved`` are taken from ``known``."""
-    found = {}
+    """Every column's gauges; those not ``moved_columns`` are taken from ``base_gauges``."""
+    window_gauges = {}
     for column in reference.plan.columns:
         name = column.name
-        old = known is not None and moved is not None and name not in moved
-        item = known.get(name) if old and known is not None else gauge(reference, window, name)
+        is_unchanged = base_gauges is not None and moved_columns is not None and name not in moved_columns
+        item = (
+            base_gauges.get(name)
+            if is_unchanged and base_gauges is not None
+            else gauge(reference, window, name)
+        )
         if item is not None:
-            found[name] = item
-    return found
+            window_gauges[name] = item
+    return window_gauges
 
 
 def _gauge(values: Float64Array) -> Gauge:
@@ -271,17 +299,17 @@ def _column(rows: Rows, name: str) -> Float64Array:
 
 
 def _matrix(rows: Rows, rng: np.random.Generator) -> Float64Array:
-    """Some rows of the numeric columns."""
-    names, picked = _numeric(rows), np.sort(rng.permutation(size(rows))[:ROWS])
-    return np.stack([_column(rows, name)[picked] for name in names], axis=1) if names else np.empty((0, 0))
+    """At most ``ROWS`` random rows of the numeric columns."""
+    names, positions = _numeric(rows), np.sort(rng.permutation(size(rows))[:ROWS])
+    return np.stack([_column(rows, name)[positions] for name in names], axis=1) if names else np.empty((0, 0))
 
 
-def _scaled(rows: Float64Array, shift: Float64Array, scale: Float64Array) -> Float64Array:
+def _standardise(rows: Float64Array, shift: Float64Array, scale: Float64Array) -> Float64Array:
     return np.nan_to_num((rows - shift) / scale)
 
 
 def _adwins(rows: Rows) -> dict[str, Any]:
-    """ADWIN per numeric column; nothing where river is not installed."""
+    """ADWIN by numeric column; empty where river is not installed."""
     try:
         drift = importlib.import_module("river.drift")
     except ImportError:

@@ -33,16 +33,16 @@ def test_without_a_receiver_nobody_is_told(tmp_path: Path) -> None:
 def test_a_wrong_address_is_told_as_of_a_configuration_and_nothing_is_lost(
     wrong: str, tmp_path: Path
 ) -> None:
-    earlier = tmp_path / "store" / "driftwatch.sqlite"
-    earlier.parent.mkdir()
-    earlier.write_bytes(b"an earlier demo")
-    done = driftwatch("demo", "--exit", "--listen", "127.0.0.1:0", "--data", tmp_path, "--notify", wrong)
-    assert done.returncode == 2, done.stderr
-    assert f"{tmp_path}/driftwatch.yaml:28: notify[0].url: expected a URL " in done.stderr
-    assert earlier.read_bytes() == b"an earlier demo"
+    earlier_history = tmp_path / "store" / "driftwatch.sqlite"
+    earlier_history.parent.mkdir()
+    earlier_history.write_bytes(b"an earlier demo")
+    result = driftwatch("demo", "--exit", "--listen", "127.0.0.1:0", "--data", tmp_path, "--notify", wrong)
+    assert result.returncode == 2, result.stderr
+    assert f"{tmp_path}/driftwatch.yaml:28: notify[0].url: expected a URL " in result.stderr
+    assert earlier_history.read_bytes() == b"an earlier demo"
 
 
-def replayed(world: World, inside: Inside) -> None:
+def replay_month(world: World, inside: Inside) -> None:
     """A month of days, all but the first two of them moved."""
     for number in range(30):
         world.minute(number, shift=0.0 if number < 2 else 2.0)
@@ -64,33 +64,37 @@ def test_a_receiver_that_comes_late_gets_the_page_of_the_replay_once(
     receiver.answers = [(503, {}), (503, {}), (200, {})]
     world = world_of_days(tmp_path, receiver.url)
     with world.inside(DAY, deliver=False) as inside:
-        replayed(world, inside)
+        replay_month(world, inside)
         assert not receiver.requests
-        told = deliver(inside.daemon)
+        report = deliver(inside.daemon)
         page = inside.page()
-    assert told.endswith("delivered to the receiver; failed attempts: server_error 2")
+    assert report.endswith("delivered to the receiver; failed attempts: server_error 2")
     keys = [request.headers["Idempotency-Key"] for request in receiver.requests[2:]]
     assert keys
     assert len(set(keys)) == len(keys)
-    assert told.startswith(f"{len(keys)} message")
+    assert report.startswith(f"{len(keys)} message")
     assert f'driftwatch_notifications_total{{sink="webhook"}} {len(keys)}' in page
 
 
 def test_the_demo_goes_on_without_a_receiver_that_is_down(tmp_path: Path) -> None:
     world = world_of_days(tmp_path, f"http://127.0.0.1:{free_port()}/")
     with world.inside(DAY, deliver=False) as inside:
-        replayed(world, inside)
-        told = deliver(inside.daemon, 0.2)
+        replay_month(world, inside)
+        report = deliver(inside.daemon, 0.2)
         (sink,) = inside.daemon.senders.views()
     assert sink.pending
-    assert told.startswith(f"0 messages delivered to the receiver, {sink.pending} not yet; failed attempts: ")
+    assert report.startswith(
+        f"0 messages delivered to the receiver, {sink.pending} not yet; failed attempts: "
+    )
 
 
 def test_a_message_that_is_refused_is_said_to_be_given_up(tmp_path: Path, receiver: Receiver) -> None:
     receiver.answers = [(400, {})]
     world = world_of_days(tmp_path, receiver.url)
     with world.inside(DAY, deliver=False) as inside:
-        replayed(world, inside)
-        told = deliver(inside.daemon)
-    lost = len(receiver.requests)
-    assert told == f"0 messages delivered to the receiver, {lost} given up; failed attempts: rejected {lost}"
+        replay_month(world, inside)
+        report = deliver(inside.daemon)
+    count = len(receiver.requests)
+    assert (
+        report == f"0 messages delivered to the receiver, {count} given up; failed attempts: rejected {count}"
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from days import fixed_texts, look_until
+from days import check_until, fixed_texts
 
 from driftwatch.cli import main
 from driftwatch.cli.output.plots import heights, sparkline, timeline
@@ -41,7 +41,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, a configuration, and what the daemon stored by 1 March; left as it is by what looks back."""
     folder = tmp_path_factory.mktemp("terminal")
     for text, name in zip(fixed_texts(), ("reference.csv", "current.csv"), strict=True):
@@ -50,14 +50,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "segmented.yaml").write_text(SEGMENTED.replace("path: store", "path: segmented"))
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
-        look_until(folder / "c.yaml", datetime(2026, 3, 1, tzinfo=UTC))
+        check_until(folder / "c.yaml", datetime(2026, 3, 1, tzinfo=UTC))
     return folder
 
 
 @pytest.fixture
-def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(made)
-    return made
+def folder(stored_world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(stored_world)
+    return stored_world
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -66,13 +66,13 @@ def test_golden_text_at_width_100(folder: Path, case: str) -> None:
     assert result.exit_code in (0, 1), result.stderr
     assert max(map(len, result.stdout.splitlines())) <= 100
     # Hashes over paths differ from machine to machine.
-    shown = re.sub(r"\b[0-9a-f]{12}\b", "<hash>", result.stdout)
-    shown = re.sub(r"(prices-\w+-(?:\w+-)?)[0-9a-f]{10}", r"\1<key>", shown)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "<hash>", result.stdout)
+    text = re.sub(r"(prices-\w+-(?:\w+-)?)[0-9a-f]{10}", r"\1<key>", text)
     file = GOLDEN / f"{case}.txt"
     if os.environ.get(WRITE):
         file.parent.mkdir(exist_ok=True)
-        file.write_text(shown, encoding="utf-8")
-    assert shown == file.read_text(encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 200])
@@ -114,44 +114,44 @@ def on_a_terminal(*words: str, notes: bool = True, **environment: str) -> str:
 
 
 def test_a_pipe_gets_no_escape_codes_and_no_progress(folder: Path) -> None:
-    for forced in ({}, {"FORCE_COLOR": "1"}):
-        done = process(*CASES["backtest"], "--no-inject", **forced)
-        assert b"10 pages" not in done.stdout
-        assert b"1 page" in done.stdout
-        assert b"\x1b" not in done.stdout + done.stderr
-        assert b"windows \xe2" not in done.stderr
+    for environment in ({}, {"FORCE_COLOR": "1"}):
+        result = process(*CASES["backtest"], "--no-inject", **environment)
+        assert b"10 pages" not in result.stdout
+        assert b"1 page" in result.stdout
+        assert b"\x1b" not in result.stdout + result.stderr
+        assert b"windows \xe2" not in result.stderr
 
 
 def test_a_terminal_gets_colour_and_progress_unless_it_wants_none(folder: Path) -> None:
     words = (*CASES["backtest"], "--no-inject")
-    shown = on_a_terminal(*words)
-    assert re.search(r"\x1b\[(\d+;)*3[0-7]m", shown)
-    assert "prices: windows" in shown
-    plain = on_a_terminal(*words, NO_COLOR="1")
-    assert not re.search(r"\x1b\[(\d+;)*(3|4|9)[0-9](;\d+)*m", plain)
+    coloured_text = on_a_terminal(*words)
+    assert re.search(r"\x1b\[(\d+;)*3[0-7]m", coloured_text)
+    assert "prices: windows" in coloured_text
+    plain_text = on_a_terminal(*words, NO_COLOR="1")
+    assert not re.search(r"\x1b\[(\d+;)*(3|4|9)[0-9](;\d+)*m", plain_text)
 
 
 def test_an_encoding_without_blocks_gets_ascii(folder: Path) -> None:
     for encoding in ("ascii", "latin-1"):
-        done = process(*CASES["explain"], PYTHONIOENCODING=encoding)
-        assert done.returncode == 0, done.stderr
-        shown = done.stdout.decode(encoding)
-        assert "reference  |" in shown
-        assert "#" in shown
-        assert "?" not in shown
+        result = process(*CASES["explain"], PYTHONIOENCODING=encoding)
+        assert result.returncode == 0, result.stderr
+        text = result.stdout.decode(encoding)
+        assert "reference  |" in text
+        assert "#" in text
+        assert "?" not in text
     assert encodable("▲ 3 → 4 é", "latin-1") == "^ 3 > 4 é"
 
 
 def test_json_stands_alone_beside_notes(folder: Path, tmp_path: Path) -> None:
-    fresh = tmp_path / "fresh.yaml"
+    config = tmp_path / "fresh.yaml"
     text = CONFIG.replace("path: ", f"path: {folder}/").replace(f"{folder}/store", str(tmp_path / "store"))
-    fresh.write_text(text)
-    done = process("backtest", str(fresh), "--no-inject", "--format", "json")
-    assert b"building" in done.stderr
-    assert json.loads(done.stdout)["monitor"] == "prices"
-    assert b"\x1b" not in done.stdout
-    shown = on_a_terminal("check", str(fresh), "--at", "2026-02-28", "--format", "json", notes=False)
-    assert json.loads(shown)["monitor"] == "prices"
+    config.write_text(text)
+    result = process("backtest", str(config), "--no-inject", "--format", "json")
+    assert b"building" in result.stderr
+    assert json.loads(result.stdout)["monitor"] == "prices"
+    assert b"\x1b" not in result.stdout
+    output = on_a_terminal("check", str(config), "--at", "2026-02-28", "--format", "json", notes=False)
+    assert json.loads(output)["monitor"] == "prices"
 
 
 def test_what_was_not_measured_is_never_drawn_as_nothing() -> None:
@@ -159,7 +159,7 @@ def test_what_was_not_measured_is_never_drawn_as_nothing() -> None:
     assert sparkline(trail)[0].plain == "?·▁"
     assert sparkline([(0, 0.7, "stale", False)])[0].plain == "?"
     assert sparkline([(0, 1.0, "drifting", True)])[1].plain == "▲"
-    foot = timeline(trail, 3)[3].plain
-    assert foot.endswith("│?·▁")
+    lowest_line = timeline(trail, 3)[3].plain
+    assert lowest_line.endswith("│?·▁")
     assert timeline(trail, 100)[3].plain.endswith("│????····▁▁▁▁")
     assert heights([0.0, 1e-9, 2.0], 1.0) == " ▁█"

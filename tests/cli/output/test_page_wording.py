@@ -9,9 +9,9 @@ import pytest
 from driftwatch.cli.output import show_pages
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
-from driftwatch.decide.state import Incident
+from driftwatch.decide.segment_state import Incident
 from driftwatch.monitor.incident_message import message_for, resolved_message
-from driftwatch.results.evidence_trail import Place
+from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import NamedColumn, Reason, State, Statistic, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 
@@ -36,9 +36,9 @@ def test_the_terminal_names_no_keys(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     show_pages("1 page(s)", [PAGE])
-    shown = capsys.readouterr().out
-    assert "joint:" not in shown
-    assert "all columns together: 12 times the usual; age: median 41 → 29; row count: moved" in shown
+    text = capsys.readouterr().out
+    assert "joint:" not in text
+    assert "all columns together: 12 times the usual; age: median 41 → 29; row count: moved" in text
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
     message = message_for(incident, PAGE, MonitorConfig.model_construct(name="m"), "")
     assert message.title == title
     assert message.lines[0] == f"since 1970-01-01 00:00Z, {PAGE.rows:,} rows"
-    measured = [
+    statistics = [
         Statistic(detector="ks", column=column, value=0.1, unit="")
         for column in ("age", "income", "income", None)
     ]
-    counted = message_for(
-        incident, replace(PAGE, statistics=tuple(measured)), MonitorConfig.model_construct(name="m"), ""
+    counted_message = message_for(
+        incident, replace(PAGE, statistics=tuple(statistics)), MonitorConfig.model_construct(name="m"), ""
     )
-    assert counted.title == title.replace("1 column", "1 of 2 columns")
+    assert counted_message.title == title.replace("1 column", "1 of 2 columns")
     assert message.lines[1:] == (
         "all columns together: 12 times the usual (60% of the evidence)",
         "age: median 41 → 29 (40% of the evidence)",
@@ -69,29 +69,29 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
     )
 
 
-QUIET, LATE = (5, 0.1, "ok", False), (20, None, "stale", False)
-AGAIN, LATER = (20, 0.1, "ok", False), (30, 0.1, "ok", False)
-MISSED = "it works again; nothing is known about drift in windows that were given up"
+OK_POINT, STALE_POINT = (5, 0.1, "ok", False), (20, None, "stale", False)
+NEXT_OK_POINT, LATER_OK_POINT = (20, 0.1, "ok", False), (30, 0.1, "ok", False)
+MISSED_TEXT = "it works again; nothing is known about drift in windows that were given up"
 
 
 @pytest.mark.parametrize(
-    ("trail", "by_hand", "said"),
+    ("trail", "by_hand", "line"),
     [
-        ((QUIET, AGAIN), False, "it works again, and no window was given up"),
-        ((QUIET, LATE, LATER), False, MISSED),
-        ((QUIET, LATER), False, MISSED),
-        ((LATER,), False, MISSED),
-        ((), False, MISSED),
-        ((QUIET,), True, "closed by hand: nothing is known about drift until this works again"),
+        ((OK_POINT, NEXT_OK_POINT), False, "it works again, and no window was given up"),
+        ((OK_POINT, STALE_POINT, LATER_OK_POINT), False, MISSED_TEXT),
+        ((OK_POINT, LATER_OK_POINT), False, MISSED_TEXT),
+        ((LATER_OK_POINT,), False, MISSED_TEXT),
+        ((), False, MISSED_TEXT),
+        ((OK_POINT,), True, "closed by hand: nothing is known about drift until this works again"),
     ],
 )
 def test_the_end_of_blindness_promises_nothing_it_does_not_know(
-    trail: tuple[Place, ...], by_hand: bool, said: str
+    trail: tuple[TrailPoint, ...], by_hand: bool, line: str
 ) -> None:
     incident = Incident(key="k", kind="blind", columns=(), opened_at=20, onset=10)
-    late = replace(PAGE, state=State.STALE, reason=Reason.SOURCE_BEHIND, detail="it is late")
-    firing = message_for(incident, late, MonitorConfig.model_construct(name="m"), "", trail)
+    late_verdict = replace(PAGE, state=State.STALE, reason=Reason.SOURCE_BEHIND, detail="it is late")
+    firing = message_for(incident, late_verdict, MonitorConfig.model_construct(name="m"), "", trail)
     assert firing.lines == ("it is late", "nothing is known about drift until this works again")
-    ended = message_from_json(resolved_message(message_to_json(firing), 40, trail, by_hand=by_hand))
-    assert ended.lines == ("it is late", said)
-    assert (ended.resolved, ended.resolved_at, ended.trail) == (True, 40, trail)
+    resolved = message_from_json(resolved_message(message_to_json(firing), 40, trail, by_hand=by_hand))
+    assert resolved.lines == ("it is late", line)
+    assert (resolved.resolved, resolved.resolved_at, resolved.trail) == (True, 40, trail)

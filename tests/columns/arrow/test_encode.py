@@ -11,7 +11,7 @@ import pytest
 
 from driftwatch.columns.arrow.encode import encode
 from driftwatch.columns.arrow.event_time import event_times
-from driftwatch.columns.arrow.levels import Met, levels
+from driftwatch.columns.arrow.levels import DictionaryMemo, levels
 from driftwatch.core.hashing import level_table
 from driftwatch.core.schema import Column, Kind
 from driftwatch.summary.batch import Batch, Levels, Numbers
@@ -19,11 +19,11 @@ from driftwatch.summary.batch import Batch, Levels, Numbers
 DAY = 86400 * 10**9
 
 
-def one(array: pa.Array, kind: Kind) -> Numbers | Levels:
-    return coded({"x": array}, kind).columns["x"]
+def encode_array(array: pa.Array, kind: Kind) -> Numbers | Levels:
+    return encode_arrays({"x": array}, kind).columns["x"]
 
 
-def coded(data: dict[str, pa.Array], kind: Kind = Kind.NUMERIC, **changes: Any) -> Batch:
+def encode_arrays(data: dict[str, pa.Array], kind: Kind = Kind.NUMERIC, **changes: Any) -> Batch:
     batch = pa.RecordBatch.from_arrays(list(data.values()), names=list(data))
     settings: dict[str, Any] = {
         "columns": (Column(name="x", kind=kind),),
@@ -35,23 +35,23 @@ def coded(data: dict[str, pa.Array], kind: Kind = Kind.NUMERIC, **changes: Any) 
     return encode(batch, **(settings | changes))
 
 
-def texts(array: pa.Array) -> list[str | None]:
-    column = one(array, Kind.CATEGORICAL)
+def level_texts(array: pa.Array) -> list[str | None]:
+    column = encode_array(array, Kind.CATEGORICAL)
     assert isinstance(column, Levels)
     return [column.levels[code] if code >= 0 else {-1: None, -2: "WRONG"}[code] for code in column.codes]
 
 
 def test_numbers_written_as_text_are_numbers_and_the_rest_is_wrong() -> None:
-    written = pa.array(["1", "+2", " 3.5 ", "1e3", "nan", "-Inf", "", "x", "1,5", "0x1", None])
-    column = one(written, Kind.NUMERIC)
+    number_texts = pa.array(["1", "+2", " 3.5 ", "1e3", "nan", "-Inf", "", "x", "1,5", "0x1", None])
+    column = encode_array(number_texts, Kind.NUMERIC)
     assert isinstance(column, Numbers)
     assert column.nulls is not None
-    assert column.wrong is not None
+    assert column.wrong_type is not None
     np.testing.assert_array_equal(
-        column.marked(), [1, 2, 3.5, 1000, np.nan, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan]
+        column.values_with_nan(), [1, 2, 3.5, 1000, np.nan, -np.inf, np.nan, np.nan, np.nan, np.nan, np.nan]
     )
     assert column.nulls.tolist() == [6, 10]
-    assert np.flatnonzero(column.wrong).tolist() == [7, 8, 9]
+    assert np.flatnonzero(column.wrong_type).tolist() == [7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -68,46 +68,51 @@ def test_numbers_written_as_text_are_numbers_and_the_rest_is_wrong() -> None:
     ],
 )
 def test_numeric(array: pa.Array, expected: list[float]) -> None:
-    column = one(array, Kind.NUMERIC)
+    column = encode_array(array, Kind.NUMERIC)
     assert isinstance(column, Numbers)
-    np.testing.assert_array_equal(column.marked(), expected)
+    np.testing.assert_array_equal(column.values_with_nan(), expected)
 
 
 def test_one_zero_and_one_nan_make_rows_equal() -> None:
-    other = np.array([0x7FF8000000000001], dtype=np.uint64).view(np.float64)
+    payload_nan = np.array([0x7FF8000000000001], dtype=np.uint64).view(np.float64)
     for kind in (np.float64, np.float32):
-        rows = coded({"x": pa.array(np.array([0.0, -0.0, np.nan, other[0], 1.0], dtype=kind))}).content
-        assert rows[0] == rows[1] != rows[4]
-        assert rows[2] == rows[3] == coded({"x": pa.nulls(1)}).content[0]
+        hashes = encode_arrays(
+            {"x": pa.array(np.array([0.0, -0.0, np.nan, payload_nan[0], 1.0], dtype=kind))}
+        ).content_hashes
+        assert hashes[0] == hashes[1] != hashes[4]
+        assert hashes[2] == hashes[3] == encode_arrays({"x": pa.nulls(1)}).content_hashes[0]
 
 
 def test_rows_in_single_precision_are_rows_in_double_precision() -> None:
-    single = pa.array([0.1, None, 3.0, np.inf], pa.float32())
-    assert coded({"x": single}).content.tolist() == coded({"x": single.cast(pa.float64())}).content.tolist()
+    single_precision = pa.array([0.1, None, 3.0, np.inf], pa.float32())
+    assert (
+        encode_arrays({"x": single_precision}).content_hashes.tolist()
+        == encode_arrays({"x": single_precision.cast(pa.float64())}).content_hashes.tolist()
+    )
 
 
 def test_rows_taken_bring_their_nulls() -> None:
-    whole = pa.array([1.0, None, None, 4.0, None, 6.0, 7.0, None, None, 10.0])
-    column = one(whole.slice(1), Kind.NUMERIC)
+    array = pa.array([1.0, None, None, 4.0, None, 6.0, 7.0, None, None, 10.0])
+    column = encode_array(array.slice(1), Kind.NUMERIC)
     assert isinstance(column, Numbers)
-    marked = column.marked()
-    np.testing.assert_array_equal(marked, whole.slice(1).to_numpy(zero_copy_only=False))
+    values = column.values_with_nan()
+    np.testing.assert_array_equal(values, array.slice(1).to_numpy(zero_copy_only=False))
     for rows in (slice(2, 7), slice(0, 0), np.array([8, 0, 3, 3])):
-        np.testing.assert_array_equal(column.take(rows).marked(), marked[rows])
+        np.testing.assert_array_equal(column.take(rows).values_with_nan(), values[rows])
 
 
 def test_rows_that_need_not_be_told_apart_are_not_hashed() -> None:
-    batch = coded({"x": pa.array([1.0, None])}, hashed=False)
-    assert batch.content is None
+    batch = encode_arrays({"x": pa.array([1.0, None])}, hashed=False)
+    assert batch.content_hashes is None
     assert batch.take(np.array([1])).rows == batch.take(slice(0, 1)).rows == 1
 
 
 def test_a_nan_of_the_data_is_neither_null_nor_wrong() -> None:
-    odd = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
-    column = one(pa.array(odd), Kind.NUMERIC)
+    nans = np.array([0x7FF8000000000001, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    column = encode_array(pa.array(nans), Kind.NUMERIC)
     assert isinstance(column, Numbers)
     assert column.nulls is None
-    assert column.wrong is None
+    assert column.wrong_type is None
 
 
 @pytest.mark.parametrize(
@@ -128,41 +133,44 @@ def test_a_nan_of_the_data_is_neither_null_nor_wrong() -> None:
     ],
 )
 def test_levels(array: pa.Array, expected: list[str | None]) -> None:
-    assert texts(array) == expected
+    assert level_texts(array) == expected
 
 
 def test_a_level_is_cut_where_the_reference_cuts_it() -> None:
-    assert texts(pa.array(["é" * 600])) == ["é" * 512]
+    assert level_texts(pa.array(["é" * 600])) == ["é" * 512]
 
 
 def test_a_long_dictionary_gives_only_the_levels_that_occur() -> None:
-    names = [f"level {place}" for place in range(100)]
+    names = [f"level {number}" for number in range(100)]
     array = pa.DictionaryArray.from_arrays(pa.array([2, 2]), pa.array(names))
-    column = one(array, Kind.CATEGORICAL)
+    column = encode_array(array, Kind.CATEGORICAL)
     assert isinstance(column, Levels)
     assert column.levels == ("level 2",)
 
 
 def test_batches_of_one_dictionary_share_what_was_worked_out_for_it() -> None:
-    met: dict[str, Met] = {}
-    both = [
+    memos: dict[str, DictionaryMemo] = {}
+    arrays = [
         pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(["a", None, "c"])) for codes in ([0, 1], [2])
     ]
-    first, second = (levels(array, met, "x") for array in both)
+    first, second = (levels(array, memos, "x") for array in arrays)
     assert first.tables is second.tables
     assert [first.codes.tolist(), second.codes.tolist()] == [[0, -1], [2]]
-    other = levels(pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["z"])), met, "x")
-    assert other.levels == ("z",)
+    new_levels = levels(pa.DictionaryArray.from_arrays(pa.array([0]), pa.array(["z"])), memos, "x")
+    assert new_levels.levels == ("z",)
 
 
 def test_levels_hash_alike_whatever_else_their_dictionary_holds() -> None:
-    plain = pa.array(["a", "Köln", "", None, "x" * 600, "Köln"])
-    unused = pa.array([None, "Köln", "x" * 600, "", "never", "a"])
-    other = pa.DictionaryArray.from_arrays(pa.array([5, 1, 3, 0, 2, 1]), unused)
-    hashes = [coded({"x": array}, Kind.CATEGORICAL).content.tolist() for array in (plain, other)]
+    array = pa.array(["a", "Köln", "", None, "x" * 600, "Köln"])
+    dictionary = pa.array([None, "Köln", "x" * 600, "", "never", "a"])
+    dictionary_array = pa.DictionaryArray.from_arrays(pa.array([5, 1, 3, 0, 2, 1]), dictionary)
+    hashes = [
+        encode_arrays({"x": item}, Kind.CATEGORICAL).content_hashes.tolist()
+        for item in (array, dictionary_array)
+    ]
     assert hashes[0] == hashes[1]
     # Worked out from the dictionary's bytes, it is what the texts give one by one.
-    column = one(plain, Kind.CATEGORICAL)
+    column = encode_array(array, Kind.CATEGORICAL)
     assert isinstance(column, Levels)
     assert column.tables[id(level_table)][1].tolist() == level_table(column.levels).tolist()
     assert len(set(hashes[0])) == 5
@@ -170,24 +178,24 @@ def test_levels_hash_alike_whatever_else_their_dictionary_holds() -> None:
 
 def test_codes_of_a_slice_with_nulls() -> None:
     array = pa.array(["a", "b", None, "b", "c", None, "a"]).dictionary_encode()
-    assert texts(array.slice(1, 5)) == ["b", None, "b", "c", None]
-    assert texts(array.slice(3, 2)) == ["b", "c"]
+    assert level_texts(array.slice(1, 5)) == ["b", None, "b", "c", None]
+    assert level_texts(array.slice(3, 2)) == ["b", "c"]
 
 
 def test_lengths_norms_and_seconds() -> None:
-    length = one(pa.array(["é", "", None, "abc"]).dictionary_encode(), Kind.TEXT)
+    length = encode_array(pa.array(["é", "", None, "abc"]).dictionary_encode(), Kind.TEXT)
     assert isinstance(length, Numbers)
     np.testing.assert_array_equal(length.values, [1, 0, np.nan, 3])
     for kind in (pa.list_(pa.float32()), pa.list_(pa.int64()), pa.list_(pa.float64(), 2)):
-        norm = one(pa.array([[3, 4], None, [0, 0]], kind), Kind.VECTOR)
+        norm = encode_array(pa.array([[3, 4], None, [0, 0]], kind), Kind.VECTOR)
         assert isinstance(norm, Numbers)
         np.testing.assert_array_equal(norm.values, [5, np.nan, 0])
-        assert norm.wrong is None
-    moment = one(pa.array(["1970-01-02", "never", None]), Kind.DATETIME)
+        assert norm.wrong_type is None
+    moment = encode_array(pa.array(["1970-01-02", "never", None]), Kind.DATETIME)
     assert isinstance(moment, Numbers)
     np.testing.assert_array_equal(moment.values, [86400, np.nan, np.nan])
-    assert moment.wrong is not None
-    assert np.flatnonzero(moment.wrong).tolist() == [1]
+    assert moment.wrong_type is not None
+    assert np.flatnonzero(moment.wrong_type).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -216,19 +224,19 @@ def test_event_times(array: pa.Array, expected: int) -> None:
 
 def test_a_time_reads_the_same_beside_any_other() -> None:
     """The fast ways read whole batches of one form, the slow way mixed ones."""
-    written = ["2013-04-01", "2013-04-01T05", "2013-04-01 05:00:00.123456789", "2013-04-01T05:00Z",
+    time_texts = ["2013-04-01", "2013-04-01T05", "2013-04-01 05:00:00.123456789", "2013-04-01T05:00Z",
                "2013-04-01T05:00:00+0230", "1364774400", "-5", "1364774400000000000", "2013-02-31",
                "9999-01-01", "soon", "", " 2013-04-01 "]  # fmt: skip
-    together, usable = event_times(pa.array(written), "America/New_York")
-    for place, text in enumerate(written):
-        alone, fine = event_times(pa.array([text]), "America/New_York")
-        assert (alone[0], fine[0]) == (together[place], usable[place]), text
+    times, usable = event_times(pa.array(time_texts), "America/New_York")
+    for position, text in enumerate(time_texts):
+        single_time, single_usable = event_times(pa.array([text]), "America/New_York")
+        assert (single_time[0], single_usable[0]) == (times[position], usable[position]), text
     assert usable.tolist() == [True] * 8 + [False] * 4 + [True]
 
 
 def test_clock_changes_and_times_out_of_range() -> None:
-    local = pa.array(["2013-03-10 02:30:00", "2013-11-03 01:30:00"]).cast(pa.timestamp("us"))
-    times, usable = event_times(local, "America/New_York")
+    local_times = pa.array(["2013-03-10 02:30:00", "2013-11-03 01:30:00"]).cast(pa.timestamp("us"))
+    times, usable = event_times(local_times, "America/New_York")
     assert usable.all()
     assert (times // 10**9).tolist() == [1362898800, 1383456600]
     assert not event_times(pa.array([10**12], pa.timestamp("s")), "UTC")[1].any()
@@ -236,35 +244,39 @@ def test_clock_changes_and_times_out_of_range() -> None:
 
 
 def test_rows_without_a_time_are_left_out_and_counted() -> None:
-    batch = coded({"x": pa.array([1, 2, 3]), "t": pa.array(["1970-01-02", None, "x"])}, time_column="t")
-    assert (batch.rows, batch.untimed) == (1, 2)
+    batch = encode_arrays(
+        {"x": pa.array([1, 2, 3]), "t": pa.array(["1970-01-02", None, "x"])}, time_column="t"
+    )
+    assert (batch.rows, batch.untimed_rows) == (1, 2)
     assert batch.time is not None
     assert batch.time.tolist() == [DAY]
 
 
 def test_absent_columns_segments_and_repeated_names() -> None:
-    batch = coded({"y": pa.array([1])}, segment_column="s")
-    assert batch.absent == {"x"}
+    batch = encode_arrays({"y": pa.array([1])}, segment_column="s")
+    assert batch.absent_columns == {"x"}
     assert batch.segment is not None
     assert batch.segment.codes.tolist() == [-1]
-    twice = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
-    both = encode(twice, columns=(Column(name="x", kind=Kind.NUMERIC),), carried=(), time_column=None,
+    repeated = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
+    encoded = encode(repeated, columns=(Column(name="x", kind=Kind.NUMERIC),), carried=(), time_column=None,
                   timezone="UTC", segment_column=None)  # fmt: skip
-    column = both.columns["x"]
+    column = encoded.columns["x"]
     assert isinstance(column, Numbers)
     assert column.values.tolist() == [1.0]
 
 
-def hashes(array: pa.Array) -> list[int]:
-    content: list[int] = coded({"x": pa.nulls(len(array)), "id": array}, carried=("id",)).content.tolist()
+def row_hashes(array: pa.Array) -> list[int]:
+    content: list[int] = encode_arrays(
+        {"x": pa.nulls(len(array)), "id": array}, carried=("id",)
+    ).content_hashes.tolist()
     return content
 
 
 def test_ids_beyond_float64_stay_apart_and_types_do_not_matter() -> None:
-    assert len(set(hashes(pa.array([2**53, 2**53 + 1, 2**53 + 2])))) == 3
-    assert hashes(pa.array([7])) == hashes(pa.array([7.0])) == hashes(pa.array([7], pa.int8()))
-    assert hashes(pa.array([1], pa.timestamp("s"))) == hashes(pa.array([10**9], pa.timestamp("ns")))
-    plain = pa.array(["a", "b", None, "a" * 600, "a" * 601])
-    assert hashes(plain) == hashes(plain.dictionary_encode())
-    assert len(set(hashes(plain))) == 5
-    assert hashes(pa.array([[1], [2], None]))[0] != hashes(pa.array([[2], [2], None]))[0]
+    assert len(set(row_hashes(pa.array([2**53, 2**53 + 1, 2**53 + 2])))) == 3
+    assert row_hashes(pa.array([7])) == row_hashes(pa.array([7.0])) == row_hashes(pa.array([7], pa.int8()))
+    assert row_hashes(pa.array([1], pa.timestamp("s"))) == row_hashes(pa.array([10**9], pa.timestamp("ns")))
+    texts = pa.array(["a", "b", None, "a" * 600, "a" * 601])
+    assert row_hashes(texts) == row_hashes(texts.dictionary_encode())
+    assert len(set(row_hashes(texts))) == 5
+    assert row_hashes(pa.array([[1], [2], None]))[0] != row_hashes(pa.array([[2], [2], None]))[0]

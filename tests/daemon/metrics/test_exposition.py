@@ -39,13 +39,13 @@ def body(shown: Snapshot, now: int = example.NOW, **export: object) -> str:
 
 
 def samples(text: str) -> dict[Key, float]:
-    found: dict[Key, float] = {}
+    values: dict[Key, float] = {}
     for family in parse_text(text):
         for sample in family.samples:
             key = (sample.name, tuple(sorted(sample.labels.items())))
-            assert key not in found, f"twice: {key}"
-            found[key] = sample.value
-    return found
+            assert key not in values, f"twice: {key}"
+            values[key] = sample.value
+    return values
 
 
 def value(text: str, name: str, **labels: str) -> float | None:
@@ -94,13 +94,13 @@ def test_openmetrics_says_the_same(shown: Snapshot) -> None:
     page = MetricsPage(ExportConfig()).render(shown, example.NOW, OPENMETRICS)
     assert page.content_type.startswith("application/openmetrics-text; version=1.0.0")
     families = list(parse_openmetrics(page.body.decode()))
-    found = {
+    values = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in families
         for sample in family.samples
         if sample.name.startswith("driftwatch_")
     }
-    assert found == samples(body(shown))
+    assert values == samples(body(shown))
     assert any(family.name == "process_resident_memory_bytes" for family in families)
 
 
@@ -133,10 +133,10 @@ def test_lost_ticks_are_counted(shown: Snapshot) -> None:
 def test_one_state_is_one_and_all_are_there(shown: Snapshot) -> None:
     text = body(shown)
     for monitor, state in (("flight-delays", "drifting"), ("churn", "ok"), ("credit-risk", "source_error")):
-        found = {
-            each: value(text, "driftwatch_state", monitor=monitor, segment="", state=each) for each in State
+        values = {
+            item: value(text, "driftwatch_state", monitor=monitor, segment="", state=item) for item in State
         }
-        assert found == {each: float(each == state) for each in State}
+        assert values == {item: float(item == state) for item in State}
 
 
 def new_monitor() -> MonitorView:
@@ -167,8 +167,8 @@ def test_a_mute_is_told_where_every_open_incident_has_one() -> None:
     labels = {"monitor": view.name, "segment": "", "kind": first.kind}
     assert value(text, name, **labels) == until / NANOSECONDS
     assert value(text, "driftwatch_incident_open", **labels) == 1, "it is open all the same"
-    both = replace(view, incidents=(muted, replace(first, key="another")))
-    assert not re.search(rf"^{name}\{{", body(example.snapshot(both)), re.M)
+    pair = replace(view, incidents=(muted, replace(first, key="another")))
+    assert not re.search(rf"^{name}\{{", body(example.snapshot(pair)), re.M)
 
 
 def test_health_series_are_there_before_the_first_check() -> None:
@@ -190,16 +190,16 @@ def test_health_series_are_there_before_the_first_check() -> None:
 def test_what_is_undefined_has_no_series(shown: Snapshot) -> None:
     view = shown.monitors[0]
     segment = view.segments[0]
-    assert segment.looked is not None
+    assert segment.usable_verdict is not None
     odd = [
         Statistic(detector=name, column="tenure", value=number, unit="", p_value=number)
         for name, number in (("a", None), ("b", float("nan")), ("c", float("inf")), ("d", 0.0))
     ]
-    looked = replace(segment.looked, statistics=tuple(odd))
-    text = body(example.snapshot(replace(view, segments=(replace(segment, looked=looked),))))
-    found = [line for line in columns(text) if "missing" not in line]
-    assert len(found) == 2
-    assert all('detector="d"' in line for line in found)
+    usable_verdict = replace(segment.usable_verdict, statistics=tuple(odd))
+    text = body(example.snapshot(replace(view, segments=(replace(segment, usable_verdict=usable_verdict),))))
+    lines = [line for line in columns(text) if "missing" not in line]
+    assert len(lines) == 2
+    assert all('detector="d"' in line for line in lines)
 
 
 HOSTILE = {
@@ -216,12 +216,18 @@ HOSTILE = {
 def test_hostile_column_names_come_back_bounded(name: str, shown: Snapshot) -> None:
     view = shown.monitors[0]
     segment = view.segments[0]
-    assert segment.looked is not None
-    looked = replace(segment.looked, statistics=(Statistic(detector="ks", column=name, value=0.5, unit=""),))
-    text = body(example.snapshot(replace(view, segments=(replace(segment, looked=looked, window=None),))))
-    (found,) = [dict(key[1])["column"] for key in samples(text) if key[0] == "driftwatch_column_statistic"]
-    assert len(found) <= series.LABEL_CHARACTERS
-    assert found == HOSTILE[name] if found == name else found[:-8] == HOSTILE[name]
+    assert segment.usable_verdict is not None
+    usable_verdict = replace(
+        segment.usable_verdict, statistics=(Statistic(detector="ks", column=name, value=0.5, unit=""),)
+    )
+    text = body(
+        example.snapshot(
+            replace(view, segments=(replace(segment, usable_verdict=usable_verdict, window=None),))
+        )
+    )
+    (label,) = [dict(key[1])["column"] for key in samples(text) if key[0] == "driftwatch_column_statistic"]
+    assert len(label) <= series.MAX_LABEL_CHARS
+    assert label == HOSTILE[name] if label == name else label[:-8] == HOSTILE[name]
 
 
 def test_names_that_shorten_to_the_same_stay_apart() -> None:
@@ -232,35 +238,35 @@ def test_names_that_shorten_to_the_same_stay_apart() -> None:
 
 def test_reasons_are_bounded(shown: Snapshot) -> None:
     view = replace(shown.monitors[0], failures=tuple((f"reason {n}", 1) for n in range(500)))
-    found = [
+    counts = [
         (dict(key[1])["reason"], number)
         for key, number in samples(body(example.snapshot(view))).items()
         if key[0] == "driftwatch_check_failures_total"
     ]
-    assert len(found) == series.MOST_REASONS + 1
-    assert sum(number for _, number in found) == 500
+    assert len(counts) == series.MAX_REASONS + 1
+    assert sum(number for _, number in counts) == 500
 
 
 def test_last_good_values_age_and_are_dropped_after_three_intervals(shown: Snapshot) -> None:
     page = MetricsPage(ExportConfig())
     view = shown.monitor("credit-risk")
     assert view is not None
-    only = example.snapshot(view)
-    looked_at = view.segments[0].looked_at
-    assert looked_at is not None
-    limit = looked_at + 3 * view.interval_seconds * NANOSECONDS
+    snapshot = example.snapshot(view)
+    usable_at = view.segments[0].usable_at
+    assert usable_at is not None
+    limit = usable_at + 3 * view.interval_seconds * NANOSECONDS
 
     def at(now: int) -> str:
-        return page.render(only, now, process=False).body.decode()
+        return page.render(snapshot, now, process=False).body.decode()
 
     assert columns(at(limit))
     assert value(at(limit), "driftwatch_evidence_ratio", monitor="credit-risk", segment="") == 0.06
-    late = at(limit + 1)
-    assert not columns(late)
-    assert value(late, "driftwatch_evidence_ratio", monitor="credit-risk", segment="") is None
-    assert value(late, "driftwatch_window_rows", monitor="credit-risk", segment="") is None
-    assert value(late, "driftwatch_state", monitor="credit-risk", segment="", state="source_error") == 1
-    assert value(late, "driftwatch_check_success", monitor="credit-risk") == 0
+    text = at(limit + 1)
+    assert not columns(text)
+    assert value(text, "driftwatch_evidence_ratio", monitor="credit-risk", segment="") is None
+    assert value(text, "driftwatch_window_rows", monitor="credit-risk", segment="") is None
+    assert value(text, "driftwatch_state", monitor="credit-risk", segment="", state="source_error") == 1
+    assert value(text, "driftwatch_check_success", monitor="credit-risk") == 0
     assert at(limit) == at(limit - 1)
 
 
@@ -270,13 +276,13 @@ def test_the_cap_is_kept_and_what_is_left_out_is_counted(shown: Snapshot) -> Non
     cap = len(health) + 20
     assert len(columns(body(shown))) > 20
     capped = body(shown, max_series=cap)
-    found = samples(capped)
-    own = {key for key in found if key[0].startswith("driftwatch_")}
+    values = samples(capped)
+    keys = {key for key in values if key[0].startswith("driftwatch_")}
     dropped = value(capped, "driftwatch_series_dropped")
-    assert dropped == len(whole) - len(own)
-    monitors = [key for key in own if dict(key[1]).get("monitor")]
+    assert dropped == len(whole) - len(keys)
+    monitors = [key for key in keys if dict(key[1]).get("monitor")]
     assert len(monitors) == cap
-    assert {key for key in whole if not key[0].startswith(COLUMN_FAMILIES)} <= own
+    assert {key for key in whole if not key[0].startswith(COLUMN_FAMILIES)} <= keys
 
 
 def test_health_is_published_even_beyond_the_cap(shown: Snapshot) -> None:
@@ -311,31 +317,31 @@ def test_a_failed_check_without_a_reason_is_still_no_success(shown: Snapshot) ->
 def test_top_k_holds_on_to_what_was_published(shown: Snapshot) -> None:
     view = shown.monitors[0]
     segment = view.segments[0]
-    assert segment.looked is not None
+    assert segment.usable_verdict is not None
 
     def ranked(*order: str) -> MonitorView:
-        assert segment.looked is not None
+        assert segment.usable_verdict is not None
         statistics = tuple(
             Statistic(detector="ks", column=name, value=1 - rank / 10, unit="")
             for rank, name in enumerate(order)
         )
-        looked = replace(segment.looked, statistics=statistics, named=())
-        return replace(view, segments=(replace(segment, looked=looked),))
+        usable_verdict = replace(segment.usable_verdict, statistics=statistics, named=())
+        return replace(view, segments=(replace(segment, usable_verdict=usable_verdict),))
 
     export = ExportConfig(columns="top_k", top_k=2)
-    assert series.choose(ranked("a", "b", "c", "d"), export, frozenset()) == {"a", "b"}
-    assert series.choose(ranked("c", "a", "d", "b"), export, frozenset("ab")) == {"a", "b"}
-    assert series.choose(ranked("c", "a", "d", "e", "b"), export, frozenset("ab")) == {"a", "c"}
+    assert series.select_columns(ranked("a", "b", "c", "d"), export, frozenset()) == {"a", "b"}
+    assert series.select_columns(ranked("c", "a", "d", "b"), export, frozenset("ab")) == {"a", "b"}
+    assert series.select_columns(ranked("c", "a", "d", "e", "b"), export, frozenset("ab")) == {"a", "c"}
 
 
 def test_drifted_holds_on_to_a_column_while_an_incident_is_open() -> None:
     view = example.drifting()
     export = ExportConfig(columns="drifted")
-    named = series.choose(view, export, frozenset())
+    named = series.select_columns(view, export, frozenset())
     assert named is not None
-    assert series.choose(view, export, frozenset({"hour"})) == named | {"hour"}
+    assert series.select_columns(view, export, frozenset({"hour"})) == named | {"hour"}
     closed = replace(view, incidents=())
-    assert "hour" not in (series.choose(closed, export, frozenset({"hour"})) or ())
+    assert "hour" not in (series.select_columns(closed, export, frozenset({"hour"})) or ())
 
 
 def test_a_warmed_monitor_is_not_rendered_at_the_scrape(
@@ -354,12 +360,12 @@ def test_what_only_ages_or_counts_leaves_the_columns_as_they_were(
     shown: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = MetricsPage(ExportConfig())
-    before = page.render(shown, example.NOW, process=False).body.decode()
+    first_text = page.render(shown, example.NOW, process=False).body.decode()
     monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
     same = [replace(view, checks=77, segments=tuple(map(replace, view.segments))) for view in shown.monitors]
     text = page.render(example.snapshot(*same), example.NOW, process=False).body.decode()
     assert value(text, "driftwatch_checks_total", monitor="churn") == 77
-    assert columns(text) == columns(before)
+    assert columns(text) == columns(first_text)
 
 
 def test_a_changed_share_renders_nothing_and_moves_nothing(
@@ -369,16 +375,16 @@ def test_a_changed_share_renders_nothing_and_moves_nothing(
     health = [key for key in whole if dict(key[1]).get("monitor") and not key[0].startswith(COLUMN_FAMILIES)]
     export = ExportConfig(max_series=len(health) + 60)
     page = MetricsPage(export)
-    before = samples(page.render(shown, example.NOW, process=False).body.decode())
+    fleet_samples = samples(page.render(shown, example.NOW, process=False).body.decode())
     monkeypatch.setattr(series, "column_samples", lambda *_: pytest.fail("columns rendered again"))
-    fewer = example.snapshot(*shown.monitors[:2])
-    after = samples(page.render(fewer, example.NOW, process=False).body.decode())
-    mine = [view.name for view in fewer.monitors]
-    kept = {key for key in before if dict(key[1]).get("monitor") in mine}
-    assert kept < set(after), "a smaller fleet publishes more of each"
-    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+    part = example.snapshot(*shown.monitors[:2])
+    part_samples = samples(page.render(part, example.NOW, process=False).body.decode())
+    mine = [view.name for view in part.monitors]
+    keys = {key for key in fleet_samples if dict(key[1]).get("monitor") in mine}
+    assert keys < set(part_samples), "a smaller fleet publishes more of each"
+    assert {key: part_samples[key] for key in keys} == {key: fleet_samples[key] for key in keys}
     assert {key for key in whole if dict(key[1]).get("monitor") in mine} >= {
-        key for key in after if dict(key[1]).get("monitor") in mine
+        key for key in part_samples if dict(key[1]).get("monitor") in mine
     }
 
 
@@ -398,8 +404,8 @@ def test_only_the_monitor_that_changed_is_rendered_again(
     assert page.render(shown, example.NOW, process=False).body == first
     assert rendered == []
     changed = replace(shown.monitors[0], checks=10)
-    after = replace(shown, monitors=(changed, *shown.monitors[1:]))
-    text = page.render(after, example.NOW, process=False).body.decode()
+    snapshot = replace(shown, monitors=(changed, *shown.monitors[1:]))
+    text = page.render(snapshot, example.NOW, process=False).body.decode()
     assert rendered == ["churn"]
     assert value(text, "driftwatch_checks_total", monitor="churn") == 10
 
@@ -416,14 +422,14 @@ def test_a_hundred_monitors_of_fifty_columns(
 ) -> None:
     view = shown.monitors[0]
     segment = view.segments[0]
-    assert segment.looked is not None
+    assert segment.usable_verdict is not None
     statistics = tuple(
         Statistic(detector=detector, column=f"column_{n}", value=0.1 + n, unit="", p_value=0.5)
         for n in range(50)
         for detector in ("ks", "psi", "wasserstein", "missing", "out_of_range")
     )
-    looked = replace(segment.looked, statistics=statistics)
-    part = replace(segment, looked=looked, window=None)
+    usable_verdict = replace(segment.usable_verdict, statistics=statistics)
+    part = replace(segment, usable_verdict=usable_verdict, window=None)
     many = example.snapshot(*(replace(view, name=f"monitor-{n}", segments=(part,)) for n in range(100)))
     page = MetricsPage(ExportConfig())
     seconds = []

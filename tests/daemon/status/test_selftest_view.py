@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from driftwatch.daemon.status.selftest_view import said
+from driftwatch.daemon.status.selftest_view import summarise_trials
 from driftwatch.store.records import StoredTrial
 
 
@@ -14,23 +14,23 @@ def ended(outcome: str, delay: int | None = None, *, fault: str = "shift", named
 
 
 def test_trials_in_words() -> None:
-    found = [ended("detected", delay) for delay in (1, 1, 2, 2, 2, 2, 2, 3, 4, 8, 9)]
-    assert said([*found, ended("missed"), ended("abandoned")]) == (
+    detections = [ended("detected", delay) for delay in (1, 1, 2, 2, 2, 2, 2, 3, 4, 8, 9)]
+    assert summarise_trials([*detections, ended("missed"), ended("abandoned")]) == (
         "selftest: found 11 of 12 injected shifts of 0.5 spreads, median 2 windows; 0 false alarms"
     )
     mixed = [ended("detected", 1), ended("detected", 2, fault="value", named=False), ended("false_alarm")]
-    assert said(mixed) == (
+    assert summarise_trials(mixed) == (
         "selftest: found 2 of 2 injected faults (shifts of 0.5 spreads, one value in 20 % of rows), "
         "median 1.5 windows, 1 without naming the column; 1 false alarm, if nothing really moved then"
     )
-    assert said([ended("missed", fault="missing")]) == (
+    assert summarise_trials([ended("missed", fault="missing")]) == (
         "selftest: found 0 of 1 injected faults (values lost in 20 % of rows); 0 false alarms"
     )
 
 
 def test_what_was_not_measured_is_no_number() -> None:
     nothing = "selftest: no trial of an injected fault has come to its end yet"
-    assert said([]) == nothing
-    assert said([ended("abandoned")]) == nothing
-    alarms = said([ended("false_alarm"), ended("false_alarm")])
+    assert summarise_trials([]) == nothing
+    assert summarise_trials([ended("abandoned")]) == nothing
+    alarms = summarise_trials([ended("false_alarm"), ended("false_alarm")])
     assert alarms == f"{nothing}; 2 false alarms, if nothing really moved then"

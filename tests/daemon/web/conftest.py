@@ -1,4 +1,4 @@
-"""The served example, for every test of the web."""
+"""The served example for all web tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from web_site import Serve, Site, serving
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    """Serves states of its caller's choice until the module is done."""
+    """Serves daemons of the test's choice until the module is done."""
     with serving() as start:
         yield start
 

@@ -59,9 +59,9 @@ def main() -> int:
 def wait_for_url(demo: subprocess.Popen[str]) -> str:
     assert demo.stderr is not None
     for line in demo.stderr:
-        found = re.search(r"Still running\. Open (http\S+?)/ ", line)
-        if found:
-            return found[1]
+        match = re.search(r"Still running\. Open (http\S+?)/ ", line)
+        if match:
+            return match[1]
     raise SystemExit("the demo ended before it was ready")
 
 

@@ -31,22 +31,27 @@ class Visit:
         self.site = site
         self.login = {"Authorization": basic(name, "s3cret")}
         page = site.get("/monitors/flight-delays", **self.login).data.decode()
-        found = re.search(r'name="proof" value="([^"]+)"', page)
-        assert found is not None
-        self.proof = found[1]
+        match = re.search(r'name="proof" value="([^"]+)"', page)
+        assert match is not None
+        self.csrf_token = match[1]
 
     def post(
         self, path: str = PATH, *, headers: dict[str, str] | None = None, **fields: str
     ) -> urllib3.BaseHTTPResponse:
-        asked = {"proof": self.proof, "incident": KEY, "verdict": "fixed", **fields}
-        sent = {"Content-Type": "application/x-www-form-urlencoded", **self.login, **(headers or {})}
+        form_fields = {"proof": self.csrf_token, "incident": KEY, "verdict": "fixed", **fields}
+        all_headers = {"Content-Type": "application/x-www-form-urlencoded", **self.login, **(headers or {})}
         return self.site.client.request(
-            "POST", self.site.root + path, body=urlencode(asked), headers=sent, redirect=False, retries=False
+            "POST",
+            self.site.root + path,
+            body=urlencode(form_fields),
+            headers=all_headers,
+            redirect=False,
+            retries=False,
         )
 
-    def asked(self) -> list[tuple[str, str, str, str]]:
-        found = self.site.state.past.acknowledgements("flight-delays")
-        return [(item.incident, item.verdict, item.who, item.note) for item in found]
+    def acknowledgements(self) -> list[tuple[str, str, str, str]]:
+        acknowledgements = self.site.daemon.past.acknowledgements("flight-delays")
+        return [(item.incident, item.verdict, item.who, item.note) for item in acknowledgements]
 
 
 @pytest.fixture
@@ -66,15 +71,15 @@ def test_without_a_password_there_are_commands_and_no_buttons(serve: Serve) -> N
     page = open_site.get("/monitors/flight-delays").data.decode()
     assert '<form class="acknowledge"' not in page
     assert "driftwatch ack CONFIG" in page
-    sent = open_site.request("POST", PATH)
-    assert sent.status == 403
-    assert "web.auth" in sent.data.decode()
+    response = open_site.request("POST", PATH)
+    assert response.status == 403
+    assert "web.auth" in response.data.decode()
 
 
 def test_the_token_is_a_browsers_password(site: Site) -> None:
     assert site.get("/", Authorization=basic("anna", "s3cret")).status == 200
     assert site.get("/", Authorization=basic("", "s3cret")).status == 200
-    for wrong in (
+    for authorization in (
         basic("anna", "s3cre"),
         basic("s3cret", ""),
         basic("anna", ""),
@@ -82,16 +87,16 @@ def test_the_token_is_a_browsers_password(site: Site) -> None:
         "Basic !",
         "Basic YW5uYQ==",
     ):
-        refused = site.get("/", Authorization=wrong)
-        assert refused.status == 401
-        assert 'Basic realm="driftwatch"' in refused.headers["www-authenticate"]
+        response = site.get("/", Authorization=authorization)
+        assert response.status == 401
+        assert 'Basic realm="driftwatch"' in response.headers["www-authenticate"]
 
 
 def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
     visit = Visit(site)
-    done = visit.post(note="repaired by the loader", verdict="fixed")
-    assert (done.status, done.headers["location"]) == (303, "/drift/monitors/flight-delays?said=1")
-    assert visit.asked() == [(KEY, "fixed", "anna (page)", "repaired by the loader")]
+    response = visit.post(note="repaired by the loader", verdict="fixed")
+    assert (response.status, response.headers["location"]) == (303, "/drift/monitors/flight-delays?said=1")
+    assert visit.acknowledgements() == [(KEY, "fixed", "anna (page)", "repaired by the loader")]
     page = site.get("/monitors/flight-delays?said=1", **visit.login).data.decode()
     assert f"You asked: fixed, {KEY}. It is applied within seconds" in page
     trail = site.get("/api/v1/monitors/flight-delays/acknowledgements", **visit.login).json()
@@ -102,8 +107,8 @@ def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
 def test_muting_ends(site: Site) -> None:
     visit = Visit(site)
     assert visit.post(verdict="muted", **{"for": "4h"}).status == 303
-    (asked,) = site.state.past.acknowledgements("flight-delays")
-    assert asked.until == example.NOW + 4 * 3600 * NANOSECONDS
+    (acknowledgement,) = site.daemon.past.acknowledgements("flight-delays")
+    assert acknowledgement.until == example.NOW + 4 * 3600 * NANOSECONDS
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_muting_ends(site: Site) -> None:
 def test_nothing_else_is_taken(site: Site, fields: dict[str, str], status: int) -> None:
     visit = Visit(site)
     assert visit.post(**fields).status == status
-    assert visit.asked() == []
+    assert visit.acknowledgements() == []
 
 
 @pytest.mark.parametrize(
@@ -139,14 +144,14 @@ def test_nothing_else_is_taken(site: Site, fields: dict[str, str], status: int) 
 def test_another_sites_page_cannot_use_the_browsers_password(site: Site, headers: dict[str, str]) -> None:
     visit = Visit(site)
     assert visit.post(headers=headers).status == 403
-    assert visit.asked() == []
+    assert visit.acknowledgements() == []
 
 
 @pytest.mark.parametrize("origin", ["null", "", "file://", "http://[", "http://evil.example"])
 def test_neither_can_one_without_a_host(serve: Serve, token: Path, origin: str) -> None:
     visit = Visit(serve(auth={"token_file": str(token)}))
     assert visit.post(headers={"Origin": origin}).status == 403
-    assert visit.asked() == []
+    assert visit.acknowledgements() == []
 
 
 def test_our_own_pages_can(site: Site) -> None:
@@ -166,10 +171,10 @@ def test_our_address_may_be_written_in_other_ways(serve: Serve, token: Path) -> 
 
 def test_a_proof_belongs_to_one_name_and_wears_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     anna, bert = Visit(site), Visit(site, "bert")
-    assert bert.post(proof=anna.proof).status == 403
+    assert bert.post(proof=anna.csrf_token).status == 403
     monkeypatch.setattr(example, "NOW", example.NOW + 13 * 3600 * NANOSECONDS)
     assert anna.post().status == 403
-    assert anna.asked() == []
+    assert anna.acknowledgements() == []
 
 
 def test_a_form_is_a_form(site: Site) -> None:
@@ -185,7 +190,7 @@ def test_a_name_is_text_from_outside(site: Site) -> None:
     page = site.get("/monitors/flight-delays", **visit.login).data.decode()
     assert "<script>" not in page
     assert "&lt;b&gt;xxx" in page
-    assert len(visit.asked()[0][2]) < 100
+    assert len(visit.acknowledgements()[0][2]) < 100
 
 
 def test_blindness_can_only_be_muted(site: Site) -> None:
@@ -203,8 +208,8 @@ def test_stored_rows_are_shown_to_whoever_has_the_token_and_to_nobody_else(serve
     assert rows.count("<tr>") == 1 + 20
     assert "a level never seen before" in rows or "JFK" in rows
     assert "Sample rows" not in serve().get(path).data.decode()
-    told = site.get(f"/api/v1{path}", **Visit(site).login).json()
-    assert "sample" not in json.dumps(told)
+    payload = site.get(f"/api/v1{path}", **Visit(site).login).json()
+    assert "sample" not in json.dumps(payload)
 
 
 def test_rows_that_are_not_stored_are_not_shown(serve: Serve, token: Path) -> None:
@@ -212,8 +217,10 @@ def test_rows_that_are_not_stored_are_not_shown(serve: Serve, token: Path) -> No
     window = view.segments[0].window
     assert window is not None
     segment = replace(view.segments[0], window=window.drop_sample())
-    shown = replace(view, segments=(segment, *view.segments[1:]))
-    site = serve(example.ExampleState(example.snapshot(shown)), auth={"token_file": str(token)})
+    view_without_sample = replace(view, segments=(segment, *view.segments[1:]))
+    site = serve(
+        example.ExampleDaemon(example.snapshot(view_without_sample)), auth={"token_file": str(token)}
+    )
     page = site.get("/monitors/flight-delays/windows/2013-02-14T00:00:00Z", **Visit(site).login)
     assert page.status == 200
     assert "Sample rows" not in page.data.decode()

@@ -10,7 +10,7 @@ from typing import Any
 import example
 import pytest
 import schemathesis
-from example_pages import hostile
+from example_pages import hostile_snapshot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -50,7 +50,7 @@ def test_whatever_is_asked_the_answer_is_a_documented_one(
 @pytest.mark.parametrize("path", [item.path for item in OPERATIONS])
 def test_questions_about_what_there_is(document: Any, path: str) -> None:
     """As above with names and times that exist, so that there are answers; the rest stays as it was drawn."""
-    real = {
+    existing_values = {
         "name": ["churn", "flight-delays", "credit-risk"],
         "end": [END, str(example.END)],
         "a": ["reference", END],
@@ -64,16 +64,16 @@ def test_questions_about_what_there_is(document: Any, path: str) -> None:
     @FUZZ
     @given(case=document[path]["GET"].as_strategy(), data=st.data())
     def ask(case: Case, data: st.DataObject) -> None:
-        for part in (case.path_parameters, case.query):
-            for name in sorted(part.keys() & real.keys()):
-                part[name] = data.draw(st.sampled_from(real[name]), name)
+        for parameters in (case.path_parameters, case.query):
+            for name in sorted(parameters.keys() & existing_values.keys()):
+                parameters[name] = data.draw(st.sampled_from(existing_values[name]), name)
         statuses.add(case.call_and_validate().status_code)
 
     ask()
     assert 200 in statuses
 
 
-ASKED = {
+PATHS = {
     "monitors": "/api/v1/monitors",
     "monitor": "/api/v1/monitors/churn",
     "windows": "/api/v1/monitors/churn/windows",
@@ -86,7 +86,7 @@ ASKED = {
 
 
 def test_every_operation_is_asked_below() -> None:
-    assert {item.handler for item in OPERATIONS} == set(ASKED)
+    assert {item.handler for item in OPERATIONS} == set(PATHS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda item: item.handler)
@@ -96,29 +96,29 @@ def test_answers_are_of_their_type_whatever_columns_are_called(
 ) -> None:
     from urllib.parse import quote
 
-    shown = example.snapshot() if name == "tenure" else hostile(name)
-    site = serve(example.ExampleState(shown))
-    answer = site.get(ASKED[operation.handler].format(column=quote(name)))
+    snapshot = example.snapshot() if name == "tenure" else hostile_snapshot(name)
+    site = serve(example.ExampleDaemon(snapshot))
+    answer = site.get(PATHS[operation.handler].format(column=quote(name)))
     assert answer.status == 200, answer.data
-    found = TypeAdapter(operation.answer).validate_json(answer.data, strict=False)
-    assert set(found) == set(json.loads(answer.data)), "nothing that the type does not say"
+    payload = TypeAdapter(operation.response).validate_json(answer.data, strict=False)
+    assert set(payload) == set(json.loads(answer.data)), "nothing that the type does not say"
 
 
 def test_the_parts_of_a_long_list_are_the_list(serve: Serve) -> None:
     calm = example.calm()
-    site = serve(example.ExampleState(example.snapshot(*(replace(calm, name=f"m{n}") for n in range(25)))))
-    offset, seen = 0, []
+    site = serve(example.ExampleDaemon(example.snapshot(*(replace(calm, name=f"m{n}") for n in range(25)))))
+    offset, names = 0, []
     while offset is not None:
         part = site.get(f"/api/v1/monitors?limit=10&offset={offset}").json()
         assert part["total"] == 25
-        seen += [item["monitor"] for item in part["monitors"]]
+        names += [item["monitor"] for item in part["monitors"]]
         offset = part["next_offset"]
-    assert seen == [f"m{n}" for n in range(25)]
-    before, ends = "", []
-    while before is not None:
-        part = site.get(f"/api/v1/monitors/m3/windows?limit=15&before={before}").json()
+    assert names == [f"m{n}" for n in range(25)]
+    end_below, ends = "", []
+    while end_below is not None:
+        part = site.get(f"/api/v1/monitors/m3/windows?limit=15&before={end_below}").json()
         ends += [item["end"] for item in part["windows"]]
-        before = part["next_before"]
+        end_below = part["next_before"]
     assert (len(ends), len(set(ends)), sorted(ends, reverse=True)) == (40, 40, ends)
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import example
 import pytest
-from example_pages import PAGES, hostile
+from example_pages import PAGES, hostile_snapshot
 from peers import require
 from web_site import Serve, Site
 
 from driftwatch.charts.evidence_chart import timeline
-from driftwatch.charts.svg import standalone
+from driftwatch.charts.svg import standalone_svg
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -49,29 +49,29 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+        instance = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield instance
+        instance.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_pages_load_cleanly(browser: Browser, site: Site, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    messages: list[str] = []
+    urls: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: urls.append(request.url))
     for name, path in PAGES.items():
         page.goto(site.root + path)
-        seen = page.inner_text("body")
+        body_text = page.inner_text("body")
         for text in TEXTS[name]:
-            assert text in seen
+            assert text in body_text
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
-    assert [text for text in said if "404" not in text] == []
-    assert all(url.startswith(site.root) or url.startswith("data:") for url in asked)
+    assert [text for text in messages if "404" not in text] == []
+    assert all(url.startswith(site.root) or url.startswith("data:") for url in urls)
     context.close()
 
 
@@ -99,21 +99,21 @@ def test_a_drawing_on_its_own_is_in_colour_without_any_page(browser: Browser, sc
     trail = [
         (n, None if state == "source_error" else n / 40, state, n == 30) for n, state in enumerate(states)
     ]
-    source = "data:image/svg+xml;base64," + b64encode(standalone(timeline(trail, 0)).encode()).decode()
+    source = "data:image/svg+xml;base64," + b64encode(standalone_svg(timeline(trail, 0)).encode()).decode()
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
-    found = page.evaluate(_PIXELS, source)
+    pixels = page.evaluate(_PIXELS, source)
     context.close()
-    dark = scheme == "dark"
-    area, moved, paper = (
+    is_dark = scheme == "dark"
+    area_colour, moved_colour, paper_colour = (
         ("42,51,59,255", "255,138,128,255", "20,23,26,255")
-        if dark
+        if is_dark
         else ("223,230,236,255", "168,32,26,255", "251,251,249,255")
     )
-    assert sum(found.values()) == 720 * 196
-    assert found[paper] > 50_000
-    assert found[area] > 5_000
-    assert found[moved] > 1_000
+    assert sum(pixels.values()) == 720 * 196
+    assert pixels[paper_colour] > 50_000
+    assert pixels[area_colour] > 5_000
+    assert pixels[moved_colour] > 1_000
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
@@ -123,13 +123,13 @@ def test_axe_finds_nothing(browser: Browser, site: Site, width: int, scheme: str
 
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
-    wrong = {}
+    violations = {}
     for name, path in PAGES.items():
         page.goto(site.root + path)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-        found = Axe().run(page).response["violations"]
-        wrong[name] = [(item["id"], item["nodes"][0]["html"]) for item in found]
-    assert {name: found for name, found in wrong.items() if found} == {}
+        results = Axe().run(page).response["violations"]
+        violations[name] = [(item["id"], item["nodes"][0]["html"]) for item in results]
+    assert {name: results for name, results in violations.items() if results} == {}
     context.close()
 
 
@@ -149,8 +149,8 @@ def test_axe_finds_nothing_where_there_are_buttons_and_rows(
         page.goto(site.root + path)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        found = Axe().run(page).response["violations"]
-        assert [(item["id"], item["nodes"][0]["html"]) for item in found] == [], path
+        results = Axe().run(page).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"]) for item in results] == [], path
     context.close()
 
 
@@ -158,16 +158,16 @@ def test_every_control_can_be_reached_and_seen_with_the_keyboard(browser: Browse
     page = browser.new_page(viewport={"width": 360, "height": 700})
     for name, path in PAGES.items():
         page.goto(site.root + path)
-        expected = page.evaluate(_FOCUSABLE)
-        reached = []
-        for _ in range(expected + 5):
+        n_controls = page.evaluate(_FOCUSABLE)
+        controls = []
+        for _ in range(n_controls + 5):
             page.keyboard.press("Tab")
-            here = page.evaluate(_FOCUSED)
-            if here is None:
+            control = page.evaluate(_FOCUSED)
+            if control is None:
                 break
-            reached.append(here)
-        assert len(reached) == expected, name
-        assert all(item["seen"] for item in reached), (name, [item for item in reached if not item["seen"]])
+            controls.append(control)
+        assert len(controls) == n_controls, name
+        assert all(item["seen"] for item in controls), (name, [item for item in controls if not item["seen"]])
     page.close()
 
 
@@ -183,7 +183,9 @@ def test_colours_of_text_can_be_read(browser: Browser, site: Site) -> None:
 
 
 def test_nothing_hostile_runs(browser: Browser, serve: Serve) -> None:
-    site = serve(example.ExampleState(hostile("<script>alert(1)</script><img src=x onerror=alert(1)>")))
+    site = serve(
+        example.ExampleDaemon(hostile_snapshot("<script>alert(1)</script><img src=x onerror=alert(1)>"))
+    )
     page = browser.new_page()
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
@@ -197,16 +199,16 @@ def test_nothing_hostile_runs(browser: Browser, serve: Serve) -> None:
 
 def test_drawings_zoom_and_read_out_once_somebody_points_at_them(browser: Browser, site: Site) -> None:
     page = browser.new_page(viewport={"width": 1000, "height": 900})
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    urls: list[str] = []
+    messages: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(site.root + "/monitors/flight-delays")
     page.wait_for_load_state("networkidle")
-    assert not any("d3.js" in url for url in asked), "nothing is loaded before it is needed"
+    assert not any("d3.js" in url for url in urls), "nothing is loaded before it is needed"
     drawing = page.locator("svg.timeline").first
-    whole = drawing.get_attribute("viewBox")
+    view_box = drawing.get_attribute("viewBox")
     drawing.scroll_into_view_if_needed()
     drawing.hover()
     page.wait_for_selector(".zoomed svg.timeline")
@@ -217,27 +219,27 @@ def test_drawings_zoom_and_read_out_once_somebody_points_at_them(browser: Browse
     page.wait_for_selector(".reading:not([hidden])")
     assert "evidence" in page.locator(".reading:not([hidden])").inner_text()
     page.mouse.wheel(0, -400)
-    assert drawing.get_attribute("viewBox") == whole, "a page scrolls until the drawing was chosen"
+    assert drawing.get_attribute("viewBox") == view_box, "a page scrolls until the drawing was chosen"
     drawing.scroll_into_view_if_needed()
     box = drawing.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
     page.mouse.wheel(0, -400)
     page.wait_for_function(
-        "whole => document.querySelector('svg.timeline').getAttribute('viewBox') !== whole", arg=whole
+        "whole => document.querySelector('svg.timeline').getAttribute('viewBox') !== whole", arg=view_box
     )
-    left, _, wide, _ = (float(part) for part in (drawing.get_attribute("viewBox") or "").split())
-    assert wide < 720
+    left, _, width, _ = (float(part) for part in (drawing.get_attribute("viewBox") or "").split())
+    assert width < 720
     assert left >= 0
     page.locator(".scroll[tabindex]").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("+")
-    assert float((drawing.get_attribute("viewBox") or "").split()[2]) < wide
+    assert float((drawing.get_attribute("viewBox") or "").split()[2]) < width
     page.keyboard.press("0")
     assert [float(part) for part in (drawing.get_attribute("viewBox") or "").split()] == pytest.approx(
-        [float(part) for part in (whole or "").split()]
+        [float(part) for part in (view_box or "").split()]
     )
-    assert said == []
+    assert messages == []
     page.close()
 
 
@@ -290,6 +292,6 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _contrast(front: str, ground: str) -> float:
-    light, dark = sorted((_luminance(front), _luminance(ground)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
+def _contrast(foreground: str, background: str) -> float:
+    lighter, darker = sorted((_luminance(foreground), _luminance(background)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import example
 import pytest
-from example_pages import wide
+from example_pages import wide_view
 from peers import require
 from web_site import Serve, Site
 
@@ -25,28 +25,28 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
+        instance = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield instance
+        instance.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page whose scripts are off: everything works without."""
     context = browser.new_context(java_script_enabled=False)
-    opened = context.new_page()
-    yield opened
+    script_free_page = context.new_page()
+    yield script_free_page
     context.close()
 
 
-def names(page: Page, of: str) -> list[str]:
-    return page.locator(of).all_inner_texts()
+def names(page: Page, selector: str) -> list[str]:
+    return page.locator(selector).all_inner_texts()
 
 
 def test_the_fleet_is_searched_filtered_and_turned_over(serve: Serve, page: Page) -> None:
     calm, drifting = example.calm(), example.drifting()
-    many = [replace(calm, name=f"model-{n:03}", model_name=f"team {n % 3}") for n in range(119)]
-    site = serve(example.ExampleState(example.snapshot(drifting, *many)))
+    views = [replace(calm, name=f"model-{n:03}", model_name=f"team {n % 3}") for n in range(119)]
+    site = serve(example.ExampleDaemon(example.snapshot(drifting, *views)))
     page.goto(site.root)
     assert page.inner_text("h1") == "120 monitors"
     assert names(page, ".monitor h2")[:2] == ["flight-delays", "model-000"]
@@ -65,7 +65,7 @@ def test_the_fleet_is_searched_filtered_and_turned_over(serve: Serve, page: Page
 
 
 def test_columns_are_searched_and_turned_over(serve: Serve, page: Page) -> None:
-    site = serve(example.ExampleState(example.snapshot(wide(90))))
+    site = serve(example.ExampleDaemon(example.snapshot(wide_view(90))))
     page.goto(f"{site.root}/monitors/churn")
     page.click("text=after →")
     assert "19 to 36 of 90 columns" in page.inner_text("#columns")
@@ -98,18 +98,18 @@ def test_years_of_windows_are_turned_over(serve: Serve, page: Page) -> None:
     view = example.calm()
     trail = tuple((example.END - n * example.DAY, 0.1, "ok", False) for n in reversed(range(250)))
     segment = replace(view.segments[0], trail=trail)
-    site = serve(example.ExampleState(example.snapshot(replace(view, segments=(segment,)))))
+    site = serve(example.ExampleDaemon(example.snapshot(replace(view, segments=(segment,)))))
     page.goto(f"{site.root}/monitors/churn/windows")
-    seen = names(page, "tbody td:first-child")
+    ends = names(page, "tbody td:first-child")
     for _ in range(2):
         page.click("text=older → >> nth=0")
-        seen += names(page, "tbody td:first-child")
-    assert len(seen) == len(set(seen)) == 250
+        ends += names(page, "tbody td:first-child")
+    assert len(ends) == len(set(ends)) == 250
     assert page.locator("text=older →").count() == 0
     page.click("text=← newer >> nth=0")
-    assert names(page, "tbody td:first-child") == seen[100:200]
+    assert names(page, "tbody td:first-child") == ends[100:200]
     page.click("text=← newer >> nth=0")
-    assert names(page, "tbody td:first-child") == seen[:100]
+    assert names(page, "tbody td:first-child") == ends[:100]
 
 
 def test_two_windows_are_chosen_and_compared(site: Site, page: Page) -> None:
@@ -140,6 +140,6 @@ def test_an_incident_is_muted_from_the_page(browser: Browser, serve: Serve, tmp_
     (row,) = names(page, 'section:has(h2:text("What people said")) tbody tr')
     assert "anna (page)\tmuted until 2013-02-15 06:05 UTC" in row
     assert "the storm <b>of</b> Friday" in row
-    (asked,) = site.state.past.acknowledgements("flight-delays")
-    assert (asked.verdict, asked.until) == ("muted", example.NOW + example.DAY)
+    (acknowledgement,) = site.daemon.past.acknowledgements("flight-delays")
+    assert (acknowledgement.verdict, acknowledgement.until) == ("muted", example.NOW + example.DAY)
     context.close()

@@ -17,7 +17,7 @@ from peers import require, until
 from web_site import Serve, Site
 
 from driftwatch.config.models import ExportConfig, WebConfig
-from driftwatch.daemon.status.history_view import Past
+from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.web.http import server as server_module
 from driftwatch.daemon.web.http.guard import SECURITY_HEADERS
 from driftwatch.daemon.web.http.server import WebServer
@@ -92,47 +92,47 @@ def test_nothing_can_be_changed(site: Site, method: str) -> None:
 
 
 def test_unhealthy_only_when_the_scheduler_is_dead(serve: Serve) -> None:
-    state = example.ExampleState(example.snapshot(example.blind()))
-    site = serve(state)
+    daemon = example.ExampleDaemon(example.snapshot(example.blind()))
+    site = serve(daemon)
     assert site.get("/-/healthy").status == 200
-    state.shown = replace(state.shown, scheduler_alive=False)
+    daemon.current_snapshot = replace(daemon.current_snapshot, scheduler_alive=False)
     assert site.get("/-/healthy").status == 503
     assert "The scheduler is dead" in site.get("/").data.decode()
-    state.shown = replace(state.shown, scheduler_alive=True, ready=False)
+    daemon.current_snapshot = replace(daemon.current_snapshot, scheduler_alive=True, ready=False)
     assert (site.get("/-/healthy").status, site.get("/-/ready").status) == (200, 503)
 
 
 def test_reload(serve: Serve) -> None:
-    state = example.ExampleState()
-    site = serve(state, enable_reload=True)
+    daemon = example.ExampleDaemon()
+    site = serve(daemon, enable_reload=True)
     assert site.request("POST", "/-/reload").status == 200
-    state.notes = ("limits.workers: 4 takes effect at the next restart.",)
-    later = site.request("PUT", "/-/reload")
-    assert (later.status, later.data.decode()) == (
+    daemon.notes = ("limits.workers: 4 takes effect at the next restart.",)
+    response = site.request("PUT", "/-/reload")
+    assert (response.status, response.data.decode()) == (
         200,
         "The configuration was reloaded.\nlimits.workers: 4 takes effect at the next restart.\n",
     )
     assert site.get("/-/reload").status == 405
-    assert state.reloads == 2
+    assert daemon.reloads == 2
     assert site.request("POST", "/-/reload", Origin="http://evil.example").status == 403
-    state.refusal = ConfigError("driftwatch.yaml:3: monitors: expected a list. Got 7.")
-    refused = site.request("POST", "/-/reload")
-    assert refused.status == 500
-    assert refused.data.decode() == "driftwatch.yaml:3: monitors: expected a list. Got 7.\n"
-    assert state.reloads == 2
+    daemon.refusal = ConfigError("driftwatch.yaml:3: monitors: expected a list. Got 7.")
+    refusal_response = site.request("POST", "/-/reload")
+    assert refusal_response.status == 500
+    assert refusal_response.data.decode() == "driftwatch.yaml:3: monitors: expected a list. Got 7.\n"
+    assert daemon.reloads == 2
 
 
 def test_json_is_what_scripts_rely_on(site: Site) -> None:
-    listed = {item["monitor"]: item for item in site.get("/api/v1/monitors").json()["monitors"]}
-    assert list(listed) == ["churn", "credit-risk", "flight-delays"]
-    assert [item["state"] for item in listed["flight-delays"]["segments"]] == [
+    monitors = {item["monitor"]: item for item in site.get("/api/v1/monitors").json()["monitors"]}
+    assert list(monitors) == ["churn", "credit-risk", "flight-delays"]
+    assert [item["state"] for item in monitors["flight-delays"]["segments"]] == [
         "drifting",
         "insufficient",
         "ok",
     ]
-    assert listed["credit-risk"]["segments"][0]["reason"] == "source_unavailable"
-    assert listed["credit-risk"]["segments"][0]["rows"] == 700
-    assert listed["flight-delays"]["incidents"][0]["onset"] == "2013-02-09T00:00:00Z"
+    assert monitors["credit-risk"]["segments"][0]["reason"] == "source_unavailable"
+    assert monitors["credit-risk"]["segments"][0]["rows"] == 700
+    assert monitors["flight-delays"]["incidents"][0]["onset"] == "2013-02-09T00:00:00Z"
     detail = site.get("/api/v1/monitors/churn").json()
     assert detail["reference"]["rows"] == 20_000
     assert [column["column"] for column in detail["reference"]["columns"]] == [
@@ -153,11 +153,15 @@ def test_json_is_what_scripts_rely_on(site: Site) -> None:
 def test_json_never_holds_what_json_has_not(serve: Serve) -> None:
     view = example.calm()
     segment = view.segments[0]
-    assert segment.looked is not None
-    odd = replace(segment.looked.statistics[0], value=float("nan"), p_value=float("inf"), column="half\ud800")
-    looked = replace(segment.looked, statistics=(odd,))
-    shown = example.snapshot(replace(view, segments=(replace(segment, verdict=looked, looked=looked),)))
-    site = serve(example.ExampleState(shown))
+    assert segment.usable_verdict is not None
+    statistic = replace(
+        segment.usable_verdict.statistics[0], value=float("nan"), p_value=float("inf"), column="half\ud800"
+    )
+    usable_verdict = replace(segment.usable_verdict, statistics=(statistic,))
+    snapshot = example.snapshot(
+        replace(view, segments=(replace(segment, verdict=usable_verdict, usable_verdict=usable_verdict),))
+    )
+    site = serve(example.ExampleDaemon(snapshot))
     text = site.get("/api/v1/monitors/churn").data.decode("ascii")
     column = json.loads(text, parse_constant=pytest.fail)["looked"][0]["columns"][0]
     assert (column["statistic"], column["p_value"], column["column"]) == (None, None, "half\ud800")
@@ -165,26 +169,26 @@ def test_json_never_holds_what_json_has_not(serve: Serve) -> None:
     assert site.get("/metrics").status == 200
 
 
-class Faulty(Past):
-    def windows(self, *asked: object, **more: object) -> list[StoredWindow]:
+class Faulty(HistoryView):
+    def windows(self, *args: object, **kwargs: object) -> list[StoredWindow]:
         raise RuntimeError("a bug with a secret in it")
 
 
 def test_errors_are_told_and_faults_are_not_spread(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    state = example.ExampleState()
-    site = serve(state)
-    with state.database.transaction() as connection:
+    daemon = example.ExampleDaemon()
+    site = serve(daemon)
+    with daemon.database.transaction() as connection:
         connection.execute("DROP TABLE incidents")
     answer = site.get("/api/v1/monitors/churn/incidents")
     assert (answer.status, list(answer.json())) == (500, ["error"])
     assert answer.json()["error"].endswith(
         "driftwatch.sqlite: expected to read. Got no such table: incidents."
     )
-    state.past = Faulty(state.database)
-    fault = site.get(f"/monitors/churn/windows/{WINDOW}")
-    assert fault.status == 500
-    assert b"secret" not in fault.data
-    assert fault.headers["content-security-policy"] == SECURITY_HEADERS["Content-Security-Policy"]
+    daemon.past = Faulty(daemon.database)
+    error_response = site.get(f"/monitors/churn/windows/{WINDOW}")
+    assert error_response.status == 500
+    assert b"secret" not in error_response.data
+    assert error_response.headers["content-security-policy"] == SECURITY_HEADERS["Content-Security-Policy"]
     # The answer is sent before the server logs what went wrong.
     until(lambda: "a bug with a secret in it" in caplog.text, 5)
 
@@ -220,15 +224,15 @@ def test_on_loopback_a_foreign_name_reads_nothing(serve: Serve, host: str) -> No
     """A page whose name was pointed at 127.0.0.1 (DNS rebinding) gets a refusal that names the setting."""
     site = serve(external_url="https://ops.example/drift/", enable_reload=True)
     for path in ("/", "/metrics", "/api/v1/monitors", "/static/driftwatch.css", "/nothing"):
-        refused = site.get(path, Host=host)
-        assert refused.status == 421
-        begins = b'{"error": "' if path.startswith("/api/") else b""
-        assert refused.data.startswith(begins + b"Host: expected an IP address, localhost")
-        assert b"web.allowed_hosts" in refused.data
-        assert len(refused.data) < 300
-        assert b"churn" not in refused.data
+        response = site.get(path, Host=host)
+        assert response.status == 421
+        prefix = b'{"error": "' if path.startswith("/api/") else b""
+        assert response.data.startswith(prefix + b"Host: expected an IP address, localhost")
+        assert b"web.allowed_hosts" in response.data
+        assert len(response.data) < 300
+        assert b"churn" not in response.data
     assert site.request("POST", "/-/reload", Host=host).status == 421
-    assert site.state.reloads == 0
+    assert site.daemon.reloads == 0
     assert (site.get("/-/healthy", Host=host).status, site.get("/-/ready", Host=host).status) == (200, 200)
 
 
@@ -239,10 +243,10 @@ def test_names_of_the_configuration_are_answered(serve: Serve, tmp_path: Path) -
     assert site.get("/metrics", Host="node-8.internal").status == 421
     token = tmp_path / "token"
     token.write_text("s3cret", encoding="utf-8")
-    beyond = {"listen": "0.0.0.0:0", "auth": {"token_file": str(token)}}
-    carried = {"Host": "any.example", "Authorization": "Bearer s3cret"}
-    assert serve(**beyond).get("/metrics", **carried).status == 200
-    assert serve(**beyond, allowed_hosts=["one.example"]).get("/metrics", **carried).status == 421
+    settings = {"listen": "0.0.0.0:0", "auth": {"token_file": str(token)}}
+    headers = {"Host": "any.example", "Authorization": "Bearer s3cret"}
+    assert serve(**settings).get("/metrics", **headers).status == 200
+    assert serve(**settings, allowed_hosts=["one.example"]).get("/metrics", **headers).status == 421
 
 
 def test_a_request_without_host_is_no_browsers(site: Site) -> None:
@@ -256,10 +260,12 @@ def test_a_request_without_host_is_no_browsers(site: Site) -> None:
 
 def test_metrics_are_negotiated(site: Site) -> None:
     assert site.get("/metrics").headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    asked = site.get("/metrics", Accept="application/openmetrics-text; version=1.0.0", Accept_Encoding="gzip")
-    assert asked.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
-    assert asked.headers["content-encoding"] == "gzip"
-    assert asked.data.endswith(b"# EOF\n")
+    response = site.get(
+        "/metrics", Accept="application/openmetrics-text; version=1.0.0", Accept_Encoding="gzip"
+    )
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.data.endswith(b"# EOF\n")
 
 
 def test_the_token_opens_everything_and_nothing_else_does(serve: Serve, tmp_path: Path) -> None:
@@ -267,9 +273,9 @@ def test_the_token_opens_everything_and_nothing_else_does(serve: Serve, tmp_path
     token.write_text("s3cret\n", encoding="utf-8")
     site = serve(auth={"token_file": str(token)}, enable_reload=True)
     for path in ("/", "/metrics", "/api/v1/monitors", "/static/driftwatch.css", "/nothing", "/-/healthy/"):
-        for wrong in ("", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "Bearer s3crét"):
-            refused = site.get(path, Authorization=wrong)
-            assert (refused.status, refused.headers["www-authenticate"][:6]) == (401, "Bearer")
+        for authorization in ("", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "Bearer s3crét"):
+            response = site.get(path, Authorization=authorization)
+            assert (response.status, response.headers["www-authenticate"][:6]) == (401, "Bearer")
     assert site.request("POST", "/-/reload").status == 401
     assert (site.get("/-/healthy").status, site.get("/-/ready").status) == (200, 200)
     assert site.get("/metrics", Authorization="Bearer s3cret").status == 200
@@ -277,8 +283,8 @@ def test_the_token_opens_everything_and_nothing_else_does(serve: Serve, tmp_path
     token.write_text("rotated", encoding="utf-8")
     assert site.get("/", Authorization="Bearer s3cret").status == 401
     assert site.get("/", Authorization="Bearer rotated").status == 200
-    for spoil in (lambda: token.write_text("", encoding="utf-8"), token.unlink):
-        spoil()
+    for spoil_token in (lambda: token.write_text("", encoding="utf-8"), token.unlink):
+        spoil_token()
         assert site.get("/", Authorization="Bearer ").status == 503
         assert site.get("/-/healthy").status == 200
 
@@ -286,32 +292,32 @@ def test_the_token_opens_everything_and_nothing_else_does(serve: Serve, tmp_path
 def test_a_taken_port_is_said_at_once(site: Site) -> None:
     web = WebConfig(listen=f"127.0.0.1:{site.server.port}")
     with pytest.raises(ConfigError, match=r"web\.listen: expected a free address.*already in use"):
-        WebServer(create_app(site.state, web, ExportConfig()), web).start()
+        WebServer(create_app(site.daemon, web, ExportConfig()), web).start()
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:70000", "192.0.2.1:0"])
 def test_an_address_that_cannot_be_had(site: Site, listen: str) -> None:
     web = WebConfig(listen=listen)
     with pytest.raises(ConfigError, match=r"web\.listen: expected a free address"):
-        WebServer(create_app(site.state, web, ExportConfig()), web).start()
+        WebServer(create_app(site.daemon, web, ExportConfig()), web).start()
 
 
 def test_start_stop_and_the_port_is_free_again() -> None:
     web = WebConfig(listen="127.0.0.1:0")
-    first = WebServer(create_app(example.ExampleState(), web, ExportConfig()), web)
+    first_server = WebServer(create_app(example.ExampleDaemon(), web, ExportConfig()), web)
     with pytest.raises(DriftwatchError, match="no port yet"):
-        _ = first.port
-    first.start()
-    port = first.port
-    assert first.alive
-    first.stop(2)
-    assert not first.alive
-    again = WebConfig(listen=f"127.0.0.1:{port}")
-    second = WebServer(create_app(example.ExampleState(), again, ExportConfig()), again)
-    second.start()
-    assert second.port == port
-    assert second.url == f"http://127.0.0.1:{port}/"
-    second.stop(2)
+        _ = first_server.port
+    first_server.start()
+    port = first_server.port
+    assert first_server.alive
+    first_server.stop(2)
+    assert not first_server.alive
+    second_web = WebConfig(listen=f"127.0.0.1:{port}")
+    second_server = WebServer(create_app(example.ExampleDaemon(), second_web, ExportConfig()), second_web)
+    second_server.start()
+    assert second_server.port == port
+    assert second_server.url == f"http://127.0.0.1:{port}/"
+    second_server.stop(2)
 
 
 HALF_OPEN = (
@@ -321,14 +327,14 @@ HALF_OPEN = (
 )
 
 
-@pytest.mark.parametrize("sent", HALF_OPEN)
+@pytest.mark.parametrize("request_bytes", HALF_OPEN)
 def test_half_open_connections_are_dropped(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, sent: bytes
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, request_bytes: bytes
 ) -> None:
     monkeypatch.setattr(server_module, "REQUEST_SECONDS", 0.4)
     site = serve()
     with socket.create_connection(("127.0.0.1", site.server.port), timeout=5) as client:
-        client.sendall(sent)
+        client.sendall(request_bytes)
         start = time.monotonic()
         assert _until_closed(client)
         assert 0.2 < time.monotonic() - start < 3
@@ -351,16 +357,16 @@ def _drip(client: socket.socket, text: bytes) -> None:
 
 
 def test_a_crowd_of_half_open_connections_makes_room(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 20)
     site = serve()
-    crowd = [socket.create_connection(("127.0.0.1", site.server.port), timeout=5) for _ in range(60)]
+    connections = [socket.create_connection(("127.0.0.1", site.server.port), timeout=5) for _ in range(60)]
     try:
         start = time.monotonic()
         assert site.get("/metrics").status == 200
         assert time.monotonic() - start < 2
-        assert _until_closed(crowd[0])
+        assert _until_closed(connections[0])
     finally:
-        for client in crowd:
+        for client in connections:
             client.close()
 
 
@@ -393,21 +399,21 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
     subprocess.run(command, check=True, capture_output=True)
     web = WebConfig(listen="127.0.0.1:0", tls={"cert_file": str(cert), "key_file": str(key)})
-    server = WebServer(create_app(example.ExampleState(), web, ExportConfig()), web)
+    server = WebServer(create_app(example.ExampleDaemon(), web, ExportConfig()), web)
     server.start()
     try:
         with urllib3.PoolManager(ca_certs=str(cert), timeout=10.0) as client:
             assert client.request("GET", f"https://127.0.0.1:{server.port}/-/healthy").status == 200
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as silent:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as silent_client:
             start = time.monotonic()
-            assert _until_closed(silent)
+            assert _until_closed(silent_client)
             assert 0.5 < time.monotonic() - start < 4
-        before = ssl.get_server_certificate(("127.0.0.1", server.port))
+        first_certificate = ssl.get_server_certificate(("127.0.0.1", server.port))
         subprocess.run(command, check=True, capture_output=True)
         server.reload_certificate()
-        assert ssl.get_server_certificate(("127.0.0.1", server.port)) != before
+        assert ssl.get_server_certificate(("127.0.0.1", server.port)) != first_certificate
     finally:
         server.stop(2)
     key.write_text("not a key", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"web\.tls: expected a PEM certificate"):
-        WebServer(create_app(example.ExampleState(), web, ExportConfig()), web).start()
+        WebServer(create_app(example.ExampleDaemon(), web, ExportConfig()), web).start()

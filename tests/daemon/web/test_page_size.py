@@ -14,14 +14,14 @@ from driftwatch.results.results import NamedColumn, Reason, State, Statistic
 from driftwatch.summary.batch import Levels, Numbers
 from driftwatch.summary.summary import Summary
 
-LARGEST = 300_000
+MAX_PAGE_BYTES = 300_000
 COLUMNS, MONITORS = 1500, 300
 DETECTORS = ("ks", "psi", "js", "wasserstein", "chi2", "tv", "missing", "unseen", "out_of_range")
 #: As long as detectors let it be.
 EFFECT = 'median 1,234.56 → 1,734.56; "' + "é" * 40 + '" 24 % → 41 %'
 
 
-def huge(name: str) -> MonitorView:
+def huge_view(name: str) -> MonitorView:
     """Every fourth column has levels; everything moved."""
     rng = np.random.default_rng(6)
     levels = tuple(f"{name} {n}" for n in range(30))
@@ -32,43 +32,43 @@ def huge(name: str) -> MonitorView:
         for n in range(COLUMNS)
     }
     reference = example.reference_of("churn", rows, rng)
-    window = Summary.of(reference.plan, example.batch(rows, rng), example.WINDOW)
+    window = Summary.from_batch(reference.plan, example.batch(rows, rng), example.WINDOW)
     names = [column.name for column in reference.plan.columns]
     view = example.calm()
-    looked = view.segments[0].looked
-    assert looked is not None
+    usable_verdict = view.segments[0].usable_verdict
+    assert usable_verdict is not None
     verdict = replace(
-        looked,
+        usable_verdict,
         state=State.DRIFTING,
         reason=Reason.INCIDENT_OPEN,
         reference=reference.fingerprint,
         unchanged=tuple(names[200:]),
         named=tuple(
-            NamedColumn(column=each, detector="ks", share=0.005, effect=EFFECT, onset=example.ONSET)
-            for each in names[:200]
+            NamedColumn(column=column_name, detector="ks", share=0.005, effect=EFFECT, onset=example.ONSET)
+            for column_name in names[:200]
         ),
         statistics=tuple(
             Statistic(
-                detector=detector, column=each, value=0.123456, unit="share of rows", p_value=1e-12, low=0.1,
-                high=0.2, effect=EFFECT, n_reference=60, n_window=60,
+                detector=detector, column=column_name, value=0.123456, unit="share of rows", p_value=1e-12,
+                low=0.1, high=0.2, effect=EFFECT, n_reference=60, n_window=60,
             )
-            for each in names
+            for column_name in names
             for detector in DETECTORS
         ),
     )  # fmt: skip
     trail = ((example.END, 0.3, "drifting", False),)
-    segment = replace(view.segments[0], verdict=verdict, looked=verdict, window=window, trail=trail)
+    segment = replace(view.segments[0], verdict=verdict, usable_verdict=verdict, window=window, trail=trail)
     incident = replace(example.drifting().incidents[0], columns=tuple(names[:200]))
     return replace(view, reference=reference, segments=(segment,), incidents=(incident,))
 
 
 @pytest.fixture(scope="module", params=["feature", "\u202e<&" * 500], ids=["usual names", "endless names"])
 def site(request: pytest.FixtureRequest, serve: Serve) -> Site:
-    view = huge(request.param)
-    state = example.ExampleState(example.snapshot(view))
-    others = [replace(example.drifting(), name=f"model-{n:04}") for n in range(MONITORS)]
-    state.shown = example.snapshot(view, *others)
-    return serve(state)
+    view = huge_view(request.param)
+    daemon = example.ExampleDaemon(example.snapshot(view))
+    drifting_views = [replace(example.drifting(), name=f"model-{n:04}") for n in range(MONITORS)]
+    daemon.current_snapshot = example.snapshot(view, *drifting_views)
+    return serve(daemon)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def site(request: pytest.FixtureRequest, serve: Serve) -> Site:
 def test_no_page_is_larger_than_a_phone_likes(site: Site, path: str) -> None:
     answer = site.get(path)
     assert answer.status == 200
-    assert len(answer.data) < LARGEST
+    assert len(answer.data) < MAX_PAGE_BYTES
 
 
 def test_the_api_answers_in_parts(site: Site) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import example
 import pytest
-from example_pages import PAGES, hostile, wide
+from example_pages import PAGES, hostile_snapshot, wide_view
 from web_site import Serve, Site
 
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.daemon.status.headline import blind_since, look_at
+from driftwatch.daemon.status.headline import blind_since, headline_of
 from driftwatch.daemon.status.snapshot import MonitorView
-from driftwatch.daemon.web.pages.cards import PER_PAGE
-from driftwatch.daemon.web.pages.view_models import incidents
-from driftwatch.results import words
+from driftwatch.daemon.web.pages.cards import COLUMNS_PER_PAGE
+from driftwatch.daemon.web.pages.view_models import incident_views
+from driftwatch.results import text_format
 from driftwatch.results.results import (
     NamedColumn,
     Reason,
@@ -38,14 +38,14 @@ def test_pages_are_what_they_were(site: Site, name: str) -> None:
 
 
 HEADLINES = {
-    State.OK: (words.SAME, "nothing moved in 6 columns"),
-    State.DRIFTING: (words.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
-    State.BROKEN: (words.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
-    State.CALIBRATING: (words.BLIND, "could not look since 13 Feb: learning what is usual"),
-    State.INSUFFICIENT: (words.BLIND, "could not look since 13 Feb: too few rows to tell"),
-    State.NO_DATA: (words.BLIND, "could not look since 13 Feb: source unreachable"),
-    State.STALE: (words.BLIND, "could not look since 13 Feb: source unreachable"),
-    State.SOURCE_ERROR: (words.BLIND, "could not look since 13 Feb: source unreachable"),
+    State.OK: (text_format.SAME, "nothing moved in 6 columns"),
+    State.DRIFTING: (text_format.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
+    State.BROKEN: (text_format.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
+    State.CALIBRATING: (text_format.BLIND, "could not look since 13 Feb: learning what is usual"),
+    State.INSUFFICIENT: (text_format.BLIND, "could not look since 13 Feb: too few rows to tell"),
+    State.NO_DATA: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
+    State.STALE: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
+    State.SOURCE_ERROR: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
 }
 
 
@@ -58,63 +58,69 @@ def test_every_state_is_one_of_three_things(state: State) -> None:
     trail = (*segment.trail[:-1], (example.END, None, str(state), False))
     if not state.moved:
         view = replace(view, incidents=())
-    look = look_at(view, replace(segment, verdict=verdict, trail=trail), example.NOW)
-    assert (look.kind, look.headline) == HEADLINES[state]
+    status = headline_of(view, replace(segment, verdict=verdict, trail=trail), example.NOW)
+    assert (status.kind, status.headline) == HEADLINES[state]
 
 
 def test_every_state_and_reason_has_words() -> None:
-    assert set(words.STATE_WORDS) == set(State)
-    assert set(words.REASON_WORDS) == set(Reason)
+    assert set(text_format.STATE_WORDS) == set(State)
+    assert set(text_format.REASON_WORDS) == set(Reason)
 
 
-def joint_only() -> MonitorView:
+def joint_only_view() -> MonitorView:
     """An incident that no column caused by itself."""
     view = example.drifting()
     segment = view.segments[0]
-    assert segment.looked is not None
+    assert segment.usable_verdict is not None
     effect = "all columns together: 12 times the usual distance"
     named = (
         NamedColumn(column="joint:mmd", detector="mmd", share=0.9, effect=effect, onset=example.ONSET),
         NamedColumn(column="joint:correlation", detector="correlation", share=0.1, effect="", onset=1),
     )
-    verdict = replace(segment.looked, named=named)
+    verdict = replace(segment.usable_verdict, named=named)
     incident = replace(view.incidents[0], columns=("joint:mmd", "joint:together", "joint:correlation"))
-    segment = replace(segment, verdict=verdict, looked=verdict)
+    segment = replace(segment, verdict=verdict, usable_verdict=verdict)
     return replace(view, segments=(segment,), incidents=(incident,))
 
 
 def test_what_all_columns_show_together_is_said_in_words_and_counts_as_no_column(serve: Serve) -> None:
-    view = joint_only()
-    look = look_at(view, view.segments[0], example.NOW)
-    assert look.headline == "inputs drifted: all columns together, correlations, since 9 Feb"
-    site = serve(example.ExampleState(example.snapshot(view)))
+    view = joint_only_view()
+    status = headline_of(view, view.segments[0], example.NOW)
+    assert status.headline == "inputs drifted: all columns together, correlations, since 9 Feb"
+    site = serve(example.ExampleDaemon(example.snapshot(view)))
     for path in ("/", PAGES["drifting"], PAGES["window"]):
         page = site.get(path).data.decode()
         assert "joint:" not in page
     banner = site.get(PAGES["drifting"]).data.decode().partition('class="moves"')[2].partition("</ul>")[0]
     assert "<li>all columns together: 12 times the usual distance</li>" in banner
     assert "<li>correlations: moved</li>" in banner
-    both = replace(view.incidents[0], columns=("carrier", "joint:mmd"))
-    look = look_at(replace(view, incidents=(both,)), view.segments[0], example.NOW)
-    assert look.headline == "inputs drifted: 1 of 6 columns, since 9 Feb"
+    mixed_incident = replace(view.incidents[0], columns=("carrier", "joint:mmd"))
+    status = headline_of(replace(view, incidents=(mixed_incident,)), view.segments[0], example.NOW)
+    assert status.headline == "inputs drifted: 1 of 6 columns, since 9 Feb"
 
 
 def test_an_old_ok_is_not_an_ok() -> None:
     view = example.calm()
     segment = view.segments[0]
-    assert segment.looked_at is not None
-    limit = segment.looked_at + 3 * view.interval_seconds * NANOSECONDS
-    assert look_at(view, segment, limit).kind == words.SAME
-    old = look_at(view, segment, limit + 1)
-    assert (old.kind, old.headline) == (words.BLIND, "could not look: no check since 3 days ago")
+    assert segment.usable_at is not None
+    limit = segment.usable_at + 3 * view.interval_seconds * NANOSECONDS
+    assert headline_of(view, segment, limit).kind == text_format.SAME
+    stale_status = headline_of(view, segment, limit + 1)
+    assert (stale_status.kind, stale_status.headline) == (
+        text_format.BLIND,
+        "could not look: no check since 3 days ago",
+    )
 
 
 def test_an_open_incident_is_said_although_nothing_moves_now() -> None:
     view = example.drifting()
     segment = view.segments[0]
     assert segment.verdict is not None
-    calm = replace(segment, verdict=replace(segment.verdict, state=State.OK))
-    assert look_at(view, calm, example.NOW).headline == "nothing moved of late, 1 incident still open"
+    calm_segment = replace(segment, verdict=replace(segment.verdict, state=State.OK))
+    assert (
+        headline_of(view, calm_segment, example.NOW).headline
+        == "nothing moved of late, 1 incident still open"
+    )
 
 
 def test_blind_since_the_first_of_the_newest_failures() -> None:
@@ -124,7 +130,7 @@ def test_blind_since_the_first_of_the_newest_failures() -> None:
 
 def test_no_check_yet(serve: Serve) -> None:
     view = replace(example.calm(), reference=None, segments=(), last_run_at=None, next_run_at=example.NOW)
-    site = serve(example.ExampleState(example.snapshot(view)))
+    site = serve(example.ExampleDaemon(example.snapshot(view)))
     for path in ("/", "/monitors/churn"):
         assert "no check has completed yet" in site.get(path).data.decode()
 
@@ -169,53 +175,62 @@ def test_no_name_becomes_markup(serve: Serve, name: str) -> None:
         f"/monitors/churn/windows/{end}",
         f"/monitors/churn/compare?a=reference&b={end}",
     )
-    harmless = serve(example.ExampleState(hostile("harmless")))
-    site = serve(example.ExampleState(hostile(name)))
+    harmless_site = serve(example.ExampleDaemon(hostile_snapshot("harmless")))
+    site = serve(example.ExampleDaemon(hostile_snapshot(name)))
     for path in paths:
-        expected, found = (Tree(each.get(path).data.decode()) for each in (harmless, site))
-        assert found.elements == expected.elements
-        assert words.visible(name) in "".join(found.text)
-        assert all(link.startswith(("/", "data:,", "#main")) for link in found.links)
-    linked = next(link for link in Tree(site.get("/").data.decode()).links if "segment=" in link)
-    assert "half" in linked or site.get(linked).status == 200
+        expected_tree, tree = (
+            Tree(served_site.get(path).data.decode()) for served_site in (harmless_site, site)
+        )
+        assert tree.elements == expected_tree.elements
+        assert text_format.escape_invisible(name) in "".join(tree.text)
+        assert all(link.startswith(("/", "data:,", "#main")) for link in tree.links)
+    segment_link = next(link for link in Tree(site.get("/").data.decode()).links if "segment=" in link)
+    assert "half" in segment_link or site.get(segment_link).status == 200
 
 
 def test_acknowledging_is_a_command_to_copy_even_with_odd_keys() -> None:
-    view = hostile("a b; rm -rf /").monitors[0]
-    command = incidents(view, None)[0].ways[0].command
+    view = hostile_snapshot("a b; rm -rf /").monitors[0]
+    command = incident_views(view, None)[0].options[0].command
     assert command == "driftwatch ack CONFIG --monitor churn --incident 'a b; rm -rf /' --as fixed"
 
 
-def articles(page: str) -> list[str]:
+def column_names(page: str) -> list[str]:
     """Names of the columns drawn, in order."""
     return re.findall(r"<h3><a [^>]*><bdi>([^<]*)</bdi>", page)
 
 
 def test_columns_come_page_by_page_named_and_furthest_first(serve: Serve) -> None:
-    view = wide(90)
-    site = serve(example.ExampleState(example.snapshot(view)))
-    first = site.get("/monitors/churn").data.decode()
-    assert articles(first)[:3] == ["column 3", "column 89", "column 88"]
-    assert first.count("<article") == first.count('class="chart"') == PER_PAGE
-    assert "1 to 18 of 90 columns" in first
-    second = site.get("/monitors/churn?page=2").data.decode()
-    assert not set(articles(first)) & set(articles(second))
-    seen = [
+    view = wide_view(90)
+    site = serve(example.ExampleDaemon(example.snapshot(view)))
+    first_page = site.get("/monitors/churn").data.decode()
+    assert column_names(first_page)[:3] == ["column 3", "column 89", "column 88"]
+    assert first_page.count("<article") == first_page.count('class="chart"') == COLUMNS_PER_PAGE
+    assert "1 to 18 of 90 columns" in first_page
+    second_page = site.get("/monitors/churn?page=2").data.decode()
+    assert not set(column_names(first_page)) & set(column_names(second_page))
+    all_names = [
         name
         for page in range(1, 6)
-        for name in articles(site.get(f"/monitors/churn?page={page}").data.decode())
+        for name in column_names(site.get(f"/monitors/churn?page={page}").data.decode())
     ]
-    assert sorted(seen) == sorted(f"column {n}" for n in range(90))
-    assert articles(site.get("/monitors/churn?page=99").data.decode()) == seen[-18:]
-    assert articles(site.get("/monitors/churn?q=COLUMN+8").data.decode())[:2] == ["column 89", "column 88"]
+    assert sorted(all_names) == sorted(f"column {n}" for n in range(90))
+    assert column_names(site.get("/monitors/churn?page=99").data.decode()) == all_names[-18:]
+    assert column_names(site.get("/monitors/churn?q=COLUMN+8").data.decode())[:2] == [
+        "column 89",
+        "column 88",
+    ]
     assert "No column matches" in site.get("/monitors/churn?q=nothing").data.decode()
 
 
 def test_a_window_on_other_cells_is_not_drawn(serve: Serve) -> None:
     view = example.calm()
-    segment = replace(view.segments[0], window=wide(3).segments[0].window)
-    shown = replace(view, segments=(segment,))
-    page = serve(example.ExampleState(example.snapshot(shown))).get("/monitors/churn").data.decode()
+    segment = replace(view.segments[0], window=wide_view(3).segments[0].window)
+    view_with_other_window = replace(view, segments=(segment,))
+    page = (
+        serve(example.ExampleDaemon(example.snapshot(view_with_other_window)))
+        .get("/monitors/churn")
+        .data.decode()
+    )
     assert page.count("<article") == 3
     assert 'class="chart"' not in page
     assert "past retention" in page

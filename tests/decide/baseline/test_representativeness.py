@@ -1,4 +1,4 @@
-"""A test set without event times: its offset from production is told apart from change, with an interval."""
+"""The offset of a test set without event times is reported apart from change, with an interval."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scipy.special import ndtr
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
-from driftwatch.decide.state import SegmentState
-from driftwatch.monitor.evaluate import judge, looks
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.monitor.evaluate import evaluate_window, select_targets
 from driftwatch.results.results import Verdict
 
 STEP = SPAN.end - SPAN.start
@@ -25,11 +25,11 @@ CONFIG = MonitorConfig.model_validate(
 
 
 def production(offset: float, seed: int, *, untimed: bool = True) -> list[Verdict]:
-    """30 windows of 300 rows whose column ``x`` lies ``offset`` standard deviations off the test set's."""
+    """30 windows of 300 rows whose column ``x`` is ``offset`` standard deviations off the test set."""
     rng = np.random.default_rng([seed, 9])
     reference = reference_of({"x": rng.normal(size=20_000), "y": rng.normal(size=20_000)})
     reference = replace(reference, blocks=0 if untimed else 40)
-    chosen = looks(reference, ["ks", "missing"])
+    chosen = select_targets(reference, ["ks", "missing"])
     segment_state, verdicts = (
         SegmentState(reference=reference.fingerprint, configuration="c"),
         list[Verdict](),
@@ -38,7 +38,7 @@ def production(offset: float, seed: int, *, untimed: bool = True) -> list[Verdic
         rows = {"x": rng.normal(offset, size=300), "y": rng.normal(size=300)}
         span = Span(start=number * STEP, end=(number + 1) * STEP)
         part = replace(window_of(reference.plan, rows, salt=number + 2), span=span)
-        decision, verdict = judge(reference, part, chosen, segment_state, CONFIG, segment=None)
+        decision, verdict = evaluate_window(reference, part, chosen, segment_state, CONFIG, segment=None)
         segment_state = decision.segment_state
         verdicts.append(verdict)
     return verdicts
@@ -48,14 +48,14 @@ def production(offset: float, seed: int, *, untimed: bool = True) -> list[Verdic
 def test_the_interval_holds_the_truth(offset: float) -> None:
     # The largest distance between two normal distributions lies half way between their means.
     truth = 1 - (2 * ndtr(offset / 2) - 1)
-    held = 0
+    n_covering = 0
     for seed in range(10):
         last = production(offset, seed)[-1]
-        mine = {item.column: item for item in last.represented}
-        held += mine["x"].low <= truth <= mine["x"].high
-        assert mine["x"].low <= mine["x"].share <= mine["x"].high
+        by_column = {item.column: item for item in last.represented}
+        n_covering += by_column["x"].low <= truth <= by_column["x"].high
+        assert by_column["x"].low <= by_column["x"].share <= by_column["x"].high
     # Each interval holds it with probability .95 or more: 10 trials fall below 6 with probability 1e-5.
-    assert held >= 6
+    assert n_covering >= 6
 
 
 def test_an_offset_within_the_tolerance_is_told_and_never_paged() -> None:

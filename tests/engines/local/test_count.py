@@ -36,7 +36,7 @@ PLAN = with_fingerprint(
             "c": LevelGrid(levels=("a", "b")),
             "s": numeric_grid(np.array([1.0, 2.0])),
         },
-        carried=("t", "id"),
+        identity_columns=("t", "id"),
         time_column="t",
         segmentation=Segmentation(column="c", levels=("a", "b")),
         projection=PROJECTION,
@@ -73,9 +73,9 @@ def summaries(batches: list[pa.RecordBatch]) -> dict[Any, bytes]:
 def test_without_a_sample_everything_else_is_the_same() -> None:
     rows = [(at % 200, float(at % 7), str(at % 5), "abc"[at % 3], "x", at) for at in range(900)]
     with_sample = summarise(PLAN, [record_batch(rows)], EDGES)
-    without = summarise(replace(PLAN, sample_rows=0, carried=()), [record_batch(rows)], EDGES)
-    assert without.tiles.keys() == with_sample.tiles.keys()
-    for place, tile in without.tiles.items():
+    counts_alone = summarise(replace(PLAN, sample_rows=0, identity_columns=()), [record_batch(rows)], EDGES)
+    assert counts_alone.tiles.keys() == with_sample.tiles.keys()
+    for place, tile in counts_alone.tiles.items():
         assert tile.sample is None
         assert tile.sums is None
         assert tile == replace(with_sample.tiles[place], sample=None, sums=None)
@@ -107,8 +107,8 @@ def test_tiles_are_closed_at_their_start_and_open_at_their_end() -> None:
 def test_segments_are_all_rows_together_and_the_rest_is_other() -> None:
     rows = [(1, 1.0, "1", level, "x", 0) for level in ("a", "a", "b", "new", None)]
     counted = summarise(PLAN, [record_batch(rows)], EDGES)
-    found = {name: part.rows for (start, name), part in counted.tiles.items() if start == 0}
-    assert found == {None: 5, "a": 2, "b": 1, "other": 2}
+    segment_rows = {name: part.rows for (start, name), part in counted.tiles.items() if start == 0}
+    assert segment_rows == {None: 5, "a": 2, "b": 1, "other": 2}
     assert {name for start, name in counted.tiles if start == 100} == {None}
     gone = record_batch(rows).drop_columns(["c"])
     counted = summarise(PLAN, [gone], EDGES)

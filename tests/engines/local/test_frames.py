@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftwatch.engines.local.frames import HEAD_BYTES, LARGEST, BrokenFrame, pack, sizes, unpack
+from driftwatch.engines.local.frames import HEAD_BYTES, MAX_FRAME_BYTES, BrokenFrame, pack, sizes, unpack
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.integers(), st.text())), st.binary())
@@ -30,4 +30,4 @@ def test_a_changed_byte_is_noticed(blob: bytes, data: st.DataObject) -> None:
 
 def test_a_frame_that_is_too_large_is_refused_before_it_is_read() -> None:
     with pytest.raises(BrokenFrame, match="at most"):
-        sizes(struct.pack("<III", 10, LARGEST, 0))
+        sizes(struct.pack("<III", 10, MAX_FRAME_BYTES, 0))

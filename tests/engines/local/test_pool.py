@@ -38,7 +38,7 @@ def plan(salt: int = 0, **changes: Any) -> Plan:
     settings: dict[str, Any] = {
         "columns": (Column(name="x", kind=Kind.NUMERIC), Column(name="c", kind=Kind.CATEGORICAL)),
         "grids": {"x": numeric_grid(np.linspace(0, 1, 500)), "c": LevelGrid(levels=("a",))},
-        "carried": ("t",),
+        "identity_columns": ("t",),
         "time_column": "t",
         "segmentation": Segmentation(column="c", levels=("a",)),
         "salt": salt,
@@ -67,11 +67,11 @@ def read(pool: ReaderPool, source: FilesConfig, edges: list[int], **changes: Any
 
 def children() -> set[int]:
     """Our own children, zombies included."""
-    found: set[int] = set()
+    pids: set[int] = set()
     for task in Path(f"/proc/{os.getpid()}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended since it was listed
-            found |= {int(pid) for pid in (task / "children").read_text().split()}
-    return found
+            pids |= {int(pid) for pid in (task / "children").read_text().split()}
+    return pids
 
 
 def busy(pool: ReaderPool) -> int:
@@ -85,11 +85,11 @@ def busy(pool: ReaderPool) -> int:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[ReaderPool]:
-    before = children()
+    initial_pids = children()
     pool = ReaderPool(1)
     yield pool
     pool.close()
-    assert children() <= before
+    assert children() <= initial_pids
 
 
 def test_tiles_are_what_this_process_would_have_counted(pool: ReaderPool, tmp_path: Path) -> None:
@@ -123,18 +123,18 @@ def test_tiles_of_a_known_version_are_not_read_again(pool: ReaderPool, tmp_path:
         folder.mkdir()
         write(folder / "a.parquet", day)
     source, edges = config(tmp_path / "**" / "*.parquet"), [DAY, 2 * DAY, 3 * DAY, 4 * DAY]
-    first = read(pool, source, edges, known=[None] * 3)
+    first = read(pool, source, edges, stored_versions=[None] * 3)
     assert {start for start, _ in first.tiles} == {DAY, 2 * DAY, 3 * DAY}
     assert first.versions == tuple(
         open_source(source).version(Span(start=day * DAY, end=(day + 1) * DAY)) for day in (1, 2, 3)
     )
     assert len(set(first.versions)) == 3
-    again = read(pool, source, edges, known=first.versions)
-    assert (again.unchanged, again.tiles, again.rows, again.versions) == (True, {}, 0, first.versions)
+    second = read(pool, source, edges, stored_versions=first.versions)
+    assert (second.unchanged, second.tiles, second.rows, second.versions) == (True, {}, 0, first.versions)
     (tmp_path / "date=1970-01-03" / "a.parquet").write_bytes(b"PAR1 and no more")
-    outer = read(pool, source, edges, known=[None, again.versions[1], "another"])
+    outer = read(pool, source, edges, stored_versions=[None, second.versions[1], "another"])
     assert {start for start, _ in outer.tiles} == {DAY, 2 * DAY, 3 * DAY}
-    between = read(pool, source, edges, known=[None, outer.versions[1], "another"])
+    between = read(pool, source, edges, stored_versions=[None, outer.versions[1], "another"])
     assert (between.rows, between.files, between.rejected) == (200, 2, ())
     assert {start for start, _ in between.tiles} == {DAY, 3 * DAY}
     assert read(pool, source, [DAY, 2 * DAY]).versions == first.versions[:1]
@@ -165,8 +165,8 @@ def test_extent_version_and_rows(pool: ReaderPool, tmp_path: Path) -> None:
     got = pa.Table.from_batches([batch.select(["t", "x"]) for batch in batches])
     assert got.equals(pq.read_table(source.path, columns=["t", "x"]))
     assert {str(kind) for batch in batches for kind in batch.schema.types if "dictionary" in str(kind)}
-    only = list(pool.batches(source, ["x"], **LIMITS))
-    assert "c" not in only[0].schema.names
+    x_batches = list(pool.batches(source, ["x"], **LIMITS))
+    assert "c" not in x_batches[0].schema.names
 
 
 def test_rows_may_be_left_half_read_and_say_what_was_left_out(pool: ReaderPool, tmp_path: Path) -> None:
@@ -175,22 +175,24 @@ def test_rows_may_be_left_half_read_and_say_what_was_left_out(pool: ReaderPool, 
     rows = pool.batches(config(tmp_path / "*.parquet"), None, **LIMITS)
     assert next(rows).num_rows > 0
     rows.close()
-    told = FilesRead()
-    assert sum(batch.num_rows for batch in pool.batches(config(tmp_path), None, told=told, **LIMITS))
-    assert told.files == 1
-    assert [item.problem for item in told.rejected] == [FileProblem.EMPTY]
+    files_read = FilesRead()
+    assert sum(
+        batch.num_rows for batch in pool.batches(config(tmp_path), None, files_read=files_read, **LIMITS)
+    )
+    assert files_read.files == 1
+    assert [item.problem for item in files_read.rejected] == [FileProblem.EMPTY]
 
 
 def test_errors_of_the_source_keep_their_type_text_and_child(pool: ReaderPool, tmp_path: Path) -> None:
     pool.ping()
-    before = children()
+    initial_pids = children()
     with pytest.raises(SourceUnavailable, match="expected at least one file"):
         read(pool, config(tmp_path / "*.parquet"), [DAY, 2 * DAY])
     with pytest.raises(SchemaMismatch, match="expected a time_column"):
         pool.extent(config(write(tmp_path / "a.parquet", 1), time_column=None), **LIMITS)
     with pytest.raises(DataError, match="expected at most 99 rows"):
         read(pool, config(tmp_path), [DAY, 2 * DAY], rows=99)
-    assert children() == before
+    assert children() == initial_pids
 
 
 def test_a_child_past_its_deadline_is_killed(pool: ReaderPool, tmp_path: Path) -> None:
@@ -260,22 +262,22 @@ def test_a_child_out_of_memory_says_which_limit_and_is_replaced(pool: ReaderPool
     levels = tuple(f"{place:0>300}" for place in range(120_000))
     huge = plan(grids={**PLAN.grids, "c": LevelGrid(levels=levels)})
     pool.ping()
-    before = children()
+    initial_pids = children()
     with pytest.raises(ReaderDied, match=r"more than the 16 MiB that limits\.memory allows \(beside \d+ MiB"):
         pool.tiles(huge, source, [DAY, 2 * DAY], rows=10**6, seconds=60, memory=16 * MIB)
-    assert not children() & before
+    assert not children() & initial_pids
     assert read(pool, source, [DAY, 2 * DAY]).rows == 2_000
 
 
 def test_a_crash_of_the_source_names_its_kind_and_no_row(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1))
-    with pytest.raises(ReaderDied, match=r"ValueError at local\.py"):
+    with pytest.raises(ReaderDied, match=r"ValueError at count\.py"):
         read(pool, source, [2 * DAY, DAY])
     assert read(pool, source, [DAY, 2 * DAY]).rows == 100
 
 
 def test_calls_wait_for_a_free_child_and_close_ends_them(tmp_path: Path) -> None:
-    before = children()
+    initial_pids = children()
     pool = ReaderPool(1, spare=1)
     source = config(write(tmp_path / "a.parquet", 1))
     counts: list[int] = []
@@ -288,7 +290,7 @@ def test_calls_wait_for_a_free_child_and_close_ends_them(tmp_path: Path) -> None
     for thread in threads:
         thread.join()
     assert counts == [100] * 4
-    assert len(children() - before) <= 2
+    assert len(children() - initial_pids) <= 2
     failures: list[Exception] = []
 
     def stuck() -> None:
@@ -306,7 +308,7 @@ def test_calls_wait_for_a_free_child_and_close_ends_them(tmp_path: Path) -> None
     pool.close(0.2)
     waiting.join()
     assert time.monotonic() - started < 3.0
-    assert children() <= before
+    assert children() <= initial_pids
     assert "closed" in str(failures[0])
     with pytest.raises(ReaderDied, match="closed"):
         pool.ping()
@@ -323,7 +325,7 @@ def alive(pid: int) -> bool:
 def test_children_die_with_their_parent_but_not_with_the_thread_that_asked(tmp_path: Path) -> None:
     program = """
         import os, signal, threading
-        from driftwatch.reading.pool import ReaderPool
+        from driftwatch.engines.local.pool import ReaderPool
         pool = ReaderPool(1)
         thread = threading.Thread(target=pool.ping)
         thread.start(); thread.join()

@@ -1,7 +1,7 @@
-"""Receivers of every kind of notifier, speaking its protocol over a socket and able to misbehave.
+"""Receivers of every kind of notifier: they speak its protocol over a socket and can misbehave.
 
-A module here, named as the notifier, holds its receiver as ``Peer``: with the plugin's own file that is all a
-new notifier needs, the contract suite finds it by name.
+A module named as the notifier holds its receiver as ``Peer``. The contract suite finds it by name, so a new
+notifier needs this file and the plugin's own, nothing else.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-#: What a receiver does with a message: takes it; answers that it comes too often, that it is not well, that
-#: the message is wrong; claims success and did not take it; sends elsewhere; takes it and talks without end;
-#: takes it and hangs up before it answers.
+#: What a receiver does with a message: takes it; answers with a rate limit, an outage or a rejection; claims
+#: success and did not take it; redirects; takes it and answers without end; takes it and hangs up before it
+#: answers.
 MODES = ("takes", "limited", "unavailable", "refused", "lies", "redirects", "floods", "hangs_up")
-TAKING = frozenset({"takes", "floods", "hangs_up"})
-#: Reason and whether trying again helps, where every protocol says the same.
+ACCEPTING_MODES = frozenset({"takes", "floods", "hangs_up"})
+#: Reason, and whether another attempt can help, where every protocol agrees.
 EXPECTED = {
     "limited": ("rate_limited", True),
     "unavailable": ("server_error", True),
@@ -30,18 +30,18 @@ EXPECTED = {
     "redirects": ("redirect", True),
     "hangs_up": ("cut_off", True),
 }
-ASKED_TO_WAIT = 7
-FLOOD = 16 * 1024 * 1024
-_PIECE = 16 * 1024
+RETRY_AFTER_SECONDS = 7
+FLOOD_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 16 * 1024
 SECRET = "hunter2andmore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """A message a receiver took.
+class ReceivedMessage:
+    """A message that a receiver took.
 
-    ``key`` is what it tells duplicates by; ``incident`` what it tells incidents by, the same for an end;
-    ``text`` what a person reads; ``whole`` everything, fit for a golden file.
+    ``key`` identifies duplicates; ``incident`` identifies incidents, the same for a resolve; ``text`` is what
+    a person reads; ``whole`` is everything, fit for a golden file.
     """
 
     key: str
@@ -52,46 +52,46 @@ class Taken:
 
 
 class Peer(Protocol):
-    """See ``HttpPeer`` for most. ``modes`` are taken in turn, the last one for ever.
+    """A receiver. ``modes`` apply in turn, the last one for ever.
 
-    ``complaints`` are breaches of the protocol it noticed; ``drips`` is the beginning of an answer, for a
-    server that says one byte at a time.
+    ``complaints`` are breaches of the protocol; ``slow_answer`` is the beginning of an answer, sent one byte
+    at a time.
     """
 
     modes: list[str]
-    taken: list[Taken]
+    received: list[ReceivedMessage]
     complaints: list[str]
     attempts: int
-    drips: bytes
+    slow_answer: bytes
     expected: dict[str, tuple[str, bool]]
 
     def settings(self, folder: Path, *, port: int | None = None, timeout: float = 10.0) -> dict[str, Any]:
-        """How it is configured, with ``SECRET`` wherever a secret goes; ``port`` for another server."""
+        """The notifier's settings, with ``SECRET`` for every secret; ``port`` for another server."""
 
     def serving(self, folder: Path) -> Any:
         """A context manager of the peer while it runs."""
 
 
 def peer_of(notifier: str) -> Peer:
-    made: Peer = importlib.import_module(f"receivers.{notifier}").Peer()
-    return made
+    peer: Peer = importlib.import_module(f"receivers.{notifier}").Peer()
+    return peer
 
 
 @dataclass
 class HttpPeer:
-    """What receivers through HTTP share."""
+    """What receivers over HTTP share."""
 
     modes: list[str] = field(default_factory=lambda: ["takes"])
-    taken: list[Taken] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     attempts: int = 0
     port: int = 0
-    drips = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200
+    slow_answer = b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200
     expected = EXPECTED
-    thanks = (200, b"")
-    lie = (200, b"")
+    success_answer = (200, b"")
+    false_success_answer = (200, b"")
 
-    def understand(self, path: str, headers: dict[str, str], body: Any) -> Taken:
+    def parse_message(self, path: str, headers: dict[str, str], body: Any) -> ReceivedMessage:
         """The message in a request. Raises ``ValueError`` or ``KeyError`` for what no real receiver takes."""
         raise NotImplementedError
 
@@ -102,25 +102,29 @@ class HttpPeer:
         self.attempts += 1
         mode = self.modes.pop(0) if len(self.modes) > 1 else self.modes[0]
         try:
-            found = self.understand(path, headers, json.loads(raw))
+            message = self.parse_message(path, headers, json.loads(raw))
         except (ValueError, KeyError, TypeError, AssertionError) as error:
             self.complaints.append(f"{type(error).__name__}: {error}")
             return 400, {}, b"invalid"
-        if mode in TAKING:
-            self.taken.append(found)
+        if mode in ACCEPTING_MODES:
+            self.received.append(message)
         if mode == "hangs_up":
             return None
-        status, body = self.thanks
-        other: dict[str, tuple[int, dict[str, str], bytes]] = {
+        status, body = self.success_answer
+        answers: dict[str, tuple[int, dict[str, str], bytes]] = {
             "takes": (status, {}, body),
-            "limited": (429, {"Retry-After": str(ASKED_TO_WAIT)}, b""),
+            "limited": (429, {"Retry-After": str(RETRY_AFTER_SECONDS)}, b""),
             "unavailable": (503, {}, b"upstream"),
             "refused": (400, {}, f"no such thing: {path} {headers} ".encode() + raw),
-            "lies": (self.lie[0], {"Content-Type": "text/html"}, self.lie[1]),
+            "lies": (
+                self.false_success_answer[0],
+                {"Content-Type": "text/html"},
+                self.false_success_answer[1],
+            ),
             "redirects": (302, {"Location": f"http://127.0.0.1:{self.port}/elsewhere"}, b""),
-            "floods": (status, {"Content-Length": str(FLOOD)}, b"x" * _PIECE),
+            "floods": (status, {"Content-Length": str(FLOOD_BYTES)}, b"x" * _CHUNK_BYTES),
         }
-        return other[mode]
+        return answers[mode]
 
     @contextmanager
     def serving(self, folder: Path) -> Iterator[Self]:
@@ -141,10 +145,10 @@ def _handler(owner: HttpPeer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            said = owner.answer(self.path, dict(self.headers), body)
-            if said is None:
+            answer = owner.answer(self.path, dict(self.headers), body)
+            if answer is None:
                 return
-            status, headers, content = said
+            status, headers, content = answer
             try:
                 self.send_response(status)
                 headers = {"Content-Length": str(len(content)), **headers}
@@ -173,7 +177,7 @@ def secret_file(folder: Path, content: str = SECRET) -> str:
     return str(path)
 
 
-def expect(truth: object, said: object) -> None:
-    """Raises ``ValueError`` with what was said."""
-    if not truth:
-        raise ValueError(str(said)[:300])
+def expect(condition: object, detail: object) -> None:
+    """Raises ``ValueError`` with the detail."""
+    if not condition:
+        raise ValueError(str(detail)[:300])

@@ -1,4 +1,4 @@
-"""A mail server (aiosmtpd) that wants STARTTLS and a login, and reads mail as a mail program does."""
+"""A mail server (aiosmtpd) that requires STARTTLS and a login, and parses mail as a mail program does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from peers import free_port, require
 
-from receivers import EXPECTED, FLOOD, SECRET, TAKING, Taken, expect, secret_file
+from receivers import ACCEPTING_MODES, EXPECTED, FLOOD_BYTES, SECRET, ReceivedMessage, expect, secret_file
 
 _HEADERS = {
     "subject", "from", "to", "date", "message-id", "in-reply-to", "references", "auto-submitted",
@@ -45,16 +45,16 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 @dataclass
 class Peer:
     modes: list[str] = field(default_factory=lambda: ["takes"])
-    taken: list[Taken] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     attempts: int = 0
     port: int = 0
     encryption: str = "starttls"
     refused_recipients: dict[str, str] = field(default_factory=dict)
     mode: str = "takes"
-    attached: list[tuple[str | None, bytes]] = field(default_factory=list)
-    drips = b"220 " + b"y" * 200
-    # 551 is an answer about this recipient: elsewhere, and not from here.
+    attachments: list[tuple[str | None, bytes]] = field(default_factory=list)
+    slow_answer = b"220 " + b"y" * 200
+    # 551 concerns this recipient: it is elsewhere, and this server does not forward.
     expected: ClassVar = {**EXPECTED, "redirects": ("rejected", False)}
 
     def settings(self, folder: Path, *, port: int | None = None, timeout: float = 10.0) -> dict[str, Any]:
@@ -75,14 +75,14 @@ class Peer:
         try:
             yield self
         finally:
-            # A connection accepted at the very end is left open by aiosmtpd: its thread warns of it while it
-            # stops, or a later test finds it.
+            # aiosmtpd leaves a connection open that it accepts at the very end: its thread warns of it while
+            # it stops, or a later test finds it.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
                 server.stop()
                 gc.collect()
 
-    def read(self, content: bytes) -> Taken:
+    def read(self, content: bytes) -> ReceivedMessage:
         mail = message_from_bytes(content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         expect(not mail.defects, mail.defects)
@@ -90,19 +90,19 @@ class Peer:
         expect(set(names) <= _HEADERS and len(set(names)) == len(names), names)
         bodies = (mail.get_body((kind,)) for kind in ("plain", "html"))
         plain, page = (part.get_content().replace("\r\n", "\n") for part in bodies if part)
-        self.attached = [(part.get_filename(), part.get_content()) for part in mail.iter_attachments()]
+        self.attachments = [(part.get_filename(), part.get_content()) for part in mail.iter_attachments()]
         expect(max(map(len, content.splitlines())) <= 998, "a long line")
         reader = _Reader()
         reader.feed(page)
         expect(reader.tags <= _TAGS, reader.tags)
-        firing = str(mail["Message-ID"]) if "References" not in mail else str(mail["References"])
-        heads = "\n".join(f"{name}: {mail[name]}" for name in sorted(mail))
-        return Taken(
+        firing_id = str(mail["Message-ID"]) if "References" not in mail else str(mail["References"])
+        headers = "\n".join(f"{name}: {mail[name]}" for name in sorted(mail))
+        return ReceivedMessage(
             key=str(mail["Message-ID"]),
-            incident=firing,
+            incident=firing_id,
             resolved=".resolved@" in mail["Message-ID"],
             text=plain,
-            whole=f"{heads}\n\n{plain}\n{page}",
+            whole=f"{headers}\n\n{plain}\n{page}",
         )
 
 
@@ -137,14 +137,14 @@ class _Handler:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        said = {
+        answers = {
             "limited": "450 4.7.1 slow down",
             "refused": "550 5.1.1 no such user",
             "redirects": "551 5.1.6 try <other@example.org>",
         }
-        wrong = said.get(self._owner.mode) or self._owner.refused_recipients.get(address)
-        if wrong:
-            return wrong
+        error = answers.get(self._owner.mode) or self._owner.refused_recipients.get(address)
+        if error:
+            return error
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -152,24 +152,24 @@ class _Handler:
         owner = self._owner
         try:
             assert isinstance(envelope.content, bytes)
-            found = owner.read(envelope.content)
+            message = owner.read(envelope.content)
         except (ValueError, AssertionError) as error:
             owner.complaints.append(str(error))
             return "554 5.6.0 unreadable"
-        if owner.mode in TAKING:
-            owner.taken.append(found)
+        if owner.mode in ACCEPTING_MODES:
+            owner.received.append(message)
         if owner.mode == "hangs_up":
             server.transport.abort()
         if owner.mode == "floods":
-            for _ in range(FLOOD // 16_000):
+            for _ in range(FLOOD_BYTES // 16_000):
                 server._writer.write(b"250-more\r\n" * 1600)
                 await server._writer.drain()
         return "250 2.0.0 taken"
 
 
 class _Server(SMTP):
-    def __init__(self, owner: Peer, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self, owner: Peer, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._owner = owner
 
     async def smtp_DATA(self, arg: str) -> None:
@@ -192,8 +192,8 @@ class _Controller(Controller):
         def authenticate(
             server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
         ) -> AuthResult:
-            right = isinstance(data, LoginPassword) and data.password == SECRET.encode()
-            return AuthResult(success=right, handled=False)
+            is_valid = isinstance(data, LoginPassword) and data.password == SECRET.encode()
+            return AuthResult(success=is_valid, handled=False)
 
         return _Server(
             self._owner, self.handler, hostname="localhost", tls_context=self._starttls,

@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from receivers import SECRET, HttpPeer, Taken, expect, secret_file
+from receivers import SECRET, HttpPeer, ReceivedMessage, expect, secret_file
 
 _PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
 
 
 class Peer(HttpPeer):
-    thanks = (202, b'{"status": "success", "message": "Event processed", "dedup_key": "x"}')
-    lie = (
+    success_answer = (202, b'{"status": "success", "message": "Event processed", "dedup_key": "x"}')
+    false_success_answer = (
         202,
         b'{"status": "throttle exceeded", "message": "Requests for this service are arriving too quickly"}',
     )
@@ -24,7 +24,7 @@ class Peer(HttpPeer):
         key = secret_file(folder)
         return {"type": "pagerduty", "url": url, "routing_key_file": key, "timeout": timeout}
 
-    def understand(self, path: str, headers: dict[str, str], body: Any) -> Taken:
+    def parse_message(self, path: str, headers: dict[str, str], body: Any) -> ReceivedMessage:
         expect(path == "/v2/enqueue" and headers["Content-Type"] == "application/json", path)
         expect(
             set(body)
@@ -44,11 +44,11 @@ class Peer(HttpPeer):
         expect(
             all(set(link) == {"href", "text"} and link["href"].startswith("http") for link in links), links
         )
-        told = [payload["summary"], *payload["custom_details"]["facts"], *(link["href"] for link in links)]
-        return Taken(
+        lines = [payload["summary"], *payload["custom_details"]["facts"], *(link["href"] for link in links)]
+        return ReceivedMessage(
             key=f"{body['dedup_key']} {body['event_action']}",
             incident=body["dedup_key"],
             resolved=body["event_action"] == "resolve",
-            text="\n".join(told),
+            text="\n".join(lines),
             whole=json.dumps(body, indent=2, ensure_ascii=False, sort_keys=True),
         )

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from receivers import SECRET, HttpPeer, Taken, expect, secret_file
+from receivers import SECRET, HttpPeer, ReceivedMessage, expect, secret_file
 
 _KEYS = {
     "version", "groupKey", "truncatedAlerts", "status", "receiver", "groupLabels", "commonLabels",
@@ -18,7 +18,7 @@ _ALERT = {"status", "labels", "annotations", "startsAt", "endsAt", "generatorURL
 
 
 class Peer(HttpPeer):
-    lie = (200, b'{"ok": false, "error": "queue full"}')
+    false_success_answer = (200, b'{"ok": false, "error": "queue full"}')
 
     def settings(self, folder: Path, *, port: int | None = None, timeout: float = 10.0) -> dict[str, Any]:
         url = f"http://127.0.0.1:{port or self.port}/hook"
@@ -33,15 +33,15 @@ class Peer(HttpPeer):
             self.complaints.append("a wrong signature")
         return super().answer(path, headers, raw)
 
-    def understand(self, path: str, headers: dict[str, str], body: Any) -> Taken:
+    def parse_message(self, path: str, headers: dict[str, str], body: Any) -> ReceivedMessage:
         expect(set(body) == _KEYS and body["version"] == "4", body)
         (alert,) = body["alerts"]
         expect(set(alert) == _ALERT and alert["status"] == body["status"], alert)
-        told = alert["annotations"]
-        return Taken(
+        annotations = alert["annotations"]
+        return ReceivedMessage(
             key=headers["Idempotency-Key"],
             incident=alert["fingerprint"],
             resolved=body["status"] == "resolved",
-            text=f"{told['summary']}\n{told['description']}",
+            text=f"{annotations['summary']}\n{annotations['description']}",
             whole=json.dumps(body, indent=2, ensure_ascii=False, sort_keys=True),
         )

@@ -1,1 +1,1 @@
-"""The JSON API and its OpenAPI document."""
+"""The JSON API below ``/api/v1``."""

@@ -1,4 +1,4 @@
-"""Who answers below ``/api/v1``. One table makes both the routes and the OpenAPI document."""
+"""Endpoints of the JSON API; one table defines the routes and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from driftwatch.core.schema import iso
-from driftwatch.daemon.status.ports import State
+from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.web.api import payloads
 from driftwatch.daemon.web.api.openapi import (
-    BEFORE,
     COLUMN,
     END,
+    END_BELOW,
     LIMIT,
     NAME,
     OFFSET,
@@ -23,8 +23,8 @@ from driftwatch.daemon.web.api.openapi import (
     SEGMENT,
     Operation,
     Parameter,
-    document,
-    side,
+    openapi_document,
+    side_parameter,
 )
 from driftwatch.daemon.web.api.types import (
     AcknowledgementsJson,
@@ -37,14 +37,14 @@ from driftwatch.daemon.web.api.types import (
     WorkingJson,
 )
 from driftwatch.daemon.web.http import query
-from driftwatch.daemon.web.pages.side_by_side import pair_of
+from driftwatch.daemon.web.pages.side_by_side import summary_pair
 from driftwatch.results.verdict_json import window_json
 
 _JSON = "application/json"
 _MONITOR = "/api/v1/monitors/{name}"
 _STATE = Parameter(
     name="state",
-    about="Only incidents that are open, or also those that are over.",
+    description="Only incidents that are open, or also those that are over.",
     schema={"type": "string", "enum": ["open", "all"], "default": "all"},
 )
 
@@ -52,169 +52,163 @@ OPERATIONS = (
     Operation(
         path="/api/v1/monitors",
         handler="monitors",
-        about="Every monitor with the newest state of each segment.",
-        answer=FleetJson,
+        summary="Every monitor with the newest state of each segment.",
+        response=FleetJson,
         parameters=(SEARCH, LIMIT, OFFSET),
     ),
     Operation(
         path=_MONITOR,
         handler="monitor",
-        about="One monitor, its reference and its newest verdicts.",
-        answer=DetailJson,
+        summary="One monitor, its reference and its newest verdicts.",
+        response=DetailJson,
         parameters=(NAME,),
     ),
     Operation(
         path=f"{_MONITOR}/windows",
         handler="windows",
-        about="Verdicts, newest first.",
-        answer=WindowsJson,
-        parameters=(NAME, SEGMENT, BEFORE, LIMIT),
+        summary="Verdicts, newest first.",
+        response=WindowsJson,
+        parameters=(NAME, SEGMENT, END_BELOW, LIMIT),
     ),
     Operation(
         path=f"{_MONITOR}/windows/{{end}}",
         handler="window",
-        about="The working of one verdict.",
-        answer=WorkingJson,
+        summary="The working of one verdict.",
+        response=WorkingJson,
         parameters=(NAME, END, SEGMENT),
     ),
     Operation(
         path=f"{_MONITOR}/compare",
         handler="compare",
-        about="Two windows, or a window and the reference, column by column.",
-        answer=ComparisonJson,
-        parameters=(NAME, side("a"), side("b"), SEGMENT, LIMIT, OFFSET),
+        summary="Two windows, or a window and the reference, column by column.",
+        response=ComparisonJson,
+        parameters=(NAME, side_parameter("a"), side_parameter("b"), SEGMENT, LIMIT, OFFSET),
     ),
     Operation(
         path=f"{_MONITOR}/trends",
         handler="trends",
-        about="Every statistic of one column over the newest windows.",
-        answer=TrendsJson,
+        summary="Every statistic of one column over the newest windows.",
+        response=TrendsJson,
         parameters=(NAME, COLUMN, SEGMENT),
     ),
     Operation(
         path=f"{_MONITOR}/incidents",
         handler="incidents",
-        about="Incidents, newest first.",
-        answer=IncidentsJson,
+        summary="Incidents, newest first.",
+        response=IncidentsJson,
         parameters=(NAME, _STATE, LIMIT, OFFSET),
     ),
     Operation(
         path=f"{_MONITOR}/acknowledgements",
         handler="acknowledgements",
-        about="What people said about incidents, newest first.",
-        answer=AcknowledgementsJson,
+        summary="What people said about incidents, newest first.",
+        response=AcknowledgementsJson,
         parameters=(NAME, LIMIT),
     ),
 )
 
 
 class Api:
-    """Answers from a running daemon's state. ``version`` is driftwatch's."""
-
-    def __init__(self, state: State, *, secured: bool) -> None:
-        self._state = state
+    def __init__(self, daemon: RunningDaemon, *, secured: bool) -> None:
+        self._daemon = daemon
         self._secured = secured
 
     def routes(self) -> list[tuple[str, Callable[[Request], Any]]]:
-        """Every path and who answers it."""
-        known = [(item.path, getattr(self, item.handler)) for item in OPERATIONS]
-        return [*known, ("/api/v1/openapi.json", self.openapi)]
+        endpoints = [(operation.path, getattr(self, operation.handler)) for operation in OPERATIONS]
+        return [*endpoints, ("/api/v1/openapi.json", self.openapi)]
 
     def openapi(self, request: Request) -> Response:
-        """The document."""
-        return _json(document(self._state.snapshot().version, OPERATIONS, secured=self._secured))
+        return _json(openapi_document(self._daemon.snapshot().version, OPERATIONS, secured=self._secured))
 
     def monitors(self, request: Request) -> Response:
-        """The fleet."""
         search, limit, offset = query.search(request).casefold(), query.limit(request), query.offset(request)
-        known = [
+        matches = [
             view
-            for view in self._state.snapshot().monitors
+            for view in self._daemon.snapshot().monitors
             if search in f"{view.name} {view.model_name} {view.model_version}".casefold()
         ]
-        shown = known[offset : offset + limit]
+        views = matches[offset : offset + limit]
         return _json(
             FleetJson(
-                monitors=[payloads.monitor_json(view, self._state.now()) for view in shown],
-                total=len(known),
-                next_offset=payloads.next_offset(offset, len(shown), len(known)),
+                monitors=[payloads.monitor_json(view, self._daemon.now()) for view in views],
+                total=len(matches),
+                next_offset=payloads.next_offset(offset, len(views), len(matches)),
             )
         )
 
     def monitor(self, request: Request) -> Response:
-        """One monitor."""
-        return _json(payloads.detail_json(query.monitor(self._state.snapshot(), request), self._state.now()))
+        return _json(
+            payloads.detail_json(query.monitor(self._daemon.snapshot(), request), self._daemon.now())
+        )
 
     def windows(self, request: Request) -> Response:
-        """Verdicts."""
-        view, segment = query.found(self._state.snapshot(), request)
+        view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
         limit = query.limit(request)
-        found = self._state.past.verdicts(view.name, segment.segment, query.before(request), limit)
-        older = found and self._state.past.windows(view.name, segment.segment, found[-1].window.end, 1)
+        verdicts = self._daemon.past.verdicts(view.name, segment.segment, query.end_below(request), limit)
+        older_windows = verdicts and self._daemon.past.windows(
+            view.name, segment.segment, verdicts[-1].window.end, 1
+        )
         return _json(
             WindowsJson(
                 monitor=view.name,
                 segment=segment.segment,
-                windows=[window_json(verdict) for verdict in found],
-                next_before=iso(found[-1].window.end) if older else None,
+                windows=[window_json(verdict) for verdict in verdicts],
+                next_before=iso(verdicts[-1].window.end) if older_windows else None,
             )
         )
 
     def window(self, request: Request) -> Response:
-        """One verdict."""
-        view, segment = query.found(self._state.snapshot(), request)
-        end = query.moment(request.path_params["end"])
-        working = self._state.past.working(view, segment.segment, end)
-        if working is None:
+        view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
+        end = query.timestamp(request.path_params["end"])
+        verdict_data = self._daemon.past.verdict_data(view, segment.segment, end)
+        if verdict_data is None:
             raise HTTPException(404, "No verdict is stored for a window that ends then.")
-        return _json(payloads.working_json(working, self._state.past))
+        return _json(payloads.verdict_data_json(verdict_data, self._daemon.past))
 
     def compare(self, request: Request) -> Response:
-        """Two sides."""
-        view, segment = query.found(self._state.snapshot(), request)
+        view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
         limit, offset = query.limit(request), query.offset(request)
         first, second = query.side(request, "a"), query.side(request, "b")
         if first is None or second is None:
             raise HTTPException(400, 'a and b: expected the end of a window, or "reference".')
-        pair = pair_of(self._state.past, view, segment.segment, (first, second))
+        pair = summary_pair(self._daemon.past, view, segment.segment, (first, second))
         if isinstance(pair, str):
             raise HTTPException(404, pair)
         return _json(payloads.comparison_json(view, segment.segment, (first, second), pair, offset, limit))
 
     def trends(self, request: Request) -> Response:
-        """One column over time."""
-        view, segment = query.found(self._state.snapshot(), request)
+        view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
         column = request.query_params.get("column")
         if column is None:
             raise HTTPException(400, "column: expected the name of a column.")
         reference = view.reference
         if reference is None or column not in {item.name for item in reference.plan.columns}:
             raise HTTPException(404, "The monitor watches no column of that name.")
-        found = self._state.past.trends(view.name, segment.segment, [column], None)
-        return _json(payloads.trends_json(view, segment, column, found))
+        trends = self._daemon.past.trends(view.name, segment.segment, [column], None)
+        return _json(payloads.trends_json(view, segment, column, trends))
 
     def incidents(self, request: Request) -> Response:
-        """Incidents, over or not."""
-        view = query.monitor(self._state.snapshot(), request)
+        view = query.monitor(self._daemon.snapshot(), request)
         limit, offset = query.limit(request), query.offset(request)
         only_open = query.choice(request, "state", ("open", "all")) == "open"
-        known = self._state.past.incidents(view.name, only_open=only_open)[::-1]
-        shown = known[offset : offset + limit]
+        incidents = self._daemon.past.incidents(view.name, only_open=only_open)[::-1]
+        page = incidents[offset : offset + limit]
         return _json(
             IncidentsJson(
                 monitor=view.name,
-                incidents=[payloads.stored_incident_json(item) for item in shown],
-                total=len(known),
-                next_offset=payloads.next_offset(offset, len(shown), len(known)),
+                incidents=[payloads.stored_incident_json(item) for item in page],
+                total=len(incidents),
+                next_offset=payloads.next_offset(offset, len(page), len(incidents)),
             )
         )
 
     def acknowledgements(self, request: Request) -> Response:
-        """The audit trail."""
-        view = query.monitor(self._state.snapshot(), request)
-        found = self._state.past.acknowledgements(view.name, query.limit(request))
+        view = query.monitor(self._daemon.snapshot(), request)
+        acknowledgements = self._daemon.past.acknowledgements(view.name, query.limit(request))
         return _json(
-            AcknowledgementsJson(monitor=view.name, acknowledgements=payloads.acknowledgements_json(found))
+            AcknowledgementsJson(
+                monitor=view.name, acknowledgements=payloads.acknowledgements_json(acknowledgements)
+            )
         )
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, generated from the operations and from the types of their answers."""
+"""Generates the OpenAPI 3.1 document from endpoints and response types."""
 
 from __future__ import annotations
 
@@ -9,82 +9,78 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from driftwatch.daemon.web.api.types import ErrorJson
-from driftwatch.daemon.web.http.query import LONGEST_SEARCH, MOST, MOST_OFFSET, USUAL
+from driftwatch.daemon.web.http.query import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SEARCH_CHARS
 
-_REFERENCES = "#/components/schemas/{model}"
-_TIME = {"type": "string", "minLength": 1, "maxLength": 40}
+_SCHEMA_REFERENCE = "#/components/schemas/{model}"
+_TIME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 40}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter of a request. ``schema`` is JSON Schema."""
-
     name: str
-    about: str
+    description: str
+    #: JSON Schema.
     schema: dict[str, Any]
-    where: str = "query"
+    location: str = "query"
     required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One answer of the API: ``path`` with its parameters in braces, ``handler`` names who answers it."""
-
     path: str
+    #: A method of ``Api``.
     handler: str
-    about: str
-    answer: type
+    summary: str
+    response: type
     parameters: tuple[Parameter, ...] = ()
 
 
-def number(name: str, about: str, usual: int, least: int, most: int) -> Parameter:
-    """A whole number within bounds."""
-    schema = {"type": "integer", "minimum": least, "maximum": most, "default": usual}
-    return Parameter(name=name, about=about, schema=schema)
+def integer_parameter(name: str, description: str, default: int, minimum: int, maximum: int) -> Parameter:
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
+    return Parameter(name=name, description=description, schema=schema)
 
 
 NAME = Parameter(
     name="name",
-    about="Name of the monitor.",
+    description="Name of the monitor.",
     schema={"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"},
-    where="path",
+    location="path",
     required=True,
 )
 END = Parameter(
     name="end",
-    about="End of the window, ISO 8601 or nanoseconds since 1970.",
-    schema=_TIME,
-    where="path",
+    description="End of the window, ISO 8601 or nanoseconds since 1970.",
+    schema=_TIME_SCHEMA,
+    location="path",
     required=True,
 )
-SEGMENT = Parameter(name="segment", about="Segment; left out: all rows.", schema={"type": "string"})
-LIMIT = number("limit", "Most items in the answer.", USUAL, 1, MOST)
-OFFSET = number("offset", "Items to pass over.", 0, 0, MOST_OFFSET)
+SEGMENT = Parameter(name="segment", description="Segment; left out: all rows.", schema={"type": "string"})
+LIMIT = integer_parameter("limit", "Most items in the answer.", DEFAULT_LIMIT, 1, MAX_LIMIT)
+OFFSET = integer_parameter("offset", "Items to pass over.", 0, 0, MAX_OFFSET)
 SEARCH = Parameter(
     name="q",
-    about="Only names or models that contain this, whatever the case.",
-    schema={"type": "string", "maxLength": LONGEST_SEARCH},
+    description="Only names or models that contain this, whatever the case.",
+    schema={"type": "string", "maxLength": MAX_SEARCH_CHARS},
 )
-BEFORE = Parameter(
+END_BELOW = Parameter(
     name="before",
-    about="Only windows that end earlier, ISO 8601 or nanoseconds since 1970.",
-    schema=_TIME,
+    description="Only windows that end earlier, ISO 8601 or nanoseconds since 1970.",
+    schema=_TIME_SCHEMA,
 )
-COLUMN = Parameter(name="column", about="Name of the column.", schema={"type": "string"}, required=True)
+COLUMN = Parameter(name="column", description="Name of the column.", schema={"type": "string"}, required=True)
 
 
-def side(name: str) -> Parameter:
-    """A side of a comparison."""
-    about = 'The end of a window, ISO 8601 or nanoseconds since 1970, or "reference".'
-    return Parameter(name=name, about=about, schema=_TIME, required=True)
+def side_parameter(name: str) -> Parameter:
+    description = 'The end of a window, ISO 8601 or nanoseconds since 1970, or "reference".'
+    return Parameter(name=name, description=description, schema=_TIME_SCHEMA, required=True)
 
 
-def document(version: str, operations: Sequence[Operation], *, secured: bool) -> dict[str, Any]:
-    """The whole document. ``secured``: requests carry the token of ``web.auth``."""
+def openapi_document(version: str, operations: Sequence[Operation], *, secured: bool) -> dict[str, Any]:
+    """Generate the document; ``secured`` says that requests need the token."""
     schemas: dict[str, Any] = {}
-    error = _reference(ErrorJson, schemas)
+    error = _schema_reference(ErrorJson, schemas)
     paths = {item.path: {"get": _operation(item, schemas, error, secured)} for item in operations}
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "driftwatch",
@@ -96,49 +92,48 @@ def document(version: str, operations: Sequence[Operation], *, secured: bool) ->
         "components": {"schemas": dict(sorted(schemas.items()))},
     }
     if secured:
-        found["components"]["securitySchemes"] = {
+        document["components"]["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "basic": {"type": "http", "scheme": "basic"},
         }
-        found["security"] = [{"bearer": []}, {"basic": []}]
-    return found
+        document["security"] = [{"bearer": []}, {"basic": []}]
+    return document
 
 
 def _operation(
-    item: Operation, schemas: dict[str, Any], error: dict[str, Any], secured: bool
+    operation: Operation, schemas: dict[str, Any], error: dict[str, Any], secured: bool
 ) -> dict[str, Any]:
-    answers = {"200": _answer("The answer.", _reference(item.answer, schemas))}
-    if item.parameters:
-        answers["400"] = _answer("A parameter is not as expected.", error)
-        answers["404"] = _answer("There is no such thing.", error)
+    responses = {"200": _response("The answer.", _schema_reference(operation.response, schemas))}
+    if operation.parameters:
+        responses["400"] = _response("A parameter is not as expected.", error)
+        responses["404"] = _response("There is no such thing.", error)
     if secured:
-        answers["401"] = _answer("The token is missing or wrong.", error)
-        answers["503"] = _answer("The token file cannot be read.", error)
+        responses["401"] = _response("The token is missing or wrong.", error)
+        responses["503"] = _response("The token file cannot be read.", error)
     return {
-        "operationId": item.handler,
-        "summary": item.about,
+        "operationId": operation.handler,
+        "summary": operation.summary,
         "parameters": [
             {
-                "name": each.name,
-                "in": each.where,
-                "required": each.required,
-                "description": each.about,
-                "schema": each.schema,
+                "name": parameter.name,
+                "in": parameter.location,
+                "required": parameter.required,
+                "description": parameter.description,
+                "schema": parameter.schema,
             }
-            for each in item.parameters
+            for parameter in operation.parameters
         ],
-        "responses": answers,
+        "responses": responses,
     }
 
 
-def _answer(about: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": about, "content": {"application/json": {"schema": schema}}}
+def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _reference(answer: type, schemas: dict[str, Any]) -> dict[str, Any]:
-    """A reference to a type's schema; it and what it holds are put among ``schemas``."""
-    made = TypeAdapter(answer).json_schema(mode="serialization", ref_template=_REFERENCES)
-    schemas.update(made.pop("$defs", {}))
-    if "$ref" not in made:
-        schemas[answer.__name__] = made
-    return {"$ref": _REFERENCES.format(model=answer.__name__)}
+def _schema_reference(response: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = TypeAdapter(response).json_schema(mode="serialization", ref_template=_SCHEMA_REFERENCE)
+    schemas.update(schema.pop("$defs", {}))
+    if "$ref" not in schema:
+        schemas[response.__name__] = schema
+    return {"$ref": _SCHEMA_REFERENCE.format(model=response.__name__)}

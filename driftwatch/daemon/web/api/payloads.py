@@ -1,4 +1,4 @@
-"""The JSON below ``/api/v1``. Times are ISO 8601 in UTC; what is not known is null, never 0."""
+"""JSON answers of the API. Times are ISO 8601 in UTC; an unknown value is null, never 0."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from driftwatch.charts import bars
 from driftwatch.core.schema import Column, iso
 from driftwatch.daemon.status.column_order import by_distance, distance
-from driftwatch.daemon.status.headline import look_at
-from driftwatch.daemon.status.history_view import Past, Trend, Working
+from driftwatch.daemon.status.headline import headline_of
+from driftwatch.daemon.status.history_view import HistoryView, Trend, VerdictData
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.worklog import worklog
 from driftwatch.daemon.web.api.types import (
@@ -32,8 +32,8 @@ from driftwatch.daemon.web.api.types import (
     WorkingJson,
 )
 from driftwatch.daemon.web.http.query import Side
-from driftwatch.daemon.web.pages.correlations import moved_pairs
-from driftwatch.daemon.web.pages.side_by_side import Pair
+from driftwatch.daemon.web.pages.correlations import correlation_changes
+from driftwatch.daemon.web.pages.side_by_side import SummaryPair
 from driftwatch.daemon.web.pages.view_models import newest_evidence
 from driftwatch.results.verdict_json import statistic_json, window_json
 from driftwatch.store.acknowledgements import Acknowledgement
@@ -42,11 +42,12 @@ from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
 
-_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_QUANTILE_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def dumps(value: Any) -> bytes:
-    """JSON in ASCII, so that any text from data can be sent; what is not finite is null."""
+    """Encode as JSON; NaN and infinity become null."""
+    # ASCII, so that any text from data can be sent, lone surrogates too.
     return json.dumps(_finite(value), allow_nan=False).encode("ascii")
 
 
@@ -61,15 +62,14 @@ def _finite(value: Any) -> Any:
 
 
 def monitor_json(view: MonitorView, now: int) -> MonitorJson:
-    """One monitor as ``/api/v1/monitors`` lists it."""
     return {
         "monitor": view.name,
         "source": view.source_type,
         "model": {"name": view.model_name, "version": view.model_version},
         "interval_seconds": view.interval_seconds,
         "budget": view.budget,
-        "segments": [_segment(view, item, now) for item in view.segments],
-        "incidents": [_incident(item) for item in view.incidents],
+        "segments": [_segment_json(view, item, now) for item in view.segments],
+        "incidents": [_incident_json(item) for item in view.incidents],
         "last_run": _time(view.last_run_at),
         "last_success": _time(view.last_success_at),
         "last_failure": view.last_failure or None,
@@ -79,23 +79,23 @@ def monitor_json(view: MonitorView, now: int) -> MonitorJson:
 
 
 def detail_json(view: MonitorView, now: int) -> DetailJson:
-    """One monitor with its reference and the newest window of every segment."""
     return {
         **monitor_json(view, now),
-        "reference": None if view.reference is None else _reference(view.reference),
+        "reference": None if view.reference is None else _reference_json(view.reference),
         "windows": [window_json(item.verdict) for item in view.segments if item.verdict is not None],
-        "looked": [window_json(item.looked) for item in view.segments if item.looked is not None],
+        "looked": [
+            window_json(item.usable_verdict) for item in view.segments if item.usable_verdict is not None
+        ],
     }
 
 
-def working_json(working: Working, past: Past) -> WorkingJson:
-    """One verdict with its configuration and what happened around it."""
+def verdict_data_json(verdict_data: VerdictData, history: HistoryView) -> WorkingJson:
     return {
-        "monitor": working.verdict.monitor,
-        "window": window_json(working.verdict),
-        "decided_at": _time(working.decided_at),
-        "configuration": past.configuration(working.verdict),
-        "log": [{"at": _time(item.at), "what": item.what} for item in worklog(working, past)],
+        "monitor": verdict_data.verdict.monitor,
+        "window": window_json(verdict_data.verdict),
+        "decided_at": _time(verdict_data.decided_at),
+        "configuration": history.configuration(verdict_data.verdict),
+        "log": [{"at": _time(item.at), "what": item.what} for item in worklog(verdict_data, history)],
     }
 
 
@@ -103,62 +103,63 @@ def comparison_json(
     view: MonitorView,
     segment: str | None,
     sides: tuple[Side, Side],
-    pair: Pair,
+    pair: SummaryPair,
     offset: int,
     limit: int,
 ) -> ComparisonJson:
-    """Some columns of two sides, the furthest apart first."""
     plan = pair.reference.plan
-    names = by_distance(plan, pair.before, pair.after)
-    shown = names[offset : offset + limit]
+    names = by_distance(plan, pair.first, pair.second)
+    page_names = names[offset : offset + limit]
     return {
         "monitor": view.name,
         "segment": segment,
         "a": _time(sides[0].end),
         "b": _time(sides[1].end),
-        "rows_a": pair.before.rows,
-        "rows_b": pair.after.rows,
+        "rows_a": pair.first.rows,
+        "rows_b": pair.second.rows,
         "columns": [
-            _compared(plan.column(name), plan.grids[name], pair.before.counts[name], pair.after.counts[name])
-            for name in shown
+            _compared_column_json(
+                plan.column(name), plan.grids[name], pair.first.counts[name], pair.second.counts[name]
+            )
+            for name in page_names
         ],
         "total": len(names),
-        "next_offset": next_offset(offset, len(shown), len(names)),
+        "next_offset": next_offset(offset, len(page_names), len(names)),
         "correlations": [
-            {"left": item.left, "right": item.right, "before": item.before, "after": item.after}
-            for item in moved_pairs(plan, pair.before, pair.after)
+            {"left": item.left, "right": item.right, "before": item.first_r, "after": item.second_r}
+            for item in correlation_changes(plan, pair.first, pair.second)
         ],
     }
 
 
-def _compared(column: Column, grid: Grid, before: Counts, after: Counts) -> ComparedColumnJson:
+def _compared_column_json(column: Column, grid: Grid, first: Counts, second: Counts) -> ComparedColumnJson:
     return {
         "column": column.name,
         "kind": str(column.kind),
-        "distance": distance(before, after, levels=isinstance(grid, LevelGrid)),
-        "missing_before": before.missing / before.rows if before.rows else None,
-        "missing_after": after.missing / after.rows if after.rows else None,
-        "quantiles": _quantiles(grid, before, after) if isinstance(grid, NumericGrid) else [],
+        "distance": distance(first, second, levels=isinstance(grid, LevelGrid)),
+        "missing_before": first.missing / first.rows if first.rows else None,
+        "missing_after": second.missing / second.rows if second.rows else None,
+        "quantiles": _quantiles_json(grid, first, second) if isinstance(grid, NumericGrid) else [],
     }
 
 
-def _quantiles(grid: NumericGrid, before: Counts, after: Counts) -> list[QuantileJson]:
-    shares = np.array(_SHARES)
+def _quantiles_json(grid: NumericGrid, first: Counts, second: Counts) -> list[QuantileJson]:
+    shares = np.array(_QUANTILE_SHARES)
     sides = [
-        bars.quantiles_of(grid, side, shares).tolist() if side.present else [None] * len(shares)
-        for side in (before, after)
+        bars.counted_quantiles(grid, side, shares).tolist() if side.present else [None] * len(shares)
+        for side in (first, second)
     ]
     return [
-        {"share": share, "before": old, "after": new} for share, old, new in zip(_SHARES, *sides, strict=True)
+        {"share": share, "before": first_value, "after": second_value}
+        for share, first_value, second_value in zip(_QUANTILE_SHARES, *sides, strict=True)
     ]
 
 
 def trends_json(
     view: MonitorView, segment: SegmentView, column: str, trends: dict[tuple[str, str], Trend]
 ) -> TrendsJson:
-    """Every statistic of one column over time."""
     ends = next(iter(trends.values())).ends if trends else ()
-    looked = segment.looked
+    usable_verdict = segment.usable_verdict
     return {
         "monitor": view.name,
         "segment": segment.segment,
@@ -167,33 +168,30 @@ def trends_json(
         "trends": [
             {
                 "detector": detector,
-                "values": list(found.values),
-                "usual": None if found.usual is None else list(found.usual),
+                "values": list(trend.values),
+                "usual": None if trend.usual is None else list(trend.usual),
             }
-            for (_, detector), found in trends.items()
+            for (_, detector), trend in trends.items()
         ],
         "newest": []
-        if looked is None
-        else [statistic_json(item) for item in looked.statistics if item.column == column],
+        if usable_verdict is None
+        else [statistic_json(item) for item in usable_verdict.statistics if item.column == column],
     }
 
 
-def next_offset(offset: int, shown: int, total: int) -> int | None:
-    """Where the next part begins; None after the last."""
-    return offset + shown if shown and offset + shown < total else None
+def next_offset(offset: int, n_items: int, total: int) -> int | None:
+    return offset + n_items if n_items and offset + n_items < total else None
 
 
-def stored_incident_json(item: StoredIncident) -> IncidentJson:
-    """An incident from the store."""
+def stored_incident_json(incident: StoredIncident) -> IncidentJson:
     return {
-        **_incident(item),
-        "resolved": _time(item.resolved_at),
-        "resolution": item.resolution,
+        **_incident_json(incident),
+        "resolved": _time(incident.resolved_at),
+        "resolution": incident.resolution,
     }
 
 
-def acknowledgements_json(items: Sequence[Acknowledgement]) -> list[AcknowledgementJson]:
-    """What people said."""
+def acknowledgements_json(acknowledgements: Sequence[Acknowledgement]) -> list[AcknowledgementJson]:
     return [
         {
             "number": item.id,
@@ -206,56 +204,61 @@ def acknowledgements_json(items: Sequence[Acknowledgement]) -> list[Acknowledgem
             "applied": _time(item.applied_at),
             "outcome": item.outcome,
         }
-        for item in items
+        for item in acknowledgements
     ]
 
 
-def _segment(view: MonitorView, item: SegmentView, now: int) -> SegmentJson:
-    verdict, look = item.verdict, look_at(view, item, now)
+def _segment_json(view: MonitorView, segment: SegmentView, now: int) -> SegmentJson:
+    verdict, status = segment.verdict, headline_of(view, segment, now)
     return {
-        "segment": item.segment,
+        "segment": segment.segment,
         "state": None if verdict is None else verdict.state,
         "reason": None if verdict is None else verdict.reason,
         "detail": None if verdict is None else verdict.detail,
-        "evidence": newest_evidence(item),
+        "evidence": newest_evidence(segment),
         "window_end": None if verdict is None else iso(verdict.window.end),
-        "rows": None if item.looked is None else item.looked.rows,
-        "last_look": _time(item.looked_at),
-        "kind": cast("Literal['moved', 'same', 'blind']", look.kind),
-        "headline": look.headline,
+        "rows": None if segment.usable_verdict is None else segment.usable_verdict.rows,
+        "last_look": _time(segment.usable_at),
+        "kind": cast("Literal['moved', 'same', 'blind']", status.kind),
+        "headline": status.headline,
     }
 
 
-def _incident(item: OpenIncident | StoredIncident) -> OpenIncidentJson:
+def _incident_json(incident: OpenIncident | StoredIncident) -> OpenIncidentJson:
     return {
-        "key": item.key,
-        "kind": item.kind,
-        "segment": item.segment,
-        "columns": list(item.columns),
-        "opened": iso(item.opened_at),
-        "onset": _time(item.onset),
-        "muted_until": _time(item.muted_until),
+        "key": incident.key,
+        "kind": incident.kind,
+        "segment": incident.segment,
+        "columns": list(incident.columns),
+        "opened": iso(incident.opened_at),
+        "onset": _time(incident.onset),
+        "muted_until": _time(incident.muted_until),
     }
 
 
-def _reference(item: Reference) -> ReferenceJson:
-    made = item.provenance
+def _reference_json(reference: Reference) -> ReferenceJson:
+    provenance = reference.provenance
     return {
-        "fingerprint": item.fingerprint,
-        "rows": item.summary.rows,
-        "source": made.source,
-        "files": made.files,
-        "built": iso(made.built_at),
-        "from": None if made.time_range is None else iso(made.time_range.start),
-        "to": None if made.time_range is None else iso(made.time_range.end),
-        "columns": [_column(column) for column in item.plan.columns],
-        "set_aside": [_column(column) for column in made.set_aside],
-        "notes": list(made.notes),
+        "fingerprint": reference.fingerprint,
+        "rows": reference.summary.rows,
+        "source": provenance.source,
+        "files": provenance.files,
+        "built": iso(provenance.built_at),
+        "from": None if provenance.time_range is None else iso(provenance.time_range.start),
+        "to": None if provenance.time_range is None else iso(provenance.time_range.end),
+        "columns": [_column_json(column) for column in reference.plan.columns],
+        "set_aside": [_column_json(column) for column in provenance.set_aside],
+        "notes": list(provenance.notes),
     }
 
 
-def _column(item: Column) -> ColumnJson:
-    return {"column": item.name, "kind": str(item.kind), "role": str(item.role), "reason": item.reason}
+def _column_json(column: Column) -> ColumnJson:
+    return {
+        "column": column.name,
+        "kind": str(column.kind),
+        "role": str(column.role),
+        "reason": column.reason,
+    }
 
 
 def _time(nanoseconds: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What the API answers, as types: ``api`` makes them, the OpenAPI document is generated from them."""
+"""Response types of the API. Their docstrings and keys are part of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ColumnJson(TypedDict):
     reason: str
 
 
-# Two of its keys are words of Python.
+# Functional syntax, because the key from is a keyword of Python.
 ReferenceJson = TypedDict(
     "ReferenceJson",
     {

@@ -1,1 +1,1 @@
-"""The HTTP server and what every answer passes through."""
+"""HTTP server and request handling."""

@@ -1,4 +1,4 @@
-"""A long list cut into pages."""
+"""Splits a long list into pages."""
 
 from __future__ import annotations
 
@@ -10,52 +10,50 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part(Generic[T]):
-    """Page ``page`` of ``pages``, counted from 1, of a list of ``total``; ``asked`` is what was searched."""
+class ListPage(Generic[T]):
+    """Page ``number`` (from 1) of ``n_pages``; ``offset`` items precede it."""
 
     items: tuple[T, ...]
-    page: int
-    pages: int
+    number: int
+    n_pages: int
     total: int
-    asked: str = ""
+    search: str = ""
 
     @property
-    def first(self) -> int:
-        """Place of the first item in the whole list, from 1; 0 in an empty one."""
-        return 0 if not self.items else self.before + 1
+    def start_index(self) -> int:
+        return 0 if not self.items else self.offset + 1
 
     @property
-    def last(self) -> int:
-        """Place of the last item in the whole list."""
-        return self.before + len(self.items)
+    def end_index(self) -> int:
+        return self.offset + len(self.items)
 
-    before: int = 0
+    offset: int = 0
 
 
-def part_of(items: Sequence[T], page: int, size: int, asked: str = "") -> Part[T]:
-    """The page asked for, or the last one when there are fewer.
+def list_page(items: Sequence[T], number: int, size: int, search: str = "") -> ListPage[T]:
+    """Return one page, the last one when ``number`` is too large.
 
-    >>> part_of("abcde", 2, 2).items, part_of("abcde", 9, 2).items, part_of("", 1, 2).pages
+    >>> list_page("abcde", 2, 2).items, list_page("abcde", 9, 2).items, list_page("", 1, 2).n_pages
     (('c', 'd'), ('e',), 1)
     """
-    pages = max(1, -(-len(items) // size))
-    page = min(page, pages)
-    start = (page - 1) * size
-    return Part(
-        items=tuple(items[start : start + size]),
-        page=page,
-        pages=pages,
+    n_pages = max(1, -(-len(items) // size))
+    number = min(number, n_pages)
+    offset = (number - 1) * size
+    return ListPage(
+        items=tuple(items[offset : offset + size]),
+        number=number,
+        n_pages=n_pages,
         total=len(items),
-        asked=asked,
-        before=start,
+        search=search,
+        offset=offset,
     )
 
 
-def matching(names: Sequence[str], asked: str) -> list[str]:
-    """Names that contain what is asked for, whatever the case.
+def filter_names(names: Sequence[str], search: str) -> list[str]:
+    """Return the names that contain ``search``, ignoring case.
 
-    >>> matching(["Age", "page", "x"], "AGE")
+    >>> filter_names(["Age", "page", "x"], "AGE")
     ['Age', 'page']
     """
-    wanted = asked.casefold()
-    return [name for name in names if wanted in name.casefold()]
+    needle = search.casefold()
+    return [name for name in names if needle in name.casefold()]

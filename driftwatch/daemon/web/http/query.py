@@ -1,4 +1,4 @@
-"""What a request asks for, read from its path and query. Whatever is not as expected is a 400 or 404."""
+"""Parses the path and query of a request; anything unexpected is answered with 400 or 404."""
 
 from __future__ import annotations
 
@@ -11,101 +11,95 @@ from driftwatch.core.windows import parse_time
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.daemon.web.http.links import REFERENCE
 
-#: Items of one answer unless the request says otherwise, and at most.
-USUAL, MOST = 100, 1000
-MOST_OFFSET = 1_000_000
-_MOST_PAGES = 1_000_000
-LONGEST_SEARCH = 200
+#: Items in one answer.
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+MAX_OFFSET = 1_000_000
+_MAX_PAGE = 1_000_000
+MAX_SEARCH_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: the window that ends at ``end``, or the reference when that is None."""
+    """One side of a comparison: the window that ends at ``end`` (nanoseconds), or the reference if None."""
 
     end: int | None
 
 
 def monitor(snapshot: Snapshot, request: Request) -> MonitorView:
-    """The monitor named in the path."""
     view = snapshot.monitor(request.path_params["name"])
     if view is None:
         raise HTTPException(404, "There is no monitor of that name.")
     return view
 
 
-def found(snapshot: Snapshot, request: Request) -> tuple[MonitorView, SegmentView]:
-    """The monitor named in the path and the segment named in the query; none is all rows."""
+def monitor_and_segment(snapshot: Snapshot, request: Request) -> tuple[MonitorView, SegmentView]:
+    """Return the requested monitor and segment; all rows when no segment is named."""
     view = monitor(snapshot, request)
-    asked = request.query_params.get("segment")
-    segment = view.segment(asked)
-    if segment is None and not asked:
+    name = request.query_params.get("segment")
+    segment = view.segment(name)
+    if segment is None and not name:
         segment = view.segment(None) or SegmentView(
-            segment=None, verdict=None, looked=None, looked_at=None, trail=(), window=None
+            segment=None, verdict=None, usable_verdict=None, usable_at=None, trail=(), window=None
         )
     if segment is None:
         raise HTTPException(404, "The monitor has no segment of that name.")
     return view, segment
 
 
-def moment(text: str, status: int = 404, what: str = "the end of a window") -> int:
-    """A time in nanoseconds from ISO 8601 or nanoseconds."""
-    wrong = HTTPException(status, f"Expected {what} as ISO 8601 or nanoseconds.")
+def timestamp(text: str, status: int = 404, expectation: str = "the end of a window") -> int:
+    """Parse a time in ISO 8601 or nanoseconds to nanoseconds."""
+    http_error = HTTPException(status, f"Expected {expectation} as ISO 8601 or nanoseconds.")
     try:
-        known = int(text) if text.isascii() and text.isdigit() else parse_time(text)
+        nanoseconds = int(text) if text.isascii() and text.isdigit() else parse_time(text)
     except (ValueError, OverflowError) as error:
-        raise wrong from error
-    if not 0 <= known < 1 << 63:
-        raise wrong
-    return known
+        raise http_error from error
+    if not 0 <= nanoseconds < 1 << 63:
+        raise http_error
+    return nanoseconds
 
 
-def before(request: Request) -> int | None:
-    """Windows that end earlier than this are asked for; None is no limit."""
+def end_below(request: Request) -> int | None:
     text = request.query_params.get("before", "")
-    return moment(text, 400, "before") if text else None
+    return timestamp(text, 400, "before") if text else None
 
 
 def side(request: Request, name: str) -> Side | None:
-    """A side of a comparison; None when the request does not name it."""
     text = request.query_params.get(name, "")
     if not text:
         return None
-    return Side(None if text == REFERENCE else moment(text, 400, f"{name}: the reference, or a window's end"))
+    return Side(
+        None if text == REFERENCE else timestamp(text, 400, f"{name}: the reference, or a window's end")
+    )
 
 
 def limit(request: Request) -> int:
-    """How many items are asked for."""
-    return _number(request, "limit", USUAL, 1, MOST)
+    return _number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
 
 
 def offset(request: Request) -> int:
-    """How many items are passed over."""
-    return _number(request, "offset", 0, 0, MOST_OFFSET)
+    return _number(request, "offset", 0, 0, MAX_OFFSET)
 
 
 def page(request: Request) -> int:
-    """Which page of a list, from 1."""
-    return _number(request, "page", 1, 1, _MOST_PAGES)
+    return _number(request, "page", 1, 1, _MAX_PAGE)
 
 
 def search(request: Request) -> str:
-    """What names are searched for, as it was typed."""
     text = request.query_params.get("q", "").strip()
-    if len(text) > LONGEST_SEARCH:
-        raise HTTPException(400, f"q: expected at most {LONGEST_SEARCH} characters.")
+    if len(text) > MAX_SEARCH_CHARS:
+        raise HTTPException(400, f"q: expected at most {MAX_SEARCH_CHARS} characters.")
     return text
 
 
-def choice(request: Request, name: str, known: tuple[str, ...]) -> str:
-    """One of some words, or nothing."""
+def choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
     text = request.query_params.get(name, "")
-    if text and text not in known:
-        raise HTTPException(400, f"{name}: expected one of {', '.join(known)}.")
+    if text and text not in choices:
+        raise HTTPException(400, f"{name}: expected one of {', '.join(choices)}.")
     return text
 
 
-def _number(request: Request, name: str, usual: int, least: int, most: int) -> int:
-    text = request.query_params.get(name, str(usual))
-    if not (text.isascii() and text.isdigit() and len(text) < 8 and least <= int(text) <= most):
-        raise HTTPException(400, f"{name}: expected a number from {least} to {most}.")
+def _number(request: Request, name: str, default: int, minimum: int, maximum: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 8 and minimum <= int(text) <= maximum):
+        raise HTTPException(400, f"{name}: expected a number from {minimum} to {maximum}.")
     return int(text)

@@ -1,1 +1,1 @@
-"""The pages people read, rendered on the server."""
+"""Server-rendered HTML pages."""

@@ -1,4 +1,4 @@
-"""The pairs of columns whose correlation changed most, from the sums of both sides."""
+"""Finds the pairs of columns whose Pearson correlation changed most."""
 
 from __future__ import annotations
 
@@ -9,41 +9,49 @@ import numpy as np
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary
 
-MOST = 5
-#: Changes of r below this are not worth a line, and fewer sampled rows say nothing about r.
-LEAST, FEWEST = 0.1, 10
+MAX_PAIRS = 5
+#: Smaller changes of r are not worth a line; fewer sampled rows say nothing about r.
+MIN_CHANGE, MIN_ROWS = 0.1, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MovedPair:
-    """Two numeric columns and Pearson's r between them on either side."""
+class CorrelationChange:
+    """Pearson's r of two columns on both sides."""
 
     left: str
     right: str
-    before: float
-    after: float
+    first_r: float
+    second_r: float
 
 
-def moved_pairs(plan: Plan, before: Summary, after: Summary | None) -> list[MovedPair]:
-    """At most ``MOST`` pairs, the largest change first. Empty when either side has no sums. O(d^2)."""
-    projection, old, new = plan.projection, before.sums, None if after is None else after.sums
-    if projection is None or old is None or new is None or min(old.rows, new.rows) < FEWEST:
+def correlation_changes(plan: Plan, first: Summary, second: Summary | None) -> list[CorrelationChange]:
+    """Return the pairs with the largest changes first; none when a side has no sums. Costs O(d^2)."""
+    projection, first_sums, second_sums = plan.projection, first.sums, None if second is None else second.sums
+    if (
+        projection is None
+        or first_sums is None
+        or second_sums is None
+        or min(first_sums.rows, second_sums.rows) < MIN_ROWS
+    ):
         return []
     numeric = np.flatnonzero(projection.inputs[:, 1] < 0)
-    first, second = np.triu_indices(len(numeric), 1)
-    first, second = numeric[first], numeric[second]
-    was, now = old.correlation()[first, second], new.correlation()[first, second]
-    change = np.abs(now - was)
+    left_position, right_position = np.triu_indices(len(numeric), 1)
+    left_position, right_position = numeric[left_position], numeric[right_position]
+    first_r, second_r = (
+        first_sums.correlation()[left_position, right_position],
+        second_sums.correlation()[left_position, right_position],
+    )
+    change = np.abs(second_r - first_r)
     change[~np.isfinite(change)] = -1.0
-    largest = np.argsort(-change, kind="stable")[:MOST]
+    largest = np.argsort(-change, kind="stable")[:MAX_PAIRS]
     names = [plan.columns[int(position)].name for position in projection.inputs[:, 0]]
     return [
-        MovedPair(
-            left=names[int(first[pair])],
-            right=names[int(second[pair])],
-            before=float(was[pair]),
-            after=float(now[pair]),
+        CorrelationChange(
+            left=names[int(left_position[pair])],
+            right=names[int(right_position[pair])],
+            first_r=float(first_r[pair]),
+            second_r=float(second_r[pair]),
         )
         for pair in largest
-        if change[pair] >= LEAST
+        if change[pair] >= MIN_CHANGE
     ]

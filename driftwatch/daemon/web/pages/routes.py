@@ -1,4 +1,4 @@
-"""The templates: always escaping, strict about names, no path outside the package."""
+"""Renders the page templates: values are escaped, undefined names are errors, only packaged files load."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from driftwatch.core.schema import iso
 from driftwatch.core.settings import format_duration
 from driftwatch.daemon.status.column_order import by_contribution
-from driftwatch.daemon.status.headline import began, look_at, moved_columns
-from driftwatch.daemon.status.history_view import Past, Working
-from driftwatch.daemon.status.ports import State
+from driftwatch.daemon.status.headline import headline_of, moved_columns, onset
+from driftwatch.daemon.status.history_view import HistoryView, VerdictData
+from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.daemon.status.worklog import worklog
 from driftwatch.daemon.web.http.assets import Asset
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.http.query import Side
 from driftwatch.daemon.web.pages import view_models
-from driftwatch.daemon.web.pages.cards import Sides, cards_of
-from driftwatch.daemon.web.pages.incident_text import tell
+from driftwatch.daemon.web.pages.cards import ComparedSummaries, column_cards
+from driftwatch.daemon.web.pages.incident_text import incident_text
 from driftwatch.daemon.web.pages.sample_rows import sample_rows
-from driftwatch.daemon.web.pages.sections import DRAWN, Asked, judged_columns, timeline
-from driftwatch.daemon.web.pages.side_by_side import Compared
-from driftwatch.daemon.web.pages.trend_lines import trend
-from driftwatch.daemon.web.pages.view_models import Visitor
-from driftwatch.results import words
-from driftwatch.results.names import column_words, listed_words, named_words
+from driftwatch.daemon.web.pages.sections import TIMELINE_WINDOWS, ColumnSelection, timeline, verdict_columns
+from driftwatch.daemon.web.pages.side_by_side import Comparison
+from driftwatch.daemon.web.pages.trend_lines import trend_chart
+from driftwatch.daemon.web.pages.view_models import User
+from driftwatch.results import text_format
+from driftwatch.results.names import column_label, column_labels, named_column_text
 
-#: Windows in a list, and in the selectors of a comparison.
-LISTED, CHOICES = 100, 400
-#: Longest name shown whole; page after page of longer ones would not stay small.
-_LONGEST = 100
-_LONGEST_SETTINGS = 60_000
+#: Windows in a list, and in a comparison's selectors.
+WINDOWS_PER_PAGE, MAX_CHOICES = 100, 400
+#: Longer names are cut, so that pages stay small.
+_MAX_NAME_CHARS = 100
+_MAX_SETTINGS_CHARS = 60_000
 
 
-class Pages:
-    """Renders pages for people. Of ``assets`` only the addresses are used."""
+def _short_text(value: object, max_chars: int) -> str:
+    return text_format.truncate(text_format.escape_invisible(str(value)), max_chars)
 
-    def __init__(self, links: Links, assets: Mapping[str, Asset], state: State) -> None:
+
+class PageRenderer:
+    def __init__(self, links: Links, assets: Mapping[str, Asset], daemon: RunningDaemon) -> None:
         self.links = links
-        self._state = state
+        self._daemon = daemon
         self._environment = Environment(
             loader=PackageLoader("driftwatch.daemon.web", "templates"),
             autoescape=True,
@@ -53,41 +55,42 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            number=words.number,
-            percent=words.percent,
-            p_value=words.p_value,
-            instant=words.instant,
-            ago=words.ago,
-            day=words.day,
-            seen=lambda text: words.shortened(words.visible(str(text)), 6 * _LONGEST),
-            name=lambda text: words.shortened(words.visible(str(text)), _LONGEST),
-            named=named_words,
-            column=column_words,
-            columns=listed_words,
-            plural=words.plural,
+            number=text_format.format_number,
+            percent=text_format.format_percent,
+            p_value=text_format.format_p_value,
+            time=text_format.format_time,
+            relative_time=text_format.format_relative_time,
+            date=text_format.format_date,
+            printable=lambda text: text_format.truncate(
+                text_format.escape_invisible(str(text)), 6 * _MAX_NAME_CHARS
+            ),
+            name=lambda text: text_format.truncate(text_format.escape_invisible(str(text)), _MAX_NAME_CHARS),
+            named_column_text=named_column_text,
+            column_label=column_label,
+            column_labels=column_labels,
+            plural=text_format.format_count,
             duration=format_duration,
             iso=iso,
-            json=lambda value: words.shortened(
-                json.dumps(value, indent=1, sort_keys=True), _LONGEST_SETTINGS
+            json=lambda value: text_format.truncate(
+                json.dumps(value, indent=1, sort_keys=True), _MAX_SETTINGS_CHARS
             ),
         )
         self._environment.globals.update(
             links=links,
             assets={name: links.prefix + asset.url for name, asset in assets.items()},
-            STATE_WORDS=words.STATE_WORDS,
-            REASON_WORDS=words.REASON_WORDS,
-            kind_of=words.kind_of,
-            SYMBOL=words.SYMBOL,
-            WORD=words.WORD,
-            counted_as=view_models.counted_as,
+            STATE_WORDS=text_format.STATE_WORDS,
+            REASON_WORDS=text_format.REASON_WORDS,
+            kind_of=text_format.state_kind,
+            SYMBOL=text_format.KIND_SYMBOLS,
+            WORD=text_format.KIND_WORDS,
+            counted_quantity=view_models.counted_quantity,
         )
 
     @property
-    def _past(self) -> Past:
-        return self._state.past
+    def _history(self) -> HistoryView:
+        return self._daemon.past
 
     def index(self, snapshot: Snapshot, now: int, search: str = "", kind: str = "", page: int = 1) -> str:
-        """The monitors that match, page by page."""
         fleet = view_models.fleet(snapshot, now, self.links, search, kind, page)
         return self._render("index.html", snapshot=snapshot, now=now, fleet=fleet)
 
@@ -97,74 +100,85 @@ class Pages:
         view: MonitorView,
         segment: SegmentView,
         now: int,
-        asked: Asked,
-        visitor: Visitor | None = None,
-        said: int | None = None,
+        selection: ColumnSelection,
+        user: User | None = None,
+        # The acknowledgement that the user has just requested.
+        acknowledgement_id: int | None = None,
     ) -> str:
-        """One monitor, or one of its segments. ``said`` is the number of what the visitor just asked for."""
-        looked, look = segment.looked, look_at(view, segment, now)
-        reference = None if view.reference is None else view.reference.at(segment.segment)
+        usable_verdict, status = segment.usable_verdict, headline_of(view, segment, now)
+        reference = None if view.reference is None else view.reference.for_segment(segment.segment)
         window = segment.window
         if reference is None or window is None or window.plan != reference.plan.fingerprint:
             window = None
-        first = moved_columns(view, segment)
-        acknowledgements = self._past.acknowledgements(view.name)
-        windows = self._past.windows(view.name, segment.segment, None, DRAWN)
+        leading_columns = moved_columns(view, segment)
+        acknowledgements = self._history.acknowledgements(view.name)
+        windows = self._history.windows(view.name, segment.segment, None, TIMELINE_WINDOWS)
         return self._render(
             "monitor.html",
             snapshot=snapshot,
             now=now,
             view=view,
             segment=segment,
-            look=look,
-            told=tell(view, segment, look, now),
-            segments=[(item, look_at(view, item, now)) for item in view.segments],
+            status=status,
+            text=incident_text(view, segment, status, now),
+            segments=[(item, headline_of(view, item, now)) for item in view.segments],
             evidence=view_models.newest_evidence(segment),
             timeline=self._timeline(view, segment, windows, now),
-            # What the gauges show may be younger than any window that was decided.
-            decided=windows[0].end if windows else None,
-            incidents=view_models.incidents(view, segment.segment),
-            columns=judged_columns(
-                reference, looked, window, first, asked, self._past, self._column_url(view, segment)
+            # The gauges may show a younger window than the newest one that was decided.
+            newest_end=windows[0].end if windows else None,
+            incidents=view_models.incident_views(view, segment.segment),
+            columns=verdict_columns(
+                reference,
+                usable_verdict,
+                window,
+                leading_columns,
+                selection,
+                self._history,
+                self._column_url(view, segment),
             ),
             column_page=lambda page: self.links.monitor(
-                view.name, segment.segment, q=asked.search, page=page
+                view.name, segment.segment, q=selection.search, page=page
             ),
-            joint=[] if looked is None else [item for item in looked.statistics if item.column is None],
+            joint_statistics=[]
+            if usable_verdict is None
+            else [item for item in usable_verdict.statistics if item.column is None],
             acknowledgements=acknowledgements,
-            said=next((item for item in acknowledgements if item.id == said), None),
-            visitor=visitor,
+            acknowledgement=next((item for item in acknowledgements if item.id == acknowledgement_id), None),
+            user=user,
         )
 
     def _timeline(self, view: MonitorView, segment: SegmentView, windows: Sequence[Any], now: int) -> str:
-        versions = self._past.versions(view.name)
+        versions = self._history.versions(view.name)
         url = partial(self.links.window, view.name, segment=segment.segment)
-        return timeline(windows, versions, now, began(view, segment), url)
+        return timeline(windows, versions, now, onset(view, segment), url)
 
     def _column_url(self, view: MonitorView, segment: SegmentView) -> Any:
         return partial(self.links.column, view.name, segment=segment.segment)
 
     def windows(
-        self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, now: int, before: int | None
+        self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, now: int, end_below: int | None
     ) -> str:
-        """The windows that end before ``before``, newest first."""
-        listed = self._past.windows(view.name, segment.segment, before, LISTED)
-        older = self._past.windows(view.name, segment.segment, listed[-1].end, 1) if listed else []
-        newer = []
-        if listed and before is not None:
-            newer = self._past.following(view.name, segment.segment, listed[0].end, LISTED + 1)
+        windows = self._history.windows(view.name, segment.segment, end_below, WINDOWS_PER_PAGE)
+        older_windows = (
+            self._history.windows(view.name, segment.segment, windows[-1].end, 1) if windows else []
+        )
+        newer_windows = []
+        if windows and end_below is not None:
+            newer_windows = self._history.following(
+                view.name, segment.segment, windows[0].end, WINDOWS_PER_PAGE + 1
+            )
         return self._render(
             "windows.html",
             snapshot=snapshot,
             now=now,
             view=view,
             segment=segment,
-            listed=listed,
-            total=self._past.count(view.name, segment.segment),
-            older=listed[-1].end if older else None,
-            newest=before is None or not newer,
-            newer=newer[-1].end if len(newer) > LISTED else None,
-            timeline=self._timeline(view, segment, listed, now),
+            windows=windows,
+            total=self._history.count(view.name, segment.segment),
+            older_end=windows[-1].end if older_windows else None,
+            is_newest=end_below is None or not newer_windows,
+            newer_end=newer_windows[-1].end if len(newer_windows) > WINDOWS_PER_PAGE else None,
+            timeline=self._timeline(view, segment, windows, now),
         )
 
     def window(
@@ -172,17 +186,19 @@ class Pages:
         snapshot: Snapshot,
         view: MonitorView,
         segment: SegmentView,
-        working: Working,
+        verdict_data: VerdictData,
         now: int,
-        asked: Asked,
-        visitor: Visitor | None = None,
+        selection: ColumnSelection,
+        user: User | None = None,
     ) -> str:
-        """The working of one verdict; stored rows only for a visitor who proved who they are."""
-        verdict = working.verdict
-        end, name = verdict.window.end, segment.segment
-        older = self._past.windows(view.name, name, end, 1)
-        newer = self._past.following(view.name, name, end, 1)
-        first = [item.column for item in verdict.breakages] + [item.column for item in verdict.named]
+        """Render a window's page; only an authenticated user sees stored rows."""
+        verdict = verdict_data.verdict
+        end, segment_name = verdict.window.end, segment.segment
+        older_windows = self._history.windows(view.name, segment_name, end, 1)
+        newer_windows = self._history.following(view.name, segment_name, end, 1)
+        leading_columns = [item.column for item in verdict.breakages] + [
+            item.column for item in verdict.named
+        ]
         return self._render(
             "window.html",
             snapshot=snapshot,
@@ -190,44 +206,52 @@ class Pages:
             view=view,
             segment=segment,
             verdict=verdict,
-            working=working,
-            kind=words.kind_of(verdict.state),
-            older=older[0].end if older else None,
-            newer=newer[0].end if newer else None,
-            columns=judged_columns(
-                working.reference,
+            verdict_data=verdict_data,
+            kind=text_format.state_kind(verdict.state),
+            older_end=older_windows[0].end if older_windows else None,
+            newer_end=newer_windows[0].end if newer_windows else None,
+            columns=verdict_columns(
+                verdict_data.reference,
                 verdict,
-                working.window,
-                first,
-                asked,
-                self._past,
+                verdict_data.window,
+                leading_columns,
+                selection,
+                self._history,
                 self._column_url(view, segment),
             ),
-            joint=[item for item in verdict.statistics if item.column is None],
-            together=view_models.jointly(verdict),
-            configuration=self._past.configuration(verdict),
+            joint_statistics=[item for item in verdict.statistics if item.column is None],
+            joint_named=view_models.joint_named(verdict),
+            configuration=self._history.configuration(verdict),
             sample=None
-            if visitor is None or working.reference is None
-            else sample_rows(working.reference.plan, working.window, [*first, *by_contribution(verdict)]),
-            log=worklog(working, self._past),
+            if user is None or verdict_data.reference is None
+            else sample_rows(
+                verdict_data.reference.plan,
+                verdict_data.window,
+                [*leading_columns, *by_contribution(verdict)],
+            ),
+            log=worklog(verdict_data, self._history),
             command=view_models.explain_command(verdict),
-            column_page=lambda page: self.links.window(view.name, end, name, q=asked.search, page=page),
+            column_page=lambda page: self.links.window(
+                view.name, end, segment_name, q=selection.search, page=page
+            ),
         )
 
     def column(
         self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, name: str, now: int
     ) -> str | None:
-        """One column over time; None when the reference does not watch it."""
-        reference = None if view.reference is None else view.reference.at(segment.segment)
-        known = {} if reference is None else {item.name: item for item in reference.plan.columns}
-        if reference is None or name not in known:
+        """Render a column's page; None when the reference lacks the column."""
+        reference = None if view.reference is None else view.reference.for_segment(segment.segment)
+        columns = {} if reference is None else {item.name: item for item in reference.plan.columns}
+        if reference is None or name not in columns:
             return None
-        trends = self._past.trends(view.name, segment.segment, [name], None, DRAWN)
+        trends = self._history.trends(view.name, segment.segment, [name], None, TIMELINE_WINDOWS)
         window = segment.window
         if window is not None and window.plan != reference.plan.fingerprint:
             window = None
-        sides = Sides(columns=known, grids=reference.plan.grids, before=reference.summary, after=window)
-        (card,) = cards_of(sides, [name], self._column_url(view, segment), segment.looked)
+        summaries = ComparedSummaries(
+            columns=columns, grids=reference.plan.grids, first=reference.summary, second=window
+        )
+        (card,) = column_cards(summaries, [name], self._column_url(view, segment), segment.usable_verdict)
         return self._render(
             "column.html",
             snapshot=snapshot,
@@ -236,8 +260,8 @@ class Pages:
             segment=segment,
             card=card,
             trends=[
-                (detector, found, trend(found, f"{name}, {detector}"))
-                for (_, detector), found in trends.items()
+                (detector, trend, trend_chart(trend, f"{name}, {detector}"))
+                for (_, detector), trend in trends.items()
             ],
         )
 
@@ -247,30 +271,30 @@ class Pages:
         view: MonitorView,
         segment: SegmentView,
         sides: tuple[Side | None, Side | None],
-        compared: Compared,
+        comparison: Comparison,
         now: int,
-        asked: Asked,
+        selection: ColumnSelection,
     ) -> str:
-        """Two windows, or a window and the reference, side by side; ``compared`` says what was found."""
-        choices = [item.end for item in self._past.windows(view.name, segment.segment, None, CHOICES)]
+        recent_ends = [
+            item.end for item in self._history.windows(view.name, segment.segment, None, MAX_CHOICES)
+        ]
         ends = [None if side is None else side.end for side in sides]
-        chosen = {side.end for side in sides if side is not None and side.end is not None}
+        selected_ends = {side.end for side in sides if side is not None and side.end is not None}
         return self._render(
             "compare.html",
             snapshot=snapshot,
             now=now,
             view=view,
             segment=segment,
-            choices=sorted({*choices, *chosen}, reverse=True),
+            choices=sorted({*recent_ends, *selected_ends}, reverse=True),
             ends=ends,
-            compared=compared,
+            comparison=comparison,
             column_page=lambda page: self.links.compare(
-                view.name, ends[0], ends[1], segment.segment, q=asked.search, page=page
+                view.name, ends[0], ends[1], segment.segment, q=selection.search, page=page
             ),
         )
 
     def error(self, status: int, detail: str) -> str:
-        """A page that could not be shown."""
         return self._render("error.html", status=status, phrase=HTTPStatus(status).phrase, detail=detail)
 
     def _render(self, template: str, **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""Some rows of a window as text, where the user turned their storage on; only for whoever has the token."""
+"""Shows sampled rows to authenticated users, where ``storage.row_sample`` is on."""
 
 from __future__ import annotations
 
@@ -7,45 +7,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.results import words
+from driftwatch.results import text_format
 from driftwatch.summary.grid import LevelGrid
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary
 
 #: Rows and columns shown.
-ROWS, COLUMNS = 20, 12
+MAX_ROWS, MAX_COLUMNS = 20, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRows:
-    """``rows`` of ``columns`` as text, empty where a value is missing; ``kept`` is how many are stored."""
+    """Sampled rows as text; a missing value is an empty cell."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    kept: int
+    #: Number of rows in the sample.
+    n_stored: int
 
 
-def sample_rows(plan: Plan, window: Summary | None, first: Sequence[str]) -> SampleRows | None:
-    """The first sampled rows in the columns ``first``; None when no rows are stored.
+def sample_rows(plan: Plan, window: Summary | None, leading_columns: Sequence[str]) -> SampleRows | None:
+    """Return the sampled rows as text, or None when none are stored.
 
-    Which rows are in the sample is decided by a hash of their content, so they are a fair picture.
+    A hash of the content selects the rows, so the sample is representative.
     """
     if window is None or window.sample is None or not len(window.sample.rows):
         return None
-    place = {column.name: position for position, column in enumerate(plan.columns)}
-    shown = [name for name in dict.fromkeys([*first, *place]) if name in place][:COLUMNS]
-    rows = window.sample.rows[:ROWS]
+    positions = {column.name: position for position, column in enumerate(plan.columns)}
+    names = [name for name in dict.fromkeys([*leading_columns, *positions]) if name in positions][
+        :MAX_COLUMNS
+    ]
+    rows = window.sample.rows[:MAX_ROWS]
     return SampleRows(
-        columns=tuple(shown),
-        rows=tuple(tuple(_said(plan, name, float(row[place[name]])) for name in shown) for row in rows),
-        kept=len(window.sample.rows),
+        columns=tuple(names),
+        rows=tuple(
+            tuple(_cell_text(plan, name, float(row[positions[name]])) for name in names) for row in rows
+        ),
+        n_stored=len(window.sample.rows),
     )
 
 
-def _said(plan: Plan, name: str, value: float) -> str:
+def _cell_text(plan: Plan, name: str, value: float) -> str:
     if np.isnan(value):
         return ""
     grid, kind = plan.grids[name], plan.column(name).kind
     if isinstance(grid, LevelGrid):
         return grid.levels[int(value)] if int(value) < len(grid.levels) else "a level never seen before"
-    return words.axis_value(value, kind, 0.0)
+    return text_format.format_axis_value(value, kind, 0.0)

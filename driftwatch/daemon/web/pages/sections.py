@@ -1,4 +1,4 @@
-"""Parts of pages that several pages share: columns page by page, windows over time."""
+"""Sections that several pages share: column cards, split into pages, and windows over time."""
 
 from __future__ import annotations
 
@@ -9,89 +9,101 @@ from markupsafe import Markup
 
 from driftwatch.charts import evidence_chart
 from driftwatch.daemon.status.column_order import by_contribution, by_distance
-from driftwatch.daemon.status.history_view import Past
-from driftwatch.daemon.web.http.paging import Part, matching, part_of
+from driftwatch.daemon.status.history_view import HistoryView
+from driftwatch.daemon.web.http.paging import ListPage, filter_names, list_page
 from driftwatch.daemon.web.pages import trend_lines
-from driftwatch.daemon.web.pages.cards import PER_PAGE, Card, Sides, cards_of
-from driftwatch.daemon.web.pages.correlations import moved_pairs
+from driftwatch.daemon.web.pages.cards import COLUMNS_PER_PAGE, ColumnCard, ComparedSummaries, column_cards
+from driftwatch.daemon.web.pages.correlations import correlation_changes
 from driftwatch.results.results import Verdict
 from driftwatch.store.browsing import StoredVersion, StoredWindow
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 #: Windows drawn in one timeline.
-DRAWN = 120
+TIMELINE_WINDOWS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """One page of columns with what is said of all of them together; ``why_not`` when nothing is drawn."""
-
-    part: Part[Card]
-    pairs: Markup
-    why_not: str
+class ColumnSection:
+    page: ListPage[ColumnCard]
+    correlation_chart: Markup
+    #: Why nothing is drawn.
+    problem: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Which columns are asked for."""
-
+class ColumnSelection:
     search: str = ""
     page: int = 1
 
 
-def judged_columns(
+def verdict_columns(
     reference: Reference | None,
     verdict: Verdict | None,
     window: Summary | None,
-    first: Sequence[str],
-    asked: Asked,
-    past: Past,
+    leading_columns: Sequence[str],
+    selection: ColumnSelection,
+    history: HistoryView,
     url: Callable[[str], str],
-) -> Columns:
-    """Columns of a verdict by their contribution, ``first`` before all others, against the reference."""
+) -> ColumnSection:
+    """Build a verdict's column cards: ``leading_columns`` first, then by contribution."""
     if reference is None:
-        return Columns(part=part_of((), 1, PER_PAGE), pairs=Markup(), why_not="The reference is not at hand.")
-    known = {column.name: column for column in reference.plan.columns}
-    ranked = [] if verdict is None else by_contribution(verdict)
-    names = [name for name in dict.fromkeys([*first, *ranked, *known]) if name in known]
-    shown = part_of(matching(names, asked.search), asked.page, PER_PAGE, asked.search)
+        return ColumnSection(
+            page=list_page((), 1, COLUMNS_PER_PAGE),
+            correlation_chart=Markup(),
+            problem="The reference is not at hand.",
+        )
+    columns = {column.name: column for column in reference.plan.columns}
+    contributors = [] if verdict is None else by_contribution(verdict)
+    names = [name for name in dict.fromkeys([*leading_columns, *contributors, *columns]) if name in columns]
+    page = list_page(
+        filter_names(names, selection.search), selection.page, COLUMNS_PER_PAGE, selection.search
+    )
     trends = (
         {}
         if verdict is None
-        else past.trends(verdict.monitor, verdict.segment, shown.items, verdict.window.end + 1)
+        else history.trends(verdict.monitor, verdict.segment, page.items, verdict.window.end + 1)
     )
-    sides = Sides(columns=known, grids=reference.plan.grids, before=reference.summary, after=window)
-    return Columns(
-        part=_filled(shown, cards_of(sides, shown.items, url, verdict, trends)),
-        pairs=trend_lines.pairs(moved_pairs(reference.plan, reference.summary, window)),
-        why_not="" if window is not None else "The window's counts are past retention, or none were read.",
+    summaries = ComparedSummaries(
+        columns=columns, grids=reference.plan.grids, first=reference.summary, second=window
+    )
+    return ColumnSection(
+        page=_with_cards(page, column_cards(summaries, page.items, url, verdict, trends)),
+        correlation_chart=trend_lines.correlation_chart(
+            correlation_changes(reference.plan, reference.summary, window)
+        ),
+        problem="" if window is not None else "The window's counts are past retention, or none were read.",
     )
 
 
 def compared_columns(
-    reference: Reference, before: Summary, after: Summary, asked: Asked, url: Callable[[str], str]
-) -> Columns:
-    """Columns of two summaries on the cells of ``reference``, the furthest apart first."""
-    known = {column.name: column for column in reference.plan.columns}
-    names = by_distance(reference.plan, before, after)
-    shown = part_of(matching(names, asked.search), asked.page, PER_PAGE, asked.search)
-    sides = Sides(columns=known, grids=reference.plan.grids, before=before, after=after)
-    return Columns(
-        part=_filled(shown, cards_of(sides, shown.items, url)),
-        pairs=trend_lines.pairs(moved_pairs(reference.plan, before, after)),
-        why_not="",
+    reference: Reference,
+    first: Summary,
+    second: Summary,
+    selection: ColumnSelection,
+    url: Callable[[str], str],
+) -> ColumnSection:
+    columns = {column.name: column for column in reference.plan.columns}
+    names = by_distance(reference.plan, first, second)
+    page = list_page(
+        filter_names(names, selection.search), selection.page, COLUMNS_PER_PAGE, selection.search
+    )
+    summaries = ComparedSummaries(columns=columns, grids=reference.plan.grids, first=first, second=second)
+    return ColumnSection(
+        page=_with_cards(page, column_cards(summaries, page.items, url)),
+        correlation_chart=trend_lines.correlation_chart(correlation_changes(reference.plan, first, second)),
+        problem="",
     )
 
 
-def _filled(part: Part[str], cards: list[Card]) -> Part[Card]:
-    return Part(
+def _with_cards(page: ListPage[str], cards: list[ColumnCard]) -> ListPage[ColumnCard]:
+    return ListPage(
         items=tuple(cards),
-        page=part.page,
-        pages=part.pages,
-        total=part.total,
-        asked=part.asked,
-        before=part.before,
+        number=page.number,
+        n_pages=page.n_pages,
+        total=page.total,
+        search=page.search,
+        offset=page.offset,
     )
 
 
@@ -102,22 +114,22 @@ def timeline(
     onset: int | None,
     url: Callable[[int], str],
 ) -> Markup:
-    """Windows (newest first) as a timeline with pages, onset and changes of the reference."""
-    drawn = list(reversed(windows[:DRAWN]))
-    trail = [(item.end, item.evidence, item.state, item.page) for item in drawn]
-    return evidence_chart.timeline(trail, now, onset, changes(drawn, versions), url)
+    """Draw windows (newest first) with marks for alerts, onset and reference changes."""
+    timeline_windows = list(reversed(windows[:TIMELINE_WINDOWS]))
+    trail = [(item.end, item.evidence, item.state, item.page) for item in timeline_windows]
+    return evidence_chart.timeline(trail, now, onset, reference_changes(timeline_windows, versions), url)
 
 
-def changes(
+def reference_changes(
     windows: Sequence[StoredWindow], versions: Sequence[StoredVersion]
-) -> list[evidence_chart.Change]:
-    """Places in ``windows`` (oldest first) of those that were first decided with another reference.
+) -> list[evidence_chart.ReferenceChange]:
+    """Return (position, label) of the first window after each change of the reference.
 
-    The very first reference is no change.
+    ``windows`` are oldest first; the reference of the first one is not a change.
     """
-    found = []
+    changes = []
     for version in versions[1:]:
-        place = next((n for n, item in enumerate(windows) if item.decided_at >= version.stored_at), None)
-        if place:
-            found.append((place, "rebased" if version.rebased else "new reference"))
-    return found
+        position = next((n for n, item in enumerate(windows) if item.decided_at >= version.stored_at), None)
+        if position:
+            changes.append((position, "rebased" if version.rebased else "new reference"))
+    return changes

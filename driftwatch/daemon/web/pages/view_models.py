@@ -1,4 +1,4 @@
-"""What the pages show of monitors and incidents, worked out before any template runs."""
+"""View models of monitors and incidents, computed before any template runs."""
 
 from __future__ import annotations
 
@@ -11,176 +11,175 @@ from markupsafe import Markup
 from driftwatch.charts import column_chart
 from driftwatch.charts.evidence_chart import sparkline
 from driftwatch.core.schema import Kind, iso
-from driftwatch.daemon.status.headline import Look, look_at
+from driftwatch.daemon.status.headline import Headline, headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView, Snapshot
 from driftwatch.daemon.web.http.links import Links
-from driftwatch.daemon.web.http.paging import Part, part_of
+from driftwatch.daemon.web.http.paging import ListPage, list_page
 from driftwatch.notify.base import IncidentKind
-from driftwatch.results import words
-from driftwatch.results.names import columns_only
+from driftwatch.results import text_format
+from driftwatch.results.names import single_columns
 from driftwatch.results.results import NamedColumn, Verdict
 
-#: Monitors on one page; segments and incidents said of each.
-PER_PAGE = 40
-MOST_SAID = 4
-ORDER = (words.MOVED, words.BLIND, words.SAME)
+MONITORS_PER_PAGE = 40
+#: Kinds of headlines, the most urgent first.
+KIND_ORDER = (text_format.MOVED, text_format.BLIND, text_format.SAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One monitor on the first page."""
-
+class MonitorRow:
     name: str
     url: str
     model: str
-    look: Look
+    status: Headline
     evidence: float | None
     meter: Markup
-    spark: Markup
-    looked_at: int | None
+    sparkline: Markup
+    usable_at: int | None
     window_end: int | None
     rows: int | None
     incidents: tuple[OpenIncident, ...]
-    segments: tuple[tuple[str, str, Look], ...]
+    #: (name, URL, headline) of each segment.
+    segments: tuple[tuple[str, str, Headline], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """One page of monitors; ``counts`` are of all that match the search, by kind."""
-
-    part: Part[Row]
+    page: ListPage[MonitorRow]
+    #: Number of monitors of each kind that match the search.
     counts: tuple[tuple[str, int], ...]
     kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One way to acknowledge an incident: why, the verdict for the form, the command for a terminal."""
-
-    why: str
+class AcknowledgeOption:
+    reason: str
+    #: Value in the form.
     verdict: str
+    #: Equivalent command in a terminal.
     command: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
-    """An open incident and the ways to close it."""
-
+class IncidentView:
     incident: OpenIncident
-    ways: tuple[Way, ...]
+    options: tuple[AcknowledgeOption, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
-    """Somebody who may change things: the name they gave, and the proof their forms carry."""
-
+class User:
     name: str
-    proof: str
+    #: Token for the forms of the page.
+    csrf_token: str
 
 
 def fleet(
     snapshot: Snapshot, now: int, links: Links, search: str = "", kind: str = "", page: int = 1
 ) -> Fleet:
-    """Monitors whose name or model holds ``search``: those that moved first, then those that could not look.
-
-    Only the monitors of one page are worked out whole.
-    """
-    wanted = search.casefold()
-    known = [view for view in snapshot.monitors if wanted in f"{view.name} {_model(view)}".casefold()]
-    looks = {view.name: _worst(view, now) for view in known}
-    counts = tuple((each, sum(found == each for found in looks.values())) for each in ORDER)
-    picked = [view for view in known if not kind or looks[view.name] == kind]
-    picked.sort(key=lambda view: ORDER.index(looks[view.name]))
-    part = part_of(picked, page, PER_PAGE, search)
-    rows = tuple(_row(view, now, links) for view in part.items)
-    shown = Part(
-        items=rows, page=part.page, pages=part.pages, total=part.total, asked=search, before=part.before
+    """Return one page of monitors whose name or model contains ``search``, in the order of ``KIND_ORDER``."""
+    needle = search.casefold()
+    matches = [view for view in snapshot.monitors if needle in f"{view.name} {_model_label(view)}".casefold()]
+    kinds = {view.name: _worst_kind(view, now) for view in matches}
+    counts = tuple((name, sum(view_kind == name for view_kind in kinds.values())) for name in KIND_ORDER)
+    views = [view for view in matches if not kind or kinds[view.name] == kind]
+    views.sort(key=lambda view: KIND_ORDER.index(kinds[view.name]))
+    view_page = list_page(views, page, MONITORS_PER_PAGE, search)
+    rows = tuple(_monitor_row(view, now, links) for view in view_page.items)
+    row_page = ListPage(
+        items=rows,
+        number=view_page.number,
+        n_pages=view_page.n_pages,
+        total=view_page.total,
+        search=search,
+        offset=view_page.offset,
     )
-    return Fleet(part=shown, counts=counts, kind=kind)
+    return Fleet(page=row_page, counts=counts, kind=kind)
 
 
-def _model(view: MonitorView) -> str:
+def _model_label(view: MonitorView) -> str:
     return " ".join(part for part in (view.model_name, view.model_version) if part)
 
 
-def _worst(view: MonitorView, now: int) -> str:
+def _worst_kind(view: MonitorView, now: int) -> str:
     segments: Sequence[SegmentView | None] = view.segments or (None,)
     if view.segment(None) is None:
         segments = (None, *segments)
-    return min((look_at(view, item, now).kind for item in segments), key=ORDER.index)
+    return min((headline_of(view, segment, now).kind for segment in segments), key=KIND_ORDER.index)
 
 
-def _row(view: MonitorView, now: int, links: Links) -> Row:
+def _monitor_row(view: MonitorView, now: int, links: Links) -> MonitorRow:
     overall = view.segment(None)
-    looked = None if overall is None else overall.looked
+    usable_verdict = None if overall is None else overall.usable_verdict
     evidence = None if overall is None else newest_evidence(overall)
-    others = [item for item in view.segments if item.segment is not None]
-    told = [
-        (str(item.segment), links.monitor(view.name, item.segment), look_at(view, item, now))
-        for item in others
+    segments = [item for item in view.segments if item.segment is not None]
+    segment_statuses = [
+        (str(item.segment), links.monitor(view.name, item.segment), headline_of(view, item, now))
+        for item in segments
     ]
-    return Row(
+    return MonitorRow(
         name=view.name,
         url=links.monitor(view.name),
-        model=_model(view),
-        look=look_at(view, overall, now),
+        model=_model_label(view),
+        status=headline_of(view, overall, now),
         evidence=evidence,
         meter=column_chart.meter(evidence),
-        spark=sparkline(() if overall is None else overall.trail),
-        looked_at=None if overall is None else overall.looked_at,
-        window_end=None if looked is None else looked.window.end,
-        rows=None if looked is None else looked.rows,
+        sparkline=sparkline(() if overall is None else overall.trail),
+        usable_at=None if overall is None else overall.usable_at,
+        window_end=None if usable_verdict is None else usable_verdict.window.end,
+        rows=None if usable_verdict is None else usable_verdict.rows,
         incidents=view.incidents,
-        segments=tuple(sorted(told, key=lambda item: ORDER.index(item[2].kind))),
+        segments=tuple(sorted(segment_statuses, key=lambda item: KIND_ORDER.index(item[2].kind))),
     )
 
 
 def newest_evidence(segment: SegmentView) -> float | None:
-    """Evidence of the newest verdict, or of the newest one that could look."""
-    for verdict in (segment.verdict, segment.looked):
+    """Return the evidence of the newest verdict, else of the newest verdict with data."""
+    for verdict in (segment.verdict, segment.usable_verdict):
         if verdict is not None and verdict.evidence is not None:
             return verdict.evidence
     return None
 
 
-def incidents(view: MonitorView, segment: str | None) -> list[Incident]:
-    """The open incidents of a segment, newest first, with the ways to acknowledge them."""
-    here = [item for item in view.incidents if item.segment == segment]
+def incident_views(view: MonitorView, segment: str | None) -> list[IncidentView]:
+    incidents = [incident for incident in view.incidents if incident.segment == segment]
     return [
-        Incident(incident=item, ways=_ways(view.name, item))
-        for item in sorted(here, key=lambda item: -item.opened_at)
+        IncidentView(incident=incident, options=_acknowledge_options(view.name, incident))
+        for incident in sorted(incidents, key=lambda incident: -incident.opened_at)
     ]
 
 
-def _ways(monitor: str, item: OpenIncident) -> tuple[Way, ...]:
-    start = f"driftwatch ack CONFIG {shlex.join(['--monitor', monitor, '--incident', item.key])}"
-    known = Way(why="known, be quiet for a while", verdict="muted", command=f"{start} --as muted --until 2d")
-    if item.kind == IncidentKind.BLIND:
-        return (known,)
+def _acknowledge_options(monitor: str, incident: OpenIncident) -> tuple[AcknowledgeOption, ...]:
+    command_start = f"driftwatch ack CONFIG {shlex.join(['--monitor', monitor, '--incident', incident.key])}"
+    mute_option = AcknowledgeOption(
+        reason="known, be quiet for a while",
+        verdict="muted",
+        command=f"{command_start} --as muted --until 2d",
+    )
+    if incident.kind == IncidentKind.BLIND:
+        return (mute_option,)
     return (
-        Way(why="the cause was repaired", verdict="fixed", command=f"{start} --as fixed"),
-        Way(
-            why="this is the new normal: the reference is rebased",
-            verdict="accepted",
-            command=f"{start} --as accepted",
+        AcknowledgeOption(
+            reason="the cause was repaired", verdict="fixed", command=f"{command_start} --as fixed"
         ),
-        known,
+        AcknowledgeOption(
+            reason="this is the new normal: the reference is rebased",
+            verdict="accepted",
+            command=f"{command_start} --as accepted",
+        ),
+        mute_option,
     )
 
 
-def jointly(verdict: Verdict) -> list[NamedColumn]:
-    """What a verdict names of all columns together."""
-    return [item for item in verdict.named if not columns_only([item.column])]
+def joint_named(verdict: Verdict) -> list[NamedColumn]:
+    """Return the joint detectors that the verdict names; they concern no single column."""
+    return [item for item in verdict.named if not single_columns([item.column])]
 
 
 def explain_command(verdict: Verdict) -> str:
-    """The command that recomputes a verdict."""
     parts = ["--monitor", verdict.monitor, "--window", iso(verdict.window.end)]
     if verdict.segment is not None:
-        parts += ["--segment", words.visible(verdict.segment)]
+        parts += ["--segment", text_format.escape_invisible(verdict.segment)]
     return f"driftwatch explain CONFIG {shlex.join(parts)}"
 
 
-def counted_as(kind: Kind) -> str:
-    """What is counted of a kind whose values are not counted themselves."""
+def counted_quantity(kind: Kind) -> str:
     return {Kind.TEXT: "length of the text", Kind.VECTOR: "norm of the vector"}.get(kind, "")

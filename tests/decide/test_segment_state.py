@@ -1,4 +1,4 @@
-"""What is kept from window to window to save work changes no decision: a cold track decides the same bits."""
+"""Memos from window to window change no decision: a state from the store decides the same bits."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.decide.combined_score import taught_together
+from driftwatch.decide.combined_score import with_combined_history
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.resolution import sight
-from driftwatch.decide.state import SegmentState, decode, encode
+from driftwatch.decide.resolution import resolution_of
+from driftwatch.decide.segment_state import SegmentState, decode, encode
 from driftwatch.results.results import Score, Shares
 from driftwatch.results.streams import Streams
 
@@ -28,18 +28,18 @@ POLICIES = tuple(
 )  # fmt: skip
 
 
-def measured(
-    rng: np.random.Generator, hour: int, columns: list[int], moved: float, *, days: int = 1,
+def measurement_of(
+    rng: np.random.Generator, hour: int, columns: list[int], shift: float, *, days: int = 1,
     excluded: bool = False, rebased: float = 0.0,
 ) -> Measurement:  # fmt: skip
     """One hour of these columns, in their order: shares below 2, 3 or 4 marks, a score and a location.
 
-    The reference's shares are ``rebased`` by so much; there is a season of so many ``days``.
+    The reference's shares are shifted by ``rebased``; the season has ``days`` slots.
     """
     rows, streams = int(rng.integers(50, 400)), list[Shares | Score]()
     for column in columns:
         name, marks = f"c{column}", np.linspace(0.2, 0.8, 2 + column % 3) + rebased
-        below = (rng.random(rows)[:, None] <= marks + moved).sum(axis=0)
+        below = (rng.random(rows)[:, None] <= marks + shift).sum(axis=0)
         streams.append(
             Shares(
                 detector="ks", column=name, labels=tuple("abcd"[: len(marks)]), successes=below,
@@ -47,7 +47,7 @@ def measured(
                 ordered=column % 2 == 0, bursts=column == 3, tolerance=0.02 if column == 4 else None,
             )
         )  # fmt: skip
-        value = float(rng.normal(3 * moved, 1 / np.sqrt(rows)))
+        value = float(rng.normal(3 * shift, 1 / np.sqrt(rows)))
         streams.append(
             Score(detector="ks", column=name, label="location", value=value, floor=0.05, signed=True)
         )
@@ -56,17 +56,17 @@ def measured(
         )
     span = Span(start=hour * HOUR, end=(hour + 1) * HOUR)
     return Measurement(
-        window=span, rows=rows, statistics=(), streams=Streams.of(streams), slot=hour % days,
-        excluded=excluded, untimed=days == 2,
+        window=span, rows=rows, statistics=(), streams=Streams.from_list(streams), slot=hour % days,
+        excluded=excluded, untimed_reference=days == 2,
     )  # fmt: skip
 
 
 #: An hour: which of six columns are there and in which order, whether they moved, under which policy, and
-#: whether somebody has set everything right before it.
+#: whether all incidents were closed before it.
 HOURS = st.tuples(
     st.one_of(st.just(list(range(6))), st.permutations(range(6))), st.sampled_from([6, 6, 5, 4, 3]),
     st.sampled_from([0.0, 0.0, 0.0, 0.3]),
-    st.sampled_from(POLICIES), st.integers(0, 9).map(lambda drawn: not drawn),
+    st.sampled_from(POLICIES), st.integers(0, 9).map(lambda number: not number),
 )  # fmt: skip
 
 
@@ -82,19 +82,19 @@ def test_a_cold_track_decides_the_same(
 ) -> None:
     rng, segment_state = np.random.default_rng(seed), SegmentState(reference="r", configuration="c")
     for hour in range(30):
-        segment_state = learn_block(segment_state, measured(rng, hour, [0, 1, 2, 3, 4], 0.0))
-    segment_state = taught_together(segment_state)
-    for hour, (order, count, moved, policy, righted) in enumerate(hours, 30):
-        if righted:
+        segment_state = learn_block(segment_state, measurement_of(rng, hour, [0, 1, 2, 3, 4], 0.0))
+    segment_state = with_combined_history(segment_state)
+    for hour, (order, count, shift, policy, is_closed) in enumerate(hours, 30):
+        if is_closed:
             segment_state = replace(segment_state, incidents=()).reset()
-        seen = measured(rng, hour, order[:count], moved)
-        warm = decide(segment_state, seen, policy)
-        _same(warm, decide(decode(encode(segment_state)), seen, policy))
+        measurement = measurement_of(rng, hour, order[:count], shift)
+        warm = decide(segment_state, measurement, policy)
+        _same(warm, decide(decode(encode(segment_state)), measurement, policy))
         segment_state = warm.segment_state
 
 
 #: What happens in an hour: a window late or once more, one of an excluded day, another one decided first on
-#: the same track and thrown away, columns accepted as they are (``acknowledging.py``).
+#: the same state and thrown away, columns accepted as they are (``monitor/acknowledge.py``).
 EVENTS = st.sampled_from(
     ["nothing", "nothing", "nothing", "late", "again", "excluded", "thrown away", "accepted"]
 )
@@ -104,18 +104,19 @@ def _accepted(
     segment_state: SegmentState, rng: np.random.Generator, hour: int, days: int, rebased: float
 ) -> SegmentState:  # fmt: skip
     shares, scores = (
-        keys.whose(frozenset({"c0", "c1"})) for keys in (segment_state.shares.keys, segment_state.scores.keys)
+        keys.owned_by(frozenset({"c0", "c1"}))
+        for keys in (segment_state.shares.keys, segment_state.scores.keys)
     )
     segment_state = replace(
         segment_state,
         shares=segment_state.shares.reset(shares),
-        scores=segment_state.scores.without(scores),
-        usual=None,
+        scores=segment_state.scores.forget(scores),
+        score_model=None,
         incidents=(),
     )
-    for late in range(hour - 6, hour):
+    for past_hour in range(hour - 6, hour):
         segment_state = learn_block(
-            segment_state, measured(rng, late, [0, 1], 0.0, days=days, rebased=rebased)
+            segment_state, measurement_of(rng, past_hour, [0, 1], 0.0, days=days, rebased=rebased)
         )
     return segment_state
 
@@ -146,40 +147,45 @@ def test_a_cold_track_decides_the_same_whatever_happens(
         0.0,
     )
     for hour in range(10, 10 + blocks):
-        segment_state = learn_block(segment_state, measured(rng, hour, first, 0.0, days=days))
-    segment_state = taught_together(segment_state)
-    for hour, ((order, count, moved, policy, righted), event) in enumerate(hours, 15 + blocks):
-        if righted:
+        segment_state = learn_block(segment_state, measurement_of(rng, hour, first, 0.0, days=days))
+    segment_state = with_combined_history(segment_state)
+    for hour, ((order, count, shift, policy, is_closed), event) in enumerate(hours, 15 + blocks):
+        if is_closed:
             segment_state = replace(segment_state, incidents=()).reset()
         if event == "accepted":
             rebased = 0.05 - rebased
             segment_state = _accepted(segment_state, rng, hour, days, rebased)
         if event == "thrown away":
-            other = measured(rng, hour, order[1:count], 0.1, days=days, rebased=0.01)
-            sight(segment_state, decide(segment_state, other, policy), other, policy)
-        at = hour - {"late": int(rng.integers(2, 9)), "again": 1}.get(event, 0)
-        seen = measured(
-            rng, at, order[:count], moved, days=days, excluded=event == "excluded", rebased=rebased
+            discarded = measurement_of(rng, hour, order[1:count], 0.1, days=days, rebased=0.01)
+            resolution_of(segment_state, decide(segment_state, discarded, policy), discarded, policy)
+        window_hour = hour - {"late": int(rng.integers(2, 9)), "again": 1}.get(event, 0)
+        measurement = measurement_of(
+            rng, window_hour, order[:count], shift, days=days, excluded=event == "excluded", rebased=rebased
         )  # fmt: skip
         cold = decode(encode(segment_state))
-        warm, other_said = decide(segment_state, seen, policy), decide(cold, seen, policy)
-        _same(warm, other_said)
-        assert sight(segment_state, warm, seen, policy) == sight(cold, other_said, seen, policy)
+        warm, cold_decision = decide(segment_state, measurement, policy), decide(cold, measurement, policy)
+        _same(warm, cold_decision)
+        assert resolution_of(segment_state, warm, measurement, policy) == resolution_of(
+            cold, cold_decision, measurement, policy
+        )
         segment_state = warm.segment_state
 
 
 def test_a_score_that_comes_later_limits_the_shares_that_were_there() -> None:
     rng, segment_state = np.random.default_rng(3), SegmentState(reference="r", configuration="c")
 
-    def hours(hour: int, moved: float, *, scored: bool) -> Measurement:
-        seen = measured(rng, hour, [0, 1], moved)
-        every = [item for item in seen.streams if scored or isinstance(item, Shares)]
-        return replace(seen, streams=Streams.of(every))
+    def hours(hour: int, shift: float, *, scored: bool) -> Measurement:
+        measurement = measurement_of(rng, hour, [0, 1], shift)
+        every = [item for item in measurement.streams if scored or isinstance(item, Shares)]
+        return replace(measurement, streams=Streams.from_list(every))
 
     for hour in range(20):
         segment_state = learn_block(segment_state, hours(hour, 0.0, scored=False))
     segment_state = decide(segment_state, hours(20, 0.0, scored=False), POLICIES[0]).segment_state
     for hour in range(21, 41):
         segment_state = learn_block(segment_state, hours(hour, 0.0, scored=True))
-    seen = hours(41, 0.3, scored=True)
-    _same(decide(segment_state, seen, POLICIES[0]), decide(decode(encode(segment_state)), seen, POLICIES[0]))
+    measurement = hours(41, 0.3, scored=True)
+    _same(
+        decide(segment_state, measurement, POLICIES[0]),
+        decide(decode(encode(segment_state)), measurement, POLICIES[0]),
+    )

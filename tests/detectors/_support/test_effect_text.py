@@ -9,17 +9,17 @@ import pytest
 from detector_worlds import exact_grid, reference_of, window_of
 
 from driftwatch.core.schema import Kind
-from driftwatch.detectors._support.effects import percent, plain, quoted
+from driftwatch.detectors._support.effect_text import escape, format_percent, quote
 from driftwatch.detectors.base import get
 
 
-def effect(name: str, before: object, after: object, kind: Kind | None = None) -> str:
+def effect(name: str, reference_values: object, window_values: object, kind: Kind | None = None) -> str:
     grids = None
-    if not isinstance(before, list):
-        grids = {"x": exact_grid(before, after)}  # type: ignore[arg-type]
+    if not isinstance(reference_values, list):
+        grids = {"x": exact_grid(reference_values, window_values)}  # type: ignore[arg-type]
     kinds = {} if kind is None else {"x": kind}
-    reference = reference_of({"x": before}, kinds=kinds, grids=grids)  # type: ignore[arg-type]
-    return get(name).measure(reference, window_of(reference, {"x": after}), "x").effect
+    reference = reference_of({"x": reference_values}, kinds=kinds, grids=grids)  # type: ignore[arg-type]
+    return get(name).measure(reference, window_of(reference, {"x": window_values}), "x").effect
 
 
 RNG = np.random.default_rng(1)
@@ -33,17 +33,19 @@ def test_a_moved_median() -> None:
 
 
 def test_a_moved_tail_when_the_median_stays() -> None:
-    before = np.arange(1.0, 101.0)
-    assert effect("ks", before, np.where(before > 90, before * 10, before)).startswith("p95 95 → 95")
+    values = np.arange(1.0, 101.0)
+    assert effect("ks", values, np.where(values > 90, values * 10, values)).startswith("p95 95 → 95")
 
 
 def test_two_humps_name_the_edge_between_them() -> None:
-    before = np.arange(1.0, 100.0)
-    after = np.where(
-        (before >= 10) & (before <= 40), 39.0, np.where((before >= 60) & (before <= 90), 61.0, before)
+    reference_values = np.arange(1.0, 100.0)
+    window_values = np.where(
+        (reference_values >= 10) & (reference_values <= 40),
+        39.0,
+        np.where((reference_values >= 60) & (reference_values <= 90), 61.0, reference_values),
     )
-    assert effect("ks", before, after) == "at or below 38: 38 % → 9.1 %"
-    assert effect("ks", before, before) == "median 50 → 50"
+    assert effect("ks", reference_values, window_values) == "at or below 38: 38 % → 9.1 %"
+    assert effect("ks", reference_values, reference_values) == "median 50 → 50"
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,8 @@ def test_no_unit_is_guessed_when_none_fits(factor: float) -> None:
 
 def test_a_thousandfold_shows_on_stored_cells_too() -> None:
     reference = reference_of({"x": NUMBERS})
-    found = get("ks").measure(reference, window_of(reference, {"x": NUMBERS * 1000}), "x")
-    assert "looks like x1000" in found.effect
+    statistic = get("ks").measure(reference, window_of(reference, {"x": NUMBERS * 1000}), "x")
+    assert "looks like x1000" in statistic.effect
 
 
 def test_dates_lengths_levels_and_gaps() -> None:
@@ -94,14 +96,14 @@ def test_dates_lengths_levels_and_gaps() -> None:
 
 
 def test_hostile_names_are_cut_and_escaped() -> None:
-    assert quoted('a"b\\c\n\x1b[31m\u202e') == '"a\\"b\\\\c\\n\\x1b[31m\\u202e"'
-    assert len(plain("x" * 1000)) == 40
-    assert plain("\ud800") == "\\ud800"
-    assert plain("Ærø") == "Ærø"
+    assert quote('a"b\\c\n\x1b[31m\u202e') == '"a\\"b\\\\c\\n\\x1b[31m\\u202e"'
+    assert len(escape("x" * 1000)) == 40
+    assert escape("\ud800") == "\\ud800"
+    assert escape("Ærø") == "Ærø"
 
 
 def test_shares_never_round_to_nothing() -> None:
-    assert [percent(x) for x in (0.0, 1e-6, 0.004, 0.5, 0.9999, 1 - 1e-9, 1.0)] == [
+    assert [format_percent(x) for x in (0.0, 1e-6, 0.004, 0.5, 0.9999, 1 - 1e-9, 1.0)] == [
         "0 %",
         "0.0001 %",
         "0.4 %",
@@ -113,11 +115,11 @@ def test_shares_never_round_to_nothing() -> None:
 
 
 def test_what_is_new_to_a_segment_though_not_to_all_rows() -> None:
-    whole = {"x": np.arange(1000.0), "k": np.array(["a"] * 500 + ["b"] * 500)}
-    reference = reference_of(whole)
-    own = window_of(reference, {name: values[:500] for name, values in whole.items()})
-    segment = replace(reference, segments={"s": own}).at("s")
-    window = window_of(reference, {name: values[480:580] for name, values in whole.items()})
+    columns = {"x": np.arange(1000.0), "k": np.array(["a"] * 500 + ["b"] * 500)}
+    reference = reference_of(columns)
+    segment_summary = window_of(reference, {name: values[:500] for name, values in columns.items()})
+    segment = replace(reference, segments={"s": segment_summary}).for_segment("s")
+    window = window_of(reference, {name: values[480:580] for name, values in columns.items()})
     outside = get("out_of_range").measure(segment, window, "x")
     assert outside.value == pytest.approx(0.8, abs=0.05)
     assert outside.effect.startswith("above the reference's range 0 % → ")

@@ -1,4 +1,4 @@
-"""One reader process as its parent sees it: frames with a deadline, and an end that leaves no zombie."""
+"""The parent's side of a reader process: exchanges frames with a deadline and leaves no zombie."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from typing import IO, Any
 from driftwatch.engines.local.frames import HEAD_BYTES, BrokenFrame, pack, sizes, unpack
 from driftwatch.errors import ReaderDied, SourceTimeout
 
-#: One thread each: readers are parallel among themselves, and every thread costs address space.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+#: One thread per reader: several readers run in parallel, and every thread costs address space.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PACKAGES = str(Path(__file__).parents[3])
-_CHUNK = 1 << 20
+#: Bytes per read or write of a pipe.
+_CHUNK_BYTES = 1 << 20
 
 
 def environment() -> dict[str, str]:
-    """The parent's environment with single threads and an allocator that gives memory back."""
-    changed = dict(os.environ)
-    changed |= dict.fromkeys(_THREADS, "1")
-    changed |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
-    changed["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, changed.get("PYTHONPATH"))))
-    return changed
+    variables = dict(os.environ)
+    variables |= dict.fromkeys(_THREAD_VARIABLES, "1")
+    # An allocator that returns memory to the system.
+    variables |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, variables.get("PYTHONPATH"))))
+    return variables
 
 
 @dataclass(slots=True, kw_only=True)
 class Deadline:
-    """Seconds that may be spent waiting for a reader; time the parent takes for itself does not count."""
+    """Limits the time spent waiting for a reader; the parent's own work does not count."""
 
     seconds: float
     spent: float = 0.0
 
     def wait(self, poller: select.poll) -> None:
-        """Wait until the descriptor is ready. Raises ``SourceTimeout``."""
+        """Wait until the pipe is ready. Raises ``SourceTimeout``."""
         started = time.monotonic()
         ready = poller.poll(max(0.0, self.seconds - self.spent) * 1000)
         self.spent += time.monotonic() - started
@@ -55,14 +56,15 @@ class Deadline:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Reader:
-    """A child process. ``plans`` are the plans it was sent and still remembers, oldest first."""
+    """A child process that reads sources."""
 
     process: subprocess.Popen[bytes]
+    #: Fingerprints of the plans that the child remembers, oldest first.
     plans: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     @classmethod
     def start(cls) -> Reader:
-        """Start a child in a process group of its own. It serves once its imports are done."""
+        """Start a child, which serves requests once its imports are done."""
         command = [sys.executable, "-P", "-m", "driftwatch.engines.local.child", str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command,
@@ -70,6 +72,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment(),
+            # A process group of its own, which ``stop`` kills.
             start_new_session=True,
             bufsize=0,
         )
@@ -80,7 +83,6 @@ class Reader:
 
     @property
     def alive(self) -> bool:
-        """True while the process has not ended."""
         return self.process.poll() is None
 
     def ask(self, header: dict[str, Any], blob: bytes, deadline: Deadline) -> None:
@@ -93,14 +95,14 @@ class Reader:
             while view:
                 deadline.wait(poller)
                 try:
-                    view = view[os.write(pipe.fileno(), view[:_CHUNK]) :]
+                    view = view[os.write(pipe.fileno(), view[:_CHUNK_BYTES]) :]
                 except BlockingIOError:
                     continue
                 except BrokenPipeError:
                     raise self.death() from None
 
     def answers(self, deadline: Deadline) -> Iterator[tuple[dict[str, Any], bytes]]:
-        """Frames until one of kind ``done`` or ``error``, that one included."""
+        """Yield frames up to and including the one of kind ``done`` or ``error``."""
         while True:
             size, blob, check = self._checked(self._read(HEAD_BYTES, deadline))
             body = self._read(size + blob, deadline)
@@ -126,7 +128,7 @@ class Reader:
         while len(data) < size:
             deadline.wait(poller)
             try:
-                piece = os.read(pipe.fileno(), min(size - len(data), _CHUNK))
+                piece = os.read(pipe.fileno(), min(size - len(data), _CHUNK_BYTES))
             except BlockingIOError:
                 continue
             if not piece:
@@ -135,7 +137,6 @@ class Reader:
         return data
 
     def death(self) -> ReaderDied:
-        """What became of a process that closed its end."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=1.0)
         code = self.process.returncode
@@ -154,7 +155,7 @@ class Reader:
         return ReaderDied(f"the process that reads foreign bytes {how}. {hint}")
 
     def stop(self) -> None:
-        """End the whole process group now and collect it; whoever waits for an answer learns of it."""
+        """Kill the process group and reap it; a thread that waits for an answer gets ``ReaderDied``."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -162,7 +163,7 @@ class Reader:
         self.process.wait()
 
     def kill(self) -> None:
-        """``stop``, and let go of the pipes: only for the thread that uses them."""
+        """Stop the process and close its pipes; only the thread that uses them may call it."""
         self.stop()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

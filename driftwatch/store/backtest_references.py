@@ -1,4 +1,4 @@
-"""References built for a look at the past with other settings than those in force; one per monitor."""
+"""Stores references built for a backtest with settings that are not in force, one per monitor."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from driftwatch.summary.summary import Summary
 BlocksBySegment = Mapping[str | None, Sequence[Summary]]
 
 
-class TrialReferences:
-    """Kept apart from the references of the history: nothing that is judged for good ever looks here."""
+class BacktestReferences:
+    """References stored apart from the history's, because no recorded verdict depends on them."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
     def get(self, monitor: str, source_key: str) -> tuple[Reference, BlocksBySegment] | None:
-        """The kept reference and its blocks, oldest first, when it was built from what the key stands for."""
+        """Return the stored reference and its blocks, oldest first; None when ``source_key`` differs."""
         rows = self._db.query(
             "SELECT segment, content FROM trial_references WHERE monitor = ? AND source_key = ?"
             " ORDER BY part",
@@ -32,14 +32,14 @@ class TrialReferences:
             blocks.setdefault(segment or None, []).append(decode_summary(content))
         return decode_reference(rows[0][1]), blocks
 
-    def known(self, monitor: str) -> bool:
-        """True when any reference of the monitor is kept."""
+    def exists(self, monitor: str) -> bool:
         return bool(self._db.query("SELECT 1 FROM trial_references WHERE monitor = ? LIMIT 1", (monitor,)))
 
-    def keep(self, reference: Reference, source_key: str, blocks: BlocksBySegment) -> None:
-        """Keep a reference in place of the monitor's last one."""
+    def store(self, reference: Reference, source_key: str, blocks: BlocksBySegment) -> None:
         parts = [("", encode_reference(reference))]
-        parts += [(segment or "", encode_summary(one)) for segment, many in blocks.items() for one in many]
+        parts += [
+            (segment or "", encode_summary(block)) for segment, items in blocks.items() for block in items
+        ]
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM trial_references WHERE monitor = ?", (reference.monitor,))
             connection.executemany(

@@ -1,4 +1,4 @@
-"""Numbers, times and states as people say them."""
+"""Human-readable texts of numbers, times and states."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from driftwatch.core.schema import NANOSECONDS, Kind
 from driftwatch.results.results import Reason, State
 
-#: The three things that are never confused: how each is called and the mark beside it.
+#: The three kinds of states, never to be confused, with a word and a symbol for each.
 MOVED, SAME, BLIND = "moved", "same", "blind"
-WORD = {MOVED: "moved", SAME: "nothing moved", BLIND: "could not look"}
-SYMBOL = {MOVED: "▲", SAME: "✓", BLIND: "?"}
+KIND_WORDS = {MOVED: "moved", SAME: "nothing moved", BLIND: "could not look"}
+KIND_SYMBOLS = {MOVED: "▲", SAME: "✓", BLIND: "?"}
 
 STATE_WORDS = {
     State.OK: "nothing moved",
@@ -48,11 +48,12 @@ REASON_WORDS = {
 }
 
 _DAY = 86400
-_SMALLEST = 1e-16
+#: A smaller p-value is shown as "<1e-16".
+_MIN_P_VALUE = 1e-16
 
 
-def kind_of(state: str | None) -> str:
-    """Which of the three things a state says; no state yet, or an unknown one, is *could not look*."""
+def state_kind(state: str | None) -> str:
+    """Return ``MOVED``, ``SAME`` or ``BLIND``; no state, or an unknown one, is ``BLIND``."""
     if state is None or state not in STATE_WORDS:
         return BLIND
     if State(state).moved:
@@ -60,10 +61,10 @@ def kind_of(state: str | None) -> str:
     return SAME if state == State.OK else BLIND
 
 
-def number(value: float | None) -> str:
-    """A number of about four significant digits.
+def format_number(value: float | None) -> str:
+    """Format a number with about four significant digits.
 
-    >>> number(0.0123456), number(12840.0), number(3.2e9), number(None)
+    >>> format_number(0.0123456), format_number(12840.0), format_number(3.2e9), format_number(None)
     ('0.01235', '12,840', '3.2e+09', '–')
     """
     if value is None or not math.isfinite(value):
@@ -78,10 +79,10 @@ def number(value: float | None) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def percent(share: float | None) -> str:
-    """A share as percent; what is not zero never reads as zero.
+def format_percent(share: float | None) -> str:
+    """Format a share as a percentage; a share above 0 never becomes 0 %.
 
-    >>> percent(0.416), percent(0.00002), percent(0.0), percent(None)
+    >>> format_percent(0.416), format_percent(0.00002), format_percent(0.0), format_percent(None)
     ('42 %', '<0.1 %', '0 %', '–')
     """
     if share is None or math.isnan(share):
@@ -94,23 +95,23 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def p_value(value: float | None) -> str:
-    """A p-value.
+def format_p_value(value: float | None) -> str:
+    """Format a p-value with two significant digits.
 
-    >>> p_value(0.03125), p_value(0.0), p_value(3.04e-9)
+    >>> format_p_value(0.03125), format_p_value(0.0), format_p_value(3.04e-9)
     ('0.031', '<1e-16', '3e-09')
     """
     if value is None or math.isnan(value):
         return "–"
-    if value < _SMALLEST:
+    if value < _MIN_P_VALUE:
         return "<1e-16"
     return f"{value:.2g}"
 
 
-def instant(nanoseconds: int | None) -> str:
-    """A moment in UTC to the minute.
+def format_time(nanoseconds: int | None) -> str:
+    """Format a time in UTC, to the minute.
 
-    >>> instant(0)
+    >>> format_time(0)
     '1970-01-01 00:00 UTC'
     """
     if nanoseconds is None:
@@ -118,10 +119,10 @@ def instant(nanoseconds: int | None) -> str:
     return datetime.fromtimestamp(nanoseconds // NANOSECONDS, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def day(nanoseconds: int, now: int) -> str:
-    """A moment as it is said aloud; midnight loses its hour and this year its number.
+def format_date(nanoseconds: int, now: int) -> str:
+    """Format day and month, with the year unless it is that of ``now``, and the time unless it is midnight.
 
-    >>> day(0, 0), day(3600 * NANOSECONDS, 2**61)
+    >>> format_date(0, 0), format_date(3600 * NANOSECONDS, 2**61)
     ('1 Jan', '1 Jan 1970 01:00 UTC')
     """
     moment = datetime.fromtimestamp(nanoseconds // NANOSECONDS, tz=UTC)
@@ -130,45 +131,49 @@ def day(nanoseconds: int, now: int) -> str:
     return f"{moment.day} {moment:%b}{year}{hour}"
 
 
-def span(seconds: float) -> str:
-    """A length of time, coarse.
+def format_coarse_duration(seconds: float) -> str:
+    """Format seconds as a rounded duration.
 
-    >>> span(50), span(5400), span(200000)
+    >>> format_coarse_duration(50), format_coarse_duration(5400), format_coarse_duration(200000)
     ('50 s', '90 min', '2 days')
     """
-    for unit, size, least in (("days", _DAY, 2 * _DAY), ("h", 3600, 7200), ("min", 60, 120)):
-        if seconds >= least:
+    for unit, size, min_seconds in (("days", _DAY, 2 * _DAY), ("h", 3600, 7200), ("min", 60, 120)):
+        if seconds >= min_seconds:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.2g} s"
 
 
-def ago(nanoseconds: int | None, now: int) -> str:
-    """How long ago, or in how long.
+def format_relative_time(nanoseconds: int | None, now: int) -> str:
+    """Format the time since a moment, or until it.
 
-    >>> ago(0, 120 * NANOSECONDS), ago(None, 0)
+    >>> format_relative_time(0, 120 * NANOSECONDS), format_relative_time(None, 0)
     ('2 min ago', 'never')
     """
     if nanoseconds is None:
         return "never"
     seconds = (now - nanoseconds) / NANOSECONDS
-    return f"in {span(round(-seconds))}" if seconds < 0 else f"{span(round(seconds))} ago"
+    return (
+        f"in {format_coarse_duration(round(-seconds))}"
+        if seconds < 0
+        else f"{format_coarse_duration(round(seconds))} ago"
+    )
 
 
-def axis_value(value: float, kind: Kind, width: float) -> str:
-    """A value beneath an axis whose range is ``width``; datetimes are seconds since 1970."""
+def format_axis_value(value: float, kind: Kind, width: float) -> str:
+    """Format a tick label of an axis of range ``width``; datetimes are seconds since 1970."""
     if kind is not Kind.DATETIME:
-        return number(value)
+        return format_number(value)
     try:
         moment = datetime.fromtimestamp(value, tz=UTC)
     except (OverflowError, ValueError, OSError):
-        return number(value)
+        return format_number(value)
     return moment.strftime("%Y-%m-%d" if width > 3 * _DAY else "%m-%d %H:%M")
 
 
-def visible(text: str) -> str:
-    r"""Text from data with everything invisible spelt out, so that no name hides or reorders itself.
+def escape_invisible(text: str) -> str:
+    r"""Escape invisible characters, so that text from data cannot hide or reorder itself.
 
-    >>> visible("a\0b\u202e"), visible("Größe")
+    >>> escape_invisible("a\0b\u202e"), escape_invisible("Größe")
     ('a\\x00b\\u202e', 'Größe')
     """
     return "".join(
@@ -179,15 +184,14 @@ def visible(text: str) -> str:
     )
 
 
-def shortened(text: str, most: int) -> str:
-    """Text cut to ``most`` characters, with an ellipsis in place of the rest."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def truncate(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
-def plural(count: int, what: str) -> str:
-    """A count and its noun.
+def format_count(count: int, noun: str) -> str:
+    """Format a count with its noun in singular or plural.
 
-    >>> plural(1, "column"), plural(3, "column")
+    >>> format_count(1, "column"), format_count(3, "column")
     ('1 column', '3 columns')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,279 @@
+"""Texts of effects; everything in them that comes from data is truncated and escaped."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.schema import Kind
+from driftwatch.detectors._support.cdf_distance import cdf_distance
+from driftwatch.detectors._support.cell_arrays import (
+    MEDIAN,
+    QUANTILE_SHARES,
+    WindowCells,
+    interquartile_ranges,
+    reference_quantiles,
+    window_quantiles,
+)
+from driftwatch.detectors._support.column_batch import BinTable, ColumnBatch, level_table, ordered_table
+from driftwatch.detectors._support.column_pair import Pair
+from driftwatch.summary.cell_quantiles import Quantiles, quantiles
+
+#: Largest number of characters of a level or column name in a text.
+MAX_LABEL_CHARS = 40
+_LOW, _HIGH = 0, len(QUANTILE_SHARES) - 1
+_MEASURE = {Kind.TEXT: " length", Kind.VECTOR: " norm"}
+#: Changes of unit that are hinted at, as factor and offset: powers of ten, time; length, mass, temperature.
+_COARSE = (
+    *(10.0**power for power in (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6)),
+    *(factor for base in (60.0, 3600.0) for factor in (base, 1 / base)),
+)
+_FINE = tuple(factor for base in (1.609344, 2.204623, 2.54, 3.28084) for factor in (base, 1 / base))
+_UNIT_CHANGES = np.array(
+    [(1.0, 0.0), *((factor, 0.0) for factor in _COARSE + _FINE), (1.8, 32.0), (1 / 1.8, -32 / 1.8)]
+)
+
+
+def quote(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:
+    r"""Quote a text, truncated and with control characters escaped.
+
+    >>> print(quote("no\nrth"))
+    "no\nrth"
+    """
+    return f'"{escape(text, max_chars)}"'
+
+
+def escape(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:
+    excerpt = text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+    characters = (
+        char if char.isprintable() and char not in '"\\' else char.encode("unicode_escape").decode()
+        for char in excerpt
+    )
+    return "".join('\\"' if char == '"' else char for char in characters)
+
+
+def format_percent(share: float) -> str:
+    """Format a share as a percentage.
+
+    >>> format_percent(0.123), format_percent(0.0004), format_percent(0.9996), format_percent(0.0)
+    ('12 %', '0.04 %', '99.96 %', '0 %')
+    """
+    value = 100 * share
+    if value in (0.0, 100.0) or 10 <= value < 99.5:
+        return f"{value:.0f} %"
+    if value >= 99.5:
+        return f"{value:.2f} %" if value < 99.995 else ">99.99 %"
+    return f"{value:.1f} %" if value >= 1 else f"{value:.1g} %"
+
+
+def format_number(value: float) -> str:
+    """Format a number with about four digits.
+
+    >>> format_number(41000.0), format_number(0.12345), format_number(29.0), format_number(1e-9)
+    ('41,000', '0.1235', '29', '1e-09')
+    """
+    if not math.isfinite(value):
+        return "infinity" if value > 0 else "-infinity"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -5 < exponent < 15:
+        return f"{value:.3g}"
+    text = f"{value:,.{max(0, 3 - exponent)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share_change(reference_share: float, window_share: float) -> str:
+    return f"{format_percent(reference_share)} → {format_percent(window_share)}"
+
+
+def level_change(pair: Pair) -> str:
+    """Describe the level whose share moved most, as in ``"north" 22 % → 41 %``."""
+    reference_share, window_share = pair.reference_counts / pair.n, pair.window_counts / pair.m
+    # Of two levels that moved equally far, the one that grew is described.
+    level = int(np.argmax(np.abs(window_share - reference_share) + 1e-12 * (window_share > reference_share)))
+    label = quote(pair.levels[level]) if level < len(pair.levels) else "levels never seen"
+    return f"{label} {share_change(float(reference_share[level]), float(window_share[level]))}"
+
+
+#: Position of a bin, number of bins, and the bin's share of the reference and of the window.
+BinChange = tuple[int, int, float, float]
+
+
+def bin_change(batch: ColumnBatch, k: int) -> str:
+    if k in batch.level_pairs:
+        return bin_text(*_bin_changes(level_table(batch.level_pairs[k]))[0])
+    changes = batch.cells.memoize("bin changes", lambda cells: _bin_changes(ordered_table(cells)))
+    return bin_text(*changes[batch.row[k]])
+
+
+def _bin_changes(table: BinTable) -> list[BinChange]:
+    reference_share, window_share = (
+        table.bins.reference_counts / table.n,
+        table.bins.window_counts / table.m,
+    )
+    bin_index = np.where(table.bins.used, np.abs(window_share - reference_share), -1.0).argmax(axis=1)
+    rows = np.arange(len(bin_index))
+    position = table.bins.used.cumsum(axis=1)[rows, bin_index] - 1
+    fields = (position, table.bins.n_bins, reference_share[rows, bin_index], window_share[rows, bin_index])
+    return list(zip(*(field.tolist() for field in fields), strict=True))
+
+
+def bin_text(position: int, n_bins: int, reference_share: float, window_share: float) -> str:
+    """Describe a bin's change; bins are numbered from the lowest or most frequent.
+
+    >>> bin_text(0, 2, 0.5, 0.9)
+    'bin 1 of 2: 50 % → 90 %'
+    """
+    return f"bin {position + 1} of {n_bins}: {share_change(reference_share, window_share)}"
+
+
+def ordered_change(pair: Pair, *, distance: float | None = None) -> str:
+    """Describe the change of the median, else of a tail, else at the edge that separates the sides best.
+
+    ``distance`` is shown in interquartile ranges of the reference. A change of unit is shown only if all
+    quantiles agree with it.
+    """
+    text = pair.cells.memoize(("ordered change", pair.row), lambda _: _ordered_change(pair))
+    width = interquartile_ranges(pair.cells)[pair.row]
+    return text + (
+        f", {format_number(distance / width)} of the interquartile range" if distance and width > 0 else ""
+    )
+
+
+def _ordered_change(pair: Pair) -> str:
+    cells, row = pair.cells, pair.row
+    reference = reference_quantiles(cells).column(row)
+    window = cells.memoize("window quantiles", window_quantiles).column(row)
+    width, shift = interquartile_ranges(cells)[row], cells.memoize("quantile shifts", _quantile_shifts)[row]
+    index, name = MEDIAN, "median"
+    if shift[MEDIAN] <= 0.1 * width:
+        tail = _LOW if shift[_LOW] > shift[_HIGH] else _HIGH
+        if shift[tail] > max(0.25 * width, 2 * shift[MEDIAN]):
+            index, name = tail, "p5" if tail == _LOW else "p95"
+        elif shift[MEDIAN] <= 0.02 * width and (edge := _edge_text(pair)):
+            return edge
+    name += _MEASURE.get(pair.column.kind, "")
+    left, right = _quantile_texts(pair.column.kind, reference, window, index, width)
+    hint = _unit_hint(pair, reference) if shift[MEDIAN] > 0.2 * width else ""
+    return f"{name} {left} → {right}{hint}"
+
+
+def _quantile_shifts(cells: WindowCells) -> list[list[float]]:
+    reference, window = (
+        reference_quantiles(cells).value,
+        cells.memoize("window quantiles", window_quantiles).value,
+    )
+    # Equal quantiles have a shift of 0, also infinite ones.
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifts: list[list[float]] = np.where(reference != window, np.abs(window - reference), 0.0).tolist()
+    return shifts
+
+
+def _quantile_texts(
+    kind: Kind, reference: Quantiles, window: Quantiles, index: int, width: float
+) -> tuple[str, str]:
+    values = [float(reference.value[index]), float(window.value[index])]
+    if kind is Kind.DATETIME and all(math.isfinite(value) for value in values):
+        return _date_texts(values[0], values[1])
+    left, right = format_number(values[0]), format_number(values[1])
+    low, high = float(window.low[index]), float(window.high[index])
+    if high - low > max(width, 0.0) and low < high:
+        right = (
+            f"below {format_number(high)}"
+            if math.isinf(low)
+            else f"between {format_number(low)} and {format_number(high)}"
+        )
+        right = f"above {format_number(low)}" if math.isinf(high) else right
+    return left, right
+
+
+def _date_texts(reference: float, window: float) -> tuple[str, str]:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    try:
+        moments = [epoch + timedelta(seconds=round(value)) for value in (reference, window)]
+    except OverflowError:
+        return format_number(reference), format_number(window)
+    form = "%Y-%m-%d" if abs(window - reference) > 2 * 86400 else "%Y-%m-%dT%H:%M:%SZ"
+    return moments[0].strftime(form), moments[1].strftime(form)
+
+
+def _edge_text(pair: Pair) -> str:
+    value, reference_share, window_share, equal = pair.cells.memoize("edge shares", _edge_shares)[pair.row]
+    if equal:
+        return ""
+    text = (
+        _date_texts(value, value + 3 * 86400)[0]
+        if pair.column.kind is Kind.DATETIME
+        else format_number(value)
+    )
+    subject = _MEASURE.get(pair.column.kind, "").strip()
+    return f"{subject} at or below {text}: {share_change(reference_share, window_share)}".strip()
+
+
+def _edge_shares(cells: WindowCells) -> list[tuple[float, float, float, bool]]:
+    if not cells.edges.shape[1]:
+        return [(math.nan, 0.0, 0.0, True)] * len(cells.edges)
+    distance, (n, m) = cdf_distance(cells), cells.divisors
+    # Whole numbers, so that of two edges with equal distances the first is taken.
+    numerators = np.rint(distance.absolute[0] * distance.n_pairs[:, None])
+    edge, rows = numerators.argmax(axis=1), np.arange(len(numerators))
+    # The edge of largest difference, both shares there, and whether they are equal.
+    fields = (
+        cells.edges[rows, edge],
+        cells.reference_cumulative[rows, 2 * edge + 1] / n[:, 0],
+        cells.window_cumulative[rows, 2 * edge + 1] / m[:, 0],
+        numerators[rows, edge] == 0,
+    )
+    return list(zip(*(field.tolist() for field in fields), strict=True))
+
+
+def _unit_hint(pair: Pair, reference: Quantiles) -> str:
+    # Empty unless all quantiles fit one change of unit, or two.
+    if pair.column.kind in (Kind.DATETIME, Kind.TEXT) or pair.m < 50 or pair.n < 50:
+        return ""
+    inner = reference.value[1:-1]
+    low, high = _quantile_bands(pair.edges, pair.window_counts.cumsum(), pair.m)
+    ref_low, ref_high = _quantile_bands(pair.edges, pair.reference_counts.cumsum(), pair.n)
+    usable = (inner != 0) & np.isfinite(low) & np.isfinite(high) & np.isfinite(ref_low + ref_high)
+    if len(np.unique(inner[usable])) < 3:
+        return ""
+    low, high, ref_low, ref_high = (end[usable] for end in (low, high, ref_low, ref_high))
+    with np.errstate(over="ignore"):
+        ends = np.stack([ref_low, ref_high])[:, None, :] * _UNIT_CHANGES[:, :1] + _UNIT_CHANGES[:, 1:]
+        sharp = bool((high - low).sum() <= 0.075 * np.abs(high + low).sum())
+    fits = np.all((ends.min(axis=0) <= high) & (low <= ends.max(axis=0)), axis=1)
+    if fits[0]:
+        return ""
+    # All rows in one wide gap: a factor of ten is as good a guess as five, or as an offset.
+    vague = bool(np.all(low == low[0]) and np.all(high == high[0]))
+    log_factor = np.abs(np.log(_UNIT_CHANGES[:, 0]))
+    fits[1:] &= sharp | (log_factor > np.log(50 if vague else 5))[1:]
+    matches = np.flatnonzero(fits)
+    if not 1 <= len(matches) <= 2:
+        return ""
+    return ", looks like " + " or ".join(
+        _unit_change_text(*_UNIT_CHANGES[index].tolist()) for index in matches
+    )
+
+
+def _quantile_bands(
+    edges: Float64Array, cumulative: Int64Array, rows: int
+) -> tuple[Float64Array, Float64Array]:
+    # The inner quantiles, with cell widths and two standard errors.
+    inner = QUANTILE_SHARES[1:-1]
+    error = 2 * np.sqrt(inner * (1 - inner) / rows)
+    low, high = np.maximum(inner - error, 0.0), np.minimum(inner + error, 1.0)
+    n_edges = np.array([len(edges)])
+    limits = [quantiles(edges[None], n_edges, cumulative[None], ends) for ends in (low, high)]
+    return limits[0].low[0], limits[1].high[0]
+
+
+def _unit_change_text(factor: float, offset: float) -> str:
+    if offset:
+        return "C turned into F" if offset > 0 else "F turned into C"
+    ratio = max(factor, 1 / factor)
+    return ("x" if factor > 1 else "x1/") + (f"{ratio:.0f}" if ratio > 5 else f"{ratio:.4g}")
