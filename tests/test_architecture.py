@@ -36,6 +36,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "decide": (("baseline",), ("evalues",)),
     "detectors": (("_support",),),
     "sources": (("_formats",),),
+    "monitor": (("evaluation",), ("reading",)),
     "engines": (("local",), ("base",)),
     "columns": (("arrow",),),
 }
@@ -206,3 +207,113 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
             assert length <= 60, f"{path.name}: {node.name} has {length} lines"
+
+
+#: A frozen value holds nothing that changes; what is computed once lives in a ``Memo`` of a visible owner.
+MUTABLE = {"dict", "list", "set", "bytearray", "deque", "defaultdict", "Counter", "Memo"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_a_frozen_dataclass_has_no_mutable_field(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        if not any("frozen=True" in ast.unparse(decorator) for decorator in node.decorator_list):
+            continue
+        for field in (item for item in node.body if isinstance(item, ast.AnnAssign)):
+            names = {item.id for item in ast.walk(field.annotation) if isinstance(item, ast.Name)}
+            assert not names & MUTABLE, f"{node.name}.{ast.unparse(field.target)}"
+    assert "object.__setattr__" not in path.read_text(encoding="utf-8")
+
+
+def plugin_names() -> dict[str, str]:
+    """Every plugin of the package with its room."""
+    rooms = [room for room in PLUGIN_ROOMS - {"cli/verbs"} if (PACKAGE / room).is_dir()]
+    return {
+        file.stem: room
+        for room in rooms
+        for file in (PACKAGE / room).iterdir()
+        if not file.stem.startswith(("_", "base")) and (file.suffix == ".py" or file.is_dir())
+    }
+
+
+#: Literals that are spelled like a plugin and mean something else: (file, literal), with the reason.
+NOT_A_PLUGIN = {
+    ("comparison/notebook_reference.py", "missing"): "a column of the table of columns",
+    ("comparison/result.py", "missing"): "a key of the JSON of compare",
+    ("config/_messages.py", "missing"): "a kind of pydantic's errors",
+    ("daemon/web/api/payloads.py", "files"): "a key of the reference's JSON: how many there were",
+    ("daemon/web/api/types.py", "files"): "the type of that key",
+    ("engines/local/answers.py", "files"): "a key of a reader's answer: how many were read",
+    ("engines/local/pool.py", "files"): "the same",
+    ("engines/local/worker.py", "files"): "the same",
+    ("summary/serial.py", "files"): "a key of the stored provenance: how many there were",
+}
+
+
+def literals(node: ast.AST) -> list[str]:
+    """The texts that a node decides by: compared, looked for, matched, or a key."""
+    if isinstance(node, ast.Compare):
+        parts = [item for side in (node.left, *node.comparators) for item in ast.walk(side)]
+    elif isinstance(node, ast.Dict):
+        parts = [key for key in node.keys if key is not None]
+    elif isinstance(node, ast.Set | ast.Tuple | ast.List):
+        parts = list(node.elts)
+    elif isinstance(node, ast.MatchValue):
+        parts = list(ast.walk(node))
+    elif isinstance(node, ast.Subscript):
+        parts = [node.slice]
+    else:
+        return []
+    constants = [item.value for item in parts if isinstance(item, ast.Constant)]
+    return [item.removeprefix("joint:") for item in constants if isinstance(item, str)]
+
+
+def decisions_on_plugins(path: Path) -> set[str]:
+    """Names of plugins of other rooms that a file decides by."""
+    plugins, place = plugin_names(), path.relative_to(PACKAGE).as_posix()
+    return {
+        literal
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for literal in literals(node)
+        if literal in plugins and not place.startswith(f"{plugins[literal]}/")
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_no_room_decides_on_the_name_of_another_rooms_plugin(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    unexplained = {item for item in decisions_on_plugins(path) if (place, item) not in NOT_A_PLUGIN}
+    assert not unexplained, "a plugin says what it is by an attribute of its own (detectors/base.py)"
+
+
+def test_every_explained_literal_is_there() -> None:
+    literal_places = {
+        (path.relative_to(PACKAGE).as_posix(), item) for path in FILES for item in decisions_on_plugins(path)
+    }
+    assert literal_places == set(NOT_A_PLUGIN)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'if name == "ks": pass',
+        'x = name in ("ks", "tv")',
+        'x = {"joint:mmd"}',
+        'x = {"volume": 1}',
+        'x = table["psi"]',
+        'match name:\n    case "js": pass',
+        '_ORDER = ["unseen"]',
+    ],
+)
+def test_a_decision_on_a_name_is_seen(code: str) -> None:
+    assert any(item in plugin_names() for node in ast.walk(ast.parse(code)) for item in literals(node))
+
+
+def test_contract_suites_name_no_plugin() -> None:
+    """A new plugin passes them unedited, so they know none."""
+    plugins = plugin_names()
+    for path in sorted((Path(__file__).parent / "contracts").glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert node.value not in plugins, f"{path.name}:{node.lineno} names {node.value!r}"

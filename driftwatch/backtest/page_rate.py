@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Prediction:
     #: False pages per quarter that the configuration allows.
     budget: float
     #: Windows of all rows together by state, without segments.
-    states: dict[State, int]
+    states: Mapping[State, int]
 
     @property
     def quarters(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,16 +18,12 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import configuration_hash
-from driftwatch.monitor.evaluate import (
-    Target,
-    add_untimed_note,
-    evaluate_window,
-    initial_segment_state,
-    render_gauges,
-    select_targets,
-)
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.window_verdict import add_untimed_note, render_gauges
+from driftwatch.monitor.reading import Reading
 from driftwatch.monitor.tiles import read_tiles
-from driftwatch.results.results import Reason, RejectedFile, State, Verdict
+from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.results.verdict_json import page_json, window_json
 from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
@@ -67,49 +63,48 @@ class Backtest:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
-    config: MonitorConfig
-    reference: Reference
-    targets: tuple[Target, ...]
+    evaluator: Evaluator
+    configuration: str
     segment_states: dict[str | None, SegmentState]
     gauges: bool = True
     calm_period_finder: CalmPeriodFinder = field(default_factory=CalmPeriodFinder)
 
+    @property
+    def config(self) -> MonitorConfig:
+        return self.evaluator.config
+
+    @property
+    def reference(self) -> Reference:
+        return self.evaluator.reference
+
     def window(
-        self,
-        span: Span,
-        summaries: dict[str | None, Summary],
-        rejected: tuple[RejectedFile, ...],
-        untimed_rows: int,
+        self, span: Span, summaries: Mapping[str | None, Summary], reading: Reading
     ) -> Iterator[Verdict]:
-        segments = self.reference.plan.segments
-        for segment in segments:
-            summary = summaries.get(segment) or Summary.zero(self.reference.plan, span).seal(
-                self.reference.plan
-            )
+        plan = self.reference.plan
+        for segment in plan.segments:
+            summary = summaries.get(segment) or Summary.zero(plan, span).seal(plan)
             if summaries[None].rows == 0:
                 self.calm_period_finder.end_period()
-                yield self._empty_verdict(span, segment, rejected, untimed_rows)
+                yield self._empty_verdict(span, segment, reading)
                 continue
             summary, segment_state = replace(summary, span=span), self.segment_states[segment]
-            decision, verdict = evaluate_window(
-                self.reference, summary, self.targets, segment_state, self.config, segment=segment,
-                rejected=rejected, untimed_rows=untimed_rows if segment is None else 0, gauges=self.gauges,
-            )  # fmt: skip
-            self.segment_states[segment] = decision.segment_state
+            evaluation = self.evaluator.evaluate(
+                summary, segment_state, segment=segment, reading=reading, gauges=self.gauges
+            )
+            self.segment_states[segment] = evaluation.segment_state
             if segment is None:
-                self.calm_period_finder.add(segment_state, summary, verdict)
-            yield render_gauges(verdict)
+                self.calm_period_finder.add(segment_state, summary, evaluation.verdict)
+            yield render_gauges(evaluation.verdict)
 
-    def _empty_verdict(
-        self, span: Span, segment: str | None, rejected: tuple[RejectedFile, ...], untimed_rows: int
-    ) -> Verdict:
+    def _empty_verdict(self, span: Span, segment: str | None, reading: Reading) -> Verdict:
+        untimed_rows = reading.untimed_rows or 0
         return Verdict(
             monitor=self.config.name, segment=segment, window=span, rows=0,
-            state=State.SOURCE_ERROR if rejected else State.NO_DATA,
-            reason=Reason.ALL_FILES_UNREADABLE if rejected else Reason.NO_ROWS,
+            state=State.SOURCE_ERROR if reading.rejected else State.NO_DATA,
+            reason=Reason.ALL_FILES_UNREADABLE if reading.rejected else Reason.NO_ROWS,
             detail=add_untimed_note("", untimed_rows), untimed_rows=untimed_rows,
-            rejected_files=rejected, reference=self.reference.fingerprint,
-            configuration=configuration_hash(self.config),
+            rejected_files=reading.rejected, reference=self.reference.fingerprint,
+            configuration=self.configuration,
         )  # fmt: skip
 
 
@@ -132,20 +127,14 @@ def backtest(
     so that two can be compared. Raises the sources' errors: a history that cannot be read gives no result.
     """
     edges = _window_edges(config, readers, start, end)
-    targets = select_targets(reference, config.detectors)
+    evaluator, configuration = Evaluator.from_config(reference, config), configuration_hash(config)
     segment_states = {
         segment: initial_segment_state(
-            reference.for_segment(segment),
-            blocks(segment),
-            targets,
-            config,
-            configuration_hash(config),
+            evaluator.segment_context(segment), blocks(segment), evaluator.targets, config, configuration
         )
         for segment in reference.plan.segments
     }
-    run = _Run(
-        config=config, reference=reference, targets=targets, segment_states=segment_states, gauges=gauges
-    )
+    run = _Run(evaluator=evaluator, configuration=configuration, segment_states=segment_states, gauges=gauges)
     verdicts: list[Verdict] = []
     n_done = 0
     for chunk_edges, tiles_read in _chunks_read_ahead(run, readers, edges):
@@ -164,8 +153,8 @@ def backtest(
 def with_sensitivity(
     result: Backtest, config: MonitorConfig, reference: Reference, progress: Callable[[int, int], None]
 ) -> Backtest:
-    targets = select_targets(reference, config.detectors)
-    return replace(result, sensitivity=sensitivity(config, reference, targets, result.calm_period, progress))
+    evaluator = Evaluator.from_config(reference, config)
+    return replace(result, sensitivity=sensitivity(evaluator, result.calm_period, progress))
 
 
 def _window_edges(
@@ -193,7 +182,7 @@ def _chunks_read_ahead(
         run.config,
         run.reference.plan,
         readers,
-        sums=requires_sums(detector for detector, _ in run.targets),
+        sums=requires_sums(detector for detector, _ in run.evaluator.targets),
         sample=run.reference.summary.sample is not None,
     )
     chunks = [
@@ -217,12 +206,12 @@ def _chunk_verdicts(run: _Run, tiles_read: TilesRead, edges: list[int]) -> list[
     by_window: dict[int, dict[str | None, list[Summary]]] = {}
     for (start, segment), tile in tiles_read.tiles.items():
         by_window.setdefault(start, {}).setdefault(segment, []).append(tile)
-    rejected = tuple(tiles_read.rejected)
+    reading = Reading(rejected=tuple(tiles_read.rejected), untimed_rows=tiles_read.untimed_rows)
     verdicts: list[Verdict] = []
     for start, end in pairwise(edges):
         span = Span(start=start, end=end)
         summaries = {name: total(tiles) for name, tiles in by_window.get(start, {}).items()}
         if None not in summaries:
             summaries[None] = Summary.zero(run.reference.plan, span).seal(run.reference.plan)
-        verdicts += run.window(span, summaries, rejected, tiles_read.untimed_rows)
+        verdicts += run.window(span, summaries, reading)
     return verdicts

@@ -7,17 +7,16 @@ period is one draw: another may give the next size up or down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from driftwatch.config.models import MonitorConfig
-from driftwatch.core.schema import Column, Span, iso
+from driftwatch.core.schema import Span, iso
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.detectors.base import Detector
-from driftwatch.monitor.evaluate import Target, evaluate_window
+from driftwatch.detectors.base import JointDetector, WindowContext
+from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.results.results import State, Statistic, Verdict
 from driftwatch.results.streams import StreamList
 from driftwatch.summary.faults import Fault, make_injection, robust_scale
@@ -151,9 +150,7 @@ class Sensitivity:
 
 
 def sensitivity(
-    config: MonitorConfig,
-    reference: Reference,
-    targets: Sequence[Target],
+    evaluator: Evaluator,
     calm_period: CalmPeriod | None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     *,
@@ -165,10 +162,9 @@ def sensitivity(
     paged. Cost: at most one decision per column, fault, size and window, in practice a third of it; joint
     detectors measure once.
     """
-    measured_columns = {column for _, column in targets}
-    watched_columns = tuple(
-        column.name for column in reference.plan.columns if column.name in measured_columns
-    )
+    measured_columns = {column for _, column in evaluator.targets}
+    columns_in_order = evaluator.reference.plan.columns
+    watched_columns = tuple(column.name for column in columns_in_order if column.name in measured_columns)
     indices = (
         np.linspace(0, len(watched_columns) - 1, min(len(watched_columns), max_columns)).round().astype(int)
     )
@@ -176,10 +172,13 @@ def sensitivity(
     faults: list[FaultSensitivity] = []
     if calm_period is not None:
         memoized_targets = tuple(
-            (MemoizedDetector.wrap(detector) if detector.joint else detector, column)
-            for detector, column in targets
+            (MemoizedDetector(detector) if isinstance(detector, JointDetector) else detector, column)
+            for detector, column in evaluator.targets
         )
-        run = _Run(config=config, reference=reference, calm_period=calm_period, targets=memoized_targets)
+        run = _Run(
+            evaluator=Evaluator(evaluator.context, memoized_targets, evaluator.config),
+            calm_period=calm_period,
+        )
         for n_done, column in enumerate(columns, start=1):
             faults += [run.fault_sensitivity(column, fault) for fault in run.faults(column)]
             progress(n_done, len(columns))
@@ -190,10 +189,12 @@ def sensitivity(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    config: MonitorConfig
-    reference: Reference
+    evaluator: Evaluator
     calm_period: CalmPeriod
-    targets: tuple[Target, ...]
+
+    @property
+    def reference(self) -> Reference:
+        return self.evaluator.reference
 
     def faults(self, column: str) -> tuple[Fault, ...]:
         grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
@@ -222,50 +223,32 @@ class _Run:
         )
         for number, window in enumerate(self.calm_period.windows, start=1):
             faulty = injected_fault.apply(window)
-            decision, _ = evaluate_window(
-                self.reference, faulty, self.targets, segment_state, self.config, segment=None, gauges=False
-            )
-            if decision.page:
-                named_columns = {name for incident in decision.opened for name in incident.columns}
+            evaluation = self.evaluator.evaluate(faulty, segment_state, gauges=False)
+            if evaluation.verdict.page:
+                named_columns = {name for incident in evaluation.opened for name in incident.columns}
                 return FaultTrial(size=size, delay=number, named=column in named_columns)
-            segment_state = decision.segment_state
+            segment_state = evaluation.segment_state
         return FaultTrial(size=size, delay=None)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class MemoizedDetector:
+class MemoizedDetector(JointDetector):
     """Joint detector that computes streams once per span: faults move only counts, which it does not read."""
 
-    detector: Detector
-    name: str
-    joint: bool
-    unit: str
-    default: bool
-    pools: bool
-    evidence: bool
-    sums: bool
-    streams_by_span: dict[Span, StreamList] = field(default_factory=dict)
+    def __init__(self, detector: JointDetector) -> None:
+        self.detector = detector
+        self.name, self.unit = detector.name, detector.unit
+        self.default, self.pools = detector.default, detector.pools
+        self.evidence, self.sums = detector.evidence, detector.sums
+        self._streams_by_span: dict[Span, StreamList] = {}
 
-    @classmethod
-    def wrap(cls, detector: Detector) -> MemoizedDetector:
-        return cls(
-            detector=detector,
-            name=detector.name,
-            joint=detector.joint,
-            unit=detector.unit,
-            default=detector.default,
-            pools=detector.pools,
-            evidence=detector.evidence,
-            sums=detector.sums,
-        )
+    def applies(self, reference: Reference) -> bool:
+        return self.detector.applies(reference)
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return self.detector.applies(column, reference)
+    def measure(self, window: WindowContext) -> Statistic:
+        return self.detector.measure(window)
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        return self.detector.measure(reference, window, column)
-
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        if window.span not in self.streams_by_span:
-            self.streams_by_span[window.span] = self.detector.streams(reference, window, column)
-        return self.streams_by_span[window.span]
+    def streams(self, window: WindowContext) -> StreamList:
+        span = window.window.span
+        if span not in self._streams_by_span:
+            self._streams_by_span[span] = self.detector.streams(window)
+        return self._streams_by_span[span]

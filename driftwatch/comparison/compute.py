@@ -16,7 +16,16 @@ from driftwatch.comparison.result import ColumnComparison
 from driftwatch.core import plugins
 from driftwatch.core.arrays import Float64Array
 from driftwatch.core.schema import Column, Kind, Role, Span
-from driftwatch.detectors.base import Detector, all_detectors, get
+from driftwatch.detectors.base import (
+    ColumnDetector,
+    Detector,
+    JointDetector,
+    ReferenceContext,
+    WindowContext,
+    all_detectors,
+    get,
+    pair_of,
+)
 from driftwatch.errors import ConfigError
 from driftwatch.results.results import Statistic
 from driftwatch.summary.batch import Batch, Levels, Numbers
@@ -36,8 +45,8 @@ MAX_EXACT_VALUES = 2_000_000
 COARSE_EDGES = 4_096
 #: Rows of a batch, to bound memory.
 MAX_BATCH_ROWS = 1 << 16
-#: Rows of each sample for the joint detectors; fewer for the exact one, whose cost is quadratic.
-MAX_JOINT_ROWS, MAX_EXACT_MMD_ROWS = 10_000, 2_000
+#: Rows of each sample for the joint detectors; some take fewer.
+MAX_JOINT_ROWS = 10_000
 #: Span of rows whose time does not matter.
 NO_SPAN = Span(start=0, end=1)
 _ONE_EDGE_GRID = NumericGrid(edges=np.zeros(1), first=0, last=0, exact=True)
@@ -128,11 +137,8 @@ def _constant_differs(column: Column, reference_profile: Profile, current_table:
 
 
 def select_detectors(names: Sequence[str] | None, also: Sequence[str]) -> list[Detector]:
-    # A sample has no expected number of rows: no ``volume``.
     if names is None:
-        names = [
-            detector.name for detector in all_detectors() if detector.default and detector.name != "volume"
-        ]
+        names = [detector.name for detector in all_detectors() if detector.default and detector.in_comparison]
     return [get(name) for name in dict.fromkeys((*names, *also))]
 
 
@@ -164,22 +170,25 @@ def compare_column(
         Summary(plan=plan.fingerprint, span=NO_SPAN, rows=table.num_rows, counts={column.name: column_counts})
         for table, column_counts in zip((reference_table, current_table), counts, strict=True)
     ]
-    return measure_column(_make_reference(plan, summaries[0], "compare"), summaries[1], column, detectors)
+    reference = ReferenceContext(_make_reference(plan, summaries[0], "compare"))
+    return measure_column(reference.window(summaries[1]), column, detectors)
 
 
-def measure_column(
-    reference: Reference, window: Summary, column: Column, detectors: Sequence[Detector]
-) -> ColumnComparison:
-    reference_counts, current_counts = reference.summary.counts[column.name], window.counts[column.name]
+def measure_column(window: WindowContext, column: Column, detectors: Sequence[Detector]) -> ColumnComparison:
+    reference, pair = window.reference, pair_of(window, column.name)
+    reference_counts, current_counts = (
+        reference.summary.counts[column.name],
+        window.window.counts[column.name],
+    )
     return ColumnComparison(
         column=column,
         missing_reference=missing_share(reference_counts),
         missing_current=missing_share(current_counts),
         bars=column_bars(reference.plan.grids[column.name], reference_counts, current_counts, column.kind),
         statistics=tuple(
-            detector.measure(reference, window, column.name)
+            detector.measure(pair)
             for detector in detectors
-            if detector.applies(column, reference)
+            if isinstance(detector, ColumnDetector) and detector.applies(column, reference)
         ),
     )
 
@@ -285,7 +294,7 @@ def compare_jointly(
     reference_table: pa.Table,
     current_table: pa.Table,
     columns: Sequence[Column],
-    detectors: Sequence[Detector],
+    detectors: Sequence[JointDetector],
     seed: int,
 ) -> tuple[Statistic, ...]:
     """Run the joint detectors on a uniform row sample of each side, with the shared columns."""
@@ -314,22 +323,21 @@ def compare_jointly(
         joint=None if projection is None else joint_null(projection, sample, seed + 1),
     )
     window = summaries[1].seal(plan)
-    small_reference = replace(reference, summary=_subsample(reference.summary))
-    return tuple(
-        replace(
-            detector.measure(small_reference, _subsample(window), None)
-            if detector.name == "mmd_exact"
-            else detector.measure(reference, window, None),
-            column=None,
-        )
-        for detector in detectors
-    )
+    return tuple(_measure_jointly(detector, reference, window) for detector in detectors)
 
 
-def _subsample(summary: Summary) -> Summary:
+def _measure_jointly(detector: JointDetector, reference: Reference, window: Summary) -> Statistic:
+    rows = detector.max_sample_rows
+    if rows is not None:
+        reference = replace(reference, summary=_subsample(reference.summary, rows))
+        window = _subsample(window, rows)
+    return detector.measure(ReferenceContext(reference).window(window))
+
+
+def _subsample(summary: Summary, rows: int) -> Summary:
     if summary.sample is None:
         return summary
-    empty_sample = RowSample.zero(summary.sample.rows.shape[1], MAX_EXACT_MMD_ROWS)
+    empty_sample = RowSample.zero(summary.sample.rows.shape[1], rows)
     return replace(summary, sample=summary.sample + empty_sample)
 
 

@@ -18,7 +18,7 @@ from driftwatch.comparison.compute import (
 from driftwatch.comparison.result import Comparison
 from driftwatch.comparison.tables import as_table
 from driftwatch.core.schema import Column, Kind
-from driftwatch.detectors.base import requires_sums
+from driftwatch.detectors.base import JointDetector, ReferenceContext, requires_sums
 from driftwatch.summary import reference as summary_reference
 from driftwatch.summary.summary import Summary
 
@@ -153,22 +153,15 @@ class Reference:
         selected_detectors = select_detectors(detectors, also)
         if requires_sums(selected_detectors):
             window = window.seal(plan)
+        context = ReferenceContext(self.artefact).window(window)
         return Comparison(
             reference_rows=self.artefact.summary.rows,
             current_rows=window.rows,
-            columns=tuple(
-                measure_column(
-                    self.artefact,
-                    window,
-                    column,
-                    [detector for detector in selected_detectors if not detector.joint],
-                )
-                for column in plan.columns
-            ),
+            columns=tuple(measure_column(context, column, selected_detectors) for column in plan.columns),
             joint=tuple(
-                detector.measure(self.artefact, window, None)
+                detector.measure(context)
                 for detector in selected_detectors
-                if detector.joint
+                if isinstance(detector, JointDetector)
             ),
             set_aside=self.artefact.provenance.set_aside,
         )

@@ -21,6 +21,7 @@ from driftwatch.comparison.compute import (
 )
 from driftwatch.comparison.result import Comparison
 from driftwatch.comparison.tables import as_table, concatenate
+from driftwatch.detectors.base import JointDetector
 from driftwatch.errors import ReferenceUnusable
 
 if TYPE_CHECKING:
@@ -112,15 +113,12 @@ def _compare_tables(
         inferred_columns, columns, reference_profile, current_table
     )
     selected_detectors = select_detectors(*detectors)
-    joint_detectors, column_detectors = (
-        [detector for detector in selected_detectors if detector.joint is is_joint]
-        for is_joint in (True, False)
-    )
+    joint_detectors = [item for item in selected_detectors if isinstance(item, JointDetector)]
     n_total = len(compared_columns) + bool(joint_detectors)
     comparisons = []
     for n_done, column in enumerate(compared_columns):
         progress(n_done, n_total)
-        comparisons.append(compare_column(reference_table, current_table, column, column_detectors))
+        comparisons.append(compare_column(reference_table, current_table, column, selected_detectors))
     progress(len(compared_columns), n_total)
     joint_statistics = (
         compare_jointly(reference_table, current_table, compared_columns, joint_detectors, seed)

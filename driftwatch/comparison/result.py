@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class ColumnComparison:
     missing_reference: float | None
     missing_current: float | None
     statistics: tuple[Statistic, ...]
-    bars: NumericBars | list[LevelBar] | None = field(default=None, compare=False, repr=False)
+    bars: NumericBars | Sequence[LevelBar] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

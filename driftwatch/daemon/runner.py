@@ -132,7 +132,7 @@ class Runner:
             log.exception("check failed", extra={"monitor": name})
             self._fail(slot, "internal", f"{type(error).__name__}: {error}")
         # The next window may be a day away, and there may be a thousand monitors.
-        slot.monitor.reference.clear_memo()
+        slot.monitor.drop_derived_arrays()
         self._show(name)
         with self._lock:
             if has_more and not self._stopping.is_set():
@@ -189,15 +189,15 @@ class Runner:
         tally.checks += 1
         tally.last_run_at = started
         tally.duration_seconds = time.monotonic() - began
-        tally.read_seconds = outcome.read_seconds
-        tally.rows_read += outcome.rows_read
-        tally.newest_row_at = outcome.newest_row or tally.newest_row_at
+        tally.read_seconds = outcome.reading.read_seconds
+        tally.rows_read += outcome.reading.rows_read
+        tally.newest_row_at = outcome.reading.newest_row or tally.newest_row_at
         self._report_untimed(slot, outcome)
         for item in outcome.verdicts[0].rejected_files:
             tally.rejected[str(item.problem)] += 1
         slot.outcome = outcome
         self._log(outcome)
-        self._report_retained(slot.monitor.config.name, window, outcome.retained_slices)
+        self._report_retained(slot.monitor.config.name, window, outcome.reading.retained_slices)
         if outcome.final:
             slot.last_end = window.end
         if outcome.failure is not None:
@@ -210,13 +210,13 @@ class Runner:
 
     @staticmethod
     def _report_untimed(slot: MonitorSlot, outcome: Outcome) -> None:
-        if outcome.untimed_rows is None:
+        if outcome.reading.untimed_rows is None:
             return
         # Each new number is logged once.
-        if outcome.untimed_rows and outcome.untimed_rows != slot.tally.untimed_rows:
-            extra = {"monitor": slot.monitor.config.name, "rows": outcome.untimed_rows}
+        if outcome.reading.untimed_rows and outcome.reading.untimed_rows != slot.tally.untimed_rows:
+            extra = {"monitor": slot.monitor.config.name, "rows": outcome.reading.untimed_rows}
             log.warning("rows without a usable event time are in no window", extra=extra)
-        slot.tally.untimed_rows = outcome.untimed_rows
+        slot.tally.untimed_rows = outcome.reading.untimed_rows
 
     def _reread(self, slot: MonitorSlot, window: Span) -> None:
         config = slot.monitor.config

@@ -13,8 +13,6 @@ from driftwatch.results.results import NamedColumn, Statistic
 
 #: Largest expected share of named columns that did not move (false discovery rate).
 _FALSE_DISCOVERY_RATE = 0.05
-#: Detectors whose effect describes a column if the strongest has none; the first one with an effect is used.
-_EFFECT_ORDER = ("ks", "tv", "missing", "unseen", "out_of_range", "volume", "correlation", "mmd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,9 @@ def owner_evidence(parts: Mapping[str, Sequence[StreamEvidence]], windows: float
     return sorted(owners, key=lambda item: -item.log_m)
 
 
-def name_columns(ranked: Sequence[OwnerEvidence], statistics: Sequence[Statistic]) -> tuple[NamedColumn, ...]:
+def name_columns(
+    ranked: Sequence[OwnerEvidence], statistics: Sequence[Statistic], effect_order: Sequence[str] = ()
+) -> tuple[NamedColumn, ...]:
     """Return the columns that a page names: the strongest, and all that the e-BH procedure selects.
 
     False names: an expected share of at most ``_FALSE_DISCOVERY_RATE`` of them did not move, under any
@@ -74,7 +74,7 @@ def name_columns(ranked: Sequence[OwnerEvidence], statistics: Sequence[Statistic
             column=item.owner,
             detector=item.detector,
             share=float(np.exp(item.log_m - total)),
-            effect=describe(item.owner, item.detector, statistics),
+            effect=describe(item.owner, item.detector, statistics, effect_order),
             onset=item.onset,
         )
         for position, item in enumerate(ranked)
@@ -82,14 +82,16 @@ def name_columns(ranked: Sequence[OwnerEvidence], statistics: Sequence[Statistic
     )
 
 
-def describe(name: str, detector: str, statistics: Sequence[Statistic]) -> str:
-    """Return the effect text of a column's strongest detector, else of the first in ``_EFFECT_ORDER``."""
+def describe(
+    name: str, detector: str, statistics: Sequence[Statistic], effect_order: Sequence[str] = ()
+) -> str:
+    """Return the effect text of a column's strongest detector, else of the first in ``effect_order``."""
     effects = {
         item.detector: item.effect
         for item in statistics
         if (joint_owner(item.detector) if item.column is None else item.column) == name
     }
-    for candidate in (detector, *_EFFECT_ORDER):
+    for candidate in (detector, *effect_order):
         if effects.get(candidate):
             return effects[candidate]
     return ""

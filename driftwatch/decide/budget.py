@@ -18,11 +18,12 @@ from dataclasses import replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Span
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.share_history import MIN_SUSPECT_CUSUM, ShareHistory
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS
-from driftwatch.decide.evalues.logspace import log_add, log_sum
+from driftwatch.decide.evalues.logspace import log_add
 from driftwatch.decide.evalues.policy import (
     COMBINED_BUDGET_SHARE,
     LOCATION_BUDGET_WEIGHT,
@@ -30,6 +31,7 @@ from driftwatch.decide.evalues.policy import (
     Policy,
 )
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE, COMMON_SHIFT, StreamIndex
+from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
 
@@ -38,22 +40,24 @@ _MAX_CHANCE_PART = 0.25
 
 
 def log_weights(
-    segment_state: SegmentState, policy: Policy, window: Span
-) -> tuple[Float64Array, Float64Array]:
+    segment_state: SegmentState, policy: Policy, window: Span, memo: Memo = NO_MEMO
+) -> PerKind[Float64Array]:
     """Return the window's log budget per e-value, for each share stream and each score.
 
     Only streams known before the window have a part; if undefined, they leave it unspent.
     """
     total = policy.pages_per_second * window.seconds
     scores, shares = segment_state.scores, segment_state.shares
-    share_parts = shares.keys.memo(
-        "parts", (shares.sizes, policy.weights), lambda: _share_parts(shares, policy)
+    share_parts = memo.last(
+        "share parts", (shares.layout, policy.weights), lambda: _share_parts(shares, policy)
     )
-    score_parts = scores.keys.memo(
-        "parts", (scores.signed, policy.weights), lambda: _score_parts(scores, policy)
+    score_parts = memo.last(
+        "score parts", (scores.keys, scores.signed, policy.weights), lambda: _score_parts(scores, policy)
     )
     with np.errstate(divide="ignore"):
-        return np.log(total * TOLERANCE_BUDGET_SHARE * share_parts), np.log(total * score_parts)
+        return PerKind(
+            shares=np.log(total * TOLERANCE_BUDGET_SHARE * share_parts), scores=np.log(total * score_parts)
+        )
 
 
 def _share_parts(shares: ShareHistory, policy: Policy) -> Float64Array:
@@ -89,8 +93,8 @@ def _split(keys: StreamIndex, parts: Float64Array, bets: Int64Array, policy: Pol
 def update_evidence(
     segment_state: SegmentState,
     e_values: WindowEValues,
-    weights: tuple[Float64Array, Float64Array],
-    active: tuple[BoolArray, BoolArray],
+    weights: PerKind[Float64Array],
+    active: PerKind[BoolArray],
     start: int,
 ) -> SegmentState:
     """Apply the recursion ``M <- (M + w) e`` once to the active share streams and scores.
@@ -100,16 +104,16 @@ def update_evidence(
     """
     shares, scores = segment_state.shares, segment_state.scores
     label_streams = shares.label_streams
-    is_bet = (active[0] & e_values.window_shares.present)[label_streams][:, None, None]
-    log_budget = (weights[0][label_streams][:, None] + e_values.log_weights)[:, :, None]
+    is_bet = (active.shares & e_values.window_shares.present)[label_streams][:, None, None]
+    log_budget = (weights.shares[label_streams][:, None] + e_values.log_weights)[:, :, None]
     share_m = log_add(shares.log_m, log_budget) + e_values.shares
     log_m = np.where(is_bet & (e_values.shares != 0), share_m, shares.log_m)
     strongest = _strongest_log_e(log_m, e_values.shares, shares.starts, label_streams)
     share_cusum, onset = update_cusum(
-        shares.cusum, shares.onset, strongest, active[0] & e_values.window_shares.present, start
+        shares.cusum, shares.onset, strongest, active.shares & e_values.window_shares.present, start
     )
-    is_active_score = active[1][:, None, None]
-    score_m = log_add(scores.log_m, weights[1][:, None, None]) + e_values.scores
+    is_active_score = active.scores[:, None, None]
+    score_m = log_add(scores.log_m, weights.scores[:, None, None]) + e_values.scores
     is_spent = is_active_score & (e_values.scores != 0) & np.isfinite(score_m)
     score_m = np.where(is_spent, score_m, scores.log_m)
     score_cusum, score_onset = update_cusum(
@@ -119,7 +123,6 @@ def update_evidence(
         segment_state,
         shares=replace(shares, log_m=log_m, cusum=share_cusum, onset=onset),
         scores=replace(scores, log_m=score_m, cusum=score_cusum, onset=score_onset),
-        evidence_memo=(log_m, score_m, log_sum(log_m, score_m)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.attribution import name_columns, owner_evidence
 from driftwatch.decide.baseline.location_scale import LocationScale
 from driftwatch.decide.baseline.prediction import Baseline, baseline_for, mean_deviation_since_onset
@@ -17,6 +18,7 @@ from driftwatch.decide.combined_score import combine_scores
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.decide.window_e_values import (
     WindowEValues,
@@ -27,9 +29,6 @@ from driftwatch.decide.window_e_values import (
 )
 from driftwatch.results.results import NamedColumn, Reason, State
 from driftwatch.results.streams import Streams, stream_key
-
-#: Joint detectors that read all columns, also suspended ones, so an open incident suspends them too.
-_SUSPENDED_JOINT = frozenset({"joint:mmd", "joint:correlation", "joint:mmd_exact"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +46,20 @@ class Decision:
     fit: LocationScale | None = field(default=None, compare=False, repr=False)
 
 
-def decide(segment_state: SegmentState, measurement: Measurement, policy: Policy) -> Decision:
+def decide(
+    segment_state: SegmentState, measurement: Measurement, policy: Policy, memo: Memo = NO_MEMO
+) -> Decision:
     """Decide one window: page only if the evidence over all streams reaches 1 or a column is broken.
 
     Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they add no evidence
-    and are not learned.
+    and are not learned. ``memo`` is that of the segment, from window to window; it changes no result.
     """
     if measurement.excluded or measurement.rows < policy.min_rows:
-        return _skipped(segment_state, measurement)
-    evidence_before, effects = _evidence(segment_state), design_effects(segment_state, policy)
+        return _skipped(segment_state, measurement, memo)
+    evidence_before = _evidence(segment_state, memo)
+    effects = design_effects(segment_state, policy, memo)
     broken = frozenset(item.column for item in measurement.breakages)
-    segment_state, measurement, value, weights, baseline = _prepare(segment_state, measurement, policy)
+    segment_state, measurement, value, weights, baseline = _prepare(segment_state, measurement, policy, memo)
     e_values = window_e_values(
         segment_state,
         measurement.streams,
@@ -66,17 +68,18 @@ def decide(segment_state: SegmentState, measurement: Measurement, policy: Policy
         _with_unmeasured(effects, segment_state),
         measurement.window,
         baseline,
+        memo,
     )
     if not np.isnan(segment_state.scores.shift).all():
         segment_state = replace(
             segment_state, scores=segment_state.scores.update_shifted_log_ratio(e_values.deviation)
         )
     settled = settle(segment_state.incidents, _out_of_band(segment_state, e_values, broken), broken)
-    suspended = _suspended(segment_state, broken)
+    suspended = _suspended(segment_state, measurement, broken)
     active = _active(segment_state, suspended)
     next_state = update_evidence(segment_state, e_values, weights, active, measurement.window.start)
     next_state = replace(next_state, incidents=settled.open, decided_until=measurement.window.end)
-    evidence = _evidence(next_state)
+    evidence = _evidence(next_state, memo)
     named: tuple[NamedColumn, ...] = ()
     opened = _breakage_incident(next_state, measurement, policy)
     if evidence >= 1:
@@ -114,8 +117,8 @@ def _after_page(
     return replace(segment_state, scores=segment_state.scores.with_shift(is_named, shift)).reset()
 
 
-def _skipped(segment_state: SegmentState, measurement: Measurement) -> Decision:
-    evidence = _evidence(segment_state)
+def _skipped(segment_state: SegmentState, measurement: Measurement, memo: Memo) -> Decision:
+    evidence = _evidence(segment_state, memo)
     return Decision(
         segment_state=replace(segment_state, decided_until=measurement.window.end),
         state=State.INSUFFICIENT,
@@ -129,28 +132,29 @@ def _named_columns(
     segment_state: SegmentState,
     measurement: Measurement,
     e_values: WindowEValues,
-    weights: tuple[Float64Array, Float64Array],
-    active: tuple[BoolArray, BoolArray],
+    weights: PerKind[Float64Array],
+    active: PerKind[BoolArray],
 ) -> tuple[NamedColumn, ...]:
     start = measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
     windows = (measurement.window.end - start) / (measurement.window.end - measurement.window.start)
     return name_columns(
         owner_evidence(evidence_by_owner(segment_state, e_values, weights, active), windows),
         (*measurement.statistics, *measurement.combined_statistics),
+        measurement.effect_order,
     )
 
 
 def _prepare(
-    segment_state: SegmentState, measurement: Measurement, policy: Policy
-) -> tuple[SegmentState, Measurement, Float64Array, tuple[Float64Array, Float64Array], Baseline]:
+    segment_state: SegmentState, measurement: Measurement, policy: Policy, memo: Memo
+) -> tuple[SegmentState, Measurement, Float64Array, PerKind[Float64Array], Baseline]:
     """Return the state with new streams, the measurement, scores, log weights and baseline of a window.
 
     The combined scores are included. The budget was split before, so new streams have no part of it.
     """
-    weights = log_weights(segment_state, policy, measurement.window)
-    segment_state = segment_state.with_streams(measurement.streams)
+    weights = log_weights(segment_state, policy, measurement.window, memo)
+    segment_state = segment_state.with_streams(measurement.streams, memo)
     baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
-    value = segment_state.scores.align(measurement.streams)
+    value = segment_state.scores.align(measurement.streams, memo)
     combined = combine_scores(segment_state, value, measurement.slot, baseline)
     running_shift = segment_state.scores.running_shift
     if combined is not None:
@@ -179,8 +183,8 @@ def _prepare(
     return segment_state, measurement, value, _with_unbudgeted(weights, segment_state), baseline
 
 
-def _evidence(segment_state: SegmentState) -> float:
-    return float(np.exp(min(segment_state.log_evidence(), 0.0)))
+def _evidence(segment_state: SegmentState, memo: Memo) -> float:
+    return float(np.exp(min(segment_state.log_evidence(memo), 0.0)))
 
 
 def _with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
@@ -188,26 +192,28 @@ def _with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Floa
     return np.concatenate([effects, np.full(n_new, np.nan)])
 
 
-def _with_unbudgeted(
-    weights: tuple[Float64Array, Float64Array], segment_state: SegmentState
-) -> tuple[Float64Array, Float64Array]:
-    n_new = len(segment_state.shares.keys) - len(weights[0]), len(segment_state.scores.keys) - len(weights[1])
-    return (
-        np.concatenate([weights[0], np.full(n_new[0], -np.inf)]),
-        np.concatenate([weights[1], np.full(n_new[1], -np.inf)]),
+def _with_unbudgeted(weights: PerKind[Float64Array], segment_state: SegmentState) -> PerKind[Float64Array]:
+    def pad(log_weights: Float64Array, n_streams: int) -> Float64Array:
+        return np.concatenate([log_weights, np.full(n_streams - len(log_weights), -np.inf)])
+
+    return PerKind(
+        shares=pad(weights.shares, len(segment_state.shares.keys)),
+        scores=pad(weights.scores, len(segment_state.scores.keys)),
     )
 
 
-def _suspended(segment_state: SegmentState, broken: frozenset[str]) -> frozenset[str]:
+def _suspended(
+    segment_state: SegmentState, measurement: Measurement, broken: frozenset[str]
+) -> frozenset[str]:
     columns = segment_state.suspended | broken
-    return columns | _SUSPENDED_JOINT if columns else columns
+    return columns | measurement.suspended_joint if columns else columns
 
 
-def _active(segment_state: SegmentState, suspended: frozenset[str]) -> tuple[BoolArray, BoolArray]:
-    shares, scores = (
-        history.keys.owned_by(suspended) for history in (segment_state.shares, segment_state.scores)
+def _active(segment_state: SegmentState, suspended: frozenset[str]) -> PerKind[BoolArray]:
+    return PerKind(
+        shares=~segment_state.shares.keys.owned_by(suspended),
+        scores=~segment_state.scores.keys.owned_by(suspended),
     )
-    return ~shares, ~scores
 
 
 def _out_of_band(
@@ -269,32 +275,32 @@ def _add_window(
     segment_state: SegmentState,
     measurement: Measurement,
     e_values: WindowEValues,
-    active: tuple[BoolArray, BoolArray],
+    active: PerKind[BoolArray],
 ) -> SegmentState:
     scores = segment_state.scores.add_window(
-        e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active[1]
+        e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active.scores
     )
     return replace(
         segment_state,
         shares=segment_state.shares.add_window(
-            e_values.window_shares, ~active[0], means_needed=measurement.untimed_reference
+            e_values.window_shares, ~active.shares, means_needed=measurement.untimed_reference
         ),
         scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
     )
 
 
-def learn_block(segment_state: SegmentState, measurement: Measurement) -> SegmentState:
+def learn_block(segment_state: SegmentState, measurement: Measurement, memo: Memo = NO_MEMO) -> SegmentState:
     """Return the state after learning one block of the reference, which is healthy by definition.
 
     Breakages found in the block count as normal.
     """
-    segment_state = segment_state.with_streams(measurement.streams)
+    segment_state = segment_state.with_streams(measurement.streams, memo)
     return replace(
         segment_state,
-        shares=segment_state.shares.learn(align_shares(segment_state.shares, measurement.streams)),
+        shares=segment_state.shares.learn(align_shares(segment_state.shares, measurement.streams, memo)),
         scores=segment_state.scores.learn(
-            segment_state.scores.align(measurement.streams),
+            segment_state.scores.align(measurement.streams, memo),
             measurement.slot,
             measurement.window.end,
             measurement.rows,

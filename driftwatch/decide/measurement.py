@@ -24,5 +24,9 @@ class Measurement:
     excluded: bool = False
     #: The reference has no event times, so the baseline is learned from production alone.
     untimed_reference: bool = False
+    #: Owners of the joint detectors that an open incident suspends.
+    suspended_joint: frozenset[str] = frozenset()
+    #: Detectors whose effect describes a column if the strongest has none, the plainest first.
+    effect_order: tuple[str, ...] = ()
     #: Gauge of the combined score, added by the decision.
     combined_statistics: tuple[Statistic, ...] = ()

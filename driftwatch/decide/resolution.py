@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.prediction import baseline_for
 from driftwatch.decide.baseline.representativeness import worst_represented
 from driftwatch.decide.baseline.share_history import CONSERVATIVE_DESIGN_EFFECT, align_shares
@@ -36,22 +37,24 @@ class Resolution:
 
 
 def resolution_of(
-    state_before: SegmentState, decision: Decision, measurement: Measurement, policy: Policy
+    state_before: SegmentState,
+    decision: Decision,
+    measurement: Measurement,
+    policy: Policy,
+    memo: Memo = NO_MEMO,
 ) -> Resolution:
     """Compute effects from the state before the window, representativeness from the state after it."""
     fit = decision.fit or baseline_for(state_before.scores, measurement.slot, measurement.rows).fit
-    effects, keys = design_effects(state_before, policy), state_before.shares.keys
-    typical = keys.memo("typical effect", (effects,), lambda: _median(effects))
-    targets = measurement.streams.targets
-    owners = (
-        keys.memo("owner count", (targets,), lambda: len({owner_of((*target, "")) for target in targets}))
-        or 1
+    effects, targets = design_effects(state_before, policy, memo), measurement.streams.targets
+    typical = memo.last("typical effect", (effects,), lambda: _median(effects))
+    owners = max(
+        1, memo.last("owners", (targets,), lambda: len({owner_of((*target, "")) for target in targets}))
     )
     return Resolution(
         smallest_effect=smallest_effects(
             [typical or CONSERVATIVE_DESIGN_EFFECT], measurement, policy, owners
         )[0],
-        smallest_effects=_by_column(state_before, effects, measurement, policy, owners),
+        smallest_effects=_by_column(state_before, effects, measurement, policy, owners, memo),
         smallest_joint_effect=smallest_joint_effect(state_before, measurement, policy, fit),
         design_effect=typical,
         represented=_represented(decision.segment_state, measurement)
@@ -76,9 +79,10 @@ def _by_column(
     measurement: Measurement,
     policy: Policy,
     owners: int,
+    memo: Memo,
 ) -> tuple[tuple[str, float | None], ...]:
     keys = segment_state.shares.keys
-    largest = keys.memo("largest effects", (effects,), lambda: _largest(keys, effects))
+    largest = memo.last("largest effects", (keys, effects), lambda: _largest(keys, effects))
     sizes = smallest_effects(list(largest.values()), measurement, policy, owners)
     return tuple(zip(largest, sizes, strict=True))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array
 from driftwatch.core.codec import Arrays, pack, unpack
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.score_history import SCORE_ARRAYS, ScoreHistory
 from driftwatch.decide.baseline.score_model import MODEL_ARRAYS, ScoreModel
 from driftwatch.decide.baseline.share_history import SHARE_ARRAYS, ShareHistory
@@ -57,27 +57,19 @@ class SegmentState:
     #: (column, reason) of breakages that healthy windows have too (all null on some days).
     healthy_breakages: frozenset[tuple[str, str]] = frozenset()
     incidents: tuple[Incident, ...] = ()
-    #: Log evidence of shares and of scores, and the log of their sum.
-    evidence_memo: tuple[Float64Array, Float64Array, float] | None = field(
-        default=None, compare=False, repr=False
-    )
 
     @property
     def suspended(self) -> frozenset[str]:
         return frozenset(column for incident in self.incidents for column in incident.columns)
 
-    def log_evidence(self) -> float:
+    def log_evidence(self, memo: Memo = NO_MEMO) -> float:
         """Return the log of the evidence summed over all streams, -inf without evidence."""
-        if self.evidence_memo is not None and self._is_memo_of(*self.evidence_memo[:2]):
-            return self.evidence_memo[2]
-        return log_sum(self.shares.log_m, self.scores.log_m)
+        arrays = self.shares.log_m, self.scores.log_m
+        return memo.last("log evidence", arrays, lambda: log_sum(*arrays))
 
-    def _is_memo_of(self, shares: Float64Array, scores: Float64Array) -> bool:
-        return shares is self.shares.log_m and scores is self.scores.log_m
-
-    def with_streams(self, streams: Streams) -> SegmentState:
+    def with_streams(self, streams: Streams, memo: Memo = NO_MEMO) -> SegmentState:
         """Add streams that are new; they have a part of the budget from the next window on."""
-        shares, scores = self.shares.with_streams(streams), self.scores.with_streams(streams)
+        shares, scores = self.shares.with_streams(streams, memo), self.scores.with_streams(streams, memo)
         if shares is self.shares and scores is self.scores:
             return self
         return replace(self, shares=shares, scores=scores)
@@ -150,9 +142,9 @@ def decode(data: bytes) -> SegmentState:
         decided_until=header["decided_until"],
         evidence_start=header["since"],
         carried_over=decode_summary(arrays["held"].tobytes()) if "held" in arrays else None,
-        shares=ShareHistory(
-            keys=_stream_index(header["shares"]),
-            **{attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},
+        shares=ShareHistory.from_arrays(
+            _stream_index(header["shares"]),
+            {attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},
         ),
         scores=ScoreHistory(
             keys=scores,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.share_history import CONSERVATIVE_DESIGN_EFFECT, ShareHistory, WindowShares
 from driftwatch.decide.evalues.cdf_bets import CdfBets, cdf_bets
 from driftwatch.decide.evalues.e_values import log_side_weights, share_log_ratios
@@ -32,7 +33,11 @@ class ShareTerms:
 
 
 def share_terms(
-    history: ShareHistory, shares: WindowShares, policy: Policy, design_effects: Float64Array
+    history: ShareHistory,
+    shares: WindowShares,
+    policy: Policy,
+    design_effects: Float64Array,
+    memo: Memo = NO_MEMO,
 ) -> ShareTerms:
     def terms() -> ShareTerms:
         label_streams = history.label_streams
@@ -58,8 +63,8 @@ def share_terms(
         )
 
     arrays = (shares.ordered, shares.reference, shares.reference_trials, shares.tolerance, design_effects)
-    inputs = (repr(policy.tolerance).encode(), *(part.tobytes() for part in arrays))
-    return history.keys.memo("terms", inputs, terms)
+    inputs = (history.layout, repr(policy.tolerance).encode(), *(part.tobytes() for part in arrays))
+    return memo.last("share terms", inputs, terms)
 
 
 def _reference_error(share: Float64Array, rows: Float64Array) -> Float64Array:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Span
 from driftwatch.decide.baseline.prediction import Baseline, PValues, p_values
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evalues.stream_index import owner_of
+from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.share_terms import share_terms
 from driftwatch.results.streams import Streams
@@ -55,11 +57,11 @@ class StreamEvidence:
     onset: int
 
 
-def design_effects(segment_state: SegmentState, policy: Policy) -> Float64Array:
+def design_effects(segment_state: SegmentState, policy: Policy, memo: Memo = NO_MEMO) -> Float64Array:
     """Return each share stream's design effect: the configured one, else the measured one, else NaN."""
     if policy.design_effect is not None:
         return np.full(len(segment_state.shares.keys), policy.design_effect)
-    return segment_state.shares.design_effects()
+    return segment_state.shares.design_effects(memo)
 
 
 def window_e_values(
@@ -70,24 +72,25 @@ def window_e_values(
     effects: Float64Array,
     window: Span,
     baseline: Baseline,
+    memo: Memo = NO_MEMO,
 ) -> WindowEValues:
     """Compute one window's e-values; ``value`` holds its scores in the order of the segment state.
 
     Raises ``ValueError`` without a score model.
     """
-    shares = align_shares(segment_state.shares, streams)
+    shares = align_shares(segment_state.shares, streams, memo)
     floor = effect_floors(segment_state, policy)
     if segment_state.score_model is None:
         raise ValueError("the laws of the scores must be learned first")
     predicted = p_values(
         segment_state.scores, segment_state.score_model, value, floor, window.start, baseline
     )
-    log_e, log_weights, shares_out = _share_e_values(segment_state, shares, policy, effects)
-    limit = _share_limits(segment_state, shares, predicted, baseline.n)[segment_state.shares.label_streams]
+    log_e, log_weights, shares_out = _share_e_values(segment_state, shares, policy, effects, memo)
+    limit = _share_limits(segment_state, shares, predicted, baseline.n, memo)
     with np.errstate(invalid="ignore"):
         is_out = predicted.p_value <= _MAX_OUT_OF_BAND_P
     return WindowEValues(
-        shares=np.minimum(log_e, limit[:, None, None]),
+        shares=np.minimum(log_e, limit[segment_state.shares.label_streams][:, None, None]),
         log_weights=log_weights,
         scores=score_log_e(predicted.p_value, predicted.ranked, predicted.smallest_p),
         shares_out=shares_out,
@@ -104,7 +107,7 @@ def effect_floors(segment_state: SegmentState, policy: Policy) -> Float64Array:
 
 
 def _share_limits(
-    segment_state: SegmentState, shares: WindowShares, predicted: PValues, n: Int64Array
+    segment_state: SegmentState, shares: WindowShares, predicted: PValues, n: Int64Array, memo: Memo
 ) -> Float64Array:
     """Return each share stream's largest log e-value that the same detector's scores allow.
 
@@ -119,12 +122,12 @@ def _share_limits(
     # any observed. Where tails are light in most columns, the log beyond the smallest rank counts twice.
     log_e += np.where(predicted.light_tailed, np.maximum(log_e - np.log(n + 1), 0.0), 0.0)
     is_limit = ~np.isnan(p) & keys.has_column
-    targets = segment_state.shares.keys.memo(
-        "score targets", (keys,),
-        lambda: np.array(
-            [keys.targets.get(key[:2], -1) for key in segment_state.shares.keys], dtype=np.int64
-        ),
-    )  # fmt: skip
+    share_keys = segment_state.shares.keys
+    targets = memo.last(
+        "score targets",
+        (share_keys, keys),
+        lambda: np.array([keys.targets.get(key[:2], -1) for key in share_keys], dtype=np.int64),
+    )
     limits = []
     for flags in (is_limit & ~predicted.ranked, is_limit & predicted.ranked):
         # One entry more than there are targets: shares without a score have no limit there.
@@ -137,11 +140,11 @@ def _share_limits(
 
 
 def _share_e_values(
-    segment_state: SegmentState, shares: WindowShares, policy: Policy, effects: Float64Array
+    segment_state: SegmentState, shares: WindowShares, policy: Policy, effects: Float64Array, memo: Memo
 ) -> tuple[Float64Array, Float64Array, BoolArray]:
     label_streams, terms = (
         segment_state.shares.label_streams,
-        share_terms(segment_state.shares, shares, policy, effects),
+        share_terms(segment_state.shares, shares, policy, effects, memo),
     )
     log_e = share_log_e(shares.successes, shares.trials, terms.log_ratios, terms.design_effect)
     for bets in terms.cdf_bets:
@@ -156,34 +159,34 @@ def _share_e_values(
 def evidence_by_owner(
     segment_state: SegmentState,
     e_values: WindowEValues,
-    weights: tuple[Float64Array, Float64Array],
-    active: tuple[BoolArray, BoolArray],
+    weights: PerKind[Float64Array],
+    active: PerKind[BoolArray],
 ) -> dict[str, list[StreamEvidence]]:
     by_owner: dict[str, list[StreamEvidence]] = {}
     shares, scores = segment_state.shares, segment_state.scores
-    log_budgets = weights[0] + np.log(shares.sizes * 2 * len(ALTERNATIVES))
+    log_budgets = weights.shares + np.log(shares.sizes * 2 * len(ALTERNATIVES))
     if len(shares.keys):
         sums = np.logaddexp.reduceat(np.logaddexp.reduce(shares.log_m, axis=(1, 2)), shares.starts)
         weighted_log_e = e_values.shares + e_values.log_weights[:, :, None]
         window_sums = np.logaddexp.reduceat(np.logaddexp.reduce(weighted_log_e, axis=(1, 2)), shares.starts)
-        for k in np.flatnonzero(active[0]):
+        for k in np.flatnonzero(active.shares):
             part = StreamEvidence(
                 detector=shares.keys[k][0],
                 log_budget=float(log_budgets[k]),
                 log_m=float(sums[k]),
-                log_window_m=float(window_sums[k] + weights[0][k]),
+                log_window_m=float(window_sums[k] + weights.shares[k]),
                 onset=int(shares.onset[k]),
             )
             by_owner.setdefault(owner_of(shares.keys[k]), []).append(part)
     sides = np.where(scores.signed, 2, 1)
-    for k in np.flatnonzero(active[1]):
+    for k in np.flatnonzero(active.scores):
         best_bet = int(scores.log_m[k].argmax())
         part = StreamEvidence(
             detector=scores.keys[k][0],
-            log_budget=float(weights[1][k] + np.log(sides[k] * CALIBRATORS)),
+            log_budget=float(weights.scores[k] + np.log(sides[k] * CALIBRATORS)),
             log_m=float(np.logaddexp.reduce(scores.log_m[k], axis=None)),
             log_window_m=float(
-                np.logaddexp.reduce(e_values.scores[k, : sides[k]], axis=None) + weights[1][k]
+                np.logaddexp.reduce(e_values.scores[k, : sides[k]], axis=None) + weights.scores[k]
             ),
             onset=int(scores.onset[k].flat[best_bet]),
         )

@@ -1,120 +1,102 @@
-"""The interface of a detector.
+"""The interface of a detector: base classes, and what they measure.
 
-A detector module defines ``DETECTOR``, an object with the members of ``Detector``; its ``name`` is the
-module's name. ``measure`` returns the gauge, ``streams`` the shares and scores for evidence (often none). A
-detector owns no threshold and never raises on data: an undefined gauge is a ``Statistic`` with ``undefined``
-set.
+A detector module defines ``DETECTOR``, an object of a class derived from ``ColumnDetector`` or
+``JointDetector``; its ``name`` is the module's name. ``measure`` is enough: it returns the gauge. ``streams``
+returns the shares and scores for evidence, and ``BatchDetector`` is the optional fast form. A detector owns
+no threshold and never raises on data: an undefined gauge is a ``Statistic`` with ``undefined`` set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Protocol, cast, overload
+from typing import cast, overload
 
 from driftwatch.core import plugins
-from driftwatch.core.schema import Column
+from driftwatch.detectors._support.bases import (
+    BatchDetector,
+    ColumnDetector,
+    DetectorTraits,
+    JointDetector,
+    LevelDetector,
+    OrderedDetector,
+)
+from driftwatch.detectors._support.column_batch import ColumnBatch, batch_of
+from driftwatch.detectors._support.column_pair import ColumnPair, pair_of
+from driftwatch.detectors._support.window_context import ReferenceContext, WindowContext
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.results import Statistic
-from driftwatch.results.streams import StreamList, Streams
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
+from driftwatch.results.streams import Streams
 
+__all__ = [
+    "BatchDetector",
+    "ColumnBatch",
+    "ColumnDetector",
+    "ColumnPair",
+    "Detector",
+    "DetectorTraits",
+    "JointDetector",
+    "LevelDetector",
+    "OrderedDetector",
+    "ReferenceContext",
+    "Target",
+    "WindowContext",
+    "WindowGauges",
+    "all_detectors",
+    "gauges_of",
+    "get",
+    "pair_of",
+    "requires_sums",
+    "streams_of",
+    "targets_by_detector",
+    "traits_of",
+]
 
-class Detector(Protocol):
-    """A detector turns a reference and a window summary into a statistic; larger means further apart.
-
-    ``joint`` detectors measure all columns together and are called with ``column`` None. ``default`` is False
-    for a detector that runs only when a configuration names it. ``pools`` is False for one that measures
-    whole windows: several windows judged together have no streams of it. ``evidence`` is False if ``streams``
-    are always empty: such a detector alone could never page. ``sums`` is True if the sums of row samples are
-    read, which cost a backtest more than all counts.
-    """
-
-    name: str
-    joint: bool
-    unit: str
-    default: bool
-    pools: bool
-    evidence: bool
-    sums: bool
-
-    def applies(self, column: Column | None, reference: Reference) -> bool: ...
-
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Return the gauge of a column; this is pure and never raises on data."""
-
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """Return the streams of a window; labels are the same in every window of one plan."""
+Detector = ColumnDetector | JointDetector
+#: A detector and the column it measures; None for a detector of all columns jointly.
+Target = tuple[Detector, str | None]
 
 
 def requires_sums(detectors: Iterable[Detector]) -> bool:
-    """Return whether any detector reads sums; one without the attribute ``sums`` may."""
-    return any(getattr(detector, "sums", True) for detector in detectors)
+    return any(detector.sums for detector in detectors)
 
 
-class BatchDetector:
-    """A detector that measures all columns at once; it is never joint."""
-
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        """Return gauges in the order of ``columns``; this is pure and never raises on data."""
-        raise NotImplementedError
-
-    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
-        """Return streams in the order of ``columns``; a detector overrides this or has ``evidence`` False."""
-        return Streams.from_list(())
-
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        """Return the gauge of one column. Raises ``KeyError`` for an unwatched column."""
-        if column is None:
-            raise KeyError("this detector looks at one column, got None")
-        return next(iter(self.measure_all(reference, window, [column])))
-
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        return () if column is None else tuple(self.streams_all(reference, window, [column]))
-
-
-def columns_by_detector(
-    reference: Reference, targets: Sequence[tuple[Detector, str | None]]
+def targets_by_detector(
+    context: WindowContext, targets: Sequence[Target]
 ) -> Sequence[tuple[Detector, tuple[str | None, ...]]]:
-    memo = reference.summary.memo
-    # A tuple of targets is the same in window after window, so it is grouped once.
-    entry = None if memo is None else memo.get("targets")
-    if entry is None or entry[0] is not targets:
-        groups = [
-            (detector, tuple(column for _, column in group))
-            for detector, group in groupby(targets, itemgetter(0))
-        ]
-        entry = targets, groups
-        if memo is not None and isinstance(targets, tuple):
-            memo["targets"] = entry
-    grouped_columns: Sequence[tuple[Detector, tuple[str | None, ...]]] = entry[1]
-    return grouped_columns
+    """Group targets by detector; a tuple of targets is the same in window after window, so once for all."""
+    if not isinstance(targets, tuple):
+        return _group(targets)
+    return context.reference_context.memo.last("targets", (targets,), lambda: _group(targets))
 
 
-def streams_of(
-    detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
-) -> Streams:
+def _group(targets: Sequence[Target]) -> Sequence[tuple[Detector, tuple[str | None, ...]]]:
+    groups = groupby(targets, itemgetter(0))
+    return [(detector, tuple(column for _, column in group)) for detector, group in groups]
+
+
+def streams_of(detector: Detector, context: WindowContext, columns: Sequence[str | None]) -> Streams:
+    if isinstance(detector, JointDetector):
+        return Streams.from_list(detector.streams(context))
+    names = cast("Sequence[str]", columns)
     if isinstance(detector, BatchDetector):
-        return detector.streams_all(reference, window, cast("Sequence[str]", columns))
-    return Streams.from_list(
-        item for column in columns for item in detector.streams(reference, window, column)
-    )
+        return detector.streams_all(batch_of(context, names))
+    return Streams.from_list(item for name in names for item in detector.streams(pair_of(context, name)))
 
 
-def gauges_of(
-    detector: Detector, reference: Reference, window: Summary, columns: Sequence[str | None]
-) -> Gauges:
+def gauges_of(detector: Detector, context: WindowContext, columns: Sequence[str | None]) -> Gauges:
+    names = cast("Sequence[str]", columns)
     if isinstance(detector, BatchDetector):
-        return detector.measure_all(reference, window, cast("Sequence[str]", columns))
-    statistics = [detector.measure(reference, window, column) for column in columns]
+        return detector.measure_all(batch_of(context, names))
+    if isinstance(detector, JointDetector):
+        statistics = [detector.measure(context)]
+    else:
+        statistics = [detector.measure(pair_of(context, name)) for name in names]
     return Gauges.from_statistics(detector.name, detector.unit, statistics)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class WindowGauges(Sequence[Statistic]):
     """Lazy gauges of one window: numbers are computed on first access, texts when they are read.
 
@@ -122,17 +104,15 @@ class WindowGauges(Sequence[Statistic]):
     instead.
     """
 
-    reference: Reference
-    window: Summary
-    targets: Sequence[tuple[Detector, str | None]]
+    def __init__(self, context: WindowContext, targets: Sequence[Target]) -> None:
+        self._context = context
+        self._targets = targets
 
     @cached_property
     def numbers(self) -> tuple[Gauges, ...]:
-        """One ``Gauges`` per detector, in the order of ``targets``."""
-        return tuple(
-            gauges_of(detector, self.reference, self.window, columns)
-            for detector, columns in columns_by_detector(self.reference, self.targets)
-        )
+        """One ``Gauges`` per detector, in the order of the targets."""
+        groups = targets_by_detector(self._context, self._targets)
+        return tuple(gauges_of(detector, self._context, columns) for detector, columns in groups)
 
     @cached_property
     def statistics(self) -> tuple[Statistic, ...]:
@@ -151,7 +131,7 @@ class WindowGauges(Sequence[Statistic]):
         return iter(self.statistics)
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self._targets)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self.statistics == tuple(other)
@@ -168,3 +148,8 @@ def get(name: str) -> Detector:
     """Return the detector of this name. Raises ``ConfigError`` with a suggestion for an unknown name."""
     detector: Detector = plugins.load("detectors", name).DETECTOR
     return detector
+
+
+def traits_of(name: str) -> DetectorTraits:
+    """Return a detector's traits, the defaults if there is no such detector (any more)."""
+    return get(name) if name in plugins.names("detectors") else DetectorTraits()

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors._support.bases import LevelDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: Levels with a share stream and levels with a score, most frequent first: they bound the streams per column.
 MAX_SHARE_LEVELS, MAX_SCORE_LEVELS = 20, 8
@@ -46,8 +43,7 @@ class ChiSquare(LevelDetector):
     name = "chi2"
     unit = "chi-square"
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        pair = column_pair.pair_of(reference, window, column)
+    def measure(self, pair: ColumnPair) -> Statistic:
         if pair.empty_side:
             return self.undefined(pair, pair.empty_side)
         reference_counts, window_counts = column_pair.pool_rare_levels(pair)
@@ -65,19 +61,18 @@ class ChiSquare(LevelDetector):
             effect=effect_text.level_change(pair),
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    def streams(self, pair: ColumnPair) -> StreamList:
         """Return shares and scores of the most frequent levels; ``level0`` is the plan's most frequent.
 
         A score is ``2 asin sqrt(share)`` less the reference's: its scale over windows is the same for rare
         and frequent levels (Anscombe 1948).
         """
-        pair = column_pair.pair_of(reference, window, column)
         count = min(len(pair.levels), MAX_SHARE_LEVELS)
         if pair.empty_side or not count:
             return ()
         shares = Shares(
             detector=self.name,
-            column=column,
+            column=pair.column.name,
             labels=tuple(f"level{level}" for level in range(count)),
             successes=pair.window_counts[:count].copy(),
             trials=np.full(count, pair.m, dtype=np.int64),
@@ -95,7 +90,7 @@ class ChiSquare(LevelDetector):
             *(
                 Score(
                     detector=self.name,
-                    column=column,
+                    column=pair.column.name,
                     label=label,
                     value=column_pair.arcsine(window_count, pair.m)
                     - column_pair.arcsine(reference_count, pair.n),

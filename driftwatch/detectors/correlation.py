@@ -8,14 +8,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.core.schema import Column
 from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.bases import JointDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors._support.bases import NO_REFERENCE_SAMPLE, NO_WINDOW_SAMPLE
+from driftwatch.detectors.base import Detector, JointDetector, WindowContext
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: A change of r by less than this is never evidence.
 FLOOR = 0.1
@@ -51,18 +49,24 @@ class Correlation(JointDetector):
 
     name = "correlation"
     unit = "difference of r"
+    label = "correlations"
+    display_rank = 80
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
+    def applies(self, reference: Reference) -> bool:
         projection = reference.plan.projection
-        return column is None and projection is not None and int((projection.inputs[:, 1] < 0).sum()) > 1
+        return projection is not None and int((projection.inputs[:, 1] < 0).sum()) > 1
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        reference_sums, window_sums = reference.summary.sums, window.sums
+    def measure(self, window: WindowContext) -> Statistic:
+        reference = window.reference
+        reference_sums, window_sums = reference.summary.sums, window.window.sums
         rows = (
             0 if reference_sums is None else reference_sums.rows,
             0 if window_sums is None else window_sums.rows,
         )
-        if reference_sums is None or window_sums is None or min(rows) < MIN_ROWS:
+        if reference_sums is None or window_sums is None:
+            reason = NO_REFERENCE_SAMPLE if reference_sums is None else NO_WINDOW_SAMPLE
+            return self.gauge(rows, None, undefined=reason)
+        if min(rows) < MIN_ROWS:
             return self.gauge(rows, None, undefined=f"fewer than {MIN_ROWS} sampled rows on one side")
         pairs = _pairs(reference)
         left, right = pairs[:, 0], pairs[:, 1]
@@ -84,14 +88,15 @@ class Correlation(JointDetector):
             f"{r_reference[largest_pair]:.2f} → {r_window[largest_pair]:.2f}",
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    def streams(self, window: WindowContext) -> StreamList:
         """Return sign agreement of the most correlated pairs as shares, and the value as a score."""
+        reference = window.reference
         reference_sums, window_sums, projection = (
             reference.summary.sums,
-            window.sums,
+            window.window.sums,
             reference.plan.projection,
         )
-        statistic = self.measure(reference, window, column)
+        statistic = self.measure(window)
         streams: list[Shares | Score] = []
         if (
             projection is not None

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
 from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.bases import UnivariateDetector
-from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector
 from driftwatch.results.gauges import Gauges
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 
-class JensenShannon(BatchDetector, UnivariateDetector):
+class JensenShannon(BatchDetector):
     """Jensen-Shannon distance on the same bins as ``psi``, without smoothing.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -44,8 +40,7 @@ class JensenShannon(BatchDetector, UnivariateDetector):
     unit = "distance, base 2"
     evidence = False
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        batch = ColumnBatch.from_columns(reference, window, columns)
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
         (value, ratio), n_bins = batch.statistics(self.name, _values)
         return self.gauges(
             batch,

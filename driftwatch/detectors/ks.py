@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors._support.bases import OrderedDetector
+from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.cdf_distance import cdf_distance
-from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
-from driftwatch.detectors._support.column_batch import ColumnBatch
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors._support.cell_arrays import ReferenceCells
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector, OrderedDetector, WindowContext
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
 from driftwatch.summary.grid import MAX_STREAM_EDGES
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: A component that moved by less is never evidence: .05 standard deviations of a shift, about .02 of D.
 FLOOR = 0.05
@@ -59,10 +54,11 @@ class KolmogorovSmirnov(BatchDetector, OrderedDetector):
 
     name = "ks"
     unit = "share of rows"
+    comparable = True
+    display_rank = 30
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        batch = ColumnBatch.from_columns(reference, window, columns)
-        distance = cdf_distance(batch.cells)
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
+        distance = cdf_distance(batch.context)
         numerator, numerator_bound, n_pairs = (
             array[batch.row] for array in (distance.numerator, distance.numerator_bound, distance.n_pairs)
         )
@@ -80,7 +76,7 @@ class KolmogorovSmirnov(BatchDetector, OrderedDetector):
             ),
         )
 
-    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+    def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return shares of rows at or below stream edges, and five signed scores that depend on ranks only.
 
         With ``u`` the share of the reference below a value (ties count half) and ``z`` its normal quantile:
@@ -90,16 +86,16 @@ class KolmogorovSmirnov(BatchDetector, OrderedDetector):
         reference's is subtracted. They vary around 0, so a wandering series keeps its shape, which a distance
         would fold.
         """
-        cells = column_pair.window_cells_of(reference, window, columns)
-        names, rows = column_pair.comparable_columns(cells, columns)
-        reference_streams, edge_cells = cells.reference.memoize_last(
-            self.name, names, lambda: _reference_streams(cells.reference, names, rows)
+        context, cells = batch.context, batch.cells
+        names, rows = context.comparable_columns(batch.names)
+        reference_streams, edge_cells = context.reference_context.memo.last(
+            self.name, (names,), lambda: _reference_streams(cells.reference, names, rows)
         )
         return replace(
             reference_streams,
             successes=cells.window_cumulative[edge_cells],
             trials=cells.m[edge_cells[0]],
-            value=cells.memoize("component shifts", _component_shifts)[rows].ravel(),
+            value=context.once("component shifts", _component_shifts)[rows].ravel(),
         )
 
 
@@ -168,9 +164,9 @@ def _means(steps: Float64Array, cumulative: Int64Array, rows: Float64Array) -> F
     return means
 
 
-def _component_shifts(cells: WindowCells) -> Float64Array:
+def _component_shifts(context: WindowContext) -> Float64Array:
     # ``[column, component]``, in standard deviations of a single row.
-    weights = cells.reference.memoize("weights", _Weights.from_reference)
+    weights, cells = context.once_for_reference("component weights", _Weights.from_reference), context.cells
     reference_means, window_means = (
         weights.reference_means,
         _means(weights.steps, cells.window_cumulative, cells.divisors[1]),

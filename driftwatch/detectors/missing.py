@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from driftwatch.core.arrays import Int64Array
 from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors._support.bases import UnivariateDetector
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
 FLOOR = 0.02
 
 
-class Missing(BatchDetector, UnivariateDetector):
+class Missing(BatchDetector):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
     Null hypothesis: values are missing as often as in the reference.
@@ -44,10 +40,14 @@ class Missing(BatchDetector, UnivariateDetector):
 
     name = "missing"
     unit = "share of rows"
+    comparable = True
+    is_share = True
+    display_rank = 60
+    reads_values = False
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        cells, names = column_pair.window_cells_of(reference, window, columns), tuple(columns)
-        reference_counts, window_counts = column_pair.row_counts(reference, window, names, cells)
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
+        names = batch.names
+        reference_counts, window_counts = column_pair.row_counts(batch.context, names)
         has_reference, window_share = (
             reference_counts[1] > 0,
             window_counts[0] / np.maximum(window_counts[1], 1),
@@ -74,16 +74,17 @@ class Missing(BatchDetector, UnivariateDetector):
             undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), "the window has no rows"),
         )
 
-    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+    def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return the share of missing rows, and its difference from the reference's as a score."""
-        cells = column_pair.window_cells_of(reference, window, columns)
-        reference_counts, window_counts = column_pair.row_counts(reference, window, tuple(columns), cells)
+        reference_counts, window_counts = column_pair.row_counts(batch.context, batch.names)
         comparable = (reference_counts[1] > 0) & (window_counts[1] > 0)
         names = tuple(
-            name for name, is_comparable in zip(columns, comparable.tolist(), strict=True) if is_comparable
+            name
+            for name, is_comparable in zip(batch.names, comparable.tolist(), strict=True)
+            if is_comparable
         )
-        reference_streams = cells.reference.memoize_last(
-            self.name, names, lambda: _reference_streams(names, reference_counts[:, comparable])
+        reference_streams = batch.context.reference_context.memo.last(
+            self.name, (names,), lambda: _reference_streams(names, reference_counts[:, comparable])
         )
         window_counts = window_counts[:, comparable]
         return replace(

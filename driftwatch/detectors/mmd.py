@@ -7,15 +7,13 @@ import math
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.core.schema import Column
 from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.bases import JointDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors._support.bases import NO_REFERENCE_SAMPLE, NO_WINDOW_SAMPLE
+from driftwatch.detectors.base import Detector, JointDetector, WindowContext
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.reference import JointNull, Reference
-from driftwatch.summary.summary import Summary
 
 #: An excess of the log ratio below this (a distance 20 % larger than in healthy windows) is never evidence.
 FLOOR = 0.2
@@ -63,12 +61,15 @@ class MeanDiscrepancy(JointDetector):
 
     name = "mmd"
     unit = "times the usual distance"
+    label = "all columns together"
+    display_rank = 90
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is None and reference.plan.projection is not None and reference.joint is not None
+    def applies(self, reference: Reference) -> bool:
+        return reference.plan.projection is not None and reference.joint is not None
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        reference_sums, window_sums, null = reference.summary.sums, window.sums, reference.joint
+    def measure(self, window: WindowContext) -> Statistic:
+        reference = window.reference
+        reference_sums, window_sums, null = reference.summary.sums, window.window.sums, reference.joint
         rows = (
             0 if reference_sums is None else reference_sums.rows,
             0 if window_sums is None else window_sums.rows,
@@ -78,7 +79,8 @@ class MeanDiscrepancy(JointDetector):
                 rows, None, undefined="the reference has too few rows or columns for a joint null"
             )
         if reference_sums is None or window_sums is None:
-            return self.gauge(rows, None, undefined="one side carries no sums of a row sample")
+            reason = NO_REFERENCE_SAMPLE if reference_sums is None else NO_WINDOW_SAMPLE
+            return self.gauge(rows, None, undefined=reason)
         if min(rows) < 2:
             return self.gauge(rows, None, undefined=f"2 rows a side are needed, got {rows[0]} and {rows[1]}")
         observed = distances(reference_sums, window_sums, null.kernel.shape[1])
@@ -90,9 +92,9 @@ class MeanDiscrepancy(JointDetector):
             effect=f"all columns together: {effect_text.format_number(value)} times the usual distance",
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    def streams(self, window: WindowContext) -> StreamList:
         """Return the score ``mmd``, the logarithm of the value."""
-        statistic = self.measure(reference, window, column)
+        statistic = self.measure(window)
         if statistic.value is None:
             return ()
         value = math.log(max(statistic.value, 1e-12))

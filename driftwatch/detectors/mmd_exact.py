@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, UInt64Array
-from driftwatch.core.schema import Column
 from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.bases import JointDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors._support.bases import NO_WINDOW_SAMPLE
+from driftwatch.detectors.base import Detector, JointDetector, WindowContext
 from driftwatch.results.results import Statistic
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.sample import RowSample
@@ -72,19 +71,25 @@ class ExactMeanDiscrepancy(JointDetector):
     unit = "squared kernel distance"
     default = False
     evidence = False
+    label = "all columns together"
+    display_rank = 95
+    #: A comparison takes a second or two on so many rows; the cost is quadratic.
+    max_sample_rows = 2_000
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is None and reference.plan.projection is not None
+    def applies(self, reference: Reference) -> bool:
+        return reference.plan.projection is not None
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+    def measure(self, window: WindowContext) -> Statistic:
         """Return unbiased MMD^2, which may be slightly below 0 without drift."""
+        reference = window.reference
         reference_sample, window_sample, projection = (
             reference.summary.sample,
-            window.sample,
+            window.window.sample,
             reference.plan.projection,
         )
         if reference_sample is None or window_sample is None or projection is None:
-            return self.gauge((0, 0), None, undefined=_NO_SAMPLE)
+            reason = NO_WINDOW_SAMPLE if window.window.sums is None else _NO_SAMPLE
+            return self.gauge((0, 0), None, undefined=reason)
         rows = (reference_sample.size, window_sample.size)
         if min(rows) < 2 or max(rows) > MAX_ROWS:
             requirement = f"2 to {MAX_ROWS:,} sampled rows are needed on both sides"
@@ -97,7 +102,7 @@ class ExactMeanDiscrepancy(JointDetector):
         )
         if widths is None:
             return self.gauge(rows, None, undefined="all sampled rows are equal")
-        value, null = permutation_statistics(pooled, rows[0], widths, _generator(reference, window))
+        value, null = permutation_statistics(pooled, rows[0], widths, _generator(reference, window.window))
         n_reached = int(np.count_nonzero(null >= value))
         return self.gauge(
             rows,

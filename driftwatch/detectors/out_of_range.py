@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors._support.bases import OrderedDetector
-from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
-from driftwatch.detectors._support.column_batch import ColumnBatch
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors._support.cell_arrays import ReferenceCells
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector, OrderedDetector, WindowContext
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: Tolerated share of rows at either end at the default ``tolerance``: fewer do not justify a page.
 TOLERANCE = 0.005
@@ -57,9 +52,11 @@ class OutOfRange(BatchDetector, OrderedDetector):
 
     name = "out_of_range"
     unit = "share of rows"
+    comparable = True
+    is_share = True
+    display_rank = 20
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        batch = ColumnBatch.from_columns(reference, window, columns)
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
         reference_outlying, window_outlying = _batch_outlying(batch)
         n_reference_outside, n_window_outside = (
             reference_outlying[:, :2].sum(axis=1),
@@ -73,7 +70,7 @@ class OutOfRange(BatchDetector, OrderedDetector):
             undefined=batch.empty_sides(),
         )
 
-    def streams_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Streams:
+    def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return shares of rows below and above the range, and near its ends (outermost gap included).
 
         They have their own tolerance, because the reference has almost none. The score *outside* counts rows
@@ -81,16 +78,16 @@ class OutOfRange(BatchDetector, OrderedDetector):
         counts rows near the ends, if enough are expected: some columns have single days far out, and the
         baseline learns which.
         """
-        cells = column_pair.window_cells_of(reference, window, columns)
-        names, rows = column_pair.comparable_columns(cells, columns)
-        block_rows = reference.block_rows or 0.0
-        reference_streams, used, end_columns = cells.reference.memoize_last(
+        context, cells = batch.context, batch.cells
+        names, rows = context.comparable_columns(batch.names)
+        block_rows = context.reference.block_rows or 0.0
+        reference_streams, used, end_columns = context.reference_context.memo.last(
             self.name,
             (names, block_rows),
-            lambda: _reference_streams(cells.reference, names, rows, block_rows),
+            lambda: _reference_streams(context, names, rows, block_rows),
         )
-        outlying, m = cells.memoize("outlying rows", _window_outlying)[rows], cells.m[rows]
-        n_beyond = cells.memoize("rows beyond", _rows_beyond)[rows].sum(axis=1)
+        outlying, m = context.once("outlying rows", _window_outlying)[rows], cells.m[rows]
+        n_beyond = context.once("rows beyond", _rows_beyond)[rows].sum(axis=1)
         outside = [
             column_pair.rare_arcsine(count, n_rows)
             for count, n_rows in zip(n_beyond.tolist(), m.tolist(), strict=True)
@@ -106,14 +103,14 @@ class OutOfRange(BatchDetector, OrderedDetector):
 
 
 def _reference_streams(
-    reference: ReferenceCells, names: tuple[str, ...], rows: Int64Array, block_rows: float
+    context: WindowContext, names: tuple[str, ...], rows: Int64Array, block_rows: float
 ) -> tuple[Streams, BoolArray, Int64Array]:
     name, outlying, n = (
         OutOfRange.name,
-        reference.memoize("outlying rows", _reference_outlying)[rows],
-        reference.n[rows],
+        _reference_outlying(context)[rows],
+        context.cells.n[rows],
     )
-    has_ends = reference.memoize("range", _Range.from_reference).has_ends[rows]
+    has_ends = _range(context).has_ends[rows]
     # ``[column, share]``: only some columns have shares of rows near the ends.
     used = np.ones(outlying.shape, dtype=np.bool_)
     used[:, 2:] = has_ends[:, None]
@@ -182,19 +179,25 @@ def _outlying_rows(cumulative: Int64Array, limits: _Range) -> Int64Array:
     return np.stack([below, above, counts[:, 2], n_rows - counts[:, 3]], axis=1)
 
 
-def _reference_outlying(reference: ReferenceCells) -> Int64Array:
-    return _outlying_rows(reference.cumulative, reference.memoize("range", _Range.from_reference))
+def _range(context: WindowContext) -> _Range:
+    return context.once_for_reference("range", _Range.from_reference)
 
 
-def _window_outlying(cells: WindowCells) -> Int64Array:
-    return _outlying_rows(cells.window_cumulative, cells.reference.memoize("range", _Range.from_reference))
+def _reference_outlying(context: WindowContext) -> Int64Array:
+    return context.once_for_reference(
+        "outlying rows", lambda reference: _outlying_rows(reference.cumulative, _range(context))
+    )
+
+
+def _window_outlying(context: WindowContext) -> Int64Array:
+    return _outlying_rows(context.cells.window_cumulative, _range(context))
 
 
 def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_outlying: list[int]) -> str:
     n, m, limits = (
         int(batch.n[k]),
         int(batch.m[k]),
-        batch.cells.reference.memoize("range", _Range.from_reference),
+        _range(batch.context),
     )
     reference_share, window_share = sum(reference_outlying[:2]) / n, sum(window_outlying[:2]) / m
     # Rows near an end are described where they are most of the increase.
@@ -214,19 +217,20 @@ def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_ou
 
 
 def _batch_outlying(batch: ColumnBatch) -> tuple[Int64Array, Int64Array]:
-    cells, row = batch.cells, batch.row
-    window_outlying = cells.memoize("outlying rows", _window_outlying)[row]
+    context, row = batch.context, batch.row
+    window_outlying = context.once("outlying rows", _window_outlying)[row]
     # A segment's range is narrower than that of all rows, in which the cells lie; rows beyond it are outside.
     window_outlying[:, :2] = np.maximum(
-        window_outlying[:, :2], cells.memoize("rows beyond", _rows_beyond)[row]
+        window_outlying[:, :2], context.once("rows beyond", _rows_beyond)[row]
     )
-    return cells.reference.memoize("outlying rows", _reference_outlying)[row], window_outlying
+    return _reference_outlying(context)[row], window_outlying
 
 
-def _rows_beyond(cells: WindowCells) -> Int64Array:
+def _rows_beyond(context: WindowContext) -> Int64Array:
     # Window rows below the lowest and above the highest cell with reference rows.
     # A block of the reference itself is compared with the range of the other blocks.
-    extreme_cells, rows = cells.reference.memoize("extreme cells", _extreme_cells), np.arange(len(cells.m))
+    cells, extreme_cells = context.cells, context.once_for_reference("extreme cells", _extreme_cells)
+    rows = np.arange(len(cells.m))
     below = np.where(extreme_cells[0] > 0, cells.window_cumulative[rows, extreme_cells[0] - 1], 0)
     return np.stack([below, cells.m - cells.window_cumulative[rows, extreme_cells[1]]], axis=1)
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
 from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.bases import UnivariateDetector
-from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector
 from driftwatch.results.gauges import Gauges
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 
-class PopulationStability(BatchDetector, UnivariateDetector):
+class PopulationStability(BatchDetector):
     """Symmetrised Kullback-Leibler divergence on ten bins of the reference, or on the levels.
 
     Null hypothesis: reference and window rows come from one distribution.
@@ -45,8 +40,7 @@ class PopulationStability(BatchDetector, UnivariateDetector):
     unit = "nats, +0.5 on every count"
     evidence = False
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
-        batch = ColumnBatch.from_columns(reference, window, columns)
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
         values, n_bins = batch.statistics(self.name, _values)
         undefined = {k: ONE_BIN for k in np.flatnonzero(n_bins < 2).tolist()} | batch.empty_sides()
         inverse_rows = 1 / np.maximum(batch.n, 1) + 1 / np.maximum(batch.m, 1)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors._support import column_pair, effect_text
-from driftwatch.detectors._support.bases import LevelDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors._support import effect_text
+from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: A score that moved by less than this share of rows is never evidence.
 FLOOR = 0.02
@@ -48,21 +45,25 @@ class TotalVariation(LevelDetector):
 
     name = "tv"
     unit = "share of rows"
+    comparable = True
+    display_rank = 50
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        pair = column_pair.pair_of(reference, window, column)
+    def measure(self, pair: ColumnPair) -> Statistic:
         if pair.empty_side:
             return self.undefined(pair, pair.empty_side)
         return self.gauge(pair, _distance(pair), effect=effect_text.level_change(pair))
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        pair = column_pair.pair_of(reference, window, column)
+    def streams(self, pair: ColumnPair) -> StreamList:
         if pair.empty_side:
             return ()
-        return (Score(detector=self.name, column=column, label="tv", value=_distance(pair), floor=FLOOR),)
+        return (
+            Score(
+                detector=self.name, column=pair.column.name, label="tv", value=_distance(pair), floor=FLOOR
+            ),
+        )
 
 
-def _distance(pair: column_pair.Pair) -> float:
+def _distance(pair: ColumnPair) -> float:
     return float(np.abs(pair.window_counts / pair.m - pair.reference_counts / pair.n).sum()) / 2
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors._support.bases import LevelDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: Tolerated share of rows with new levels at the default ``tolerance``: fewer do not justify a page.
 TOLERANCE = 0.0007
@@ -44,9 +41,11 @@ class Unseen(LevelDetector):
 
     name = "unseen"
     unit = "share of rows"
+    comparable = True
+    is_share = True
+    display_rank = 10
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
-        pair = column_pair.pair_of(reference, window, column)
+    def measure(self, pair: ColumnPair) -> Statistic:
         if pair.empty_side:
             return self.undefined(pair, pair.empty_side)
         expected_rows = _expected_rows(pair)
@@ -59,7 +58,7 @@ class Unseen(LevelDetector):
             + effect_text.share_change(pair.reference_counts[-1] / pair.n, unseen_rows / pair.m),
         )
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    def streams(self, pair: ColumnPair) -> StreamList:
         """Return the share of unseen rows, against the Good-Turing estimate of unseen mass, and a score.
 
         The share has a tolerance of its own, because it is told from 0 much sooner than a share that varies.
@@ -67,13 +66,12 @@ class Unseen(LevelDetector):
         exceptional in a column that never had one. A block of the reference is compared with the levels of
         the other blocks.
         """
-        pair = column_pair.pair_of(reference, window, column)
         if pair.empty_side:
             return ()
         return (
             Shares(
                 detector=self.name,
-                column=column,
+                column=pair.column.name,
                 labels=("unseen",),
                 successes=pair.window_counts[-1:].copy(),
                 trials=np.array([pair.m], dtype=np.int64),
@@ -83,7 +81,7 @@ class Unseen(LevelDetector):
             ),
             Score(
                 detector=self.name,
-                column=column,
+                column=pair.column.name,
                 label="unseen",
                 value=column_pair.rare_arcsine(_unseen_rows(pair), pair.m),
                 floor=FLOOR,
@@ -91,12 +89,12 @@ class Unseen(LevelDetector):
         )
 
 
-def _unseen_rows(pair: column_pair.Pair) -> int:
+def _unseen_rows(pair: ColumnPair) -> int:
     # Rows whose level has no cell, or no row in a segment's reference.
     return int(pair.window_counts[-1]) + int(pair.window_counts[:-1][pair.reference_counts[:-1] == 0].sum())
 
 
-def _expected_rows(pair: column_pair.Pair) -> int:
+def _expected_rows(pair: ColumnPair) -> int:
     # Good, Turing 1953: rows with a level that the rest of the reference never had.
     return int(pair.reference_counts[-1]) + int(np.count_nonzero(pair.reference_counts[:-1] == 1))
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 
 from driftwatch.detectors._support import effect_text
-from driftwatch.detectors._support.bases import JointDetector
-from driftwatch.detectors.base import Detector
+from driftwatch.detectors.base import Detector, JointDetector, WindowContext
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 #: A change by less than this, as a logarithm of the ratio (about 20 %), is never evidence.
 FLOOR = 0.2
@@ -41,22 +38,28 @@ class Volume(JointDetector):
     unit = "rows"
     pools = False
     sums = False
+    label = "row count"
+    display_rank = 70
+    in_comparison = False
+    suspended_in_incident = False
 
-    def measure(self, reference: Reference, window: Summary, column: str | None) -> Statistic:
+    def measure(self, window: WindowContext) -> Statistic:
+        reference, rows = window.reference, window.window.rows
         block_rows = reference.block_rows
-        effect = f"{window.rows:,} rows"
+        effect = f"{rows:,} rows"
         if block_rows:
             effect = (
-                f"rows {effect_text.format_number(round(block_rows))} → {window.rows:,} "
-                f"({window.rows / block_rows - 1:+.0%})"
+                f"rows {effect_text.format_number(round(block_rows))} → {rows:,} "
+                f"({rows / block_rows - 1:+.0%})"
             )
-        return self.gauge((reference.summary.rows, window.rows), float(window.rows), effect=effect)
+        return self.gauge((reference.summary.rows, rows), float(rows), effect=effect)
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    def streams(self, window: WindowContext) -> StreamList:
         """Return one signed score: the log ratio to a reference block's rows."""
-        if not window.rows:
+        rows = window.window.rows
+        if not rows:
             return ()
-        ratio = math.log(window.rows / (reference.block_rows or 1.0))
+        ratio = math.log(rows / (window.reference.block_rows or 1.0))
         return (
             Score(detector=self.name, column=None, label="volume", value=ratio, floor=FLOOR, signed=True),
         )

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.detectors._support import effect_text
-from driftwatch.detectors._support.bases import OrderedDetector
 from driftwatch.detectors._support.cdf_distance import cdf_distance
-from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
-from driftwatch.detectors._support.column_batch import ColumnBatch
-from driftwatch.detectors.base import BatchDetector, Detector
+from driftwatch.detectors._support.cell_arrays import ReferenceCells
+from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector, OrderedDetector, WindowContext
 from driftwatch.results.gauges import Gauges
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 
 class Wasserstein(BatchDetector, OrderedDetector):
@@ -46,12 +41,12 @@ class Wasserstein(BatchDetector, OrderedDetector):
     name = "wasserstein"
     unit = "units of the column"
     evidence = False
+    display_rank = 40
 
-    def measure_all(self, reference: Reference, window: Summary, columns: Sequence[str]) -> Gauges:
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
         """Return distances of 0 or more, in each column's units (seconds for datetimes)."""
-        batch = ColumnBatch.from_columns(reference, window, columns)
-        value = batch.cells.memoize(self.name, _values)[batch.row]
-        finite = batch.cells.reference.memoize("finite edge", _has_finite_edge)[batch.row]
+        value = batch.context.once(self.name, _values)[batch.row]
+        finite = batch.context.once_for_reference("finite edge", _has_finite_edge)[batch.row]
         undefined = dict.fromkeys(np.flatnonzero(~finite).tolist(), "the reference has no finite value")
         return self.gauges(
             batch,
@@ -76,7 +71,8 @@ class _GapWidths:
     max_width: Float64Array
 
     @classmethod
-    def from_edges(cls, edges: Float64Array) -> _GapWidths:
+    def from_reference(cls, reference: ReferenceCells) -> _GapWidths:
+        edges = reference.edges
         finite = np.isfinite(edges)
         with np.errstate(over="ignore", invalid="ignore"):
             gaps = np.diff(np.where(finite, edges, 0.0), axis=1)
@@ -91,10 +87,10 @@ class _GapWidths:
             )
 
 
-def _values(cells: WindowCells) -> Float64Array:
+def _values(context: WindowContext) -> Float64Array:
     widths, distance = (
-        cells.reference.memoize("gap widths", lambda _: _GapWidths.from_edges(cells.edges)),
-        cdf_distance(cells),
+        context.once_for_reference("gap widths", _GapWidths.from_reference),
+        cdf_distance(context),
     )
     left, right = distance.at_edge, distance.below_edge[:, 1:]
     heights = distance.absolute[0] + distance.absolute[1][:, 1:]

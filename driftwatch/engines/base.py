@@ -5,7 +5,7 @@ An engine module defines ``ENGINE``, an object with the members of ``Engine``. A
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,7 +21,7 @@ class Counted:
     """The result of counting: summaries of tiles, and numbers of rows."""
 
     #: By (start of the tile in nanoseconds, segment); segment None is all rows.
-    tiles: dict[tuple[int, str | None], Summary]
+    tiles: Mapping[tuple[int, str | None], Summary]
     #: Rows counted in a tile.
     rows: int
     #: Newest counted event time in nanoseconds.

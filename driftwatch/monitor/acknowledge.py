@@ -13,8 +13,9 @@ from driftwatch.decide.evalues.stream_index import owner_of
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import Incident, SegmentState, encode
+from driftwatch.detectors.base import ReferenceContext
 from driftwatch.monitor.check import Monitor
-from driftwatch.monitor.evaluate import streams
+from driftwatch.monitor.evaluation.evaluator import streams
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
 from driftwatch.store.records import CheckRecord
 from driftwatch.summary.reference import Reference
@@ -192,7 +193,12 @@ def _relearn(
         scores=segment_state.scores.forget(scores),
         score_model=None,
     )
-    config = monitor.config
+    config, context = monitor.config, ReferenceContext(reference)
+    rebased_targets = [
+        target
+        for target in monitor.evaluator.targets
+        if is_rebased(owner_of((target[0].name, target[1], "")))
+    ]
     for tile in accepted_tiles:
         if tile.rows < config.window.min_rows:
             continue
@@ -200,15 +206,7 @@ def _relearn(
             window=tile.span,
             rows=tile.rows,
             statistics=(),
-            streams=streams(
-                reference,
-                tile,
-                [
-                    target
-                    for target in monitor.targets
-                    if is_rebased(owner_of((target[0].name, target[1], "")))
-                ],
-            ),
+            streams=streams(context.window(tile), rebased_targets),
             slot=season_slot(tile.span.start, tuple(config.season), config.timezone),
         )
         relearned = replace(learn_block(relearned, measurement), healthy_windows=relearned.healthy_windows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +11,8 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.window_e_values import design_effects
 from driftwatch.errors import StoreError
-from driftwatch.monitor.evaluate import policy_for, select_targets
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.replay import Replay
 from driftwatch.results.results import Verdict
 from driftwatch.results.verdict_json import verdict_from_json, window_json
@@ -24,7 +26,7 @@ class Explanation:
     stored: Verdict
     recomputed: Verdict
     reference: Reference
-    design_effects: dict[str, float | None]
+    design_effects: Mapping[str, float | None]
     healthy_windows: int
     #: None when the check had no data.
     window: Summary | None = None
@@ -69,11 +71,9 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
             f"{config.name}: expected reference {stored.reference[:12]} in the store. It is gone."
         )
     replay = Replay(
-        config=config,
         history=history,
-        reference=reference,
+        evaluator=Evaluator.from_config(reference, config),
         blocks=partial(history.blocks, config.name, reference.fingerprint),
-        targets=select_targets(reference, config.detectors),
         configuration=stored.configuration,
     )
     segment_state = replay.state_before(segment, end)

@@ -10,9 +10,9 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
 from driftwatch.decide.segment_state import Incident
+from driftwatch.monitor.column_labels import column_labels, named_column_text, single_columns
 from driftwatch.notify.base import IncidentKind, Message, minute_text
 from driftwatch.results.evidence_trail import TrailPoint
-from driftwatch.results.names import column_labels, named_column_text, single_columns
 from driftwatch.results.results import State, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 

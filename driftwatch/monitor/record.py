@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from driftwatch.config.models import MonitorConfig
 from driftwatch.config.shown import redacted_settings
 from driftwatch.core.schema import Span
-from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND
-from driftwatch.decide.segment_state import Incident, SegmentState, encode
+from driftwatch.decide.segment_state import Incident, encode
+from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation
 from driftwatch.monitor.incident_message import message_for, resolved_message
+from driftwatch.monitor.reading import Tiles
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
 from driftwatch.results.verdict_json import verdict_to_json
@@ -21,10 +22,8 @@ from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_WINDOWS, History
 from driftwatch.store.outbox import message_to_json
 from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile
-from driftwatch.summary.summary import Summary
 
-Tiles = Mapping[tuple[int, str | None], Summary]
-Evaluations = Mapping[str | None, tuple[Decision, Verdict]]
+Evaluations = Mapping[str | None, Evaluation]
 QueuedMessage = tuple[str, str, str, str | None, str]
 #: Windows whose evidence a message carries.
 TRAIL_WINDOWS = 60
@@ -56,40 +55,47 @@ class Recorder:
     external_url: str = ""
     keep_samples: bool = False
 
-    def commit_check(
+    def commit(
         self,
         window: Span,
         now: int,
-        tiles: Sequence[StoredTile],
         evaluations: Evaluations,
-        selftest: StoredSelftest | None = None,
+        *,
+        tiles: Sequence[StoredTile],
+        selftest: StoredSelftest | None,
+        final: bool,
     ) -> bool:
         """Commit a check; return False if the window was already decided.
 
-        ``selftest`` is None when unchanged.
+        Verdicts are stored when they are ``final``. ``selftest`` is None when unchanged.
         """
+        decided = {segment: item for segment, item in evaluations.items() if isinstance(item, Decided)}
+        if not final and not decided:
+            return True
         changes = [
-            self.incident_changes(decision.opened, decision.resolved, verdict, now)
-            for decision, verdict in evaluations.values()
+            self.incident_changes(item.opened, item.resolved, item.verdict, now)
+            for item in evaluations.values()
         ]
-        healthy_windows = evaluations[None][0].segment_state.healthy_windows
+        all_rows = decided.get(None)
         return self.history.commit(
             CheckRecord(
                 monitor=self.config.name,
                 now=now,
                 tiles=tiles,
                 verdicts=[
-                    (segment, window.end, verdict_to_json(verdict))
-                    for segment, (_, verdict) in evaluations.items()
+                    (segment, window.end, verdict_to_json(item.verdict))
+                    for segment, item in evaluations.items()
+                    if final
                 ],
                 segment_states=[
-                    (segment, window.end, encode(decision.segment_state))
-                    for segment, (decision, _) in evaluations.items()
+                    (segment, window.end, encode(item.segment_state)) for segment, item in decided.items()
                 ],
                 opened=[item for change in changes for item in change.opened],
                 resolved=[item for change in changes for item in change.resolved],
                 messages=[item for change in changes for item in change.messages],
-                checkpoint=healthy_windows % CHECKPOINT_WINDOWS == 0,
+                checkpoint=all_rows is not None
+                and all_rows.verdict.state.has_data
+                and all_rows.segment_state.healthy_windows % CHECKPOINT_WINDOWS == 0,
                 selftest=selftest,
                 configuration=configuration_of(self.config),
             )
@@ -108,28 +114,6 @@ class Recorder:
             )
             for (start, segment), part in tiles.items()
         ]
-
-    def commit_could_not_look(
-        self,
-        window: Span,
-        now: int,
-        final_verdicts: Sequence[Verdict],
-        verdict: Verdict,
-        segment_state: SegmentState,
-        incident: Incident | None,
-    ) -> None:
-        changes = self.incident_changes((incident,) if incident else (), (), verdict, now)
-        self.history.commit(
-            CheckRecord(
-                monitor=self.config.name,
-                now=now,
-                verdicts=[(item.segment, window.end, verdict_to_json(item)) for item in final_verdicts],
-                segment_states=[(None, window.end, encode(segment_state))] if incident else [],
-                opened=changes.opened,
-                messages=changes.messages,
-                configuration=configuration_of(self.config),
-            )
-        )
 
     def incident_changes(
         self, opened: Sequence[Incident], resolved: Sequence[Incident], verdict: Verdict, now: int

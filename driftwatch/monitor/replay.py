@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.core.schema import iso
+from driftwatch.core.schema import Span, iso
 from driftwatch.decide.segment_state import SegmentState, decode
 from driftwatch.errors import StoreForgot
-from driftwatch.monitor.evaluate import Target, evaluate_window, initial_segment_state, render_gauges
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.window_verdict import render_gauges
+from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Verdict
 from driftwatch.results.verdict_json import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
+from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    config: MonitorConfig
     history: History
-    reference: Reference
+    evaluator: Evaluator
     #: Blocks of the reference; loaded only when no state is stored.
     blocks: Blocks
-    targets: Sequence[Target]
     #: Configuration hash of the segment states.
     configuration: str
+
+    @property
+    def config(self) -> MonitorConfig:
+        return self.evaluator.config
+
+    @property
+    def reference(self) -> Reference:
+        return self.evaluator.reference
 
     def state_before(self, segment: str | None, end: int) -> SegmentState:
         """Return a segment's state just before the window ending at ``end``.
@@ -48,38 +57,48 @@ class Replay:
         self, segment_state: SegmentState, stored: Verdict, *, gauges: bool = True
     ) -> tuple[SegmentState, Verdict]:
         """Return the next state and the verdict, from the tiles that the window was decided on."""
-        decision, verdict = evaluate_window(
-            self.reference,
-            replace(self.window_summary(stored), span=stored.window),
-            self.targets,
+        reading = self._reading(stored)
+        evaluation = self.evaluator.evaluate(
+            _window_sum(reading, self.reference.plan, stored.window),
             replace(segment_state, configuration=stored.configuration),
-            self.config,
             segment=stored.segment,
+            reading=reading,
             gauges=gauges,
-            tiles=stored.tiles,
+        )
+        verdict = replace(render_gauges(evaluation.verdict), late_rows=stored.late_rows)
+        return evaluation.segment_state, verdict
+
+    def window_summary(self, stored: Verdict) -> Summary:
+        """Sum the tiles of a stored verdict. Raises ``StoreForgot`` when one is past retention."""
+        return _window_sum(self._reading(stored), self.reference.plan, stored.window)
+
+    def _reading(self, stored: Verdict) -> Reading:
+        name, segment = self.config.name, stored.segment
+        tiles = {}
+        for start, version in stored.tiles:
+            tile = self.history.tile(name, segment, start, version)
+            if tile is None:
+                raise StoreForgot(
+                    f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "
+                    "They are past retention.tiles."
+                )
+            tiles[start, segment] = tile.summary
+        return Reading(
+            tiles=tiles,
+            versions=dict(stored.tiles),
             rejected=stored.rejected_files,
             newest_row=stored.newest_row,
             untimed_rows=stored.untimed_rows,
         )
-        return decision.segment_state, replace(render_gauges(verdict), late_rows=stored.late_rows)
-
-    def window_summary(self, stored: Verdict) -> Summary:
-        """Sum the tiles of a stored verdict. Raises ``StoreForgot`` when one is past retention."""
-        name, segment = self.config.name, stored.segment
-        tiles = [self.history.tile(name, segment, start, version) for start, version in stored.tiles]
-        summaries = [tile.summary for tile in tiles if tile is not None]
-        if len(summaries) != len(tiles):
-            raise StoreForgot(
-                f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "
-                "They are past retention.tiles."
-            )
-        plan = self.reference.plan
-        # A segment's window without rows has no tiles.
-        return total(summaries) if summaries else Summary.zero(plan, stored.window).seal(plan)
 
     def initial_state(self, segment: str | None) -> SegmentState:
-        reference, blocks = self.reference.for_segment(segment), self.blocks(segment)
-        return initial_segment_state(reference, blocks, self.targets, self.config, self.configuration)
+        return initial_segment_state(
+            self.evaluator.segment_context(segment),
+            self.blocks(segment),
+            self.evaluator.targets,
+            self.config,
+            self.configuration,
+        )
 
     def _start(self, segment: str | None, end: int) -> SegmentState:
         name, fingerprint = self.config.name, self.reference.fingerprint
@@ -95,3 +114,9 @@ class Replay:
             return segment_state
         # The window is older than the rebase: keep the accepted data, not the evidence and incidents.
         return replace(segment_state.reset(), incidents=(), decided_until=None)
+
+
+def _window_sum(reading: Reading, plan: Plan, window: Span) -> Summary:
+    # A segment's window without rows has no tiles.
+    tiles = reading.tiles.values()
+    return replace(total(tiles) if tiles else Summary.zero(plan, window).seal(plan), span=window)

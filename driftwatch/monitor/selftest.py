@@ -19,7 +19,6 @@ counts only, so detection by joint detectors is not measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import erf, sqrt
@@ -30,15 +29,16 @@ from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.codec import pack, unpack
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
 from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.errors import ConfigError
-from driftwatch.monitor.evaluate import Target, evaluate_window, policy_for
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import policy_for
+from driftwatch.monitor.evaluation.window_verdict import Evaluation
 from driftwatch.results.results import Reason
 from driftwatch.store.records import StoredSelftest, StoredTrial
 from driftwatch.summary.faults import Fault, make_injection, robust_scale
-from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 #: Windows within which a fault has to page when ``selftest.within`` is not set.
@@ -92,20 +92,18 @@ class Selftest:
     """Injects faults into ``columns`` in turn."""
 
     settings: SelftestConfig
-    config: MonitorConfig
-    reference: Reference
-    targets: Sequence[Target]
+    evaluator: Evaluator
     columns: tuple[str, ...]
 
     @classmethod
     def from_config(
-        cls, config: MonitorConfig, reference: Reference, targets: Sequence[Target]
+        cls, context: ReferenceContext, targets: tuple[Target, ...], config: MonitorConfig
     ) -> Selftest | None:
-        """Return the self-test, or None when it is off.
+        """Return the self-test, or None when it is off; its memos are not those of the real windows.
 
         Raises ``ConfigError`` when no detector that can page measures a column.
         """
-        settings = config.selftest
+        settings, reference = config.selftest, context.reference
         if settings is None:
             return None
         measured_columns = {
@@ -123,12 +121,14 @@ class Selftest:
         selected = names if settings.column is None else (settings.column,)
         counts = reference.summary.counts
         columns = tuple(name for name in selected if counts[name].present)
-        return cls(settings=settings, config=config, reference=reference, targets=targets, columns=columns)
+        return cls(settings=settings, evaluator=Evaluator(context, targets, config), columns=columns)
 
     @property
     def max_windows(self) -> int:
         seconds = self.settings.within
-        return DEFAULT_TRIAL_WINDOWS if seconds is None else -(-seconds // self.config.window.length)
+        return (
+            DEFAULT_TRIAL_WINDOWS if seconds is None else -(-seconds // self.evaluator.config.window.length)
+        )
 
     def fault(self, column: str) -> tuple[Fault, float]:
         """Return the fault to inject into a column, and its size.
@@ -137,52 +137,54 @@ class Selftest:
         scale is shifted; in any other one a share of the rows takes one value. That share is the total
         variation that the shift causes in a normal distribution.
         """
-        grid, counts = self.reference.plan.grids[column], self.reference.summary.counts[column]
-        detector_names = {item.name for item, name in self.targets if name == column and item.evidence}
-        if detector_names != {"missing"} and robust_scale(grid, counts) is not None:
+        reference = self.evaluator.reference
+        grid, counts = reference.plan.grids[column], reference.summary.counts[column]
+        values_read = any(
+            item.reads_values for item, name in self.evaluator.targets if name == column and item.evidence
+        )
+        if values_read and robust_scale(grid, counts) is not None:
             return Fault.SHIFT, self.settings.shift
         share = round(erf(self.settings.shift / sqrt(8)), 2)
         share = min(max(share, _SHARE_BOUNDS[0]), _SHARE_BOUNDS[1])
-        return Fault.MISSING if detector_names == {"missing"} else Fault.VALUE, share
+        return Fault.VALUE if values_read else Fault.MISSING, share
 
     def matches_settings(self, trial: Trial | StoredTrial) -> bool:
         current = trial.column in self.columns and self.fault(trial.column)
         return current == (trial.fault, trial.size) and trial.within == self.max_windows
 
     def advance(
-        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, decision: Decision
+        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, evaluation: Evaluation
     ) -> StoredSelftest | None:
         """Return the self-test to store after one more window (all segments together); None if unchanged.
 
-        ``segment_state`` (before the window) and ``decision`` belong to the real window and stay unchanged.
+        ``segment_state`` (before the window) and ``evaluation`` belong to the real window and stay unchanged.
         """
         if stored.trial is not None:
             trial = decode_trial(stored.trial)
             if not self._continues(trial, segment_state):
                 return _with_result(stored, trial.result(TrialOutcome.ABANDONED, window.span.end))
-        elif self._is_due(stored, segment_state, window, decision):
+        elif self._is_due(stored, segment_state, window, evaluation):
             trial = self._new_trial(stored, segment_state, window)
             stored = replace(stored, begun_at=window.span.start)
         else:
             return None
-        next_trial = self.step(trial, window, decision)
+        next_trial = self.step(trial, window, evaluation)
         if isinstance(next_trial, StoredTrial):
             return _with_result(stored, next_trial)
         return replace(stored, trial=encode_trial(next_trial), ended=None)
 
-    def step(self, trial: Trial, window: Summary, decision: Decision) -> Trial | StoredTrial:
-        end, kinds = window.span.end, {item.kind for item in decision.opened}
+    def step(self, trial: Trial, window: Summary, evaluation: Evaluation) -> Trial | StoredTrial:
+        end, kinds = window.span.end, {item.kind for item in evaluation.opened}
         if DRIFT in kinds:
             return trial.result(TrialOutcome.FALSE_ALARM, end)
         if kinds:
             return trial.result(TrialOutcome.ABANDONED, end)
-        grid, counts = self.reference.plan.grids[trial.column], self.reference.summary.counts[trial.column]
+        reference = self.evaluator.reference
+        grid, counts = reference.plan.grids[trial.column], reference.summary.counts[trial.column]
         faulty = make_injection(grid, counts, trial.column, trial.fault, trial.size).apply(window)
-        shadow, _ = evaluate_window(
-            self.reference, faulty, self.targets, trial.segment_state, self.config, segment=None, gauges=False
-        )
-        windows = trial.windows + (decision.reason not in _UNJUDGED_REASONS)
-        if shadow.page:
+        shadow = self.evaluator.evaluate(faulty, trial.segment_state, gauges=False)
+        windows = trial.windows + (evaluation.verdict.reason not in _UNJUDGED_REASONS)
+        if shadow.verdict.page:
             named_columns = {name for incident in shadow.opened for name in incident.columns}
             return trial.result(
                 TrialOutcome.DETECTED, end, delay=windows, named=trial.column in named_columns
@@ -204,17 +206,21 @@ class Selftest:
         )
 
     def _is_due(
-        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, decision: Decision
+        self, stored: StoredSelftest, segment_state: SegmentState, window: Summary, evaluation: Evaluation
     ) -> bool:
-        if not self.columns or decision.reason is Reason.EXCLUDED or segment_state.carried_over is not None:
+        if (
+            not self.columns
+            or evaluation.verdict.reason is Reason.EXCLUDED
+            or segment_state.carried_over is not None
+        ):
             return False
         # Half a window of grace: days are 23 or 25 hours long when the clock changes.
         wait = self.settings.every * NANOSECONDS - (window.span.end - window.span.start) // 2
         if stored.begun_at is not None and window.span.start - stored.begun_at < wait:
             return False
         has_incident = any(item.kind != BLIND for item in segment_state.incidents)
-        breaks = any(item.kind == BROKEN for item in decision.opened)
-        has_learned = segment_state.healthy_windows >= policy_for(self.config, None, 1).burn_in
+        breaks = any(item.kind == BROKEN for item in evaluation.opened)
+        has_learned = segment_state.healthy_windows >= policy_for(self.evaluator.config, None, 1).burn_in
         return has_learned and not has_incident and not breaks
 
     def _new_trial(self, stored: StoredSelftest, segment_state: SegmentState, window: Summary) -> Trial:

@@ -12,67 +12,26 @@ rows in readable files are a correction, and replace it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import slice_boundaries
-from driftwatch.results.results import RejectedFile
+from driftwatch.monitor.reading import Reading, Tiles
 from driftwatch.store.history import History
 from driftwatch.summary.moving_sum import MovingSum, TileKey
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.summary import Summary, total
+from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
     from driftwatch.engines.local.pool import ReaderPool, TilesRead
 
-Tiles = dict[tuple[int, str | None], Summary]
 Parts = dict[str | None, Summary]
 
 #: Source version of a slice with an unreadable file: it matches no version, so the slice is read again.
 INCOMPLETE_SOURCE_VERSION = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileReading:
-    """The tiles of a window, by (start, segment), and facts about reading them."""
-
-    tiles: Tiles
-    #: Tile version of each slice, by its start.
-    versions: dict[int, int]
-    #: The source's version of each slice's data, by its start.
-    source_versions: dict[int, str]
-    #: Read just now and not stored yet.
-    new_tiles: Tiles = field(default_factory=dict)
-    rejected: tuple[RejectedFile, ...] = ()
-    rows_read: int = 0
-    #: Rows of ``new_tiles`` beyond those of the stored ones.
-    late_rows: int = 0
-    #: Slices whose stored version stays because the source has less: rows are gone, or a file is unreadable.
-    retained_slices: int = 0
-    #: Rows that were read without a usable event time, in no tile; None when nothing was read.
-    untimed_rows: int | None = None
-    newest_row: int | None = None
-    read_seconds: float = 0.0
-
-    def segment_summaries(self, plan: Plan, window: Span) -> dict[str | None, Summary]:
-        summaries = {}
-        for segment in plan.segments:
-            segment_tiles = [
-                tile for (_, tile_segment), tile in self.tiles.items() if tile_segment == segment
-            ]
-            window_sum = total(segment_tiles) if segment_tiles else Summary.zero(plan, window).seal(plan)
-            summaries[segment] = replace(window_sum, span=window)
-        return summaries
-
-    def tile_versions(self, segment: str | None) -> tuple[tuple[int, int], ...]:
-        return tuple(
-            (start, self.versions[start])
-            for start, tile_segment in sorted(self.tiles, key=str)
-            if tile_segment == segment
-        )
 
 
 def read_tiles(
@@ -112,7 +71,7 @@ class TileSource:
     sample: bool = False
 
 
-def read_window(tile_source: TileSource, window: Span) -> TileReading:
+def read_window(tile_source: TileSource, window: Span) -> Reading:
     """Return a window's tiles as the source has them now. Raises the source's errors.
 
     An unchanged window is cheap: only versions are compared.
@@ -121,7 +80,7 @@ def read_window(tile_source: TileSource, window: Span) -> TileReading:
     return _read_changes(tile_source, edges, _stored_tiles(tile_source, edges))
 
 
-def reread_window(tile_source: TileSource, window: Span) -> TileReading | None:
+def reread_window(tile_source: TileSource, window: Span) -> Reading | None:
     """Read a decided window again for late rows; None when not all of its tiles are stored."""
     edges = _slice_edges(tile_source.config, window)
     stored = _stored_tiles(tile_source, edges)
@@ -133,7 +92,7 @@ def reread_window(tile_source: TileSource, window: Span) -> TileReading | None:
 
 def read_missing(
     tile_source: TileSource, window: Span, moving_sums: Mapping[str | None, MovingSum]
-) -> TileReading:
+) -> Reading:
     """Return a window's tiles, reading those not stored; tiles within ``moving_sums`` come without counts.
 
     Raises the source's errors.
@@ -152,7 +111,7 @@ def read_missing(
     return _merge(stored, tiles_read, read_edges, newest_versions, missing_starts)
 
 
-def _read_changes(tile_source: TileSource, edges: list[int], stored: TileReading) -> TileReading:
+def _read_changes(tile_source: TileSource, edges: list[int], stored: Reading) -> Reading:
     # The source version of a single slice comes with its rows: a source that is slow to list is listed once.
     stored_versions = (
         [stored.source_versions.get(edge) for edge in edges[:-1]] if stored.tiles or len(edges) > 2 else None
@@ -180,8 +139,10 @@ def _slice_edges(config: MonitorConfig, window: Span) -> list[int]:
     return slice_boundaries(window, config.window.length, config.window.step, config.timezone)
 
 
-def _stored_tiles(tile_source: TileSource, edges: list[int]) -> TileReading:
-    reading = TileReading(tiles={}, versions={}, source_versions={})
+def _stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
+    tiles: dict[tuple[int, str | None], Summary] = {}
+    versions: dict[int, int] = {}
+    source_versions: dict[int, str] = {}
     ends = dict(pairwise(edges))
     plan, name = tile_source.plan, tile_source.config.name
     for segment in plan.segments:
@@ -189,17 +150,19 @@ def _stored_tiles(tile_source: TileSource, edges: list[int]) -> TileReading:
             # Another configuration cut slices of another length.
             if ends.get(tile.start) != tile.summary.span.end:
                 continue
-            reading.tiles[tile.start, segment] = tile.summary
+            tiles[tile.start, segment] = tile.summary
             if segment is None:
-                reading.versions[tile.start] = tile.version
-                reading.source_versions[tile.start] = tile.source_version
-    return reading
+                versions[tile.start] = tile.version
+                source_versions[tile.start] = tile.source_version
+    return Reading(tiles=tiles, versions=versions, source_versions=source_versions)
 
 
 def _listed_tiles(
     tile_source: TileSource, edges: list[int], moving_sums: Mapping[str | None, MovingSum]
-) -> TileReading:
-    reading = TileReading(tiles={}, versions={}, source_versions={})
+) -> Reading:
+    tiles: dict[tuple[int, str | None], Summary] = {}
+    versions: dict[int, int] = {}
+    source_versions: dict[int, str] = {}
     ends = dict(pairwise(edges))
     plan, monitor, history = tile_source.plan, tile_source.config.name, tile_source.history
     for segment in plan.segments:
@@ -213,14 +176,14 @@ def _listed_tiles(
                 tile = None if stored is None else stored.summary
             if tile is None or ends.get(start) != tile.span.end:
                 continue
-            reading.tiles[start, segment] = tile
+            tiles[start, segment] = tile
             if segment is None:
-                reading.versions[start], reading.source_versions[start] = version, source_version
-    return reading
+                versions[start], source_versions[start] = version, source_version
+    return Reading(tiles=tiles, versions=versions, source_versions=source_versions)
 
 
 def moved_window(
-    tile_source: TileSource, window: Span, reading: TileReading, moving_sums: Mapping[str | None, MovingSum]
+    tile_source: TileSource, window: Span, reading: Reading, moving_sums: Mapping[str | None, MovingSum]
 ) -> Parts:
     """Move the sums to the next window and return a summary per segment.
 
@@ -257,14 +220,14 @@ def moved_window(
 
 
 def _merge(
-    stored_reading: TileReading,
+    stored_reading: Reading,
     tiles_read: TilesRead,
     edges: list[int],
     newest_versions: dict[int, int],
     starts: set[int],
-) -> TileReading:
+) -> Reading:
     current_versions = dict(zip(edges, tiles_read.versions, strict=False))
-    tiles, new_tiles = dict(stored_reading.tiles), Tiles()
+    tiles, new_tiles = dict(stored_reading.tiles), dict[tuple[int, str | None], Summary]()
     versions, source_versions = dict(stored_reading.versions), dict(stored_reading.source_versions)
     late_rows = retained_slices = 0
     stored_slices, read_slices = _group_by_slice(stored_reading.tiles), _group_by_slice(tiles_read.tiles)
@@ -281,7 +244,7 @@ def _merge(
         new_tiles |= {(start, segment): part for segment, part in read_parts.items()}
         versions[start] = newest_versions.get(start, 0) + 1
         source_versions[start] = INCOMPLETE_SOURCE_VERSION if tiles_read.rejected else current_versions[start]
-    return TileReading(
+    return Reading(
         tiles=tiles | new_tiles,
         versions=versions,
         source_versions=source_versions,

@@ -27,7 +27,7 @@ _DAY_SECONDS = 86400
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeBlocks:
     #: Block boundaries, nanoseconds since 1970 UTC.
-    edges: list[int]
+    edges: Sequence[int]
     #: Starts of the blocks that the reference covers completely.
     complete_starts: frozenset[int]
     note: str = ""

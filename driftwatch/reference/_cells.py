@@ -5,7 +5,7 @@ Levels and values pass through the encoder of production rows, so that a cell me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ _MAX_GRID_VALUES = 1_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenGrids:
     #: By column name.
-    grids: dict[str, Grid]
+    grids: Mapping[str, Grid]
     #: What the grids do not hold.
     notes: tuple[str, ...]
 

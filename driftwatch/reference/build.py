@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class ReferenceBuild:
     #: Sealed summaries of the windows that the reference covers completely, in time order; none without rows.
     blocks: tuple[Summary, ...]
     #: The same per segment.
-    segment_blocks: dict[str, tuple[Summary, ...]] = field(default_factory=dict)
+    segment_blocks: Mapping[str, tuple[Summary, ...]] = field(default_factory=dict)
 
 
 def build_reference(

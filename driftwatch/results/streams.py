@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.results.results import Score, Shares
 
 StreamList = Sequence[Shares | Score]
+#: Label of a score that says how far the column as a whole moved up or down; such scores make the common
+#: shift and have a larger part of the budget.
+LOCATION = "location"
 #: (detector, column or None for all columns jointly, label of a score or "" for a share stream).
 StreamKey = tuple[str, str | None, str]
 
@@ -73,19 +76,18 @@ class Streams:
         )
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Streams], memo: dict[Hashable, Any] | None = None) -> Streams:
-        # With the memo of the reference summary, keys and labels are concatenated once, not in every window.
+    def concatenate(cls, parts: Sequence[Streams], memo: Memo = NO_MEMO) -> Streams:
+        """Join the streams of several detectors; with a ``memo``, names are joined once for all windows."""
         if len(parts) == 1:
             return parts[0]
         if not parts:
             return cls.from_list(())
-        keys = [(part.targets, part.share_keys, part.labels, part.score_keys) for part in parts]
-        entry = None if memo is None else memo.get("names")
-        if entry is None or entry[0] != keys:
-            entry = keys, [tuple(chain.from_iterable(names)) for names in zip(*keys, strict=True)]
-        if memo is not None:
-            memo["names"] = entry
-        targets, share_keys, labels, score_keys = entry[1]
+        names = tuple((part.targets, part.share_keys, part.labels, part.score_keys) for part in parts)
+        targets, share_keys, labels, score_keys = memo.last(
+            "stream names",
+            (names,),
+            lambda: [tuple(chain.from_iterable(group)) for group in zip(*names, strict=True)],
+        )
         return cls(
             targets=targets,
             share_keys=share_keys,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ class CheckRecord:
     now: int
     tiles: Sequence[StoredTile] = ()
     #: (segment, window end, JSON object).
-    verdicts: Sequence[tuple[str | None, int, dict[str, Any]]] = ()
+    verdicts: Sequence[tuple[str | None, int, Mapping[str, Any]]] = ()
     #: (segment, decided until, bytes).
     segment_states: Sequence[tuple[str | None, int, bytes]] = ()
     opened: Sequence[StoredIncident] = ()

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array, UInt64Array
+from driftwatch.core.memo import Memo
 
 #: Row positions.
 Rows = Int64Array | slice
-CodeTables = dict[int, tuple[object, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +56,20 @@ def _positions_among(positions: Int64Array, rows: Rows, size: int) -> Int64Array
     return np.flatnonzero(mask[rows])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Levels:
-    """Values of a categorical column, dictionary-encoded."""
+    """Values of a categorical column, dictionary-encoded; batches with one dictionary share a memo."""
 
     #: Indices into ``levels``; -1 is missing, -2 a value of the wrong type.
     codes: npt.NDArray[np.int32]
     levels: tuple[str, ...]
-    #: Memo of arrays by code, shared by batches with the same dictionary.
-    tables: CodeTables = field(default_factory=dict, compare=False, repr=False)
+    #: Arrays by code.
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
     def table(self, owner: object, build: Callable[[tuple[str, ...]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Return ``build(levels)``, an array by code, computed once per ``owner``."""
-        entry = self.tables.get(id(owner))
-        if entry is None:
-            # The memo keeps the owner alive, so that no other object gets its id.
-            entry = self.tables[id(owner)] = owner, build(self.levels)
-        return entry[1]
+        # The memo keeps the owner alive, so that no other object gets its id.
+        return self.memo.last(id(owner), (owner,), lambda: build(self.levels))
 
     def take(self, rows: Rows) -> Levels:
         return replace(self, codes=self.codes[rows])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -13,33 +14,34 @@ from driftwatch.errors import SummaryMismatch
 from driftwatch.summary.counts import SPECIAL, Counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
-    _spans: dict[str, tuple[int, int, int]] = field(
-        init=False, default_factory=dict, compare=False, repr=False
-    )
-    _starts: list[Int64Array] = field(init=False, default_factory=list, compare=False, repr=False)
+class Layout:
+    """Names of columns and the number of their cells; sums share one layout."""
 
-    @property
+    def __init__(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+        self.names = names
+        self.sizes = sizes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layout) and (self.names, self.sizes) == (other.names, other.sizes)
+
+    def __hash__(self) -> int:
+        return hash((self.names, self.sizes))
+
+    # Computed on demand: sums of tiles do not need it.
+    @cached_property
     def spans(self) -> Mapping[str, tuple[int, int, int]]:
         """Each column's row, and first and end position of its cells."""
-        # Computed on demand: sums of tiles do not need it.
-        if not self._spans:
-            ends = list(accumulate(self.sizes))
-            spans = zip(range(len(ends)), [0, *ends], ends, strict=False)
-            # One update: another thread sees none of the columns or all of them.
-            self._spans.update(dict(zip(self.names, spans, strict=True)))
-        return self._spans
+        ends = list(accumulate(self.sizes))
+        spans = zip(range(len(ends)), [0, *ends], ends, strict=False)
+        return dict(zip(self.names, spans, strict=True))
+
+    @cached_property
+    def starts(self) -> Int64Array:
+        sizes = np.array(self.sizes, dtype=np.int64)
+        return np.cumsum(sizes) - sizes
 
     def reduce_columns(self, ufunc: np.ufunc, cells: Int64Array) -> Int64Array:
-        if not self.sizes:
-            return np.empty(0, dtype=np.int64)
-        if not self._starts:
-            sizes = np.array(self.sizes)
-            self._starts.append(np.cumsum(sizes) - sizes)
-        return np.asarray(ufunc.reduceat(cells, self._starts[0]))
+        return np.asarray(ufunc.reduceat(cells, self.starts)) if self.sizes else np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,7 +51,7 @@ class ColumnCounts(Mapping[str, Counts]):
     Addition raises ``SummaryMismatch`` if columns or cells differ.
     """
 
-    layout: _Layout
+    layout: Layout
     #: Cells of all columns, concatenated in the layout's order.
     cells: Int64Array
     #: ``special[columns, SPECIAL]``: rows with a special value.
@@ -71,7 +73,7 @@ class ColumnCounts(Mapping[str, Counts]):
     def from_arrays(
         cls, names: Sequence[str], sizes: Sequence[int], cells: Int64Array, special: Int64Array
     ) -> ColumnCounts:
-        return cls(layout=_Layout(names=tuple(names), sizes=tuple(sizes)), cells=cells, special=special)
+        return cls(layout=Layout(tuple(names), tuple(sizes)), cells=cells, special=special)
 
     def __getitem__(self, name: str) -> Counts:
         row, start, end = self.layout.spans[name]

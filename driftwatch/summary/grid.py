@@ -7,7 +7,9 @@ point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from typing import TypeVar
 
@@ -27,11 +29,11 @@ MAX_EXACT_VALUES = 256
 OUTER_STEPS, OUTER_DECADES = 16, 6
 #: Maximum number of share streams of an ordered column: rows at or below quantiles of the reference.
 MAX_STREAM_EDGES = 7
-#: Maximum number of lower bounds of a column that stay in memory from one batch to the next.
-_MAX_MEMO_BOUNDS = 1 << 13
+#: Edges up to which a column's lower bounds stay in memory from one batch to the next.
+_MAX_CACHED_EDGES = 1 << 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NumericGrid:
     #: Strictly increasing.
     edges: Float64Array
@@ -43,9 +45,6 @@ class NumericGrid:
     #: Indices of the edges of the share streams. Part of the plan, so that a stream is the same in every
     #: window, in every segment and with any block left out of the reference.
     stream_edges: tuple[int, ...] = ()
-    _lower_bounds: dict[str, Float64Array | Float32Array] = field(
-        init=False, default_factory=dict, compare=False, repr=False
-    )
 
     @property
     def n_cells(self) -> int:
@@ -64,22 +63,24 @@ class NumericGrid:
         return bounds
 
     def _lower_bounds_as(self, dtype_char: str) -> Float64Array | Float32Array:
-        # The first cell has no lower bound.
-        lower_bounds = self._lower_bounds.get(dtype_char)
-        if lower_bounds is None:
-            with np.errstate(over="ignore", under="ignore"):
-                lower_bounds = _cell_lower_bounds(self.edges.astype(dtype_char), self.edges)
-            if len(lower_bounds) <= _MAX_MEMO_BOUNDS:
-                self._lower_bounds[dtype_char] = lower_bounds
-        return lower_bounds
+        if len(self.edges) > _MAX_CACHED_EDGES:
+            return _lower_bounds_of(self.edges, dtype_char)
+        return self._float_bounds if dtype_char == "f" else self._double_bounds
+
+    @cached_property
+    def _double_bounds(self) -> Float64Array | Float32Array:
+        return _lower_bounds_of(self.edges, "d")
+
+    @cached_property
+    def _float_bounds(self) -> Float64Array | Float32Array:
+        return _lower_bounds_of(self.edges, "f")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LevelGrid:
     """Cells of the reference's levels, most frequent first, and one last cell for all unseen levels."""
 
     levels: tuple[str, ...]
-    _cell_by_level: dict[str, int] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def n_cells(self) -> int:
@@ -89,11 +90,12 @@ class LevelGrid:
         """Return the cell of each row; negative for rows without a level."""
         return column.table(self, self._cells_by_code)[column.codes]
 
+    @cached_property
+    def _cell_by_level(self) -> Mapping[str, int]:
+        return {level: cell for cell, level in enumerate(self.levels)}
+
     def _cells_by_code(self, levels: tuple[str, ...]) -> Int64Array:
         # This runs for every file, because each has its own dictionary.
-        if not self._cell_by_level:
-            # One update: another thread sees no level or all of them.
-            self._cell_by_level.update({level: cell for cell, level in enumerate(self.levels)})
         unseen = len(self.levels)
         cells = np.fromiter(
             map(self._cell_by_level.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
@@ -107,6 +109,12 @@ class LevelGrid:
 
 
 Grid = NumericGrid | LevelGrid
+
+
+def _lower_bounds_of(edges: Float64Array, dtype_char: str) -> Float64Array | Float32Array:
+    # The first cell has no lower bound.
+    with np.errstate(over="ignore", under="ignore"):
+        return _cell_lower_bounds(edges.astype(dtype_char), edges)
 
 
 def _cell_lower_bounds(near: Floats, edges: Float64Array) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from driftwatch.core.arrays import Float64Array
@@ -55,18 +56,7 @@ class Reference:
     #: A new model version needs a new reference.
     model_name: str = ""
     model_version: str = ""
-    segments: dict[str, Summary] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # Arrays derived from a reference take three times its size. They stay in memory with it, because many
-        # windows are compared with it. Those of its up to 200 segments go with what ``for_segment`` returns.
-        if self.summary.memo is None:
-            object.__setattr__(self, "summary", self.summary.with_memo())
-
-    def clear_memo(self) -> None:
-        """Drop derived arrays; running work has references to those it needs."""
-        if self.summary.memo is not None:
-            self.summary.memo.clear()
+    segments: Mapping[str, Summary] = field(default_factory=dict)
 
     def for_segment(self, segment: str | None) -> Reference:
         """Return the reference of the segment's rows if there are any, else of all rows."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -44,11 +44,6 @@ class Summary:
     counts: Mapping[str, Counts]
     sample: RowSample | None = None
     sums: Sums | None = None
-    #: Arrays that several detectors derive from the summary; None if there is no memo.
-    memo: dict[Hashable, Any] | None = field(default=None, compare=False, repr=False)
-
-    def with_memo(self) -> Summary:
-        return replace(self, memo={})
 
     @classmethod
     def zero(cls, plan: Plan, span: Span) -> Summary:

@@ -17,6 +17,7 @@ from xml.parsers.expat import ParserCreate
 
 import numpy as np
 import pytest
+from detector_worlds import gauge, stream_list
 
 from driftwatch.backtest.run import Backtest, backtest, with_sensitivity
 from driftwatch.backtest.sensitivity import (
@@ -33,8 +34,10 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.clock import SystemClock
 from driftwatch.decide.incidents import DRIFT
 from driftwatch.decide.segment_state import Incident
+from driftwatch.detectors.base import JointDetector
 from driftwatch.engines.local.pool import ReaderPool, TilesRead
-from driftwatch.monitor.evaluate import evaluate_window, select_targets
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import select_targets
 from driftwatch.monitor.session import open_session
 from driftwatch.results.evidence_trail import downsample
 from driftwatch.results.results import State, Verdict
@@ -112,14 +115,12 @@ def test_the_stretch_is_history_as_it_was(
         len(backtest_result.calm_period.windows) == backtest_result.calm_period.ok_windows == MAX_CALM_WINDOWS
     )
     evidence = {item.window: item.evidence for item in backtest_result.verdicts}
-    segment_state, targets = (
-        backtest_result.calm_period.segment_state,
-        select_targets(reference, config.detectors),
-    )
+    segment_state = backtest_result.calm_period.segment_state
+    evaluator = Evaluator.from_config(reference, config)
     for window in backtest_result.calm_period.windows:
-        decision, _ = evaluate_window(reference, window, targets, segment_state, config, segment=None)
-        assert decision.evidence == evidence[window.span]
-        segment_state = decision.segment_state
+        evaluation = evaluator.evaluate(window, segment_state)
+        assert evaluation.verdict.evidence == evidence[window.span]
+        segment_state = evaluation.segment_state
 
 
 def test_a_larger_fault_pages_no_later(backtest_result: Backtest) -> None:
@@ -182,14 +183,15 @@ def test_what_is_remembered_is_what_would_be_measured(
     joint = [detector for detector, column in select_targets(reference, None) if column is None]
     assert len(joint) > 1
     for detector in joint:
-        memoized = MemoizedDetector.wrap(detector)
+        assert isinstance(detector, JointDetector)
+        memoized = MemoizedDetector(detector)
         for window in (first, second, total([first, second]), first):
-            streams = detector.streams(reference, window, None)
-            assert repr(memoized.streams(reference, window, None)) == repr(streams)
-            assert memoized.measure(reference, window, None) == detector.measure(reference, window, None)
+            streams = stream_list(detector, reference, window)
+            assert repr(stream_list(memoized, reference, window)) == repr(streams)
+            assert gauge(memoized, reference, window) == gauge(detector, reference, window)
         # The same span again is not looked at.
-        memoized_streams = memoized.streams(reference, replace(second, span=first.span), None)
-        assert repr(memoized_streams) == repr(detector.streams(reference, first, None))
+        memoized_streams = stream_list(memoized, reference, replace(second, span=first.span))
+        assert repr(memoized_streams) == repr(stream_list(detector, reference, first))
 
 
 def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
@@ -204,7 +206,7 @@ def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
         segment_state=segment_state,
         windows=backtest_result.calm_period.windows[:1],
     )
-    sampled = sensitivity(config, reference, select_targets(reference, None), short_period, max_columns=2)
+    sampled = sensitivity(Evaluator.from_config(reference, config), short_period, max_columns=2)
     assert (sampled.n_watched, sampled.columns) == (3, ("amount", "city"))
     amount_faults = [item for item in sampled.faults if item.column == "amount"]
     assert {item.reason for item in amount_faults} == {"set aside by an incident that was open"}
@@ -213,7 +215,7 @@ def test_what_was_set_aside_is_said_and_wide_monitors_are_sampled(
 
 def test_no_stretch_no_fault(monitor: tuple[MonitorConfig, Reference]) -> None:
     config, reference = monitor
-    json_object = sensitivity(config, reference, select_targets(reference, None), None).to_json()
+    json_object = sensitivity(Evaluator.from_config(reference, config), None).to_json()
     assert (json_object["from"], json_object["within_windows"], json_object["columns"]) == (None, 0, [])
 
 

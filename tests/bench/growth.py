@@ -59,7 +59,7 @@ def by_windows(sizes: Sequence[int]) -> Points:
         for place in range(first, first + count):
             start = START + place * HOUR
             window = replace(summary, span=Span(start=start, end=start + HOUR))
-            segment_state = monitor.judge(window, segment_state)[0].segment_state
+            segment_state = monitor.judge(window, segment_state).segment_state
         return segment_state
 
     n_decided = 0

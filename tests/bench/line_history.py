@@ -82,8 +82,8 @@ def _decide_windows(
     for place in range(first, first + count):
         start = START + place * HOUR
         window = replace(week[place % len(week)], span=Span(start=start, end=start + HOUR))
-        decision = monitor.judge(window, segment_state, gauges=False)[0]
-        segment_state, pages = decision.segment_state, pages + decision.page
+        evaluation = monitor.judge(window, segment_state, gauges=False)
+        segment_state, pages = evaluation.segment_state, pages + evaluation.verdict.page
     return segment_state, pages
 
 

@@ -13,7 +13,7 @@ from harness import Line, Options, measure_time
 from worlds import HOUR, START, UNIVARIATE, World, numbers, numbers_of, world
 
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.monitor.evaluate import gauges, measure, render_gauges
+from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.results.gauges import Gauges
 from driftwatch.summary.summary import Summary, total
 
@@ -37,15 +37,13 @@ def warm_up(monitor: World, rows: int, columns: int, windows: int = WARM_WINDOWS
     for place in range(windows):
         start = START + place * HOUR
         window = replace(summaries[place % len(summaries)], span=Span(start=start, end=start + HOUR))
-        segment_state = monitor.judge(window, segment_state, gauges=False)[0].segment_state
+        segment_state = monitor.judge(window, segment_state, gauges=False).segment_state
     return segment_state
 
 
 def measure_window(monitor: World, window: Summary, segment_state: SegmentState) -> tuple[Gauges, ...]:
     """Streams and gauges of one window."""
-    return numbers_of(
-        measure(monitor.build.reference, window, monitor.targets, segment_state, monitor.config)
-    )
+    return numbers_of(monitor.evaluator.measure(window, segment_state))
 
 
 def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options: Options) -> Iterator[Line]:
@@ -56,14 +54,14 @@ def _rows_to_verdict(name: str, rows: int, columns: int, target: float, options:
     column_values = [column.to_numpy(zero_copy_only=False) for column in batches[0].columns[1:]]
     segment_state = warm_up(monitor, rows, columns)
     window = monitor.summary(iter(batches), start)
-    if monitor.judge(window, segment_state)[0].page:
+    if monitor.judge(window, segment_state).verdict.page:
         raise RuntimeError("expected a window that pages for nothing. Got a page.")
     runs, calls = max(options.runs, 5), max(1, 200_000 // (rows * columns) + 1)
     count_timing = measure_time(lambda: monitor.summary(iter(batches), start), runs, calls=calls)
     measure_timing = measure_time(lambda: measure_window(monitor, window, segment_state), runs, calls=calls)
     judge_timing = measure_time(lambda: monitor.judge(window, segment_state), runs, calls=calls)
     render_timing = measure_time(
-        lambda: render_gauges(monitor.judge(window, segment_state)[1]), runs, calls=calls
+        lambda: render_gauges(monitor.judge(window, segment_state).verdict), runs, calls=calls
     )
     sort_timing = measure_time(lambda: [np.sort(column) for column in column_values], runs, calls=calls)
     yield Line(
@@ -140,7 +138,7 @@ def _tiles(monitor: World, count: int, options: Options) -> Line:
         return moving_sum.total(next(steps), lambda key: decode_summary(tiles[key]))
 
     window, cells = move_on(), np.concatenate([item.cells for item in summaries[0].counts.values()])
-    measure_gauges = partial(gauges, monitor.build.reference, window, monitor.targets)
+    measure_gauges = partial(monitor.evaluator.gauges, window)
     # Many calls, as for its floor: of a few calls the first, with a cold cache, would be half of the time.
     move_timing = measure_time(move_on, options.runs, warm=2, calls=50)
     measure_timing = measure_time(lambda: measure_gauges().numbers, options.runs, calls=50)

@@ -19,7 +19,9 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import WindowGauges
 from driftwatch.engines.local.count import summarise
-from driftwatch.monitor.evaluate import Target, evaluate_window, initial_segment_state, select_targets
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.window_verdict import Decided
 from driftwatch.reference import build_reference
 from driftwatch.reference.build import ReferenceBuild
 from driftwatch.results.gauges import Gauges
@@ -133,7 +135,7 @@ class World:
 
     config: MonitorConfig
     build: ReferenceBuild
-    targets: tuple[Target, ...]
+    evaluator: Evaluator
     segment_state: SegmentState
 
     def summary(self, batches: Any, start: int = START, *, sample: bool = False) -> Summary:
@@ -147,14 +149,11 @@ class World:
 
     def judge(
         self, window: Summary, segment_state: SegmentState | None = None, *, gauges: bool = True
-    ) -> Any:
-        """The decision and its verdict, with every number of every gauge unless ``gauges`` is False."""
-        evaluation = evaluate_window(
-            self.build.reference, window, self.targets, segment_state or self.segment_state, self.config,
-            segment=None, gauges=gauges,
-        )  # fmt: skip
+    ) -> Decided:
+        """The evaluation, with every number of every gauge unless ``gauges`` is False."""
+        evaluation = self.evaluator.evaluate(window, segment_state or self.segment_state, gauges=gauges)
         if gauges:
-            numbers_of(evaluation[1])
+            numbers_of(evaluation.verdict)
         return evaluation
 
 
@@ -178,9 +177,9 @@ def world(
     )
     batches = make(rows, columns, seed=1, start=START - hours * HOUR, span=hours * HOUR)
     build = build_reference(config, lambda: iter(batches), built_at=0, source="memory", files=1)
-    targets = select_targets(build.reference, config.detectors)
-    segment_state = initial_segment_state(build.reference, build.blocks, targets, config, "bench")
-    return World(config=config, build=build, targets=targets, segment_state=segment_state)
+    evaluator = Evaluator.from_config(build.reference, config)
+    segment_state = initial_segment_state(evaluator.context, build.blocks, evaluator.targets, config, "bench")
+    return World(config=config, build=build, evaluator=evaluator, segment_state=segment_state)
 
 
 UNIVARIATE = ("ks", "psi", "js", "wasserstein", "chi2", "tv", "missing", "unseen", "out_of_range", "volume")

@@ -124,7 +124,7 @@ def test_what_was_worked_out_of_a_reference_goes_with_the_check(tmp_path: Path) 
         inside.to(1)
         assert inside.ends() == [1]
         (slot,) = inside.daemon.runner.slots()
-        assert slot.monitor.reference.summary.memo == {}
+        assert not slot.monitor.evaluator.context.memo
 
 
 def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> None:

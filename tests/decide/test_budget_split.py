@@ -70,7 +70,8 @@ def test_the_parts_add_up_to_the_budget(
     ]
     streams = Streams.from_list([*some_shares, *some_scores, *joint_scores])
     segment_state = SegmentState(reference="r", configuration="c").with_streams(streams)
-    share_weights, score_weights = (np.exp(budget) for budget in log_weights(segment_state, policy, WINDOW))
+    budgets = log_weights(segment_state, policy, WINDOW)
+    share_weights, score_weights = np.exp(budgets.shares), np.exp(budgets.scores)
 
     history = segment_state.shares
     terms = share_terms(

@@ -83,10 +83,10 @@ def test_an_absent_stream_leaves_its_part_of_the_budget_unspent() -> None:
         Streams.from_list(scores(np.zeros(12)))
     )
     window = Span(start=0, end=DAY)
-    _, log_budgets = log_weights(segment_state, POLICY, window)
+    log_budgets = log_weights(segment_state, POLICY, window).scores
     assert len(log_budgets) == 12
     next_state = decide(segment_state, measurement(0, scores(np.zeros(12))[:3]), POLICY).segment_state
-    assert log_weights(next_state, POLICY, window)[1][:12] == pytest.approx(log_budgets)
+    assert log_weights(next_state, POLICY, window).scores[:12] == pytest.approx(log_budgets)
     spent = 3 * np.exp(log_budgets).sum()
     assert spent <= POLICY.pages_per_second * window.seconds
 

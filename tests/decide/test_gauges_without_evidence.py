@@ -8,8 +8,10 @@ from detector_worlds import reference_of, window_of
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.decide.segment_state import SegmentState
+from driftwatch.detectors.base import ReferenceContext
 from driftwatch.errors import ConfigError
-from driftwatch.monitor.evaluate import evaluate_window, select_targets
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import select_targets
 
 CONFIG = MonitorConfig.model_validate(
     {"name": "m", "reference": {"path": "x"}, "source": {"type": "files"}, "window": {"length": "1h"}}
@@ -30,6 +32,7 @@ def test_a_column_without_a_stream_is_not_listed_as_unchanged() -> None:
     moved = window_of(reference, {"x": rng.normal(9, 1, 600), "city": rng.choice(["a", "b"], 600)})
     segment_state = SegmentState(reference=reference.fingerprint, configuration="c")
     chosen = select_targets(reference, ["psi", "chi2"])
-    _, verdict = evaluate_window(reference, moved, chosen, segment_state, CONFIG, segment=None)
+    evaluator = Evaluator(ReferenceContext(reference), chosen, CONFIG)
+    verdict = evaluator.evaluate(moved, segment_state).verdict
     assert {item.column for item in verdict.statistics} == {"x", "city"}
     assert verdict.unchanged == ("city",)

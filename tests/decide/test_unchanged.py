@@ -11,7 +11,10 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.decide.decision import decide
 from driftwatch.decide.resolution import resolution_of
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.monitor.evaluate import measure, policy_for, select_targets, verdict_of
+from driftwatch.detectors.base import ReferenceContext
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import policy_for, select_targets
+from driftwatch.monitor.evaluation.window_verdict import verdict_of
 from driftwatch.results.results import NamedColumn
 
 
@@ -26,7 +29,7 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
         window_of(reference.plan, {name: rng.normal(size=500) for name in ("age", "pay", "days")}), span=SPAN
     )
     segment_state, policy = SegmentState(reference="r", configuration="c"), policy_for(config, None, 0)
-    measurement = measure(reference, window, chosen, segment_state, config)
+    measurement = Evaluator(ReferenceContext(reference), chosen, config).measure(window, segment_state)
     quiet_decision = decide(segment_state, measurement, policy)
     named = NamedColumn(
         column="joint:together", detector="together", share=1.0, onset=0,
@@ -42,6 +45,5 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
             window=window,
             resolution=resolution_of(segment_state, decision, measurement, policy),
             policy=policy,
-            tiles=(),
         )
         assert verdict.unchanged == unchanged

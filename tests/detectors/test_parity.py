@@ -7,20 +7,21 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from detector_worlds import exact_grid, null_of, projection_of, reference_of, window_of
+from detector_worlds import exact_grid, gauge, null_of, projection_of, reference_of, stream_list, window_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import binom
 
-from driftwatch.detectors._support import column_pair, p_values
-from driftwatch.detectors._support.cell_arrays import quantile_bins
-from driftwatch.detectors.base import get
+from driftwatch.detectors._support import p_values
+from driftwatch.detectors._support.quantile_bins import quantile_bins
+from driftwatch.detectors.base import ReferenceContext
 from driftwatch.detectors.mmd import distances
 from driftwatch.detectors.mmd_exact import PERMUTATIONS, _side_matrix, kernel_widths, permutation_statistics
 from driftwatch.results.results import Statistic
 from driftwatch.summary.projection import N_BANDWIDTHS
+from driftwatch.summary.serial import decode_reference, encode_reference
 
 TIED = st.sampled_from([-np.inf, -2.5, -1.0, -0.0, 0.0, 1e-300, 1.0, 2.0, 3.5, 1e9, np.inf])
 ANY = st.floats(allow_nan=False, width=32)
@@ -29,7 +30,7 @@ SAMPLE = st.lists(TIED | ANY, min_size=1, max_size=40)
 
 def measure(name: str, reference_values: object, window_values: object, **grid: object) -> Statistic:
     reference = reference_of({"x": reference_values}, grids={"x": grid["grid"]} if grid else None)  # type: ignore[dict-item]
-    return get(name).measure(reference, window_of(reference, {"x": window_values}), "x")
+    return gauge(name, reference, window_of(reference, {"x": window_values}), "x")
 
 
 def two_sample(reference_values: list[float], window_values: list[float]) -> float:
@@ -68,8 +69,8 @@ def test_ks_on_coarse_cells_brackets_the_exact_one(
     reference = reference_of({"x": np.array(reference_values)})
     grid = _quantile_grid(reference_values)
     coarse = reference_of({"x": np.array(reference_values)}, grids={"x": grid})
-    exact = get("ks").measure(reference, window_of(reference, {"x": np.array(window_values)}), "x").value
-    statistic = get("ks").measure(coarse, window_of(coarse, {"x": np.array(window_values)}), "x")
+    exact = gauge("ks", reference, window_of(reference, {"x": np.array(window_values)}), "x").value
+    statistic = gauge("ks", coarse, window_of(coarse, {"x": np.array(window_values)}), "x")
     assert statistic.value is not None
     assert exact is not None
     low, high = (
@@ -240,9 +241,9 @@ def test_psi_bins_are_tenths_of_the_reference_and_do_not_move() -> None:
     window_values = rng.normal(size=2_000)
     values = []
     for window in (window_values, np.append(window_values, [1e12])):
-        pair = column_pair.pair_of(reference, window_of(reference, {"x": window}), "x")
-        assert quantile_bins(pair.cells).reference_counts.tolist() == [[1000] * 10]
-        values.append(get("psi").measure(reference, window_of(reference, {"x": window}), "x").value)
+        context = ReferenceContext(reference).window(window_of(reference, {"x": window}))
+        assert quantile_bins(context).reference_counts.tolist() == [[1000] * 10]
+        values.append(gauge("psi", reference, window_of(reference, {"x": window}), "x").value)
     edges = np.sort(reference_values)[999:-1:1000][:9]
     counts = np.bincount(np.searchsorted(edges, window_values), minlength=10)
     p, q = (np.full(10, 1000) + 0.5) / 10_005, (counts + 0.5) / 2_005
@@ -271,7 +272,7 @@ def test_mmd_exact_equals_the_direct_computation(shift: float, rows: tuple[int, 
     window_columns = {"a": rng.normal(shift, 1, rows[1]), "b": rng.gamma(2, 1, rows[1])}
     reference = reference_of(reference_columns, joint=True)
     window = window_of(reference, window_columns)
-    statistic = get("mmd_exact").measure(reference, window, None)
+    statistic = gauge("mmd_exact", reference, window)
     reference_sample, window_sample, projection = (
         reference.summary.sample,
         window.sample,
@@ -314,7 +315,7 @@ def test_mmd_exact_refuses_what_would_take_too_long() -> None:
     reference = reference_of(
         {"a": rng.normal(size=6000), "b": rng.normal(size=6000)}, joint=True, sample_rows=6000
     )
-    statistic = get("mmd_exact").measure(reference, reference.summary, None)
+    statistic = gauge("mmd_exact", reference, reference.summary)
     assert statistic.value is None
     assert "5,000" in statistic.undefined
 
@@ -350,9 +351,20 @@ def test_correlation_equals_numpy() -> None:
     b = rng.normal(size=600)
     window_columns = {"age": b, "income": -0.9 * b + rng.normal(0, 0.4, 600)}
     reference = reference_of(reference_columns, joint=True)
-    statistic = get("correlation").measure(reference, window_of(reference, window_columns), None)
+    statistic = gauge("correlation", reference, window_of(reference, window_columns))
     r = [np.corrcoef(side["age"], side["income"])[0, 1] for side in (reference_columns, window_columns)]
     assert statistic.value == pytest.approx(abs(r[1] - r[0]), abs=1e-6)
     assert statistic.effect == f"corr(age, income) {r[0]:.2f} → {r[1]:.2f}"
     assert statistic.p_value is not None
     assert statistic.p_value < 1e-30
+
+
+def test_stream_edges_are_stored_with_the_plan() -> None:
+    rng = np.random.default_rng(4)
+    reference = reference_of({"visits": rng.poisson(3, 4000).astype(float)})
+    decoded = decode_reference(encode_reference(reference))
+    window = window_of(reference, {"visits": rng.poisson(3, 500).astype(float)})
+    streams = repr(stream_list("ks", reference, window, "visits"))
+    assert repr(stream_list("ks", decoded, window, "visits")) == streams
+    assert "q1" in streams
+    assert exact_grid([1.0], [2.0]).stream_edges == ()

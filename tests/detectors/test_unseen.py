@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detector_worlds import SPAN, reference_of, window_of
+from detector_worlds import SPAN, reference_of, stream_list, window_of
 
 from driftwatch.core.schema import Span
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.detectors.base import get
 from driftwatch.results.results import Shares
 from driftwatch.results.streams import Streams
 
@@ -34,7 +33,7 @@ def measurement(number: int, users: int) -> Measurement:
         window=Span(start=number * STEP, end=(number + 1) * STEP),
         rows=ROWS,
         statistics=(),
-        streams=Streams.from_list(get("unseen").streams(REFERENCE, window, "k")),
+        streams=Streams.from_list(stream_list("unseen", REFERENCE, window, "k")),
     )
 
 

@@ -10,7 +10,9 @@ from detector_worlds import SPAN, reference_of, window_of
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
 from driftwatch.decide.segment_state import SegmentState, decode, encode
-from driftwatch.monitor.evaluate import evaluate_window, select_targets
+from driftwatch.detectors.base import ReferenceContext
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import select_targets
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.summary.summary import Summary
 
@@ -33,8 +35,9 @@ def window(number: int, rows: int, shift: float = 0.0) -> Summary:
 
 
 def evaluate(segment_state: SegmentState, summary: Summary) -> tuple[SegmentState, Verdict]:
-    decision, verdict = evaluate_window(REFERENCE, summary, TARGETS, segment_state, CONFIG, segment=None)
-    return decision.segment_state, verdict
+    evaluator = Evaluator(ReferenceContext(REFERENCE), TARGETS, CONFIG)
+    evaluation = evaluator.evaluate(summary, segment_state)
+    return evaluation.segment_state, evaluation.verdict
 
 
 def empty_state() -> SegmentState:

@@ -12,11 +12,14 @@ from detector_worlds import batch_of, reference_of
 
 from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.decide.decision import Decision
 from driftwatch.decide.incidents import BROKEN
 from driftwatch.decide.segment_state import Incident, SegmentState, encode
+from driftwatch.detectors.base import ReferenceContext
 from driftwatch.errors import ConfigError, StoreError
-from driftwatch.monitor.evaluate import evaluate_window, initial_segment_state, select_targets
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.targets import select_targets
+from driftwatch.monitor.evaluation.window_verdict import Decided
 from driftwatch.monitor.selftest import (
     DEFAULT_TRIAL_WINDOWS,
     Selftest,
@@ -73,15 +76,14 @@ class LiveMonitor:
     stored: StoredSelftest = field(default_factory=StoredSelftest)
     hour: int = 0
     results: list[StoredTrial] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    evaluations: list[Decided] = field(default_factory=list)
     windows: list[Summary] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.targets = select_targets(self.reference, self.config.detectors)
-        self.segment_state: SegmentState = initial_segment_state(
-            self.reference, (), self.targets, self.config, "c"
-        )
-        self.test = Selftest.from_config(self.config, self.reference, self.targets)
+        self.evaluator = Evaluator.from_config(self.reference, self.config)
+        context, self.targets = self.evaluator.context, self.evaluator.targets
+        self.segment_state: SegmentState = initial_segment_state(context, (), self.targets, self.config, "c")
+        self.test = Selftest.from_config(context, self.targets, self.config)
 
     def window(self, rows: int = ROWS, **world: Any) -> Summary:
         plan = self.reference.plan
@@ -92,17 +94,15 @@ class LiveMonitor:
     def evaluate(self, window: Summary) -> StoredSelftest | None:
         """One hour; returns what is stored of the self-test."""
         self.hour += 1
-        decision, _ = evaluate_window(
-            self.reference, window, self.targets, self.segment_state, self.config, segment=None
-        )
+        evaluation = self.evaluator.evaluate(window, self.segment_state)
         next_stored = None
         if self.test is not None:
-            next_stored = self.test.advance(self.stored, self.segment_state, window, decision)
+            next_stored = self.test.advance(self.stored, self.segment_state, window, evaluation)
         if next_stored is not None:
             self.results += [next_stored.ended] if next_stored.ended else []
             self.stored = replace(next_stored, ended=None)
-        self.segment_state = decision.segment_state
-        self.decisions.append(decision)
+        self.segment_state = evaluation.segment_state
+        self.evaluations.append(evaluation)
         self.windows.append(window)
         return next_stored
 
@@ -131,13 +131,11 @@ def test_what_is_found_is_what_the_fault_would_have_been(reference: Reference) -
     fault = make_injection(reference.plan.grids["x"], reference.summary.counts["x"], "x", Fault.SHIFT, 1.0)
     segment_state, delay = first_state, 0
     for delay, window in enumerate(monitor.windows[10:], start=1):  # noqa: B007 - the last one is what is asked
-        decision, _ = evaluate_window(
-            reference, fault.apply(window), monitor.targets, segment_state, monitor.config, segment=None
-        )
-        segment_state = decision.segment_state
-        if decision.page:
+        evaluation = monitor.evaluator.evaluate(fault.apply(window), segment_state)
+        segment_state = evaluation.segment_state
+        if evaluation.verdict.page:
             break
-    assert decision.page
+    assert evaluation.verdict.page
     assert result == StoredTrial(
         begun_at=10 * HOUR, ended_at=(10 + delay) * HOUR, column="x", fault="shift", size=1.0,
         within=DEFAULT_TRIAL_WINDOWS, outcome="detected", delay=delay, named=True,
@@ -152,13 +150,13 @@ def test_the_shadow_goes_on_from_the_evidence_there_was(reference: Reference) ->
     first_state, window = monitor.segment_state, monitor.window()
     monitor.evaluate(window)
     fault = make_injection(reference.plan.grids["x"], reference.summary.counts["x"], "x", Fault.SHIFT, 0.2)
-    decision, _ = evaluate_window(
-        reference, fault.apply(window), monitor.targets, first_state, monitor.config, segment=None
-    )
+    evaluation = monitor.evaluator.evaluate(fault.apply(window), first_state)
     assert monitor.trial is not None
     assert first_state.log_evidence() > -np.inf
     assert (
-        encode(monitor.trial.segment_state) == encode(decision.segment_state) != encode(monitor.segment_state)
+        encode(monitor.trial.segment_state)
+        == encode(evaluation.segment_state)
+        != encode(monitor.segment_state)
     )
 
 
@@ -169,10 +167,10 @@ def test_the_real_path_is_the_same_to_the_last_bit(reference: Reference) -> None
         tested.evaluate(tested.window())
         untested.evaluate(untested.window())
         assert encode(tested.segment_state) == encode(untested.segment_state)
-        tested_decision, untested_decision = (
-            replace(item.decisions[-1], segment_state=item.segment_state) for item in (tested, untested)
+        tested_evaluation, untested_evaluation = (
+            replace(item.evaluations[-1], segment_state=item.segment_state) for item in (tested, untested)
         )
-        assert replace(tested_decision, segment_state=untested.segment_state) == untested_decision
+        assert replace(tested_evaluation, segment_state=untested.segment_state) == untested_evaluation
     assert tested.stored.trials == 4
 
 
@@ -218,7 +216,7 @@ def test_a_page_of_the_real_windows_is_a_false_alarm_and_no_detection(reference:
     assert monitor.trial is not None
     while not monitor.results:
         monitor.evaluate(monitor.window(x=np.random.default_rng(monitor.hour).normal(4, 1, ROWS)))
-    assert monitor.decisions[-1].page
+    assert monitor.evaluations[-1].verdict.page
     assert monitor.results[0].outcome == "false_alarm"
     assert monitor.results[0].delay is None
     assert (monitor.stored.false_alarm, monitor.stored.trials, monitor.stored.measured_at) == (
@@ -232,7 +230,7 @@ def test_a_page_in_the_very_first_window_counts_against_it_too(reference: Refere
     """To begin only with a window that turns out ``ok`` would choose the control arm by its outcome."""
     monitor = live_monitor(reference, {"every": "1d", "shift": 5, "column": "x"})
     monitor.evaluate(monitor.window(x=np.random.default_rng(0).normal(9, 1, ROWS)))
-    assert monitor.decisions[-1].page
+    assert monitor.evaluations[-1].verdict.page
     assert [item.outcome for item in monitor.results] == ["false_alarm"]
 
 
@@ -248,38 +246,31 @@ def test_nothing_begins_while_something_is_open_or_learned(reference: Reference)
     settings = {"every": "1h", "shift": 1}
     monitor = live_monitor(reference, settings)
     incident = Incident(key="k", kind=BROKEN, columns=("y",), opened_at=0, onset=0)
-    decision, _ = evaluate_window(
-        reference,
-        window := monitor.window(),
-        monitor.targets,
-        monitor.segment_state,
-        monitor.config,
-        segment=None,
-    )
+    evaluation = monitor.evaluator.evaluate(window := monitor.window(), monitor.segment_state)
     assert monitor.test is not None
-    assert monitor.test.advance(monitor.stored, monitor.segment_state, window, decision) is not None
+    assert monitor.test.advance(monitor.stored, monitor.segment_state, window, evaluation) is not None
     assert (
         monitor.test.advance(
-            monitor.stored, replace(monitor.segment_state, incidents=(incident,)), window, decision
+            monitor.stored, replace(monitor.segment_state, incidents=(incident,)), window, evaluation
         )
         is None
     )
     assert (
         monitor.test.advance(
-            monitor.stored, replace(monitor.segment_state, healthy_windows=9), window, decision
+            monitor.stored, replace(monitor.segment_state, healthy_windows=9), window, evaluation
         )
         is None
     )
     assert (
         monitor.test.advance(
-            monitor.stored, replace(monitor.segment_state, carried_over=window), window, decision
+            monitor.stored, replace(monitor.segment_state, carried_over=window), window, evaluation
         )
         is None
     )
     blind_incident = replace(incident, kind="blind")
     assert (
         monitor.test.advance(
-            monitor.stored, replace(monitor.segment_state, incidents=(blind_incident,)), window, decision
+            monitor.stored, replace(monitor.segment_state, incidents=(blind_incident,)), window, evaluation
         )
         is not None
     )
@@ -334,7 +325,7 @@ def test_a_fault_that_is_not_asked_for_any_more_is_abandoned(
     monitor = live_monitor(reference, {"every": "1d", "shift": 0.001})
     monitor.hours(1)
     monitor.test = Selftest.from_config(
-        config_of({"every": "1d", "shift": 0.001, **settings}), reference, monitor.targets
+        ReferenceContext(reference), monitor.targets, config_of({"every": "1d", "shift": 0.001, **settings})
     )
     monitor.evaluate(monitor.window())
     assert [item.outcome for item in monitor.results] == ["abandoned"]
@@ -344,7 +335,7 @@ def test_another_cadence_changes_nothing_under_way(reference: Reference) -> None
     monitor = live_monitor(reference, {"every": "1d", "shift": 0.001})
     monitor.hours(1)
     monitor.test = Selftest.from_config(
-        config_of({"every": "2h", "shift": 0.001}), reference, monitor.targets
+        ReferenceContext(reference), monitor.targets, config_of({"every": "2h", "shift": 0.001})
     )
     monitor.hours(1)
     assert monitor.trial is not None
@@ -365,17 +356,10 @@ def test_a_day_of_23_hours_does_not_put_it_off(reference: Reference) -> None:
     assert monitor.test is not None
     day, week = 24 * HOUR, 7 * 24 * HOUR
     stored = StoredSelftest(begun_at=100 * day, missed=1)
-    decision, _ = evaluate_window(
-        reference,
-        window := monitor.window(),
-        monitor.targets,
-        monitor.segment_state,
-        monitor.config,
-        segment=None,
-    )
+    evaluation = monitor.evaluator.evaluate(window := monitor.window(), monitor.segment_state)
     for start, is_due in ((week, True), (week - HOUR, True), (week - day, False), (week - day + HOUR, False)):
         span = Span(start=100 * day + start, end=100 * day + start + day)
-        advanced = monitor.test.advance(stored, monitor.segment_state, replace(window, span=span), decision)
+        advanced = monitor.test.advance(stored, monitor.segment_state, replace(window, span=span), evaluation)
         assert (advanced is not None) == is_due, start
 
 
@@ -401,7 +385,9 @@ def test_a_step_that_raises_costs_the_trial_and_waits(reference: Reference) -> N
 def selftest_of(
     reference: Reference, selftest: dict[str, Any], detectors: Sequence[str] | None
 ) -> Selftest | None:
-    return Selftest.from_config(config_of(selftest), reference, select_targets(reference, detectors))
+    return Selftest.from_config(
+        ReferenceContext(reference), select_targets(reference, detectors), config_of(selftest)
+    )
 
 
 def test_a_column_must_be_one_that_can_page(reference: Reference) -> None:
@@ -423,6 +409,9 @@ def test_a_column_without_values_in_the_reference_is_left_out() -> None:
 
 
 def test_off_is_off(reference: Reference) -> None:
-    assert Selftest.from_config(config_of(None), reference, select_targets(reference, None)) is None
+    assert (
+        Selftest.from_config(ReferenceContext(reference), select_targets(reference, None), config_of(None))
+        is None
+    )
     assert SelftestConfig(every="1d").shift == 0.5  # type: ignore[arg-type]
     assert [str(item) for item in TrialOutcome] == ["detected", "missed", "false_alarm", "abandoned"]

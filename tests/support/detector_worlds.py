@@ -9,6 +9,8 @@ import numpy as np
 
 from driftwatch.core.hashing import mix
 from driftwatch.core.schema import Column, Kind, Span
+from driftwatch.detectors.base import ColumnPair, Detector, ReferenceContext, WindowContext, get, pair_of
+from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid, numeric_grid
 from driftwatch.summary.plan import Plan
@@ -147,3 +149,26 @@ def exact_grid(*sides: Sequence[float]) -> NumericGrid:
     """All distinct values of all sides as edges, as ``compare`` does."""
     edges = np.unique(np.concatenate([np.asarray(side, dtype=float) for side in sides]) + 0.0)
     return NumericGrid(edges=edges, first=0, last=len(edges) - 1, exact=True)
+
+
+def gauge(
+    detector: Detector | str, reference: Reference, window: Summary, column: str | None = None
+) -> Statistic:
+    """The statistic of one column, or of all together for a joint detector."""
+    detector = get(detector) if isinstance(detector, str) else detector
+    return detector.measure(_side(detector, reference, window, column))  # type: ignore[arg-type]
+
+
+def stream_list(
+    detector: Detector | str, reference: Reference, window: Summary, column: str | None = None
+) -> tuple[Shares | Score, ...]:
+    """The streams of one column, or of all together for a joint detector."""
+    detector = get(detector) if isinstance(detector, str) else detector
+    return tuple(detector.streams(_side(detector, reference, window, column)))  # type: ignore[arg-type]
+
+
+def _side(
+    detector: Detector, reference: Reference, window: Summary, column: str | None
+) -> ColumnPair | WindowContext:
+    context = ReferenceContext(reference).window(window)
+    return context if detector.joint or column is None else pair_of(context, column)

@@ -23,7 +23,7 @@ from driftwatch.daemon.runner import MonitorSlot
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.decide.incidents import DRIFT
 from driftwatch.errors import DriftwatchError
-from driftwatch.results.names import column_labels, single_columns
+from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.results.results import Verdict
 from driftwatch.results.text_format import format_count
 from driftwatch.results.verdict_json import verdict_from_json

@@ -10,9 +10,9 @@ from driftwatch.backtest.run import Backtest
 from driftwatch.backtest.sensitivity import Sensitivity
 from driftwatch.cli.output.plots import timeline
 from driftwatch.cli.output.screen import MAX_DRAWING_WIDTH, add_row, literal, show, table, width
+from driftwatch.monitor.column_labels import named_column_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import downsample
-from driftwatch.results.names import named_column_text
 from driftwatch.results.results import State, Verdict
 
 #: Columns that a page lists, and characters left and right of a timeline.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from driftwatch.cli.output.plots import column_plot
 from driftwatch.cli.output.screen import add_row, clean, literal, show, table, width
-from driftwatch.cli.output.verdicts import comparable_size
 from driftwatch.comparison import ColumnComparison, Comparison
+from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.results import text_format
 from driftwatch.results.results import Statistic
 

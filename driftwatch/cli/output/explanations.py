@@ -5,7 +5,9 @@ from __future__ import annotations
 from driftwatch.charts.bars import column_bars
 from driftwatch.cli.output.plots import column_plot
 from driftwatch.cli.output.screen import add_row, fact_table, literal, show, table, width
-from driftwatch.cli.output.verdicts import comparable_size, show_verdict
+from driftwatch.cli.output.verdicts import show_verdict
+from driftwatch.detectors.base import traits_of
+from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.monitor.explain import Explanation
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
@@ -50,9 +52,11 @@ def _column_effects(item: Explanation) -> list[tuple[str, str]]:
     broken_columns = {breakage.column for breakage in item.recomputed.breakages}
     largest_effects: dict[str, str] = {}
     for statistic in sorted(item.recomputed.statistics, key=lambda statistic: -comparable_size(statistic)):
+        traits = traits_of(statistic.detector)
         if (
             statistic.column is not None
-            and statistic.detector in ("ks", "tv")
+            and traits.comparable
+            and not traits.is_share
             and statistic.column not in broken_columns
         ):
             largest_effects.setdefault(statistic.column, statistic.effect)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from driftwatch.cli.output.plots import meter, sparkline
 from driftwatch.cli.output.screen import add_row, clean, fact_table, literal, show, table, width
+from driftwatch.monitor.column_labels import comparable_size, named_column_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
-from driftwatch.results.names import COMPARABLE_DETECTORS, named_column_text
-from driftwatch.results.results import State, Statistic, Verdict
+from driftwatch.results.results import State, Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -155,8 +155,3 @@ def _statistics(verdict: Verdict) -> tuple[Text, Table]:
             item.effect,
         )
     return literal(f"largest differences, {len(largest)} of {len(statistics)}", "bold"), rows
-
-
-def comparable_size(item: Statistic) -> float:
-    """Return a statistic's size if its detector measures in [0, 1], to order columns by it; else -1."""
-    return abs(item.value) if item.detector in COMPARABLE_DETECTORS and item.value is not None else -1.0

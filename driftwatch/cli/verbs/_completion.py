@@ -64,8 +64,8 @@ def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -
 
 
 def incident_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    from driftwatch.monitor.column_labels import column_labels
     from driftwatch.results import text_format
-    from driftwatch.results.names import column_labels
     from driftwatch.store.history import History
 
     monitor = _option_value(context, "monitor")

@@ -140,11 +140,9 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
     reference, blocks = session.references().for_replay(config, rebased=True)
     monitor = session.with_reference(config, reference)
     replay = Replay(
-        config=config,
         history=session.history,
-        reference=reference,
+        evaluator=monitor.evaluator,
         blocks=blocks,
-        targets=monitor.targets,
         configuration=monitor.configuration,
     )
     for segment in reference.plan.segments:

@@ -22,7 +22,7 @@ from driftwatch.summary.summary import ParallelMap, serial_map
 
 @dataclass(frozen=True, slots=True)
 class _EncodedColumns:
-    columns: dict[str, Numbers | Levels]
+    columns: Mapping[str, Numbers | Levels]
     #: Sum ``[rows]`` of the columns' terms in the row hashes; None when rows are not hashed.
     hashes: UInt64Array | None
 

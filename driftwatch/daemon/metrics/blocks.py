@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -31,7 +32,7 @@ class ColumnLines:
     chosen: frozenset[str] | None
     lines: Lines
     #: The family of each line, in the order in which a share is filled.
-    order: list[str]
+    order: Sequence[str]
     #: Number of selected lines, also of those beyond ``export.max_series``, which are not rendered.
     wanted: int
 
@@ -55,7 +56,7 @@ class Block:
     health_count: int
     columns: ColumnLines
     #: ``columns`` cut to ``share`` lines.
-    published: dict[str, Piece]
+    published: Mapping[str, Piece]
     share: int
 
     @property

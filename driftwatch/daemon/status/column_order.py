@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from driftwatch.results.names import COMPARABLE_DETECTORS
+from driftwatch.detectors.base import traits_of
+from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.results.results import Statistic, Verdict
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary
 
-#: Detectors in the order in which their effects are easy to read.
-_READABILITY = ("unseen", "out_of_range", "ks", "wasserstein", "tv", "missing")
-#: Detectors of a share, and the smallest change of it that is shown.
-_SHARE_DETECTORS, _MIN_SHARE_CHANGE = ("missing", "unseen", "out_of_range"), 0.005
+#: Smallest change of a share of rows that is shown.
+_MIN_SHARE_CHANGE = 0.005
 
 
 def by_contribution(verdict: Verdict) -> list[str]:
@@ -25,16 +24,10 @@ def by_contribution(verdict: Verdict) -> list[str]:
     distances: dict[str, float] = {}
     for item in verdict.statistics:
         if item.column is not None:
-            distances[item.column] = max(distances.get(item.column, -1.0), _distance(item))
+            distances[item.column] = max(distances.get(item.column, -1.0), comparable_size(item))
     named = sorted(verdict.named, key=lambda item: -item.share)
     first = [item.column for item in verdict.breakages] + [item.column for item in named]
     return list(dict.fromkeys([*first, *sorted(distances, key=lambda column: -distances[column])]))
-
-
-def _distance(item: Statistic) -> float:
-    if item.detector not in COMPARABLE_DETECTORS or item.value is None:
-        return -1.0
-    return abs(item.value)
 
 
 def effects_of(statistics: Sequence[Statistic]) -> list[str]:
@@ -42,16 +35,16 @@ def effects_of(statistics: Sequence[Statistic]) -> list[str]:
 
     An unchanged share, of missing values for instance, is left out.
     """
-
-    def rank(item: Statistic) -> int:
-        return _READABILITY.index(item.detector) if item.detector in _READABILITY else len(_READABILITY)
-
     changed = [item for item in statistics if item.effect and not _is_unchanged_share(item)]
-    return list(dict.fromkeys(item.effect for item in sorted(changed, key=rank)))
+    return list(dict.fromkeys(item.effect for item in sorted(changed, key=_rank)))
+
+
+def _rank(item: Statistic) -> int:
+    return traits_of(item.detector).display_rank
 
 
 def _is_unchanged_share(item: Statistic) -> bool:
-    return item.detector in _SHARE_DETECTORS and (item.value is None or abs(item.value) < _MIN_SHARE_CHANGE)
+    return traits_of(item.detector).is_share and (item.value is None or abs(item.value) < _MIN_SHARE_CHANGE)
 
 
 def by_distance(plan: Plan, first: Summary, second: Summary) -> list[str]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.staleness import is_stale
+from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
-from driftwatch.results.names import column_labels, single_columns
 from driftwatch.results.results import State, Verdict
 
 _ACKNOWLEDGED = (

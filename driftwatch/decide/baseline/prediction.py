@@ -18,7 +18,7 @@ from scipy.special import stdtr
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight, fit_location_scale
-from driftwatch.decide.baseline.score_history import ScoreHistory
+from driftwatch.decide.baseline.score_history import ScoreHistory, cusum_start
 from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS, ScoreModel
 from driftwatch.decide.baseline.share_history import MAX_PENDING_WINDOWS
 from driftwatch.decide.baseline.weighted_series import Series, count_measured, count_true
@@ -166,7 +166,7 @@ def mean_deviation_since_onset(
 
     ``deviation`` is that of the current window, which is not in the history yet.
     """
-    series, onset, row_means = history.healthy_series, history.cusum_start, history.keys.has_column
+    series, onset, row_means = history.healthy_series, cusum_start(history), history.keys.has_column
     total, windows = np.nan_to_num(deviation), (~np.isnan(deviation)).astype(np.int64)
     for row in range(max(0, len(history.values) - MAX_PENDING_WINDOWS), len(history.values)):
         is_included = (history.ends[row] > onset) & ~np.isnan(history.values[row])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.share_history import (
     FIRST_LEARNED_WINDOWS,
     MAX_PENDING_WINDOWS,
@@ -31,7 +32,7 @@ _MAX_SHIFTED_LOG_RATIO = 4.0
 MAX_WINDOWS, MAX_SEASON_WINDOWS = 400, 2000
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreHistory:
     keys: StreamIndex
     #: ``[score]``: deviations in both directions are tested.
@@ -89,8 +90,8 @@ class ScoreHistory:
             shifted_log_ratio=np.zeros(count),
         )
 
-    def with_streams(self, streams: Streams) -> ScoreHistory:
-        new_scores = np.flatnonzero(self.keys.find(streams.score_keys) < 0)
+    def with_streams(self, streams: Streams, memo: Memo = NO_MEMO) -> ScoreHistory:
+        new_scores = np.flatnonzero(_positions(self.keys, streams, memo) < 0)
         if not len(new_scores):
             return self
         keys = [streams.score_keys[index] for index in new_scores]
@@ -122,7 +123,7 @@ class ScoreHistory:
             level=np.where(flags, np.nan, self.level),
         )
 
-    @cached_property
+    @property
     def pending(self) -> BoolArray:
         """True for the windows of each score that are not learned yet.
 
@@ -132,40 +133,17 @@ class ScoreHistory:
         # ``[window, score]``, for the newest ``MAX_PENDING_WINDOWS`` windows.
         ends = self.ends[-MAX_PENDING_WINDOWS:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
-        pending, suspected = age <= self._pending_windows, self.suspected
+        pending, suspected = age <= _pending_windows(self.values), self.suspected
         if suspected.any():
-            pending |= ends > np.where(suspected, self.cusum_start, _MAX_TIME)
+            pending |= ends > np.where(suspected, cusum_start(self), _MAX_TIME)
         return np.asarray(pending & (ends > self.learned_until))
 
     @property
-    def _pending_windows(self) -> Int64Array:
-        # Of scores that are not suspected.
-        newest = self.values[-(FIRST_LEARNED_WINDOWS + PENDING_WINDOWS) :]
-        n_pending = np.full(len(self.keys), PENDING_WINDOWS)
-        # In most histories the newest windows alone show that enough are measured.
-        is_short = (
-            np.isnan(newest).any(axis=0)
-            if len(newest) == FIRST_LEARNED_WINDOWS + PENDING_WINDOWS
-            else np.ones_like(n_pending, np.bool_)
-        )
-        if is_short.any():
-            n_pending[is_short] = np.clip(
-                count_measured(self.values[:, is_short]) - FIRST_LEARNED_WINDOWS, 0, PENDING_WINDOWS
-            )
-        return n_pending
-
-    @cached_property
     def suspected(self) -> BoolArray:
         """True for scores whose evidence grows."""
         # Pairwise maxima: numpy's maximum along so short an axis takes five times as long.
         largest = reduce(np.maximum, self.cusum.reshape(len(self.keys), 2 * CALIBRATORS).T)
         return np.asarray(largest >= MIN_SUSPECT_CUSUM)
-
-    @property
-    def cusum_start(self) -> Int64Array:
-        """Start of the window in which each score's largest CUSUM began."""
-        cusum, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (self.cusum, self.onset))
-        return np.asarray(onset[np.arange(len(cusum)), cusum.argmax(axis=1)])
 
     def with_shift(self, flags: BoolArray, shift: Float64Array) -> ScoreHistory:
         """Store the shift that a page found in the flagged scores; NaN means no shift."""
@@ -240,14 +218,46 @@ class ScoreHistory:
     def with_level(self, level: Float64Array, end: int) -> ScoreHistory:
         return replace(self, level=level, level_end=end)
 
-    def align(self, streams: Streams) -> Float64Array:
+    def align(self, streams: Streams, memo: Memo = NO_MEMO) -> Float64Array:
         """Return one window's scores in the history's order, NaN where not measured.
 
-        They are rounded as stored ones are, so that equal values tie.
+        They are rounded as stored ones are, so that equal values tie. Raises ``KeyError`` for an unknown
+        stream.
         """
+        positions = _positions(self.keys, streams, memo)
+        if (positions < 0).any():
+            raise KeyError(streams.score_keys[int(positions.argmin())])
         value = np.full(len(self.keys), np.nan)
-        value[self.keys.positions_of(streams.score_keys)] = streams.value
+        value[positions] = streams.value
         return _single_precision(value)
+
+
+def cusum_start(history: ScoreHistory) -> Int64Array:
+    """Return the start of the window in which each score's largest CUSUM began."""
+    cusum, onset = (part.reshape(-1, 2 * CALIBRATORS) for part in (history.cusum, history.onset))
+    return np.asarray(onset[np.arange(len(cusum)), cusum.argmax(axis=1)])
+
+
+def _positions(keys: StreamIndex, streams: Streams, memo: Memo) -> Int64Array:
+    score_keys = streams.score_keys
+    return memo.last("score positions", (keys, score_keys), lambda: keys.find(score_keys))
+
+
+def _pending_windows(values: Float64Array) -> Int64Array:
+    # Of scores that are not suspected.
+    newest = values[-(FIRST_LEARNED_WINDOWS + PENDING_WINDOWS) :]
+    n_pending = np.full(values.shape[1], PENDING_WINDOWS)
+    # In most histories the newest windows alone show that enough are measured.
+    is_short = (
+        np.isnan(newest).any(axis=0)
+        if len(newest) == FIRST_LEARNED_WINDOWS + PENDING_WINDOWS
+        else np.ones_like(n_pending, np.bool_)
+    )
+    if is_short.any():
+        n_pending[is_short] = np.clip(
+            count_measured(values[:, is_short]) - FIRST_LEARNED_WINDOWS, 0, PENDING_WINDOWS
+        )
+    return n_pending
 
 
 def _insert(numbers: npt.NDArray[Any], index: int, number: float) -> npt.NDArray[Any]:

@@ -5,13 +5,15 @@ The design effect is measured on the blocks (``design_effect.py``); once measure
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.design_effect import measure_design_effects
 from driftwatch.decide.evalues.e_values import ALTERNATIVES
 from driftwatch.decide.evalues.stream_index import StreamIndex
@@ -32,12 +34,30 @@ FIRST_LEARNED_WINDOWS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelLayout:
+    """Where the labels of each stream stand; the labels of all streams are concatenated."""
+
+    #: ``[stream]``: number of labels, and position of the first.
+    sizes: Int64Array
+    starts: Int64Array
+    #: ``[label]``: position of its stream.
+    label_streams: Int64Array
+
+    @classmethod
+    def from_sizes(cls, sizes: Int64Array) -> LabelLayout:
+        return cls(
+            sizes=sizes,
+            starts=np.cumsum(sizes) - sizes,
+            label_streams=np.repeat(np.arange(len(sizes)), sizes),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShareHistory:
     """Sums over blocks of healthy windows, for each length in ``BLOCK_WINDOWS``, and log evidence."""
 
     keys: StreamIndex
-    #: ``[stream]``: number of labels; the labels of all streams are concatenated.
-    sizes: Int64Array
+    layout: LabelLayout
     #: ``[label, side, alternative]``: log evidence.
     log_m: Float64Array
     #: ``[stream]``: CUSUM of the test with most evidence, and start of the window in which it began.
@@ -67,7 +87,7 @@ class ShareHistory:
 
         return cls(
             keys=StreamIndex(keys),
-            sizes=np.array(sizes, dtype=np.int64),
+            layout=LabelLayout.from_sizes(np.array(sizes, dtype=np.int64)),
             log_m=np.full((labels, 2, len(ALTERNATIVES)), -np.inf),
             cusum=np.zeros(count),
             onset=zeros(count),
@@ -82,20 +102,33 @@ class ShareHistory:
             pending=zeros(0, 2, labels),
         )
 
+    @classmethod
+    def from_arrays(cls, keys: StreamIndex, arrays: Mapping[str, npt.NDArray[Any]]) -> ShareHistory:
+        """Return the history with these arrays by field, ``sizes`` for the layout."""
+        fields: dict[str, Any] = {name: array for name, array in arrays.items() if name != "sizes"}
+        return cls(keys=keys, layout=LabelLayout.from_sizes(arrays["sizes"]), **fields)
+
+    @property
+    def sizes(self) -> Int64Array:
+        return self.layout.sizes
+
     @property
     def label_streams(self) -> Int64Array:
-        """Position of each label's stream."""
-        return self.keys.label_layout(self.sizes)[0]
+        return self.layout.label_streams
 
     @property
     def starts(self) -> Int64Array:
-        """Position of each stream's first label."""
-        return self.keys.label_layout(self.sizes)[1]
+        return self.layout.starts
 
-    def with_streams(self, streams: Streams) -> ShareHistory:
+    def find(self, streams: Streams, memo: Memo = NO_MEMO) -> Int64Array:
+        """Return the position of each of ``streams``, -1 for new ones."""
+        keys = streams.share_keys
+        return memo.last("share positions", (self.keys, keys), lambda: self.keys.find(keys))
+
+    def with_streams(self, streams: Streams, memo: Memo = NO_MEMO) -> ShareHistory:
         """Add new streams. Raises ``ValueError`` if a known stream changed its labels."""
-        positions = self.keys.find(streams.share_keys)
-        sizes = self.keys.memo("sizes", (streams.labels,), lambda: streams.sizes)
+        positions = self.find(streams, memo)
+        sizes = memo.last("share sizes", (streams.labels,), lambda: streams.sizes)
         is_known = positions >= 0
         if (self.sizes[positions[is_known]] != sizes[is_known]).any():
             raise ValueError("share streams of one plan keep their labels")
@@ -113,6 +146,7 @@ class ShareHistory:
         return replace(
             self,
             keys=StreamIndex((*self.keys, *addition.keys)),
+            layout=LabelLayout.from_sizes(np.concatenate([self.sizes, addition.sizes])),
             pending=np.concatenate([self.pending, padding], axis=2),
             **arrays,
         )
@@ -192,7 +226,7 @@ class ShareHistory:
             else self
         )
 
-    def design_effects(self) -> Float64Array:
+    def design_effects(self, memo: Memo = NO_MEMO) -> Float64Array:
         """Return each stream's design effect, at least 1, or NaN before ``MIN_BLOCKS`` windows.
 
         It is measured on the reference's blocks or the first ``FIRST_LEARNED_WINDOWS`` windows. A column's
@@ -205,7 +239,7 @@ class ShareHistory:
         if not is_unknown.any():
             return self.design_effect
         # Every window needs them twice.
-        return self.keys.memo(
+        return memo.last(
             "design effects",
             (self.design_effect, self.blocks, self.share_sum),
             lambda: np.where(is_unknown, measure_design_effects(self), self.design_effect),
@@ -214,7 +248,7 @@ class ShareHistory:
 
 #: Fields that have an axis of streams or labels, and its position; ``pending`` is concatenated separately.
 _STREAM_AXES = {
-    "sizes": 0, "log_m": 0, "cusum": 0, "onset": 0, "design_effect": 0, "blocks": 1, "open_windows": 1,
+    "log_m": 0, "cusum": 0, "onset": 0, "design_effect": 0, "blocks": 1, "open_windows": 1,
     "share_sum": 1, "square_sum": 1, "inverse_trials_sum": 1, "open_successes": 1, "open_trials": 1,
 }  # fmt: skip
 #: Name of each array in the stored bytes, and the field that holds it.
@@ -253,16 +287,19 @@ class WindowShares:
     complete: BoolArray
 
 
-def align_shares(history: ShareHistory, streams: Streams) -> WindowShares:
+def align_shares(history: ShareHistory, streams: Streams, memo: Memo = NO_MEMO) -> WindowShares:
+    """Return the window's shares in the history's order. Raises ``KeyError`` for an unknown stream."""
     n_labels, starts = int(history.sizes.sum()), history.starts
     successes, trials = np.zeros(n_labels, dtype=np.int64), np.zeros(n_labels, dtype=np.int64)
     reference, rows = np.zeros(n_labels), np.ones(len(history.keys), dtype=np.int64)
     present, tolerance = np.zeros(len(history.keys), dtype=np.bool_), np.full(len(history.keys), np.nan)
     bursts, ordered = present.copy(), present.copy()
-    positions = history.keys.positions_of(streams.share_keys)
-    labels = history.keys.memo(
+    positions = history.find(streams, memo)
+    if (positions < 0).any():
+        raise KeyError(streams.share_keys[int(positions.argmin())])
+    labels = memo.last(
         "label positions",
-        (positions, history.sizes),
+        (positions, history.layout),
         lambda: _label_positions(positions, history.sizes, starts),
     )
     successes[labels], trials[labels], reference[labels] = (

@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar
 
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Int64Array
-from driftwatch.results.streams import StreamKey
+from driftwatch.results.streams import LOCATION, StreamKey
 
-T = TypeVar("T")
 #: The combined score, computed from the scores of all columns.
 COMBINED_SCORE: StreamKey = ("together", None, "together")
 #: The score of the shift that many columns have in common.
 COMMON_SHIFT: StreamKey = ("together", None, "direction")
-#: The score of the number of rows, the log of a ratio.
-VOLUME: StreamKey = ("volume", None, "volume")
-
-
-#: Looking up fewer keys than this is faster than comparing them with the last window's.
-_MIN_MEMO_KEYS = 8
 
 
 class StreamIndex(tuple[StreamKey, ...]):
-    """The stream keys of a history, with cached lookups."""
-
-    _last_lookup: tuple[tuple[StreamKey, ...], Int64Array] | None = None
+    """The stream keys of a history, and where each is found."""
 
     @cached_property
     def positions(self) -> Mapping[StreamKey, int]:
         return {key: position for position, key in enumerate(self)}
 
     def find(self, keys: tuple[StreamKey, ...]) -> Int64Array:
-        """Return the positions of ``keys``, -1 for unknown ones; the last lookup is cached."""
-        if len(keys) < _MIN_MEMO_KEYS:
-            return self._find(keys)
-        last = self._last_lookup
-        if last is None or last[0] != keys:
-            self._last_lookup = last = keys, self._find(keys)
-        return last[1]
-
-    def memo(self, name: str, inputs: tuple[object, ...], compute: Callable[[], T]) -> T:
-        """Return ``compute()``, or its last result if ``inputs`` are the same objects or equal bytes."""
-        results: dict[str, tuple[tuple[object, ...], Any]] = self.__dict__.setdefault("_memo", {})
-        last = results.get(name)
-        if last is None or not all(map(_same, last[0], inputs)):
-            last = results[name] = inputs, compute()
-        result: T = last[1]
-        return result
-
-    def label_layout(self, sizes: Int64Array) -> tuple[Int64Array, Int64Array]:
-        """Return each label's stream, and each stream's first label."""
-        return self.memo(
-            "labels",
-            (sizes,),
-            lambda: (np.repeat(np.arange(len(self)), sizes), np.cumsum(sizes) - sizes),
-        )
-
-    def _find(self, keys: tuple[StreamKey, ...]) -> Int64Array:
+        """Return the positions of ``keys``, -1 for unknown ones."""
         return np.array([self.positions.get(key, -1) for key in keys], dtype=np.int64)
-
-    def positions_of(self, keys: tuple[StreamKey, ...]) -> Int64Array:
-        """Return the positions of ``keys``. Raises ``KeyError`` for an unknown key."""
-        positions = self.find(keys)
-        if (positions < 0).any():
-            raise KeyError(keys[int(positions.argmin())])
-        return positions
 
     @cached_property
     def location_scores(self) -> Int64Array:
         positions = [
             position
             for position, (_, column, label) in enumerate(self)
-            if label == "location" and column is not None
+            if label == LOCATION and column is not None
         ]
         return np.array(positions, dtype=np.int64)
 
@@ -116,10 +74,6 @@ class StreamIndex(tuple[StreamKey, ...]):
         is_listed = np.zeros(len(self.owners), dtype=np.bool_)
         is_listed[[self.owner_positions[name] for name in names if name in self.owner_positions]] = True
         return is_listed[self.stream_owners] if len(self) else is_listed
-
-
-def _same(a: object, b: object) -> bool:
-    return a is b or (isinstance(a, bytes) and a == b)
 
 
 def owner_of(key: StreamKey) -> str:

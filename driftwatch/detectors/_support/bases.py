@@ -3,40 +3,77 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
 from driftwatch.core.schema import Column
-from driftwatch.detectors._support.column_batch import ColumnBatch
-from driftwatch.detectors._support.column_pair import Pair
+from driftwatch.detectors._support.column_batch import ColumnBatch, batch_of
+from driftwatch.detectors._support.column_pair import ColumnPair
+from driftwatch.detectors._support.window_context import WindowContext
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.results import Statistic
-from driftwatch.results.streams import StreamList
+from driftwatch.results.streams import StreamList, Streams
 from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
 
 _TOO_LARGE = "the values are too large to measure"
+#: Why a joint detector has no value where a side has counts alone.
+NO_REFERENCE_SAMPLE = "the reference has no row sample"
+NO_WINDOW_SAMPLE = "the engine keeps no row sample of this window"
 
 
-class UnivariateDetector:
+class DetectorTraits:
+    """What a detector says about itself; no other room knows it by name."""
+
+    #: The name of the module.
     name = ""
     unit = ""
-    joint = False
+    #: False for a detector that runs only when a configuration names it.
     default = True
+    #: False for one that measures whole windows: several windows judged together have no streams of it.
     pools = True
+    #: False if ``streams`` are always empty: such a detector alone could never page.
     evidence = True
+    #: True if it reads the sums of row samples, which cost a backtest more than all counts.
     sums = False
+    #: The value is a share or distance in [0, 1] that means the same for every column, which orders columns.
+    comparable = False
+    #: The value is a share of rows, shown only where it changed.
+    is_share = False
+    #: Of several effects of a column the lowest rank is shown first: the plainest to read.
+    display_rank = 100
+    #: Name of a joint detector among columns.
+    label = ""
+    #: False if it needs windows of time: it says nothing of two samples.
+    in_comparison = True
+    #: Largest sample that a comparison gives it, in rows; None for no limit.
+    max_sample_rows: int | None = None
+    #: True if an open incident suspends it: a joint detector that reads suspended columns too.
+    suspended_in_incident = False
+    #: False if it sees only whether there is a value.
+    reads_values = True
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is not None
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
-        """Return no streams; a detector overrides this or sets ``evidence`` False."""
+class ColumnDetector(ABC, DetectorTraits):
+    """A detector that measures one column at a time."""
+
+    joint: Literal[False] = False
+
+    def applies(self, column: Column, reference: Reference) -> bool:
+        return True
+
+    @abstractmethod
+    def measure(self, pair: ColumnPair) -> Statistic:
+        """Return the gauge; larger means further apart. Pure, and never raises on data."""
+
+    def streams(self, pair: ColumnPair) -> StreamList:
+        """Return streams, whose labels are the same in every window; a detector without sets ``evidence``."""
         return ()
 
-    def undefined(self, pair: Pair, reason: str) -> Statistic:
+    def undefined(self, pair: ColumnPair, reason: str) -> Statistic:
         return Statistic(
             detector=self.name,
             column=pair.column.name,
@@ -47,7 +84,9 @@ class UnivariateDetector:
             undefined=reason,
         )
 
-    def gauge(self, pair: Pair, value: float, *, p_value: float | None = None, effect: str = "") -> Statistic:
+    def gauge(
+        self, pair: ColumnPair, value: float, *, p_value: float | None = None, effect: str = ""
+    ) -> Statistic:
         if not math.isfinite(value):
             return self.undefined(pair, _TOO_LARGE)
         return Statistic(
@@ -95,33 +134,52 @@ class UnivariateDetector:
         )
 
 
-class OrderedDetector(UnivariateDetector):
+class OrderedDetector(ColumnDetector):
     """A detector of columns on a numeric grid: numeric, datetime, text (length) and vector (norm)."""
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is not None and column.kind.ordered
+    def applies(self, column: Column, reference: Reference) -> bool:
+        return column.kind.ordered
 
 
-class LevelDetector(UnivariateDetector):
+class LevelDetector(ColumnDetector):
     """A detector of columns counted by level: categorical and boolean."""
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is not None and not column.kind.ordered
+    def applies(self, column: Column, reference: Reference) -> bool:
+        return not column.kind.ordered
 
 
-class JointDetector:
-    name = ""
-    unit = ""
-    joint = True
-    default = True
-    pools = True
-    evidence = True
+class BatchDetector(ColumnDetector):
+    """A detector with the fast form, which measures all columns at once with the same results."""
+
+    @abstractmethod
+    def measure_all(self, batch: ColumnBatch) -> Gauges:
+        """Return gauges in the order of the batch; pure, and never raises on data."""
+
+    def streams_all(self, batch: ColumnBatch) -> Streams:
+        return Streams.from_list(())
+
+    def measure(self, pair: ColumnPair) -> Statistic:
+        return next(iter(self.measure_all(batch_of(pair.context, [pair.column.name]))))
+
+    def streams(self, pair: ColumnPair) -> StreamList:
+        return tuple(self.streams_all(batch_of(pair.context, [pair.column.name])))
+
+
+class JointDetector(ABC, DetectorTraits):
+    """A detector that measures all columns together."""
+
+    joint: Literal[True] = True
     sums = True
+    suspended_in_incident = True
 
-    def applies(self, column: Column | None, reference: Reference) -> bool:
-        return column is None
+    def applies(self, reference: Reference) -> bool:
+        return True
 
-    def streams(self, reference: Reference, window: Summary, column: str | None) -> StreamList:
+    @abstractmethod
+    def measure(self, window: WindowContext) -> Statistic:
+        """Return the gauge; larger means further apart. Pure, and never raises on data."""
+
+    def streams(self, window: WindowContext) -> StreamList:
         return ()
 
     def gauge(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
+from driftwatch.detectors._support.cell_arrays import ReferenceCells
+from driftwatch.detectors._support.window_context import WindowContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,10 +32,11 @@ class CdfDistance:
     n_pairs: Float64Array
 
     @classmethod
-    def from_cells(cls, cells: WindowCells) -> CdfDistance:
+    def from_context(cls, context: WindowContext) -> CdfDistance:
+        cells = context.cells
         m = cells.divisors[1]
         # Edges and gaps are separate arrays, because steps over every other number cost twice as much.
-        reference_at, reference_below = cells.reference.memoize("reference cdf", _reference_cdf)
+        reference_at, reference_below = context.once_for_reference("cdf", _reference_cdf)
         window_at, window_below = cells.window_cumulative[:, 1::2] / m, cells.window_cumulative[:, ::2] / m
         at_edge, below_edge = window_at - reference_at, window_below - reference_below
         absolute, n_pairs = (np.abs(at_edge), np.abs(below_edge)), cells.n.astype(np.float64) * cells.m
@@ -53,8 +55,8 @@ class CdfDistance:
         )
 
 
-def cdf_distance(cells: WindowCells) -> CdfDistance:
-    return cells.memoize("cdf distance", CdfDistance.from_cells)
+def cdf_distance(context: WindowContext) -> CdfDistance:
+    return context.once("cdf distance", CdfDistance.from_context)
 
 
 def _reference_cdf(reference: ReferenceCells) -> tuple[Float64Array, Float64Array]:

@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.detectors._support.cell_arrays import Bins, WindowCells, quantile_bins
-from driftwatch.detectors._support.column_pair import (
-    Pair,
-    build_pair,
-    empty_side,
-    pair_of,
-    pool_rare_levels,
-    window_cells_of,
-)
-from driftwatch.summary.reference import Reference
-from driftwatch.summary.summary import Summary
+from driftwatch.detectors._support.cell_arrays import WindowCells
+from driftwatch.detectors._support.column_pair import ColumnPair, empty_side, pair_of, pool_rare_levels
+from driftwatch.detectors._support.quantile_bins import Bins, quantile_bins
+from driftwatch.detectors._support.window_context import WindowContext
 
 ONE_BIN = "the reference fills only one bin"
 
@@ -33,14 +26,16 @@ class BinTable:
     m: Float64Array
 
 
-def ordered_table(cells: WindowCells) -> BinTable:
-    return cells.memoize(
-        "bin table",
-        lambda _: BinTable(bins=quantile_bins(cells), n=cells.divisors[0], m=cells.divisors[1]),
-    )
+def ordered_table(context: WindowContext) -> BinTable:
+    return context.once("bin table", _ordered_table)
 
 
-def level_table(pair: Pair) -> BinTable:
+def _ordered_table(context: WindowContext) -> BinTable:
+    n, m = context.cells.divisors
+    return BinTable(bins=quantile_bins(context), n=n, m=m)
+
+
+def level_table(pair: ColumnPair) -> BinTable:
     reference_counts, window_counts = pool_rare_levels(pair)
     used, n_bins = np.ones((1, len(reference_counts)), dtype=np.bool_), np.array([len(reference_counts)])
     return BinTable(
@@ -55,7 +50,7 @@ def level_table(pair: Pair) -> BinTable:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class ColumnBatch:
     """The columns of one detector in one window, with ``n`` reference and ``m`` window values each.
 
@@ -63,44 +58,19 @@ class ColumnBatch:
     ``level_pairs``.
     """
 
-    reference: Reference
-    window: Summary
+    context: WindowContext
     names: tuple[str, ...]
-    cells: WindowCells
     row: Int64Array
     n: Int64Array
     m: Int64Array
-    level_pairs: Mapping[int, Pair]
+    level_pairs: Mapping[int, ColumnPair]
 
-    @classmethod
-    def from_columns(cls, reference: Reference, window: Summary, columns: Sequence[str]) -> ColumnBatch:
-        """Build a batch. Raises ``KeyError`` for an unwatched column."""
-        names, cells = tuple(columns), window_cells_of(reference, window, columns)
-        row = cells.reference.rows_of(names)
-        if row.min(initial=0) >= 0:
-            n, m, level_pairs = cells.n[row], cells.m[row], {}
-        else:
-            level_pairs = {k: pair_of(reference, window, names[k]) for k in np.flatnonzero(row < 0).tolist()}
-            n, m = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
-            ordered = row >= 0
-            n[ordered], m[ordered] = cells.n[row[ordered]], cells.m[row[ordered]]
-            for k, pair in level_pairs.items():
-                n[k], m[k] = pair.n, pair.m
-        return cls(
-            reference=reference,
-            window=window,
-            names=names,
-            cells=cells,
-            row=row,
-            n=n,
-            m=m,
-            level_pairs=level_pairs,
-        )
+    @property
+    def cells(self) -> WindowCells:
+        return self.context.cells
 
-    def pair(self, k: int) -> Pair:
-        if k in self.level_pairs:
-            return self.level_pairs[k]
-        return build_pair(self.reference, self.window, self.reference.plan.column(self.names[k]), self.cells)
+    def pair(self, k: int) -> ColumnPair:
+        return pair_of(self.context, self.names[k])
 
     def empty_sides(self) -> dict[int, str]:
         """Return why columns cannot be compared, by position ``k``."""
@@ -112,8 +82,9 @@ class ColumnBatch:
     ) -> tuple[Float64Array, Int64Array]:
         """Apply ``compute`` to all bins, and return the number of bins too, 0 where a side is empty."""
         # ``values[i, k]`` is the i-th result of column k.
-        ordered_values = self.cells.memoize(key, lambda cells: compute(ordered_table(cells)))
-        ordered_bins = ordered_table(self.cells).bins.n_bins
+        table = ordered_table(self.context)
+        ordered_values = self.context.memo.get(("bin statistics", key), lambda: compute(table))
+        ordered_bins = table.bins.n_bins
         if not self.level_pairs:
             return (
                 ordered_values[:, self.row],
@@ -130,6 +101,27 @@ class ColumnBatch:
         )
         for k, pair in self.level_pairs.items():
             if not pair.empty_side:
-                table = level_table(pair)
-                values[:, k], n_bins[k] = compute(table)[:, 0], table.bins.n_bins[0]
+                levels = level_table(pair)
+                values[:, k], n_bins[k] = compute(levels)[:, 0], levels.bins.n_bins[0]
         return values, n_bins
+
+
+def batch_of(context: WindowContext, columns: Sequence[str]) -> ColumnBatch:
+    """Return the columns as a batch. Raises ``KeyError`` for an unwatched column."""
+    names = tuple(columns)
+    return context.memo.get(("batch", names), lambda: _batch(context, names))
+
+
+def _batch(context: WindowContext, names: tuple[str, ...]) -> ColumnBatch:
+    cells, row = context.cells, context.reference_context.rows_of(names)
+    if row.min(initial=0) >= 0:
+        return ColumnBatch(
+            context=context, names=names, row=row, n=cells.n[row], m=cells.m[row], level_pairs={}
+        )
+    level_pairs = {k: pair_of(context, names[k]) for k in np.flatnonzero(row < 0).tolist()}
+    n, m = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
+    ordered = row >= 0
+    n[ordered], m[ordered] = cells.n[row[ordered]], cells.m[row[ordered]]
+    for k, pair in level_pairs.items():
+        n[k], m[k] = pair.n, pair.m
+    return ColumnBatch(context=context, names=names, row=row, n=n, m=m, level_pairs=level_pairs)

@@ -7,53 +7,43 @@ even index ``2i`` holds the rows below edge ``i``, an odd index ``2i + 1`` those
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Column
-from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
+from driftwatch.detectors._support.window_context import WindowContext
 from driftwatch.summary.column_counts import special_counts
 from driftwatch.summary.counts import MISSING_ENTRIES, WRONG_TYPE_ENTRY
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
-from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
-
-T = TypeVar("T")
 
 #: Cells that are expected to hold fewer rows of the smaller sample are pooled (Cochran 1954).
 MIN_EXPECTED_ROWS = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pair:
-    """Cell counts of one column, from ``n`` reference and ``m`` window rows with a value.
+@dataclass(slots=True, kw_only=True, eq=False)
+class ColumnPair:
+    """One column in reference and window: its cells, with ``n`` reference and ``m`` window rows.
 
-    An ordered column is row ``row`` of ``ordered_cells``.
+    Only rows with a value are counted. An ordered column is row ``row`` of ``context.cells``; a column of
+    levels has row -1.
     """
 
+    context: WindowContext
     column: Column
     grid: Grid
     reference_counts: Int64Array
     window_counts: Int64Array
     n: int
     m: int
-    ordered_cells: WindowCells | None = None
-    row: int = 0
+    row: int
 
     @property
     def empty_side(self) -> str:
         """Why nothing can be compared; empty if the sides can be compared."""
         return empty_side(self.n, self.m)
-
-    @property
-    def cells(self) -> WindowCells:
-        if self.ordered_cells is None:
-            raise TypeError(f"column {self.column.name!r} has levels, not edges.")
-        return self.ordered_cells
 
     @property
     def edges(self) -> Float64Array:
@@ -74,68 +64,19 @@ def empty_side(n: int, m: int) -> str:
     return "" if m else "the window has no row with a value"
 
 
-def pair_of(reference: Reference, window: Summary, column: str | None) -> Pair:
+def pair_of(context: WindowContext, column: str) -> ColumnPair:
     """Return one column's counts. Raises ``KeyError`` for an unwatched column."""
-    if column is None:
-        raise KeyError("this detector looks at one column, got None")
-    # If the window has a memo, all columns are paired at once.
-    if window.memo is None:
-        return _pairs(reference, window, [reference.plan.column(column)])[column]
-    pair: Pair = _memoize(
-        window, "pairs", reference, lambda: _pairs(reference, window, reference.plan.columns)
-    )[column]
-    return pair
+    return context.memo.get(("pair", column), lambda: _pair(context, context.reference.plan.column(column)))
 
 
-def _memoize(summary: Summary, key: str, reference: Reference, compute: Callable[[], T]) -> T:
-    memo = {} if summary.memo is None else summary.memo
-    counts = reference.summary.counts, summary.counts
-    entry = memo.get(key)
-    # The counts are stored too: a copy with other counts may share the memo.
-    if entry is None or entry[0] is not counts[0] or entry[1] is not counts[1]:
-        entry = memo[key] = (*counts, compute())
-    value: T = entry[2]
-    return value
-
-
-def window_cells_of(reference: Reference, window: Summary, names: Sequence[str]) -> WindowCells:
-    """Return the cells of all ordered columns if the window has a memo, else of ``names``."""
-    if window.memo is None:
-        return WindowCells.from_window(
-            ReferenceCells.from_reference(reference, _ordered_names(reference, names)), window
-        )
-    return _memoize(
-        window,
-        "window cells",
-        reference,
-        lambda: WindowCells.from_window(_reference_cells(reference), window),
-    )
-
-
-def _reference_cells(reference: Reference) -> ReferenceCells:
-    names = [column.name for column in reference.plan.columns]
-    return _memoize(
-        reference.summary,
-        "reference cells",
-        reference,
-        lambda: ReferenceCells.from_reference(reference, _ordered_names(reference, names)),
-    )
-
-
-def _ordered_names(reference: Reference, names: Sequence[str]) -> list[str]:
-    return [name for name in names if isinstance(reference.plan.grids[name], NumericGrid)]
-
-
-def row_counts(
-    reference: Reference, window: Summary, names: tuple[str, ...], cells: WindowCells
-) -> tuple[Int64Array, Int64Array]:
+def row_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
     """Return missing and all rows of each column, in reference and window."""
     # Both results are ``[2, column]``.
-    rows = cells.reference.rows_of(names)
-    reference_counts = cells.reference.memoize_last(
-        "row counts", names, lambda: _row_counts(reference.summary, names, rows, cells.n)
+    cells, rows = context.cells, context.reference_context.rows_of(names)
+    reference_counts = context.reference_context.memo.last(
+        "row counts", (names,), lambda: _row_counts(context.reference.summary, names, rows, cells.n)
     )
-    return reference_counts, _row_counts(window, names, rows, cells.m)
+    return reference_counts, _row_counts(context.window, names, rows, cells.m)
 
 
 def _row_counts(
@@ -153,41 +94,25 @@ def _row_counts(
     return np.stack([n_missing, n_present + n_missing + special[:, WRONG_TYPE_ENTRY]])
 
 
-def comparable_columns(cells: WindowCells, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
-    return cells.memoize(
-        ("comparable", tuple(names)), lambda window_cells: _comparable_columns(window_cells, names)
-    )
-
-
-def _comparable_columns(cells: WindowCells, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
-    row_by_name, is_comparable = cells.reference.row_by_name, ((cells.n > 0) & (cells.m > 0)).tolist()
-    columns = tuple(name for name in names if is_comparable[row_by_name[name]])
-    return columns, np.array([row_by_name[name] for name in columns], dtype=np.int64)
-
-
-def _pairs(reference: Reference, window: Summary, columns: Sequence[Column]) -> dict[str, Pair]:
-    cells = window_cells_of(reference, window, [column.name for column in columns])
-    return {column.name: build_pair(reference, window, column, cells) for column in columns}
-
-
-def build_pair(reference: Reference, window: Summary, column: Column, cells: WindowCells) -> Pair:
+def _pair(context: WindowContext, column: Column) -> ColumnPair:
     reference_counts, window_counts = (
-        summary.counts[column.name].cells for summary in (reference.summary, window)
+        summary.counts[column.name].cells for summary in (context.reference.summary, context.window)
     )
-    row = cells.reference.row_by_name.get(column.name)
-    return Pair(
+    cells = context.cells
+    row = cells.reference.row_by_name.get(column.name, -1)
+    return ColumnPair(
+        context=context,
         column=column,
-        grid=reference.plan.grids[column.name],
+        grid=context.reference.plan.grids[column.name],
         reference_counts=reference_counts,
         window_counts=window_counts,
-        n=int(reference_counts.sum() if row is None else cells.n[row]),
-        m=int(window_counts.sum() if row is None else cells.m[row]),
-        ordered_cells=None if row is None else cells,
-        row=row or 0,
+        n=int(reference_counts.sum() if row < 0 else cells.n[row]),
+        m=int(window_counts.sum() if row < 0 else cells.m[row]),
+        row=row,
     )
 
 
-def pool_rare_levels(pair: Pair) -> tuple[Int64Array, Int64Array]:
+def pool_rare_levels(pair: ColumnPair) -> tuple[Int64Array, Int64Array]:
     """Return counts with rare levels pooled; both sides decide which, so neither is favoured."""
     counts = pair.reference_counts + pair.window_counts
     share = min(pair.n, pair.m) / (pair.n + pair.m)

@@ -10,16 +10,16 @@ import numpy as np
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Kind
 from driftwatch.detectors._support.cdf_distance import cdf_distance
-from driftwatch.detectors._support.cell_arrays import (
+from driftwatch.detectors._support.column_batch import BinTable, ColumnBatch, level_table, ordered_table
+from driftwatch.detectors._support.column_pair import ColumnPair
+from driftwatch.detectors._support.column_quantiles import (
     MEDIAN,
     QUANTILE_SHARES,
-    WindowCells,
     interquartile_ranges,
     reference_quantiles,
     window_quantiles,
 )
-from driftwatch.detectors._support.column_batch import BinTable, ColumnBatch, level_table, ordered_table
-from driftwatch.detectors._support.column_pair import Pair
+from driftwatch.detectors._support.window_context import WindowContext
 from driftwatch.summary.cell_quantiles import Quantiles, quantiles
 
 #: Largest number of characters of a level or column name in a text.
@@ -90,7 +90,7 @@ def share_change(reference_share: float, window_share: float) -> str:
     return f"{format_percent(reference_share)} → {format_percent(window_share)}"
 
 
-def level_change(pair: Pair) -> str:
+def level_change(pair: ColumnPair) -> str:
     """Describe the level whose share moved most, as in ``"north" 22 % → 41 %``."""
     reference_share, window_share = pair.reference_counts / pair.n, pair.window_counts / pair.m
     # Of two levels that moved equally far, the one that grew is described.
@@ -106,7 +106,7 @@ BinChange = tuple[int, int, float, float]
 def bin_change(batch: ColumnBatch, k: int) -> str:
     if k in batch.level_pairs:
         return bin_text(*_bin_changes(level_table(batch.level_pairs[k]))[0])
-    changes = batch.cells.memoize("bin changes", lambda cells: _bin_changes(ordered_table(cells)))
+    changes = batch.context.once("bin changes", lambda context: _bin_changes(ordered_table(context)))
     return bin_text(*changes[batch.row[k]])
 
 
@@ -131,24 +131,24 @@ def bin_text(position: int, n_bins: int, reference_share: float, window_share: f
     return f"bin {position + 1} of {n_bins}: {share_change(reference_share, window_share)}"
 
 
-def ordered_change(pair: Pair, *, distance: float | None = None) -> str:
+def ordered_change(pair: ColumnPair, *, distance: float | None = None) -> str:
     """Describe the change of the median, else of a tail, else at the edge that separates the sides best.
 
     ``distance`` is shown in interquartile ranges of the reference. A change of unit is shown only if all
     quantiles agree with it.
     """
-    text = pair.cells.memoize(("ordered change", pair.row), lambda _: _ordered_change(pair))
-    width = interquartile_ranges(pair.cells)[pair.row]
+    text = pair.context.memo.get(("ordered change", pair.row), lambda: _ordered_change(pair))
+    width = interquartile_ranges(pair.context)[pair.row]
     return text + (
         f", {format_number(distance / width)} of the interquartile range" if distance and width > 0 else ""
     )
 
 
-def _ordered_change(pair: Pair) -> str:
-    cells, row = pair.cells, pair.row
-    reference = reference_quantiles(cells).column(row)
-    window = cells.memoize("window quantiles", window_quantiles).column(row)
-    width, shift = interquartile_ranges(cells)[row], cells.memoize("quantile shifts", _quantile_shifts)[row]
+def _ordered_change(pair: ColumnPair) -> str:
+    context, row = pair.context, pair.row
+    reference = reference_quantiles(context).column(row)
+    window = window_quantiles(context).column(row)
+    width, shift = interquartile_ranges(context)[row], context.once("quantile shifts", _quantile_shifts)[row]
     index, name = MEDIAN, "median"
     if shift[MEDIAN] <= 0.1 * width:
         tail = _LOW if shift[_LOW] > shift[_HIGH] else _HIGH
@@ -162,10 +162,10 @@ def _ordered_change(pair: Pair) -> str:
     return f"{name} {left} → {right}{hint}"
 
 
-def _quantile_shifts(cells: WindowCells) -> list[list[float]]:
+def _quantile_shifts(context: WindowContext) -> list[list[float]]:
     reference, window = (
-        reference_quantiles(cells).value,
-        cells.memoize("window quantiles", window_quantiles).value,
+        reference_quantiles(context).value,
+        window_quantiles(context).value,
     )
     # Equal quantiles have a shift of 0, also infinite ones.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -201,8 +201,8 @@ def _date_texts(reference: float, window: float) -> tuple[str, str]:
     return moments[0].strftime(form), moments[1].strftime(form)
 
 
-def _edge_text(pair: Pair) -> str:
-    value, reference_share, window_share, equal = pair.cells.memoize("edge shares", _edge_shares)[pair.row]
+def _edge_text(pair: ColumnPair) -> str:
+    value, reference_share, window_share, equal = pair.context.once("edge shares", _edge_shares)[pair.row]
     if equal:
         return ""
     text = (
@@ -214,10 +214,11 @@ def _edge_text(pair: Pair) -> str:
     return f"{subject} at or below {text}: {share_change(reference_share, window_share)}".strip()
 
 
-def _edge_shares(cells: WindowCells) -> list[tuple[float, float, float, bool]]:
+def _edge_shares(context: WindowContext) -> list[tuple[float, float, float, bool]]:
+    cells = context.cells
     if not cells.edges.shape[1]:
         return [(math.nan, 0.0, 0.0, True)] * len(cells.edges)
-    distance, (n, m) = cdf_distance(cells), cells.divisors
+    distance, (n, m) = cdf_distance(context), cells.divisors
     # Whole numbers, so that of two edges with equal distances the first is taken.
     numerators = np.rint(distance.absolute[0] * distance.n_pairs[:, None])
     edge, rows = numerators.argmax(axis=1), np.arange(len(numerators))
@@ -231,7 +232,7 @@ def _edge_shares(cells: WindowCells) -> list[tuple[float, float, float, bool]]:
     return list(zip(*(field.tolist() for field in fields), strict=True))
 
 
-def _unit_hint(pair: Pair, reference: Quantiles) -> str:
+def _unit_hint(pair: ColumnPair, reference: Quantiles) -> str:
     # Empty unless all quantiles fit one change of unit, or two.
     if pair.column.kind in (Kind.DATETIME, Kind.TEXT) or pair.m < 50 or pair.n < 50:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class TilesRead:
 
     #: By (start in nanoseconds, segment; None is all rows), sealed when sums were requested. Only tiles whose
     #: version differs from the stored one: none when ``unchanged``.
-    tiles: dict[tuple[int, str | None], Summary]
+    tiles: Mapping[tuple[int, str | None], Summary]
     #: The source's versions, one per requested tile; empty when several tiles were requested without stored
     #: versions.
     versions: tuple[str, ...]

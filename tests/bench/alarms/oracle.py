@@ -21,7 +21,7 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.budget import log_weights
 from driftwatch.decide.evalues.stream_index import owner_of
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.monitor.evaluate import policy_for
+from driftwatch.monitor.evaluation.targets import policy_for
 
 MIN_REACHED_SHARE = 0.9
 
@@ -29,7 +29,8 @@ MIN_REACHED_SHARE = 0.9
 def log_weight(monitor: Monitor, segment_state: SegmentState, window: Span, owners: frozenset[str]) -> float:
     """Log of the largest part of the budget that one stream of these owners has in a window."""
     policy = policy_for(monitor.config, monitor.segment, monitor.segments)
-    shares, scores = log_weights(segment_state, policy, window)
+    weights = log_weights(segment_state, policy, window)
+    shares, scores = weights.shares, weights.scores
     owner_weights = [
         float(weight)
         for keys, weights in ((segment_state.shares.keys, shares), (segment_state.scores.keys, scores))

@@ -21,15 +21,10 @@ from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.detectors.base import WindowGauges
-from driftwatch.monitor.evaluate import (
-    Target,
-    carry_over,
-    initial_segment_state,
-    policy_for,
-    select_targets,
-    streams,
-)
+from driftwatch.detectors.base import ReferenceContext, WindowGauges
+from driftwatch.monitor.evaluation.evaluator import Evaluator, carry_over, streams
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.reference.choose_projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.results.streams import Streams
@@ -147,8 +142,7 @@ class Monitor:
     """One monitor (of one segment) with the summaries of its reference's ``blocks``."""
 
     config: MonitorConfig
-    reference: Reference
-    targets: tuple[Target, ...]
+    evaluator: Evaluator
     blocks: tuple[Summary, ...]
     first: SegmentState
     segment: str | None = None
@@ -182,11 +176,15 @@ class Monitor:
             blocks=len(blocks) if has_times else 0,
             block_rows=float(np.median([part.rows for part in blocks])) if has_times else None,
         )  # fmt: skip
-        targets = select_targets(reference, None)
-        first = initial_segment_state(reference, blocks if has_times else (), targets, config, "c")
-        return cls(
-            config=config, reference=reference, targets=targets, blocks=blocks, first=first, extra=extra
+        evaluator = Evaluator.from_config(reference, config)
+        first = initial_segment_state(
+            evaluator.context, blocks if has_times else (), evaluator.targets, config, "c"
         )
+        return cls(config=config, evaluator=evaluator, blocks=blocks, first=first, extra=extra)
+
+    @property
+    def reference(self) -> Reference:
+        return self.evaluator.reference
 
     def of_segment(self, segment: str | None, segments: int, parts: Sequence[Rows]) -> Monitor:
         """The same plan for the rows of one segment, as ``segment_by`` does."""
@@ -196,10 +194,11 @@ class Monitor:
             for t, part in enumerate(parts, -len(parts))
         )
         reference = replace(self.reference, segments={segment or "": total(blocks)}).for_segment(segment)
-        first = initial_segment_state(reference, blocks, self.targets, self.config, "c")
+        evaluator = Evaluator(ReferenceContext(reference), self.evaluator.targets, self.config)
+        first = initial_segment_state(evaluator.context, blocks, evaluator.targets, self.config, "c")
         return replace(
-            self, reference=reference, blocks=blocks, first=first, segment=segment, segments=segments
-        )  # fmt: skip
+            self, evaluator=evaluator, blocks=blocks, first=first, segment=segment, segments=segments
+        )
 
     @staticmethod
     def _span(config: MonitorConfig, t: int) -> Span:
@@ -212,7 +211,7 @@ class Monitor:
         return MeasuredWindow(t=t, rows=rows, summary=summary, streams=self._streams(summary))
 
     def _streams(self, summary: Summary) -> Streams:
-        return streams(self.reference, summary.with_memo(), self.targets)
+        return streams(self.evaluator.context.window(summary), self.evaluator.targets)
 
     def base(self, rows: Rows, t: int) -> MeasuredWindow:
         """Measure window ``t`` such that ``change`` can start from it."""
@@ -254,18 +253,19 @@ class Monitor:
         window_streams = window.streams
         if segment_state.carried_over is not None:
             summary = total([segment_state.carried_over, window.summary])
-            pooling_targets = [target for target in self.targets if target[0].pools]
-            window_streams = streams(self.reference, summary.with_memo(), pooling_targets)
+            pooling_targets = [target for target in self.evaluator.targets if target[0].pools]
+            window_streams = streams(self.evaluator.context.window(summary), pooling_targets)
         measurement = Measurement(
             window=summary.span, rows=summary.rows,
             statistics=(
-                WindowGauges(reference=self.reference, window=summary, targets=self.targets)
+                WindowGauges(self.evaluator.context.window(summary), self.evaluator.targets)
                 if with_gauges
                 else ()
             ),
             streams=window_streams,
             breakages=breakages(self.reference, summary, segment_state.healthy_breakages),
             slot=season_slot(window.summary.span.start, tuple(self.config.season), self.config.timezone),
+            suspended_joint=self.evaluator.suspended_joint, effect_order=self.evaluator.effect_order,
         )  # fmt: skip
         decision = decide(segment_state, measurement, policy_for(self.config, self.segment, self.segments))
         return carry_over(segment_state, decision, window.summary)

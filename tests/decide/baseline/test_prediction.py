@@ -12,13 +12,16 @@ from driftwatch.core.arrays import Float64Array
 from driftwatch.decide.baseline.prediction import PValues, baseline_for, p_values
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS, fit_score_model, refit_if_grown
-from driftwatch.decide.evalues.stream_index import VOLUME, StreamKey
+from driftwatch.decide.evalues.stream_index import StreamKey
 from driftwatch.decide.segment_state import SegmentState, decode, encode
 from driftwatch.results.results import Score
 from driftwatch.results.streams import Streams
 
 COLUMNS = 10
 KEYS: list[StreamKey] = [("ks", f"c{i}", "location") for i in range(COLUMNS)]
+
+#: A score of all columns jointly.
+ROWS: StreamKey = ("volume", None, "volume")
 
 
 def history_of(values: Float64Array, slots: list[int] | None = None) -> ScoreHistory:
@@ -213,7 +216,7 @@ def test_a_window_that_is_learned_again_replaces_its_own_row() -> None:
 
 def test_thin_windows_are_known_as_thin_where_the_volume_was_accepted_or_is_not_watched() -> None:
     rng = np.random.default_rng(3)
-    keys: list[StreamKey] = [VOLUME, ("ks", "c", "location")]
+    keys: list[StreamKey] = [ROWS, ("ks", "c", "location")]
     history = ScoreHistory.empty(keys, np.ones(2, dtype=np.bool_), np.zeros(2))
     for end in range(1, 101):
         history = history.learn(np.array([0.0, rng.standard_normal() / np.sqrt(1000)]), 0, end, 1000.0)

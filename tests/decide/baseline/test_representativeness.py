@@ -12,7 +12,9 @@ from scipy.special import ndtr
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.monitor.evaluate import evaluate_window, select_targets
+from driftwatch.detectors.base import ReferenceContext
+from driftwatch.monitor.evaluation.evaluator import Evaluator
+from driftwatch.monitor.evaluation.targets import select_targets
 from driftwatch.results.results import Verdict
 
 STEP = SPAN.end - SPAN.start
@@ -30,6 +32,7 @@ def production(offset: float, seed: int, *, untimed: bool = True) -> list[Verdic
     reference = reference_of({"x": rng.normal(size=20_000), "y": rng.normal(size=20_000)})
     reference = replace(reference, blocks=0 if untimed else 40)
     chosen = select_targets(reference, ["ks", "missing"])
+    evaluator = Evaluator(ReferenceContext(reference), chosen, CONFIG)
     segment_state, verdicts = (
         SegmentState(reference=reference.fingerprint, configuration="c"),
         list[Verdict](),
@@ -38,9 +41,9 @@ def production(offset: float, seed: int, *, untimed: bool = True) -> list[Verdic
         rows = {"x": rng.normal(offset, size=300), "y": rng.normal(size=300)}
         span = Span(start=number * STEP, end=(number + 1) * STEP)
         part = replace(window_of(reference.plan, rows, salt=number + 2), span=span)
-        decision, verdict = evaluate_window(reference, part, chosen, segment_state, CONFIG, segment=None)
-        segment_state = decision.segment_state
-        verdicts.append(verdict)
+        evaluation = evaluator.evaluate(part, segment_state)
+        segment_state = evaluation.segment_state
+        verdicts.append(evaluation.verdict)
     return verdicts
 
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detector_worlds import exact_grid, reference_of, window_of
+from detector_worlds import exact_grid, gauge, reference_of, window_of
 
 from driftwatch.core.schema import Kind
 from driftwatch.detectors._support.effect_text import escape, format_percent, quote
-from driftwatch.detectors.base import get
 
 
 def effect(name: str, reference_values: object, window_values: object, kind: Kind | None = None) -> str:
@@ -19,7 +18,7 @@ def effect(name: str, reference_values: object, window_values: object, kind: Kin
         grids = {"x": exact_grid(reference_values, window_values)}  # type: ignore[arg-type]
     kinds = {} if kind is None else {"x": kind}
     reference = reference_of({"x": reference_values}, kinds=kinds, grids=grids)  # type: ignore[arg-type]
-    return get(name).measure(reference, window_of(reference, {"x": window_values}), "x").effect
+    return gauge(name, reference, window_of(reference, {"x": window_values}), "x").effect
 
 
 RNG = np.random.default_rng(1)
@@ -78,7 +77,7 @@ def test_no_unit_is_guessed_when_none_fits(factor: float) -> None:
 
 def test_a_thousandfold_shows_on_stored_cells_too() -> None:
     reference = reference_of({"x": NUMBERS})
-    statistic = get("ks").measure(reference, window_of(reference, {"x": NUMBERS * 1000}), "x")
+    statistic = gauge("ks", reference, window_of(reference, {"x": NUMBERS * 1000}), "x")
     assert "looks like x1000" in statistic.effect
 
 
@@ -120,9 +119,9 @@ def test_what_is_new_to_a_segment_though_not_to_all_rows() -> None:
     segment_summary = window_of(reference, {name: values[:500] for name, values in columns.items()})
     segment = replace(reference, segments={"s": segment_summary}).for_segment("s")
     window = window_of(reference, {name: values[480:580] for name, values in columns.items()})
-    outside = get("out_of_range").measure(segment, window, "x")
+    outside = gauge("out_of_range", segment, window, "x")
     assert outside.value == pytest.approx(0.8, abs=0.05)
     assert outside.effect.startswith("above the reference's range 0 % → ")
-    unseen = get("unseen").measure(segment, window, "k")
+    unseen = gauge("unseen", segment, window, "k")
     assert unseen.value == pytest.approx(0.8)
     assert unseen.effect == "levels never seen 0 % → 80 %"

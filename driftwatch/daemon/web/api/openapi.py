@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ class Parameter:
     name: str
     description: str
     #: JSON Schema.
-    schema: dict[str, Any]
+    schema: Mapping[str, Any]
     location: str = "query"
     required: bool = False
 

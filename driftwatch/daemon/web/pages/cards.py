@@ -13,8 +13,8 @@ from driftwatch.core.schema import Column, Kind
 from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.history_view import Trend
 from driftwatch.daemon.web.pages import trend_lines
+from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.results import text_format
-from driftwatch.results.names import COMPARABLE_DETECTORS
 from driftwatch.results.results import NamedColumn, Statistic, Verdict
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -123,10 +123,9 @@ def _trend_detector(
     if named_column is not None and (name, named_column.detector) in trends:
         return named_column.detector
     candidates = [
-        item for item in column_statistics if item.detector in COMPARABLE_DETECTORS and item.value is not None
+        item for item in column_statistics if comparable_size(item) >= 0 and (name, item.detector) in trends
     ]
-    candidates = [item for item in candidates if (name, item.detector) in trends]
-    return max(candidates, key=lambda item: abs(item.value or 0.0)).detector if candidates else ""
+    return max(candidates, key=comparable_size).detector if candidates else ""
 
 
 def _missing_share(counts: Counts | None) -> float | None:

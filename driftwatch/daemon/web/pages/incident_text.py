@@ -8,9 +8,9 @@ from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.headline import Headline, is_acknowledged, onset, open_incidents
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView
 from driftwatch.monitor.check import PATIENCE_WINDOWS
+from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text, single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
-from driftwatch.results.names import column_label, column_labels, named_column_text, single_columns
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
 
 #: Moves and unchanged columns that are listed before "and N more".

@@ -29,8 +29,8 @@ from driftwatch.daemon.web.pages.sections import TIMELINE_WINDOWS, ColumnSelecti
 from driftwatch.daemon.web.pages.side_by_side import Comparison
 from driftwatch.daemon.web.pages.trend_lines import trend_chart
 from driftwatch.daemon.web.pages.view_models import User
+from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text
 from driftwatch.results import text_format
-from driftwatch.results.names import column_label, column_labels, named_column_text
 
 #: Windows in a list, and in a comparison's selectors.
 WINDOWS_PER_PAGE, MAX_CHOICES = 100, 400

@@ -15,9 +15,9 @@ from driftwatch.daemon.status.headline import Headline, headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView, Snapshot
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.http.paging import ListPage, list_page
+from driftwatch.monitor.column_labels import single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
-from driftwatch.results.names import single_columns
 from driftwatch.results.results import NamedColumn, Verdict
 
 MONITORS_PER_PAGE = 40

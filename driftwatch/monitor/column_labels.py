@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from driftwatch.results.results import NamedColumn
+from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
+from driftwatch.detectors.base import traits_of
+from driftwatch.results.results import NamedColumn, Statistic
 
-#: Detectors whose statistic is a share or a distance in [0, 1] that means the same for every column, so that
-#: columns can be ordered by it: distance of distribution functions, total variation, shares of rows.
-COMPARABLE_DETECTORS = ("ks", "tv", "missing", "unseen", "out_of_range")
 #: Prefix of the name of a joint detector in evidence, incidents and pages.
 _JOINT_PREFIX = "joint:"
-_JOINT_LABELS = {
-    "mmd": "all columns together",
-    "mmd_exact": "all columns together",
-    "together": "all columns together",
-    "correlation": "correlations",
-    "volume": "row count",
-}
+_ALL_COLUMNS = "all columns together"
 
 
 def column_label(name: str) -> str:
     """Return the label of a column or of a joint detector.
 
-    >>> column_label("age"), column_label("joint:volume"), column_label("joint:mine")
-    ('age', 'row count', 'all columns together (mine)')
+    >>> column_label("age"), column_label("joint:volume"), column_label("joint:gone")
+    ('age', 'row count', 'all columns together (gone)')
     """
     if not _is_joint(name):
         return name
     detector = name.removeprefix(_JOINT_PREFIX)
-    return _JOINT_LABELS.get(detector, f"all columns together ({detector})")
+    if detector == COMBINED_SCORE[0]:
+        return _ALL_COLUMNS
+    return traits_of(detector).label or f"{_ALL_COLUMNS} ({detector})"
 
 
 def column_labels(names: Iterable[str]) -> list[str]:
@@ -43,6 +38,13 @@ def column_labels(names: Iterable[str]) -> list[str]:
 
 def single_columns(names: Iterable[str]) -> list[str]:
     return [name for name in names if not _is_joint(name)]
+
+
+def comparable_size(statistic: Statistic) -> float:
+    """Return how far a column is from its reference, as a share or distance in [0, 1]; -1 if unknown."""
+    if statistic.value is None or not traits_of(statistic.detector).comparable:
+        return -1.0
+    return abs(statistic.value)
 
 
 def named_column_text(item: NamedColumn) -> str:

@@ -1,0 +1,1 @@
+"""One window evaluated, from its summary to the verdict. Pure: no file, clock or socket."""

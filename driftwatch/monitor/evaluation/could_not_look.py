@@ -1,0 +1,76 @@
+"""Verdicts on a window without rows to evaluate: they change neither baseline nor evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.schema import Span
+from driftwatch.decide.incidents import BLIND, incident_key
+from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.monitor.evaluation.targets import policy_for
+from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_untimed_note
+from driftwatch.monitor.reading import Failure, Reading
+from driftwatch.results.results import Reason, State, Verdict
+from driftwatch.summary.reference import Reference
+
+
+def explain_empty(reading: Reading, window: Span, newest_row: int | None, time_column: str | None) -> Reading:
+    """Say why a window has no rows: the source's newest row tells a quiet window from a late source."""
+    if newest_row is not None and newest_row >= window.end:
+        detail = "the source has newer rows, but none in this window"
+        failure = Failure(state=State.NO_DATA, reason=Reason.NO_ROWS, detail=detail, final=True)
+    elif newest_row is not None:
+        detail = "the source's newest row is older"
+        failure = Failure(state=State.STALE, reason=Reason.SOURCE_BEHIND, detail=detail)
+    elif reading.untimed_rows:
+        detail = f"no row has a usable event time in {time_column!r}"
+        failure = Failure(state=State.SOURCE_ERROR, reason=Reason.SCHEMA_MISMATCH, detail=detail)
+    else:
+        failure = Failure(state=State.NO_DATA, reason=Reason.NO_ROWS, detail="the source has no rows")
+    return replace(reading, newest_row=newest_row, failure=failure)
+
+
+def explain_rejected(reading: Reading) -> Reading:
+    """Say which unreadable files may hold the rows of a window without any."""
+    names = ", ".join(f"{item.name} ({item.problem})" for item in reading.rejected[:5])
+    detail = f"no row of this window was found, and files could not be read: {names}"
+    failure = Failure(state=State.SOURCE_ERROR, reason=Reason.ALL_FILES_UNREADABLE, detail=detail)
+    return replace(reading, newest_row=None, failure=failure)
+
+
+def could_not_look(
+    reading: Reading,
+    failure: Failure,
+    window: Span,
+    config: MonitorConfig,
+    reference: Reference,
+    segment_state: SegmentState,
+    *,
+    is_overdue: bool,
+) -> dict[str | None, Evaluation]:
+    """Return a verdict for each segment; an incident opens once the window is overdue.
+
+    ``segment_state`` is that of all rows together.
+    """
+    untimed_rows = reading.untimed_rows or 0
+    verdict = Verdict(
+        monitor=config.name, segment=None, window=window, rows=0, state=failure.state,
+        reason=failure.reason, detail=add_untimed_note(failure.detail, untimed_rows),
+        untimed_rows=untimed_rows, rejected_files=reading.rejected, newest_row=reading.newest_row,
+        reference=reference.fingerprint, configuration=segment_state.configuration,
+    )  # fmt: skip
+    evaluations: dict[str | None, Evaluation] = {
+        segment: Evaluation(verdict=replace(verdict, segment=segment)) for segment in reference.plan.segments
+    }
+    if is_overdue and all(item.kind != BLIND for item in segment_state.incidents):
+        incident = Incident(
+            key=incident_key(policy_for(config, None, 1), BLIND, window, ()),
+            kind=BLIND,
+            columns=(),
+            opened_at=window.end,
+            onset=window.start,
+        )
+        segment_state = replace(segment_state, incidents=(*segment_state.incidents, incident))
+        evaluations[None] = Decided(verdict=verdict, segment_state=segment_state, opened=(incident,))
+    return evaluations

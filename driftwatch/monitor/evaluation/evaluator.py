@@ -1,0 +1,160 @@
+"""Evaluates the windows of a monitor, from the summary to the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.memo import Memo
+from driftwatch.core.windows import season_slot
+from driftwatch.decide.breakage import breakages
+from driftwatch.decide.decision import Decision, decide
+from driftwatch.decide.evalues.stream_index import joint_owner
+from driftwatch.decide.incidents import BLIND
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.resolution import resolution_of
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.detectors.base import (
+    ReferenceContext,
+    Target,
+    WindowContext,
+    WindowGauges,
+    all_detectors,
+    streams_of,
+    targets_by_detector,
+)
+from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
+from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
+from driftwatch.monitor.reading import Reading
+from driftwatch.results.results import Reason
+from driftwatch.results.streams import Streams
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.summary import Summary, total
+
+
+def streams(context: WindowContext, targets: Sequence[Target]) -> Streams:
+    return Streams.concatenate(
+        [
+            streams_of(detector, context, columns)
+            for detector, columns in targets_by_detector(context, targets)
+            if detector.evidence
+        ],
+        context.reference_context.memo,
+    )
+
+
+def carry_over(segment_state: SegmentState, decision: Decision, window: Summary) -> Decision:
+    """Add a window with too few rows to the carried-over rows, or drop these after a judged window."""
+    carried_rows = segment_state.carried_over
+    if decision.reason is Reason.TOO_FEW_ROWS:
+        carried_rows = (window if carried_rows is None else total([carried_rows, window])).drop_sample()
+    elif decision.reason is not Reason.EXCLUDED:
+        carried_rows = None
+    if carried_rows is decision.segment_state.carried_over:
+        return decision
+    return replace(decision, segment_state=replace(decision.segment_state, carried_over=carried_rows))
+
+
+class Evaluator:
+    """Evaluates the windows of one monitor, in the same way for a check, a backtest and a replay.
+
+    It owns what is computed once for many windows; no result depends on which windows it evaluated before.
+    """
+
+    def __init__(self, context: ReferenceContext, targets: tuple[Target, ...], config: MonitorConfig) -> None:
+        self.context = context
+        self.targets = targets
+        self.config = config
+        self._memos: dict[str | None, Memo] = {}
+        detectors = all_detectors()
+        self.suspended_joint = frozenset(
+            joint_owner(item.name) for item in detectors if item.joint and item.suspended_in_incident
+        )
+        ranked = sorted(detectors, key=lambda item: (item.is_share, item.display_rank, item.name))
+        self.effect_order = tuple(item.name for item in ranked)
+
+    @classmethod
+    def from_config(cls, reference: Reference, config: MonitorConfig) -> Evaluator:
+        """Return an evaluator with the configured detectors. Raises ``ConfigError`` as ``select_targets``."""
+        return cls(ReferenceContext(reference), select_targets(reference, config.detectors), config)
+
+    @property
+    def reference(self) -> Reference:
+        return self.context.reference
+
+    def segment_context(self, segment: str | None) -> ReferenceContext:
+        """Return the context of a segment's reference; those of up to 200 segments are not stored."""
+        reference = self.reference.for_segment(segment)
+        return self.context if reference is self.reference else ReferenceContext(reference)
+
+    def evaluate(
+        self,
+        window: Summary,
+        segment_state: SegmentState,
+        *,
+        segment: str | None = None,
+        reading: Reading = NO_READING,
+        gauges: bool = True,
+    ) -> Decided:
+        """Measure and decide one window; this resolves a could-not-look incident.
+
+        ``gauges`` do not influence the decision; if false, only verdicts that page have them. They are
+        computed when read; ``render_gauges`` does so before a verdict is stored.
+        """
+        blind_incidents = tuple(item for item in segment_state.incidents if item.kind == BLIND)
+        if blind_incidents:
+            segment_state = replace(
+                segment_state, incidents=tuple(item for item in segment_state.incidents if item.kind != BLIND)
+            )
+        memo = self._memos.setdefault(segment, Memo())
+        policy = policy_for(self.config, segment, len(self.reference.plan.segments))
+        measurement = self.measure(window, segment_state, segment)
+        decision = carry_over(segment_state, decide(segment_state, measurement, policy, memo), window)
+        verdict = verdict_of(
+            measurement,
+            decision,
+            window=window,
+            resolution=resolution_of(segment_state, decision, measurement, policy, memo),
+            policy=policy,
+            gauges=gauges,
+            reading=reading,
+            memo=memo,
+        )
+        return Decided(
+            verdict=verdict,
+            segment_state=decision.segment_state,
+            opened=decision.opened,
+            resolved=(*decision.resolved, *blind_incidents),
+        )
+
+    def measure(
+        self, window: Summary, segment_state: SegmentState, segment: str | None = None
+    ) -> Measurement:
+        """Measure gauges, streams and breakages of a window against the reference of its segment.
+
+        Rows carried over from windows with too few rows are added, except on an excluded day. If there are
+        any, detectors of whole windows (such as the number of rows) yield no streams.
+        """
+        is_excluded = touches_excluded_day(window.span, self.config)
+        carried_rows = None if is_excluded else segment_state.carried_over
+        pooled_window = window if carried_rows is None else total([carried_rows, window])
+        context = self.segment_context(segment).window(pooled_window)
+        stream_targets = (
+            self.targets if carried_rows is None else [target for target in self.targets if target[0].pools]
+        )
+        return Measurement(
+            window=pooled_window.span,
+            rows=pooled_window.rows,
+            statistics=WindowGauges(context, self.targets),
+            streams=streams(context, stream_targets),
+            breakages=breakages(context.reference, pooled_window, segment_state.healthy_breakages),
+            slot=season_slot(window.span.start, tuple(self.config.season), self.config.timezone),
+            excluded=is_excluded,
+            untimed_reference=not context.reference.blocks,
+            suspended_joint=self.suspended_joint,
+            effect_order=self.effect_order,
+        )
+
+    def gauges(self, window: Summary, segment: str | None = None) -> WindowGauges:
+        return WindowGauges(self.segment_context(segment).window(window), self.targets)

@@ -1,0 +1,62 @@
+"""Learns the state that a segment begins with from the time blocks of its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.memo import Memo
+from driftwatch.core.windows import season_slot
+from driftwatch.decide.breakage import breakages
+from driftwatch.decide.combined_score import with_combined_history
+from driftwatch.decide.decision import learn_block
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.detectors.base import ReferenceContext, Target
+from driftwatch.monitor.evaluation.evaluator import streams
+from driftwatch.monitor.evaluation.targets import touches_excluded_day
+from driftwatch.summary.summary import Summary, total
+
+#: Reference blocks that the baseline is learned from; the newest ones when there are more.
+MAX_BASELINE_BLOCKS = 400
+
+
+def initial_segment_state(
+    context: ReferenceContext,
+    blocks: Sequence[Summary],
+    targets: Sequence[Target],
+    config: MonitorConfig,
+    configuration: str,
+) -> SegmentState:
+    """Learn a segment's state, measuring each block of its reference against all others.
+
+    Blocks with too few rows are pooled, as windows are.
+    """
+    reference, memo = context.reference, Memo()
+    segment_state = SegmentState(reference=reference.fingerprint, configuration=configuration)
+    segment_state = segment_state.with_streams(streams(context.window(reference.summary), targets))
+    for block, is_pooled in _pooled_blocks(blocks[-MAX_BASELINE_BLOCKS:], config):
+        other_blocks = reference.leave_out(block)
+        block_targets = [target for target in targets if not is_pooled or target[0].pools]
+        measurement = Measurement(
+            window=block.span,
+            rows=block.rows,
+            statistics=(),
+            streams=streams(ReferenceContext(other_blocks).window(block), block_targets),
+            breakages=breakages(other_blocks, block, frozenset()),
+            slot=season_slot(block.span.start, tuple(config.season), config.timezone),
+        )
+        segment_state = learn_block(segment_state, measurement, memo)
+    return with_combined_history(segment_state)
+
+
+def _pooled_blocks(blocks: Sequence[Summary], config: MonitorConfig) -> Iterator[tuple[Summary, bool]]:
+    pool: list[Summary] = []
+    for block in blocks:
+        if touches_excluded_day(block.span, config):
+            continue
+        pool.append(block)
+        # Blocks with too few rows are summed with the next ones.
+        if sum(item.rows for item in pool) >= config.window.min_rows:
+            yield (total(pool), True) if len(pool) > 1 else (block, False)
+            pool = []

@@ -1,0 +1,123 @@
+"""The verdict on one window and segment, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.core.schema import iso
+from driftwatch.decide.decision import Decision
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.resolution import Resolution
+from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.monitor.reading import Reading
+from driftwatch.results.results import Reason, Verdict
+from driftwatch.summary.summary import Summary
+
+#: Names of unchanged columns in a verdict: bounds what is stored of a wide monitor.
+_MAX_UNCHANGED_NAMES = 200
+
+NO_READING = Reading()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The verdict on one window and segment, and the incidents that it begins and ends."""
+
+    verdict: Verdict
+    opened: tuple[Incident, ...] = ()
+    resolved: tuple[Incident, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Evaluation):
+    """An evaluation that changes the segment's state."""
+
+    #: After the window.
+    segment_state: SegmentState
+
+
+def verdict_of(
+    measurement: Measurement,
+    decision: Decision,
+    *,
+    window: Summary,
+    resolution: Resolution,
+    policy: Policy,
+    gauges: bool = True,
+    reading: Reading = NO_READING,
+    memo: Memo = NO_MEMO,
+) -> Verdict:
+    # Rows without an event time belong to no segment.
+    untimed_rows = (reading.untimed_rows or 0) if policy.segment is None else 0
+    moved_columns = {item.column for item in decision.named} | decision.segment_state.suspended
+    # A gauge alone cannot say that nothing moved.
+    targets = measurement.streams.targets
+    watched_columns = memo.last(
+        "watched columns",
+        (targets,),
+        lambda: dict.fromkeys(column for _, column in targets if column is not None),
+    )
+    # A joint effect names columns in its text: those are not listed as unchanged.
+    joint_effects = " ".join(item.effect for item in decision.named if item.column not in watched_columns)
+    incidents = decision.opened or decision.segment_state.incidents
+    return Verdict(
+        monitor=policy.monitor,
+        segment=policy.segment,
+        window=window.span,
+        rows=window.rows,
+        judged_from=None if measurement.window.start == window.span.start else measurement.window.start,
+        judged_rows=measurement.rows,
+        state=decision.state,
+        reason=decision.reason,
+        detail=add_untimed_note(_detail(measurement, decision, resolution, window.span.start), untimed_rows),
+        statistics=measurement.statistics if gauges or decision.page else (),
+        breakages=tuple(measurement.breakages),
+        rejected_files=reading.rejected,
+        evidence_before=decision.evidence_before,
+        evidence=decision.evidence,
+        page=decision.page,
+        incident=incidents[-1].key if incidents else None,
+        onset=incidents[-1].onset if incidents else None,
+        named=decision.named,
+        unchanged=tuple(
+            name for name in watched_columns if name not in moved_columns and name not in joint_effects
+        )[:_MAX_UNCHANGED_NAMES],
+        **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
+        reference=decision.segment_state.reference,
+        configuration=decision.segment_state.configuration,
+        untimed_rows=untimed_rows,
+        tiles=reading.tile_versions(policy.segment),
+        newest_row=reading.newest_row,
+    )
+
+
+def add_untimed_note(detail: str, rows: int) -> str:
+    note = f"{rows:,} rows that were read have no usable event time and are in no window" if rows else ""
+    return "; ".join(part for part in (detail, note) if part)
+
+
+def render_gauges(verdict: Verdict) -> Verdict:
+    """Compute the verdict's gauges, so that it no longer refers to the window's arrays."""
+    return replace(verdict, statistics=tuple(verdict.statistics))
+
+
+def _detail(measurement: Measurement, decision: Decision, resolution: Resolution, start: int) -> str:
+    if measurement.breakages:
+        return "; ".join(f"{item.column}: {item.detail}" for item in measurement.breakages)
+    if decision.reason is Reason.TOO_FEW_ROWS:
+        text = f"{measurement.rows} rows are fewer than window.min_rows; they are held until there are enough"
+        if resolution.smallest_effect is not None:
+            text += f". So few could show a move of {resolution.smallest_effect:.0%} of the rows"
+        if resolution.smallest_joint_effect is not None:
+            text += f"; of all numbers at once, by {resolution.smallest_joint_effect:.2g} standard deviations"
+        return text
+    if decision.reason is Reason.EXCLUDED:
+        return "the window touches an excluded day"
+    if measurement.window.start < start:
+        return (
+            f"judged together with the windows since {iso(measurement.window.start)}, "
+            f"{measurement.rows} rows in all"
+        )
+    return ""

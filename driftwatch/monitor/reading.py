@@ -1,0 +1,84 @@
+"""What reading a window gave: its tiles, facts about the read, or why nothing could be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from driftwatch.core.schema import Span
+from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
+from driftwatch.results.results import Reason, RejectedFile, State
+from driftwatch.summary.plan import Plan
+from driftwatch.summary.summary import Summary, total
+
+#: By (start of the slice, segment).
+Tiles = Mapping[tuple[int, str | None], Summary]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a window could not be looked at."""
+
+    state: State
+    reason: Reason
+    detail: str
+    #: No later read can find rows, so the window is not due any more.
+    final: bool = False
+
+    @classmethod
+    def from_error(cls, error: DataError) -> Failure:
+        reasons = (reason for kind, reason in _REASON_OF_ERROR if isinstance(error, kind))
+        reason = next(reasons, Reason.SOURCE_UNAVAILABLE)
+        return cls(state=State.SOURCE_ERROR, reason=reason, detail=str(error))
+
+
+_REASON_OF_ERROR: tuple[tuple[type[DataError], Reason], ...] = (
+    (SourceTimeout, Reason.SOURCE_TIMEOUT),
+    (ReaderDied, Reason.READER_DIED),
+    (TooManyRows, Reason.TOO_MANY_ROWS),
+    (SchemaMismatch, Reason.SCHEMA_MISMATCH),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    tiles: Tiles = field(default_factory=dict)
+    #: Tile version of each slice, by its start.
+    versions: Mapping[int, int] = field(default_factory=dict)
+    #: The source's version of each slice's data, by its start.
+    source_versions: Mapping[int, str] = field(default_factory=dict)
+    #: Read just now and not stored yet.
+    new_tiles: Tiles = field(default_factory=dict)
+    rejected: tuple[RejectedFile, ...] = ()
+    rows_read: int = 0
+    #: Rows of ``new_tiles`` beyond those of the stored ones.
+    late_rows: int = 0
+    #: Slices whose stored version stays because the source has less: rows are gone, or a file is unreadable.
+    retained_slices: int = 0
+    #: Rows that were read without a usable event time, in no tile; None when nothing was read.
+    untimed_rows: int | None = None
+    newest_row: int | None = None
+    read_seconds: float = 0.0
+    #: None when there is something to evaluate.
+    failure: Failure | None = None
+
+    @property
+    def rows(self) -> int:
+        return sum(tile.rows for (_, segment), tile in self.tiles.items() if segment is None)
+
+    def segment_summaries(self, plan: Plan, window: Span) -> dict[str | None, Summary]:
+        summaries = {}
+        for segment in plan.segments:
+            segment_tiles = [
+                tile for (_, tile_segment), tile in self.tiles.items() if tile_segment == segment
+            ]
+            window_sum = total(segment_tiles) if segment_tiles else Summary.zero(plan, window).seal(plan)
+            summaries[segment] = replace(window_sum, span=window)
+        return summaries
+
+    def tile_versions(self, segment: str | None) -> tuple[tuple[int, int], ...]:
+        return tuple(
+            (start, self.versions[start])
+            for start, tile_segment in sorted(self.tiles, key=str)
+            if tile_segment == segment
+        )
