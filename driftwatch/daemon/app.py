@@ -95,13 +95,15 @@ class Daemon:
         for item in self.config.monitors:
             self._show(item.name, unloaded_view(item))
             try:
-                active = self.session.history.active_reference(item.name)
+                active = self.session.history.references.active(item.name)
                 if active is None:
                     continue
-                monitor = self.session.with_reference(item, active[0])
-                slot = MonitorSlot(monitor=monitor, last_end=self.session.history.last_end(item.name))
-                self._loaded[item.name] = active[2]
-                self._show(item.name, restored_view(slot, self.session.history, active[2]))
+                monitor = self.session.with_reference(item, active.reference)
+                slot = MonitorSlot(
+                    monitor=monitor, last_end=self.session.history.verdicts.last_end(item.name)
+                )
+                self._loaded[item.name] = active.since
+                self._show(item.name, restored_view(slot, self.session.history, active.since))
             except Exception:
                 log.exception("stored state cannot be shown", extra={"monitor": item.name})
 
@@ -125,9 +127,9 @@ class Daemon:
     def _watch(self, item: MonitorConfig, monitor: Monitor, *, stored: bool) -> None:
         if stored and self.runner.slot(item.name) is not None:
             return
-        active = self.session.history.active_reference(item.name)
-        self._loaded[item.name] = active[2] if active else self.clock.now()
-        self.runner.add(monitor, self.session.history.last_end(item.name))
+        active = self.session.history.references.active(item.name)
+        self._loaded[item.name] = active.since if active else self.clock.now()
+        self.runner.add(monitor, self.session.history.verdicts.last_end(item.name))
         self._update_view(item.name)
 
     def _tick(self) -> None:

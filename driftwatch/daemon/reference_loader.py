@@ -93,7 +93,7 @@ class ReferenceLoader:
         try:
             monitor = session.monitor(item)
         except _TRANSIENT_ERRORS as error:
-            active = session.history.active_reference(item.name)
+            active = session.history.references.active(item.name)
             if active is None or self._stopping.is_set():
                 raise
             log.warning(
@@ -101,7 +101,7 @@ class ReferenceLoader:
                 extra={"monitor": item.name, "error": str(error)},
             )
             self._missing.add(item.name)
-            self._on_loaded(item, session.with_reference(item, active[0]), stored=True)
+            self._on_loaded(item, session.with_reference(item, active.reference), stored=True)
             return
         if self._newest is session:
             self._missing.discard(item.name)

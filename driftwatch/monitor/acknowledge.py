@@ -62,7 +62,7 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
         record = replace(
             record, resolved=[(incident.key, acknowledgement.verdict) for _, incident in matches]
         )
-        stored = {item.key: item for item in monitor.history.incidents(monitor.config.name)}
+        stored = {item.key: item for item in monitor.history.incidents.of_monitor(monitor.config.name)}
         closing_messages = [
             message
             for _, incident in matches
@@ -91,8 +91,8 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
 
 
 def _source_key(monitor: Monitor) -> str:
-    active = monitor.history.active_reference(monitor.config.name)
-    return active[1] if active else ""
+    active = monitor.history.references.active(monitor.config.name)
+    return active.source_key if active else ""
 
 
 def _mute(
@@ -129,7 +129,7 @@ def rebase(
     reference, onset = monitor.reference, incident.onset
     accepted_tiles: dict[str | None, list[Summary]] = {}
     for name in reference.plan.segments:
-        tiles = monitor.history.tiles(
+        tiles = monitor.history.tiles.newest(
             monitor.config.name, name, onset, _END_OF_TIME, reference.plan.fingerprint
         )
         accepted_tiles[name] = [item.summary for item in tiles if item.summary.rows]

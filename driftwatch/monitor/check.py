@@ -102,14 +102,14 @@ class Monitor:
         """
         if segment in self.segment_states:
             return self.segment_states[segment]
-        stored = self.history.segment_state(self.config.name, segment)
+        stored = self.history.states.current(self.config.name, segment)
         if stored is not None:
             segment_state = decode(stored)
             if segment_state.reference == self.reference.fingerprint:
                 return replace(segment_state, configuration=self.configuration)
         return initial_segment_state(
             self.evaluator.segment_context(segment),
-            self.history.blocks(self.config.name, self.reference.fingerprint, segment),
+            self.history.references.blocks(self.config.name, self.reference.fingerprint, segment),
             self.evaluator.targets,
             self.config,
             self.configuration,
@@ -230,11 +230,10 @@ class Monitor:
     def _advance_selftest(self, window: Summary, evaluation: Evaluation) -> StoredSelftest | None:
         if self.selftest is None:
             return None
-        stored = self.history.selftest(self.config.name)
+        stored = self.history.selftests.get(self.config.name)
         try:
             return self.selftest.advance(stored, self.segment_state(None), window, evaluation)
-        except Exception:
-            # Whatever fails in the self-test, the check goes on.
+        except Exception:  # supervisor: a bug of the self-test must not stop the check
             log.exception("self-test failed", extra={"monitor": self.config.name})
             return abandon_after_error(stored, window)
 

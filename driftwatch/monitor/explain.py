@@ -58,14 +58,14 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
     Detectors, policy and columns are the current ones, so a verdict of another configuration comes out
     unequal. Raises ``StoreError``.
     """
-    data = history.verdict(config.name, segment, end)
+    data = history.verdicts.get(config.name, segment, end)
     if data is None:
         raise StoreError(
             f"{config.name}: expected a stored verdict of the window ending {iso(end)}"
             f"{f' in segment {segment}' if segment else ''}. None is stored."
         )
     stored = verdict_from_json(data)
-    reference = history.reference(config.name, stored.reference)
+    reference = history.references.get(config.name, stored.reference)
     if reference is None:
         raise StoreError(
             f"{config.name}: expected reference {stored.reference[:12]} in the store. It is gone."
@@ -73,7 +73,7 @@ def explain(config: MonitorConfig, history: History, segment: str | None, end: i
     replay = Replay(
         history=history,
         evaluator=Evaluator.from_config(reference, config),
-        blocks=partial(history.blocks, config.name, reference.fingerprint),
+        blocks=partial(history.references.blocks, config.name, reference.fingerprint),
         configuration=stored.configuration,
     )
     segment_state = replay.state_before(segment, end)

@@ -126,7 +126,9 @@ class Recorder:
             messages += [(sink, item.key, "firing", verdict.segment, text) for sink in self.sinks]
         resolutions = []
         stored_incidents = (
-            {item.key: item for item in self.history.incidents(self.config.name)} if resolved else {}
+            {item.key: item for item in self.history.incidents.of_monitor(self.config.name)}
+            if resolved
+            else {}
         )
         for item in resolved:
             resolutions.append((item.key, "looked again" if item.kind == BLIND else "quiet"))

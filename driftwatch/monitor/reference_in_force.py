@@ -17,9 +17,8 @@ from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 from driftwatch.reference.build import build_reference
 from driftwatch.sources.files import CONFIG as FilesConfig
-from driftwatch.store.backtest_references import BacktestReferences, BlocksBySegment
-from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
+from driftwatch.store.reference_tables import BacktestReferences, BlocksBySegment, ReferenceTable
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -38,7 +37,7 @@ _MISSING, _CHANGED = "there was none", "its data or settings changed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    history: History
+    stored: ReferenceTable
     trials: BacktestReferences
     readers: ReaderPool
     #: Nanoseconds since 1970 UTC.
@@ -54,13 +53,13 @@ class References:
         Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for unknown column names.
         """
         key = self._key(config)
-        active = self.history.active_reference(config.name)
-        if active is not None and active[1] == key and not force:
-            return _with_valid_names(active[0], config)
+        active = self.stored.active(config.name)
+        if active is not None and active.source_key == key and not force:
+            return _with_valid_names(active.reference, config)
         reason = "it was asked for" if force else _MISSING if active is None else _CHANGED
         trial = None if force else self.trials.get(config.name, key)
         reference, blocks = trial or self._build(config, reason)
-        self.history.store_reference(reference, key, blocks, self.now)
+        self.stored.store(reference, key, blocks, self.now)
         if trial:
             self.say(
                 f"{config.name}: the reference built for a look at the past is in force now, since {reason}"
@@ -75,17 +74,17 @@ class References:
         errors of ``in_force``.
         """
         name, key = config.name, self._key(config)
-        active = self.history.active_reference(name)
-        if active is not None and active[1] == key:
-            candidate = active[0] if rebased else self.history.built_reference(name, key)
+        active = self.stored.active(name)
+        if active is not None and active.source_key == key:
+            candidate = active.reference if rebased else self.stored.built(name, key)
             if candidate is not None:
-                if candidate.fingerprint != active[0].fingerprint:
+                if candidate.fingerprint != active.reference.fingerprint:
                     self.say(
                         f"{name}: judged against the reference as it was built from its files; the one in "
                         "force was changed by `ack --as accepted`"
                     )
                 return _with_valid_names(candidate, config), partial(
-                    self.history.blocks, name, candidate.fingerprint
+                    self.stored.blocks, name, candidate.fingerprint
                 )
         trial = self.trials.get(name, key)
         if trial is None:

@@ -45,7 +45,9 @@ class Replay:
         """
         segment_state = replace(self._start(segment, end), configuration=self.configuration)
         decided_until = -(1 << 62) if segment_state.decided_until is None else segment_state.decided_until
-        for data in self.history.verdicts(self.config.name, segment, end_above=decided_until, limit=1 << 30):
+        for data in self.history.verdicts.newest(
+            self.config.name, segment, end_above=decided_until, limit=1 << 30
+        ):
             stored = verdict_from_json(data)
             if stored.window.end >= end:
                 break
@@ -76,7 +78,7 @@ class Replay:
         name, segment = self.config.name, stored.segment
         tiles = {}
         for start, version in stored.tiles:
-            tile = self.history.tile(name, segment, start, version)
+            tile = self.history.tiles.get(name, segment, start, version)
             if tile is None:
                 raise StoreForgot(
                     f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "
@@ -102,11 +104,11 @@ class Replay:
 
     def _start(self, segment: str | None, end: int) -> SegmentState:
         name, fingerprint = self.config.name, self.reference.fingerprint
-        checkpoint = self.history.checkpoint_before(name, segment, end)
+        checkpoint = self.history.states.checkpoint_before(name, segment, end)
         segment_state = None if checkpoint is None else decode(checkpoint)
         if segment_state is not None and segment_state.reference == fingerprint:
             return segment_state
-        beginning = self.history.initial_state(name, fingerprint, segment)
+        beginning = self.history.states.initial(name, fingerprint, segment)
         if beginning is None:
             return self.initial_state(segment)
         segment_state = decode(beginning)

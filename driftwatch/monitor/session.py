@@ -15,10 +15,10 @@ from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.record import Recorder
 from driftwatch.monitor.reference_in_force import References
 from driftwatch.store.acknowledgements import Acknowledgements
-from driftwatch.store.backtest_references import BacktestReferences
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
+from driftwatch.store.reference_tables import BacktestReferences
 from driftwatch.summary.reference import Reference
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Session:
 
     def references(self) -> References:
         return References(
-            history=self.history,
+            stored=self.history.references,
             trials=BacktestReferences(self.database),
             readers=self.readers,
             now=self.clock.now(),

@@ -105,7 +105,7 @@ def read_missing(
     read_edges = edges[missing_slices[0] : missing_slices[-1] + 2]
     tiles_read = _read(tile_source, read_edges, [None] * (len(read_edges) - 1))
     missing_starts = {edges[index] for index in missing_slices}
-    newest_versions = tile_source.history.newest_versions(
+    newest_versions = tile_source.history.tiles.newest_versions(
         tile_source.config.name, read_edges[0], read_edges[-1]
     )
     return _merge(stored, tiles_read, read_edges, newest_versions, missing_starts)
@@ -117,7 +117,7 @@ def _read_changes(tile_source: TileSource, edges: list[int], stored: Reading) ->
         [stored.source_versions.get(edge) for edge in edges[:-1]] if stored.tiles or len(edges) > 2 else None
     )
     tiles_read = _read(tile_source, edges, stored_versions)
-    newest_versions = tile_source.history.newest_versions(tile_source.config.name, edges[0], edges[-1])
+    newest_versions = tile_source.history.tiles.newest_versions(tile_source.config.name, edges[0], edges[-1])
     return _merge(stored, tiles_read, edges, newest_versions, {start for start, _ in tiles_read.tiles})
 
 
@@ -146,7 +146,7 @@ def _stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
     ends = dict(pairwise(edges))
     plan, name = tile_source.plan, tile_source.config.name
     for segment in plan.segments:
-        for tile in tile_source.history.tiles(name, segment, edges[0], edges[-1], plan.fingerprint):
+        for tile in tile_source.history.tiles.newest(name, segment, edges[0], edges[-1], plan.fingerprint):
             # Another configuration cut slices of another length.
             if ends.get(tile.start) != tile.summary.span.end:
                 continue
@@ -166,13 +166,13 @@ def _listed_tiles(
     ends = dict(pairwise(edges))
     plan, monitor, history = tile_source.plan, tile_source.config.name, tile_source.history
     for segment in plan.segments:
-        for start, version, source_version in history.tile_keys(
+        for start, version, source_version in history.tiles.newest_keys(
             monitor, segment, edges[0], edges[-1], plan.fingerprint
         ):
             # A tile in the moving sums is not decoded again.
             tile = moving_sums[segment].tile((start, version))
             if tile is None:
-                stored = history.tile(monitor, segment, start, version)
+                stored = history.tiles.get(monitor, segment, start, version)
                 tile = None if stored is None else stored.summary
             if tile is None or ends.get(start) != tile.span.end:
                 continue
@@ -210,7 +210,7 @@ def moved_window(
             # A tile of the last window comes without counts.
             if tile is not None and tile.counts and reading.versions[key[0]] == key[1]:
                 return tile
-            stored = history.tile(monitor, segment, *key)
+            stored = history.tiles.get(monitor, segment, *key)
             return None if stored is None else stored.summary
 
         window_sum = moving_sums[segment].total(keys, load) if keys else Summary.zero(plan, window).seal(plan)

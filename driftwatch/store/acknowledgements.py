@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from driftwatch.store.database import Database
@@ -51,3 +53,11 @@ class Acknowledgements:
     def get(self, number: int) -> Acknowledgement | None:
         rows = self._db.query("SELECT * FROM acknowledgements WHERE id = ?", (number,))
         return Acknowledgement(**dict(rows[0])) if rows else None
+
+    @staticmethod
+    def mark_applied(connection: sqlite3.Connection, outcomes: Sequence[tuple[int, str]], now: int) -> None:
+        """Mark requests as applied, each by its id and the outcome to record."""
+        for number, outcome in outcomes:
+            connection.execute(
+                "UPDATE acknowledgements SET applied_at = ?, outcome = ? WHERE id = ?", (now, outcome, number)
+            )

@@ -103,18 +103,11 @@ class Database:
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                # Commits at the end of the block, and rolls back when the block or the commit fails.
+                with self._connection:
+                    yield self._connection
             except sqlite3.Error as error:
-                self._rollback()
                 raise StoreError(f"{self.path}: expected to write. Got {error}.") from error
-            except BaseException:
-                self._rollback()
-                raise
-
-    def _rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Return the rows of a SELECT. Raises ``StoreError``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -62,6 +63,21 @@ class OutboxTable:
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self._db = database
         self._now = now
+
+    @staticmethod
+    def queue(
+        connection: sqlite3.Connection,
+        monitor: str,
+        messages: Sequence[tuple[str, str, str, str | None, str]],
+        now: int,
+    ) -> None:
+        """Queue messages (sink, key, kind, segment, JSON text); one that is queued already stays as it is."""
+        for sink, key, kind, segment, message in messages:
+            connection.execute(
+                "INSERT INTO outbox (sink, key, kind, monitor, segment, message, next_at, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (sink, key, kind, monitor, segment or "", message, now, now),
+            )
 
     def due(self, now: int) -> list[OutboxRow]:
         # A muted message delays only messages of its own incident.

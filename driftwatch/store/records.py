@@ -26,6 +26,15 @@ class StoredTile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveReference:
+    reference: Reference
+    #: Hash of the data and settings that it was built from.
+    source_key: str
+    #: Nanoseconds.
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredIncident:
     key: str
     monitor: str

@@ -81,12 +81,12 @@ def share_reference(path: Path) -> None:
     with open_session(load(path), SystemClock(), lambda text: None) as session:
         first, *rest = session.config.monitors
         session.monitor(first)
-        active = session.history.active_reference(first.name)
+        active = session.history.references.active(first.name)
         assert active is not None
-        reference, key, since = active
-        blocks = {None: list(session.history.blocks(first.name, reference.fingerprint, None))}
+        reference, key, since = active.reference, active.source_key, active.since
+        blocks = {None: list(session.history.references.blocks(first.name, reference.fingerprint, None))}
         for item in rest:
-            session.history.store_reference(replace(reference, monitor=item.name), key, blocks, since)
+            session.history.references.store(replace(reference, monitor=item.name), key, blocks, since)
 
 
 @contextmanager

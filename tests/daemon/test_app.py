@@ -139,8 +139,8 @@ def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> Non
         assert inside.verdicts()[:2] == decided
         assert inside.view().late_rows == 60
         history = inside.daemon.session.history
-        assert history.tile("m", None, world.start + MINUTE, 1).summary.rows == 200
-        assert history.tile("m", None, world.start + MINUTE, 2).summary.rows == 260
+        assert history.tiles.get("m", None, world.start + MINUTE, 1).summary.rows == 200
+        assert history.tiles.get("m", None, world.start + MINUTE, 2).summary.rows == 260
         world.minute(3)
         inside.to(4)
         assert inside.view().late_rows == 60, "counted once"

@@ -50,10 +50,10 @@ def unread(window: dict[str, Any]) -> dict[str, Any]:
 def stored(world: World, minutes: int) -> list[dict[str, Any]]:
     database = Database(world.store, read_only=True)
     history = History(database)
-    active = history.active_reference("m")
+    active = history.references.active("m")
     assert active is not None
     end = world.start + minutes * MINUTE
-    verdicts = [history.verdict("m", segment, end) for segment in active[0].plan.segments]
+    verdicts = [history.verdicts.get("m", segment, end) for segment in active.reference.plan.segments]
     database.close()
     return [unread(window_json(verdict_from_json(item))) for item in verdicts if item is not None]
 

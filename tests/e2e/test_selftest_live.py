@@ -92,13 +92,13 @@ def test_it_is_measured_exported_and_said(tmp_path: Path) -> None:
     with world.inside(1) as inside:
         inside.to(1)
         inside.to(12)
-        selftest = inside.daemon.session.history.selftest("m")
+        selftest = inside.daemon.session.history.selftests.get("m")
         assert selftest.detected == 3
         assert counted(inside) == {"detected": 3, "missed": 0, "false_alarm": 0, "abandoned": 0}
         assert gauge_values(inside, "delay_windows_total") == [selftest.delay_windows]
         assert selftest.measured_at is not None
         assert gauge_values(inside, "last_end_timestamp_seconds") == [selftest.measured_at / 1e9]
-        trials = inside.daemon.session.history.trials("m")
+        trials = inside.daemon.session.history.selftests.trials("m")
         assert [item.column for item in trials] == ["x", "level", "x"]
         assert all(item.named for item in trials)
         text = inside.page("/monitors/m")
@@ -170,7 +170,7 @@ def test_windows_that_cannot_be_looked_at_neither_count_nor_end_a_trial(tmp_path
         for number in range(7, 11):
             world.minute(number)
         inside.to(11)
-        (ended,) = inside.daemon.session.history.trials("m")
+        (ended,) = inside.daemon.session.history.selftests.trials("m")
         assert (ended.outcome, ended.ended_at) == ("missed", world.start + 11 * MINUTE)
 
 

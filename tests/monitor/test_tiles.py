@@ -156,7 +156,9 @@ def test_late_rows_of_one_slice_are_a_new_version_of_that_slice(world: Hours) ->
         history = inside.daemon.session.history
         plan = inside.daemon.runner.slot("m").monitor.reference.plan
         parts = {
-            segment: history.tiles("m", segment, START + 6 * HOUR, START + 7 * HOUR, plan.fingerprint)[0]
+            segment: history.tiles.newest("m", segment, START + 6 * HOUR, START + 7 * HOUR, plan.fingerprint)[
+                0
+            ]
             for segment in plan.segments
             if segment != OTHER_SEGMENT
         }
@@ -177,7 +179,9 @@ def test_a_segment_that_left_a_slice_is_not_counted_from_its_older_version(world
         run_hours(inside, 8)
         rows = inside.verdicts()[-1]["rows"]
         session = inside.daemon.session
-        segment_rows = [session.history.verdicts("m", name, limit=1)[-1]["rows"] for name in ("a", "b", "c")]
+        segment_rows = [
+            session.history.verdicts.newest("m", name, limit=1)[-1]["rows"] for name in ("a", "b", "c")
+        ]
         assert rows == sum(segment_rows) < 800
         assert all(replays_equal(inside, 8, name) for name in (None, "a", "b", "c"))
 

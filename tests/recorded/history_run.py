@@ -40,7 +40,7 @@ class Driver:
         (config,) = session.config.monitors
         self._name = config.name
         self._runner = Runner(clock, session.acknowledgements, lambda _: None, workers=1, catch_up=400)
-        self._runner.add(session.monitor(config), session.history.last_end(config.name))
+        self._runner.add(session.monitor(config), session.history.verdicts.last_end(config.name))
         self._store = sqlite3.connect(STORE)
 
     def drive(self) -> None:

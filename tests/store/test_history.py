@@ -59,16 +59,16 @@ def test_a_window_is_decided_once(database: Database) -> None:
     history = History(database)
     assert history.commit(record(10))
     assert not history.commit(record(10, segment_states=[(None, 10, b"another")]))
-    assert history.segment_state("m", None) == b"track 10"
-    assert history.last_end("m") == 10
+    assert history.states.current("m", None) == b"track 10"
+    assert history.verdicts.last_end("m") == 10
 
 
 def test_a_failing_commit_leaves_nothing(database: Database) -> None:
     history = History(database)
     with pytest.raises(StoreError, match="expected to write"):
         history.commit(record(10, messages=[("sink", "k", "firing", None, None)]))  # type: ignore[list-item]
-    assert history.last_end("m") is None
-    assert history.segment_state("m", None) is None
+    assert history.verdicts.last_end("m") is None
+    assert history.states.current("m", None) is None
     assert history.commit(record(10))
 
 
@@ -123,9 +123,9 @@ def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
     for _ in range(2):
         opened = Database(tmp_path)
         assert opened.query("PRAGMA user_version")[0][0] == len(MIGRATIONS)
-        assert History(opened).segment_state("m", None) == b"\x01"
-        assert History(opened).initial_state("m", "f", None) is None
-        assert History(opened).selftest("m") == StoredSelftest()
+        assert History(opened).states.current("m", None) == b"\x01"
+        assert History(opened).states.initial("m", "f", None) is None
+        assert History(opened).selftests.get("m") == StoredSelftest()
         opened.close()
 
 
@@ -138,22 +138,22 @@ def trial(begun_at: int) -> StoredTrial:
 
 def test_a_self_test_is_stored_with_its_window_or_not_at_all(database: Database) -> None:
     history = History(database)
-    assert history.selftest("m") == StoredSelftest()
+    assert history.selftests.get("m") == StoredSelftest()
     under_way = StoredSelftest(begun_at=9, trial=b"shadow")
     assert history.commit(record(10, selftest=under_way))
-    assert history.selftest("m") == under_way
-    assert history.selftest("other") == StoredSelftest()
+    assert history.selftests.get("m") == under_way
+    assert history.selftests.get("other") == StoredSelftest()
     ended = StoredSelftest(begun_at=9, detected=1, delay_windows=2, measured_at=11, ended=trial(9))
     assert not history.commit(record(10, selftest=ended)), "the window was decided"
     with pytest.raises(StoreError):
         history.commit(record(11, selftest=ended, messages=[("s", "k", "firing", None, None)]))  # type: ignore[list-item]
-    assert history.selftest("m") == under_way
-    assert history.trials("m") == []
+    assert history.selftests.get("m") == under_way
+    assert history.selftests.trials("m") == []
     assert history.commit(record(11, selftest=ended))
-    assert history.selftest("m") == replace(ended, ended=None)
-    assert history.trials("m") == [trial(9)]
+    assert history.selftests.get("m") == replace(ended, ended=None)
+    assert history.selftests.trials("m") == [trial(9)]
     assert history.commit(record(12))
-    assert history.selftest("m").detected == 1, "a check without a change leaves it alone"
+    assert history.selftests.get("m").detected == 1, "a check without a change leaves it alone"
 
 
 def test_retention_keeps_what_paged(database: Database) -> None:
@@ -161,7 +161,7 @@ def test_retention_keeps_what_paged(database: Database) -> None:
     for end, page in ((10, True), (11, False), (20, False)):
         history.commit(record(end, verdicts=[(None, end, verdict(end, page=page))]))
     history.forget(0, 13)
-    assert [item["end"] for item in history.verdicts("m", None)] == [10, 20]
+    assert [item["end"] for item in history.verdicts.newest("m", None)] == [10, 20]
 
 
 def test_retention_drops_old_trials_and_no_count(database: Database) -> None:
@@ -170,8 +170,8 @@ def test_retention_drops_old_trials_and_no_count(database: Database) -> None:
         counts = StoredSelftest(begun_at=end, missed=end // 10, ended=trial(end))
         history.commit(record(end, selftest=counts))
     history.forget(0, 13)
-    assert history.trials("m") == [trial(20)]
-    assert history.selftest("m").missed == 2
+    assert history.selftests.trials("m") == [trial(20)]
+    assert history.selftests.get("m").missed == 2
 
 
 _OPENER = """
@@ -251,7 +251,7 @@ from driftwatch.store.history import History
 from driftwatch.store.locks import DaemonLock, daemon_running
 from driftwatch.store.records import CheckRecord
 history = History(Database(Path(sys.argv[1])))
-end = (history.last_end("m") or 0) + 1
+end = (history.verdicts.last_end("m") or 0) + 1
 print("ready", flush=True)
 while True:
     content = {"state": "ok", "evidence": 0.1, "page": False, "end": end}
@@ -277,12 +277,12 @@ def test_kill_9_in_a_loop_loses_and_doubles_nothing(tmp_path: Path) -> None:
         child.stdout.close()
         database = Database(tmp_path)
         history = History(database)
-        last = history.last_end("m") or 0
+        last = history.verdicts.last_end("m") or 0
         assert last > reached, "the loop must keep writing, or the kills hit an idle process"
         for segment in (None, "s"):
-            ends = [item["end"] for item in history.verdicts("m", segment, limit=1 << 30)]
+            ends = [item["end"] for item in history.verdicts.newest("m", segment, limit=1 << 30)]
             assert ends == list(range(1, last + 1))
-            assert history.segment_state("m", segment) == str(last).encode()
+            assert history.states.current("m", segment) == str(last).encode()
         assert database.query("PRAGMA integrity_check")[0][0] == "ok"
         database.close()
         reached = last

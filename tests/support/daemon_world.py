@@ -141,7 +141,7 @@ class Inside:
         return str(self.view(name).segment(None).verdict.state)
 
     def verdicts(self, name: str = "m") -> list[dict[str, Any]]:
-        return self.daemon.session.history.verdicts(name, None, limit=1000)
+        return self.daemon.session.history.verdicts.newest(name, None, limit=1000)
 
     def ends(self, name: str = "m") -> list[int]:
         """Ends of the decided windows in minutes after the start."""

@@ -469,7 +469,7 @@ class ExampleDaemon:
 
     def _store(self, view: MonitorView) -> None:
         if view.reference is not None:
-            self.history.store_reference(view.reference, "example", {}, NOW - 60 * DAY)
+            self.history.references.store(view.reference, "example", {}, NOW - 60 * DAY)
         rng = np.random.default_rng(zlib.crc32(view.name.encode()))
         for segment in view.segments:
             # No source can deliver half a surrogate pair, and no store keeps one.

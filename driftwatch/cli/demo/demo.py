@@ -158,7 +158,7 @@ def _accept_season(daemon: Daemon, now: int) -> str:
 
 
 def _pages(daemon: Daemon) -> list[Verdict]:
-    rows = daemon.session.history.verdicts(_MONITOR, None, limit=1000)
+    rows = daemon.session.history.verdicts.newest(_MONITOR, None, limit=1000)
     return [verdict for verdict in map(verdict_from_json, rows) if verdict.page]
 
 

@@ -66,12 +66,12 @@ def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -
 def incident_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
     from driftwatch.monitor.column_labels import column_labels
     from driftwatch.results import text_format
-    from driftwatch.store.history import History
+    from driftwatch.store.incident_table import IncidentTable
 
     monitor = _option_value(context, "monitor")
     if monitor is None:
         return []
-    incidents = _query_store(context, lambda store: History(store).incidents(monitor))
+    incidents = _query_store(context, lambda store: IncidentTable(store).of_monitor(monitor))
     return [
         CompletionItem(
             item.key,

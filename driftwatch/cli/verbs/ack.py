@@ -49,7 +49,7 @@ def acknowledge(
     from driftwatch.monitor.session import select_monitors
     from driftwatch.store.acknowledgements import Acknowledgements
     from driftwatch.store.database import Database
-    from driftwatch.store.history import History
+    from driftwatch.store.incident_table import IncidentTable
     from driftwatch.store.locks import deciding
 
     config = load(path)
@@ -59,7 +59,7 @@ def acknowledge(
     muted_until = None if until is None else _until(until)
     database = Database(config.storage.path)
     try:
-        open_keys = [item.key for item in History(database).incidents(name)]
+        open_keys = [item.key for item in IncidentTable(database).of_monitor(name)]
         if incident is not None and incident not in open_keys:
             keys = ", ".join(open_keys) or "none"
             raise ConfigError(
@@ -85,9 +85,9 @@ def _apply(config: Config, monitor_config: MonitorConfig, number: int) -> str:
 
     with open_session(config, SystemClock(), say) as session:
         # The incident was opened under the reference in force; what its files say now must not replace it.
-        reference = session.history.active_reference(monitor_config.name)
-        if reference is not None:
-            monitor = session.with_reference(monitor_config, reference[0])
+        active = session.history.references.active(monitor_config.name)
+        if active is not None:
+            monitor = session.with_reference(monitor_config, active.reference)
             apply_pending(monitor, session.acknowledgements, session.clock.now())
             deliver_waiting(session)
         acknowledgement = session.acknowledgements.get(number)

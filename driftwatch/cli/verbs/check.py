@@ -160,7 +160,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
 
     now = session.clock.now()
     monitor = apply_pending(session.monitor(config), session.acknowledgements, now)
-    last_end = session.history.last_end(config.name)
+    last_end = session.history.verdicts.last_end(config.name)
     windows = due_windows(last_end, now, config.window.length, config.window.lag, config.timezone)
     verdicts: Verdicts = ()
     for window in windows[-session.config.limits.catch_up :]:
@@ -174,11 +174,11 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
 def _stored_verdicts(history: History, config: MonitorConfig) -> Verdicts:
     from driftwatch.results.verdict_json import verdict_from_json
 
-    reference = history.active_reference(config.name)
-    segments = reference[0].plan.segments if reference else (None,)
+    active = history.references.active(config.name)
+    segments = active.reference.plan.segments if active else (None,)
     verdicts = []
     for segment in segments:
-        rows = history.verdicts(config.name, segment, limit=1)
+        rows = history.verdicts.newest(config.name, segment, limit=1)
         verdicts += [verdict_from_json(row) for row in rows]
     if not verdicts:
         raise DataError(f"{config.name}: expected a verdict in the store. There is none yet.")

@@ -53,7 +53,7 @@ def explain_window(path: Path, name: str, window: str, segment: str | None) -> t
     database = Database(config.storage.path, read_only=True)
     try:
         history = History(database)
-        if history.verdict(name, segment, end) is None:
+        if history.verdicts.get(name, segment, end) is None:
             raise ConfigError(_no_window_text(history, name, segment, window))
         explanation = explain_verdict(monitor, history, segment, end)
         return explanation, trail_to(database, explanation.recomputed)
@@ -66,7 +66,7 @@ def _no_window_text(history: History, name: str, segment: str | None, window: st
     from driftwatch.results.verdict_json import verdict_from_json
 
     monitor = name if segment is None else f'{name}, segment "{segment}"'
-    ends = [verdict_from_json(row).window.end for row in history.verdicts(name, segment, limit=5)]
+    ends = [verdict_from_json(row).window.end for row in history.verdicts.newest(name, segment, limit=5)]
     newest = ", ".join(iso(end) for end in ends) or "none"
     return (
         f'--window: expected the end of a stored window of {monitor}. Got "{window}". Newest: {newest}. '

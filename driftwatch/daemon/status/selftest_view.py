@@ -9,17 +9,17 @@ from driftwatch.daemon.status.snapshot import SelftestView
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.selftest import TrialOutcome
 from driftwatch.results import text_format
-from driftwatch.store.history import History
 from driftwatch.store.records import StoredTrial
+from driftwatch.store.selftest_table import SelftestTable
 from driftwatch.summary.faults import Fault
 
 
-def selftest_view(monitor: Monitor, history: History) -> SelftestView | None:
+def selftest_view(monitor: Monitor, selftests: SelftestTable) -> SelftestView | None:
     if monitor.selftest is None:
         return None
-    selftest = history.selftest(monitor.config.name)
+    selftest = selftests.get(monitor.config.name)
     trials = [
-        trial for trial in history.trials(monitor.config.name) if monitor.selftest.matches_settings(trial)
+        trial for trial in selftests.trials(monitor.config.name) if monitor.selftest.matches_settings(trial)
     ]
     return SelftestView(
         outcomes=tuple((str(ending), int(getattr(selftest, ending))) for ending in TrialOutcome),

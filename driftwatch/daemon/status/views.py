@@ -101,18 +101,21 @@ def _with_refreshed_gauges(previous: SegmentView, outcome: Outcome) -> SegmentVi
 
 def _segment(slot: MonitorSlot, history: History, name: str | None) -> SegmentView:
     config = slot.monitor.config
-    verdicts = [verdict_from_json(item) for item in history.verdicts(config.name, name, limit=_TRAIL_WINDOWS)]
+    rows = history.verdicts.newest(config.name, name, limit=_TRAIL_WINDOWS)
+    verdicts = [verdict_from_json(row) for row in rows]
     usable = next((v for v in reversed(verdicts) if v.state.has_data), None)
     window: Summary | None = None
     if usable is not None:
-        tiles = [history.tile(config.name, name, start, version) for start, version in usable.tiles]
+        tiles = [history.tiles.get(config.name, name, start, version) for start, version in usable.tiles]
         summaries = [tile.summary for tile in tiles if tile is not None]
         window = total(summaries) if summaries else None
     return SegmentView(
         segment=name,
         verdict=verdicts[-1] if verdicts else None,
         usable_verdict=usable,
-        usable_at=None if usable is None else history.decided_at(config.name, name, usable.window.end),
+        usable_at=None
+        if usable is None
+        else history.verdicts.decided_at(config.name, name, usable.window.end),
         trail=tuple((v.window.end, v.evidence, str(v.state), v.page) for v in verdicts),
         window=window,
     )
@@ -135,7 +138,7 @@ def _assemble(
             onset=item.onset,
             muted_until=item.muted_until,
         )
-        for item in history.incidents(config.name)
+        for item in history.incidents.of_monitor(config.name)
     )
     return replace(
         unloaded_view(config),
@@ -158,7 +161,7 @@ def _assemble(
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
         untimed_rows=tally.untimed_rows,
-        selftest=selftest_view(monitor, history),
+        selftest=selftest_view(monitor, history.selftests),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftwatch.core.schema import iso
-from driftwatch.daemon.status.history_view import HistoryView, VerdictData
+from driftwatch.daemon.status.verdict_reader import VerdictData
 from driftwatch.results import text_format
+from driftwatch.results.results import Verdict
+from driftwatch.store.browsing import Browsing
 
 #: Slices, and messages, that are listed one by one.
 _MAX_ITEMS = 30
@@ -19,7 +21,7 @@ class Entry:
     what: str
 
 
-def worklog(data: VerdictData, past: HistoryView) -> list[Entry]:
+def worklog(data: VerdictData, browsing: Browsing) -> list[Entry]:
     verdict = data.verdict
     entries = [Entry(at=verdict.window.end, what="the window closed")]
     if verdict.newest_row is not None:
@@ -36,11 +38,22 @@ def worklog(data: VerdictData, past: HistoryView) -> list[Entry]:
     if verdict.untimed_rows:
         read += f", {verdict.untimed_rows:,} rows without a usable time in no window"
     entries.append(Entry(at=data.decided_at, what=read))
-    for item in past.sendings(verdict.incident)[:_MAX_ITEMS] if verdict.page else ():
+    sendings = browsing.sendings(verdict.incident) if verdict.page and verdict.incident is not None else []
+    for item in sendings[:_MAX_ITEMS]:
         tries = text_format.format_count(item.attempts, "attempt")
         state = f"{item.state} after {tries}" + (f", {item.reason}" if item.reason else "")
         entries.append(Entry(at=item.created_at, what=f"message to {item.sink}, {item.kind}: {state}"))
-    for start, decided, newest in past.newer_slices(verdict)[:_MAX_ITEMS]:
+    for start, decided, newest in _newer_slices(verdict, browsing)[:_MAX_ITEMS]:
         change = f"the slice from {iso(start)} changed later: decided on version {decided}, now {newest}"
         entries.append(Entry(at=None, what=change))
     return sorted(entries, key=lambda item: (item.at is None, item.at or 0))
+
+
+def _newer_slices(verdict: Verdict, browsing: Browsing) -> list[tuple[int, int, int]]:
+    """Return (start, decided version, newest version) of slices that changed after the verdict."""
+    changes = []
+    for start, version in verdict.tiles:
+        versions = browsing.tile_versions(verdict.monitor, start)
+        if versions and versions[-1][0] > version:
+            changes.append((start, version, versions[-1][0]))
+    return changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -18,13 +18,15 @@ from driftwatch.config.models import ExportConfig, WebConfig
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.web.acknowledge_form import AcknowledgeForm
-from driftwatch.daemon.web.api import payloads
 from driftwatch.daemon.web.api.endpoints import Api
+from driftwatch.daemon.web.error_responses import ErrorResponses
 from driftwatch.daemon.web.http import query
 from driftwatch.daemon.web.http.assets import assets
 from driftwatch.daemon.web.http.guard import Guard
 from driftwatch.daemon.web.http.links import Links
-from driftwatch.daemon.web.pages.routes import PageRenderer
+from driftwatch.daemon.web.http.responses import html_response
+from driftwatch.daemon.web.operator_endpoints import OperatorEndpoints
+from driftwatch.daemon.web.pages.page_renderer import PageRenderer
 from driftwatch.daemon.web.pages.sections import ColumnSelection
 from driftwatch.daemon.web.pages.side_by_side import compare
 from driftwatch.daemon.web.pages.view_models import KIND_ORDER
@@ -37,9 +39,9 @@ def create_app(daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> S
     app = _GuardedApp(
         routes=site.routes(),
         exception_handlers={
-            HTTPException: site.http_error,
-            DriftwatchError: site.driftwatch_error,
-            Exception: site.internal_error,
+            HTTPException: site.errors.http_error,
+            DriftwatchError: site.errors.driftwatch_error,
+            Exception: site.errors.internal_error,
         },
     )
     # Starlette would redirect to the request's Host, without TLS and without the prefix of external_url.
@@ -58,9 +60,10 @@ class _GuardedApp(Starlette):
 
 
 class _Site:
+    """The pages, and the parts that answer everything else."""
+
     def __init__(self, daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> None:
         self._daemon = daemon
-        self._enable_reload = web.enable_reload
         self._assets = assets()
         external_url = urlsplit(web.external_url or "")
         self._links = Links(external_url.path)
@@ -68,6 +71,8 @@ class _Site:
         self._api = Api(daemon, secured=web.auth is not None)
         self._acknowledge_form = AcknowledgeForm(daemon, self._links, external_url.netloc)
         self.metrics_page = MetricsPage(export)
+        self._operators = OperatorEndpoints(daemon, self.metrics_page, enable_reload=web.enable_reload)
+        self.errors = ErrorResponses(self._pages)
 
     def routes(self) -> list[Route]:
         get_routes: list[tuple[str, Callable[[Request], Any]]] = [
@@ -77,23 +82,19 @@ class _Site:
             ("/monitors/{name}/compare", self.compare),
             ("/monitors/{name}/windows", self.windows),
             ("/monitors/{name}/windows/{end}", self.window),
-            ("/metrics", self.metrics),
             *self._api.routes(),
-            ("/-/healthy", self.healthy),
-            ("/-/ready", self.ready),
             *((asset.path, asset.respond) for asset in self._assets.values()),
         ]
-        post_routes = [
-            Route("/monitors/{name}/acknowledge", self._acknowledge_form.acknowledge, methods=["POST"])
+        return [
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in get_routes),
+            Route("/monitors/{name}/acknowledge", self._acknowledge_form.acknowledge, methods=["POST"]),
+            *self._operators.routes(),
         ]
-        if self._enable_reload:
-            post_routes.append(Route("/-/reload", self.reload, methods=["POST", "PUT"]))
-        return [Route(path, endpoint, methods=["GET"]) for path, endpoint in get_routes] + post_routes
 
     def index(self, request: Request) -> Response:
         search, kind = query.search(request), query.choice(request, "state", KIND_ORDER)
         snapshot = self._daemon.snapshot()
-        return _html_response(
+        return html_response(
             self._pages.index(snapshot, self._daemon.now(), search, kind, query.page(request))
         )
 
@@ -101,7 +102,7 @@ class _Site:
         snapshot = self._daemon.snapshot()
         view, segment = query.monitor_and_segment(snapshot, request)
         acknowledgement_id = request.query_params.get("said", "")
-        return _html_response(
+        return html_response(
             self._pages.monitor(
                 snapshot,
                 view,
@@ -124,19 +125,19 @@ class _Site:
         html = self._pages.column(snapshot, view, segment, name, self._daemon.now())
         if html is None:
             raise HTTPException(404, "The monitor watches no column of that name.")
-        return _html_response(html)
+        return html_response(html)
 
     def windows(self, request: Request) -> Response:
         snapshot = self._daemon.snapshot()
         view, segment = query.monitor_and_segment(snapshot, request)
         end_below = query.end_below(request)
-        return _html_response(self._pages.windows(snapshot, view, segment, self._daemon.now(), end_below))
+        return html_response(self._pages.windows(snapshot, view, segment, self._daemon.now(), end_below))
 
     def window(self, request: Request) -> Response:
         snapshot = self._daemon.snapshot()
         view, segment = query.monitor_and_segment(snapshot, request)
         end = query.timestamp(request.path_params["end"])
-        verdict_data = self._daemon.past.verdict_data(view, segment.segment, end)
+        verdict_data = self._daemon.past.verdicts.data(view, segment.segment, end)
         if verdict_data is None:
             raise HTTPException(
                 404,
@@ -145,7 +146,7 @@ class _Site:
             )
         selection = _column_selection(request)
         now, user = self._daemon.now(), self._acknowledge_form.user(request)
-        return _html_response(self._pages.window(snapshot, view, segment, verdict_data, now, selection, user))
+        return html_response(self._pages.window(snapshot, view, segment, verdict_data, now, selection, user))
 
     def compare(self, request: Request) -> Response:
         snapshot = self._daemon.snapshot()
@@ -153,72 +154,10 @@ class _Site:
         sides = (query.side(request, "a"), query.side(request, "b"))
         selection = _column_selection(request)
         url = partial(self._links.column, view.name, segment=segment.segment)
-        comparison = compare(self._daemon.past, view, segment.segment, sides, selection, url)
+        comparison = compare(self._daemon.past.verdicts, view, segment.segment, sides, selection, url)
         now = self._daemon.now()
-        return _html_response(self._pages.compare(snapshot, view, segment, sides, comparison, now, selection))
-
-    def metrics(self, request: Request) -> Response:
-        page = self.metrics_page.render(
-            self._daemon.snapshot(),
-            self._daemon.now(),
-            request.headers.get("accept", ""),
-            request.headers.get("accept-encoding", ""),
-        )
-        headers = {"Content-Type": page.content_type, "Vary": "Accept, Accept-Encoding"}
-        if page.encoding is not None:
-            headers["Content-Encoding"] = page.encoding
-        return Response(page.body, headers=headers)
-
-    async def healthy(self, request: Request) -> Response:
-        if self._daemon.snapshot().scheduler_alive:
-            return PlainTextResponse("driftwatch is healthy.\n")
-        return PlainTextResponse("The scheduler is dead: nothing is being checked.\n", status_code=503)
-
-    async def ready(self, request: Request) -> Response:
-        if self._daemon.snapshot().ready:
-            return PlainTextResponse("driftwatch is ready.\n")
-        return PlainTextResponse("Configuration, references and state are being loaded.\n", status_code=503)
-
-    def reload(self, request: Request) -> Response:
-        if "origin" in request.headers:
-            raise HTTPException(403, "Web pages may not reload the configuration.")
-        try:
-            notes = self._daemon.reload()
-        except DriftwatchError as error:
-            return PlainTextResponse(f"{_printable(error)}\n", status_code=500)
-        return PlainTextResponse("".join(f"{line}\n" for line in ("The configuration was reloaded.", *notes)))
-
-    async def http_error(self, request: Request, error: Exception) -> Response:
-        status = getattr(error, "status_code", 500)
-        headers = getattr(error, "headers", None)
-        return self._error(request, status, str(getattr(error, "detail", "")), headers)
-
-    async def driftwatch_error(self, request: Request, error: Exception) -> Response:
-        return self._error(request, 500, _printable(error))
-
-    async def internal_error(self, request: Request, error: Exception) -> Response:
-        return self._error(request, 500, "A fault inside driftwatch. The log says more.")
-
-    def _error(
-        self, request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        path = request.scope["path"]
-        if path.startswith("/api/"):
-            return Response(payloads.dumps({"error": detail}), status, headers, "application/json")
-        if path == "/metrics" or path.startswith("/-/"):
-            return PlainTextResponse(f"{detail}\n", status, headers)
-        return _html_response(self._pages.error(status, detail), status, headers)
+        return html_response(self._pages.compare(snapshot, view, segment, sides, comparison, now, selection))
 
 
 def _column_selection(request: Request) -> ColumnSelection:
     return ColumnSelection(search=query.search(request), page=query.page(request))
-
-
-def _printable(error: Exception) -> str:
-    return str(error).encode("utf-8", "backslashreplace").decode()
-
-
-def _html_response(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        text.encode("utf-8", "backslashreplace"), status, headers, media_type="text/html; charset=utf-8"
-    )

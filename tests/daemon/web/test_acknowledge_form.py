@@ -50,7 +50,7 @@ class Visit:
         )
 
     def acknowledgements(self) -> list[tuple[str, str, str, str]]:
-        acknowledgements = self.site.daemon.past.acknowledgements("flight-delays")
+        acknowledgements = self.site.daemon.past.browsing.acknowledgements("flight-delays")
         return [(item.incident, item.verdict, item.who, item.note) for item in acknowledgements]
 
 
@@ -107,7 +107,7 @@ def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
 def test_muting_ends(site: Site) -> None:
     visit = Visit(site)
     assert visit.post(verdict="muted", **{"for": "4h"}).status == 303
-    (acknowledgement,) = site.daemon.past.acknowledgements("flight-delays")
+    (acknowledgement,) = site.daemon.past.browsing.acknowledgements("flight-delays")
     assert acknowledgement.until == example.NOW + 4 * 3600 * NANOSECONDS
 
 

@@ -140,6 +140,6 @@ def test_an_incident_is_muted_from_the_page(browser: Browser, serve: Serve, tmp_
     (row,) = names(page, 'section:has(h2:text("What people said")) tbody tr')
     assert "anna (page)\tmuted until 2013-02-15 06:05 UTC" in row
     assert "the storm <b>of</b> Friday" in row
-    (acknowledgement,) = site.daemon.past.acknowledgements("flight-delays")
+    (acknowledgement,) = site.daemon.past.browsing.acknowledgements("flight-delays")
     assert (acknowledgement.verdict, acknowledgement.until) == ("muted", example.NOW + example.DAY)
     context.close()

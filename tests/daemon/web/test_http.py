@@ -17,13 +17,12 @@ from peers import require, until
 from web_site import Serve, Site
 
 from driftwatch.config.models import ExportConfig, WebConfig
-from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.web.http import server as server_module
 from driftwatch.daemon.web.http.guard import SECURITY_HEADERS
 from driftwatch.daemon.web.http.server import WebServer
 from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import ConfigError, DriftwatchError
-from driftwatch.store.browsing import StoredWindow
+from driftwatch.store.browsing import Browsing, StoredWindow
 
 WINDOW = "2013-02-14T00:00:00Z"
 PATHS = {
@@ -169,7 +168,7 @@ def test_json_never_holds_what_json_has_not(serve: Serve) -> None:
     assert site.get("/metrics").status == 200
 
 
-class Faulty(HistoryView):
+class Faulty(Browsing):
     def windows(self, *args: object, **kwargs: object) -> list[StoredWindow]:
         raise RuntimeError("a bug with a secret in it")
 
@@ -184,7 +183,7 @@ def test_errors_are_told_and_faults_are_not_spread(serve: Serve, caplog: pytest.
     assert answer.json()["error"].endswith(
         "driftwatch.sqlite: expected to read. Got no such table: incidents."
     )
-    daemon.past = Faulty(daemon.database)
+    daemon.past.browsing = Faulty(daemon.database)
     error_response = site.get(f"/monitors/churn/windows/{WINDOW}")
     assert error_response.status == 500
     assert b"secret" not in error_response.data

@@ -8,8 +8,8 @@ import example
 import pytest
 
 from driftwatch.daemon.status.headline import headline_of
-from driftwatch.daemon.status.history_view import MIN_BAND_WINDOWS, trends_of
 from driftwatch.daemon.status.snapshot import MonitorView
+from driftwatch.daemon.status.trends import MIN_BAND_WINDOWS, trends_of
 from driftwatch.daemon.web.pages.incident_text import MAX_MOVES, IncidentText, incident_text
 from driftwatch.daemon.web.pages.sections import reference_changes
 from driftwatch.results import text_format

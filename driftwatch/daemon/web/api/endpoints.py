@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from driftwatch.core.schema import iso
 from driftwatch.daemon.status.ports import RunningDaemon
+from driftwatch.daemon.status.trends import read_trends
 from driftwatch.daemon.web.api import payloads
 from driftwatch.daemon.web.api.openapi import (
     COLUMN,
@@ -144,9 +145,11 @@ class Api:
     def windows(self, request: Request) -> Response:
         view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
         limit = query.limit(request)
-        verdicts = self._daemon.past.verdicts(view.name, segment.segment, query.end_below(request), limit)
-        older_windows = verdicts and self._daemon.past.windows(
-            view.name, segment.segment, verdicts[-1].window.end, 1
+        verdicts = self._daemon.past.verdicts.newest(
+            view.name, segment.segment, query.end_below(request), limit
+        )
+        older_windows = verdicts and self._daemon.past.browsing.windows(
+            view.name, segment.segment, end_below=verdicts[-1].window.end, limit=1
         )
         return _json(
             WindowsJson(
@@ -160,10 +163,10 @@ class Api:
     def window(self, request: Request) -> Response:
         view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
         end = query.timestamp(request.path_params["end"])
-        verdict_data = self._daemon.past.verdict_data(view, segment.segment, end)
+        verdict_data = self._daemon.past.verdicts.data(view, segment.segment, end)
         if verdict_data is None:
             raise HTTPException(404, "No verdict is stored for a window that ends then.")
-        return _json(payloads.verdict_data_json(verdict_data, self._daemon.past))
+        return _json(payloads.verdict_data_json(verdict_data, self._daemon.past.browsing))
 
     def compare(self, request: Request) -> Response:
         view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)
@@ -171,7 +174,7 @@ class Api:
         first, second = query.side(request, "a"), query.side(request, "b")
         if first is None or second is None:
             raise HTTPException(400, 'a and b: expected the end of a window, or "reference".')
-        pair = summary_pair(self._daemon.past, view, segment.segment, (first, second))
+        pair = summary_pair(self._daemon.past.verdicts, view, segment.segment, (first, second))
         if isinstance(pair, str):
             raise HTTPException(404, pair)
         return _json(payloads.comparison_json(view, segment.segment, (first, second), pair, offset, limit))
@@ -184,14 +187,14 @@ class Api:
         reference = view.reference
         if reference is None or column not in {item.name for item in reference.plan.columns}:
             raise HTTPException(404, "The monitor watches no column of that name.")
-        trends = self._daemon.past.trends(view.name, segment.segment, [column], None)
+        trends = read_trends(self._daemon.past.browsing, view.name, segment.segment, [column], None)
         return _json(payloads.trends_json(view, segment, column, trends))
 
     def incidents(self, request: Request) -> Response:
         view = query.monitor(self._daemon.snapshot(), request)
         limit, offset = query.limit(request), query.offset(request)
         only_open = query.choice(request, "state", ("open", "all")) == "open"
-        incidents = self._daemon.past.incidents(view.name, only_open=only_open)[::-1]
+        incidents = self._daemon.past.incidents.of_monitor(view.name, only_open=only_open)[::-1]
         page = incidents[offset : offset + limit]
         return _json(
             IncidentsJson(
@@ -204,7 +207,7 @@ class Api:
 
     def acknowledgements(self, request: Request) -> Response:
         view = query.monitor(self._daemon.snapshot(), request)
-        acknowledgements = self._daemon.past.acknowledgements(view.name, query.limit(request))
+        acknowledgements = self._daemon.past.browsing.acknowledgements(view.name, query.limit(request))
         return _json(
             AcknowledgementsJson(
                 monitor=view.name, acknowledgements=payloads.acknowledgements_json(acknowledgements)

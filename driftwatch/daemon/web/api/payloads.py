@@ -13,8 +13,9 @@ from driftwatch.charts import bars
 from driftwatch.core.schema import Column, iso
 from driftwatch.daemon.status.column_order import by_distance, distance
 from driftwatch.daemon.status.headline import headline_of
-from driftwatch.daemon.status.history_view import HistoryView, Trend, VerdictData
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
+from driftwatch.daemon.status.trends import Trend
+from driftwatch.daemon.status.verdict_reader import VerdictData
 from driftwatch.daemon.status.worklog import worklog
 from driftwatch.daemon.web.api.types import (
     AcknowledgementJson,
@@ -37,6 +38,7 @@ from driftwatch.daemon.web.pages.side_by_side import SummaryPair
 from driftwatch.daemon.web.pages.view_models import newest_evidence
 from driftwatch.results.verdict_json import statistic_json, window_json
 from driftwatch.store.acknowledgements import Acknowledgement
+from driftwatch.store.browsing import Browsing
 from driftwatch.store.records import StoredIncident
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -89,13 +91,14 @@ def detail_json(view: MonitorView, now: int) -> DetailJson:
     }
 
 
-def verdict_data_json(verdict_data: VerdictData, history: HistoryView) -> WorkingJson:
+def verdict_data_json(verdict_data: VerdictData, browsing: Browsing) -> WorkingJson:
+    verdict = verdict_data.verdict
     return {
-        "monitor": verdict_data.verdict.monitor,
-        "window": window_json(verdict_data.verdict),
+        "monitor": verdict.monitor,
+        "window": window_json(verdict),
         "decided_at": _time(verdict_data.decided_at),
-        "configuration": history.configuration(verdict_data.verdict),
-        "log": [{"at": _time(item.at), "what": item.what} for item in worklog(verdict_data, history)],
+        "configuration": browsing.configuration(verdict.monitor, verdict.configuration),
+        "log": [{"at": _time(item.at), "what": item.what} for item in worklog(verdict_data, browsing)],
     }
 
 

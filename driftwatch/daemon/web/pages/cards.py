@@ -11,7 +11,7 @@ from markupsafe import Markup
 from driftwatch.charts import bars, column_chart
 from driftwatch.core.schema import Column, Kind
 from driftwatch.daemon.status.column_order import effects_of
-from driftwatch.daemon.status.history_view import Trend
+from driftwatch.daemon.status.trends import Trend
 from driftwatch.daemon.web.pages import trend_lines
 from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.results import text_format

@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from driftwatch.charts import evidence_chart
 from driftwatch.daemon.status.column_order import by_contribution, by_distance
-from driftwatch.daemon.status.history_view import HistoryView
+from driftwatch.daemon.status.trends import read_trends
 from driftwatch.daemon.web.http.paging import ListPage, filter_names, list_page
 from driftwatch.daemon.web.pages import trend_lines
 from driftwatch.daemon.web.pages.cards import COLUMNS_PER_PAGE, ColumnCard, ComparedSummaries, column_cards
 from driftwatch.daemon.web.pages.correlations import correlation_changes
 from driftwatch.results.results import Verdict
-from driftwatch.store.browsing import StoredVersion, StoredWindow
+from driftwatch.store.browsing import Browsing, StoredVersion, StoredWindow
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -43,7 +43,7 @@ def verdict_columns(
     window: Summary | None,
     leading_columns: Sequence[str],
     selection: ColumnSelection,
-    history: HistoryView,
+    browsing: Browsing,
     url: Callable[[str], str],
 ) -> ColumnSection:
     """Build a verdict's column cards: ``leading_columns`` first, then by contribution."""
@@ -62,7 +62,7 @@ def verdict_columns(
     trends = (
         {}
         if verdict is None
-        else history.trends(verdict.monitor, verdict.segment, page.items, verdict.window.end + 1)
+        else read_trends(browsing, verdict.monitor, verdict.segment, page.items, verdict.window.end + 1)
     )
     summaries = ComparedSummaries(
         columns=columns, grids=reference.plan.grids, first=reference.summary, second=window

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from driftwatch.core.schema import iso
-from driftwatch.daemon.status.history_view import HistoryView, VerdictData
 from driftwatch.daemon.status.snapshot import MonitorView
+from driftwatch.daemon.status.verdict_reader import VerdictData, VerdictReader
 from driftwatch.daemon.web.http.query import Side
 from driftwatch.daemon.web.pages.sections import ColumnSection, ColumnSelection, compared_columns
 from driftwatch.summary.reference import Reference
@@ -32,14 +32,14 @@ class Comparison:
 
 
 def compare(
-    history: HistoryView,
+    verdicts: VerdictReader,
     view: MonitorView,
     segment: str | None,
     sides: tuple[Side | None, Side | None],
     selection: ColumnSelection,
     url: Callable[[str], str],
 ) -> Comparison:
-    pair = summary_pair(history, view, segment, sides)
+    pair = summary_pair(verdicts, view, segment, sides)
     if isinstance(pair, str):
         return Comparison(pair=None, columns=None, problem=pair)
     columns = compared_columns(pair.reference, pair.first, pair.second, selection, url)
@@ -47,13 +47,13 @@ def compare(
 
 
 def summary_pair(
-    history: HistoryView, view: MonitorView, segment: str | None, sides: tuple[Side | None, Side | None]
+    verdicts: VerdictReader, view: MonitorView, segment: str | None, sides: tuple[Side | None, Side | None]
 ) -> SummaryPair | str:
     """Return the counts of both sides, or why they cannot be compared."""
     first, second = sides
     if first is None or second is None:
         return "Choose two windows, or a window and the reference."
-    results = [_verdict_data(history, view, segment, side) for side in (first, second)]
+    results = [_verdict_data(verdicts, view, segment, side) for side in (first, second)]
     for result in results:
         if isinstance(result, str):
             return result
@@ -77,11 +77,11 @@ def _current_reference(view: MonitorView, segment: str | None) -> Reference | No
 
 
 def _verdict_data(
-    history: HistoryView, view: MonitorView, segment: str | None, side: Side
+    verdicts: VerdictReader, view: MonitorView, segment: str | None, side: Side
 ) -> VerdictData | str | None:
     if side.end is None:
         return None
-    verdict_data = history.verdict_data(view, segment, side.end)
+    verdict_data = verdicts.data(view, segment, side.end)
     return (
         f"No verdict is stored for a window that ends {iso(side.end)}."
         if verdict_data is None

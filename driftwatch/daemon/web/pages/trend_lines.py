@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from driftwatch.charts.svg import line, rect, svg, text
-from driftwatch.daemon.status.history_view import Trend
+from driftwatch.daemon.status.trends import Trend
 from driftwatch.daemon.web.pages.correlations import CorrelationChange
 from driftwatch.results import text_format
 

@@ -1,22 +1,18 @@
-"""Renders the page templates: values are escaped, undefined names are errors, only packaged files load."""
+"""Renders the pages."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from driftwatch.core.schema import iso
-from driftwatch.core.settings import format_duration
 from driftwatch.daemon.status.column_order import by_contribution
 from driftwatch.daemon.status.headline import headline_of, moved_columns, onset
-from driftwatch.daemon.status.history_view import HistoryView, VerdictData
 from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView, Snapshot
+from driftwatch.daemon.status.trends import read_trends
+from driftwatch.daemon.status.verdict_reader import VerdictData
 from driftwatch.daemon.status.worklog import worklog
 from driftwatch.daemon.web.http.assets import Asset
 from driftwatch.daemon.web.http.links import Links
@@ -27,68 +23,25 @@ from driftwatch.daemon.web.pages.incident_text import incident_text
 from driftwatch.daemon.web.pages.sample_rows import sample_rows
 from driftwatch.daemon.web.pages.sections import TIMELINE_WINDOWS, ColumnSelection, timeline, verdict_columns
 from driftwatch.daemon.web.pages.side_by_side import Comparison
+from driftwatch.daemon.web.pages.template_environment import template_environment
 from driftwatch.daemon.web.pages.trend_lines import trend_chart
 from driftwatch.daemon.web.pages.view_models import User
-from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text
 from driftwatch.results import text_format
+from driftwatch.store.browsing import Browsing
 
 #: Windows in a list, and in a comparison's selectors.
 WINDOWS_PER_PAGE, MAX_CHOICES = 100, 400
-#: Longer names are cut, so that pages stay small.
-_MAX_NAME_CHARS = 100
-_MAX_SETTINGS_CHARS = 60_000
-
-
-def _short_text(value: object, max_chars: int) -> str:
-    return text_format.truncate(text_format.escape_invisible(str(value)), max_chars)
 
 
 class PageRenderer:
     def __init__(self, links: Links, assets: Mapping[str, Asset], daemon: RunningDaemon) -> None:
         self.links = links
         self._daemon = daemon
-        self._environment = Environment(
-            loader=PackageLoader("driftwatch.daemon.web", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update(
-            number=text_format.format_number,
-            percent=text_format.format_percent,
-            p_value=text_format.format_p_value,
-            time=text_format.format_time,
-            relative_time=text_format.format_relative_time,
-            date=text_format.format_date,
-            printable=lambda text: text_format.truncate(
-                text_format.escape_invisible(str(text)), 6 * _MAX_NAME_CHARS
-            ),
-            name=lambda text: text_format.truncate(text_format.escape_invisible(str(text)), _MAX_NAME_CHARS),
-            named_column_text=named_column_text,
-            column_label=column_label,
-            column_labels=column_labels,
-            plural=text_format.format_count,
-            duration=format_duration,
-            iso=iso,
-            json=lambda value: text_format.truncate(
-                json.dumps(value, indent=1, sort_keys=True), _MAX_SETTINGS_CHARS
-            ),
-        )
-        self._environment.globals.update(
-            links=links,
-            assets={name: links.prefix + asset.url for name, asset in assets.items()},
-            STATE_WORDS=text_format.STATE_WORDS,
-            REASON_WORDS=text_format.REASON_WORDS,
-            kind_of=text_format.state_kind,
-            SYMBOL=text_format.KIND_SYMBOLS,
-            WORD=text_format.KIND_WORDS,
-            counted_quantity=view_models.counted_quantity,
-        )
+        self._environment = template_environment(links, assets)
 
     @property
-    def _history(self) -> HistoryView:
-        return self._daemon.past
+    def _browsing(self) -> Browsing:
+        return self._daemon.past.browsing
 
     def index(self, snapshot: Snapshot, now: int, search: str = "", kind: str = "", page: int = 1) -> str:
         fleet = view_models.fleet(snapshot, now, self.links, search, kind, page)
@@ -111,8 +64,8 @@ class PageRenderer:
         if reference is None or window is None or window.plan != reference.plan.fingerprint:
             window = None
         leading_columns = moved_columns(view, segment)
-        acknowledgements = self._history.acknowledgements(view.name)
-        windows = self._history.windows(view.name, segment.segment, None, TIMELINE_WINDOWS)
+        acknowledgements = self._browsing.acknowledgements(view.name)
+        windows = self._browsing.windows(view.name, segment.segment, limit=TIMELINE_WINDOWS)
         return self._render(
             "monitor.html",
             snapshot=snapshot,
@@ -133,7 +86,7 @@ class PageRenderer:
                 window,
                 leading_columns,
                 selection,
-                self._history,
+                self._browsing,
                 self._column_url(view, segment),
             ),
             column_page=lambda page: self.links.monitor(
@@ -148,7 +101,7 @@ class PageRenderer:
         )
 
     def _timeline(self, view: MonitorView, segment: SegmentView, windows: Sequence[Any], now: int) -> str:
-        versions = self._history.versions(view.name)
+        versions = self._browsing.versions(view.name)
         url = partial(self.links.window, view.name, segment=segment.segment)
         return timeline(windows, versions, now, onset(view, segment), url)
 
@@ -158,13 +111,17 @@ class PageRenderer:
     def windows(
         self, snapshot: Snapshot, view: MonitorView, segment: SegmentView, now: int, end_below: int | None
     ) -> str:
-        windows = self._history.windows(view.name, segment.segment, end_below, WINDOWS_PER_PAGE)
+        windows = self._browsing.windows(
+            view.name, segment.segment, end_below=end_below, limit=WINDOWS_PER_PAGE
+        )
         older_windows = (
-            self._history.windows(view.name, segment.segment, windows[-1].end, 1) if windows else []
+            self._browsing.windows(view.name, segment.segment, end_below=windows[-1].end, limit=1)
+            if windows
+            else []
         )
         newer_windows = []
         if windows and end_below is not None:
-            newer_windows = self._history.following(
+            newer_windows = self._browsing.following(
                 view.name, segment.segment, windows[0].end, WINDOWS_PER_PAGE + 1
             )
         return self._render(
@@ -174,7 +131,7 @@ class PageRenderer:
             view=view,
             segment=segment,
             windows=windows,
-            total=self._history.count(view.name, segment.segment),
+            total=self._browsing.count(view.name, segment.segment),
             older_end=windows[-1].end if older_windows else None,
             is_newest=end_below is None or not newer_windows,
             newer_end=newer_windows[-1].end if len(newer_windows) > WINDOWS_PER_PAGE else None,
@@ -194,8 +151,8 @@ class PageRenderer:
         """Render a window's page; only an authenticated user sees stored rows."""
         verdict = verdict_data.verdict
         end, segment_name = verdict.window.end, segment.segment
-        older_windows = self._history.windows(view.name, segment_name, end, 1)
-        newer_windows = self._history.following(view.name, segment_name, end, 1)
+        older_windows = self._browsing.windows(view.name, segment_name, end_below=end, limit=1)
+        newer_windows = self._browsing.following(view.name, segment_name, end, 1)
         leading_columns = [item.column for item in verdict.breakages] + [
             item.column for item in verdict.named
         ]
@@ -216,12 +173,12 @@ class PageRenderer:
                 verdict_data.window,
                 leading_columns,
                 selection,
-                self._history,
+                self._browsing,
                 self._column_url(view, segment),
             ),
             joint_statistics=[item for item in verdict.statistics if item.column is None],
             joint_named=view_models.joint_named(verdict),
-            configuration=self._history.configuration(verdict),
+            configuration=self._browsing.configuration(verdict.monitor, verdict.configuration),
             sample=None
             if user is None or verdict_data.reference is None
             else sample_rows(
@@ -229,7 +186,7 @@ class PageRenderer:
                 verdict_data.window,
                 [*leading_columns, *by_contribution(verdict)],
             ),
-            log=worklog(verdict_data, self._history),
+            log=worklog(verdict_data, self._browsing),
             command=view_models.explain_command(verdict),
             column_page=lambda page: self.links.window(
                 view.name, end, segment_name, q=selection.search, page=page
@@ -244,7 +201,7 @@ class PageRenderer:
         columns = {} if reference is None else {item.name: item for item in reference.plan.columns}
         if reference is None or name not in columns:
             return None
-        trends = self._history.trends(view.name, segment.segment, [name], None, TIMELINE_WINDOWS)
+        trends = read_trends(self._browsing, view.name, segment.segment, [name], None, TIMELINE_WINDOWS)
         window = segment.window
         if window is not None and window.plan != reference.plan.fingerprint:
             window = None
@@ -276,7 +233,7 @@ class PageRenderer:
         selection: ColumnSelection,
     ) -> str:
         recent_ends = [
-            item.end for item in self._history.windows(view.name, segment.segment, None, MAX_CHOICES)
+            item.end for item in self._browsing.windows(view.name, segment.segment, limit=MAX_CHOICES)
         ]
         ends = [None if side is None else side.end for side in sides]
         selected_ends = {side.end for side in sides if side is not None and side.end is not None}

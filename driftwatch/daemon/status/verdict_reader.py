@@ -1,0 +1,99 @@
+"""Reads stored verdicts, each with the data that it was computed from."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from driftwatch.daemon.status.snapshot import MonitorView
+from driftwatch.results.results import Verdict
+from driftwatch.results.verdict_json import verdict_from_json
+from driftwatch.store.browsing import Browsing
+from driftwatch.store.database import Database
+from driftwatch.store.history import History
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.summary import Summary, total
+
+#: Statistics in one answer: about five megabytes of JSON.
+MAX_STATISTICS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictData:
+    """A stored verdict with the data that it was computed from."""
+
+    verdict: Verdict
+    #: Nanoseconds.
+    decided_at: int | None
+    #: The segment's reference; None after retention deleted it.
+    reference: Reference | None
+    #: The window's summary on the reference's cells; None after retention deleted it.
+    window: Summary | None
+
+
+class VerdictReader:
+    """Thread-safe; keeps the newest reference that it had to read."""
+
+    def __init__(self, database: Database) -> None:
+        self._history = History(database)
+        self._browsing = Browsing(database)
+        self._lock = threading.Lock()
+        self._cached_reference: tuple[tuple[str, str], Reference] | None = None
+
+    def get(self, monitor: str, segment: str | None, end: int) -> Verdict | None:
+        data = self._history.verdicts.get(monitor, segment, end)
+        return None if data is None else verdict_from_json(data)
+
+    def newest(self, monitor: str, segment: str | None, end_below: int | None, limit: int) -> list[Verdict]:
+        """Return the newest verdicts of windows that end before ``end_below``, newest first.
+
+        Returns fewer than ``limit`` when they have more than ``MAX_STATISTICS`` statistics.
+        """
+        verdicts: list[Verdict] = []
+        size = 0
+        for item in self._browsing.windows(monitor, segment, end_below=end_below, limit=limit):
+            verdict = self.get(monitor, segment, item.end)
+            if verdict is None:
+                continue
+            size += len(verdict.statistics)
+            if verdicts and size > MAX_STATISTICS:
+                break
+            verdicts.append(verdict)
+        return verdicts
+
+    def data(self, view: MonitorView, segment: str | None, end: int) -> VerdictData | None:
+        verdict = self.get(view.name, segment, end)
+        if verdict is None:
+            return None
+        reference = self._reference(view, verdict.reference)
+        return VerdictData(
+            verdict=verdict,
+            decided_at=self._history.verdicts.decided_at(view.name, segment, end),
+            reference=None if reference is None else reference.for_segment(segment),
+            window=self._window(view.name, verdict, reference),
+        )
+
+    def _reference(self, view: MonitorView, fingerprint: str) -> Reference | None:
+        if view.reference is not None and view.reference.fingerprint == fingerprint:
+            return view.reference
+        key = (view.name, fingerprint)
+        with self._lock:
+            if self._cached_reference is not None and self._cached_reference[0] == key:
+                return self._cached_reference[1]
+        reference = self._history.references.get(view.name, fingerprint)
+        if reference is not None:
+            with self._lock:
+                self._cached_reference = (key, reference)
+        return reference
+
+    def _window(self, monitor: str, verdict: Verdict, reference: Reference | None) -> Summary | None:
+        tiles = [
+            self._history.tiles.get(monitor, verdict.segment, start, version)
+            for start, version in verdict.tiles
+        ]
+        summaries = [tile.summary for tile in tiles if tile is not None]
+        if reference is None or not summaries or len(summaries) != len(tiles):
+            return None
+        if any(item.plan != reference.plan.fingerprint for item in summaries):
+            return None
+        return total(summaries)

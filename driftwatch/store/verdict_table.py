@@ -1,0 +1,74 @@
+"""The verdicts of decided windows, and the configurations that they were decided with."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from driftwatch.store.database import Database
+
+
+class VerdictTable:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def get(self, monitor: str, segment: str | None, end: int) -> dict[str, Any] | None:
+        rows = self._db.query(
+            "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
+            (monitor, segment or "", end),
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def newest(
+        self, monitor: str, segment: str | None, *, end_above: int = -(1 << 62), limit: int = 400
+    ) -> list[dict[str, Any]]:
+        """Return the newest verdicts of windows that end after ``end_above``, oldest first."""
+        rows = self._db.query(
+            "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end > ?"
+            " ORDER BY window_end DESC LIMIT ?",
+            (monitor, segment or "", end_above, limit),
+        )
+        return [json.loads(row[0]) for row in reversed(rows)]
+
+    def decided_at(self, monitor: str, segment: str | None, window_end: int) -> int | None:
+        """Return when the window was decided (nanoseconds), or None when undecided."""
+        rows = self._db.query(
+            "SELECT decided_at FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
+            (monitor, segment or "", window_end),
+        )
+        return int(rows[0][0]) if rows else None
+
+    def last_end(self, monitor: str) -> int | None:
+        """Return the end of the newest decided window."""
+        rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))
+        end: int | None = rows[0][0]
+        return end
+
+    @staticmethod
+    def write(
+        connection: sqlite3.Connection,
+        monitor: str,
+        verdicts: Sequence[tuple[str | None, int, Mapping[str, Any]]],
+        now: int,
+    ) -> None:
+        connection.executemany(
+            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    monitor, segment or "", end, content["state"], content["evidence"],
+                    int(content["page"]), now, json.dumps(content, ensure_ascii=True),
+                )
+                for segment, end, content in verdicts
+            ],
+        )  # fmt: skip
+
+    @staticmethod
+    def write_configuration(
+        connection: sqlite3.Connection, monitor: str, configuration: tuple[str, str], now: int
+    ) -> None:
+        fingerprint, content = configuration
+        connection.execute(
+            "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?)", (monitor, fingerprint, now, content)
+        )
