@@ -65,6 +65,17 @@ IMPURE_ALLOWED = {
     "results/text_format.py": {"datetime"},
     "charts/evidence_chart.py": {"datetime"},
 }
+#: Places that catch every exception, with what a bug must not stop there. Everywhere else an error is caught
+#: by its name. Executors keep the exception of a job as its result: who submits a job looks at that.
+SUPERVISORS = {
+    "cli/verbs/_options.py": "people get a message, not a traceback",
+    "daemon/sink_worker.py": "a notifier's bug ends no delivery thread and loses no message",
+    "daemon/turn.py": "a bug in one step of a monitor's turn stops neither other steps nor other monitors",
+    "engines/local/child.py": "the parent gets the error of the process that reads untrusted input",
+    "monitor/check.py": "a bug of the self-test does not stop the check",
+}
+MAX_SUPERVISORS = 5
+MAX_METHODS = 15
 BANNED = {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}
 
 
@@ -317,3 +328,64 @@ def test_contract_suites_name_no_plugin() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert node.value not in plugins, f"{path.name}:{node.lineno} names {node.value!r}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_classes_stay_small(path: Path) -> None:
+    """A class with more methods than this has two subjects."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            methods = [item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+            assert len(methods) <= MAX_METHODS, f"{path.name}: {node.name} has {len(methods)} methods"
+
+
+def catches_everything(node: ast.expr | None) -> bool:
+    """True for no exception at all, ``Exception``, ``BaseException`` and a tuple with one of these."""
+    if node is None:
+        return True
+    return any(
+        isinstance(item, ast.Name) and item.id in ("Exception", "BaseException") for item in ast.walk(node)
+    )
+
+
+def blind_catches(tree: ast.AST) -> list[int]:
+    """Lines that catch every exception and do not raise it again; ``suppress`` catches too."""
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler) and catches_everything(node.type):
+            final = node.body[-1]
+            if not (isinstance(final, ast.Raise) and final.exc is None):
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "suppress":
+            lines += [node.lineno for item in node.args if catches_everything(item)]
+    return lines
+
+
+def test_only_supervisors_catch_every_exception() -> None:
+    assert len(SUPERVISORS) <= MAX_SUPERVISORS
+    places = []
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        for line in blind_catches(ast.parse(text)):
+            place = str(path.relative_to(PACKAGE))
+            places.append(place)
+            reason = text.splitlines()[line - 1].partition("# ")[2]
+            assert "supervisor: " in reason, f"{place}:{line}: say in this line what a bug must not stop"
+    assert sorted(places) == sorted(SUPERVISORS)
+
+
+@pytest.mark.parametrize(
+    ("handler", "is_blind"),
+    [
+        ("except Exception: pass", True),
+        ("except BaseException as error: print(error)", True),
+        ("except (OSError, Exception): raise ValueError from None", True),
+        ("except: pass", True),
+        ("except BaseException:\n  close()\n  raise", False),
+        ("except (OSError, KeyError): pass", False),
+    ],
+)
+def test_a_blind_catch_is_seen(handler: str, is_blind: bool) -> None:
+    assert bool(blind_catches(ast.parse(f"try: work()\n{handler}"))) is is_blind
+    assert blind_catches(ast.parse("with contextlib.suppress(Exception): work()"))
+    assert not blind_catches(ast.parse("with suppress(OSError): work()"))

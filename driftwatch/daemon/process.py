@@ -54,12 +54,8 @@ def _serve(daemon: Daemon) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, receive)
-    try:
-        # References are built in the background, so that signals are handled meanwhile.
-        daemon.start(wait_loaded=False)
-    except BaseException:
-        daemon.close()
-        raise
+    # References are built in the background, so that signals are handled meanwhile.
+    daemon.start(wait_loaded=False)
     while True:
         wake.wait()
         wake.clear()

@@ -1,4 +1,8 @@
-"""Builds or loads references in a separate thread, so that a slow one delays neither ticks nor signals."""
+"""Builds or loads references in a thread of its own, so that a slow one delays neither ticks nor signals.
+
+Every monitor is a job of that thread, one after the other. Its failure, a bug too, is the job's result: it is
+reported and retried, and the next monitor's job runs.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from driftwatch.core.schema import NANOSECONDS
 from driftwatch.errors import DriftwatchError, ReaderDied, SourceTimeout, SourceUnavailable
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session
+from driftwatch.store.records import ActiveReference
 
 log = logging.getLogger(__name__)
 
@@ -30,66 +35,73 @@ class OnLoaded(Protocol):
 
 
 class ReferenceLoader:
-    """Loads references one after the other; one that fails is retried and does not stop the others."""
-
     def __init__(
         self,
+        *,
+        on_stored: Callable[[MonitorConfig, ActiveReference], None],
         on_loaded: OnLoaded,
         on_failure: Callable[[MonitorConfig, str], None],  # with the reason
         on_round_end: Callable[[], None],
     ) -> None:
+        self._on_stored = on_stored
         self._on_loaded = on_loaded
         self._on_failure = on_failure
         self._on_round_end = on_round_end
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._stopping = threading.Event()
-        self._round: Future[None] | None = None
+        self._round_end: Future[None] | None = None
         self._newest: Session | None = None
         self._missing: set[str] = set()
         self._tried_at = 0
 
+    def restore(self, session: Session) -> None:
+        """Report every monitor's stored reference, before anything is read from its source."""
+        jobs = [(item, self._thread.submit(self._restore, session, item)) for item in session.config.monitors]
+        for item, job in jobs:
+            error = job.exception()
+            if error is not None:
+                log.error("stored state cannot be shown", exc_info=error, extra={"monitor": item.name})
+
     def load(self, session: Session) -> None:
         """Load the references of all monitors; loading for an older session ends early."""
         self._newest = session
-        self._round = self._thread.submit(self._load_all, session, None)
+        self._start_round(session, {item.name for item in session.config.monitors})
 
     def retry(self, session: Session, now: int) -> None:
         """Retry failed references at intervals; ``now`` is in nanoseconds."""
-        is_idle = self._round is None or self._round.done()
+        is_idle = self._round_end is None or self._round_end.done()
         if self._missing and is_idle and abs(now - self._tried_at) >= _RETRY_SECONDS * NANOSECONDS:
             self._tried_at = now
-            self._round = self._thread.submit(self._load_all, session, frozenset(self._missing))
+            self._start_round(session, set(self._missing))
 
     def wait(self, seconds: float | None) -> bool:
         """Wait until loading ends; False means that ``seconds`` passed first."""
-        return self._round is None or not wait_for([self._round], timeout=seconds).not_done
+        return self._round_end is None or not wait_for([self._round_end], timeout=seconds).not_done
 
     def stop(self) -> None:
         """Start no more loads; a running read ends when the readers are closed."""
         self._stopping.set()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        # Queued jobs are not cancelled: each returns at once, and ``wait`` waits for the running one.
+        self._thread.shutdown(wait=False)
 
-    def _load_all(self, session: Session, names: frozenset[str] | None) -> None:
-        self._missing &= {item.name for item in session.config.monitors}
+    def _start_round(self, session: Session, names: set[str]) -> None:
         for item in session.config.monitors:
-            if names is not None and item.name not in names:
-                continue
-            if self._stopping.is_set() or self._newest is not session:
-                return
-            try:
-                self._load(session, item)
-            except Exception as error:
-                if self._stopping.is_set():
-                    return
-                is_expected = isinstance(error, DriftwatchError)
-                facts = {"monitor": item.name, "error": str(error)}
-                log.error("reference unusable", exc_info=None if is_expected else error, extra=facts)
-                self._missing.add(item.name)
-                self._on_failure(item, str(error))
-        release_memory()
-        self._on_round_end()
+            if item.name in names:
+                job = self._thread.submit(self._load, session, item)
+                self._thread.submit(self._report, session, item, job)
+        self._round_end = self._thread.submit(self._end_round, session)
+
+    def _is_superseded(self, session: Session) -> bool:
+        return self._stopping.is_set() or self._newest is not session
+
+    def _restore(self, session: Session, item: MonitorConfig) -> None:
+        active = session.history.references.active(item.name)
+        if active is not None:
+            self._on_stored(item, active)
 
     def _load(self, session: Session, item: MonitorConfig) -> None:
+        if self._is_superseded(session):
+            return
         try:
             monitor = session.monitor(item)
         except _TRANSIENT_ERRORS as error:
@@ -106,3 +118,21 @@ class ReferenceLoader:
         if self._newest is session:
             self._missing.discard(item.name)
             self._on_loaded(item, monitor, stored=False)
+
+    def _report(self, session: Session, item: MonitorConfig, job: Future[None]) -> None:
+        error = job.exception()
+        if error is None or self._stopping.is_set():
+            return
+        facts = {"monitor": item.name, "error": str(error)}
+        log.error(
+            "reference unusable", exc_info=None if isinstance(error, DriftwatchError) else error, extra=facts
+        )
+        self._missing.add(item.name)
+        self._on_failure(item, str(error))
+
+    def _end_round(self, session: Session) -> None:
+        if self._is_superseded(session):
+            return
+        self._missing &= {item.name for item in session.config.monitors}
+        release_memory()
+        self._on_round_end()

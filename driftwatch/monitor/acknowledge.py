@@ -31,8 +31,12 @@ _END_OF_TIME = 1 << 62
 def apply_pending(monitor: Monitor, acknowledgements: Acknowledgements, now: int) -> Monitor:
     """Apply the waiting acknowledgements, oldest first, each in one transaction."""
     for acknowledgement in acknowledgements.pending(monitor.config.name):
-        monitor = replace(_apply(monitor, acknowledgement, now), segment_states={})
+        monitor = apply_acknowledgement(monitor, acknowledgement, now)
     return monitor
+
+
+def apply_acknowledgement(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Monitor:
+    return replace(_apply(monitor, acknowledgement, now), segment_states={})
 
 
 def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Monitor:

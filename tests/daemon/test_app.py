@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -20,7 +21,8 @@ from daemon_world import MINUTE, NS, Inside, World, children, fetch, write_rows
 from peers import until
 
 from driftwatch.daemon.scheduler import Scheduler
-from driftwatch.errors import DriftwatchError
+from driftwatch.errors import ConfigError, DriftwatchError
+from driftwatch.store.locks import daemon_running
 from driftwatch.store.outbox import message_from_json
 
 
@@ -431,6 +433,56 @@ def test_a_reload_keeps_what_runs_and_refuses_the_rest_whole(world: World) -> No
         assert len(inside.daemon.runner.slots()) == 1
 
 
+def test_a_bug_in_a_reload_keeps_what_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.minute(0)
+    with world.inside(1) as inside:
+        config = inside.daemon.config
+        monkeypatch.setattr(inside.daemon.senders, "reconfigure", lambda session: 1 / 0)
+        with pytest.raises(DriftwatchError, match="reload failed: ZeroDivisionError: division by zero"):
+            inside.daemon.reload()
+        assert inside.daemon.config is config
+        assert "driftwatch_config_last_reload_successful 0" in inside.page()
+        monkeypatch.undo()
+        inside.daemon.reload()
+        assert "driftwatch_config_last_reload_successful 1" in inside.page()
+        inside.to(1)
+        assert inside.ends() == [1]
+
+
+def test_a_start_that_fails_leaves_the_store_to_the_next_one(world: World) -> None:
+    world.minute(0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.write(web={"listen": f"127.0.0.1:{port}"})
+        with pytest.raises(ConfigError, match="expected a free address"), world.inside(1):
+            pass
+        assert not daemon_running(world.store)
+    world.write()
+    with world.inside(1) as inside:
+        inside.to(1)
+        assert inside.ends() == [1]
+
+
+def test_a_broken_stored_reference_hides_no_other_monitor(tmp_path: Path) -> None:
+    """Both are shown from the first scrape on: one as it was, one as unknown until its reference is built."""
+    world = World(tmp_path, monitors=("good", "torn"))
+    for name in ("good", "torn"):
+        world.minute(0, name=name)
+    with world.inside(1) as inside:
+        inside.to(1)
+        with inside.daemon.session.database.transaction() as connection:
+            connection.execute("UPDATE reference_versions SET content = x'00' WHERE monitor = 'torn'")
+    # No reference can be built meanwhile.
+    (tmp_path / "reference.parquet").rename(tmp_path / "away")
+    with world.inside(1) as inside:
+        assert inside.state("good") == "ok"
+        assert inside.view("torn").reference is None
+        assert inside.view("torn").last_failure
+        world.minute(1, name="good")
+        inside.to(2)
+        assert inside.ends("good") == [1, 2]
+
+
 def test_a_clock_set_back_does_not_stop_the_retries(world: World) -> None:
     world.minute(0)
     with world.inside(2) as inside:
@@ -440,6 +492,6 @@ def test_a_clock_set_back_does_not_stop_the_retries(world: World) -> None:
         failures = inside.view().checks
         (world.folder / "gone").rename(world.folder / "m")
         slot = inside.daemon.runner.slot("m")
-        slot.not_before = inside.clock.now() + 86400 * NS
+        slot.backoff.until = inside.clock.now() + 86400 * NS
         inside.to(9)
         assert inside.view().checks > failures

@@ -15,11 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from memory_outbox import SECOND, MemoryOutbox, message
 from peers import Receiver, free_port, silent, until
 
-from driftwatch.daemon.delivery import REASONS, DeliveryLoop, backoff
+from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.daemon.sink_worker import REASONS, backoff
 from driftwatch.errors import StoreError
 from driftwatch.notify import base
 from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.notify.webhook import WebhookConfig, WebhookNotifier
+from driftwatch.store.outbox import OutboxRow
 
 OK = Delivery(delivered=True)
 FAILURE = Delivery(delivered=False, retryable=True, reason="server_error")
@@ -291,6 +293,49 @@ def test_a_notifier_with_a_bug_is_a_failed_attempt_and_no_dead_thread() -> None:
         until(lambda: sink.sent and dict(delivery_loop.views()[0].failed)["bug"])
         assert delivery_loop.alive
     assert state(outbox, number) == "pending"
+
+
+def test_a_bug_for_one_message_delays_no_other_and_ends_no_refresh() -> None:
+    """An alert that is not refreshed would end at its receiver's timeout."""
+
+    class Picky(Scripted):
+        def send(self, message: Message, now: int) -> Delivery:
+            if message.key == "k1":
+                raise ZeroDivisionError
+            return super().send(message, now)
+
+    outbox, sink = MemoryOutbox(), Picky(refresh_seconds=60.0)
+    first = outbox.put("a", message("k1"), at=START)
+    outbox.put("a", message("k2", monitor="another"), at=START)
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
+    assert [sent.key for sent in sink.sent] == ["k2", "k2"], "delivered, and refreshed for the first time"
+    assert state(outbox, first) == "pending", "it is tried again"
+    outbox.entries[first].state = "delivered"
+    delivery_loop.deliver_once(START + 61 * SECOND)
+    assert [sent.key for sent in sink.sent] == ["k2"] * 3
+    assert dict(delivery_loop.views()[0].failed)["bug"] == 2
+
+
+def test_a_bug_in_the_outbox_ends_no_thread(caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy(MemoryOutbox):
+        def due(self, now: int) -> list[OutboxRow]:
+            if self.broken:
+                raise ZeroDivisionError
+            return super().due(now)
+
+    outbox, sink = Buggy(), Scripted()
+    number = outbox.put("a", message())
+    with running(outbox, a=sink) as delivery_loop:
+        until(lambda: sink.sent)
+        outbox.broken = True
+        delivery_loop.wake()
+        until(lambda: "delivery failed" in caplog.text)
+        outbox.broken = False
+        later = outbox.put("a", message("k2"))
+        delivery_loop.wake()
+        until(lambda: state(outbox, later) == "delivered")
+    assert state(outbox, number) == "delivered"
 
 
 def test_messages_of_a_removed_notifier_are_given_up_at_the_start() -> None:

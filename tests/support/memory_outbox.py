@@ -1,4 +1,4 @@
-"""An outbox in memory with the contract of ``driftwatch.daemon.delivery.Outbox``; it can fail."""
+"""An outbox in memory with the contract of ``driftwatch.daemon.sink_worker.Outbox``; it can fail."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from driftwatch.core.schema import NANOSECONDS, iso
 from driftwatch.core.windows import parse_time, window_boundaries
 from driftwatch.daemon.app import Daemon
 from driftwatch.daemon.logging_setup import configure
-from driftwatch.daemon.runner import MonitorSlot
+from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.decide.incidents import DRIFT
 from driftwatch.errors import DriftwatchError

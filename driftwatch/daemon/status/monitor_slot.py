@@ -1,48 +1,77 @@
-"""The runner's state of one monitor, and the counters of its checks."""
+"""The runner's state of one monitor."""
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from driftwatch.core.schema import NANOSECONDS
+from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Monitor, Outcome
+
+#: Seconds: the first wait, doubled after each further failure, and the longest.
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 600.0
+#: Doublings after which every wait is the longest; an outage may have thousands of failures.
+_MAX_DOUBLINGS = 9
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counters and times of one monitor's checks since the process started."""
+class Backoff:
+    """The wait before a failed window is tried again."""
 
-    checks: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    rows_read: int = 0
-    late_rows: int = 0
-    untimed_rows: int | None = None
-    last_run_at: int | None = None
-    last_success_at: int | None = None
-    last_failure: str = ""
-    newest_row_at: int | None = None
-    duration_seconds: float | None = None
-    read_seconds: float | None = None
+    failures_in_row: int = 0
+    #: Nanoseconds.
+    until: int = 0
+
+    def is_waiting(self, now: int) -> bool:
+        # Not when the clock was set back, which would prolong the wait.
+        return now < self.until <= now + int(MAX_BACKOFF_SECONDS * NANOSECONDS)
+
+    def extend(self, now: int) -> None:
+        seconds = MIN_BACKOFF_SECONDS * 2.0 ** min(self.failures_in_row, _MAX_DOUBLINGS)
+        self.failures_in_row += 1
+        self.until = now + int(min(seconds, MAX_BACKOFF_SECONDS) * NANOSECONDS)
+
+    def reset(self) -> None:
+        self.failures_in_row = 0
+
+    def end(self) -> None:
+        """End the wait, but not the row of failures."""
+        self.until = 0
 
 
 @dataclass(slots=True)
 class MonitorSlot:
+    """The monitor's turn changes it; any other thread may hand over a replacement of the monitor."""
+
     monitor: Monitor
     last_end: int | None
     last_refresh: int = 0
     tally: Tally = field(default_factory=Tally)
-    #: The newest check: queued, running or done.
-    running: Future[None] | None = None
-    not_before: int = 0
-    failures_in_row: int = 0
+    backoff: Backoff = field(default_factory=Backoff)
     outcome: Outcome | None = None
-    #: The monitor that takes over between two windows.
-    replacement: Monitor | None = None
+    #: The newest turn: queued, running or done.
+    running: Future[None] | None = None
     removed: bool = False
+    _replacement: Monitor | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def busy(self) -> bool:
         return self.running is not None and not self.running.done()
+
+    @property
+    def has_replacement(self) -> bool:
+        return self._replacement is not None
+
+    def replace_monitor(self, monitor: Monitor) -> None:
+        """Let ``monitor`` take over between two windows, at once when a window waits for a retry."""
+        with self._lock:
+            self._replacement = monitor
+            self.backoff.end()
+
+    def take_replacement(self) -> None:
+        with self._lock:
+            if self._replacement is not None:
+                self.monitor, self._replacement = self._replacement, None

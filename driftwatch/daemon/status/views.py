@@ -7,9 +7,10 @@ from dataclasses import replace
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.windows import window_at
-from driftwatch.daemon.status.monitor_slot import MonitorSlot, Tally
+from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
+from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Outcome
 from driftwatch.results.verdict_json import verdict_from_json
 from driftwatch.store.history import History
@@ -105,7 +106,9 @@ def _segment(slot: MonitorSlot, history: History, name: str | None) -> SegmentVi
     verdicts = [verdict_from_json(row) for row in rows]
     usable = next((v for v in reversed(verdicts) if v.state.has_data), None)
     window: Summary | None = None
+    usable_at: int | None = None
     if usable is not None:
+        usable_at = history.verdicts.decided_at(config.name, name, usable.window.end)
         tiles = [history.tiles.get(config.name, name, start, version) for start, version in usable.tiles]
         summaries = [tile.summary for tile in tiles if tile is not None]
         window = total(summaries) if summaries else None
@@ -113,9 +116,7 @@ def _segment(slot: MonitorSlot, history: History, name: str | None) -> SegmentVi
         segment=name,
         verdict=verdicts[-1] if verdicts else None,
         usable_verdict=usable,
-        usable_at=None
-        if usable is None
-        else history.verdicts.decided_at(config.name, name, usable.window.end),
+        usable_at=usable_at,
         trail=tuple((v.window.end, v.evidence, str(v.state), v.page) for v in verdicts),
         window=window,
     )
@@ -176,4 +177,4 @@ def _next_run(slot: MonitorSlot) -> int | None:
         return None
     config = slot.monitor.config
     upcoming = window_at(slot.last_end, config.window.length, config.timezone)
-    return max(upcoming.end + config.window.lag * NANOSECONDS, slot.not_before)
+    return max(upcoming.end + config.window.lag * NANOSECONDS, slot.backoff.until)

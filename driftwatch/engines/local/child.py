@@ -78,7 +78,7 @@ def _serve(worker: Any, header: dict[str, Any], blob: bytes, answers: BinaryIO, 
         failure, usable = {"error": "memory", "base": base}, False
     except DriftwatchError as error:
         failure, usable = {"error": type(error).__name__, "text": str(error)}, True
-    except Exception as error:  # noqa: BLE001 - a supervisor: the parent gets the error, then this process ends
+    except Exception as error:  # noqa: BLE001 - supervisor: the parent gets the error, then this process ends
         failure, usable = {"error": "internal", "text": _place(error)}, False
     finally:
         allow_memory(None)

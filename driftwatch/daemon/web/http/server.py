@@ -178,7 +178,8 @@ class WebServer:
         try:
             with asyncio.Runner(loop_factory=_EventLoop) as runner:
                 runner.run(self._server.serve(sockets=[self._socket] if self._socket else None))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the thread's supervisor: start() reports it
+        except (OSError, SystemExit) as error:
+            # ``start`` reports it.
             self._failure = error
 
 
