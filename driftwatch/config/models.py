@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ByteSize, Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
 from driftwatch.core.schema import Kind, Role
-from driftwatch.core.settings import Budget, Duration, PageBudget, Settings, Zone, format_duration
+from driftwatch.core.settings import (
+    Budget,
+    Duration,
+    PageBudget,
+    Settings,
+    Zone,
+    format_duration,
+    without_younger_defaults,
+)
 from driftwatch.notify.base import NotifierConfig
 from driftwatch.sources.base import SourceConfig
 
@@ -265,4 +273,6 @@ class Config(Settings):
 
 
 def as_json(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(mode="json")
+    """Return settings as hashes cover them: see ``Since``."""
+    data: dict[str, Any] = without_younger_defaults(settings, settings.model_dump(mode="json"))
+    return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,40 @@ class Settings(BaseModel):
     """Base class of all configuration models: they are frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Marks a key that is younger than 0.1.0: ``engine: Annotated[EngineConfig, Since("0.2.0")] = ...``.
+
+    At its default it is in no hash of a configuration, so that an upgrade keeps verdicts explainable and
+    references in force. That default therefore never changes.
+    """
+
+    version: str
+
+
+def without_younger_defaults(settings: Any, data: Any) -> Any:
+    """Return ``data``, the JSON of ``settings``, without keys marked ``Since`` at their default."""
+    if isinstance(settings, Settings) and isinstance(data, dict):
+        return {
+            name: without_younger_defaults(getattr(settings, name, None), value)
+            for name, value in data.items()
+            if not _is_younger_default(settings, name)
+        }
+    if isinstance(settings, dict) and isinstance(data, dict):
+        items = zip(settings.values(), data.items(), strict=True)
+        return {name: without_younger_defaults(item, value) for item, (name, value) in items}
+    if isinstance(settings, list | tuple) and isinstance(data, list):
+        return [without_younger_defaults(*pair) for pair in zip(settings, data, strict=True)]
+    return data
+
+
+def _is_younger_default(settings: Settings, name: str) -> bool:
+    field = type(settings).model_fields.get(name)
+    if field is None or not any(isinstance(item, Since) for item in field.metadata):
+        return False
+    return bool(getattr(settings, name) == field.get_default(call_default_factory=True))
 
 
 def parse_duration(value: Any) -> int:

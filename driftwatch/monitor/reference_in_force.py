@@ -123,7 +123,8 @@ class References:
             reference_source(config), seconds=limits.seconds, memory=int(limits.memory)
         )
         data = as_json(config)
-        parts = {name: data[name] for name in _REFERENCE_SETTINGS}
+        # A key marked ``Since`` is not there at its default.
+        parts = {name: data[name] for name in _REFERENCE_SETTINGS if name in data}
         reference = dict(data["reference"])
         if reference["delimiter"] == ",":
             del reference["delimiter"]  # keeps references from before this setting in force

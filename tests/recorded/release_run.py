@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from history_hashes import json_digest
 from history_platform import probe
 from release_content import blob_content, tables_content
+from release_keys import hashed_keys
 
 from driftwatch.cli import main
 from driftwatch.config.load import load
@@ -181,7 +182,8 @@ def decide() -> dict[str, Any]:
             steps.append(driver.step(START + slices * SLICE))
         tables = tables_content(driver.store, CUT)
         driver.stop()
-    return {"probe": probe(), "steps": steps, "tables": tables, "verbs": dict(map(_run_verb, VERBS))}
+    verbs = dict(map(_run_verb, VERBS))
+    return {"probe": probe(), "keys": hashed_keys(), "steps": steps, "tables": tables, "verbs": verbs}
 
 
 def _run_verb(line: str) -> tuple[str, Any]:
