@@ -12,7 +12,8 @@ from driftwatch.decide.decision import learn_block
 from driftwatch.decide.evalues.stream_index import owner_of
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.segment_state import Incident, SegmentState, encode
+from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.state_codec import encode
 from driftwatch.detectors.base import ReferenceContext
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.evaluation.evaluator import streams

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.decide.segment_state import SegmentState, decode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
 from driftwatch.monitor.evaluation.could_not_look import could_not_look, explain_empty, explain_rejected

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, iso
-from driftwatch.decide.segment_state import SegmentState, decode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode
 from driftwatch.errors import StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state

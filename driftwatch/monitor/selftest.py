@@ -26,11 +26,12 @@ from math import erf, sqrt
 import numpy as np
 
 from driftwatch.config.models import MonitorConfig, SelftestConfig
-from driftwatch.core.codec import pack, unpack
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.stored_format import StoredFormat
 from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
-from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode, encode
 from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.errors import ConfigError
 from driftwatch.monitor.evaluation.evaluator import Evaluator
@@ -41,6 +42,7 @@ from driftwatch.store.records import StoredSelftest, StoredTrial
 from driftwatch.summary.faults import Fault, make_injection, robust_scale
 from driftwatch.summary.summary import Summary
 
+TRIAL = StoredFormat(name="trial of a self-test", version=1)
 #: Windows within which a fault has to page when ``selftest.within`` is not set.
 DEFAULT_TRIAL_WINDOWS = 10
 #: Least and largest share of rows for a fault of a column without a scale.
@@ -266,11 +268,11 @@ def encode_trial(trial: Trial) -> bytes:
         "begun_at": trial.begun_at,
         "windows": trial.windows,
     }
-    return pack(header, {"track": np.frombuffer(encode(trial.segment_state), dtype=np.uint8)})
+    return TRIAL.pack(header, {"track": np.frombuffer(encode(trial.segment_state), dtype=np.uint8)})
 
 
 def decode_trial(data: bytes) -> Trial:
     """Decode a stored trial. Raises ``StoreError`` on other bytes."""
-    header, arrays = unpack(data)
+    header, arrays = TRIAL.unpack(data)
     header["fault"] = Fault(header["fault"])
     return Trial(**header, segment_state=decode(arrays["track"].tobytes()))

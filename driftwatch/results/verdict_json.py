@@ -12,6 +12,8 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 from driftwatch.core.schema import Span, iso
+from driftwatch.core.stored_format import StoredFormat
+from driftwatch.errors import StoreError
 from driftwatch.results.results import (
     Breakage,
     FileProblem,
@@ -115,6 +117,8 @@ class WindowJson(TypedDict):
     configuration: str
 
 
+#: A verdict of version 1 may lack fields that have a default.
+VERDICT = StoredFormat(name="verdict", version=1)
 _STATISTIC_FIELDS = tuple(item.name for item in fields(Statistic))
 
 
@@ -222,10 +226,22 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     statistics = tuple(
         {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
     )
-    return asdict(replace(verdict, statistics=())) | {"statistics": statistics}
+    return VERDICT.numbered(asdict(replace(verdict, statistics=())) | {"statistics": statistics})
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
+    """Decode what ``verdict_to_json`` encoded. Raises ``StoreError`` for other objects."""
+    content, _ = VERDICT.migrated(data, {})
+    try:
+        return _verdict(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"stored verdict: expected the fields of version {VERDICT.version}. Got {error!r}. A newer "
+            "driftwatch wrote it, or the store is damaged."
+        ) from error
+
+
+def _verdict(data: dict[str, Any]) -> Verdict:
     return Verdict(
         **{
             **data,

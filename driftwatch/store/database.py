@@ -65,6 +65,11 @@ class Database:
                 "wrote it. Install that version, or use another storage.path."
             )
         if read_only:
+            if version < len(MIGRATIONS):
+                raise StoreUnusable(
+                    f"{self.path}: expected schema {len(MIGRATIONS)}. Got {version}: an older driftwatch "
+                    "wrote it. Run `driftwatch check` or start the daemon once, which brings it up to date."
+                )
             return
         self.path.chmod(0o600)
         self._use_wal()

@@ -1,4 +1,7 @@
-"""The steps that build the database schema: only appended, never edited; each runs in one transaction."""
+"""The steps that build the database schema: only appended, never edited; each runs in one transaction.
+
+An empty step makes an older driftwatch refuse the store: one comes with each new version of a stored format.
+"""
 
 from __future__ import annotations
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from driftwatch.core.stored_format import StoredFormat
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.database import Database
 
+MESSAGE = StoredFormat(name="message", version=1)
 #: The longest back-off between two attempts, also when the receiver asks for more.
 MAX_BACKOFF_SECONDS = 3600.0
 
@@ -32,12 +34,15 @@ class OutboxRow:
 
 
 def message_to_json(message: Message) -> str:
-    return json.dumps(asdict(message), ensure_ascii=True, sort_keys=True)
+    return json.dumps(MESSAGE.numbered(asdict(message)), ensure_ascii=True, sort_keys=True)
 
 
 def message_from_json(text: str) -> Message:
-    """Decode what ``message_to_json`` encoded. Raises ``ValueError`` or ``TypeError`` for other texts."""
-    data = json.loads(text)
+    """Decode what ``message_to_json`` encoded.
+
+    Raises ``StoreTooNew``, and ``ValueError`` or ``TypeError`` for other texts.
+    """
+    data, _ = MESSAGE.migrated(json.loads(text), {})
     # Unknown keys are dropped, and a missing trail is empty.
     fields = {name: data[name] for name in Message.__dataclass_fields__ if name in data}
     trail = tuple((end, evidence, state, page) for end, evidence, state, page in data.get("trail", ()))

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.core.codec import Arrays, pack, pack_nibbles, unpack, unpack_nibbles
+from driftwatch.core.codec import Arrays, pack, pack_nibbles, unpack_nibbles
 from driftwatch.core.schema import Column, Kind, Role, Span
+from driftwatch.core.stored_format import StoredFormat
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -25,9 +26,18 @@ from driftwatch.summary.summary import Summary
 _SUMS = ("features", "values", "products", "agreeing", "paired")
 _PROJECTION = ("inputs", "center", "scale", "frequencies", "pairs")
 _JOINT = ("kernel", "smallest_rank", "variance")
+PLAN = StoredFormat(name="plan", version=1)
+#: ``cells`` are in full, or at four bits each in ``halves`` and ``large``: both are version 1.
+SUMMARY = StoredFormat(name="summary", version=1)
+REFERENCE = StoredFormat(name="reference", version=1)
 
 
 def encode_plan(plan: Plan) -> bytes:
+    return PLAN.pack(*_plan_parts(plan))
+
+
+def _plan_parts(plan: Plan) -> tuple[dict[str, Any], Arrays]:
+    # The fingerprint covers these, so they must not change.
     arrays: Arrays = {}
     grids: dict[str, Any] = {}
     for position, (name, grid) in enumerate(plan.grids.items()):
@@ -52,11 +62,11 @@ def encode_plan(plan: Plan) -> bytes:
         "salt": plan.salt,
         "fingerprint": plan.fingerprint,
     }
-    return pack(header, arrays)
+    return header, arrays
 
 
 def decode_plan(data: bytes) -> Plan:
-    header, arrays = unpack(data)
+    header, arrays = PLAN.unpack(data)
     grids: dict[str, Grid] = {}
     for name in header["order"]:
         item = header["grids"][name]
@@ -91,19 +101,19 @@ def decode_plan(data: bytes) -> Plan:
 
 def with_fingerprint(plan: Plan) -> Plan:
     bare = replace(plan, fingerprint="")
-    return replace(plan, fingerprint=hashlib.sha256(encode_plan(bare)).hexdigest())
+    return replace(plan, fingerprint=hashlib.sha256(pack(*_plan_parts(bare))).hexdigest())
 
 
 def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
     """Encode a summary; ``level`` is as in ``pack``."""
-    header, arrays = _parts(summary)
+    header, arrays = _summary_parts(summary)
     if level and (packed := pack_nibbles(arrays["cells"])) is not None:
         del arrays["cells"]
         arrays |= {"halves": packed[0], "large": packed[1]}
-    return pack(header, arrays, level=level)
+    return SUMMARY.pack(header, arrays, level=level)
 
 
-def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
+def _summary_parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
     # Fingerprints cover these, so they must not change.
     counts = ColumnCounts.from_mapping(summary.counts)
     arrays: Arrays = {"empty": np.empty(0), "cells": counts.cells, "special": counts.special}
@@ -123,7 +133,7 @@ def _parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
 
 
 def decode_summary(data: bytes) -> Summary:
-    header, arrays = unpack(data)
+    header, arrays = SUMMARY.unpack(data)
     names, sizes = ([column[part] for column in header["columns"]] for part in (0, 1))
     cells = (
         arrays["cells"]
@@ -169,11 +179,11 @@ def encode_reference(reference: Reference) -> bytes:
         "model": [reference.model_name, reference.model_version],
         "segments": names,
     }
-    return pack(header, arrays)
+    return REFERENCE.pack(header, arrays)
 
 
 def decode_reference(data: bytes) -> Reference:
-    header, arrays = unpack(data)
+    header, arrays = REFERENCE.unpack(data)
     provenance = header["provenance"]
     span = provenance["time_range"]
     return Reference(
@@ -203,10 +213,10 @@ def decode_reference(data: bytes) -> Reference:
 def fingerprint_reference(reference: Reference) -> str:
     """Return the sha256 over the reference's content, without its provenance."""
     digest = hashlib.sha256(reference.plan.fingerprint.encode())
-    digest.update(pack(*_parts(reference.summary)))
+    digest.update(pack(*_summary_parts(reference.summary)))
     for name in sorted(reference.segments):
         digest.update(name.encode("utf-8", "surrogatepass"))
-        digest.update(pack(*_parts(reference.segments[name])))
+        digest.update(pack(*_summary_parts(reference.segments[name])))
     digest.update(json.dumps([reference.model_name, reference.model_version]).encode())
     return digest.hexdigest()
 

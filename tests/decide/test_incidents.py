@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from driftwatch.core.codec import pack, unpack
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.baseline.share_history import (
     MAX_PENDING_WINDOWS,
@@ -18,7 +19,8 @@ from driftwatch.decide.combined_score import with_combined_history
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import QUIET_WINDOWS, Policy
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode, encode
 from driftwatch.results.results import Score, Shares
 from driftwatch.results.streams import Streams
 
@@ -162,7 +164,9 @@ def test_a_track_of_three_calibrators_goes_on() -> None:
             **{name: getattr(segment_state.scores, name)[:, :, :3] for name in ("log_m", "cusum", "onset")},
         ),
     )
-    decoded = decode(encode(stored))
+    header, arrays = unpack(encode(stored))
+    del header["version"]
+    decoded = decode(pack(header, arrays))
     np.testing.assert_array_equal(decoded.scores.log_m[:, :, :3], segment_state.scores.log_m[:, :, :3])
     assert np.isneginf(decoded.scores.log_m[:, :, 3]).all()
     assert not decide(decoded, measurement(103, 0.0, rng), POLICY).page

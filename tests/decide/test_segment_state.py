@@ -14,7 +14,8 @@ from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.resolution import resolution_of
-from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode, encode
 from driftwatch.results.results import Score, Shares
 from driftwatch.results.streams import Streams
 

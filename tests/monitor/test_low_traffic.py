@@ -9,7 +9,8 @@ from detector_worlds import SPAN, reference_of, window_of
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
-from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode, encode
 from driftwatch.detectors.base import ReferenceContext
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import select_targets

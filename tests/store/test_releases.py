@@ -14,6 +14,7 @@ from release_fixture import decide, decided, releases, unpack_release
 from release_run import CUT, ENVIRONMENT, SLICE
 
 from driftwatch.cli import main
+from driftwatch.decide.state_codec import decode
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.outbox import OutboxTable
@@ -57,10 +58,13 @@ def test_the_release_leaves_a_store_in_the_middle_of_its_life(version: str, fold
         sendings = {state for (state,) in store.execute("SELECT state FROM outbox")}
         (trials,) = store.execute("SELECT count(*) FROM selftests WHERE trial IS NOT NULL").fetchone()
         (accepted,) = store.execute("SELECT count(*) FROM beginnings").fetchone()
+        states = [decode(blob) for (blob,) in store.execute("SELECT content FROM tracks")]
     assert {("drift", 1), ("drift", None), ("broken", None)} <= incidents
     assert sendings == {"delivered", "pending", "sending"}
     assert trials
     assert accepted
+    assert any(state.carried_over for state in states)
+    assert all(state.score_model and state.healthy_windows for state in states)
 
 
 def test_open_incidents_and_their_mutes_survive(folder: Path) -> None:

@@ -13,7 +13,8 @@ from driftwatch.decide.baseline.prediction import PValues, baseline_for, p_value
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS, fit_score_model, refit_if_grown
 from driftwatch.decide.evalues.stream_index import StreamKey
-from driftwatch.decide.segment_state import SegmentState, decode, encode
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.state_codec import decode, encode
 from driftwatch.results.results import Score
 from driftwatch.results.streams import Streams
 
