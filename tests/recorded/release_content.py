@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from history_hashes import digest, json_digest
@@ -12,8 +13,8 @@ from history_hashes import digest, json_digest
 from driftwatch.core.codec import unpack
 from driftwatch.summary.serial import decode_summary, encode_summary
 
-#: Lines that name a difference each.
-_LISTED = 20
+#: Places that are named of each table, of the steps and of the verbs.
+_LISTED = 4
 
 
 def tables_content(store: sqlite3.Connection, cut: int) -> dict[str, dict[str, Any]]:
@@ -59,22 +60,21 @@ def blob_content(blob: bytes) -> dict[str, Any]:
 
 def differences(release: Mapping[str, Any], today: Mapping[str, Any]) -> list[str]:
     """Every line names a place that differs. What the release had no table or column for is left out."""
-    tables = {
-        name: {key: {column: row.get(column) for column in _columns(rows)} for key, row in today_rows.items()}
-        for name, rows in release["tables"].items()
-        for today_rows in [today["tables"].get(name, {})]
-    }
-    lines = [
-        line
-        for kind in ("steps", "verbs", "tables")
-        for line in _differences(release[kind], tables if kind == "tables" else today[kind], kind)
-    ]
-    rest = len(lines) - _LISTED
-    return lines[:_LISTED] + ([f"and {rest} more places"] if rest > 0 else [])
+    lines = []
+    for table, rows in release["tables"].items():
+        columns = list(next(iter(rows.values()), {}))
+        today_rows = today["tables"].get(table, {})
+        today_rows = {key: {name: row.get(name) for name in columns} for key, row in today_rows.items()}
+        lines += _listed(_differences(rows, today_rows, table))
+    for kind in ("steps", "verbs"):
+        lines += _listed(_differences(release[kind], today[kind], kind))
+    return lines
 
 
-def _columns(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return list(next(iter(rows.values()), {}))
+def _listed(lines: Iterator[str]) -> list[str]:
+    first = list(islice(lines, _LISTED))
+    rest = sum(1 for _ in lines)
+    return [*first, f"and {rest} more places"] if rest else first
 
 
 def _differences(old: Any, new: Any, place: str) -> Iterator[str]:

@@ -109,7 +109,7 @@ def test_content_of_0_1_0_is_stored_as_it_was_but_for_the_number(release: Path, 
     assert blobs
     for blob in blobs:
         again = unpack(round_trip(blob))
-        assert plain(*again) == plain(*unpack(blob))
+        assert plain(*again) == plain(*stored.migrated(*unpack(blob)))
         assert again[0].get("version") == (stored.version if stored.migrations else None)
 
 
@@ -119,9 +119,11 @@ def test_json_of_0_1_0_is_stored_as_it_was(release: Path) -> None:
     messages = values(release, "outbox.message") + values(release, "incidents.content")
     assert {json.loads(text)["reason"] for text in verdicts} > {"burn_in", "no_rows", "too_few_rows"}
     for text in verdicts:
-        assert json.dumps(verdict_to_json(verdict_from_json(json.loads(text))), ensure_ascii=True) == text
+        content = VERDICT.numbered(VERDICT.migrated(json.loads(text), {})[0])
+        assert json.dumps(verdict_to_json(verdict_from_json(json.loads(text)))) == json.dumps(content)
     for text in messages:
-        assert message_to_json(message_from_json(text)) == text
+        content = MESSAGE.numbered(MESSAGE.migrated(json.loads(text), {})[0])
+        assert message_to_json(message_from_json(text)) == json.dumps(content, sort_keys=True)
 
 
 def test_a_state_with_a_number_is_read_as_one_without(release: Path) -> None:
