@@ -178,7 +178,7 @@ def test_an_acknowledgement_that_cannot_be_applied_stops_no_other(
     def apply(monitor: Any, request: str, now: int) -> Any:
         if request == "poor":
             raise ZeroDivisionError
-        return replace(monitor, reference=SimpleNamespace(fingerprint=request, clear_memo=lambda: None))
+        return replace(monitor, reference=SimpleNamespace(fingerprint=request))
 
     monkeypatch.setattr("driftwatch.daemon.turn.apply_acknowledgement", apply)
     world.acknowledgements.requests = ["first", "poor"]

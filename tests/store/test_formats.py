@@ -191,23 +191,23 @@ def test_an_early_store_is_opened(tmp_path: Path, name: str) -> None:
     texts = values(tmp_path / "early", "verdicts.content")
     database = Database(tmp_path / "early")
     history = History(database)
-    active = history.active_reference("parcels")
-    verdicts = [verdict_from_json(item) for item in history.verdicts("parcels", None)]
+    active = history.references.active("parcels")
+    verdicts = [verdict_from_json(item) for item in history.verdicts.newest("parcels", None)]
     tiles = [
         tile
         for verdict in verdicts
-        for tile in history.tiles(
+        for tile in history.tiles.newest(
             "parcels",
             None,
             verdict.window.start,
             verdict.window.end,
-            active[0].plan.fingerprint if active else "",
+            active.reference.plan.fingerprint if active else "",
         )
     ]
-    messages = [message_from_json(item.content) for item in history.incidents("parcels")]
+    messages = [message_from_json(item.content) for item in history.incidents.of_monitor("parcels")]
     database.close()
     assert active is not None
-    assert active[0].summary.rows == 24 * 60
+    assert active.reference.summary.rows == 24 * 60
     assert [verdict.rows for verdict in verdicts] == [30] * 7 == [tile.summary.rows for tile in tiles]
     assert all(sum(tile.summary.counts["kind"].cells) == 30 for tile in tiles)
     assert [verdict.evidence for verdict in verdicts] == [json.loads(text)["evidence"] for text in texts]

@@ -75,7 +75,7 @@ def test_open_incidents_and_their_mutes_survive(folder: Path) -> None:
     incidents = {
         item.key: item.muted_until
         for name in ("shop", "sensors", "payments")
-        for item in history.incidents(name)
+        for item in history.incidents.of_monitor(name)
     }
     mutes = {key: until for key, until in stored.items() if until}
     due = [{row.message.key for row in outbox.due(now)} for now in (CUT, max(mutes.values()) + SLICE)]

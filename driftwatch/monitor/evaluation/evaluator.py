@@ -71,7 +71,10 @@ class Evaluator:
         self.suspended_joint = frozenset(
             joint_owner(item.name) for item in detectors if item.joint and item.suspended_in_incident
         )
-        ranked = sorted(detectors, key=lambda item: (item.is_share, item.display_rank, item.name))
+        # Whole distributions before shares, and of these first whether there is a value at all.
+        ranked = sorted(
+            detectors, key=lambda item: (item.is_share, item.reads_values, item.display_rank, item.name)
+        )
         self.effect_order = tuple(item.name for item in ranked)
 
     @classmethod
