@@ -22,7 +22,7 @@ from driftwatch.detectors.base import (
     JointDetector,
     ReferenceContext,
     WindowContext,
-    all_detectors,
+    default_detectors,
     get,
     pair_of,
 )
@@ -138,7 +138,7 @@ def _constant_differs(column: Column, reference_profile: Profile, current_table:
 
 def select_detectors(names: Sequence[str] | None, also: Sequence[str]) -> list[Detector]:
     if names is None:
-        names = [detector.name for detector in all_detectors() if detector.default and detector.in_comparison]
+        names = [detector.name for detector in default_detectors() if detector.in_comparison]
     return [get(name) for name in dict.fromkeys((*names, *also))]
 
 

@@ -15,6 +15,7 @@ from driftwatch.config._messages import name_problem
 from driftwatch.config.models import WebConfig
 from driftwatch.core import plugins
 from driftwatch.core.schema import Role
+from driftwatch.errors import ConfigError
 
 _PUBLIC_FILES = ("cert_file", "ca_file")
 _MAX_PORT = 65535
@@ -102,6 +103,8 @@ def _file_problem(name: str, *, is_secret: bool) -> str:
 def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
     list_path = (*key_path, "detectors")
     names = document.value_at(list_path)
+    if names is None:
+        yield from _unusable_defaults(document, list_path)
     if not isinstance(names, list):
         return
     if not names:
@@ -115,6 +118,8 @@ def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
             yield problem
         elif name in names[:index]:
             yield document.problem((*list_path, index), f"must be listed once. Got {value_text(name)} again.")
+        elif text := _unusable(name):
+            yield document.problem((*list_path, index), text)
     if names and all(name in available and not _can_page(name) for name in names):
         paging = ", ".join(name for name in available if _can_page(name))
         gauges = ", ".join(dict.fromkeys(names))
@@ -122,12 +127,30 @@ def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
         yield document.problem(list_path, f"{text}. Got only {gauges}, which measure and can never page.")
 
 
-def _can_page(name: str) -> bool:
+def _unusable_defaults(document: Document, list_path: KeyPath) -> Iterator[Problem]:
+    texts = [text for name in plugins.outside_names("detectors") if (text := _unusable(name))]
+    if texts:
+        yield document.problem(
+            list_path, f"must name the detectors to run, because all cannot: {' '.join(texts)}"
+        )
+
+
+def _unusable(name: str) -> str:
+    # Detectors load slowly, so only a configuration that needs one does it.
+    from driftwatch.detectors.base import get
+
     try:
-        return bool(plugins.load("detectors", name).DETECTOR.evidence)
-    except (ImportError, AttributeError):
-        # The error is reported where the detector is used.
-        return True
+        get(name)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _can_page(name: str) -> bool:
+    # A detector that cannot be used is reported already.
+    from driftwatch.detectors.base import traits_of
+
+    return traits_of(name).evidence
 
 
 def _missing_time_column(document: Document, key_path: KeyPath) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Relative paths start at the working directory, not at the file's folder.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -119,11 +119,23 @@ def _plugin_settings(document: Document, key_path: KeyPath, problems: list[Probl
         return placeholder
     name = str(document.value_at((*key_path, "type")))
     try:
-        model: type[Settings] = plugins.load(package, name).CONFIG
-    except (ImportError, AttributeError, DriftwatchError) as error:
-        text = f"{what} {value_text(name)} cannot be used: {' '.join(str(error).split())}"
+        model = _plugin_model(package, name, base_model)
+    except (ImportError, DriftwatchError) as error:
+        text = " ".join(str(error).split())
         problems.append(document.problem((*key_path, "type"), text.rstrip(".") + "."))
         return placeholder
     settings, model_errors = _validate_model(document, model, document.value_at(key_path), key_path)
     problems += model_errors
     return placeholder if settings is None else settings
+
+
+def _plugin_model(package: str, name: str, base_model: type[S]) -> type[S]:
+    model: object = plugins.load(package, name).CONFIG
+    if (
+        isinstance(model, type)
+        and issubclass(model, base_model)
+        and get_args(model.model_fields["type"].annotation) == (name,)
+    ):
+        return model
+    text = f'expected CONFIG to be a subclass of {base_model.__name__} with type: Literal["{name}"].'
+    raise plugins.unusable(package, name, text)

@@ -9,13 +9,17 @@ no threshold and never raises on data: an undefined gauge is a ``Statistic`` wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import cast, overload
 
 from driftwatch.core import plugins
+from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import (
+    NO_REFERENCE_SAMPLE,
+    NO_WINDOW_SAMPLE,
     BatchDetector,
     ColumnDetector,
     DetectorTraits,
@@ -23,15 +27,20 @@ from driftwatch.detectors._support.bases import (
     LevelDetector,
     OrderedDetector,
 )
-from driftwatch.detectors._support.column_batch import ColumnBatch, batch_of
+from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch, batch_of
 from driftwatch.detectors._support.column_pair import ColumnPair, pair_of
 from driftwatch.detectors._support.window_context import ReferenceContext, WindowContext
+from driftwatch.errors import ConfigError
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.results import Statistic
 from driftwatch.results.streams import Streams
 
 __all__ = [
+    "NO_REFERENCE_SAMPLE",
+    "NO_WINDOW_SAMPLE",
+    "ONE_BIN",
     "BatchDetector",
+    "BinTable",
     "ColumnBatch",
     "ColumnDetector",
     "ColumnPair",
@@ -45,8 +54,11 @@ __all__ = [
     "WindowContext",
     "WindowGauges",
     "all_detectors",
+    "default_detectors",
+    "effect_text",
     "gauges_of",
     "get",
+    "p_values",
     "pair_of",
     "requires_sums",
     "streams_of",
@@ -141,15 +153,35 @@ class WindowGauges(Sequence[Statistic]):
 
 
 def all_detectors() -> tuple[Detector, ...]:
-    return tuple(get(name) for name in plugins.names("detectors"))
+    """Return every detector but those that cannot be used, which are errors where they are named."""
+    detectors = []
+    for name in plugins.names("detectors"):
+        with suppress(ConfigError):
+            detectors.append(get(name))
+    return tuple(detectors)
+
+
+def default_detectors() -> tuple[Detector, ...]:
+    """Return the detectors that run where none is named. Raises ``ConfigError`` if any cannot be used."""
+    detectors = (get(name) for name in plugins.names("detectors"))
+    return tuple(detector for detector in detectors if detector.default)
 
 
 def get(name: str) -> Detector:
-    """Return the detector of this name. Raises ``ConfigError`` with a suggestion for an unknown name."""
-    detector: Detector = plugins.load("detectors", name).DETECTOR
+    """Return the detector of this name. Raises ``ConfigError`` as ``plugins.load`` does."""
+    detector: object = plugins.load("detectors", name).DETECTOR
+    if not isinstance(detector, Detector):
+        text = f"expected DETECTOR to be a ColumnDetector or JointDetector. Got {type(detector).__name__}."
+        raise plugins.unusable("detectors", name, text)
+    if detector.name != name:
+        text = f'expected DETECTOR.name to be "{name}". Got "{detector.name}".'
+        raise plugins.unusable("detectors", name, text)
     return detector
 
 
 def traits_of(name: str) -> DetectorTraits:
-    """Return a detector's traits, the defaults if there is no such detector (any more)."""
-    return get(name) if name in plugins.names("detectors") else DetectorTraits()
+    """Return a detector's traits, the defaults if it is not installed (any more) or cannot be used."""
+    if name in plugins.names("detectors"):
+        with suppress(ConfigError):
+            return get(name)
+    return DetectorTraits()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from driftwatch.errors import DriftwatchError
+from driftwatch.errors import ConfigError, DriftwatchError
 
 if TYPE_CHECKING:
     from driftwatch.config.models import Config
@@ -39,11 +39,17 @@ def monitor_names(context: click.Context, _option: click.Parameter, prefix: str)
 def detector_names(_context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
     from driftwatch.core import plugins
 
-    return [
-        CompletionItem(name, help=(plugins.load("detectors", name).__doc__ or "").partition("\n")[0])
-        for name in plugins.names("detectors")
-        if name.startswith(prefix)
-    ]
+    names = [name for name in plugins.names("detectors") if name.startswith(prefix)]
+    return [CompletionItem(name, help=_first_line("detectors", name)) for name in names]
+
+
+def _first_line(package: str, name: str) -> str:
+    from driftwatch.core import plugins
+
+    try:
+        return (plugins.load(package, name).__doc__ or "").partition("\n")[0]
+    except ConfigError as error:
+        return str(error)
 
 
 def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
