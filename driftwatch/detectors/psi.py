@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.detectors._support import effect_text, p_values
-from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable
-from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector
+from driftwatch.detectors.base import (
+    ONE_BIN,
+    BatchDetector,
+    BinTable,
+    ColumnBatch,
+    Detector,
+    effect_text,
+    p_values,
+)
 from driftwatch.results.gauges import Gauges
 
 

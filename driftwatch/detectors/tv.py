@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.detectors._support import effect_text
-from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector
+from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector, effect_text
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
 

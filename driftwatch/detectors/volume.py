@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from driftwatch.detectors._support import effect_text
-from driftwatch.detectors.base import Detector, JointDetector, WindowContext
+from driftwatch.detectors.base import Detector, JointDetector, WindowContext, effect_text
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
 

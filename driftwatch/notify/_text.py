@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.notify.base import IncidentKind, Message, minute_text
+from driftwatch.notify._message import IncidentKind, Message, minute_text
 
 _MAX_LINE_CHARS = 200
 _MAX_TEXT_CHARS = 4000

@@ -15,6 +15,7 @@ from detector_worlds import World, gauge, reference_of, stream_list, window_of
 from scipy.stats import binom
 
 from driftwatch.core import plugins
+from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
 from driftwatch.detectors.base import (
     BatchDetector,
     ColumnBatch,
@@ -92,7 +93,7 @@ def check(statistic: Statistic, detector: Detector, column: str | None) -> None:
 
 def test_names_and_documentation(name: str) -> None:
     detector = get(name)
-    assert detector.name == name
+    assert detector.name == name != COMBINED_SCORE[0]
     missing = [section for section in SECTIONS if section not in (type(detector).__doc__ or "")]
     assert not missing
 
@@ -126,7 +127,7 @@ def test_is_deterministic_and_mutates_nothing(detector: Detector, reference: Ref
 
 def test_traits(detector: Detector, reference: Reference) -> None:
     assert not detector.is_share or detector.comparable
-    assert detector.default != (detector.max_sample_rows is not None), "what is slow runs only when named"
+    assert not (detector.default and detector.max_sample_rows), "what is slow runs only when named"
     if isinstance(detector, JointDetector):
         assert detector.label, "no column names it"
         return
