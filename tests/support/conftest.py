@@ -1,0 +1,3 @@
+"""A project of its own: its doctests run where it is installed."""
+
+collect_ignore = ["outside_plugins"]

@@ -1,0 +1,1 @@
+"""A detector and a notifier for driftwatch, as another package ships them."""
