@@ -85,7 +85,9 @@ class Driver:
         self._clock.set(moment)
         for config in self._session.config.monitors:
             if self._runner.slot(config.name) is None and slices >= FIRST_SLICE.get(config.name, 0):
-                self._runner.add(self._session.monitor(config), self._session.history.verdicts.last_end(config.name))
+                self._runner.add(
+                    self._session.monitor(config), self._session.history.verdicts.last_end(config.name)
+                )
         self._settle()
         for answer in ANSWERS:
             if answer.slices == slices:

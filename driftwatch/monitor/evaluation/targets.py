@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.evalues.policy import BURN_IN_WINDOWS, Policy
-from driftwatch.detectors.base import JointDetector, Target, all_detectors, get
+from driftwatch.detectors.base import JointDetector, Target, default_detectors, get
 from driftwatch.errors import ConfigError
 from driftwatch.summary.reference import Reference
 
@@ -22,9 +22,7 @@ def select_targets(reference: Reference, names: Sequence[str] | None) -> tuple[T
 
     Raises ``ConfigError`` when none yields evidence, because every window would be ``ok``.
     """
-    detectors = (
-        [item for item in all_detectors() if item.default] if names is None else [get(n) for n in names]
-    )
+    detectors = default_detectors() if names is None else [get(name) for name in names]
     targets: list[Target] = []
     for detector in detectors:
         if isinstance(detector, JointDetector):
