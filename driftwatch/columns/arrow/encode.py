@@ -12,7 +12,7 @@ import pyarrow as pa
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.levels import DictionaryMemo, levels
 from driftwatch.columns.arrow.numbers import lengths, norms, numbers, seconds
-from driftwatch.columns.arrow.texts import MISSING_HASH, hash_carried
+from driftwatch.columns.arrow.texts import MISSING_HASH, hash_carried, without_views
 from driftwatch.core.arrays import Int64Array, UInt64Array
 from driftwatch.core.hashing import HashBuffers, finish_row_hashes, hash_term, level_table, mix
 from driftwatch.core.schema import Column, Kind
@@ -46,8 +46,8 @@ def encode(
     cover ``columns``, then ``carried``, unless ``hashed`` is False; absent columns hash like nulls. ``memos``
     holds earlier batches' levels by column; ``shares`` splits the columns over threads.
     """
+    batch, n_delivered = without_views(batch), batch.num_rows
     time: Int64Array | None = None
-    n_delivered = batch.num_rows
     if time_column is not None:
         batch, time = _rows_with_time(batch, time_column, timezone)
     positions = _column_positions(batch)

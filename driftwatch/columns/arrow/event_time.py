@@ -55,7 +55,8 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
 
     Reads timestamps of any unit, dates (midnight), ISO 8601 texts, and numbers since 1970 whose size tells
     the unit (seconds up to 9.2e9, then milliseconds, microseconds, nanoseconds). Times without a zone are in
-    ``timezone``; an hour that occurs twice is read as the first, a skipped one as the end of the gap.
+    ``timezone``; an hour that occurs twice is read as the first, a skipped one as the end of the gap. From
+    2038 on clocks stay as they are at the end of 2037.
 
     >>> event_times(pa.array(["1970-01-02", "soon"]), "UTC")
     (array([86400000000000, 0]), array([ True, False]))
@@ -146,17 +147,14 @@ def _parse_distinct(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArr
     ]
     values = np.zeros(len(timestamps), dtype=np.int64)
     usable = np.zeros(len(timestamps), dtype=bool)
-    for has_zone in (True, False):
-        positions = [
-            position
-            for position, timestamp in enumerate(timestamps)
-            if timestamp is not None and timestamp[1] is has_zone
-        ]
-        if not positions:
-            continue
-        ticks = pa.array([timestamps[position][0] for position in positions], type=pa.int64())  # type: ignore[index]
-        data_type = pa.timestamp("ns", "UTC") if has_zone else pa.timestamp("ns")
-        values[positions], usable[positions] = _from_timestamps(ticks.cast(data_type), timezone)
+    local_positions: list[int] = []
+    for position, timestamp in enumerate(timestamps):
+        if timestamp is not None:
+            values[position], usable[position] = timestamp[0], True
+            local_positions += [] if timestamp[1] else [position]
+    if local_positions:
+        local_times = pa.array(values[local_positions]).cast(pa.timestamp("ns"))
+        values[local_positions], _ = _from_timestamps(local_times, timezone)
     codes = dictionary_array.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
     return np.append(values, 0)[codes], np.append(usable, False)[codes]
 
@@ -165,7 +163,7 @@ def _parse_text(text: str) -> tuple[int, bool] | None:
     # Nanoseconds since 1970, and whether the text names a zone.
     if _DIGITS.fullmatch(text):
         values, usable = (
-            _from_integers(pa.array([int(text)])) if abs(int(text)) < _MAX_INT64 else ([0], [False])
+            _from_integers(pa.array([int(text)])) if abs(int(text)) <= _MAX_INT64 else ([0], [False])
         )
         return (int(values[0]), True) if usable[0] else None
     match = _ISO_TIME.fullmatch(text)

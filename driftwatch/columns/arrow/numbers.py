@@ -17,7 +17,11 @@ _NUMBER_TEXT = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$|^[+-]
 
 
 def numbers(array: pa.Array) -> Numbers:
-    """Encode numbers; texts are parsed as numbers, and an empty text is a null."""
+    """Encode numbers; texts are parsed as numbers, and an empty text is a null.
+
+    A decimal is the float of its digits times the float of its power of ten, as Arrow casts it. That is not
+    always the nearest float, which a text of the same digits becomes.
+    """
     data_type, types = array.type, pa.types
     if types.is_dictionary(data_type):
         return _take_codes(array, numbers(array.dictionary))
@@ -37,7 +41,9 @@ def numbers(array: pa.Array) -> Numbers:
 
 
 def seconds(array: pa.Array, timezone: str) -> Numbers:
-    """Encode times as seconds since 1970 UTC."""
+    """Encode times as seconds since 1970 UTC: the float of the nanoseconds, divided by 1e9."""
+    if pa.types.is_dictionary(array.type):
+        return _take_codes(array, seconds(array.dictionary, timezone))
     times, usable = event_times(array, timezone)
     values = np.where(usable, times / NANOSECONDS, np.nan)
     nulls = null_positions(array)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +17,24 @@ PREFIX_CHARS = 512
 MISSING_HASH = hash_numbers(np.array([np.nan]))[0]
 #: Bytes hashed at once: hashing takes about 24 times their size in memory.
 _MAX_HASH_BYTES = 1 << 20
+#: By the number of a type.
+_CONVERSIONS: dict[int, Callable[[pa.Array], pa.Array]] = {
+    pa.lib.Type_STRING_VIEW: lambda array: array.cast(pa.large_string()),
+    pa.lib.Type_BINARY_VIEW: lambda array: array.cast(pa.large_binary()),
+    pa.lib.Type_RUN_END_ENCODED: pc.run_end_decode,
+}
 #: Largest magnitude up to which float64 holds every integer.
 _MAX_EXACT_FLOAT = 1 << 53
+
+
+def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Cast columns of types that Arrow cannot filter or take: views of texts and bytes, run-end encoding."""
+    for position, data_type in enumerate(batch.schema.types):
+        convert = _CONVERSIONS.get(data_type.id)
+        if convert is not None:
+            array = convert(batch.column(position))
+            batch = batch.set_column(position, batch.schema.names[position], array)
+    return batch
 
 
 def is_text(data_type: pa.DataType) -> bool:

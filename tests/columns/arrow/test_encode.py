@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from driftwatch.columns.arrow.encode import encode
@@ -227,12 +228,12 @@ def test_a_time_reads_the_same_beside_any_other() -> None:
     """The fast ways read whole batches of one form, the slow way mixed ones."""
     time_texts = ["2013-04-01", "2013-04-01T05", "2013-04-01 05:00:00.123456789", "2013-04-01T05:00Z",
                "2013-04-01T05:00:00+0230", "1364774400", "-5", "1364774400000000000", "2013-02-31",
-               "9999-01-01", "soon", "", " 2013-04-01 "]  # fmt: skip
+               "9999-01-01", "soon", "", " 2013-04-01 ", "9223372036854775807"]  # fmt: skip
     times, usable = event_times(pa.array(time_texts), "America/New_York")
     for position, text in enumerate(time_texts):
         single_time, single_usable = event_times(pa.array([text]), "America/New_York")
         assert (single_time[0], single_usable[0]) == (times[position], usable[position]), text
-    assert usable.tolist() == [True] * 8 + [False] * 4 + [True]
+    assert usable.tolist() == [True] * 8 + [False] * 4 + [True] * 2
 
 
 def test_clock_changes_and_times_out_of_range() -> None:
@@ -244,6 +245,12 @@ def test_clock_changes_and_times_out_of_range() -> None:
     assert not event_times(pa.array([2**64 - 1], pa.uint64()), "UTC")[1].any()
 
 
+def test_summer_time_ends_with_the_rules_of_2037() -> None:
+    local_times = pa.array(["2037-07-01", "2038-07-01"])
+    times = event_times(local_times, "Europe/Berlin")[0] // 10**9
+    assert (times - event_times(local_times, "UTC")[0] // 10**9).tolist() == [-7200, -3600]
+
+
 def test_rows_without_a_time_are_left_out_and_counted() -> None:
     batch = encode_arrays(
         {"x": pa.array([1, 2, 3]), "t": pa.array(["1970-01-02", None, "x"])}, time_column="t"
@@ -251,6 +258,30 @@ def test_rows_without_a_time_are_left_out_and_counted() -> None:
     assert (batch.rows, batch.untimed_rows) == (1, 2)
     assert batch.time is not None
     assert batch.time.tolist() == [DAY]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.binary_view(), pa.run_end_encoded(pa.int32(), pa.int64())]
+)
+def test_rows_are_left_out_of_types_that_arrow_cannot_filter(kind: pa.DataType) -> None:
+    if pa.types.is_run_end_encoded(kind):
+        array = pc.run_end_encode(pa.array([4, 5, 6]))
+    else:
+        array = pa.array(["4", "5", "6"]).cast(kind)
+    batch = encode_arrays({"x": array, "t": pa.array([None, 1, 1]), "other": array}, time_column="t")
+    column = batch.columns["x"]
+    assert isinstance(column, Numbers)
+    assert column.values.tolist() == [5.0, 6.0]
+    assert column.wrong_type is None
+
+
+def test_a_nan_among_times_is_missing_in_a_dictionary_too() -> None:
+    floats = pa.array([np.nan, 5.0, None, np.inf])
+    for array in (floats, floats.dictionary_encode()):
+        column = encode_array(array, Kind.DATETIME)
+        assert isinstance(column, Numbers)
+        assert column.wrong_type is not None
+        assert column.wrong_type.tolist() == [False, False, False, True]
 
 
 def test_absent_columns_segments_and_repeated_names() -> None:
