@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("notify",),
     ("engines", "charts"),
     ("detectors", "decide", "sources"),
+    ("decoders",),
     ("columns",),
     ("summary", "results"),
     ("core",),

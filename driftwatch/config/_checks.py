@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from driftwatch.config._document import Document, KeyPath, Problem, value_text
 from driftwatch.config._messages import name_problem
-from driftwatch.config.models import WebConfig
+from driftwatch.config.models import StorageConfig, WebConfig
 from driftwatch.core import plugins
 from driftwatch.core.schema import Role
-from driftwatch.errors import ConfigError
+from driftwatch.engines.base import Capability, EngineConfig
+from driftwatch.errors import ConfigError, DriftwatchError
 
 _PUBLIC_FILES = ("cert_file", "ca_file")
 _MAX_PORT = 65535
@@ -28,7 +29,11 @@ def cross_problems(document: Document) -> Iterator[Problem]:
     yield from _listen_problems(document)
     yield from _secret_files(document)
     for key_path in _items(document, "monitors"):
-        yield from _detectors(document, key_path)
+        has_sample = Capability.ROW_SAMPLE in _capabilities(document, (*key_path, "engine"))
+        yield from _detectors(document, key_path, has_sample)
+        if not has_sample:
+            yield from _missing_sample(document, key_path)
+        yield from _messages_as_time(document, key_path)
         yield from _duplicate_settings(document, key_path)
         yield from _missing_time_column(document, key_path)
         yield from _unwatched_selftest(document, key_path)
@@ -100,7 +105,44 @@ def _file_problem(name: str, *, is_secret: bool) -> str:
     return ""
 
 
-def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+def _capabilities(document: Document, key_path: KeyPath) -> frozenset[Capability]:
+    settings = document.value_at(key_path)
+    if not isinstance(settings, dict):
+        return frozenset(Capability)
+    try:
+        config: EngineConfig = plugins.load("engines", str(settings.get("type"))).CONFIG.model_validate(
+            settings
+        )
+    except (ImportError, AttributeError, DriftwatchError, ValidationError):
+        # The error is reported at the engine itself.
+        return frozenset(Capability)
+    return config.capabilities
+
+
+def _missing_sample(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    sample_path = ("storage", "row_sample")
+    try:
+        wants_sample = StorageConfig(row_sample=document.value_at(sample_path) or False).row_sample
+    except ValidationError:
+        return
+    if wants_sample:
+        text = f"must be an engine that keeps a row sample, since line {document.line(sample_path)} sets"
+        name = document.text_at((*key_path, "engine", "type"))
+        yield document.problem(
+            (*key_path, "engine", "type"), f"{text} storage.row_sample. Got {name}, which keeps none."
+        )
+
+
+def _messages_as_time(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    # The source skips rows by their event time, without looking into messages.
+    column_path = (*key_path, "decode", "column")
+    column = document.value_at(column_path)
+    if column is not None and column == document.value_at((*key_path, "source", "time_column")):
+        text = "must be another column than source.time_column: the event time stands beside the messages"
+        yield document.problem(column_path, f"{text}. Got {document.text_at(column_path)}.")
+
+
+def _detectors(document: Document, key_path: KeyPath, has_sample: bool) -> Iterator[Problem]:
     list_path = (*key_path, "detectors")
     names = document.value_at(list_path)
     if names is None:
@@ -120,11 +162,17 @@ def _detectors(document: Document, key_path: KeyPath) -> Iterator[Problem]:
             yield document.problem((*list_path, index), f"must be listed once. Got {value_text(name)} again.")
         elif text := _unusable(name):
             yield document.problem((*list_path, index), text)
-    if names and all(name in available and not _can_page(name) for name in names):
-        paging = ", ".join(name for name in available if _can_page(name))
-        gauges = ", ".join(dict.fromkeys(names))
-        text = f"must name at least one detector that can page ({paging})"
-        yield document.problem(list_path, f"{text}. Got only {gauges}, which measure and can never page.")
+    if names and all(name in available and not _can_page(name, has_sample) for name in names):
+        paging = ", ".join(name for name in available if _can_page(name, has_sample))
+        listed = ", ".join(dict.fromkeys(names))
+        text = f"must name at least one detector that can page ({paging}). Got only {listed}, which"
+        if any(_can_page(name, has_sample=True) for name in names):
+            engine = document.text_at((*key_path, "engine", "type"))
+            yield document.problem(
+                list_path, f"{text} cannot page with the engine {engine}: it keeps no row sample."
+            )
+        else:
+            yield document.problem(list_path, f"{text} measure and can never page.")
 
 
 def _unusable_defaults(document: Document, list_path: KeyPath) -> Iterator[Problem]:
@@ -146,11 +194,12 @@ def _unusable(name: str) -> str:
     return ""
 
 
-def _can_page(name: str) -> bool:
+def _can_page(name: str, has_sample: bool) -> bool:
     # A detector that cannot be used is reported already.
     from driftwatch.detectors.base import traits_of
 
-    return traits_of(name).evidence
+    traits = traits_of(name)
+    return traits.evidence and (has_sample or not traits.sums)
 
 
 def _missing_time_column(document: Document, key_path: KeyPath) -> Iterator[Problem]:

@@ -189,15 +189,27 @@ def name_problem(
     document: Document, key_path: KeyPath, what: str, available: tuple[str, ...]
 ) -> Problem | None:
     value = document.value_at(key_path)
+    choices = f"one of {', '.join(available)}" if available else "of which none is installed"
     if value is None and key_path not in document.lines:
-        return document.problem(key_path, f"is required; one of {', '.join(available)}.")
+        return document.problem(key_path, f"is required; {choices}.")
     if not isinstance(value, str):
-        text = f"must be the name of a {what}, one of {', '.join(available)}. Got {value_text(value)}."
+        article = "an" if what[0] in "aeiou" else "a"
+        text = f"must be the name of {article} {what}, {choices}. Got {value_text(value)}."
         return document.problem(key_path, text)
     if value in available:
         return None
     raw_text = document.raw_texts.get(key_path, value_text(value)[1:-1])
     return document.problem(key_path, unknown_name_message(what, raw_text, available))
+
+
+def type_only_problem(document: Document, key_path: KeyPath, available: tuple[str, ...]) -> Problem:
+    """Return the problem of a plugin that stands as a bare name, with the right spelling."""
+    value = document.text_at(key_path)
+    name = value[1:-1]
+    if name not in available:
+        name = next(iter(difflib.get_close_matches(name, available, n=1, cutoff=0.5)), "NAME")
+    key = key_path[-1]
+    return document.problem(key_path, f"must be a mapping: write {key}: {{type: {name}}}. Got {value}.")
 
 
 def _annotation(model: Any, document: Document, base: KeyPath, key_path: KeyPath) -> Any:

@@ -5,6 +5,7 @@ Relative paths start at the working directory, not at the file's folder.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -12,16 +13,43 @@ from pydantic import ValidationError
 
 from driftwatch.config._checks import cross_problems
 from driftwatch.config._document import Document, KeyPath, Problem, value_text
-from driftwatch.config._messages import fill_empty, model_problems, name_problem, type_problems
+from driftwatch.config._messages import (
+    fill_empty,
+    model_problems,
+    name_problem,
+    type_only_problem,
+    type_problems,
+)
 from driftwatch.config._yaml import read
 from driftwatch.config.models import Config
 from driftwatch.core import plugins
 from driftwatch.core.settings import Settings
+from driftwatch.decoders.base import DecoderConfig
+from driftwatch.engines.base import EngineConfig
 from driftwatch.errors import ConfigError, DriftwatchError
 from driftwatch.notify.base import NotifierConfig
 from driftwatch.sources.base import SourceConfig
 
 S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A package of plugins whose settings are part of the configuration."""
+
+    package: str
+    noun: str
+    #: Takes the place of wrong settings, so that the rest is validated.
+    placeholder: Settings
+
+
+_NOTIFIER = _Room("notify", "notifier", NotifierConfig.model_construct(type=""))
+#: By key of a monitor.
+_MONITOR_ROOMS = {
+    "source": _Room("sources", "source", SourceConfig.model_construct(type="")),
+    "engine": _Room("engines", "engine", EngineConfig.model_construct(type="")),
+    "decode": _Room("decoders", "decoder", DecoderConfig.model_construct(type="", column="")),
+}
 
 
 def load(path: Path | str) -> Config:
@@ -75,8 +103,7 @@ def _problem_lines(file: Path, document: Document, problems: list[Problem]) -> l
 def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     problems: list[Problem] = []
     data = dict(document.value)
-    _validate_plugins(document, data, "monitors", problems)
-    _validate_plugins(document, data, "notify", problems)
+    _validate_plugins(document, data, problems)
     config, model_errors = _validate_model(document, Config, data, ())
     for index, monitor in enumerate(config.monitors if config is not None else ()):
         base = ("monitors", index)
@@ -96,37 +123,48 @@ def _validate_model(
         return None, [*model_problems(document, error, model, key_path), *type_errors]
 
 
-def _validate_plugins(document: Document, data: dict[str, Any], key: str, problems: list[Problem]) -> None:
-    items = data.get(key)
-    if not isinstance(items, list):
-        return
-    data[key] = settings = list(items)
-    for index, item in enumerate(items):
-        if key == "notify" and isinstance(item, dict):
-            settings[index] = _plugin_settings(document, (key, index), problems)
-        elif key == "monitors" and isinstance(item, dict) and isinstance(item.get("source"), dict):
-            settings[index] = {**item, "source": _plugin_settings(document, (key, index, "source"), problems)}
+def _validate_plugins(document: Document, data: dict[str, Any], problems: list[Problem]) -> None:
+    """Replace the settings of plugins in ``data`` by their models."""
+    for key in ("monitors", "notify"):
+        items = data.get(key)
+        if not isinstance(items, list):
+            continue
+        data[key] = settings = list(items)
+        for index, item in enumerate(items):
+            if key == "notify" and isinstance(item, dict):
+                settings[index] = _plugin_settings(document, (key, index), _NOTIFIER, problems)
+            elif key == "monitors" and isinstance(item, dict):
+                settings[index] = {**item, **_monitor_plugins(document, (key, index), item, problems)}
 
 
-def _plugin_settings(document: Document, key_path: KeyPath, problems: list[Problem]) -> Settings:
-    package, what = ("notify", "notifier") if key_path[0] == "notify" else ("sources", "source")
-    base_model = NotifierConfig if package == "notify" else SourceConfig
-    # Takes the place of wrong settings, so that the rest is validated.
-    placeholder = base_model.model_construct(type="")
-    problem = name_problem(document, (*key_path, "type"), what, plugins.names(package))
+def _monitor_plugins(
+    document: Document, key_path: KeyPath, monitor: dict[str, Any], problems: list[Problem]
+) -> dict[str, Settings]:
+    settings = {}
+    for key, room in _MONITOR_ROOMS.items():
+        if isinstance(monitor.get(key), dict):
+            settings[key] = _plugin_settings(document, (*key_path, key), room, problems)
+        elif isinstance(monitor.get(key), str):
+            problems.append(type_only_problem(document, (*key_path, key), plugins.names(room.package)))
+            settings[key] = room.placeholder
+    return settings
+
+
+def _plugin_settings(document: Document, key_path: KeyPath, room: _Room, problems: list[Problem]) -> Settings:
+    problem = name_problem(document, (*key_path, "type"), room.noun, plugins.names(room.package))
     if problem is not None:
         problems.append(problem)
-        return placeholder
+        return room.placeholder
     name = str(document.value_at((*key_path, "type")))
     try:
-        model = _plugin_model(package, name, base_model)
+        model = _plugin_model(room.package, name, type(room.placeholder))
     except (ImportError, DriftwatchError) as error:
         text = " ".join(str(error).split())
         problems.append(document.problem((*key_path, "type"), text.rstrip(".") + "."))
-        return placeholder
+        return room.placeholder
     settings, model_errors = _validate_model(document, model, document.value_at(key_path), key_path)
     problems += model_errors
-    return placeholder if settings is None else settings
+    return room.placeholder if settings is None else settings
 
 
 def _plugin_model(package: str, name: str, base_model: type[S]) -> type[S]:

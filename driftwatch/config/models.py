@@ -20,6 +20,9 @@ from driftwatch.core.settings import (
     format_duration,
     without_younger_defaults,
 )
+from driftwatch.decoders.base import DecoderConfig
+from driftwatch.engines.base import EngineConfig
+from driftwatch.engines.local import LocalConfig
 from driftwatch.notify.base import NotifierConfig
 from driftwatch.sources.base import SourceConfig
 
@@ -170,6 +173,8 @@ class MonitorConfig(Settings):
     name: Name
     reference: ReferenceConfig
     source: SerializeAsAny[SourceConfig]
+    decode: SerializeAsAny[DecoderConfig] | None = None
+    engine: SerializeAsAny[EngineConfig] = LocalConfig()
     window: WindowConfig = WindowConfig()
     columns: dict[str, ColumnConfig] = Field(default_factory=dict)
     detectors: list[str] | None = None

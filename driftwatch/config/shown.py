@@ -8,15 +8,16 @@ from typing import Any
 from driftwatch.config.models import MonitorConfig, as_json
 from driftwatch.core.settings import redact_credentials
 
-#: Keys of a source that are secrets as a whole.
+#: Keys of a source, an engine or a decoder that are secrets as a whole.
 _SECRET_KEYS = ("url", "password")
 
 
 def redacted_settings(config: MonitorConfig) -> dict[str, Any]:
     """Return a monitor's settings; a variable stays ``${NAME}``, as in the file."""
     data: dict[str, Any] = _with_variables(as_json(config), config.raw_texts, ())
-    for key in _SECRET_KEYS:
-        data["source"].pop(key, None)
+    for section in (data["source"], data["engine"], data["decode"] or {}):
+        for key in _SECRET_KEYS:
+            section.pop(key, None)
     for section in (data["source"], data["reference"]):
         if "path" in section:
             section["path"] = _public_path(section["path"])

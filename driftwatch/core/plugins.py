@@ -110,7 +110,7 @@ def unknown_name_message(noun: str, name: str, choices: tuple[str, ...]) -> str:
     """
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f' Did you mean "{near[0]}"?' if near else ""
-    return f'unknown {noun}. Got "{name}".{hint} Known: {", ".join(choices)}.'
+    return f'unknown {noun}. Got "{name}".{hint} Known: {", ".join(choices) or "none"}.'
 
 
 @cache

@@ -58,6 +58,8 @@ def read_tiles(
         stored_versions=stored_versions,
         sums=sums,
         sample=sample,
+        engine=config.engine,
+        decode=config.decode,
     )
 
 

@@ -21,6 +21,7 @@ from driftwatch.config.load import _validate, check, load
 from driftwatch.config.models import Config
 from driftwatch.config.shown import redacted_settings
 from driftwatch.core import plugins
+from driftwatch.decoders.base import DecoderConfig
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
 from driftwatch.monitor.record import configuration_of
@@ -43,10 +44,10 @@ _NO_DEFAULT = re.compile(r"\s+\(no default\)$")
 
 
 def with_plugin_names(text: str) -> str:
-    """Golden texts name lists of plugins that grow: {sources}, {detectors}, {paging}."""
+    """Golden texts name lists of plugins that grow: {sources}, {engines}, {detectors}, {paging}."""
     text = text.replace("{paging}", ", ".join(item.name for item in all_detectors() if item.evidence))
-    for package in ("sources", "detectors", "notify"):
-        text = text.replace(f"{{{package}}}", ", ".join(plugins.names(package)))
+    for package in ("sources", "engines", "decoders", "detectors", "notify"):
+        text = text.replace(f"{{{package}}}", ", ".join(plugins.names(package)) or "none")
     return text
 
 
@@ -223,6 +224,7 @@ def test_every_option_is_in_the_example(tmp_path: Path) -> None:
     expected = set(fields(Config))
     for place, package, name in [
         (("monitors", 0, "source"), "sources", "files"),
+        (("monitors", 0, "engine"), "engines", "local"),
         (("notify", 0), "notify", "alertmanager"),
         (("notify", 1), "notify", "webhook"),
         (("notify", 2), "notify", "slack"),
@@ -230,6 +232,10 @@ def test_every_option_is_in_the_example(tmp_path: Path) -> None:
         (("notify", 4), "notify", "email"),
     ]:
         expected |= set(fields(plugins.load(package, name).CONFIG, place))
+    if not plugins.names("decoders"):
+        # There is none to show.
+        decode = ("monitors", 0, "decode")
+        expected -= {decode, *fields(DecoderConfig, decode)}
     assert expected - set(document.lines) == set()
 
 

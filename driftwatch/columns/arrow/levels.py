@@ -108,7 +108,7 @@ def _level_texts(values: pa.Array) -> list[str | None]:
         prefix_texts: list[str | None] = prefixes(as_text(values)).to_pylist()
         return prefix_texts
     if types.is_floating(data_type):
-        return [_float_text(value) for value in values.cast(pa.float64()).to_pylist()]
+        return [float_text(value) for value in values.cast(pa.float64()).to_pylist()]
     if types.is_decimal(data_type):
         return [_decimal_text(value) for value in values.to_pylist()]
     if types.is_timestamp(data_type):
@@ -119,7 +119,7 @@ def _level_texts(values: pa.Array) -> list[str | None]:
     return cast_texts
 
 
-def _float_text(value: float) -> str | None:
+def float_text(value: float) -> str | None:
     if value != value:
         return None
     return str(int(value)) if abs(value) < _MAX_WHOLE_FLOAT and value == int(value) else repr(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftwatch import errors
+from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.engines.local.frames import MAX_PLANS
 from driftwatch.engines.local.reader_handle import Deadline, Reader
 from driftwatch.errors import DataError, DriftwatchError, ReaderDied
@@ -36,6 +37,7 @@ class TilesRead:
     newest_row: int | None
     #: Rows without a usable event time.
     untimed_rows: int
+    undecodable: tuple[UndecodableMessages, ...]
     #: Duration of the call.
     seconds: float
 
@@ -106,6 +108,10 @@ def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary
         rows=done["rows"],
         newest_row=done["newest_row"],
         untimed_rows=done["untimed"],
+        undecodable=tuple(
+            UndecodableMessages(start=start, reason=UndecodableReason(reason), messages=messages)
+            for start, reason, messages in done["undecodable"]
+        ),
         seconds=0.0,
     )
 

@@ -14,7 +14,7 @@ from driftwatch.columns.arrow.encode import encode
 from driftwatch.columns.arrow.levels import DictionaryMemo
 from driftwatch.core.arrays import Int64Array
 from driftwatch.core.schema import Span
-from driftwatch.engines.base import Counted
+from driftwatch.engines.base import Counted, SourceRows
 from driftwatch.engines.local.threads import Threads
 from driftwatch.summary.batch import Batch, Levels
 from driftwatch.summary.plan import OTHER_SEGMENT, Plan
@@ -50,15 +50,8 @@ def summarise(
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    name: str = "local"
-
-    def summarise(
-        self, plan: Plan, batches: Iterable[pa.RecordBatch], boundaries: Sequence[int], *, seal: bool = True
-    ) -> Counted:
-        return summarise(plan, batches, boundaries, seal=seal)
-
-
-ENGINE = LocalEngine()
+    def summarise(self, plan: Plan, rows: SourceRows, edges: Sequence[int], *, seal: bool = True) -> Counted:
+        return summarise(plan, rows.batches(), edges, seal=seal)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.core.schema import Span
+from driftwatch.decoders.base import DecoderConfig
+from driftwatch.engines.base import Capability, EngineConfig
+from driftwatch.engines.local import LocalConfig
 from driftwatch.engines.local.answers import (
     FilesRead,
     SourceFailed,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["FilesRead", "ReaderPool", "TilesRead"]
+
+_LOCAL = LocalConfig()
 
 
 class ReaderPool:
@@ -65,12 +70,16 @@ class ReaderPool:
         # Sums for joint statistics and the row sample cost more than all counts.
         sums: bool = True,
         sample: bool = True,
+        engine: EngineConfig = _LOCAL,
+        decode: DecoderConfig | None = None,
     ) -> TilesRead:
         """Count rows in the tiles ``[boundaries[i], boundaries[i + 1])``.
 
-        A tile whose data still has the version ``stored_versions[i]`` is not read.
+        A tile whose data still has the version ``stored_versions[i]`` is not read. Sums and sample are left
+        out if the engine has none.
         """
         started = time.monotonic()
+        has_sample = Capability.ROW_SAMPLE in engine.capabilities
         plan = plan if plan.fingerprint else with_fingerprint(plan)
         header = {
             "op": "tiles",
@@ -79,8 +88,10 @@ class ReaderPool:
             "boundaries": [int(edge) for edge in boundaries],
             "rows": rows,
             "stored_versions": None if stored_versions is None else list(stored_versions),
-            "sums": sums,
-            "sample": sample,
+            "sums": sums and has_sample,
+            "sample": sample and has_sample,
+            "engine": engine.model_dump(mode="json"),
+            "decode": None if decode is None else decode.model_dump(mode="json"),
             "memory": memory,
         }
         tiles: dict[tuple[int, str | None], Summary] = {}

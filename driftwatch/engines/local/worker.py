@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
 
 from driftwatch.core import plugins
 from driftwatch.core.schema import Span
-from driftwatch.engines.base import Counted
-from driftwatch.engines.local.count import summarise
+from driftwatch.engines.base import Counted, Engine, SourceRows, Undecodable, columns_of
 from driftwatch.engines.local.frames import MAX_PLANS
-from driftwatch.errors import TooManyRows
-from driftwatch.sources.base import Reading, Source
+from driftwatch.sources.base import Reading, Source, SourceConfig
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import decode_plan, encode_summary
 
@@ -71,27 +70,33 @@ class Worker:
             # Only the row sample needs row hashes and the identity columns.
             plan = replace(plan, sample_rows=0, identity_columns=())
         edges: list[int] = header["boundaries"]
-        source = open_source(_timed(header["source"], plan))
-        timed = plan.time_column is not None
-        spans = [Span(start=low, end=high) if timed else None for low, high in pairwise(edges)]
+        engine = open_engine(header["engine"])
+        settings, source = _source(_timed(header["source"], plan))
+        spans = [_span_of(plan, tile) for tile in pairwise(edges)]
         stored_versions: list[str | None] | None = header["stored_versions"]
         # Versions are taken before the rows: a change in between is read once more, never missed.
         versions = None if stored_versions is None else source.versions(spans)
         totals = _Totals(versions=versions or [])
         for low, high in _changed_runs(stored_versions, versions, len(spans)):
-            span = Span(start=edges[low], end=edges[high]) if timed else None
-            reading = source.read(span, _columns(plan))
-            counted = summarise(
-                plan, _bounded(reading, header["rows"]), edges[low : high + 1], seal=header["sums"]
+            run = edges[low : high + 1]
+            rows = SourceRows(
+                settings=settings,
+                source=source,
+                span=_span_of(plan, (run[0], run[-1])),
+                columns=columns_of(plan),
+                max_rows=header["rows"],
             )
+            if header["decode"] is not None:
+                rows = _with_decoder(rows, header["decode"], plan, run, totals.undecodable)
+            counted = engine.summarise(plan, rows, run, seal=header["sums"])
             for (start, segment), summary in counted.tiles.items():
                 part = summary if header["sample"] else summary.drop_sample()
                 # Compressing what only crosses a pipe costs more than counting it.
                 yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(part, level=0)
-            totals.add(reading, counted)
+            totals.add(rows.reading, counted)
             if versions is None and len(spans) == 1:
-                totals.versions = [reading.version]
-        yield {"kind": "done", **asdict(totals)}, b""
+                totals.versions = [rows.version()]
+        yield {"kind": "done", **totals.header()}, b""
 
     def _plan(self, key: str, blob: bytes) -> Plan:
         if blob:
@@ -114,15 +119,21 @@ class _Totals:
     rows: int = 0
     newest_row: int | None = None
     untimed: int = 0
+    undecodable: Undecodable = field(default_factory=Counter)
 
-    def add(self, reading: Reading, counted: Counted) -> None:
+    def add(self, reading: Reading | None, counted: Counted) -> None:
         self.unchanged = False
-        self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
-        self.files += reading.files
+        if reading is not None:
+            self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
+            self.files += reading.files
         self.rows += counted.rows
         # Runs are added in time order.
         self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row
         self.untimed += counted.untimed
+
+    def header(self) -> dict[str, Any]:
+        undecodable = [[start, reason, count] for (start, reason), count in self.undecodable.items() if count]
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "undecodable": undecodable}
 
 
 def _changed_runs(
@@ -140,21 +151,49 @@ def _changed_runs(
 
 
 def open_source(config: dict[str, Any]) -> Source:
-    module = plugins.load("sources", str(config["type"]))
-    source: Source = module.open_source(module.CONFIG.model_validate(config))
-    return source
+    return _source(config)[1]
+
+
+def _source(config: dict[str, Any]) -> tuple[SourceConfig, Source]:
+    module, settings = _plugin("sources", config)
+    return settings, module.open_source(settings)
+
+
+def open_engine(config: dict[str, Any]) -> Engine:
+    module, settings = _plugin("engines", config)
+    engine: Engine = module.open_engine(settings)
+    return engine
+
+
+def _plugin(room: str, config: dict[str, Any]) -> tuple[ModuleType, Any]:
+    module = plugins.load(room, str(config["type"]))
+    return module, module.CONFIG.model_validate(config)
+
+
+def _with_decoder(
+    rows: SourceRows, config: dict[str, Any], plan: Plan, edges: list[int], undecodable: Undecodable
+) -> SourceRows:
+    # Most reads need no decoder.
+    from driftwatch.engines.local.decoded_rows import DecodedRows
+
+    module, settings = _plugin("decoders", config)
+    decoded = DecodedRows(
+        config=settings,
+        decoder=module.open_decoder(settings),
+        plan=plan,
+        edges=edges,
+        undecodable=undecodable,
+    )
+    return replace(rows, columns=[*rows.columns, settings.column], decoded=decoded.batches)
+
+
+def _span_of(plan: Plan, tile: tuple[int, int]) -> Span | None:
+    return None if plan.time_column is None else Span(start=tile[0], end=tile[1])
 
 
 def _timed(config: dict[str, Any], plan: Plan) -> dict[str, Any]:
     # With a time column the source can skip old rows.
     return {**config, "time_column": config.get("time_column") or plan.time_column}
-
-
-def _columns(plan: Plan) -> list[str]:
-    names = [*(column.name for column in plan.columns), *plan.identity_columns]
-    names += [plan.time_column] if plan.time_column is not None else []
-    names += [plan.segmentation.column] if plan.segmentation is not None else []
-    return list(dict.fromkeys(names))
 
 
 def _span(header: dict[str, Any]) -> Span | None:
@@ -164,19 +203,6 @@ def _span(header: dict[str, Any]) -> Span | None:
 
 def _rejected(reading: Reading) -> list[list[str]]:
     return [[item.name, item.problem.value, item.detail] for item in reading.rejected]
-
-
-def _bounded(reading: Reading, limit: int) -> Iterator[pa.RecordBatch]:
-    rows = 0
-    for batch in reading.batches:
-        rows += batch.num_rows
-        if rows > limit:
-            raise TooManyRows(
-                f"expected at most {limit:,} rows in one read (limits.rows). Got {rows:,} and stopped there. "
-                "Raise limits.rows, make window.length shorter, or keep other times out of what is read, as "
-                "folders named date=2026-01-31 do: CSV and JSON files are read, and counted, whole."
-            )
-        yield batch
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftwatch.core.schema import Column, Kind
-from driftwatch.engines.local.count import ENGINE, summarise
+from driftwatch.engines.local.count import summarise
 from driftwatch.summary.grid import LevelGrid, numeric_grid
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.projection import Projection
@@ -127,7 +127,7 @@ def test_tiles_without_rows_are_zero_and_sealed() -> None:
 def test_without_time_every_row_goes_to_the_one_tile() -> None:
     plan = with_fingerprint(replace(PLAN, time_column=None))
     rows = [(time, 1.0, "1", "a", "x", 0) for time in (-1, None, 10**15)]
-    counted = ENGINE.summarise(plan, [record_batch(rows)], [0, 1])
+    counted = summarise(plan, [record_batch(rows)], [0, 1])
     assert (counted.tiles[0, None].rows, counted.untimed, counted.newest_row) == (3, 0, None)
     with pytest.raises(ValueError, match="one tile"):
         summarise(plan, [], [0, 1, 2])

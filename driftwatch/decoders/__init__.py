@@ -1,0 +1,1 @@
+"""Decoders turn messages in one column into rows; each is a plugin."""

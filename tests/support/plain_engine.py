@@ -1,0 +1,181 @@
+"""An engine that counts row by row in plain Python: the second engine, and the yardstick of every other.
+
+It keeps no row sample, and says so. As a plugin it is ``engine: {type: plain}``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import plain_values as read
+import pyarrow as pa
+
+from driftwatch.core.schema import Column, Kind, Span
+from driftwatch.engines.base import Counted, EngineConfig, SourceRows
+from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.counts import SPECIAL, Counts
+from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.plan import Plan
+from driftwatch.summary.summary import Summary
+
+
+class PlainConfig(EngineConfig):
+    type: Literal["plain"] = "plain"
+
+
+CONFIG = PlainConfig
+
+
+def open_engine(_config: PlainConfig) -> PlainEngine:
+    return PlainEngine()
+
+
+@dataclass(frozen=True)
+class PlainEngine:
+    def summarise(self, plan: Plan, rows: SourceRows, edges: Sequence[int], *, seal: bool = True) -> Counted:
+        return count(plan, rows.batches(), edges)
+
+
+class Absent:
+    """The batch has no such column."""
+
+
+SPECIAL_OF: dict[Any, str] = {
+    read.Missing: "null",
+    read.NotANumber: "nan",
+    read.WrongType: "wrong_type",
+    Absent: "absent",
+}
+
+
+@dataclass
+class Row:
+    time: int | None
+    segment: str | None
+    #: By column of the plan: a float, a text, or why there is neither.
+    values: dict[str, Any]
+    #: By identity column, as the batch holds them.
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+def count(plan: Plan, batches: Iterable[pa.RecordBatch], edges: Sequence[int]) -> Counted:
+    tiles, outside, untimed = tiles_of(plan, batches, edges)
+    spans = {low: Span(start=low, end=high) for low, high in pairwise(edges)}
+    summaries = {key: summary_of(plan, rows, spans[key[0]]) for key, rows in tiles.items()}
+    rows = [row for (_, segment), tile in tiles.items() if segment is None for row in tile]
+    times = [row.time for row in rows if row.time is not None]
+    return Counted(
+        tiles=dict(sorted(summaries.items(), key=lambda item: (item[0][0], item[0][1] or ""))),
+        rows=len(rows),
+        newest_row=max(times, default=None),
+        outside=outside,
+        untimed=untimed,
+    )
+
+
+def tiles_of(
+    plan: Plan, batches: Iterable[pa.RecordBatch], edges: Sequence[int]
+) -> tuple[dict[tuple[int, str | None], list[Row]], int, int]:
+    """Rows by tile and segment, and how many are outside and without time."""
+    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
+        raise ValueError("the edges do not increase")
+    if plan.time_column is None and len(edges) > 2:
+        raise ValueError("without time there is one tile")
+    tiles: dict[tuple[int, str | None], list[Row]] = {(start, None): [] for start in edges[:-1]}
+    outside = untimed = 0
+    for batch in batches:
+        for row in rows_of(plan, batch):
+            if plan.time_column is not None and row.time is None:
+                untimed += 1
+                continue
+            place = 0 if row.time is None else bisect_right(edges, row.time) - 1
+            if not 0 <= place < len(edges) - 1:
+                outside += 1
+                continue
+            tiles[edges[place], None].append(row)
+            if row.segment is not None:
+                tiles.setdefault((edges[place], row.segment), []).append(row)
+    return tiles, outside, untimed
+
+
+def rows_of(plan: Plan, batch: pa.RecordBatch) -> Iterable[Row]:
+    columns: dict[str, pa.Array] = {}
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        columns.setdefault(name, array)
+    for place in range(batch.num_rows):
+        time = columns.get(plan.time_column) if plan.time_column is not None else None
+        yield Row(
+            time=None if time is None else read.event_time(read.value_of(time[place]), plan.timezone),
+            segment=segment_of(plan, columns, place),
+            values={
+                column.name: value_of(column, columns.get(column.name), place, plan.timezone)
+                for column in plan.columns
+            },
+            identity={
+                name: read.value_of(columns[name][place]) for name in plan.identity_columns if name in columns
+            },
+        )
+
+
+def segment_of(plan: Plan, columns: dict[str, pa.Array], place: int) -> str | None:
+    if plan.segmentation is None:
+        return None
+    array = columns.get(plan.segmentation.column)
+    level = read.Missing if array is None else read.level(read.value_of(array[place]))
+    return level if isinstance(level, str) and level in plan.segmentation.levels else "other"
+
+
+def value_of(column: Column, array: pa.Array | None, place: int, timezone: str) -> Any:
+    if array is None:
+        return Absent
+    value = read.value_of(array[place])
+    if column.kind is Kind.NUMERIC:
+        return read.number(value)
+    if column.kind is Kind.DATETIME:
+        return read.seconds(value, timezone)
+    if column.kind is Kind.TEXT:
+        return read.length(value)
+    if column.kind is Kind.VECTOR:
+        return read.norm(value, array.type)
+    return read.level(value)
+
+
+def summary_of(plan: Plan, rows: Sequence[Row], span: Span) -> Summary:
+    counts = {
+        column.name: counts_of(plan, column, [row.values[column.name] for row in rows])
+        for column in plan.columns
+    }
+    return Summary(plan=plan.fingerprint, span=span, rows=len(rows), counts=ColumnCounts.from_mapping(counts))
+
+
+def counts_of(plan: Plan, column: Column, values: Sequence[Any]) -> Counts:
+    grid = plan.grids[column.name]
+    special: Counter[str] = Counter()
+    cells: Counter[int] = Counter()
+    edges = () if isinstance(grid, LevelGrid) else tuple(grid.edges.tolist())
+    levels = {level: cell for cell, level in enumerate(grid.levels)} if isinstance(grid, LevelGrid) else {}
+    for value in values:
+        if isinstance(value, type):
+            special[SPECIAL_OF[value]] += 1
+        elif isinstance(value, str):
+            cells[levels.get(value, len(levels))] += 1
+        else:
+            cells[cell_of(edges, value)] += 1
+            special["positive_infinity"] += value == float("inf")
+            special["negative_infinity"] += value == float("-inf")
+    return Counts(
+        cells=np.array([cells[cell] for cell in range(grid.n_cells)], dtype=np.int64),
+        special=np.array([special[name] for name in SPECIAL], dtype=np.int64),
+    )
+
+
+def cell_of(edges: Sequence[float], value: float) -> int:
+    """Cell 2i + 1 is edge i itself, cell 2i the open gap below it."""
+    below = bisect_left(edges, value)
+    return 2 * below + (below < len(edges) and edges[below] == value)

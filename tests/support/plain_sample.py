@@ -1,0 +1,122 @@
+"""The row sample in plain Python: hashes of whole rows, modulo 2^64, and the smallest of them."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from plain_engine import Row, count, tiles_of
+from plain_values import PREFIX_CHARS, UNITS, Moment, decimal_float, text_of_bytes
+
+from driftwatch.engines.base import Counted
+from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.plan import Plan
+from driftwatch.summary.projection import Sums
+from driftwatch.summary.sample import RowSample
+
+MASK = 2**64 - 1
+MISSING = 0x6D697373696E6721
+PRIME = 0x100000001B3
+MAX_EXACT_FLOAT = 2**53
+
+
+def count_with_sample(
+    plan: Plan, batches: Sequence[pa.RecordBatch], edges: Sequence[int], *, seal: bool
+) -> Counted:
+    """What an engine with every capability returns."""
+    counted, tiles = count(plan, batches, edges), tiles_of(plan, batches, edges)[0]
+    summaries = {}
+    for key, summary in counted.tiles.items():
+        sample = sample_of(plan, tiles[key])
+        sums = Sums.from_sample(plan.projection, sample) if seal and plan.projection is not None else None
+        summaries[key] = replace(summary, sample=sample, sums=sums)
+    return replace(counted, tiles=summaries)
+
+
+def sample_of(plan: Plan, rows: Iterable[Row]) -> RowSample:
+    weights: dict[int, int] = {}
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        key = row_hash(plan, row)
+        weights[key] = weights.get(key, 0) + 1
+        values[key] = [sample_value(plan, name, value) for name, value in row.values.items()]
+    smallest = sorted(weights)[: plan.sample_rows]
+    return RowSample(
+        hashes=np.array(smallest, dtype=np.uint64),
+        weights=np.array([weights[key] for key in smallest], dtype=np.int64),
+        rows=np.array([values[key] for key in smallest], dtype=np.float64).reshape(-1, len(plan.columns)),
+        limit=plan.sample_rows,
+    )
+
+
+def sample_value(plan: Plan, name: str, value: Any) -> float:
+    grid = plan.grids[name]
+    if isinstance(value, type):
+        return math.nan
+    if isinstance(grid, LevelGrid):
+        return float(grid.levels.index(value) if value in grid.levels else len(grid.levels))
+    return float(value) + 0.0
+
+
+def row_hash(plan: Plan, row: Row) -> int:
+    total = 0
+    for position, value in enumerate(row.values.values()):
+        if isinstance(value, type):
+            item = MISSING
+        elif isinstance(value, str):
+            item = bytes_hash(value.encode("utf-8", "surrogatepass"))
+        else:
+            bits = float_bits(value)
+            item = bits ^ (bits >> 32)
+        total += item * factor(position)
+    for position, name in enumerate(plan.identity_columns, len(plan.columns)):
+        item = (
+            mix(row.time & MASK)
+            if name == plan.time_column and row.time is not None
+            else identity_hash(row.identity.get(name))
+        )
+        total += item * factor(position)
+    return mix((total & MASK) ^ mix(plan.salt & MASK))
+
+
+def identity_hash(value: Any) -> int:
+    """1 equals 1.0, times are equal in any unit."""
+    if isinstance(value, Moment):
+        value = (value.ticks * UNITS[value.unit] + 2**63) % 2**64 - 2**63
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, str | bytes):
+        text = text_of_bytes(value)
+        return mix(bytes_hash(text[:PREFIX_CHARS].encode()) ^ mix(len(text)))
+    if isinstance(value, int) and abs(value) > MAX_EXACT_FLOAT:
+        return mix(value & MASK)
+    if isinstance(value, Decimal):
+        value = decimal_float(value)
+    return mix(float_bits(float(value)))
+
+
+def mix(value: int) -> int:
+    z = (value + 0x9E3779B97F4A7C15) & MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def factor(position: int) -> int:
+    return mix(position) | 1
+
+
+def float_bits(value: float) -> int:
+    bits: int = struct.unpack("<Q", struct.pack("<d", value + 0.0))[0]
+    return bits
+
+
+def bytes_hash(data: bytes) -> int:
+    total = sum((byte + 1) * pow(PRIME, place, 2**64) for place, byte in enumerate(data)) & MASK
+    return mix(total ^ (len(data) << 48 & MASK))
