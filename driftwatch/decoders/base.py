@@ -9,7 +9,7 @@ and ``open_decoder(config) -> Decoder``. It runs inside a reader process, betwee
 - A message may hold several rows. They share the other columns of the message's row, such as the event time
   and an id; a column that is there is not taken from the message.
 - A field that a message lacks is null. A field that cannot be read is of the wrong type. Neither loses a row.
-- A message that cannot be decoded is counted by reason. Nothing that a message holds raises an error.
+- Every message has rows or a reason for which it is counted. Nothing that it holds raises an error.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class UndecodableReason(StrEnum):
     """Why a message was not decoded; a closed list."""
 
-    #: Null, or without a byte.
+    #: Null, without a byte, or a sound document without a row.
     EMPTY = "empty"
     #: The bytes are no text in the encoding of the format.
     ENCODING = "encoding"
@@ -83,7 +83,7 @@ class DeclaredColumns:
 class Decoded:
     #: The rows of the first message, then those of the second and so on, with the declared schema.
     batch: pa.RecordBatch
-    #: ``[messages]``: number of rows of each message; 0 where it could not be decoded.
+    #: ``[messages]``: number of rows of each message; 0 only where it could not be decoded.
     rows: Int64Array
     #: Messages that could not be decoded, by position.
     undecodable: Mapping[int, UndecodableReason]
@@ -107,7 +107,9 @@ class Decoded:
         for position, message in enumerate(messages):
             if isinstance(message, UndecodableReason):
                 undecodable[position] = message
-            elif message and all(names.isdisjoint(row) for row in message):
+            elif not message:
+                undecodable[position] = UndecodableReason.EMPTY
+            elif all(names.isdisjoint(row) for row in message):
                 undecodable[position] = UndecodableReason.UNKNOWN_COLUMNS
             else:
                 counts[position] = len(message)

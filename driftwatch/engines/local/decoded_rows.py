@@ -99,7 +99,8 @@ class DecodedRows:
             self.undecodable[None, reason] += len(positions)
             return
         times, usable = event_times(column.take(pa.array(positions)), self.plan.timezone)
-        self.undecodable[None, reason] += int(np.count_nonzero(~usable))
+        if not usable.all():
+            self.undecodable[None, reason] += int(np.count_nonzero(~usable))
         tiles = np.searchsorted(np.asarray(self.edges), times[usable], side="right") - 1
         for tile, count in zip(*np.unique(tiles, return_counts=True), strict=True):
             if 0 <= tile < len(starts):
@@ -112,8 +113,8 @@ def checked(decoded: Decoded, declared: DeclaredColumns, messages: int) -> Decod
         raise ValueError(f"a decoder returned other columns than the declared ones: {decoded.batch.schema}.")
     if len(decoded.rows) != messages or int(decoded.rows.sum()) != decoded.batch.num_rows:
         raise ValueError("a decoder returned other numbers of messages or rows than it was given or made.")
-    if any(not 0 <= place < messages or decoded.rows[place] for place in decoded.undecodable):
-        raise ValueError("a decoder returned rows of a message that it could not decode.")
+    if set(decoded.undecodable) != set(np.flatnonzero(decoded.rows == 0).tolist()):
+        raise ValueError("a decoder returned a message with both rows and a reason, or with neither.")
     return decoded
 
 
