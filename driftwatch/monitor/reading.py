@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from driftwatch.core.schema import Span
+from driftwatch.decoders.base import UndecodableMessages
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.results.results import Reason, RejectedFile, State
 from driftwatch.summary.plan import Plan
@@ -57,6 +58,8 @@ class Reading:
     retained_slices: int = 0
     #: Rows that were read without a usable event time, in no tile; None when nothing was read.
     untimed_rows: int | None = None
+    #: Messages of the slices just read that could not be decoded.
+    undecodable: tuple[UndecodableMessages, ...] = ()
     newest_row: int | None = None
     read_seconds: float = 0.0
     #: None when there is something to evaluate.

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 Parts = dict[str | None, Summary]
 
-#: Source version of a slice with an unreadable file: it matches no version, so the slice is read again.
+#: Source version of a slice with an unreadable file or message: it matches no version, so the slice is read
+#: again.
 INCOMPLETE_SOURCE_VERSION = ""
 
 
@@ -233,6 +234,7 @@ def _merge(
     versions, source_versions = dict(stored_reading.versions), dict(stored_reading.source_versions)
     late_rows = retained_slices = 0
     stored_slices, read_slices = _group_by_slice(stored_reading.tiles), _group_by_slice(tiles_read.tiles)
+    undecodable_starts = {item.start for item in tiles_read.undecodable}
     for start in sorted(starts):
         stored_parts, read_parts = stored_slices.get(start, {}), read_slices[start]
         if stored_parts and _same_rows(stored_parts, read_parts):
@@ -245,7 +247,8 @@ def _merge(
             del tiles[start, segment]
         new_tiles |= {(start, segment): part for segment, part in read_parts.items()}
         versions[start] = newest_versions.get(start, 0) + 1
-        source_versions[start] = INCOMPLETE_SOURCE_VERSION if tiles_read.rejected else current_versions[start]
+        is_incomplete = bool(tiles_read.rejected) or start in undecodable_starts
+        source_versions[start] = INCOMPLETE_SOURCE_VERSION if is_incomplete else current_versions[start]
     return Reading(
         tiles=tiles | new_tiles,
         versions=versions,
@@ -256,6 +259,7 @@ def _merge(
         late_rows=late_rows,
         retained_slices=retained_slices,
         untimed_rows=None if tiles_read.unchanged else tiles_read.untimed_rows,
+        undecodable=tiles_read.undecodable,
         newest_row=tiles_read.newest_row,
         read_seconds=tiles_read.seconds,
     )

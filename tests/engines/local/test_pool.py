@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from plugin_folder import installed_plugins
 
+from driftwatch.core import plugins
 from driftwatch.core.schema import Column, Kind, Span
+from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.engines.local.count import summarise
 from driftwatch.engines.local.pool import FilesRead, ReaderPool, TilesRead
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, SourceUnavailable
@@ -115,6 +119,42 @@ def test_tiles_come_without_sums_and_samples_when_nobody_reads_them(pool: Reader
     assert whole.sample is not None
     assert (bare.sample, bare.sums) == (None, None)
     assert (bare.rows, bare.counts) == (whole.rows, whole.counts)
+
+
+def test_another_engine_and_a_decoder_run_in_the_child(tmp_path: Path) -> None:
+    bodies = ['{"x": 0.5, "c": "a"}\n{"x": 7}', "{", None, '{"c": {}, "x": 1}', "[]"]
+    times = pa.array([DAY, DAY + 1, DAY + 2, 2 * DAY, 9 * DAY]).cast(pa.timestamp("ns"))
+    pq.write_table(pa.table({"t": times, "body": bodies}), tmp_path / "messages.parquet")
+    source, edges = config(tmp_path), [DAY, 2 * DAY, 3 * DAY]
+    groups = {
+        "driftwatch.engines": {"plain": "plain_engine"},
+        "driftwatch.decoders": {"lines": "lines_decoder"},
+    }
+    with installed_plugins(groups):
+        decode = plugins.load("decoders", "lines").CONFIG(type="lines", column="body")
+        engine = plugins.load("engines", "plain").CONFIG()
+        pool = ReaderPool(1)
+        try:
+            local = read(pool, source, edges, decode=decode)
+            plain = read(pool, source, edges, decode=decode, engine=engine)
+            [version] = read(pool, source, edges[:2], engine=engine, decode=decode).versions
+        finally:
+            pool.close()
+    assert {key: part.rows for key, part in local.tiles.items()} == {
+        (DAY, None): 2, (DAY, "a"): 1, (DAY, "other"): 1, (2 * DAY, None): 1, (2 * DAY, "other"): 1,
+    }  # fmt: skip
+    assert local.tiles[2 * DAY, None].counts["c"].wrong_type == 1
+    assert local.undecodable == tuple(
+        UndecodableMessages(start=DAY, reason=reason, messages=1)
+        for reason in (UndecodableReason.EMPTY, UndecodableReason.SYNTAX)
+    ), "the last one belongs to another time"
+    assert local.tiles[DAY, None].sample is not None
+    assert {key: encode_summary(part) for key, part in plain.tiles.items()} == {
+        key: encode_summary(replace(part, sample=None, sums=None)) for key, part in local.tiles.items()
+    }
+    for name in ("rows", "newest_row", "untimed_rows", "undecodable", "files", "rejected"):
+        assert getattr(plain, name) == getattr(local, name)
+    assert version == open_source(source).version(Span(start=DAY, end=2 * DAY))
 
 
 def test_tiles_of_a_known_version_are_not_read_again(pool: ReaderPool, tmp_path: Path) -> None:
