@@ -88,3 +88,30 @@ def test_another_engine_gives_the_same_verdict_but_for_what_it_lacks(tmp_path: P
     assert set(lacking) == SAMPLED
     assert all("no row sample" in reason for reason in lacking.values()), lacking
     assert all(item["statistic"] is not None for item in local["joint"])
+
+
+def messages(table: pa.Table, size: int = 7) -> pa.Table:
+    """Rows as they are sent: several in a message, which has the time of the first."""
+    lines = [
+        json.dumps({name: value for name, value in row.items() if name != "when"})
+        for row in table.to_pylist()
+    ]
+    starts = range(0, table.num_rows, size)
+    return pa.table(
+        {
+            "when": table["when"].take(pa.array(list(starts))),
+            "body": ["\n".join(lines[start : start + size]) for start in starts],
+        }
+    )
+
+
+def test_messages_give_the_verdict_of_their_rows(tmp_path: Path) -> None:
+    decode = {"type": "lines", "column": "body"}
+    rows_code, rows_answer = check(tmp_path / "rows", TODAY)
+    code, answer = check(tmp_path / "messages", messages(TODAY), decode=decode)
+    plain_code, plain_answer = check(
+        tmp_path / "plain", messages(TODAY), decode=decode, engine={"type": "plain"}
+    )
+    assert code == rows_code == plain_code == 1
+    for other in (rows_answer, plain_answer):
+        assert {name: answer[name] for name in VERDICT} == {name: other[name] for name in VERDICT}
