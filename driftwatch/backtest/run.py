@@ -20,7 +20,7 @@ from driftwatch.errors import DataError
 from driftwatch.monitor.check import configuration_hash
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
-from driftwatch.monitor.evaluation.window_verdict import add_untimed_note, render_gauges
+from driftwatch.monitor.evaluation.window_verdict import add_notes, render_gauges
 from driftwatch.monitor.reading import Reading
 from driftwatch.monitor.tiles import read_tiles
 from driftwatch.results.results import Reason, State, Verdict
@@ -97,12 +97,14 @@ class _Run:
             yield render_gauges(evaluation.verdict)
 
     def _empty_verdict(self, span: Span, segment: str | None, reading: Reading) -> Verdict:
-        untimed_rows = reading.untimed_rows or 0
+        untimed_rows, undecodable = reading.untimed_rows or 0, reading.undecodable_counts
+        reason = Reason.UNDECODABLE if undecodable else Reason.NO_ROWS
         return Verdict(
             monitor=self.config.name, segment=segment, window=span, rows=0,
-            state=State.SOURCE_ERROR if reading.rejected else State.NO_DATA,
-            reason=Reason.ALL_FILES_UNREADABLE if reading.rejected else Reason.NO_ROWS,
-            detail=add_untimed_note("", untimed_rows), untimed_rows=untimed_rows,
+            state=State.SOURCE_ERROR if reading.rejected or undecodable else State.NO_DATA,
+            reason=Reason.ALL_FILES_UNREADABLE if reading.rejected else reason,
+            detail=add_notes("", untimed_rows, undecodable), untimed_rows=untimed_rows,
+            undecodable=undecodable,
             rejected_files=reading.rejected, reference=self.reference.fingerprint,
             configuration=self.configuration,
         )  # fmt: skip
@@ -213,5 +215,6 @@ def _chunk_verdicts(run: _Run, tiles_read: TilesRead, edges: list[int]) -> list[
         summaries = {name: total(tiles) for name, tiles in by_window.get(start, {}).items()}
         if None not in summaries:
             summaries[None] = Summary.zero(run.reference.plan, span).seal(run.reference.plan)
-        verdicts += run.window(span, summaries, reading)
+        undecodable = tuple(item for item in tiles_read.undecodable if item.start == start)
+        verdicts += run.window(span, summaries, replace(reading, undecodable=undecodable))
     return verdicts

@@ -16,6 +16,7 @@ from driftwatch.core.settings import (
     Duration,
     PageBudget,
     Settings,
+    Since,
     Zone,
     format_duration,
     without_younger_defaults,
@@ -173,8 +174,8 @@ class MonitorConfig(Settings):
     name: Name
     reference: ReferenceConfig
     source: SerializeAsAny[SourceConfig]
-    decode: SerializeAsAny[DecoderConfig] | None = None
-    engine: SerializeAsAny[EngineConfig] = LocalConfig()
+    decode: Annotated[SerializeAsAny[DecoderConfig] | None, Since("0.2.0")] = None
+    engine: Annotated[SerializeAsAny[EngineConfig], Since("0.2.0")] = LocalConfig()
     window: WindowConfig = WindowConfig()
     columns: dict[str, ColumnConfig] = Field(default_factory=dict)
     detectors: list[str] | None = None

@@ -17,7 +17,12 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
-from driftwatch.monitor.evaluation.could_not_look import could_not_look, explain_empty, explain_rejected
+from driftwatch.monitor.evaluation.could_not_look import (
+    could_not_look,
+    explain_empty,
+    explain_rejected,
+    explain_undecodable,
+)
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, render_gauges
@@ -146,6 +151,8 @@ class Monitor:
                 return reading
             if reading.rejected:
                 return explain_rejected(reading)
+            if reading.undecodable:
+                return explain_undecodable(reading)
             limits, source = self.config.limits, self.config.source
             extent = self.readers.extent(source, seconds=limits.seconds, memory=int(limits.memory))
         except DataError as error:

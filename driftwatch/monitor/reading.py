@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -64,6 +65,14 @@ class Reading:
     read_seconds: float = 0.0
     #: None when there is something to evaluate.
     failure: Failure | None = None
+
+    @property
+    def undecodable_counts(self) -> tuple[tuple[str, int], ...]:
+        """Undecodable messages by reason."""
+        counts: Counter[str] = Counter()
+        for item in self.undecodable:
+            counts[str(item.reason)] += item.messages
+        return tuple(sorted(counts.items()))
 
     @property
     def rows(self) -> int:

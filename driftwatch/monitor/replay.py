@@ -8,6 +8,7 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, iso
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode
+from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.errors import StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
@@ -92,6 +93,12 @@ class Replay:
             rejected=stored.rejected_files,
             newest_row=stored.newest_row,
             untimed_rows=stored.untimed_rows,
+            undecodable=tuple(
+                UndecodableMessages(
+                    start=stored.window.start, reason=UndecodableReason(reason), messages=messages
+                )
+                for reason, messages in stored.undecodable
+            ),
         )
 
     def initial_state(self, segment: str | None) -> SegmentState:

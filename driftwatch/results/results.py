@@ -55,6 +55,7 @@ class Reason(StrEnum):
     READER_DIED = "reader_died"
     TOO_MANY_ROWS = "too_many_rows"
     ALL_FILES_UNREADABLE = "all_files_unreadable"
+    UNDECODABLE = "undecodable"
     SCHEMA_MISMATCH = "schema_mismatch"
     EXCLUDED = "excluded"
 
@@ -198,6 +199,8 @@ class Verdict:
     design_effect: float | None = None
     late_rows: int = 0
     untimed_rows: int = 0
+    #: Messages that could not be decoded, as (reason, messages).
+    undecodable: tuple[tuple[str, int], ...] = ()
     reference: str = ""
     configuration: str = ""
     tiles: tuple[tuple[int, int], ...] = ()

@@ -43,6 +43,7 @@ REASON_WORDS = {
     Reason.READER_DIED: "the reading process died",
     Reason.TOO_MANY_ROWS: "more rows than limits.rows allows",
     Reason.ALL_FILES_UNREADABLE: "no file could be read",
+    Reason.UNDECODABLE: "no message could be decoded",
     Reason.SCHEMA_MISMATCH: "the data does not have the expected columns",
     Reason.EXCLUDED: "the day is excluded by the configuration",
 }

@@ -226,7 +226,11 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     statistics = tuple(
         {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
     )
-    return VERDICT.numbered(asdict(replace(verdict, statistics=())) | {"statistics": statistics})
+    data = asdict(replace(verdict, statistics=())) | {"statistics": statistics}
+    if not verdict.undecodable:
+        # Sources of rows have no messages, and their verdicts are stored as before there were any.
+        del data["undecodable"]
+    return VERDICT.numbered(data)
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
@@ -260,6 +264,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "unchanged": tuple(data["unchanged"]),
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
             "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
+            "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
         }
     )

@@ -9,6 +9,8 @@ from detector_worlds import reference_of, window_of
 from driftwatch.config.models import MonitorConfig
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext
+from driftwatch.engines.base import EngineConfig
+from driftwatch.engines.local import LocalConfig
 from driftwatch.errors import ConfigError
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import select_targets
@@ -24,6 +26,20 @@ def test_detectors_that_can_never_page_here_are_refused() -> None:
         with pytest.raises(ConfigError, match=r"expected one that can page .*numeric.* Got .*psi"):
             select_targets(reference, names)
     assert select_targets(reference, ["ks", "psi"])
+
+
+def test_detectors_that_the_engine_cannot_feed_are_refused() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=4000)
+    reference = reference_of({"x": x, "y": x + rng.normal(size=4000)}, joint=True)
+    counting = EngineConfig(type="counting")
+    for names in (["mmd"], ["mmd", "psi"]):
+        with pytest.raises(
+            ConfigError, match=r"without a row sample, which this engine does not keep\. Got mmd"
+        ):
+            select_targets(reference, names, counting)
+        assert select_targets(reference, names, LocalConfig())
+    assert select_targets(reference, ["mmd", "ks"], counting)
 
 
 def test_a_column_without_a_stream_is_not_listed_as_unchanged() -> None:

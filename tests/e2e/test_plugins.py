@@ -115,3 +115,18 @@ def test_messages_give_the_verdict_of_their_rows(tmp_path: Path) -> None:
     assert code == rows_code == plain_code == 1
     for other in (rows_answer, plain_answer):
         assert {name: answer[name] for name in VERDICT} == {name: other[name] for name in VERDICT}
+
+
+def test_messages_that_cannot_be_decoded_are_told_and_never_taken_for_silence(tmp_path: Path) -> None:
+    decode = {"type": "lines", "column": "body"}
+    whole = messages(TODAY)
+    damaged = whole.set_column(1, "body", pa.array(["{", None, "[]", *whole["body"].to_pylist()[3:]]))
+    code, answer = check(tmp_path / "some", damaged, decode=decode)
+    assert (code, answer["rows"]) == (1, ROWS - 21)
+    assert answer["detail"] == (
+        "3 messages could not be decoded and are in no window (1 empty, 1 shape, 1 syntax)"
+    )
+    nothing = whole.set_column(1, "body", pa.array(["{"] * whole.num_rows))
+    code, answer = check(tmp_path / "none", nothing, decode=decode)
+    assert (code, answer["state"], answer["reason"]) == (3, "source_error", "undecodable")
+    assert answer["detail"].startswith("no message of this window could be decoded; 29 messages could not be")

@@ -27,6 +27,7 @@ FAILURES = (
     Reason.READER_DIED,
     Reason.TOO_MANY_ROWS,
     Reason.ALL_FILES_UNREADABLE,
+    Reason.UNDECODABLE,
     Reason.SCHEMA_MISMATCH,
     "reference_unusable",
     "store_error",

@@ -9,10 +9,20 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.monitor.evaluation.targets import policy_for
-from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_untimed_note
+from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_notes
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.summary.reference import Reference
+
+
+def explain_undecodable(reading: Reading) -> Reading:
+    """Say that a window has no rows because no message of it could be decoded."""
+    failure = Failure(
+        state=State.SOURCE_ERROR,
+        reason=Reason.UNDECODABLE,
+        detail="no message of this window could be decoded",
+    )
+    return replace(reading, newest_row=None, failure=failure)
 
 
 def explain_empty(reading: Reading, window: Span, newest_row: int | None, time_column: str | None) -> Reading:
@@ -56,8 +66,9 @@ def could_not_look(
     untimed_rows = reading.untimed_rows or 0
     verdict = Verdict(
         monitor=config.name, segment=None, window=window, rows=0, state=failure.state,
-        reason=failure.reason, detail=add_untimed_note(failure.detail, untimed_rows),
-        untimed_rows=untimed_rows, rejected_files=reading.rejected, newest_row=reading.newest_row,
+        reason=failure.reason, detail=add_notes(failure.detail, untimed_rows, reading.undecodable_counts),
+        untimed_rows=untimed_rows, undecodable=reading.undecodable_counts,
+        rejected_files=reading.rejected, newest_row=reading.newest_row,
         reference=reference.fingerprint, configuration=segment_state.configuration,
     )  # fmt: skip
     evaluations: dict[str | None, Evaluation] = {

@@ -80,7 +80,11 @@ class Evaluator:
     @classmethod
     def from_config(cls, reference: Reference, config: MonitorConfig) -> Evaluator:
         """Return an evaluator with the configured detectors. Raises ``ConfigError`` as ``select_targets``."""
-        return cls(ReferenceContext(reference), select_targets(reference, config.detectors), config)
+        return cls(
+            ReferenceContext(reference),
+            select_targets(reference, config.detectors, config.engine),
+            config,
+        )
 
     @property
     def reference(self) -> Reference:

@@ -10,6 +10,7 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.evalues.policy import BURN_IN_WINDOWS, Policy
 from driftwatch.detectors.base import JointDetector, Target, default_detectors, get
+from driftwatch.engines.base import Capability, EngineConfig
 from driftwatch.errors import ConfigError
 from driftwatch.summary.reference import Reference
 
@@ -17,10 +18,12 @@ from driftwatch.summary.reference import Reference
 _ALL_ROWS_BUDGET_SHARE = 0.5
 
 
-def select_targets(reference: Reference, names: Sequence[str] | None) -> tuple[Target, ...]:
+def select_targets(
+    reference: Reference, names: Sequence[str] | None, engine: EngineConfig | None = None
+) -> tuple[Target, ...]:
     """Return every (detector, column) to measure; ``names`` None selects all default detectors.
 
-    Raises ``ConfigError`` when none yields evidence, because every window would be ``ok``.
+    Raises ``ConfigError`` when none yields evidence with this engine, because every window would be ``ok``.
     """
     detectors = default_detectors() if names is None else [get(name) for name in names]
     targets: list[Target] = []
@@ -34,11 +37,19 @@ def select_targets(reference: Reference, names: Sequence[str] | None) -> tuple[T
             for column in reference.plan.columns
             if column.role.watched and detector.applies(column, reference)
         ]
+    names_text = ", ".join(item.name for item in detectors)
+    has_sample = engine is None or Capability.ROW_SAMPLE in engine.capabilities
+    if not has_sample and all(not detector.evidence or detector.sums for detector, _ in targets):
+        raise ConfigError(
+            f"monitor {reference.monitor!r}: detectors: expected one that can page without a row "
+            f"sample, which this engine does not keep. Got {names_text}. Leave detectors out for all that "
+            "fit, or add missing."
+        )
     if not any(detector.evidence for detector, _ in targets):
         kinds = sorted({str(column.kind.value) for column in reference.plan.columns if column.role.watched})
         raise ConfigError(
             f"monitor {reference.monitor!r}: detectors: expected one that can page and fits a watched column "
-            f"({', '.join(kinds)}). Got {', '.join(item.name for item in detectors)}. Leave detectors out "
+            f"({', '.join(kinds)}). Got {names_text}. Leave detectors out "
             "for all that fit, or add missing."
         )
     return tuple(targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
@@ -49,8 +50,9 @@ def verdict_of(
     reading: Reading = NO_READING,
     memo: Memo = NO_MEMO,
 ) -> Verdict:
-    # Rows without an event time belong to no segment.
+    # Rows without an event time, and messages, belong to no segment.
     untimed_rows = (reading.untimed_rows or 0) if policy.segment is None else 0
+    undecodable = reading.undecodable_counts if policy.segment is None else ()
     moved_columns = {item.column for item in decision.named} | decision.segment_state.suspended
     # A gauge alone cannot say that nothing moved.
     targets = measurement.streams.targets
@@ -71,7 +73,9 @@ def verdict_of(
         judged_rows=measurement.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=add_untimed_note(_detail(measurement, decision, resolution, window.span.start), untimed_rows),
+        detail=add_notes(
+            _detail(measurement, decision, resolution, window.span.start), untimed_rows, undecodable
+        ),
         statistics=measurement.statistics if gauges or decision.page else (),
         breakages=tuple(measurement.breakages),
         rejected_files=reading.rejected,
@@ -88,14 +92,21 @@ def verdict_of(
         reference=decision.segment_state.reference,
         configuration=decision.segment_state.configuration,
         untimed_rows=untimed_rows,
+        undecodable=undecodable,
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
     )
 
 
-def add_untimed_note(detail: str, rows: int) -> str:
-    note = f"{rows:,} rows that were read have no usable event time and are in no window" if rows else ""
-    return "; ".join(part for part in (detail, note) if part)
+def add_notes(detail: str, untimed_rows: int, undecodable: Sequence[tuple[str, int]]) -> str:
+    notes = []
+    if untimed_rows:
+        notes.append(f"{untimed_rows:,} rows that were read have no usable event time and are in no window")
+    if undecodable:
+        reasons = ", ".join(f"{messages:,} {reason}" for reason, messages in undecodable)
+        total_messages = sum(messages for _, messages in undecodable)
+        notes.append(f"{total_messages:,} messages could not be decoded and are in no window ({reasons})")
+    return "; ".join(part for part in (detail, *notes) if part)
 
 
 def render_gauges(verdict: Verdict) -> Verdict:

@@ -30,6 +30,7 @@ _BLIND_ACTIONS = {
     Reason.READER_DIED: "See the log: a read that needs more memory than limits.memory is killed.",
     Reason.TOO_MANY_ROWS: "See whether rows are written twice; limits.rows says how many a window may have.",
     Reason.ALL_FILES_UNREADABLE: "See who writes the files listed below; none of them could be read.",
+    Reason.UNDECODABLE: "See who sends the messages, and whether decode fits their format.",
     Reason.SCHEMA_MISMATCH: "See what changed the columns of the source.",
     Reason.NO_ROWS: "See whether the model had traffic, and whether its inputs are still written.",
     Reason.TOO_FEW_ROWS: "Nothing is broken: too few rows came. If that stays so, lengthen window.length.",

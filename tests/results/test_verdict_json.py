@@ -1,0 +1,21 @@
+"""Verdicts in the store."""
+
+from __future__ import annotations
+
+import json
+
+from driftwatch.core.schema import Span
+from driftwatch.results.results import Reason, State, Verdict
+from driftwatch.results.verdict_json import verdict_from_json, verdict_to_json
+
+
+def test_undecodable_messages_are_stored_where_there_are_some() -> None:
+    window = Span(start=0, end=1)
+    for undecodable in ((), (("shape", 1), ("syntax", 12))):
+        verdict = Verdict(
+            monitor="m", segment=None, window=window, rows=1, state=State.OK, reason=Reason.NOTHING_MOVED,
+            undecodable=undecodable,
+        )  # fmt: skip
+        data = json.loads(json.dumps(verdict_to_json(verdict)))
+        assert ("undecodable" in data) == bool(undecodable)
+        assert verdict_from_json(data) == verdict
