@@ -69,6 +69,13 @@ def test_rows_of_a_message_share_its_other_columns() -> None:
     assert table_of([batch_of(['{"n": 3, "id": "inner"}'])]) == [{"n": 3.0, "c": None, "id": "inner", "t": 0}]
 
 
+def test_the_first_of_two_columns_of_one_name_counts() -> None:
+    batch = batch_of(['{"n": 1}'], id=["first"])
+    for name, value in (("id", "second"), ("body", "{"), ("t", "never")):
+        batch = batch.append_column(name, pa.array([value]))
+    assert table_of([batch]) == [{"n": 1.0, "c": None, "id": "first", "t": 0}]
+
+
 def test_the_column_of_the_messages_is_no_input() -> None:
     plan = replace(PLAN, columns=(Column(name="body", kind=Kind.CATEGORICAL),), segmentation=None)
     assert table_of([batch_of(['{"body": "inner"}'])], rows_of(plan)) == [
