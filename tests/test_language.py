@@ -22,7 +22,8 @@ NO_NOUNS = {
 # fmt: on
 #: Comparable projects assign to such a name once in 700 times.
 MAX_SHARE = 0.01
-MAX_DOCSTRING_WORDS = 27_000
+#: 27,000 words when the package had 34,000 lines; it grows, its talkativeness does not.
+MAX_WORDS_PER_LINE = 0.79
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
@@ -49,8 +50,9 @@ def test_names_are_nouns() -> None:
 
 def test_docstrings_are_short() -> None:
     words: Counter[str] = Counter()
+    n_lines = sum(path.read_text(encoding="utf-8").count("\n") for path in PACKAGE.rglob("*.py"))
     for file, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 words[file.rpartition("/")[0]] += len((ast.get_docstring(node) or "").split())
-    assert words.total() <= MAX_DOCSTRING_WORDS, words.most_common()
+    assert words.total() <= MAX_WORDS_PER_LINE * n_lines, words.most_common()

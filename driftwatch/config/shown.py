@@ -15,7 +15,7 @@ _SECRET_KEYS = ("url", "password")
 def redacted_settings(config: MonitorConfig) -> dict[str, Any]:
     """Return a monitor's settings; a variable stays ``${NAME}``, as in the file."""
     data: dict[str, Any] = _with_variables(as_json(config), config.raw_texts, ())
-    for section in (data["source"], data["engine"], data["decode"] or {}):
+    for section in (data["source"], data.get("engine", {}), data.get("decode", {})):
         for key in _SECRET_KEYS:
             section.pop(key, None)
     for section in (data["source"], data["reference"]):

@@ -24,6 +24,7 @@ PUBLIC_MODULES = (
     "driftwatch.core.arrays",
     "driftwatch.core.schema",
     "driftwatch.core.settings",
+    "driftwatch.decoders.base",
     "driftwatch.detectors.base",
     "driftwatch.engines.base",
     "driftwatch.errors",

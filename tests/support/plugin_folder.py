@@ -49,6 +49,12 @@ def installed_plugins(groups: Mapping[str, Mapping[str, str]], *, modules: Path 
 
 
 def _forget_names() -> None:
-    plugins.names.cache_clear()
-    plugins.load.cache_clear()
+    for cached in (
+        plugins.names,
+        plugins.outside_names,
+        plugins._built_in_names,
+        plugins._outside,
+        plugins._load_outside,
+    ):
+        cached.cache_clear()
     importlib.invalidate_caches()
