@@ -1,7 +1,8 @@
-"""Converts the bounds of a span to the type of a database's time column."""
+"""Compares event times in a database: bounds of spans in the type of the time column."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,46 +13,104 @@ import pyarrow as pa
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.core.schema import NANOSECONDS, Span
 
+#: Low and high: ``low <= time < high``.
+Bounds = tuple[Any, Any]
 #: Local times repeat when clocks change; the engine drops rows outside the span.
 _CLOCK_CHANGE_MARGIN = timedelta(hours=3)
+_DAY = timedelta(days=1)
+#: Nanoseconds per unit: the size of a number tells its unit.
+_UNITS = (NANOSECONDS, 1_000_000, 1_000, 1)
+_MAX_INT64 = (1 << 63) - 1
+#: What int64 nanoseconds hold, less than margins of bounds and time zones could exceed.
+_END_MARGIN = 9 * 86_400 * NANOSECONDS
+WIDEST = Span(start=_END_MARGIN - _MAX_INT64, end=_MAX_INT64 - _END_MARGIN)
 
 
-def predicate(example: Any, span: Span, timezone: str) -> tuple[Any, Any] | None:
-    """Return (low, high) such that ``low <= time < high`` for every row of the span.
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
-    ``example`` is a value of the column. Returns None for a type without bounds: then all rows are read.
+
+def is_time_value(value: Any) -> bool:
+    return isinstance(value, date | str) or is_number(value)
+
+
+def value_array(values: list[Any]) -> pa.Array:
+    # Mixed types become text.
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        texts = [None if value is None else str(value) for value in values]
+        return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts])
+
+
+def predicates(examples: Sequence[Any], span: Span, timezone: str) -> list[Bounds] | None:
+    """Return bounds such that every row of the span lies within some.
+
+    ``examples`` are values of the column, of numbers also the least and the greatest. Returns None when its
+    values cannot be compared: then all rows are read.
     """
+    values = [value for value in examples if event_times(value_array([value]), timezone)[1][0]]
+    bounds = _number_bounds([float(value) for value in values if is_number(value)], span)
+    by_type = {type(value): value for value in values if not is_number(value)}
+    for example in by_type.values():
+        if isinstance(example, str) and iso_date(example) is None:
+            return None
+        bounds.append(_moment_bounds(example, span, timezone))
+    return bounds or None
+
+
+def _number_bounds(examples: list[float], span: Span) -> list[Bounds]:
+    if not examples:
+        return []
+    places = [_UNITS.index(_unit(number)) for number in examples]
+    first = 0 if min(examples) < 0 < max(examples) else min(places)
+    # One more on both sides: fractions are rounded to nanoseconds.
+    bounds = [(span.start // unit - 1, -(-span.end // unit) + 1) for unit in _UNITS[first : max(places) + 1]]
+    return [(max(low, -_MAX_INT64), min(high, _MAX_INT64)) for low, high in bounds]
+
+
+def _moment_bounds(example: datetime | date | str, span: Span, timezone: str) -> Bounds:
     low = datetime.fromtimestamp(span.start // NANOSECONDS, tz=UTC)
     high = datetime.fromtimestamp(-(-span.end // NANOSECONDS), tz=UTC)
     if isinstance(example, datetime):
         if example.tzinfo is not None:
             return low, high
         zone = ZoneInfo(timezone)
-        return (
-            low.astimezone(zone).replace(tzinfo=None) - _CLOCK_CHANGE_MARGIN,
-            high.astimezone(zone).replace(tzinfo=None) + _CLOCK_CHANGE_MARGIN,
-        )
-    day = timedelta(days=1)
-    if isinstance(example, date):
-        return low.date() - day, high.date() + 2 * day
+        first = low.astimezone(zone).replace(tzinfo=None) - _CLOCK_CHANGE_MARGIN
+        return first, high.astimezone(zone).replace(tzinfo=None) + _CLOCK_CHANGE_MARGIN
     # Texts are compared by their date with a margin of a day: right for ISO 8601 in any zone and with any
     # separator.
-    if isinstance(example, str) and len(example) >= 10 and example[4] == "-":
-        return (low.date() - day).isoformat(), (high.date() + 2 * day).isoformat()
-    if isinstance(example, int | float | Decimal) and example:
-        return _numbers(example, span)
-    return None
+    days = (low.date() - _DAY, high.date() + 2 * _DAY)
+    return days if isinstance(example, date) else (days[0].isoformat(), days[1].isoformat())
 
 
-def _numbers(example: float | Decimal, span: Span) -> tuple[int, int] | None:
-    # In the example's unit, which follows from its size.
-    number = float(example)
-    times, usable = event_times(pa.array([number]), "UTC")
-    if not usable[0] or not times[0]:
+def iso_date(text: str) -> date | None:
+    """Return the date with which an ISO 8601 text begins."""
+    try:
+        return date.fromisoformat(text[:10]) if text[4:5] == "-" else None
+    except ValueError:
         return None
-    unit = next((unit for unit in (1_000_000_000, 1_000_000, 1_000, 1) if _near(number * unit, times[0])), 1)
-    return span.start // unit, -(-span.end // unit)
 
 
-def _near(left: float, right: float) -> bool:
-    return abs(left - right) <= 1e-6 * abs(right)
+def end_bounds(low: Any, high: Any) -> list[Bounds] | None:
+    """Return bounds within which the oldest and the newest time lie, given least and greatest value.
+
+    An empty list: they are these values. None: they can be anywhere.
+    """
+    numbers = [float(value) for value in (low, high) if is_number(value)]
+    if len(numbers) == 2:
+        units = {_unit(number) for number in numbers}
+        in_order = len(units) == 1 and (numbers[0] >= 0 or numbers[1] < 0 or units == {NANOSECONDS})
+        return [] if in_order else None
+    if isinstance(low, str) and isinstance(high, str):
+        # The order of texts is that of times only up to zones and separators.
+        first, last = iso_date(low), iso_date(high)
+        if first is None or last is None:
+            return None
+        return [(low, (first + 3 * _DAY).isoformat()), ((last - 2 * _DAY).isoformat(), high + "~")]
+    return [] if type(low) is type(high) else None
+
+
+def _unit(number: float) -> int:
+    time = int(event_times(pa.array([number]), "UTC")[0][0])
+    return min(_UNITS, key=lambda unit: abs(number * unit - time))

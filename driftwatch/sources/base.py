@@ -1,8 +1,12 @@
 """The interface of sources: their settings, and how they are read.
 
 A source module defines ``CONFIG`` (a subclass of ``SourceConfig`` with ``type: Literal["<file name>"]``) and
-``open_source(config) -> Source``. It runs inside a reader process with limits and a deadline; retries,
-schedules, logs and metrics are not its work.
+``open_source(config) -> Source``, which reads nothing. It runs inside a reader process with limits and a
+deadline; retries, schedules, logs and metrics are not its work.
+
+Errors are those of ``driftwatch.errors``: ``SourceUnavailable`` says that a retry can help, any other that
+none can. A text says where, on one line and without secrets. ``CONFIG`` refuses settings that are wrong in
+themselves. Settings sent as JSON open the same source in another process.
 """
 
 from __future__ import annotations
@@ -18,6 +22,10 @@ from driftwatch.results.results import RejectedFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Limits of one batch; a row that weighs more than the bytes is a batch of its own.
+MAX_BATCH_ROWS = 1 << 16
+MAX_BATCH_BYTES = 32 << 20
+
 
 class SourceConfig(Settings):
     type: str
@@ -30,9 +38,9 @@ class Reading:
     """The rows of one span, and a report on reading them."""
 
     batches: Iterator[pa.RecordBatch]
-    #: Changes whenever the data of the span changes.
+    #: The span's version as it was before the rows were read.
     version: str
-    #: ``rejected`` and ``files`` are complete once ``batches`` is exhausted.
+    #: Pieces of the data that could not be read. Complete, as ``files`` is, once ``batches`` is exhausted.
     rejected: list[RejectedFile] = field(default_factory=list)
     files: int = 0
 
@@ -41,21 +49,30 @@ class Source(Protocol):
     def version(self, span: Span | None) -> str:
         """Return a short text that changes with the data of ``span`` (None: all), at less cost than a read.
 
-        Some sources do not notice every change: see ``SqlSource.version``.
+        The same data has the same version in every process. Data far from the span does not change it, where
+        the source can tell. Some sources do not notice every change: see ``SqlSource.version``.
         """
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:
-        """Return the version of each span, at little more than the cost of one."""
+        """Return the version of each span, in their order, at little more than the cost of one."""
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
-        """Return the rows of ``[start, end)``, and perhaps rows just outside, in batches of bounded size.
+        """Return the rows of ``[start, end)`` (None: all), each exactly once, in any order and any batches.
 
-        ``columns`` None reads all; columns that the data lacks are left out. An unreadable file is named in
-        ``rejected`` and the others are read. Raises ``SourceUnavailable`` when a retry can help.
+        Rows come with times and values as they are stored. Rows outside the span, or without a usable time,
+        may come too: engines drop them. A span may have no rows. ``columns`` None reads all; otherwise these
+        and the time column come, without those that the data lacks.
+
+        A batch has at most ``MAX_BATCH_ROWS`` rows and about ``MAX_BATCH_BYTES``; memory holds few batches. A
+        reading that is broken off leaves nothing behind, and several may run at once.
+
+        What cannot be read is never left out silently: a piece, such as a file, is named in ``rejected`` and
+        the others are read. Raises ``SourceUnavailable`` for an outage. A time column that is missing or
+        holds no times, or no requested column at all, raises ``SchemaMismatch`` or rejects the piece.
         """
 
     def extent(self) -> Span | None:
-        """Return the oldest event time, and the newest plus one nanosecond; None when there is no row.
+        """Return the oldest event time, and the newest plus one nanosecond; None without any usable time.
 
         Raises ``SchemaMismatch`` without a time column.
         """

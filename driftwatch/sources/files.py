@@ -14,9 +14,9 @@ import pyarrow.fs as pafs
 from pydantic import AfterValidator, Field
 
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.core.settings import Duration
+from driftwatch.core.settings import Duration, redact_credentials
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
-from driftwatch.results.results import RejectedFile
+from driftwatch.results.results import FileProblem, RejectedFile
 from driftwatch.sources._formats.file_formats import Format, format_of
 from driftwatch.sources._formats.listing import Entry, Listing, Resolve, is_url, list_files, public
 from driftwatch.sources._formats.one_file import rows_of, times_of
@@ -32,14 +32,15 @@ def _check_scheme(value: str | list[str]) -> str | list[str]:
         if not path:
             raise ValueError("expected a path, a glob or a URL. Got an empty text")
         if is_url(path) and path.partition("://")[0] not in _URL_SCHEMES:
-            raise ValueError(f"expected a path or a URL of {', '.join(_URL_SCHEMES)}. Got {path!r}")
+            schemes = ", ".join(_URL_SCHEMES)
+            raise ValueError(f"expected a path or a URL of {schemes}. Got {redact_credentials(path)!r}")
     return value
 
 
 class FilesConfig(SourceConfig):
     type: Literal["files"]
     #: Paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
-    path: Annotated[str | list[str], AfterValidator(_check_scheme)]
+    path: Annotated[str | list[str], Field(repr=False), AfterValidator(_check_scheme)]
     #: None: the suffix decides.
     format: Format | None = None
     #: Seconds; a local file changed within them is not read yet.
@@ -113,20 +114,35 @@ class FilesSource:
         candidates = [(entry, self._bounds(entry.partitions)) for entry in self._candidates(None)]
         # Dated folders are opened from both ends, only as far as needed.
         oldest = newest = None
-        memo: dict[str, tuple[int, int] | None] = {}
+        memo: dict[str, tuple[int, int] | BadFile | None] = {}
         for entry, bounds in sorted(candidates, key=lambda item: item[1].start if item[1] else -(1 << 63)):
             if bounds and oldest is not None and bounds.start > oldest:
                 break
             ends = memo[entry.path] = self._ends(entry)
-            if ends is not None:
+            if isinstance(ends, tuple):
                 oldest = ends[0] if oldest is None else min(oldest, ends[0])
         for entry, bounds in sorted(candidates, key=lambda item: -item[1].end if item[1] else -(1 << 63)):
             if bounds and newest is not None and bounds.end <= newest:
                 break
             ends = memo[entry.path] if entry.path in memo else self._ends(entry)
-            if ends is not None:
+            if isinstance(ends, tuple):
                 newest = ends[1] if newest is None else max(newest, ends[1])
-        return None if oldest is None or newest is None else Span(start=oldest, end=newest + 1)
+        if oldest is None or newest is None:
+            self._check_schema(memo)
+            return None
+        return Span(start=oldest, end=newest + 1)
+
+    def _check_schema(self, files: dict[str, tuple[int, int] | BadFile | None]) -> None:
+        """Raise ``SchemaMismatch`` when no file has the time column."""
+        foreign = [
+            file
+            for file in files.values()
+            if isinstance(file, BadFile) and file.problem is FileProblem.FOREIGN_SCHEMA
+        ]
+        if foreign and len(foreign) == len(files):
+            raise SchemaMismatch(
+                f"{self._where()}: {foreign[0].detail} Name the column of event times under source."
+            )
 
     def _where(self) -> str:
         path = self.config.path
@@ -191,7 +207,7 @@ class FilesSource:
                 rejected = RejectedFile(name=entry.name, problem=error.problem, detail=detail)
                 reading.rejected.append(rejected)
 
-    def _ends(self, entry: Entry) -> tuple[int, int] | None:
+    def _ends(self, entry: Entry) -> tuple[int, int] | BadFile | None:
         column = self.config.time_column or ""
         request = self._request(entry, None, (column,))
         ends: tuple[int, int] | None = None
@@ -200,8 +216,8 @@ class FilesSource:
                 if len(times):
                     low, high = int(times.min()), int(times.max())
                     ends = (low, high) if ends is None else (min(low, ends[0]), max(high, ends[1]))
-        except BadFile:
-            return None
+        except BadFile as error:
+            return error
         return ends
 
 

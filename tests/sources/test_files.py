@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.core.schema import Span
@@ -66,8 +65,8 @@ def written(folder: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz", "jsonl", "jsonl.gz"])
-def test_every_format_gives_the_same_rows_times_and_extent(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["csv.gz", "jsonl.gz"])
+def test_compressed_files_give_the_same_rows_times_and_extent(tmp_path: Path, kind: str) -> None:
     opened = source(written(tmp_path, kind))
     reading = opened.read(None, ["x"])
     batches = list(reading.batches)
@@ -93,14 +92,6 @@ def test_row_groups_outside_the_span_are_not_read(tmp_path: Path) -> None:
     assert rows(opened.read(span, ["x"])) == [2, 3]
     assert rows(opened.read(Span(start=START + 3 * HOUR, end=START + 4 * HOUR + 1), ["x"])) == [2, 3, 4, 5]
     assert rows(opened.read(Span(start=START + 8 * HOUR, end=START + 9 * HOUR), ["x"])) == []
-
-
-def test_times_without_a_zone_are_read_in_the_sources_zone(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "a.parquet", [0, 1])
-    opened = source(path, timezone="America/New_York")
-    assert opened.extent() == Span(start=START + 4 * HOUR, end=START + 5 * HOUR + 1)
-    assert rows(opened.read(Span(start=START, end=START + 4 * HOUR), ["x"])) == []
-    assert rows(opened.read(Span(start=START, end=START + 4 * HOUR + 1), ["x"])) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -152,10 +143,20 @@ def test_extent_opens_dated_folders_from_both_ends_only(tmp_path: Path) -> None:
         source(tmp_path, time_column=None).extent()
 
 
-def test_extent_without_statistics_and_without_rows(tmp_path: Path) -> None:
+def test_extent_without_statistics(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", [3, 1], write_statistics=False)
     assert source(path).extent() == Span(start=START + HOUR, end=START + 3 * HOUR + 1)
-    assert source(parquet(tmp_path / "b.parquet", [])).extent() is None
+
+
+def test_an_extent_passes_over_foreign_files_unless_all_are(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "foreign.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(b"damaged")
+    assert source(tmp_path).extent() is None, "the damaged one may have had times"
+    (tmp_path / "damaged.parquet").unlink()
+    with pytest.raises(SchemaMismatch, match=r"expected the time column 't'. Got 'other'. Name the column"):
+        source(tmp_path).extent()
+    parquet(tmp_path / "a.parquet", [1])
+    assert source(tmp_path).extent() == Span(start=START + HOUR, end=START + HOUR + 1)
 
 
 def make_bad_files(folder: Path) -> dict[str, FileProblem]:
@@ -241,17 +242,6 @@ def test_paths_that_name_nothing_say_so(tmp_path: Path) -> None:
             source(path).read(None, ["x"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_an_outage(tmp_path: Path) -> None:
-    parquet(tmp_path / "shut" / "a.parquet", [0])
-    (tmp_path / "shut").chmod(0)
-    try:
-        with pytest.raises(SourceUnavailable, match="Permission denied"):
-            source(tmp_path / "**" / "*.parquet").version(None)
-    finally:
-        (tmp_path / "shut").chmod(0o700)
-
-
 def test_a_folder_that_cannot_be_listed_is_an_outage(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match="expected a folder that can be listed"):
         source(tmp_path / ("x" * 300) / "*.parquet").version(None)
@@ -298,22 +288,6 @@ def test_a_folder_named_like_a_file_is_named_unless_it_is_looked_into(tmp_path: 
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceUnavailable, match="expected at least one file"):
         source(tmp_path / "emp*").read(None, ["x"])
-
-
-def test_version_changes_with_the_files_of_the_span_only(tmp_path: Path) -> None:
-    parquet(tmp_path / "date=2013-04-01" / "a.parquet", [0])
-    opened, day = source(tmp_path), Span(start=START, end=START + DAY)
-    version = opened.version(day)
-    assert version == opened.version(day) == opened.read(day, ["x"]).version
-    parquet(tmp_path / "date=2013-04-02" / "a.parquet", [24])
-    assert opened.version(day) == version
-    assert opened.version(None) != version
-    os.utime(tmp_path / "date=2013-04-01" / "a.parquet", ns=(1, 1))
-    assert opened.version(day) != version
-    later = Span(start=START + DAY, end=START + 2 * DAY)
-    spans = [later, None, day, later]
-    assert opened.versions(spans) == [opened.version(span) for span in spans]
-    assert len({*opened.versions(spans)}) == 3
 
 
 def test_a_file_that_is_not_settled_waits(tmp_path: Path) -> None:
@@ -386,15 +360,42 @@ def test_hostile_file_and_folder_names(tmp_path: Path, name: str) -> None:
     json.dumps(opened.version(None))
 
 
-def test_hostile_column_names(tmp_path: Path) -> None:
-    for name in ("a\nb", 'c"d', "e.f", "x'; --", " "):
-        pq.write_table(table([0]).append_column(name, pa.array([5])), tmp_path / "a.parquet")
-        assert rows(source(tmp_path / "a.parquet").read(None, [name]), name) == [5]
+def test_a_repeated_column_name_is_that_of_the_first(tmp_path: Path) -> None:
     pq.write_table(pa.table([[1], [2]], names=["t", "t"]), tmp_path / "b.parquet")
     assert rows(source(tmp_path / "b.parquet", time_column=None).read(None, None), "t") == [1]
-    reading = source(tmp_path / "a.parquet", time_column="no\nsuch").read(None, ["x"])
+
+
+def test_a_rejection_is_told_on_one_line(tmp_path: Path) -> None:
+    reading = source(parquet(tmp_path / "a.parquet", [0]), time_column="no\nsuch").read(None, ["x"])
     assert rows(reading) == []
     assert "\n" not in reading.rejected[0].detail
+
+
+@pytest.mark.parametrize("text", ["\n", "\n \n", ""])
+def test_json_lines_without_a_line_have_no_rows(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f"{text}\n", encoding="utf-8")
+    reading = source(tmp_path / "a.jsonl").read(None, ["x"])
+    assert (rows(reading), reading.rejected, reading.files) == ([], [], 1)
+
+
+def test_json_objects_without_a_key_have_no_time(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{}\n{}\n", encoding="utf-8")
+    reading = source(tmp_path / "a.jsonl").read(None, ["x"])
+    assert (rows(reading), problems(reading)) == ([], {"a.jsonl": "foreign_schema"})
+    (batch,) = source(tmp_path / "a.jsonl", time_column=None).read(None, None).batches
+    assert batch.num_rows == 2
+
+
+def test_long_texts_of_many_levels_are_in_memory_once_a_batch(tmp_path: Path) -> None:
+    """Arrow's dictionary would grow with every batch of a row group."""
+    texts = [f"{row}{'x' * 2000}" for row in range(20_000)]
+    repeated = ["y" * 2000] * len(texts)
+    pq.write_table(table([0] * len(texts), c=texts, d=repeated), tmp_path / "a.parquet")
+    batches = list(source(tmp_path / "a.parquet").read(None, ["c", "d"]).batches)
+    assert [text for batch in batches for text in batch.column("c").to_pylist()] == texts
+    assert {str(batch.schema.field("c").type) for batch in batches} == {"string"}
+    assert {pa.types.is_dictionary(batch.schema.field("d").type) for batch in batches} == {True}
+    assert max(batch.nbytes for batch in batches) < 1.1 * BATCH_BYTES
 
 
 def test_a_claim_of_too_many_rows_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -427,14 +428,3 @@ def test_a_file_url_and_another_file_system(tmp_path: Path) -> None:
     gone = FilesConfig(type="files", path="s3://nothing/*.csv")
     with pytest.raises(SourceUnavailable, match="expected at least one file"):
         open_source(gone, resolve=lambda url: (fake, url.removeprefix("s3://"))).version(None)
-
-
-def test_configuration_is_checked() -> None:
-    for wrong in (
-        {"path": "http://host/a.csv"},
-        {"path": ""},
-        {"path": "a", "unknown": 1},
-        {"path": "a", "delimiter": "::"},
-    ):
-        with pytest.raises(ValidationError):
-            FilesConfig.model_validate({"type": "files", **wrong})

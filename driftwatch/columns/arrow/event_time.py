@@ -43,6 +43,7 @@ def is_time(data_type: pa.DataType) -> bool:
         or types.is_date(data_type)
         or types.is_integer(data_type)
         or types.is_floating(data_type)
+        or types.is_decimal(data_type)
         or types.is_string(data_type)
         or types.is_large_string(data_type)
         or types.is_string_view(data_type)
@@ -71,7 +72,7 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
         return _from_timestamps(array.cast(pa.timestamp(unit)), timezone)
     if types.is_integer(data_type):
         return _from_integers(array)
-    if types.is_floating(data_type):
+    if types.is_floating(data_type) or types.is_decimal(data_type):
         return _from_floats(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
     if types.is_null(data_type) or not is_time(data_type):
         return np.zeros(len(array), dtype=np.int64), np.zeros(len(array), dtype=bool)

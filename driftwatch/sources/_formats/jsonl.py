@@ -25,13 +25,17 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
             check_object(last)
         for block in line_blocks(tail_of(file, gzipped=gzipped)):
             table, texts = _parse(block, texts)
-            if not checked and table.num_rows:
+            if not table.num_rows:
+                continue
+            if not checked:
                 request.check(table.schema.names, table.schema.types)
                 checked = True
             places = {name: place for place, name in reversed(list(enumerate(table.schema.names)))}
             wanted = request.wanted
             positions = [place for name, place in places.items() if wanted is None or name in wanted]
-            yield from table.select(sorted(positions) or [0]).to_batches(max_chunksize=BATCH_ROWS)
+            yield from table.select(sorted(positions) or [*places.values()][:1]).to_batches(
+                max_chunksize=BATCH_ROWS
+            )
 
 
 def _parse(block: bytes, texts: frozenset[str]) -> tuple[pa.Table, frozenset[str]]:

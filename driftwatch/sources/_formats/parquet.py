@@ -18,6 +18,8 @@ from driftwatch.sources._formats.request import BATCH_BYTES, BATCH_ROWS, BadFile
 #: A file whose footer claims more is not read: a few kilobytes can demand terabytes.
 MAX_FILE_ROWS = 1 << 32
 MAX_ROW_GROUP_BYTES = 16 << 30
+#: Bytes of a text column's values, above which they are read as texts.
+MAX_DICTIONARY_BYTES = 8 << 20
 #: Bytes buffered per column of a local file; without it a whole compressed row group is in memory.
 BUFFER_BYTES = 1 << 16
 _MAGIC = b"PAR1"
@@ -87,7 +89,8 @@ def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetF
     texts = [
         field.name
         for field in schema
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+        and _has_small_dictionary(parquet, groups, field.name)
     ]
     if groups and texts:
         # Dictionary codes are read as they are: a long value is in memory once, not once per row.
@@ -99,6 +102,17 @@ def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetF
             buffer_size=0 if remote else BUFFER_BYTES,
         )
     return parquet, groups
+
+
+def _has_small_dictionary(parquet: pq.ParquetFile, groups: list[int], name: str) -> bool:
+    # Every batch of a row group carries all values up to its last row. A plain value takes four bytes and its
+    # own, a code less than four.
+    place = _position(parquet, name)
+    if place is None:
+        return False
+    chunks = [parquet.metadata.row_group(group).column(place) for group in groups]
+    plain = [chunk.total_uncompressed_size - 4 * chunk.num_values for chunk in chunks]
+    return max(plain, default=0) <= MAX_DICTIONARY_BYTES
 
 
 def _check_magic(file: pa.NativeFile, size: int) -> None:

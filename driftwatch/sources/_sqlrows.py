@@ -1,0 +1,181 @@
+"""The rows of a SQL source within one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.core.schema import Span
+from driftwatch.errors import SchemaMismatch
+from driftwatch.sources._sqltime import (
+    WIDEST,
+    Bounds,
+    end_bounds,
+    is_number,
+    is_time_value,
+    predicates,
+    value_array,
+)
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+#: Rows of the first fetch and of the largest, and how many times the rows of the last one a fetch may take.
+_FIRST_ROWS = 100
+_MAX_ROWS = 20_000
+_GROWTH = 8
+#: Bytes of one fetch in Arrow; as Python objects they take about three times as much.
+_FETCH_BYTES = 8 << 20
+#: Values of the time column that tell how times are written.
+_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlRows:
+    connection: sa.Connection
+    #: The name of the table or query in errors.
+    name: str
+    #: A table or subquery of SQLAlchemy.
+    rows: Any
+    time_column: str
+    #: The time column, its values as the driver gives them.
+    time: Any
+    timezone: str
+    #: Values of the time column.
+    examples: tuple[Any, ...]
+
+    @classmethod
+    def of_table(cls, connection: sa.Connection, table: str, time_column: str, timezone: str) -> Self:
+        """Open a table, which may be ``schema.table``. Raises ``SchemaMismatch``."""
+        import sqlalchemy as sa
+
+        schema, _, name = table.rpartition(".")
+        columns = sa.select(sa.text("*")).select_from(sa.table(name, schema=schema or None))
+        names = list(connection.execute(columns.limit(0)).keys())
+        rows = sa.table(name, *(sa.column(column) for column in names), schema=schema or None)
+        return cls._of(connection, f"table {table!r}", rows, time_column, timezone)
+
+    @classmethod
+    def of_query(cls, connection: sa.Connection, query: str, time_column: str, timezone: str) -> Self:
+        """Open a SELECT. Raises ``SchemaMismatch``."""
+        import sqlalchemy as sa
+
+        # Its last line may be a comment.
+        text = query.strip().rstrip(";").replace(":", "\\:") + "\n"
+        columns = sa.select(sa.text("*")).select_from(sa.text(f"(\n{text}) AS driftwatch_rows"))
+        names = list(connection.execute(columns.limit(0)).keys())
+        rows = sa.text(text).columns(*(sa.column(name) for name in names)).subquery("driftwatch_rows")
+        return cls._of(connection, "the query", rows, time_column, timezone)
+
+    @classmethod
+    def _of(cls, connection: sa.Connection, name: str, rows: Any, time_column: str, timezone: str) -> Self:
+        import sqlalchemy as sa
+
+        if time_column not in rows.c:
+            raise SchemaMismatch(
+                f"{name}: expected the time column {time_column[:60]!r}. Got {_listed(list(rows.c.keys()))}. "
+                "Name the column of event times under source."
+            )
+        time = sa.type_coerce(rows.c[time_column], sa.types.NullType())
+        sample = sa.select(time).select_from(rows).where(time.is_not(None)).limit(_EXAMPLES)
+        examples = list(connection.execute(sample).scalars())
+        if connection.dialect.name == "sqlite" or any(map(is_number, examples)):
+            # Numbers may have several units. In SQLite any row may have any type: numbers are least, texts
+            # greatest.
+            ends = [sa.select(end(time)).select_from(rows) for end in (sa.func.min, sa.func.max)]
+            values = [connection.execute(end).scalar() for end in ends]
+            examples += [value for value in values if value is not None]
+        if examples and not any(map(is_time_value, examples)):
+            raise SchemaMismatch(
+                f"{name}: expected times in column {time_column[:60]!r}. Got {type(examples[0]).__name__}. "
+                "Name the column of event times under source."
+            )
+        return cls(
+            connection=connection,
+            name=name,
+            rows=rows,
+            time_column=time_column,
+            time=time,
+            timezone=timezone,
+            examples=tuple(examples),
+        )
+
+    def version(self, span: Span | None) -> str:
+        import sqlalchemy as sa
+
+        statement = sa.select(sa.func.count(), sa.func.max(self.time)).select_from(self.rows)
+        count, newest = self.connection.execute(self._in_span(statement, span)).one()
+        return hashlib.sha256(f"{count} {newest!r}".encode()).hexdigest()
+
+    def extent(self) -> Span | None:
+        """Return the span of times by MIN and MAX, and by rows where values are not in the order of times."""
+        import sqlalchemy as sa
+
+        # Apart: SQLite finds either by the index, but not both at once.
+        ends = [sa.select(end(self.time)).select_from(self.rows) for end in (sa.func.min, sa.func.max)]
+        low, high = (self.connection.execute(self._in_span(end, WIDEST)).scalar() for end in ends)
+        if low is None:
+            return None
+        times, bounds = self._times(value_array([low, high])), end_bounds(low, high)
+        if bounds != [] or len(times) < 2:
+            near = self._in_span(sa.select(self.time).select_from(self.rows), WIDEST)
+            for (array,) in self._arrays(self._within(near, bounds) if bounds else near):
+                times += self._times(array)
+                times = [min(times), max(times)] if times else []
+        return Span(start=min(times), end=max(times) + 1) if times else None
+
+    def batches(self, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        import sqlalchemy as sa
+
+        names = list(self.rows.c.keys())
+        selected = names if columns is None else [name for name in dict.fromkeys(columns) if name in names]
+        required = set(columns or ()) - {self.time_column}
+        if required and not required & set(selected):
+            raise SchemaMismatch(
+                f"{self.name}: expected any of the columns {_listed(sorted(required))}. Got none of them."
+            )
+        selected = list(dict.fromkeys((*selected, self.time_column)))
+        statement = self._in_span(sa.select(*(self.rows.c[name] for name in selected)), span)
+        for arrays in self._arrays(statement):
+            yield pa.RecordBatch.from_arrays(arrays, names=selected)
+
+    def _arrays(self, statement: Any) -> Iterator[list[pa.Array]]:
+        """Yield the columns of as many rows as weigh a bounded number of bytes, judged by the rows before."""
+        size = _FIRST_ROWS
+        streaming = self.connection.execution_options(stream_results=True)
+        with streaming.execute(statement) as result:
+            while rows := result.fetchmany(size):
+                arrays = [value_array(list(values)) for values in zip(*rows, strict=True)]
+                weight = sum(array.nbytes for array in arrays)
+                size = min(_MAX_ROWS, _GROWTH * size, max(_FETCH_BYTES * len(rows) // max(weight, 1), 1))
+                del rows
+                yield arrays
+
+    def _times(self, array: pa.Array) -> list[int]:
+        times, usable = event_times(array, self.timezone)
+        return [int(time) for time in times[usable]]
+
+    def _in_span(self, statement: Any, span: Span | None) -> Any:
+        bounds = None if span is None else predicates(self.examples, span, self.timezone)
+        return statement if bounds is None else self._within(statement, bounds)
+
+    def _within(self, statement: Any, bounds: list[Bounds]) -> Any:
+        import sqlalchemy as sa
+
+        column = self.rows.c[self.time_column]
+        ranges = [
+            sa.and_(
+                column >= sa.bindparam(None, low, unique=True), column < sa.bindparam(None, high, unique=True)
+            )
+            for low, high in bounds
+        ]
+        return statement.where(sa.or_(*ranges))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:60]) for name in names[:8])
