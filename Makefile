@@ -3,12 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+# Processes of tests: more than cores, because many tests wait for children. A file stays with one process.
+WORKERS ?= 3
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Where it is set, every process of a test compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test check bench bench-peers bench-alarms bench-streams screenshots clean
+.PHONY: help install demo test soak bench bench-peers bench-alarms bench-streams screenshots clean
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
-	@echo "make test         every test, lint and type check"
+	@echo "make test         every test, lint and type check (WORKERS=3 processes; .venv/bin/pytest PATH for one file)"
+	@echo "make soak         the batteries that are short in make test, at full length (half an hour)"
 	@echo "make install      $(BIN)/driftwatch"
 	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9');"
 	@echo "                  AGAINST=COMMIT: each line beside that commit's, worse or not (BENCH='--only small --pairs 18')"
@@ -38,7 +44,10 @@ test: $(VENV)/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+soak: $(VENV)/.developing
+	DRIFTWATCH_SOAK=1 $(BIN)/python -m pytest $(PARALLEL) -m soak
 
 bench: $(VENV)/.developing
 ifdef AGAINST

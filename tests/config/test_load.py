@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from soak import examples
 
 from driftwatch.config import _yaml
 from driftwatch.config._document import Document, KeyPath, value_text
@@ -379,7 +380,10 @@ _TREES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.soak
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     raw=st.binary(max_size=200)
     | st.text(alphabet="ab:-[]{}#&*!|>'\"%@`\n \t?,$1", max_size=120).map(str.encode)
@@ -395,12 +399,13 @@ def test_any_bytes(tmp_path: Path, raw: bytes) -> None:
     only_config_errors(path)
 
 
+@pytest.mark.soak
 def test_any_value_at_any_place(tmp_path: Path) -> None:
     text = full_example(tmp_path)[0]
     places = [key_path for key_path, _ in full_example(tmp_path)[1].walk() if key_path]
     path = tmp_path / "any.yaml"
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(key_path=st.sampled_from(places), tree=_TREES, key=st.none() | st.text(max_size=12))
     def run(key_path: KeyPath, tree: Any, key: str | None) -> None:
         document = document_of(text, tmp_path)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from memory_outbox import SECOND, MemoryOutbox, message
 from peers import Receiver, free_port, silent, until
+from soak import examples
 
 from driftwatch.daemon.delivery import DeliveryLoop
 from driftwatch.daemon.sink_worker import REASONS, backoff
@@ -482,5 +483,5 @@ class Crashes(RuleBasedStateMachine):
         assert {sent.key for sent in self.received} == set(self.put), "nothing is lost"
 
 
-TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestCrashes = pytest.mark.soak(Crashes.TestCase)
+TestCrashes.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from scipy.stats import binom
+from soak import length
 
 from driftwatch.core.codec import pack, unpack
 from driftwatch.core.schema import NANOSECONDS, Span
@@ -27,6 +30,8 @@ from driftwatch.results.streams import Streams
 DAY = 86400 * NANOSECONDS
 POLICY = Policy(monitor="m", segment=None, pages_per_second=1 / (90 * 86400), min_rows=1)
 COLUMNS = 8
+#: How often a right rate of wrong runs reaches its limit.
+ERROR_RATE = 1.5e-4
 
 
 def measurement(day: int, shift: float, rng: np.random.Generator) -> Measurement:
@@ -56,13 +61,19 @@ def run(segment_state: SegmentState, days: range, shift: float, rng: np.random.G
     return decisions
 
 
-def test_a_small_shift_that_lasts_is_one_incident() -> None:
-    """Forty runs of about 50 windows after the page, half of which look quiet by themselves.
+def limit(rate: float, runs: int) -> int:
+    """The smallest number of wrong runs that has a probability of at most ``ERROR_RATE``."""
+    return int(binom.isf(ERROR_RATE, runs, rate)) + 1
 
-    At most one run in twenty may end wrongly: nine or more of 40 then have probability 8e-5.
+
+@pytest.mark.soak
+def test_a_small_shift_that_lasts_is_one_incident() -> None:
+    """Runs of about 50 windows after the page, half of which look quiet by themselves.
+
+    At most one run in twenty may end wrongly: fewer than 9 of 40, or than 8 of 25.
     """
-    ended = 0
-    for number in range(40):
+    runs, ended = length(25, 40), 0
+    for number in range(runs):
         rng = np.random.default_rng([1, number])
         decisions = run(learned_state(rng), range(100, 160), 2.0, rng)
         page = next(
@@ -71,20 +82,21 @@ def test_a_small_shift_that_lasts_is_one_incident() -> None:
             if "c0" in {item.column for item in decision.named}
         )
         ended += any(decision.resolved for decision in decisions[page:])
-    assert ended < 9
+    assert ended < limit(1 / 20, runs)
 
 
+@pytest.mark.soak
 def test_what_is_back_is_watched_again_within_days() -> None:
-    """Sixty runs of a shift that is hard to find, and of one that is not.
+    """Runs of a shift that is hard to find, and of one that is not.
 
     Wrong (not one page of the shift, or its end not within days) may be one run in five of the first and one
-    in 25 of the second: 25 or more, and 10 or more, of 60 then have probability 1e-4. One run in twelve may
-    page in the days after, where the budget is 25/90: 23 or more of 120 then have probability 1e-4.
+    in 25 of the second: fewer than 25 and 10 of 60, or than 14 and 7 of 25. One run in twelve may page in the
+    days after, where the budget is 25/90: fewer than 23 of 120, or than 14 of 50.
     """
-    n_pages = 0
-    for shift, limit in ((1.5, 25), (6.0, 10)):
+    runs, n_pages = length(25, 60), 0
+    for shift, rate in ((1.5, 1 / 5), (6.0, 1 / 25)):
         wrong = 0
-        for number in range(60):
+        for number in range(runs):
             rng = np.random.default_rng([2, int(shift), number])
             shifted = run(learned_state(rng), range(100, 125), shift, rng)
             returned = run(shifted[-1].segment_state, range(125, 150), 0.0, rng)
@@ -92,8 +104,8 @@ def test_what_is_back_is_watched_again_within_days() -> None:
             paged_once = sum(decision.page for decision in shifted) == 1
             wrong += not (paged_once and QUIET_WINDOWS - 1 <= ends < 15)
             n_pages += any(decision.page for decision in returned)
-        assert wrong < limit
-    assert n_pages < 23
+        assert wrong < limit(rate, runs)
+    assert n_pages < limit(1 / 12, 2 * runs)
 
 
 def shares(successes: int) -> Shares:

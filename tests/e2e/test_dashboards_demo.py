@@ -38,7 +38,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         with printed.open("wb") as file:
             demo = subprocess.Popen([*command, "--notify", receiver.url], stdout=file, stderr=file)
         try:
-            until(lambda: demo.poll() is not None or b"Still running" in printed.read_bytes())
+            until(lambda: demo.poll() is not None or b"Still running" in printed.read_bytes(), 300)
             assert demo.poll() is None, printed.read_text()[-2000:]
             scrapes = "sum(count_over_time(up[10m]))"
             n_scrapes = float(query_prometheus(address, scrapes)[0]["value"][1])

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from daemon_world import World
 from peers import until
+from soak import length
 
 from driftwatch.store.database import FILE
 
-_WINDOWS = 60
+_WINDOWS, _KILLS = length(40, 240), length(4, 24)
 #: One life of a daemon: catches up to the last window; what it is killed in the middle of.
 _LIFE = """
 import sys
@@ -80,6 +82,7 @@ def copy_of(world: World, folder: Path) -> None:
     (folder / FILE).rename(folder / "store" / FILE)
 
 
+@pytest.mark.soak
 def test_kills_change_nothing(tmp_path: Path) -> None:
     world = prepare(tmp_path / "world")
     first = life(world.folder, "first")
@@ -99,7 +102,7 @@ def test_kills_change_nothing(tmp_path: Path) -> None:
     while True:
         n_verdicts = len(query(world.folder, "SELECT 1 FROM verdicts"))
         one = life(world.folder, str(_WINDOWS))
-        if killed == 6 or n_verdicts >= _WINDOWS - 2:
+        if killed == _KILLS or n_verdicts >= _WINDOWS - 2:
             assert one.wait(60) == 0
             break
         # Kill in the midst of work: after some commits of this life, at a moment of no meaning.
@@ -108,7 +111,7 @@ def test_kills_change_nothing(tmp_path: Path) -> None:
         time.sleep(rng.random() * 0.02)
         one.send_signal(signal.SIGKILL)
         killed += one.wait(10) == -signal.SIGKILL
-    assert killed >= 4
+    assert killed >= _KILLS * 2 // 3
     outcome = everything(world.folder)
     for table, rows in expected.items():
         assert outcome[table] == rows, table

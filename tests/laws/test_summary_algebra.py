@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import examples
 
 from driftwatch.core.codec import pack, pack_nibbles, unpack, unpack_nibbles
 from driftwatch.core.hashing import hash_levels, hash_numbers, hash_rows, hash_texts
@@ -28,6 +29,8 @@ from driftwatch.summary.serial import (
     with_fingerprint,
 )
 from driftwatch.summary.summary import Summary
+
+pytestmark = pytest.mark.soak
 
 SPAN = Span(start=0, end=1)
 LEVELS = ("a", "b", "c", "new")
@@ -70,7 +73,7 @@ def summary(rows: list[tuple[float, int]]) -> Summary:
     return Summary.from_batch(PLAN, batch(rows), SPAN)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(rows_of, st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=6))
 def test_any_split_in_any_order_is_the_same_to_the_bit(
     rows: list[tuple[float, int]], random: object, cuts: list[int]
@@ -85,7 +88,7 @@ def test_any_split_in_any_order_is_the_same_to_the_bit(
     assert encode_summary(total) == encode_summary(whole)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows_of, rows_of)
 def test_subtracting_undoes_adding(left: list[tuple[float, int]], right: list[tuple[float, int]]) -> None:
     left_summary, right_summary = summary(left), summary(right)
@@ -94,7 +97,7 @@ def test_subtracting_undoes_adding(left: list[tuple[float, int]], right: list[tu
     assert difference.counts == left_summary.counts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows_of)
 def test_every_row_is_in_one_place(rows: list[tuple[float, int]]) -> None:
     counted = summary(rows)
@@ -104,7 +107,7 @@ def test_every_row_is_in_one_place(rows: list[tuple[float, int]]) -> None:
         assert counts.present + counts.missing + counts.wrong_type == len(rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows_of)
 def test_bytes_carry_a_summary_unchanged(rows: list[tuple[float, int]]) -> None:
     sealed = summary(rows).seal(PLAN)
@@ -114,7 +117,7 @@ def test_bytes_carry_a_summary_unchanged(rows: list[tuple[float, int]]) -> None:
     assert decoded.sample == sealed.sample
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=80),
     st.lists(st.floats(allow_nan=False, width=32), max_size=80),
@@ -125,7 +128,7 @@ def test_single_precision_is_counted_as_double(reference: list[float], window: l
     assert np.array_equal(grid.count(single), grid.count(single.astype(np.float64)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=80),
     st.lists(st.floats(allow_nan=False, width=64), max_size=80),

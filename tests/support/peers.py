@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,10 +33,25 @@ def require(binary: str) -> str:
     return path
 
 
+#: Below the range from which Linux gives ports to connections and to listeners on port 0.
+_FIRST_PORT, _PORTS = 20_000, 10_000
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on and that no other test of this machine gets while this process lives.
+
+    An abstract Unix socket of the port's name is the lock: it needs no file, and ends with the process.
+    """
+    start = random.SystemRandom().randrange(_PORTS)
+    for number in range(_PORTS):
+        port = _FIRST_PORT + (start + number) % _PORTS
+        with socket.socket(socket.AF_UNIX) as lock, socket.socket() as probe, suppress(OSError):
+            lock.bind(f"\0driftwatch-test-port-{port}")
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            lock.detach()
+            return port
+    pytest.fail(f"no port from {_FIRST_PORT} on is free")
 
 
 def until(truth: Callable[[], Any], seconds: float = 90.0) -> Any:

@@ -37,7 +37,8 @@ Serve = Callable[..., Site]
 def serving() -> Iterator[Serve]:
     """Serve daemons with web settings on free ports; every server is stopped at the end."""
     with ExitStack() as stack:
-        client = stack.enter_context(urllib3.PoolManager(timeout=10.0))
+        # For a server that hangs; a page of endless names takes seconds, and longer beside other tests.
+        client = stack.enter_context(urllib3.PoolManager(timeout=60.0))
 
         def start(daemon: ExampleDaemon | None = None, **settings: object) -> Site:
             web = WebConfig(**{"listen": "127.0.0.1:0", **settings})
