@@ -18,7 +18,7 @@ from soak import length
 
 from driftwatch.store.database import FILE
 
-_WINDOWS, _KILLS = length(40, 240), length(4, 24)
+_WINDOWS, _KILLS = length(40, 300), length(4, 40)
 #: One life of a daemon: catches up to the last window; what it is killed in the middle of.
 _LIFE = """
 import sys

@@ -7,7 +7,7 @@ import os
 #: Set by ``make soak``, which runs what is marked ``soak``.
 IS_SOAK = os.environ.get("DRIFTWATCH_SOAK") == "1"
 #: Hypothesis examples of a soak for one of the short form.
-EXAMPLES_FACTOR = 20
+EXAMPLES_FACTOR = 100
 
 
 def length(short: int, full: int) -> int:

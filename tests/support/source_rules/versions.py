@@ -91,7 +91,7 @@ def versions_are_those_of_each_span(stand: Stand) -> None:
         assert len(set(source.versions(parts))) > 2
 
 
-@rule("as it was before the rows were read")
+@rule("as it was before the rows were read", needs=lambda stand: "added" in stand.notices)
 def a_reading_has_the_version_from_before_its_rows(stand: Stand) -> None:
     content = days(3)
     source = filled(stand, content)
