@@ -136,7 +136,7 @@ class Monitor:
         return Outcome(
             verdicts=tuple(item.verdict for item in evaluations.values()),
             final=final,
-            reading=reading,
+            reading=reading.drop_tiles(),
             windows=summaries,
         )
 
@@ -277,7 +277,7 @@ class Monitor:
         return Outcome(
             verdicts=(),
             final=False,
-            reading=reading,
+            reading=reading.drop_tiles(),
             is_refresh=True,
             windows=summaries,
             gauges=gauges_by_segment,

@@ -88,6 +88,10 @@ class Reading:
             summaries[segment] = replace(window_sum, span=window)
         return summaries
 
+    def drop_tiles(self) -> Reading:
+        """Return the facts alone: an outcome is shown until the next one, and tiles would fill the memory."""
+        return replace(self, tiles={}, versions={}, source_versions={}, new_tiles={})
+
     def tile_versions(self, segment: str | None) -> tuple[tuple[int, int], ...]:
         return tuple(
             (start, self.versions[start])

@@ -127,6 +127,9 @@ def test_what_was_worked_out_of_a_reference_goes_with_the_check(tmp_path: Path) 
         assert inside.ends() == [1]
         (slot,) = inside.daemon.runner.slots()
         assert not slot.monitor.evaluator.context.memo
+        assert slot.outcome is not None
+        assert not slot.outcome.reading.tiles
+        assert slot.outcome.reading.rows_read
 
 
 def test_late_rows_make_a_new_version_and_leave_the_verdict(world: World) -> None:
