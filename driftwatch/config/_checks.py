@@ -199,7 +199,7 @@ def _can_page(name: str, has_sample: bool) -> bool:
     from driftwatch.detectors.base import traits_of
 
     traits = traits_of(name)
-    return traits.evidence and (has_sample or not traits.sums)
+    return not traits.name or (traits.evidence and (has_sample or not traits.sums))
 
 
 def _missing_time_column(document: Document, key_path: KeyPath) -> Iterator[Problem]:

@@ -10,6 +10,8 @@ import difflib
 import importlib
 import pkgutil
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,8 +45,9 @@ PUBLIC_MODULES = (
 _VALID_NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What a module of somebody else can raise while it is imported.
 _IMPORT_ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, DriftwatchError, ImportError, LookupError, NameError,
-    OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, BufferError, DriftwatchError, EOFError, ImportError,
+    LookupError, MemoryError, NameError, OSError, RuntimeError, StopIteration, SyntaxError, TypeError,
+    ValueError, Warning, re.error, struct.error, zlib.error,
 )  # fmt: skip
 
 
@@ -70,7 +73,7 @@ ROOMS = MappingProxyType(
 @cache
 def names(package: str) -> tuple[str, ...]:
     """Return sorted plugin names, importing none; ``base`` and ``_name`` modules are not plugins."""
-    return tuple(sorted(_built_in_names(package) | _outside(package).keys()))
+    return tuple(sorted(built_in_names(package) | _outside(package).keys()))
 
 
 @cache
@@ -115,7 +118,7 @@ def unknown_name_message(noun: str, name: str, choices: tuple[str, ...]) -> str:
 
 
 @cache
-def _built_in_names(package: str) -> frozenset[str]:
+def built_in_names(package: str) -> frozenset[str]:
     location = importlib.import_module(f"driftwatch.{package}").__path__
     return frozenset(
         item.name
@@ -140,7 +143,7 @@ def _load_outside(package: str, name: str) -> ModuleType | str:
         return "expected a name of lower-case letters, digits and underscores, beginning with a letter."
     if others:
         return "expected one package with a plugin of this name. Got several."
-    if name in _built_in_names(package):
+    if name in built_in_names(package):
         return "driftwatch has a plugin of this name itself."
     try:
         module = importlib.import_module(point.module)

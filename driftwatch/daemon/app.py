@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 
 from driftwatch import __version__
@@ -124,6 +124,9 @@ class Daemon:
         active = self.session.history.references.active(item.name)
         self.views.set_reference_since(item.name, active.since if active else self.clock.now())
         self.runner.add(monitor, self.session.history.verdicts.last_end(item.name))
+        # A reload may have removed the monitor while its reference was being read.
+        if self.config.monitor(item.name) is None:
+            self.runner.remove(item.name)
         self._update_view(item.name)
 
     def _update_view(self, name: str) -> None:
@@ -171,8 +174,11 @@ class Daemon:
 
         Returns notes on settings that take effect only at a restart.
         """
-        job = self._reloads.submit(self._reload)
-        error = job.exception()
+        try:
+            job = self._reloads.submit(self._reload)
+            error = job.exception()
+        except (RuntimeError, CancelledError) as stopped:
+            raise DriftwatchError("reload: expected a running daemon. It is being stopped.") from stopped
         if error is None:
             return job.result()
         if isinstance(error, DriftwatchError):
@@ -208,8 +214,10 @@ class Daemon:
         self.config, self.session = config, session
         self._metrics.reconfigure(config.export)
         self.runner.catch_up = config.limits.catch_up
-        for name in self.views.show_configured(config.monitors):
-            self.runner.remove(name)
+        self.views.show_configured(config.monitors)
+        for slot in self.runner.slots():
+            if config.monitor(slot.monitor.config.name) is None:
+                self.runner.remove(slot.monitor.config.name)
         # Missing or changed references are built in the background; until then a monitor keeps its old one.
         self.loader.load(session)
 

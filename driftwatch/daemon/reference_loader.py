@@ -64,6 +64,8 @@ class ReferenceLoader:
 
     def load(self, session: Session) -> None:
         """Load the references of all monitors; loading for an older session ends early."""
+        if self._stopping.is_set():
+            return
         self._newest = session
         self._start_round(session, {item.name for item in session.config.monitors})
 
@@ -88,8 +90,9 @@ class ReferenceLoader:
         for item in session.config.monitors:
             if item.name in names:
                 job = self._thread.submit(self._load, session, item)
-                self._thread.submit(self._report, session, item, job)
+                self._thread.submit(self._report, session, item, job).add_done_callback(_log_failure)
         self._round_end = self._thread.submit(self._end_round, session)
+        self._round_end.add_done_callback(_log_failure)
 
     def _is_superseded(self, session: Session) -> bool:
         return self._stopping.is_set() or self._newest is not session
@@ -108,6 +111,8 @@ class ReferenceLoader:
             active = session.history.references.active(item.name)
             if active is None or self._stopping.is_set():
                 raise
+            if self._is_superseded(session):
+                return
             log.warning(
                 "the reference's files cannot be read, the stored reference is used",
                 extra={"monitor": item.name, "error": str(error)},
@@ -121,7 +126,7 @@ class ReferenceLoader:
 
     def _report(self, session: Session, item: MonitorConfig, job: Future[None]) -> None:
         error = job.exception()
-        if error is None or self._stopping.is_set():
+        if error is None or self._is_superseded(session):
             return
         facts = {"monitor": item.name, "error": str(error)}
         log.error(
@@ -136,3 +141,9 @@ class ReferenceLoader:
         self._missing &= {item.name for item in session.config.monitors}
         release_memory()
         self._on_round_end()
+
+
+def _log_failure(job: Future[None]) -> None:
+    error = None if job.cancelled() else job.exception()
+    if error is not None:
+        log.error("what was loaded cannot be shown", exc_info=error)

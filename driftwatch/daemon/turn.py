@@ -97,15 +97,24 @@ class Turn:
         self._run_step(Step.VIEW, partial(self._show, self._name))
 
     def _acknowledge(self) -> None:
+        # Answers to one incident keep their order; one without an incident answers all of them.
+        waiting: set[str] = set()
         for acknowledgement in self._acknowledgements.pending(self._name):
-            self._run_step(Step.ACKNOWLEDGEMENT, partial(self._apply, acknowledgement))
+            incident, n_store_errors = acknowledgement.incident, self.store_errors
+            must_wait = bool(waiting) and (not incident or bool(waiting & {incident, ""}))
+            step = partial(self._apply, acknowledgement)
+            if must_wait or not self._run_step(Step.ACKNOWLEDGEMENT, step):
+                waiting.add(incident)
+            if self.store_errors > n_store_errors:
+                return
 
-    def _apply(self, acknowledgement: Acknowledgement) -> None:
+    def _apply(self, acknowledgement: Acknowledgement) -> bool:
         slot = self._slot
         previous = slot.monitor.reference.fingerprint
         slot.monitor = apply_acknowledgement(slot.monitor, acknowledgement, self._clock.now())
         if slot.monitor.reference.fingerprint != previous:
             log.info("reference rebased", extra={"monitor": self._name})
+        return True
 
     def _check_due_windows(self) -> bool:
         """Check due windows in order; True means that more are due but other monitors go first."""

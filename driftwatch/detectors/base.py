@@ -54,6 +54,7 @@ __all__ = [
     "WindowContext",
     "WindowGauges",
     "all_detectors",
+    "built_in_detectors",
     "default_detectors",
     "effect_text",
     "gauges_of",
@@ -161,6 +162,10 @@ def all_detectors() -> tuple[Detector, ...]:
     return tuple(detectors)
 
 
+def built_in_detectors() -> tuple[Detector, ...]:
+    return tuple(get(name) for name in plugins.built_in_names("detectors"))
+
+
 def default_detectors() -> tuple[Detector, ...]:
     """Return the detectors that run where none is named. Raises ``ConfigError`` if any cannot be used."""
     detectors = (get(name) for name in plugins.names("detectors"))
@@ -176,6 +181,12 @@ def get(name: str) -> Detector:
     if detector.name != name:
         text = f'expected DETECTOR.name to be "{name}". Got "{detector.name}".'
         raise plugins.unusable("detectors", name, text)
+    for trait, default in vars(DetectorTraits).items():
+        value = getattr(detector, trait)
+        is_trait = not trait.startswith("_") and isinstance(default, str | int)
+        if is_trait and not isinstance(value, type(default)):
+            text = f"expected DETECTOR.{trait} to be a {type(default).__name__}. Got {value!r}."
+            raise plugins.unusable("detectors", name, text)
     return detector
 
 

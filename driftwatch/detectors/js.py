@@ -38,7 +38,6 @@ class JensenShannon(BatchDetector):
 
     name = "js"
     unit = "distance, base 2"
-    evidence = False
 
     def measure_all(self, batch: ColumnBatch) -> Gauges:
         (value, ratio), n_bins = batch.statistics(self.name, _values)

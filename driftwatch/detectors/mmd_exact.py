@@ -70,7 +70,6 @@ class ExactMeanDiscrepancy(JointDetector):
     name = "mmd_exact"
     unit = "squared kernel distance"
     default = False
-    evidence = False
     label = "all columns together"
     display_rank = 95
     #: A comparison takes a second or two on so many rows; the cost is quadratic.

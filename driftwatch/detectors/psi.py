@@ -44,7 +44,6 @@ class PopulationStability(BatchDetector):
 
     name = "psi"
     unit = "nats, +0.5 on every count"
-    evidence = False
 
     def measure_all(self, batch: ColumnBatch) -> Gauges:
         values, n_bins = batch.statistics(self.name, _values)

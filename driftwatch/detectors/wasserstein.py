@@ -40,7 +40,6 @@ class Wasserstein(BatchDetector, OrderedDetector):
 
     name = "wasserstein"
     unit = "units of the column"
-    evidence = False
     display_rank = 40
 
     def measure_all(self, batch: ColumnBatch) -> Gauges:

@@ -151,7 +151,7 @@ class Monitor:
                 return reading
             if reading.rejected:
                 return explain_rejected(reading)
-            if reading.undecodable:
+            if any(item.start is not None for item in reading.undecodable):
                 return explain_undecodable(reading)
             limits, source = self.config.limits, self.config.source
             extent = self.readers.extent(source, seconds=limits.seconds, memory=int(limits.memory))
@@ -174,14 +174,16 @@ class Monitor:
         self, window: Span, now: int, reading: Reading, summaries: Mapping[str | None, Summary]
     ) -> dict[str | None, Evaluation]:
         if reading.failure:
+            # An incident opens once a whole window is overdue.
+            is_overdue = self._overdue_ns(window, now) >= window.end - window.start
             return could_not_look(
                 reading,
                 reading.failure,
                 window,
                 self.config,
                 self.reference,
-                self.segment_state(None),
-                is_overdue=self._overdue_ns(window, now) >= window.end - window.start,
+                self.configuration,
+                self.segment_state(None) if is_overdue else None,
             )
         evaluations: dict[str | None, Evaluation] = {}
         for segment, summary in summaries.items():

@@ -152,7 +152,9 @@ def _with_valid_names(reference: Reference, config: MonitorConfig) -> Reference:
     names = [*(column.name for column in plan.columns), *plan.identity_columns, *segment_columns]
     names += [column.name for column in reference.provenance.set_aside]
     column_names = tuple(dict.fromkeys(names))
-    joint_owners = [joint_owner(item.name) for item in all_detectors() if item.joint]
+    joint_owners = (
+        [joint_owner(item.name) for item in all_detectors() if item.joint] if config.weights else []
+    )
     settings = [("weights", name) for name in config.weights if name not in joint_owners]
     settings += [
         (f"groups.{group}", name) for group, group_columns in config.groups.items() for name in group_columns

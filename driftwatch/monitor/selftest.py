@@ -101,7 +101,7 @@ class Selftest:
     def from_config(
         cls, context: ReferenceContext, targets: tuple[Target, ...], config: MonitorConfig
     ) -> Selftest | None:
-        """Return the self-test, or None when it is off; its memos are not those of the real windows.
+        """Return the self-test, or None when it is off; trials have a memo for states of their own.
 
         Raises ``ConfigError`` when no detector that can page measures a column.
         """

@@ -5,8 +5,8 @@ again when the source's version of it changed. Reading a decided window again fi
 becomes a new version of the slice; verdicts keep their versions.
 
 Stored slices never shrink: the stored version stays if the source no longer has the rows (its retention is
-shorter than ours), or if a cell lost rows while a file cannot be read (it is being rewritten). Fewer or other
-rows in readable files are a correction, and replace it.
+shorter than ours), or if a cell lost rows while a file cannot be read (it is being rewritten) or messages
+cannot be decoded. Fewer or other rows in readable files are a correction, and replace it.
 """
 
 from __future__ import annotations
@@ -239,7 +239,8 @@ def _merge(
         stored_parts, read_parts = stored_slices.get(start, {}), read_slices[start]
         if stored_parts and _same_rows(stored_parts, read_parts):
             continue
-        if stored_parts and _lost_rows(stored_parts, read_parts, incomplete=bool(tiles_read.rejected)):
+        is_incomplete = bool(tiles_read.rejected) or start in undecodable_starts
+        if stored_parts and _lost_rows(stored_parts, read_parts, incomplete=is_incomplete):
             retained_slices += 1
             continue
         late_rows += max(read_parts[None].rows - stored_parts[None].rows, 0) if stored_parts else 0
@@ -247,7 +248,6 @@ def _merge(
             del tiles[start, segment]
         new_tiles |= {(start, segment): part for segment, part in read_parts.items()}
         versions[start] = newest_versions.get(start, 0) + 1
-        is_incomplete = bool(tiles_read.rejected) or start in undecodable_starts
         source_versions[start] = INCOMPLETE_SOURCE_VERSION if is_incomplete else current_versions[start]
     return Reading(
         tiles=tiles | new_tiles,

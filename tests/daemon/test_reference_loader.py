@@ -152,3 +152,30 @@ def test_a_loader_that_stops_reports_no_failures(events: Events, caplog: pytest.
     assert events.loader.wait(10)
     assert events.lines == []
     assert not caplog.records
+
+
+def test_a_monitor_that_a_reload_removed_while_its_files_were_read_is_not_loaded(events: Events) -> None:
+    reload_session = FakeSession(names=())
+
+    class Slow(FakeSession):
+        def monitor(self, item: Any) -> str:
+            events.loader.load(reload_session)  # type: ignore[arg-type]
+            return super().monitor(item)
+
+    events.load(
+        Slow(errors={name: SourceUnavailable("gone") for name in NAMES}, stored={"first": "reference"})
+    )
+    assert events.lines == []
+
+
+def test_a_failure_of_what_follows_a_load_is_logged(
+    events: Events, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(events.loader, "_on_round_end", fail)
+    events.load(FakeSession())
+    assert [bool(record.exc_info) for record in caplog.records if "cannot be shown" in record.message] == [
+        True
+    ]

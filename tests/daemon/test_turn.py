@@ -82,10 +82,14 @@ class FakeAcknowledgements:
         self.error: Exception | None = None
         self.requests: list[str] = []
 
-    def pending(self, monitor: str) -> list[str]:
+    def pending(self, monitor: str) -> list[Any]:
+        """Each request is ``incident`` or ``incident: answer``."""
         if self.error is not None:
             raise self.error
-        return [*self.requests]
+        parts = [request.partition(": ") for request in self.requests]
+        return [
+            SimpleNamespace(incident=incident, answer=answer or incident) for incident, _, answer in parts
+        ]
 
 
 @dataclass
@@ -175,10 +179,10 @@ def test_an_acknowledgement_that_cannot_be_applied_stops_no_other(
 ) -> None:
     """What the first one changed is in force, although the second failed."""
 
-    def apply(monitor: Any, request: str, now: int) -> Any:
-        if request == "poor":
+    def apply(monitor: Any, request: Any, now: int) -> Any:
+        if request.answer == "poor":
             raise ZeroDivisionError
-        return replace(monitor, reference=SimpleNamespace(fingerprint=request))
+        return replace(monitor, reference=SimpleNamespace(fingerprint=request.answer))
 
     monkeypatch.setattr("driftwatch.daemon.turn.apply_acknowledgement", apply)
     world.acknowledgements.requests = ["first", "poor"]
@@ -189,6 +193,49 @@ def test_an_acknowledgement_that_cannot_be_applied_stops_no_other(
     assert world.slot.monitor.reference.fingerprint == "third"
     assert world.failures == {"acknowledgement": 2}
     assert world.monitor.ends("check") == [30]
+
+
+@pytest.mark.parametrize(
+    ("requests", "applied"),
+    [
+        (["a: mute", "a: fixed", "b: fixed"], ["a: mute", "a: fixed", "b: fixed"]),
+        (["a: poor", "a: fixed", "b: fixed"], ["b: fixed"]),
+        (["a: poor", ": all", "b: fixed"], []),
+        ([": poor", "a: fixed"], []),
+        (["a: fixed", "b: poor", "a: mute"], ["a: fixed", "a: mute"]),
+    ],
+)
+def test_answers_to_one_incident_keep_their_order(
+    world: World, monkeypatch: pytest.MonkeyPatch, requests: list[str], applied: list[str]
+) -> None:
+    """A mute that cannot be applied must not come after the answer that ended its incident."""
+    calls: list[str] = []
+
+    def apply(monitor: Any, request: Any, now: int) -> Any:
+        if request.answer == "poor":
+            raise ZeroDivisionError
+        calls.append(f"{request.incident}: {request.answer}")
+        return monitor
+
+    monkeypatch.setattr("driftwatch.daemon.turn.apply_acknowledgement", apply)
+    world.acknowledgements.requests = requests
+    world.turn()
+    assert calls == applied
+
+
+def test_a_store_that_fails_ends_the_acknowledgements_of_a_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def apply(monitor: Any, request: Any, now: int) -> Any:
+        calls.append(request.incident)
+        raise StoreError("full")
+
+    monkeypatch.setattr("driftwatch.daemon.turn.apply_acknowledgement", apply)
+    world.acknowledgements.requests = ["a", "b"]
+    world.turn()
+    assert calls == ["a"]
 
 
 def test_a_view_that_cannot_be_built_stops_no_check(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -52,7 +52,7 @@ def _forget_names() -> None:
     for cached in (
         plugins.names,
         plugins.outside_names,
-        plugins._built_in_names,
+        plugins.built_in_names,
         plugins._outside,
         plugins._load_outside,
     ):

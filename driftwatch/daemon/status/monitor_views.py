@@ -35,12 +35,10 @@ class MonitorViews:
             if view.name in self._views:
                 self._views = {**self._views, view.name: view}
 
-    def show_configured(self, configs: Sequence[MonitorConfig]) -> set[str]:
-        """Show the configured monitors and no others; return the names of those that are gone."""
+    def show_configured(self, configs: Sequence[MonitorConfig]) -> None:
+        """Show the configured monitors and no others."""
         with self._lock:
-            names = self._views.keys() - {item.name for item in configs}
             self._views = {item.name: self._views.get(item.name, unloaded_view(item)) for item in configs}
-        return names
 
     def show_stored(self, slot: MonitorSlot) -> None:
         """Show a monitor's state as the history has it."""

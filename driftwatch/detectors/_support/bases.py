@@ -35,8 +35,8 @@ class DetectorTraits:
     default = True
     #: False for one that measures whole windows: several windows judged together have no streams of it.
     pools = True
-    #: False if ``streams`` are always empty: such a detector alone could never page.
-    evidence = True
+    #: True if it has streams; a detector without could never page alone. Set by ``streams`` being defined.
+    evidence = False
     #: True if it reads the sums of row samples, which cost a backtest more than all counts.
     sums = False
     #: The value is a share or distance in [0, 1] that means the same for every column, which orders columns.
@@ -56,6 +56,12 @@ class DetectorTraits:
     #: False if it sees only whether there is a value.
     reads_values = True
 
+    def __init_subclass__(cls, **options: object) -> None:
+        super().__init_subclass__(**options)
+        is_streaming = bool({"streams", "streams_all"} & vars(cls).keys())
+        if cls.__module__ != __name__ and is_streaming and "evidence" not in vars(cls):
+            cls.evidence = True
+
 
 class ColumnDetector(ABC, DetectorTraits):
     """A detector that measures one column at a time."""
@@ -70,7 +76,7 @@ class ColumnDetector(ABC, DetectorTraits):
         """Return the gauge; larger means further apart. Pure, and never raises on data."""
 
     def streams(self, pair: ColumnPair) -> StreamList:
-        """Return streams, whose labels are the same in every window; a detector without sets ``evidence``."""
+        """Return streams, whose labels are the same in every window."""
         return ()
 
     def undefined(self, pair: ColumnPair, reason: str) -> Statistic:

@@ -109,10 +109,6 @@ class ColumnBatch:
 def batch_of(context: WindowContext, columns: Sequence[str]) -> ColumnBatch:
     """Return the columns as a batch. Raises ``KeyError`` for an unwatched column."""
     names = tuple(columns)
-    return context.memo.get(("batch", names), lambda: _batch(context, names))
-
-
-def _batch(context: WindowContext, names: tuple[str, ...]) -> ColumnBatch:
     cells, row = context.cells, context.reference_context.rows_of(names)
     if row.min(initial=0) >= 0:
         return ColumnBatch(

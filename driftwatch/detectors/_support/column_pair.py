@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,13 @@ def empty_side(n: int, m: int) -> str:
 
 def pair_of(context: WindowContext, column: str) -> ColumnPair:
     """Return one column's counts. Raises ``KeyError`` for an unwatched column."""
-    return context.memo.get(("pair", column), lambda: _pair(context, context.reference.plan.column(column)))
+    described = context.reference.plan.column(column)
+    return ColumnPair(
+        context=context,
+        column=described,
+        grid=context.reference.plan.grids[column],
+        **context.memo.get(("pair", column), lambda: _counts(context, described)),
+    )
 
 
 def row_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
@@ -94,22 +101,20 @@ def _row_counts(
     return np.stack([n_missing, n_present + n_missing + special[:, WRONG_TYPE_ENTRY]])
 
 
-def _pair(context: WindowContext, column: Column) -> ColumnPair:
+def _counts(context: WindowContext, column: Column) -> dict[str, Any]:
+    # Without the context, which owns the memo: a cycle would keep the window until it is collected.
     reference_counts, window_counts = (
         summary.counts[column.name].cells for summary in (context.reference.summary, context.window)
     )
     cells = context.cells
     row = cells.reference.row_by_name.get(column.name, -1)
-    return ColumnPair(
-        context=context,
-        column=column,
-        grid=context.reference.plan.grids[column.name],
-        reference_counts=reference_counts,
-        window_counts=window_counts,
-        n=int(reference_counts.sum() if row < 0 else cells.n[row]),
-        m=int(window_counts.sum() if row < 0 else cells.m[row]),
-        row=row,
-    )
+    return {
+        "reference_counts": reference_counts,
+        "window_counts": window_counts,
+        "n": int(reference_counts.sum() if row < 0 else cells.n[row]),
+        "m": int(window_counts.sum() if row < 0 else cells.m[row]),
+        "row": row,
+    }
 
 
 def pool_rare_levels(pair: ColumnPair) -> tuple[Int64Array, Int64Array]:

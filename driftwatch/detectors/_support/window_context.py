@@ -73,17 +73,22 @@ class WindowContext:
         return WindowCells(reference=reference, window_cumulative=cumulative, m=cumulative[:, -1].copy())
 
     def once(self, key: Hashable, compute: Callable[[WindowContext], T]) -> T:
-        """Return ``compute(self)``, computed once for this window."""
-        return self.memo.get(key, lambda: compute(self))
+        """Return ``compute(self)``, computed once for this window; ``key`` is that of the function alone."""
+        return self.memo.get(_full_key(compute, key), lambda: compute(self))
 
     def once_for_reference(self, key: Hashable, compute: Callable[[ReferenceCells], T]) -> T:
         """Return what ``compute`` derives from the reference's cells, computed once for all windows."""
         context = self.reference_context
-        return context.memo.get(key, lambda: compute(context.cells))
+        return context.memo.get(_full_key(compute, key), lambda: compute(context.cells))
 
     def comparable_columns(self, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:
         """Return the ordered columns with a value on both sides, and their rows in ``cells``."""
         return self.memo.get(("comparable", tuple(names)), lambda: _comparable_columns(self.cells, names))
+
+
+def _full_key(compute: Callable[..., object], key: Hashable) -> Hashable:
+    # Detectors of other packages choose keys of their own.
+    return compute.__module__, compute.__qualname__, key
 
 
 def _comparable_columns(cells: WindowCells, names: Sequence[str]) -> tuple[tuple[str, ...], Int64Array]:

@@ -15,6 +15,7 @@ from driftwatch.core import plugins
 from driftwatch.core.schema import Span
 from driftwatch.engines.base import Counted, Engine, SourceRows, Undecodable, columns_of
 from driftwatch.engines.local.frames import MAX_PLANS
+from driftwatch.errors import ConfigError, DataError
 from driftwatch.sources.base import Reading, Source, SourceConfig
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import decode_plan, encode_summary
@@ -89,6 +90,7 @@ class Worker:
             if header["decode"] is not None:
                 rows = _with_decoder(rows, header["decode"], plan, run, totals.undecodable)
             counted = engine.summarise(plan, rows, run, seal=header["sums"])
+            _check_counted(header, rows, counted, run)
             for (start, segment), summary in counted.tiles.items():
                 part = summary if header["sample"] else summary.drop_sample()
                 # Compressing what only crosses a pipe costs more than counting it.
@@ -107,6 +109,25 @@ class Worker:
         while len(self.plans) > MAX_PLANS:
             self.plans.popitem(last=False)
         return self.plans[key]
+
+
+def _check_counted(header: dict[str, Any], rows: SourceRows, counted: Counted, run: list[int]) -> None:
+    """Raise ``ConfigError`` or ``DataError`` if a window would be decided on less than was asked for."""
+    name = f"engine {header['engine']['type']}"
+    if header["decode"] is not None and rows.reading is None:
+        raise ConfigError(
+            f"{name}: expected one that reads rows, since decode is set. It counts elsewhere, where messages "
+            "are not decoded. Leave one of the two out."
+        )
+    starts = sorted({start for start, segment in counted.tiles if segment is None})
+    if starts != run[:-1] or any(start not in starts for start, _ in counted.tiles):
+        raise DataError(
+            f"{name}: expected one tile for each of {len(run) - 1}. Got {len(starts)}: a bug in it."
+        )
+    if rows.source_version is None:
+        raise DataError(
+            f"{name}: expected it to ask for the version before it counts. It did not: a bug in it."
+        )
 
 
 @dataclass(slots=True, kw_only=True)

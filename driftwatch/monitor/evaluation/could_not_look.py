@@ -55,13 +55,12 @@ def could_not_look(
     window: Span,
     config: MonitorConfig,
     reference: Reference,
-    segment_state: SegmentState,
-    *,
-    is_overdue: bool,
+    configuration: str,
+    overdue_state: SegmentState | None,
 ) -> dict[str | None, Evaluation]:
-    """Return a verdict for each segment; an incident opens once the window is overdue.
+    """Return a verdict for each segment.
 
-    ``segment_state`` is that of all rows together.
+    ``overdue_state`` is the state of all rows together once the window is overdue, which opens an incident.
     """
     untimed_rows = reading.untimed_rows or 0
     verdict = Verdict(
@@ -69,12 +68,12 @@ def could_not_look(
         reason=failure.reason, detail=add_notes(failure.detail, untimed_rows, reading.undecodable_counts),
         untimed_rows=untimed_rows, undecodable=reading.undecodable_counts,
         rejected_files=reading.rejected, newest_row=reading.newest_row,
-        reference=reference.fingerprint, configuration=segment_state.configuration,
+        reference=reference.fingerprint, configuration=configuration,
     )  # fmt: skip
     evaluations: dict[str | None, Evaluation] = {
         segment: Evaluation(verdict=replace(verdict, segment=segment)) for segment in reference.plan.segments
     }
-    if is_overdue and all(item.kind != BLIND for item in segment_state.incidents):
+    if overdue_state is not None and all(item.kind != BLIND for item in overdue_state.incidents):
         incident = Incident(
             key=incident_key(policy_for(config, None, 1), BLIND, window, ()),
             kind=BLIND,
@@ -82,6 +81,6 @@ def could_not_look(
             opened_at=window.end,
             onset=window.start,
         )
-        segment_state = replace(segment_state, incidents=(*segment_state.incidents, incident))
+        segment_state = replace(overdue_state, incidents=(*overdue_state.incidents, incident))
         evaluations[None] = Decided(verdict=verdict, segment_state=segment_state, opened=(incident,))
     return evaluations

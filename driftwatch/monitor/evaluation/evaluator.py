@@ -20,7 +20,7 @@ from driftwatch.detectors.base import (
     Target,
     WindowContext,
     WindowGauges,
-    all_detectors,
+    built_in_detectors,
     streams_of,
     targets_by_detector,
 )
@@ -67,7 +67,8 @@ class Evaluator:
         self.targets = targets
         self.config = config
         self._memos: dict[str | None, Memo] = {}
-        detectors = all_detectors()
+        # Those of other packages only where they measure: one that nobody names can break nobody.
+        detectors = dict.fromkeys([*built_in_detectors(), *(detector for detector, _ in targets)])
         self.suspended_joint = frozenset(
             joint_owner(item.name) for item in detectors if item.joint and item.suspended_in_incident
         )

@@ -1,0 +1,73 @@
+"""What a reading says of a window that has too little: undecodable messages, and no rows at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from detector_worlds import SPAN, reference_of, window_of
+
+from driftwatch.core.schema import Span
+from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
+from driftwatch.engines.local.answers import TilesRead
+from driftwatch.monitor import check, tiles
+from driftwatch.monitor.reading import Reading
+from driftwatch.results.results import Reason, State
+
+REFERENCE = reference_of({"x": [1.0, 2.0, 3.0, 4.0]})
+
+
+def undecodable(start: int | None) -> tuple[UndecodableMessages, ...]:
+    return (UndecodableMessages(start=start, reason=UndecodableReason.SYNTAX, messages=9),)
+
+
+@pytest.mark.parametrize(
+    ("messages", "state", "reason", "final"),
+    [
+        ((), State.NO_DATA, Reason.NO_ROWS, True),
+        (undecodable(None), State.NO_DATA, Reason.NO_ROWS, True),
+        (undecodable(SPAN.start), State.SOURCE_ERROR, Reason.UNDECODABLE, False),
+    ],
+)
+def test_only_messages_of_the_window_itself_make_it_undecodable(
+    monkeypatch: pytest.MonkeyPatch,
+    messages: tuple[UndecodableMessages, ...],
+    state: State,
+    reason: Reason,
+    final: bool,
+) -> None:
+    """A message without an event time comes with every read of a file, and belongs to no window."""
+    reading = Reading(untimed_rows=0, undecodable=messages)
+    monkeypatch.setattr(check, "read_window", lambda _source, _window: reading)
+    monitor: Any = SimpleNamespace(
+        reference=REFERENCE,
+        config=SimpleNamespace(limits=SimpleNamespace(seconds=1, memory=1), source=None),
+        readers=SimpleNamespace(extent=lambda _source, **_: Span(start=0, end=SPAN.end + 1)),
+        _tile_source=lambda: None,
+    )
+    failure = check.Monitor._read(monitor, SPAN).failure
+    assert failure is not None
+    assert (failure.state, failure.reason, failure.final) == (state, reason, final)
+
+
+@pytest.mark.parametrize(
+    ("start", "rows", "retained"), [(SPAN.start, 4, 1), (None, 2, 0), (SPAN.start + 1, 2, 0)]
+)
+def test_a_slice_whose_messages_cannot_be_decoded_any_more_stays(
+    start: int | None, rows: int, retained: int
+) -> None:
+    whole, half = (
+        replace(window_of(REFERENCE.plan, {"x": values}), span=SPAN)
+        for values in ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0])
+    )
+    stored = Reading(
+        tiles={(SPAN.start, None): whole}, versions={SPAN.start: 1}, source_versions={SPAN.start: "old"}
+    )
+    tiles_read = TilesRead(
+        tiles={(SPAN.start, None): half}, versions=("new",), unchanged=False, rejected=(), files=1,
+        rows=half.rows, newest_row=None, untimed_rows=0, undecodable=undecodable(start), seconds=0.0,
+    )  # fmt: skip
+    merged = tiles._merge(stored, tiles_read, [SPAN.start, SPAN.end], {SPAN.start: 1}, {SPAN.start})
+    assert (merged.rows, merged.retained_slices) == (rows, retained)
