@@ -176,6 +176,8 @@ def test_a_failure_of_what_follows_a_load_is_logged(
 
     monkeypatch.setattr(events.loader, "_on_round_end", fail)
     events.load(FakeSession())
+    # The line is written after the end of the round, on the thread.
+    events.loader._thread.shutdown(wait=True)
     assert [bool(record.exc_info) for record in caplog.records if "cannot be shown" in record.message] == [
         True
     ]
