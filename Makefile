@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 # Processes of tests: more than cores, because many tests wait for children. A file stays with one process.
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Where it is set, every process of a test compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
-	@echo "make test         every test, lint and type check (WORKERS=3 processes; .venv/bin/pytest PATH for one file)"
+	@echo "make test         every test, lint and type check (WORKERS=4 processes; .venv/bin/pytest PATH for one file)"
 	@echo "make soak         the batteries that are short in make test, at full length (half an hour)"
 	@echo "make install      $(BIN)/driftwatch"
 	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9');"
