@@ -18,10 +18,11 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import configuration_hash
+from driftwatch.monitor.evaluation.could_not_look import could_not_look
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
-from driftwatch.monitor.evaluation.window_verdict import add_notes, render_gauges
-from driftwatch.monitor.reading import Reading
+from driftwatch.monitor.evaluation.window_verdict import render_gauges
+from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.tiles import read_tiles
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.results.verdict_json import page_json, window_json
@@ -81,12 +82,16 @@ class _Run:
         self, span: Span, summaries: Mapping[str | None, Summary], reading: Reading
     ) -> Iterator[Verdict]:
         plan = self.reference.plan
+        if summaries[None].rows == 0:
+            self.calm_period_finder.end_period()
+            failure = _failure_of_empty(reading)
+            evaluations = could_not_look(
+                reading, failure, span, self.config, self.reference, self.configuration, None
+            )
+            yield from (evaluation.verdict for evaluation in evaluations.values())
+            return
         for segment in plan.segments:
             summary = summaries.get(segment) or Summary.zero(plan, span).seal(plan)
-            if summaries[None].rows == 0:
-                self.calm_period_finder.end_period()
-                yield self._empty_verdict(span, segment, reading)
-                continue
             summary, segment_state = replace(summary, span=span), self.segment_states[segment]
             evaluation = self.evaluator.evaluate(
                 summary, segment_state, segment=segment, reading=reading, gauges=self.gauges
@@ -96,18 +101,14 @@ class _Run:
                 self.calm_period_finder.add(segment_state, summary, evaluation.verdict)
             yield render_gauges(evaluation.verdict)
 
-    def _empty_verdict(self, span: Span, segment: str | None, reading: Reading) -> Verdict:
-        untimed_rows, undecodable = reading.untimed_rows or 0, reading.undecodable_counts
-        reason = Reason.UNDECODABLE if undecodable else Reason.NO_ROWS
-        return Verdict(
-            monitor=self.config.name, segment=segment, window=span, rows=0,
-            state=State.SOURCE_ERROR if reading.rejected or undecodable else State.NO_DATA,
-            reason=Reason.ALL_FILES_UNREADABLE if reading.rejected else reason,
-            detail=add_notes("", untimed_rows, undecodable), untimed_rows=untimed_rows,
-            undecodable=undecodable,
-            rejected_files=reading.rejected, reference=self.reference.fingerprint,
-            configuration=self.configuration,
-        )  # fmt: skip
+
+def _failure_of_empty(reading: Reading) -> Failure:
+    # All data are there already, so a window without rows is quiet, not late.
+    if reading.rejected:
+        return Failure(state=State.SOURCE_ERROR, reason=Reason.ALL_FILES_UNREADABLE, detail="")
+    if reading.undecodable:
+        return Failure(state=State.SOURCE_ERROR, reason=Reason.UNDECODABLE, detail="")
+    return Failure(state=State.NO_DATA, reason=Reason.NO_ROWS, detail="")
 
 
 def backtest(

@@ -160,7 +160,7 @@ def _detectors(document: Document, key_path: KeyPath, has_sample: bool) -> Itera
             yield problem
         elif name in names[:index]:
             yield document.problem((*list_path, index), f"must be listed once. Got {value_text(name)} again.")
-        elif text := _unusable(name):
+        elif name in plugins.outside_names("detectors") and (text := _unusable(name)):
             yield document.problem((*list_path, index), text)
     if names and all(name in available and not _can_page(name, has_sample) for name in names):
         paging = ", ".join(name for name in available if _can_page(name, has_sample))

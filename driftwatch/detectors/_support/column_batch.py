@@ -109,15 +109,19 @@ class ColumnBatch:
 def batch_of(context: WindowContext, columns: Sequence[str]) -> ColumnBatch:
     """Return the columns as a batch. Raises ``KeyError`` for an unwatched column."""
     names = tuple(columns)
+    # Most detectors measure the same columns.
+    row, n, m = context.memo.get(("batch rows", names), lambda: _batch_rows(context, names))
+    levels = np.flatnonzero(row < 0).tolist()
+    level_pairs = {k: pair_of(context, names[k]) for k in levels}
+    return ColumnBatch(context=context, names=names, row=row, n=n, m=m, level_pairs=level_pairs)
+
+
+def _batch_rows(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array, Int64Array]:
     cells, row = context.cells, context.reference_context.rows_of(names)
-    if row.min(initial=0) >= 0:
-        return ColumnBatch(
-            context=context, names=names, row=row, n=cells.n[row], m=cells.m[row], level_pairs={}
-        )
-    level_pairs = {k: pair_of(context, names[k]) for k in np.flatnonzero(row < 0).tolist()}
     n, m = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
     ordered = row >= 0
     n[ordered], m[ordered] = cells.n[row[ordered]], cells.m[row[ordered]]
-    for k, pair in level_pairs.items():
+    for k in np.flatnonzero(~ordered).tolist():
+        pair = pair_of(context, names[k])
         n[k], m[k] = pair.n, pair.m
-    return ColumnBatch(context=context, names=names, row=row, n=n, m=m, level_pairs=level_pairs)
+    return row, n, m
