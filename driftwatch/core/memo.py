@@ -29,7 +29,7 @@ class Memo:
         """
         entries = self._results.get(key, ())
         for entry in entries:
-            if entry[0] is inputs or all(map(_is_same, entry[0], inputs)):
+            if not inputs or all(map(_is_same, entry[0], inputs)):
                 result: T = entry[1]
                 return result
         result = compute()

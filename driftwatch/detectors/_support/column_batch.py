@@ -110,18 +110,23 @@ def batch_of(context: WindowContext, columns: Sequence[str]) -> ColumnBatch:
     """Return the columns as a batch. Raises ``KeyError`` for an unwatched column."""
     names = tuple(columns)
     # Most detectors measure the same columns.
-    row, n, m = context.memo.get(("batch rows", names), lambda: _batch_rows(context, names))
-    levels = np.flatnonzero(row < 0).tolist()
+    row, n, m, levels = context.memo.get(("batch rows", names), lambda: _batch_rows(context, names))
     level_pairs = {k: pair_of(context, names[k]) for k in levels}
     return ColumnBatch(context=context, names=names, row=row, n=n, m=m, level_pairs=level_pairs)
 
 
-def _batch_rows(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array, Int64Array]:
+def _batch_rows(
+    context: WindowContext, names: tuple[str, ...]
+) -> tuple[Int64Array, Int64Array, Int64Array, list[int]]:
+    # The last result is the positions of the columns of levels.
     cells, row = context.cells, context.reference_context.rows_of(names)
+    levels = np.flatnonzero(row < 0).tolist()
+    if not levels:
+        return row, cells.n[row], cells.m[row], levels
     n, m = np.zeros(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.int64)
     ordered = row >= 0
     n[ordered], m[ordered] = cells.n[row[ordered]], cells.m[row[ordered]]
-    for k in np.flatnonzero(~ordered).tolist():
+    for k in levels:
         pair = pair_of(context, names[k])
         n[k], m[k] = pair.n, pair.m
-    return row, n, m
+    return row, n, m, levels
