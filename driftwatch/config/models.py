@@ -124,10 +124,11 @@ class WindowConfig(Settings):
 
 
 class ColumnConfig(Settings):
-    """Overrides the kind or role inferred for one column."""
+    """Overrides the kind or role inferred for one column; ``watch: norm`` is enough for a vector."""
 
     kind: Kind | None = None
     role: Role | None = None
+    watch: Annotated[Literal["norm"] | None, Since("0.2.0")] = None
 
 
 class SegmentConfig(Settings):

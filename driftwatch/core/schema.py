@@ -43,6 +43,23 @@ class Role(StrEnum):
     def watched(self) -> bool:
         return self not in (Role.TIME, Role.ID, Role.IGNORE)
 
+    @property
+    def is_feature(self) -> bool:
+        """True for what a monitor is for: ``ok`` says that evidence was drawn from it."""
+        return self in (Role.FEATURE, Role.PREDICTION, Role.SCORE, Role.UNCERTAINTY)
+
+
+class Unwatched(StrEnum):
+    """Why a column of a window could not be looked at; a closed list, safe as a metric label."""
+
+    TYPE = "type"
+    NESTED = "nested"
+    VECTOR_DIRECTION = "vector_direction"
+    TOO_FEW_VALUES = "too_few_values"
+    UNDEFINED = "undefined"
+    INCIDENT_OPEN = "incident_open"
+    UNREADABLE = "unreadable"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -51,6 +68,8 @@ class Column:
     role: Role = Role.FEATURE
     #: Why the column has this kind and role.
     reason: str = ""
+    #: Why its values cannot be counted; None if they can. Such a feature has no cells and is in no plan.
+    unwatched: Unwatched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,11 @@ class References:
         data = as_json(config)
         # A key marked ``Since`` is not there at its default.
         parts = {name: data[name] for name in _REFERENCE_SETTINGS if name in data}
+        # What of a vector is watched changes no cell.
+        parts["columns"] = {
+            name: {key: value for key, value in column.items() if key != "watch"}
+            for name, column in parts["columns"].items()
+        }
         reference = dict(data["reference"])
         if reference["delimiter"] == ",":
             del reference["delimiter"]  # keeps references from before this setting in force

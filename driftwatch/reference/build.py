@@ -232,7 +232,11 @@ def _provenance(
         files=origin[2],
         built_at=origin[0],
         time_range=block_counts.span,
-        set_aside=tuple(column for column in first_pass.columns if column.role in (Role.ID, Role.IGNORE)),
+        set_aside=tuple(
+            column
+            for column in first_pass.columns
+            if column.unwatched or column.role in (Role.ID, Role.IGNORE)
+        ),
         notes=block_counts.notes,
     )
 

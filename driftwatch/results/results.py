@@ -58,6 +58,7 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     SCHEMA_MISMATCH = "schema_mismatch"
     EXCLUDED = "excluded"
+    COLUMNS_UNWATCHED = "columns_unwatched"
 
 
 class FileProblem(StrEnum):

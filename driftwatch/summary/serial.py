@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from driftwatch.core.codec import Arrays, pack, pack_nibbles, unpack_nibbles
-from driftwatch.core.schema import Column, Kind, Role, Span
+from driftwatch.core.schema import Column, Kind, Role, Span, Unwatched
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -23,6 +24,10 @@ from driftwatch.summary.reference import JointNull, Provenance, Reference
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.summary import Summary
 
+#: Reasons in which 0.1.0 said that it ignored a column that was not one to set aside.
+_UNCOUNTED_REASON = re.compile(
+    r"^(type .* cannot be counted|no value in any of .* rows|the same value in every row)$", re.DOTALL
+)
 _SUMS = ("features", "values", "products", "agreeing", "paired")
 _PROJECTION = ("inputs", "center", "scale", "frequencies", "pairs")
 _JOINT = ("kernel", "smallest_rank", "variance")
@@ -50,7 +55,7 @@ def _plan_parts(plan: Plan) -> tuple[dict[str, Any], Arrays]:
     if plan.projection is not None:
         arrays |= {f"projection.{key}": getattr(plan.projection, key) for key in _PROJECTION}
     header = {
-        "columns": [asdict(column) for column in plan.columns],
+        "columns": [_plan_column(column) for column in plan.columns],
         "grids": grids,
         "order": list(plan.grids),
         "carried": list(plan.identity_columns),
@@ -196,7 +201,7 @@ def decode_reference(data: bytes) -> Reference:
             files=provenance["files"],
             built_at=provenance["built_at"],
             time_range=span and Span(**span),
-            set_aside=tuple(_column(item) for item in provenance["set_aside"]),
+            set_aside=tuple(_set_aside_column(item) for item in provenance["set_aside"]),
             notes=tuple(provenance["notes"]),
         ),
         blocks=header["blocks"],
@@ -221,8 +226,25 @@ def fingerprint_reference(reference: Reference) -> str:
     return digest.hexdigest()
 
 
+def _plan_column(column: Column) -> dict[str, Any]:
+    # Fingerprints cover these keys. Every column of a plan can be counted.
+    return {name: value for name, value in asdict(column).items() if name != "unwatched"}
+
+
 def _column(item: dict[str, Any]) -> Column:
     return Column(name=item["name"], kind=Kind(item["kind"]), role=Role(item["role"]), reason=item["reason"])
+
+
+def _set_aside_column(item: dict[str, Any]) -> Column:
+    column = _column(item)
+    if "unwatched" in item:
+        return replace(column, unwatched=item["unwatched"] and Unwatched(item["unwatched"]))
+    # Version 0.1.0 ignored what it could not count, and what never varied, without a person's word.
+    if column.role is Role.IGNORE and _UNCOUNTED_REASON.search(column.reason):
+        nested = "struct<" in column.reason or "map<" in column.reason
+        reason = Unwatched.NESTED if nested else Unwatched.TYPE
+        return replace(column, role=Role.FEATURE, unwatched=reason)
+    return column
 
 
 __all__ = [
