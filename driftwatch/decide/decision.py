@@ -12,12 +12,13 @@ from driftwatch.decide.attribution import name_columns, owner_evidence
 from driftwatch.decide.baseline.location_scale import LocationScale
 from driftwatch.decide.baseline.prediction import Baseline, baseline_for, mean_deviation_since_onset
 from driftwatch.decide.baseline.score_model import refit_if_grown
-from driftwatch.decide.baseline.share_history import align_shares
+from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.budget import log_weights, update_evidence
 from driftwatch.decide.combined_score import combine_scores
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.column_outcomes import is_unwatched
 from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.decide.window_e_values import (
@@ -44,6 +45,8 @@ class Decision:
     resolved: tuple[Incident, ...] = ()
     #: Location and scale that the window's scores were compared with; None if the window was skipped.
     fit: LocationScale | None = field(default=None, compare=False, repr=False)
+    #: The window's shares in the order of the state; None if the window was skipped.
+    shares: WindowShares | None = field(default=None, compare=False, repr=False)
 
 
 def decide(
@@ -91,7 +94,7 @@ def decide(
     next_state = _add_window(next_state, measurement, e_values, active)
     if opened:
         next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
-    state, reason = _state(next_state, measurement, policy, bool(named))
+    state, reason = _state(next_state, segment_state.unwatched, measurement, policy, bool(named))
     return Decision(
         segment_state=next_state,
         state=state,
@@ -103,6 +106,7 @@ def decide(
         opened=opened,
         resolved=settled.resolved,
         fit=baseline.fit,
+        shares=e_values.window_shares,
     )
 
 
@@ -280,6 +284,12 @@ def _add_window(
     scores = segment_state.scores.add_window(
         e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active.scores
     )
+    recent_shares = segment_state.recent_shares.add(
+        measurement.window.start,
+        e_values.window_shares.successes,
+        e_values.window_shares.trials,
+        {item.onset for item in segment_state.incidents},
+    )
     return replace(
         segment_state,
         shares=segment_state.shares.add_window(
@@ -287,6 +297,8 @@ def _add_window(
         ),
         scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
+        unwatched=frozenset() if measurement.outcomes is None else measurement.outcomes.passing,
+        recent_shares=recent_shares,
     )
 
 
@@ -312,7 +324,11 @@ def learn_block(segment_state: SegmentState, measurement: Measurement, memo: Mem
 
 
 def _state(
-    segment_state: SegmentState, measurement: Measurement, policy: Policy, drifted: bool
+    segment_state: SegmentState,
+    unwatched_before: frozenset[str],
+    measurement: Measurement,
+    policy: Policy,
+    drifted: bool,
 ) -> tuple[State, Reason]:
     if measurement.breakages:
         return State.BROKEN, measurement.breakages[0].reason
@@ -320,6 +336,8 @@ def _state(
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
     if any(item.kind == DRIFT for item in segment_state.incidents):
         return State.DRIFTING, Reason.INCIDENT_OPEN
+    if measurement.outcomes is not None and is_unwatched(measurement.outcomes, unwatched_before):
+        return State.INSUFFICIENT, Reason.COLUMNS_UNWATCHED
     if segment_state.healthy_windows < policy.burn_in:
         return State.CALIBRATING, Reason.BURN_IN
     return State.OK, Reason.NOTHING_MOVED

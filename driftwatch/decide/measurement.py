@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from driftwatch.core.schema import Span
+from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes
 from driftwatch.results.results import Breakage, Statistic
 from driftwatch.results.streams import Streams
 
@@ -18,6 +19,8 @@ class Measurement:
     statistics: Sequence[Statistic]
     streams: Streams
     breakages: Sequence[Breakage] = ()
+    #: None when a block of the reference is learned, which has no verdict.
+    outcomes: ColumnOutcomes | None = None
     #: Season slot.
     slot: int = 0
     #: The user excluded the window, so it is not judged.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.decide.baseline.recent_shares import RecentShares
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import ScoreModel
 from driftwatch.decide.baseline.share_history import ShareHistory
@@ -50,6 +51,10 @@ class SegmentState:
     #: (column, reason) of breakages that healthy windows have too (all null on some days).
     healthy_breakages: frozenset[tuple[str, str]] = frozenset()
     incidents: tuple[Incident, ...] = ()
+    #: Features of the last judged window that nobody could look at, and that the next one may watch again.
+    unwatched: frozenset[str] = frozenset()
+    #: Shares of the newest windows, which tell how far a column moved since an onset.
+    recent_shares: RecentShares = field(default_factory=RecentShares)
 
     @property
     def suspended(self) -> frozenset[str]:

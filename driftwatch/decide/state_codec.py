@@ -5,6 +5,7 @@ Names in stored bytes never change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from driftwatch.core.codec import Arrays
 from driftwatch.core.stored_format import Header, Migration, StoredFormat
+from driftwatch.decide.baseline.recent_shares import RecentShares, ShareBlock
 from driftwatch.decide.baseline.score_history import SCORE_ARRAYS, ScoreHistory
 from driftwatch.decide.baseline.score_model import MODEL_ARRAYS, ScoreModel
 from driftwatch.decide.baseline.share_history import SHARE_ARRAYS, ShareHistory
@@ -69,6 +71,9 @@ def encode(segment_state: SegmentState) -> bytes:
             f"usual.{name}": getattr(segment_state.score_model, attribute)
             for name, attribute in MODEL_ARRAYS.items()
         }
+    blocks = segment_state.recent_shares.blocks
+    if blocks:
+        arrays["recent"] = segment_state.recent_shares.to_array(len(segment_state.shares.log_m))
     header = {
         "reference": segment_state.reference,
         "configuration": segment_state.configuration,
@@ -83,6 +88,8 @@ def encode(segment_state: SegmentState) -> bytes:
         else [len(segment_state.score_model.keys), segment_state.score_model.windows],
         "ordinary": sorted(list(item) for item in segment_state.healthy_breakages),
         "incidents": [asdict(item) for item in segment_state.incidents],
+        "unwatched": sorted(segment_state.unwatched),
+        "recent": [[block.start, block.windows] for block in blocks],
     }
     return SEGMENT_STATE.pack(header, arrays)
 
@@ -122,6 +129,18 @@ def decode(data: bytes) -> SegmentState:
             Incident(**{**item, "columns": tuple(item["columns"]), "quiet": tuple(item["quiet"])})
             for item in header["incidents"]
         ),
+        unwatched=frozenset(header.get("unwatched", ())),
+        recent_shares=_recent_shares(header.get("recent", ()), arrays),
+    )
+
+
+def _recent_shares(stored: Sequence[Sequence[int]], arrays: Arrays) -> RecentShares:
+    # States stored before there were any begin without.
+    return RecentShares(
+        blocks=tuple(
+            ShareBlock(start=start, windows=windows, counts=arrays["recent"][position])
+            for position, (start, windows) in enumerate(stored)
+        )
     )
 
 

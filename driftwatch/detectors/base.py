@@ -29,6 +29,7 @@ from driftwatch.detectors._support.bases import (
 )
 from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch, batch_of
 from driftwatch.detectors._support.column_pair import ColumnPair, pair_of
+from driftwatch.detectors._support.row_share import RowShareDetector
 from driftwatch.detectors._support.window_context import ReferenceContext, WindowContext
 from driftwatch.errors import ConfigError
 from driftwatch.results.gauges import Gauges
@@ -50,6 +51,7 @@ __all__ = [
     "LevelDetector",
     "OrderedDetector",
     "ReferenceContext",
+    "RowShareDetector",
     "Target",
     "WindowContext",
     "WindowGauges",

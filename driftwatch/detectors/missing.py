@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from driftwatch.core.arrays import Int64Array
-from driftwatch.detectors._support import column_pair, effect_text, p_values
-from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector
-from driftwatch.results.gauges import Gauges
-from driftwatch.results.streams import Streams
-
-#: A score that moved by less than this share of rows is never evidence.
-FLOOR = 0.02
+from driftwatch.detectors._support import column_pair
+from driftwatch.detectors.base import Detector, RowShareDetector, WindowContext
 
 
-class Missing(BatchDetector):
+class Missing(RowShareDetector):
     """Share of the window's rows that are null or NaN, or whose data lacks the column.
 
     Null hypothesis: values are missing as often as in the reference.
@@ -39,79 +30,11 @@ class Missing(BatchDetector):
     """
 
     name = "missing"
-    unit = "share of rows"
-    comparable = True
-    is_share = True
     display_rank = 60
-    reads_values = False
+    label_text = "missing"
 
-    def measure_all(self, batch: ColumnBatch) -> Gauges:
-        names = batch.names
-        reference_counts, window_counts = column_pair.row_counts(batch.context, names)
-        has_reference, window_share = (
-            reference_counts[1] > 0,
-            window_counts[0] / np.maximum(window_counts[1], 1),
-        )
-        reference_share = reference_counts[0] / np.maximum(reference_counts[1], 1)
-        is_empty, nan = window_counts[1] == 0, np.full(len(names), np.nan)
-        return Gauges(
-            detector=self.name,
-            unit=self.unit,
-            columns=names,
-            value=np.where(is_empty, np.nan, window_share),
-            p_value=p_values.two_shares(
-                (reference_counts[0], window_counts[0]), (reference_counts[1], window_counts[1])
-            ),
-            low=nan,
-            high=nan,
-            n_reference=reference_counts[1],
-            n_window=window_counts[1],
-            effect=lambda k: (
-                "missing " + effect_text.share_change(float(reference_share[k]), float(window_share[k]))
-                if has_reference[k]
-                else ""
-            ),
-            undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), "the window has no rows"),
-        )
-
-    def streams_all(self, batch: ColumnBatch) -> Streams:
-        """Return the share of missing rows, and its difference from the reference's as a score."""
-        reference_counts, window_counts = column_pair.row_counts(batch.context, batch.names)
-        comparable = (reference_counts[1] > 0) & (window_counts[1] > 0)
-        names = tuple(
-            name
-            for name, is_comparable in zip(batch.names, comparable.tolist(), strict=True)
-            if is_comparable
-        )
-        reference_streams = batch.context.reference_context.memo.last(
-            self.name, (names,), lambda: _reference_streams(names, reference_counts[:, comparable])
-        )
-        window_counts = window_counts[:, comparable]
-        return replace(
-            reference_streams,
-            successes=window_counts[0],
-            trials=window_counts[1],
-            value=window_counts[0] / window_counts[1] - reference_streams.reference,
-        )
-
-
-def _reference_streams(names: tuple[str, ...], reference_counts: Int64Array) -> Streams:
-    return Streams(
-        targets=tuple((Missing.name, name) for name in names),
-        share_keys=tuple((Missing.name, name, "") for name in names),
-        labels=(("missing",),) * len(names),
-        successes=reference_counts[0],
-        trials=reference_counts[1],
-        reference=reference_counts[0] / reference_counts[1],
-        reference_trials=reference_counts[1],
-        tolerance=np.full(len(names), np.nan),
-        bursts=np.zeros(len(names), dtype=np.bool_),
-        ordered=np.zeros(len(names), dtype=np.bool_),
-        score_keys=tuple((Missing.name, name, "missing") for name in names),
-        value=np.zeros(len(names)),
-        floor=np.full(len(names), FLOOR),
-        signed=np.ones(len(names), dtype=np.bool_),
-    )
+    def row_counts(self, context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
+        return column_pair.row_counts(context, names)
 
 
 DETECTOR: Detector = Missing()

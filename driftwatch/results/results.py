@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, Unwatched
 
 
 class State(StrEnum):
@@ -169,6 +169,28 @@ class NamedColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedColumns:
+    """From how many of a monitor's features evidence was drawn."""
+
+    drawn: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnwatchedColumn:
+    column: str
+    reason: Unwatched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveLimit:
+    """Upper 95 % limit of how far a column moved since the onset, as a share of its rows."""
+
+    column: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The stored outcome of checking one window of one segment (None: all rows)."""
 
@@ -192,7 +214,16 @@ class Verdict:
     incident: str | None = None
     onset: int | None = None
     named: tuple[NamedColumn, ...] = ()
+    #: None in verdicts that were stored before they said so.
+    watched: WatchedColumns | None = None
+    unwatched: tuple[UnwatchedColumn, ...] = ()
+    #: Columns with as few values in the reference: evidence came from their missing share.
+    missing_share_columns: tuple[str, ...] = ()
+    #: Columns whose move is below the tolerance, and those of which that cannot be told.
     unchanged: tuple[str, ...] = ()
+    could_not_tell: tuple[str, ...] = ()
+    #: Of the columns in both.
+    move_limits: tuple[MoveLimit, ...] = ()
     smallest_effect: float | None = None
     smallest_effects: tuple[tuple[str, float | None], ...] = ()
     smallest_joint_effect: float | None = None

@@ -11,19 +11,22 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from driftwatch.core.schema import Span, iso
+from driftwatch.core.schema import Span, Unwatched, iso
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.errors import StoreError
 from driftwatch.results.results import (
     Breakage,
     FileProblem,
+    MoveLimit,
     NamedColumn,
     Reason,
     RejectedFile,
     Representativeness,
     State,
     Statistic,
+    UnwatchedColumn,
     Verdict,
+    WatchedColumns,
 )
 
 #: ISO 8601 in UTC, to the nanosecond where needed.
@@ -82,6 +85,20 @@ class RepresentedJson(TypedDict):
     windows: int
 
 
+class WatchedJson(TypedDict):
+    """From how many of the monitor's features evidence was drawn."""
+
+    drawn: int
+    of: int
+
+
+class UnwatchedJson(TypedDict):
+    """A feature that nobody could look at, and why."""
+
+    column: str
+    reason: Unwatched
+
+
 class WindowJson(TypedDict):
     """One verdict. Times are ISO 8601 in UTC; what is undefined is null, never 0."""
 
@@ -103,7 +120,12 @@ class WindowJson(TypedDict):
     joint: list[StatisticJson]
     broken: list[BrokenJson]
     named: list[NamedJson]
+    watched: WatchedJson | None
+    unwatched: list[UnwatchedJson]
+    missing_share_columns: list[str]
     unchanged: list[str]
+    could_not_tell: list[str]
+    move_limits: dict[str, float]
     rejected_files: list[RejectedFileJson]
     smallest_effect: float | None
     smallest_effects: dict[str, float | None]
@@ -150,7 +172,14 @@ def window_json(verdict: Verdict) -> WindowJson:
             for item in verdict.breakages
         ],
         "named": [named_json(item) for item in verdict.named],
+        "watched": None
+        if verdict.watched is None
+        else {"drawn": verdict.watched.drawn, "of": verdict.watched.of},
+        "unwatched": [{"column": item.column, "reason": item.reason} for item in verdict.unwatched],
+        "missing_share_columns": list(verdict.missing_share_columns),
         "unchanged": list(verdict.unchanged),
+        "could_not_tell": list(verdict.could_not_tell),
+        "move_limits": {item.column: item.limit for item in verdict.move_limits},
         "rejected_files": [
             {"name": item.name, "problem": item.problem, "detail": item.detail}
             for item in verdict.rejected_files
@@ -217,6 +246,7 @@ def page_json(verdict: Verdict) -> dict[str, Any]:
         "onset": _iso_or_none(verdict.onset),
         "columns": [named_json(item) for item in verdict.named] or broken,
         "unchanged": list(verdict.unchanged),
+        "could_not_tell": list(verdict.could_not_tell),
     }
 
 
@@ -261,7 +291,15 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for item in data["rejected_files"]
             ),
             "named": tuple(NamedColumn(**item) for item in data["named"]),
+            "watched": None if data.get("watched") is None else WatchedColumns(**data["watched"]),
+            "unwatched": tuple(
+                UnwatchedColumn(column=item["column"], reason=Unwatched(item["reason"]))
+                for item in data.get("unwatched", ())
+            ),
+            "missing_share_columns": tuple(data.get("missing_share_columns", ())),
             "unchanged": tuple(data["unchanged"]),
+            "could_not_tell": tuple(data.get("could_not_tell", ())),
+            "move_limits": tuple(MoveLimit(**item) for item in data.get("move_limits", ())),
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
             "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
             "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),

@@ -358,7 +358,7 @@ def shifted(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
 def test_finds_a_declared_shift(detector: Detector, reference: Reference) -> None:
     rng = np.random.default_rng(21)
     healthy_window = window_of(reference, world(rng, 800), salt=5)
-    shifted_window = window_of(reference, shifted(rng, 1600), salt=6)
+    shifted_window = window_of(reference, shifted(rng, 1600), salt=6, wrong_type={"visits": 0.3})
     n_seen = 0
     for column in target_columns(reference, detector):
         healthy, moved = (

@@ -51,4 +51,6 @@ def test_a_column_without_a_stream_is_not_listed_as_unchanged() -> None:
     evaluator = Evaluator(ReferenceContext(reference), chosen, CONFIG)
     verdict = evaluator.evaluate(moved, segment_state).verdict
     assert {item.column for item in verdict.statistics} == {"x", "city"}
-    assert verdict.unchanged == ("city",)
+    # 600 rows, each 25 of which may be one user's, cannot show that a column stayed within 5 %.
+    assert verdict.unchanged == ()
+    assert verdict.could_not_tell == ("city",)

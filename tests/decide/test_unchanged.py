@@ -20,13 +20,18 @@ from driftwatch.results.results import NamedColumn
 
 def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
     rng = np.random.default_rng(1)
-    reference = reference_of({name: rng.normal(size=2000) for name in ("age", "pay", "days")})
+    reference = reference_of({name: rng.normal(size=40_000) for name in ("age", "pay", "days")})
     config = MonitorConfig.model_validate(
-        {"name": "m", "reference": {"path": "x"}, "source": {"type": "files"}}
+        {
+            "name": "m",
+            "reference": {"path": "x"},
+            "source": {"type": "files"},
+            "alarm": {"design_effect": 1},
+        }
     )
     chosen = select_targets(reference, ["ks"])
     window = replace(
-        window_of(reference.plan, {name: rng.normal(size=500) for name in ("age", "pay", "days")}), span=SPAN
+        window_of(reference.plan, {name: rng.normal(size=40_000) for name in ("age", "pay", "days")}), span=SPAN
     )
     segment_state, policy = SegmentState(reference="r", configuration="c"), policy_for(config, None, 0)
     measurement = Evaluator(ReferenceContext(reference), chosen, config).measure(window, segment_state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,19 @@ def reference_of(
     )
 
 
-def window_of(plan: Plan | Reference, world: World, *, salt: int = 2) -> Summary:
+def window_of(
+    plan: Plan | Reference, world: World, *, salt: int = 2, wrong_type: Mapping[str, float] | None = None
+) -> Summary:
+    """``wrong_type`` is the share of rows with a value of another type, by numeric column."""
     plan = plan.plan if isinstance(plan, Reference) else plan
-    return Summary.from_batch(plan, batch_of(world, salt), SPAN).seal(plan)
+    batch = batch_of(world, salt)
+    for name, share in (wrong_type or {}).items():
+        column = batch.columns[name]
+        assert isinstance(column, Numbers)
+        flags = np.arange(batch.rows) < share * batch.rows
+        changed = Numbers(values=np.where(flags, np.nan, column.values), wrong_type=flags)
+        batch = replace(batch, columns={**batch.columns, name: changed})
+    return Summary.from_batch(plan, batch, SPAN).seal(plan)
 
 
 def exact_grid(*sides: Sequence[float]) -> NumericGrid:

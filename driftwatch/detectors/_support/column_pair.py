@@ -86,6 +86,19 @@ def row_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Arr
     return reference_counts, _row_counts(context.window, names, rows, cells.m)
 
 
+def wrong_type_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
+    """Return rows of a wrong type and all rows of each column, in reference and window."""
+    reference_counts = context.reference_context.memo.last(
+        "wrong types", (names,), lambda: _wrong_type_counts(context.reference.summary, names)
+    )
+    return reference_counts, _wrong_type_counts(context.window, names)
+
+
+def _wrong_type_counts(summary: Summary, names: tuple[str, ...]) -> Int64Array:
+    wrong_type = special_counts(summary.counts, names)[:, WRONG_TYPE_ENTRY]
+    return np.stack([wrong_type, np.full(len(names), summary.rows, dtype=np.int64)])
+
+
 def _row_counts(
     summary: Summary, names: tuple[str, ...], rows: Int64Array, ordered_counts: Int64Array
 ) -> Int64Array:

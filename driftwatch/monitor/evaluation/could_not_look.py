@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, Unwatched
 from driftwatch.decide.incidents import BLIND, incident_key
+from driftwatch.decide.outcomes.column_outcomes import nothing_watched
 from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.monitor.evaluation.column_moves import MAX_NAMES
+from driftwatch.monitor.evaluation.features import features_of
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_notes
 from driftwatch.monitor.reading import Failure, Reading
@@ -63,11 +66,16 @@ def could_not_look(
     ``overdue_state`` is the state of all rows together once the window is overdue, which opens an incident.
     """
     untimed_rows = reading.untimed_rows or 0
+    is_unreadable = failure.state is State.SOURCE_ERROR
+    outcomes = nothing_watched(
+        features_of(reference, config), Unwatched.UNREADABLE if is_unreadable else Unwatched.TOO_FEW_VALUES
+    )
     verdict = Verdict(
         monitor=config.name, segment=None, window=window, rows=0, state=failure.state,
         reason=failure.reason, detail=add_notes(failure.detail, untimed_rows, reading.undecodable_counts),
         untimed_rows=untimed_rows, undecodable=reading.undecodable_counts,
         rejected_files=reading.rejected, newest_row=reading.newest_row,
+        watched=outcomes.watched, unwatched=outcomes.unwatched[:MAX_NAMES],
         reference=reference.fingerprint, configuration=configuration,
     )  # fmt: skip
     evaluations: dict[str | None, Evaluation] = {

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
+from driftwatch.core.schema import Unwatched
 from driftwatch.core.windows import season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import (
@@ -24,10 +26,11 @@ from driftwatch.detectors.base import (
     streams_of,
     targets_by_detector,
 )
+from driftwatch.monitor.evaluation.features import features_of, stream_owners
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Reason
+from driftwatch.results.results import Breakage, Reason
 from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -66,6 +69,7 @@ class Evaluator:
         self.context = context
         self.targets = targets
         self.config = config
+        self.features = features_of(context.reference, config)
         self._memos: dict[str | None, Memo] = {}
         # Those of other packages only where they measure: one that nobody names can break nobody.
         detectors = dict.fromkeys([*built_in_detectors(), *(detector for detector, _ in targets)])
@@ -151,17 +155,49 @@ class Evaluator:
         stream_targets = (
             self.targets if carried_rows is None else [target for target in self.targets if target[0].pools]
         )
+        window_streams = streams(context, stream_targets)
+        window_breakages = breakages(context.reference, pooled_window, segment_state.healthy_breakages)
         return Measurement(
             window=pooled_window.span,
             rows=pooled_window.rows,
             statistics=WindowGauges(context, self.targets),
-            streams=streams(context, stream_targets),
-            breakages=breakages(context.reference, pooled_window, segment_state.healthy_breakages),
+            streams=window_streams,
+            breakages=window_breakages,
+            outcomes=self._outcomes(context, window_streams, window_breakages, segment_state, is_excluded),
             slot=season_slot(window.span.start, tuple(self.config.season), self.config.timezone),
             excluded=is_excluded,
             untimed_reference=not context.reference.blocks,
             suspended_joint=self.suspended_joint,
             effect_order=self.effect_order,
+        )
+
+    def _outcomes(
+        self,
+        context: WindowContext,
+        window_streams: Streams,
+        window_breakages: Sequence[Breakage],
+        segment_state: SegmentState,
+        is_excluded: bool,
+    ) -> ColumnOutcomes:
+        min_rows = self.config.window.min_rows
+        if is_excluded or context.window.rows < min_rows:
+            reason = Unwatched.UNDEFINED if is_excluded else Unwatched.TOO_FEW_VALUES
+            return nothing_watched(self.features, reason)
+        memo = context.reference_context.memo
+        owners = memo.last(
+            "stream owners",
+            (window_streams.targets,),
+            lambda: stream_owners(window_streams, self.targets, context.reference),
+        )
+        return column_outcomes(
+            self.features,
+            context.reference,
+            context.window,
+            owners,
+            broken=frozenset(item.column for item in window_breakages),
+            suspended=segment_state.suspended,
+            min_rows=min_rows,
+            memo=memo,
         )
 
     def gauges(self, window: Summary, segment: str | None = None) -> WindowGauges:

@@ -12,12 +12,10 @@ from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.resolution import Resolution
 from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, column_moves
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, Verdict
 from driftwatch.summary.summary import Summary
-
-#: Names of unchanged columns in a verdict: bounds what is stored of a wide monitor.
-_MAX_UNCHANGED_NAMES = 200
 
 NO_READING = Reading()
 
@@ -53,17 +51,8 @@ def verdict_of(
     # Rows without an event time, and messages, belong to no segment.
     untimed_rows = (reading.untimed_rows or 0) if policy.segment is None else 0
     undecodable = reading.undecodable_counts if policy.segment is None else ()
-    moved_columns = {item.column for item in decision.named} | decision.segment_state.suspended
-    # A gauge alone cannot say that nothing moved.
-    targets = measurement.streams.targets
-    watched_columns = memo.last(
-        "watched columns",
-        (targets,),
-        lambda: dict.fromkeys(column for _, column in targets if column is not None),
-    )
-    # A joint effect names columns in its text: those are not listed as unchanged.
-    joint_effects = " ".join(item.effect for item in decision.named if item.column not in watched_columns)
     incidents = decision.opened or decision.segment_state.incidents
+    moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(
         monitor=policy.monitor,
         segment=policy.segment,
@@ -85,9 +74,12 @@ def verdict_of(
         incident=incidents[-1].key if incidents else None,
         onset=incidents[-1].onset if incidents else None,
         named=decision.named,
-        unchanged=tuple(
-            name for name in watched_columns if name not in moved_columns and name not in joint_effects
-        )[:_MAX_UNCHANGED_NAMES],
+        watched=None if measurement.outcomes is None else measurement.outcomes.watched,
+        unwatched=() if measurement.outcomes is None else measurement.outcomes.unwatched[:MAX_NAMES],
+        missing_share_columns=()
+        if measurement.outcomes is None
+        else measurement.outcomes.missing_share_columns[:MAX_NAMES],
+        **{item.name: getattr(moves, item.name) for item in fields(moves)},
         **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
         reference=decision.segment_state.reference,
         configuration=decision.segment_state.configuration,

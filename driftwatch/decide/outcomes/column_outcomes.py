@@ -1,0 +1,173 @@
+"""The law of verdicts: every feature of a window was looked at, broke, or has a reason why not.
+
+A window is ``ok`` only if evidence was drawn from at least ``1 - MAX_UNWATCHED_SHARE`` of the features, and
+from each that the configuration names. Values that cannot be counted are unwatched from the first window;
+what can recover by itself, such as a column with few values, from the second window in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftwatch.core.arrays import Float64Array
+from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.core.schema import Unwatched
+from driftwatch.results.results import UnwatchedColumn, WatchedColumns
+from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.reference import Reference
+from driftwatch.summary.summary import Summary
+
+#: Share of the features that may be unwatched before a window is not ``ok``.
+MAX_UNWATCHED_SHARE = 0.1
+#: Share of reference rows of a wrong type, above which a column's missing share says nothing of its values.
+_MAX_WRONG_TYPE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """The columns that ``ok`` speaks for."""
+
+    #: Those with cells, in the order of the plan.
+    columns: tuple[str, ...] = ()
+    #: Those of which no window can be looked at, wholly or (the direction of a vector) in part.
+    unwatched: Mapping[str, Unwatched]
+    #: Named by the configuration: ``ok`` needs every one of them.
+    named: frozenset[str] = frozenset()
+
+    @property
+    def n_columns(self) -> int:
+        return len({*self.columns, *self.unwatched})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOwners:
+    """Which columns have streams in a window."""
+
+    #: Columns with a stream that reads their values; and with any stream, such as the missing share.
+    values: frozenset[str]
+    all: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnOutcomes:
+    features: Features
+    watched: WatchedColumns
+    #: Sorted by name.
+    unwatched: tuple[UnwatchedColumn, ...] = ()
+    #: Columns with as few values in the reference: their evidence is the missing share.
+    missing_share_columns: tuple[str, ...] = ()
+    #: Columns of any role without a value in the window.
+    empty: frozenset[str] = frozenset()
+
+    @property
+    def passing(self) -> frozenset[str]:
+        """Unwatched columns that the next window may watch again."""
+        lasting = {*self.features.unwatched}
+        return frozenset(
+            item.column
+            for item in self.unwatched
+            if item.reason is not Unwatched.INCIDENT_OPEN and item.column not in lasting
+        )
+
+
+def column_outcomes(
+    features: Features,
+    reference: Reference,
+    window: Summary,
+    owners: StreamOwners,
+    *,
+    broken: frozenset[str],
+    suspended: frozenset[str],
+    min_rows: int,
+    memo: Memo = NO_MEMO,
+) -> ColumnOutcomes:
+    """Sort the features of a window that is judged; ``memo`` is that of the reference."""
+    reasons = {name: reason for name, reason in features.unwatched.items() if name not in broken}
+    counts = ColumnCounts.from_mapping(window.counts)
+    window_rows = counts.present_rows()
+    present = window_rows[counts.positions(features.columns)]
+    share = memo.last(
+        "shares with a value", (features,), lambda: _present_shares(reference.summary, features.columns)
+    )
+    # Rows with a value in a window like the reference.
+    expected = np.floor(share * window.rows)
+    has_values = memo.last(
+        "columns with value streams",
+        (features, owners),
+        lambda: np.array([name in owners.values for name in features.columns], dtype=np.bool_),
+    )
+    missing_share_columns = []
+    for position in np.flatnonzero((present < min_rows) | ~has_values).tolist():
+        name = features.columns[position]
+        is_thin_reference = bool(expected[position] < min_rows)
+        reason = _reason(name, owners, present[position] >= min_rows, is_thin_reference, reference)
+        if reason is not None:
+            reasons.setdefault(name, reason)
+        elif present[position] < min_rows:
+            missing_share_columns.append(name)
+    reasons |= dict.fromkeys(suspended.intersection(features.columns), Unwatched.INCIDENT_OPEN)
+    unwatched = [
+        UnwatchedColumn(column=name, reason=reason)
+        for name, reason in sorted(reasons.items())
+        if name not in broken
+    ]
+    n_broken = len(broken.intersection(features.columns))
+    return ColumnOutcomes(
+        features=features,
+        watched=WatchedColumns(drawn=features.n_columns - len(unwatched) - n_broken, of=features.n_columns),
+        unwatched=tuple(unwatched),
+        missing_share_columns=tuple(name for name in missing_share_columns if name not in reasons),
+        empty=frozenset(counts.layout.names[position] for position in np.flatnonzero(window_rows == 0)),
+    )
+
+
+def nothing_watched(features: Features, reason: Unwatched) -> ColumnOutcomes:
+    """Return the outcomes of a window that is not judged."""
+    names = sorted({*features.columns, *features.unwatched})
+    return ColumnOutcomes(
+        features=features,
+        watched=WatchedColumns(drawn=0, of=len(names)),
+        unwatched=tuple(
+            UnwatchedColumn(column=name, reason=features.unwatched.get(name, reason)) for name in names
+        ),
+    )
+
+
+def is_unwatched(outcomes: ColumnOutcomes, passing_before: frozenset[str]) -> bool:
+    """Return whether too much was unwatched; ``passing_before`` are those of the window before.
+
+    Columns that an open incident suspends do not count.
+    """
+    suspended = sum(item.reason is Unwatched.INCIDENT_OPEN for item in outcomes.unwatched)
+    n_features = outcomes.watched.of - suspended
+    if not n_features:
+        return False
+    lasting = (outcomes.passing & passing_before) | {
+        item.column for item in outcomes.unwatched if item.column in outcomes.features.unwatched
+    }
+    return bool(
+        len(outcomes.unwatched) - suspended == n_features
+        or len(lasting) > MAX_UNWATCHED_SHARE * n_features
+        or lasting & outcomes.features.named
+    )
+
+
+def _present_shares(summary: Summary, names: tuple[str, ...]) -> Float64Array:
+    counts = ColumnCounts.from_mapping(summary.counts)
+    return counts.present_rows()[counts.positions(names)] / max(summary.rows, 1)
+
+
+def _reason(
+    name: str, owners: StreamOwners, has_rows: bool, is_thin_reference: bool, reference: Reference
+) -> Unwatched | None:
+    """Return why a column with few values, or without value streams, was not looked at."""
+    if not has_rows and not is_thin_reference:
+        return Unwatched.TOO_FEW_VALUES
+    if name in owners.values:
+        return None
+    counts = reference.summary.counts[name]
+    is_foreign = counts.wrong_type > _MAX_WRONG_TYPE_SHARE * counts.rows
+    return None if name in owners.all and is_thin_reference and not is_foreign else Unwatched.UNDEFINED

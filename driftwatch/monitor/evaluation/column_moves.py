@@ -1,0 +1,88 @@
+"""Which columns did not change since the onset, and of which that cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.core.schema import Unwatched
+from driftwatch.decide.decision import Decision
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.move_limits import move_limits
+from driftwatch.decide.segment_state import Incident
+from driftwatch.decide.window_e_values import design_effects
+from driftwatch.results.results import MoveLimit
+
+#: Names of columns in a list of a verdict: bounds what is stored of a wide monitor.
+MAX_NAMES = 200
+#: Why nothing can be told of a column that is not suspended.
+_UNTOLD = (Unwatched.VECTOR_DIRECTION, Unwatched.TOO_FEW_VALUES, Unwatched.UNDEFINED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnMoves:
+    """Field names are those of ``Verdict``."""
+
+    unchanged: tuple[str, ...] = ()
+    could_not_tell: tuple[str, ...] = ()
+    move_limits: tuple[MoveLimit, ...] = ()
+
+
+def column_moves(
+    measurement: Measurement,
+    decision: Decision,
+    incidents: Sequence[Incident],
+    policy: Policy,
+    memo: Memo = NO_MEMO,
+) -> ColumnMoves:
+    """Sort the columns that no incident names by the upper limit of their move since its onset.
+
+    Without an incident it is the move of this window. A column without a value in this window is in neither
+    list, and nothing can be told from a window that was not judged.
+    """
+    if decision.shares is None:
+        return ColumnMoves()
+    segment_state = decision.segment_state
+    onset = incidents[-1].onset if incidents else measurement.window.start
+    limits = move_limits(
+        segment_state.shares,
+        decision.shares,
+        segment_state.recent_shares.since(onset, len(decision.shares.successes)),
+        design_effects(segment_state, policy, memo),
+        untimed_reference=measurement.untimed_reference,
+    )
+    moved = {item.column for item in decision.named} | segment_state.suspended
+    # A joint effect names columns in its text.
+    joint_effects = " ".join(item.effect for item in decision.named if item.column not in limits)
+    empty, untold = _without_values(measurement), _untold(measurement)
+    unchanged: list[str] = []
+    could_not_tell: list[str] = []
+    for name, limit in limits.items():
+        if name in moved or name in empty or (joint_effects and name in joint_effects):
+            continue
+        (unchanged if limit < policy.tolerance and name not in untold else could_not_tell).append(name)
+    listed = [*unchanged[:MAX_NAMES], *could_not_tell[:MAX_NAMES]]
+    return ColumnMoves(
+        unchanged=tuple(unchanged[:MAX_NAMES]),
+        could_not_tell=tuple(could_not_tell[:MAX_NAMES]),
+        move_limits=tuple(
+            MoveLimit(column=name, limit=limits[name])
+            for name in listed
+            if untold.get(name) is not Unwatched.VECTOR_DIRECTION
+        ),
+    )
+
+
+def _untold(measurement: Measurement) -> dict[str, Unwatched]:
+    outcomes = measurement.outcomes
+    if outcomes is None:
+        return {}
+    return {item.column: item.reason for item in outcomes.unwatched if item.reason in _UNTOLD}
+
+
+def _without_values(measurement: Measurement) -> frozenset[str]:
+    """Return the columns whose values no stream of this window reads."""
+    outcomes = measurement.outcomes
+    return frozenset() if outcomes is None else outcomes.empty

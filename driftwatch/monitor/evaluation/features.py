@@ -1,0 +1,66 @@
+"""The features of a monitor, and which of their columns have streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from driftwatch.config.models import MonitorConfig
+from driftwatch.core.schema import Kind, Unwatched
+from driftwatch.decide.outcomes.column_outcomes import Features, StreamOwners
+from driftwatch.detectors.base import Target, traits_of
+from driftwatch.results.streams import Streams
+from driftwatch.summary.reference import Reference
+
+
+def features_of(reference: Reference, config: MonitorConfig) -> Features:
+    """Return the features. A vector is counted by its norm, which tells nothing of its direction."""
+    columns = [column for column in reference.plan.columns if column.role.is_feature]
+    unwatched = {
+        column.name: column.unwatched
+        for column in reference.provenance.set_aside
+        if column.unwatched is not None and column.role.is_feature
+    }
+    unwatched |= {
+        column.name: Unwatched.VECTOR_DIRECTION
+        for column in columns
+        if column.kind is Kind.VECTOR and not _is_norm_enough(config, column.name)
+    }
+    names = {*(column.name for column in columns), *unwatched}
+    group_columns = [name for group in config.groups.values() for name in group]
+    return Features(
+        columns=tuple(column.name for column in columns),
+        unwatched=unwatched,
+        named=frozenset(names.intersection([*config.columns, *config.weights, *group_columns])),
+    )
+
+
+def _is_norm_enough(config: MonitorConfig, name: str) -> bool:
+    return name in config.columns and config.columns[name].watch == "norm"
+
+
+def stream_owners(streams: Streams, targets: Sequence[Target], reference: Reference) -> StreamOwners:
+    """Return the columns that streams speak for; a joint detector speaks for those it projects."""
+    owners = {column for _, column in streams.targets if column is not None}
+    reads_values = {
+        name: traits_of(name).reads_values for name in dict.fromkeys(name for name, _ in streams.targets)
+    }
+    values = {column for name, column in streams.targets if column is not None and reads_values[name]}
+    # Where the configuration asks for no more than the missing share, that is what is watched.
+    measured = {
+        column
+        for detector, column in targets
+        if column is not None and detector.evidence and detector.reads_values
+    }
+    values |= owners - measured
+    joint = {name for name, column in streams.targets if column is None}
+    if any(detector.sums for detector, _ in targets if detector.joint and detector.name in joint):
+        values |= _projected_columns(reference)
+    return StreamOwners(values=frozenset(values), all=frozenset(owners))
+
+
+def _projected_columns(reference: Reference) -> set[str]:
+    projection = reference.plan.projection
+    if projection is None:
+        return set()
+    columns = reference.plan.columns
+    return {columns[position].name for position in projection.inputs[:, 0].tolist()}
