@@ -7,6 +7,7 @@ import math
 from driftwatch.detectors.base import Detector, JointDetector, WindowContext, effect_text
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
+from driftwatch.summary.reference import Reference
 
 #: A change by less than this, as a logarithm of the ratio (about 20 %), is never evidence.
 FLOOR = 0.2
@@ -15,7 +16,8 @@ FLOOR = 0.2
 class Volume(JointDetector):
     """Number of rows in the window: a dead upstream is the commonest incident, and no distribution shows it.
 
-    Null hypothesis: this window's row count is exchangeable with that of healthy windows.
+    Null hypothesis: this window's row count is exchangeable with that of healthy production windows. The
+    reference teaches nothing: a test set is a labelled sample, and its rows a day say nothing of traffic.
     Formula: ``rows``; as a signed score ``log(rows / block_rows)``, with the rows of a reference block of
     window length, or 1 if unknown (a constant shift that the comparison with healthy windows cancels).
     Source: own; counts of arrivals are too overdispersed for a Poisson test, so there is no p-value.
@@ -41,17 +43,16 @@ class Volume(JointDetector):
     display_rank = 70
     in_comparison = False
     suspended_in_incident = False
+    learns_from_reference = False
 
     def measure(self, window: WindowContext) -> Statistic:
         reference, rows = window.reference, window.window.rows
-        block_rows = reference.block_rows
-        effect = f"{rows:,} rows"
-        if block_rows:
-            effect = (
-                f"rows {effect_text.format_number(round(block_rows))} → {rows:,} "
-                f"({rows / block_rows - 1:+.0%})"
-            )
-        return self.gauge((reference.summary.rows, rows), float(rows), effect=effect)
+        return self.gauge((reference.summary.rows, rows), float(rows), effect=f"{rows:,} rows")
+
+    def change_text(self, reference: Reference, usual: float, value: float) -> str:
+        usual_rows, rows = (math.exp(ratio) * (reference.block_rows or 1.0) for ratio in (usual, value))
+        usual_text = effect_text.format_number(round(usual_rows))
+        return f"rows {usual_text} → {round(rows):,} ({rows / usual_rows - 1:+.0%})"
 
     def streams(self, window: WindowContext) -> StreamList:
         """Return one signed score: the log ratio to a reference block's rows."""

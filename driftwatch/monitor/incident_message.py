@@ -12,12 +12,15 @@ from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
 from driftwatch.decide.segment_state import Incident
 from driftwatch.monitor.column_labels import column_labels, named_column_text, single_columns
 from driftwatch.notify.base import IncidentKind, Message, minute_text
+from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import State, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 
 #: Lines of a message that fits a telephone; further lines are only counted.
 _MAX_LINES = 8
+#: Columns listed as unchanged, and as ones that nothing can be told of.
+_MAX_UNCHANGED = 6
 _BLIND_NOTE = "nothing is known about drift until this works again"
 _CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
 #: Share of the traffic; a test set that may represent this much is not reported as falling short.
@@ -138,11 +141,13 @@ def _unrepresented(verdict: Verdict) -> list[str]:
 
 
 def _unchanged(verdict: Verdict) -> str:
-    if not verdict.unchanged:
-        return ""
-    names = ", ".join(verdict.unchanged[:6])
-    n_more = len(verdict.unchanged) - 6
-    return f"Not moved: {names}{f' and {n_more} more' if n_more > 0 else ''}."
+    parts = []
+    for opening, names in (("Did not change", verdict.unchanged), ("Could not tell", verdict.could_not_tell)):
+        if names:
+            texts = ", ".join(text_format.move_texts(names[:_MAX_UNCHANGED], verdict.move_limits))
+            n_more = len(names) - _MAX_UNCHANGED
+            parts.append(f"{opening}: {texts}{f' and {n_more} more' if n_more > 0 else ''}.")
+    return " ".join(parts)
 
 
 def _link(incident: Incident, verdict: Verdict, external_url: str) -> str:

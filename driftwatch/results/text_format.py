@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from driftwatch.core.schema import NANOSECONDS, Kind
-from driftwatch.results.results import Reason, State
+from driftwatch.core.schema import NANOSECONDS, Kind, Unwatched
+from driftwatch.results.results import MoveLimit, Reason, State, UnwatchedColumn, Verdict
 
 #: The three kinds of states, never to be confused, with a word and a symbol for each.
 MOVED, SAME, BLIND = "moved", "same", "blind"
@@ -19,7 +20,7 @@ STATE_WORDS = {
     State.DRIFTING: "inputs drifted",
     State.BROKEN: "inputs are broken",
     State.CALIBRATING: "learning what is usual",
-    State.INSUFFICIENT: "too few rows to tell",
+    State.INSUFFICIENT: "not enough to tell",
     State.NO_DATA: "no rows came",
     State.STALE: "the source is behind",
     State.SOURCE_ERROR: "the source could not be read",
@@ -46,6 +47,17 @@ REASON_WORDS = {
     Reason.UNDECODABLE: "no message could be decoded",
     Reason.SCHEMA_MISMATCH: "the data does not have the expected columns",
     Reason.EXCLUDED: "the day is excluded by the configuration",
+    Reason.COLUMNS_UNWATCHED: "columns could not be looked at",
+}
+
+UNWATCHED_WORDS = {
+    Unwatched.TYPE: "its type cannot be counted",
+    Unwatched.NESTED: "nested values cannot be counted",
+    Unwatched.VECTOR_DIRECTION: "its norm is watched, its direction is not",
+    Unwatched.TOO_FEW_VALUES: "too few values",
+    Unwatched.UNDEFINED: "no statistic of it is defined",
+    Unwatched.INCIDENT_OPEN: "an open incident suspends it",
+    Unwatched.UNREADABLE: "the source could not be read",
 }
 
 _DAY = 86400
@@ -187,6 +199,30 @@ def escape_invisible(text: str) -> str:
 
 def truncate(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
+
+
+def move_texts(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[str]:
+    """Return each column with the upper limit of its move.
+
+    >>> move_texts(["age", "pay"], [MoveLimit(column="age", limit=0.031)])
+    ['age: at most 3.1 %', 'pay']
+    """
+    limit_by_name = {item.column: item.limit for item in limits}
+    return [
+        f"{name}: at most {format_percent(limit_by_name[name])}" if name in limit_by_name else name
+        for name in names
+    ]
+
+
+def unwatched_text(item: UnwatchedColumn) -> str:
+    return f"{item.column} ({UNWATCHED_WORDS[item.reason]})"
+
+
+def watched_text(verdict: Verdict) -> str:
+    """Return for how many columns a verdict speaks; empty if it does not say."""
+    if verdict.watched is None:
+        return ""
+    return f"{verdict.watched.drawn:,} of {format_count(verdict.watched.of, 'column')}"
 
 
 def format_count(count: int, noun: str) -> str:

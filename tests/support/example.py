@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from driftwatch.core.schema import NANOSECONDS, Column, Kind, Role, Span
+from driftwatch.core.schema import NANOSECONDS, Column, Kind, Role, Span, Unwatched
 from driftwatch.core.windows import parse_time
 from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.status.snapshot import (
@@ -28,13 +28,16 @@ from driftwatch.daemon.status.snapshot import (
 )
 from driftwatch.results.results import (
     FileProblem,
+    MoveLimit,
     NamedColumn,
     Reason,
     RejectedFile,
     Representativeness,
     State,
     Statistic,
+    UnwatchedColumn,
     Verdict,
+    WatchedColumns,
 )
 from driftwatch.results.verdict_json import verdict_to_json
 from driftwatch.store.database import Database
@@ -254,7 +257,21 @@ def drifting() -> MonitorView:
             NamedColumn(column=column, detector=detector, share=share, effect=effect, onset=ONSET)
             for column, (detector, share, effect) in effects.items()
         ),
-        unchanged=("distance", "origin", "hour", "row count", "share of missing values"),
+        watched=WatchedColumns(drawn=4, of=8),
+        unwatched=(
+            UnwatchedColumn(column="carrier", reason=Unwatched.INCIDENT_OPEN),
+            UnwatchedColumn(column="dep_delay", reason=Unwatched.INCIDENT_OPEN),
+            UnwatchedColumn(column="request.legs", reason=Unwatched.NESTED),
+            UnwatchedColumn(column="visib", reason=Unwatched.INCIDENT_OPEN),
+        ),
+        unchanged=("distance", "origin", "hour"),
+        could_not_tell=("wind_gust",),
+        move_limits=(
+            MoveLimit(column="distance", limit=0.031),
+            MoveLimit(column="origin", limit=0.044),
+            MoveLimit(column="hour", limit=0.0262),
+            MoveLimit(column="wind_gust", limit=0.18),
+        ),
         smallest_effect=0.06,
         represented=(Representativeness(column="dep_delay", share=0.91, low=0.88, high=0.94, windows=60),),
         design_effect=3.2,
@@ -339,7 +356,12 @@ def calm() -> MonitorView:
         statistics=statistics(reference, window),
         evidence_before=0.02,
         evidence=0.03,
+        watched=WatchedColumns(drawn=3, of=3),
         unchanged=("tenure", "contract", "charges"),
+        move_limits=tuple(
+            MoveLimit(column=name, limit=limit)
+            for name, limit in (("tenure", 0.021), ("contract", 0.019), ("charges", 0.03))
+        ),
         design_effect=1.0,
         reference=reference.fingerprint,
         configuration="9b1c" * 16,
@@ -378,7 +400,12 @@ def blind() -> MonitorView:
         statistics=statistics(reference, window),
         evidence_before=0.05,
         evidence=0.06,
+        watched=WatchedColumns(drawn=3, of=3),
         unchanged=("tenure", "contract", "charges"),
+        move_limits=tuple(
+            MoveLimit(column=name, limit=limit)
+            for name, limit in (("tenure", 0.021), ("contract", 0.019), ("charges", 0.03))
+        ),
         reference=reference.fingerprint,
         configuration="9b1c" * 16,
     )
@@ -392,7 +419,13 @@ def blind() -> MonitorView:
         statistics=(),
         evidence=None,
         evidence_before=None,
+        watched=WatchedColumns(drawn=0, of=3),
+        unwatched=tuple(
+            UnwatchedColumn(column=name, reason=Unwatched.UNREADABLE)
+            for name in ("charges", "contract", "tenure")
+        ),
         unchanged=(),
+        move_limits=(),
     )
     values: list[float | None] = [round(0.03 + 0.04 * float(value), 3) for value in rng.random(38)]
     trail = _trail([State.OK] * 38 + [State.SOURCE_ERROR] * 2, [*values, None, None])

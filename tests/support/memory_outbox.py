@@ -26,7 +26,7 @@ def message(key: str = "k1", **changes: object) -> Message:
             "age: median 41 → 29 (61% of the evidence)",
             'region: "north" 22 % → 41 % (30% of the evidence)',
         ),
-        "unchanged": "Not moved: income, tenure.",
+        "unchanged": "Did not change: income: at most 3.1 %, tenure: at most 2 %.",
         "window_start": 1_795_402_800 * SECOND,
         "window_end": 1_795_424_400 * SECOND,
         "onset": 1_795_402_800 * SECOND,

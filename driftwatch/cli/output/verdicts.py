@@ -105,8 +105,15 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
         facts.append(("detail", [verdict.detail]))
     if verdict.named:
         facts.append(("named", _first_items([named_column_text(item) for item in verdict.named])))
-    if verdict.unchanged:
-        facts.append(("unchanged", [_name_list(verdict.unchanged)]))
+    if verdict.watched is not None:
+        facts.append(("looked at", [text_format.watched_text(verdict)]))
+    if verdict.unwatched:
+        facts.append(
+            ("not at", _first_items([text_format.unwatched_text(item) for item in verdict.unwatched]))
+        )
+    for label, names in (("did not change", verdict.unchanged), ("could not tell", verdict.could_not_tell)):
+        if names:
+            facts.append((label, [_name_list(text_format.move_texts(names, verdict.move_limits))]))
     if verdict.rejected_files:
         files = [f"{item.name}: {item.problem} {item.detail}" for item in verdict.rejected_files]
         facts.append(("left out", _first_items(files)))

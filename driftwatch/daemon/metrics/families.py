@@ -78,6 +78,11 @@ HEALTH = (
     _gauge("reference_loaded_timestamp_seconds", _MONITOR, "When the reference in use was loaded."),
     _gauge("columns_watched", _MONITOR, "Columns that the detectors watch."),
     _gauge(
+        "columns_unwatched",
+        (*_SEGMENT, "reason"),
+        "Features that the newest completed check could not look at, by reason.",
+    ),
+    _gauge(
         "state",
         (*_SEGMENT, "state"),
         "1 for the state of the newest completed check, 0 for every other state. Segment empty: all rows.",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import isfinite
 
 from driftwatch.config.models import ExportConfig
-from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.schema import NANOSECONDS, Unwatched
 from driftwatch.daemon.status.column_order import by_contribution
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.notify.base import IncidentKind
-from driftwatch.results.results import FileProblem, Reason, State, Statistic
+from driftwatch.results.results import FileProblem, Reason, State, Statistic, Verdict
 
 #: (family name, label values in the family's order, value).
 Sample = tuple[str, tuple[str, ...], float]
@@ -157,6 +158,8 @@ def _segment_samples(view: MonitorView, item: SegmentView, stale: bool) -> Itera
     if item.verdict is not None:
         for state in State:
             yield "driftwatch_state", (*labels, state), item.verdict.state is state
+        for reason, count in _unwatched_counts(item.verdict):
+            yield "driftwatch_columns_unwatched", (*labels, reason), count
     if item.usable_verdict is None:
         return
     yield from _moment("driftwatch_window_start_timestamp_seconds", labels, item.usable_verdict.window.start)
@@ -166,6 +169,17 @@ def _segment_samples(view: MonitorView, item: SegmentView, stale: bool) -> Itera
         yield from _defined("driftwatch_evidence_ratio", labels, item.usable_verdict.evidence)
         for worst in item.usable_verdict.represented[:1]:
             yield "driftwatch_represented_ratio", labels, worst.share
+
+
+def _unwatched_counts(verdict: Verdict) -> Iterator[tuple[str, int]]:
+    if verdict.watched is None:
+        return
+    counts = Counter(item.reason for item in verdict.unwatched)
+    if not verdict.state.has_data and counts:
+        # Without data all columns share a reason, and the verdict lists some.
+        counts[counts.most_common(1)[0][0]] += verdict.watched.of - counts.total()
+    for reason in Unwatched:
+        yield reason, counts[reason]
 
 
 def column_samples(

@@ -9,7 +9,7 @@ from driftwatch.daemon.status.staleness import is_stale
 from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
-from driftwatch.results.results import State, Verdict
+from driftwatch.results.results import Reason, State, Verdict
 
 _ACKNOWLEDGED = (
     "Its incident is closed. The next window tells whether it is over; this verdict was made before."
@@ -74,12 +74,12 @@ def headline_of(view: MonitorView, segment: SegmentView | None, now: int) -> Hea
             headline=f"nothing moved of late, {count} still open",
             why="An incident stays open until it resolves or somebody acknowledges it.",
         )
-    watched = (
-        ""
-        if view.reference is None
-        else f" in {text_format.format_count(len(view.reference.plan.columns), 'column')}"
+    watched = text_format.watched_text(verdict)
+    return Headline(
+        kind=text_format.SAME,
+        headline=f"nothing moved in {watched}" if watched else "nothing moved",
+        why=_detail(verdict),
     )
-    return Headline(kind=text_format.SAME, headline=f"nothing moved{watched}", why="")
 
 
 def open_incidents(view: MonitorView, segment: str | None) -> list[OpenIncident]:
@@ -159,13 +159,17 @@ def _why(verdict: Verdict) -> str:
 
 
 def _reason(verdict: Verdict) -> str:
-    if verdict.state in (State.CALIBRATING, State.INSUFFICIENT):
+    if verdict.reason is not Reason.COLUMNS_UNWATCHED and verdict.state in (
+        State.CALIBRATING,
+        State.INSUFFICIENT,
+    ):
         return text_format.STATE_WORDS[verdict.state]
     return text_format.REASON_WORDS[verdict.reason]
 
 
 def _detail(verdict: Verdict) -> str:
-    if verdict.state is State.INSUFFICIENT and verdict.smallest_effect is not None:
+    is_short = verdict.state is State.INSUFFICIENT and verdict.reason is not Reason.COLUMNS_UNWATCHED
+    if is_short and verdict.smallest_effect is not None:
         effect = text_format.format_percent(verdict.smallest_effect)
         return f"{verdict.detail} The smallest change that could be seen is {effect} of the traffic.".strip()
     return verdict.detail

@@ -55,6 +55,8 @@ class DetectorTraits:
     suspended_in_incident = False
     #: False if it sees only whether there is a value.
     reads_values = True
+    #: False if its scores are compared with earlier windows of production alone.
+    learns_from_reference = True
 
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
@@ -187,6 +189,10 @@ class JointDetector(ABC, DetectorTraits):
 
     def streams(self, window: WindowContext) -> StreamList:
         return ()
+
+    def change_text(self, reference: Reference, usual: float, value: float) -> str:
+        """Return the effect of a score that was ``usual`` in healthy windows; empty: the gauge's effect."""
+        return ""
 
     def gauge(
         self,

@@ -17,6 +17,8 @@ from driftwatch.results.results import MoveLimit
 
 #: Names of columns in a list of a verdict: bounds what is stored of a wide monitor.
 MAX_NAMES = 200
+#: The same of unwatched columns: metrics count them, and all data that is not nested has fewer.
+MAX_UNWATCHED_NAMES = 2_000
 #: Why nothing can be told of a column that is not suspended.
 _UNTOLD = (Unwatched.VECTOR_DIRECTION, Unwatched.TOO_FEW_VALUES, Unwatched.UNDEFINED)
 

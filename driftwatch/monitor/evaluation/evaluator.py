@@ -123,6 +123,7 @@ class Evaluator:
         policy = policy_for(self.config, segment, len(self.reference.plan.segments))
         measurement = self.measure(window, segment_state, segment)
         decision = carry_over(segment_state, decide(segment_state, measurement, policy, memo), window)
+        decision = self._with_change_texts(decision, measurement, self.segment_context(segment).reference)
         verdict = verdict_of(
             measurement,
             decision,
@@ -170,6 +171,26 @@ class Evaluator:
             suspended_joint=self.suspended_joint,
             effect_order=self.effect_order,
         )
+
+    def _with_change_texts(
+        self, decision: Decision, measurement: Measurement, reference: Reference
+    ) -> Decision:
+        """Describe named joint detectors by what their score usually is, where they can."""
+        fit, keys = decision.fit, decision.segment_state.scores.keys
+        detectors = {joint_owner(item.name): item for item, _ in self.targets if item.joint}
+        if fit is None or not any(item.column in detectors for item in decision.named):
+            return decision
+        values = dict(zip(measurement.streams.score_keys, measurement.streams.value.tolist(), strict=True))
+        named = []
+        for item in decision.named:
+            detector = detectors.get(item.column)
+            key = next((key for key in values if key[0] == item.detector and key[1] is None), None)
+            if detector is not None and key is not None:
+                usual = float(fit.location[keys.positions[key]])
+                text = detector.change_text(reference, usual, values[key])
+                item = replace(item, effect=text or item.effect)
+            named.append(item)
+        return replace(decision, named=tuple(named))
 
     def _outcomes(
         self,

@@ -37,7 +37,11 @@ def initial_segment_state(
     segment_state = segment_state.with_streams(streams(context.window(reference.summary), targets))
     for block, is_pooled in _pooled_blocks(blocks[-MAX_BASELINE_BLOCKS:], config):
         other_blocks = reference.leave_out(block)
-        block_targets = [target for target in targets if not is_pooled or target[0].pools]
+        block_targets = [
+            target
+            for target in targets
+            if target[0].learns_from_reference and (target[0].pools or not is_pooled)
+        ]
         measurement = Measurement(
             window=block.span,
             rows=block.rows,

@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.core.schema import iso
+from driftwatch.core.schema import Unwatched, iso
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.resolution import Resolution
 from driftwatch.decide.segment_state import Incident, SegmentState
-from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, column_moves
+from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, MAX_UNWATCHED_NAMES, column_moves
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, Verdict
+from driftwatch.results.text_format import unwatched_text
 from driftwatch.summary.summary import Summary
+
+#: Columns named in the detail of a verdict.
+_MAX_DETAIL_NAMES = 5
 
 NO_READING = Reading()
 
@@ -75,7 +79,9 @@ def verdict_of(
         onset=incidents[-1].onset if incidents else None,
         named=decision.named,
         watched=None if measurement.outcomes is None else measurement.outcomes.watched,
-        unwatched=() if measurement.outcomes is None else measurement.outcomes.unwatched[:MAX_NAMES],
+        unwatched=()
+        if measurement.outcomes is None
+        else measurement.outcomes.unwatched[:MAX_UNWATCHED_NAMES],
         missing_share_columns=()
         if measurement.outcomes is None
         else measurement.outcomes.missing_share_columns[:MAX_NAMES],
@@ -118,9 +124,32 @@ def _detail(measurement: Measurement, decision: Decision, resolution: Resolution
         return text
     if decision.reason is Reason.EXCLUDED:
         return "the window touches an excluded day"
+    parts = [_unwatched_text(measurement)]
     if measurement.window.start < start:
-        return (
+        parts.append(
             f"judged together with the windows since {iso(measurement.window.start)}, "
             f"{measurement.rows} rows in all"
         )
-    return ""
+    return "; ".join(part for part in parts if part)
+
+
+def _unwatched_text(measurement: Measurement) -> str:
+    outcomes = measurement.outcomes
+    if outcomes is None:
+        return ""
+    parts = []
+    unwatched = [item for item in outcomes.unwatched if item.reason is not Unwatched.INCIDENT_OPEN]
+    if unwatched:
+        names = ", ".join(unwatched_text(item) for item in unwatched[:_MAX_DETAIL_NAMES])
+        n_more = len(unwatched) - _MAX_DETAIL_NAMES
+        more = f" and {n_more} more" if n_more > 0 else ""
+        parts.append(f"could not look at {len(unwatched)} of {outcomes.watched.of} columns: {names}{more}")
+    if outcomes.missing_share_columns:
+        columns = outcomes.missing_share_columns
+        n_more = len(columns) - _MAX_DETAIL_NAMES
+        more = f" and {n_more} more" if n_more > 0 else ""
+        parts.append(
+            f"as few values as in the reference, so the missing share alone speaks for "
+            f"{', '.join(columns[:_MAX_DETAIL_NAMES])}{more}"
+        )
+    return "; ".join(parts)

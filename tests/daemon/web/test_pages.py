@@ -38,11 +38,11 @@ def test_pages_are_what_they_were(site: Site, name: str) -> None:
 
 
 HEADLINES = {
-    State.OK: (text_format.SAME, "nothing moved in 6 columns"),
+    State.OK: (text_format.SAME, "nothing moved in 4 of 8 columns"),
     State.DRIFTING: (text_format.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
     State.BROKEN: (text_format.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
     State.CALIBRATING: (text_format.BLIND, "could not look since 13 Feb: learning what is usual"),
-    State.INSUFFICIENT: (text_format.BLIND, "could not look since 13 Feb: too few rows to tell"),
+    State.INSUFFICIENT: (text_format.BLIND, "could not look since 13 Feb: not enough to tell"),
     State.NO_DATA: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
     State.STALE: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
     State.SOURCE_ERROR: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),

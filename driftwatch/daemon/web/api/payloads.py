@@ -261,6 +261,7 @@ def _column_json(column: Column) -> ColumnJson:
         "kind": str(column.kind),
         "role": str(column.role),
         "reason": column.reason,
+        "unwatched": column.unwatched,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from driftwatch.core.schema import Unwatched
 from driftwatch.results.results import Reason, State
 from driftwatch.results.verdict_json import Moment, StatisticJson, WindowJson
 
@@ -82,6 +83,7 @@ class ColumnJson(TypedDict):
     kind: str
     role: str
     reason: str
+    unwatched: Unwatched | None
 
 
 # Functional syntax, because the key from is a keyword of Python.

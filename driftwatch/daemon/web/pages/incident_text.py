@@ -38,6 +38,8 @@ _BLIND_ACTIONS = {
     "window.length.",
     Reason.BURN_IN: "Nothing: it learns what is usual. Breakage and gross shifts page meanwhile.",
     Reason.EXCLUDED: "Nothing: the configuration leaves this day out.",
+    Reason.COLUMNS_UNWATCHED: "See the columns under Could not look at. Write them as numbers, texts or times "
+    "of their own, or say under columns what shall not be watched: role: ignore, or watch: norm for a vector.",
 }
 _NO_CHECK_ACTION = "See that the daemon runs, and its log; nothing is known of the inputs since."
 
@@ -51,8 +53,13 @@ class IncidentText:
     n_more_moves: int
     onset: str
     certainty: str
+    #: With the upper limit of each move.
     unchanged: tuple[str, ...]
     n_more_unchanged: int
+    could_not_tell: tuple[str, ...]
+    n_more_could_not_tell: int
+    unwatched: tuple[str, ...]
+    n_more_unwatched: int
     actions: tuple[str, ...]
 
 
@@ -60,14 +67,22 @@ def incident_text(view: MonitorView, segment: SegmentView, status: Headline, now
     verdict = segment.verdict
     moves = _moves(view, segment) if status.kind == text_format.MOVED else []
     usable_verdict = segment.usable_verdict
-    unchanged = () if usable_verdict is None or status.kind == text_format.BLIND else usable_verdict.unchanged
+    is_usable = usable_verdict is not None and status.kind != text_format.BLIND
+    unchanged = usable_verdict.unchanged if usable_verdict is not None and is_usable else ()
+    could_not_tell = usable_verdict.could_not_tell if usable_verdict is not None and is_usable else ()
+    limits = () if usable_verdict is None else usable_verdict.move_limits
+    unwatched = () if verdict is None else verdict.unwatched
     return IncidentText(
         moves=tuple(moves[:MAX_MOVES]),
         n_more_moves=max(len(moves) - MAX_MOVES, 0),
         onset=_onset_text(view, segment, status, now),
         certainty=_certainty(view, segment, status, now),
-        unchanged=unchanged[:MAX_UNCHANGED],
+        unchanged=tuple(text_format.move_texts(unchanged[:MAX_UNCHANGED], limits)),
         n_more_unchanged=max(len(unchanged) - MAX_UNCHANGED, 0),
+        could_not_tell=tuple(text_format.move_texts(could_not_tell[:MAX_UNCHANGED], limits)),
+        n_more_could_not_tell=max(len(could_not_tell) - MAX_UNCHANGED, 0),
+        unwatched=tuple(map(text_format.unwatched_text, unwatched[:MAX_UNCHANGED])),
+        n_more_unwatched=max(len(unwatched) - MAX_UNCHANGED, 0),
         actions=_actions(view, segment, status, verdict, now),
     )
 

@@ -42,6 +42,9 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         column_labels=column_labels,
         plural=text_format.format_count,
         duration=format_duration,
+        moves=text_format.move_texts,
+        unwatched_text=text_format.unwatched_text,
+        watched_text=text_format.watched_text,
         iso=iso,
         json=lambda value: text_format.truncate(
             json.dumps(value, indent=1, sort_keys=True), _MAX_SETTINGS_CHARS
