@@ -31,7 +31,8 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
     )
     chosen = select_targets(reference, ["ks"])
     window = replace(
-        window_of(reference.plan, {name: rng.normal(size=40_000) for name in ("age", "pay", "days")}), span=SPAN
+        window_of(reference.plan, {name: rng.normal(size=40_000) for name in ("age", "pay", "days")}),
+        span=SPAN,
     )
     segment_state, policy = SegmentState(reference="r", configuration="c"), policy_for(config, None, 0)
     measurement = Evaluator(ReferenceContext(reference), chosen, config).measure(window, segment_state)

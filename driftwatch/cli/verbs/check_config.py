@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from driftwatch.cli.verbs._options import CONFIG, guarded
+
+if TYPE_CHECKING:
+    from driftwatch.config.models import Config
+
+#: Columns that a line lists.
+_MAX_LISTED = 5
 
 
 @click.command()
@@ -19,6 +27,46 @@ def check_config(config: Path) -> None:
     """
     from driftwatch.config.load import load
 
-    monitors = load(config).monitors
+    loaded_config = load(config)
+    monitors = loaded_config.monitors
     names = ", ".join(monitor.name for monitor in monitors)
     click.echo(f"{config}: good. {len(monitors)} monitor(s): {names}")
+    for line in _never_ok(loaded_config):
+        click.echo(line)
+
+
+def _never_ok(config: Config) -> Iterator[str]:
+    """Name the monitors whose stored reference has too many columns that cannot be looked at."""
+    from driftwatch.decide.outcomes.column_outcomes import is_always_unwatched
+    from driftwatch.errors import StoreError
+    from driftwatch.monitor.evaluation.features import features_of
+    from driftwatch.results.results import UnwatchedColumn
+    from driftwatch.results.text_format import unwatched_text
+    from driftwatch.store.database import Database
+    from driftwatch.store.history import History
+
+    try:
+        database = Database(config.storage.path, read_only=True)
+    except StoreError:
+        return  # nothing is stored yet
+    try:
+        references = History(database).references
+        for monitor in config.monitors:
+            active = references.active(monitor.name)
+            features = None if active is None else features_of(active.reference, monitor)
+            if features is None or not is_always_unwatched(features):
+                continue
+            columns = [
+                unwatched_text(UnwatchedColumn(column=name, reason=reason))
+                for name, reason in sorted(features.unwatched.items())
+            ]
+            n_more = len(columns) - _MAX_LISTED
+            listing = ", ".join(columns[:_MAX_LISTED]) + (f" and {n_more} more" if n_more > 0 else "")
+            yield (
+                f"{monitor.name}: its windows will be insufficient (columns_unwatched), not ok: "
+                f"{len(columns)} of {features.n_columns} columns cannot be looked at: {listing}. Write "
+                "them as columns of their own, or say under columns what shall not be watched: "
+                "role: ignore, or watch: norm for a vector."
+            )
+    finally:
+        database.close()

@@ -124,6 +124,12 @@ def column_outcomes(
     )
 
 
+def is_always_unwatched(features: Features) -> bool:
+    """Return whether what cannot be counted is alone too much, so that no window is ``ok``."""
+    too_many = len(features.unwatched) > MAX_UNWATCHED_SHARE * features.n_columns
+    return bool(too_many or features.named.intersection(features.unwatched))
+
+
 def nothing_watched(features: Features, reason: Unwatched) -> ColumnOutcomes:
     """Return the outcomes of a window that is not judged."""
     names = sorted({*features.columns, *features.unwatched})

@@ -38,8 +38,9 @@ _BLIND_ACTIONS = {
     "window.length.",
     Reason.BURN_IN: "Nothing: it learns what is usual. Breakage and gross shifts page meanwhile.",
     Reason.EXCLUDED: "Nothing: the configuration leaves this day out.",
-    Reason.COLUMNS_UNWATCHED: "See the columns under Could not look at. Write them as numbers, texts or times "
-    "of their own, or say under columns what shall not be watched: role: ignore, or watch: norm for a vector.",
+    Reason.COLUMNS_UNWATCHED: "See the columns under Could not look at. Write them as numbers, texts or "
+    "times of their own, or say under columns what shall not be watched: role: ignore, or watch: norm for "
+    "a vector.",
 }
 _NO_CHECK_ACTION = "See that the daemon runs, and its log; nothing is known of the inputs since."
 
