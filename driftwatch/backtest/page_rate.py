@@ -22,6 +22,7 @@ QUARTER_SECONDS = 90 * 86400
 class Prediction:
     """The pages in ``seconds`` of replayed history, including those for true shifts."""
 
+    #: Of the windows that had rows: a silence cannot page.
     seconds: float
     windows: int
     pages: int
@@ -82,7 +83,7 @@ def predict(verdicts: Sequence[Verdict], budget: Budget) -> Prediction:
     """Predict the page rate; pages of segments count too, because segments share the budget."""
     all_rows_verdicts = [verdict for verdict in verdicts if verdict.segment is None]
     return Prediction(
-        seconds=sum(verdict.window.seconds for verdict in all_rows_verdicts),
+        seconds=sum(verdict.window.seconds for verdict in all_rows_verdicts if verdict.rows),
         windows=len(all_rows_verdicts),
         pages=sum(verdict.page for verdict in verdicts),
         broken=sum(verdict.page and not verdict.named for verdict in verdicts),

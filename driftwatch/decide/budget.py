@@ -40,13 +40,15 @@ _MAX_CHANCE_PART = 0.25
 
 
 def log_weights(
-    segment_state: SegmentState, policy: Policy, window: Span, memo: Memo = NO_MEMO
+    segment_state: SegmentState, policy: Policy, window: Span, memo: Memo = NO_MEMO, *, silence: float = 0.0
 ) -> PerKind[Float64Array]:
     """Return the window's log budget per e-value, for each share stream and each score.
 
+    Its seconds of ``silence``, of windows without rows among several judged together, have no budget.
+
     Only streams known before the window have a part; if undefined, they leave it unspent.
     """
-    total = policy.pages_per_second * window.seconds
+    total = policy.pages_per_second * (window.seconds - silence)
     scores, shares = segment_state.scores, segment_state.shares
     share_parts = memo.last(
         "share parts", (shares.layout, policy.weights), lambda: _share_parts(shares, policy)

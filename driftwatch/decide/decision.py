@@ -155,7 +155,7 @@ def _prepare(
 
     The combined scores are included. The budget was split before, so new streams have no part of it.
     """
-    weights = log_weights(segment_state, policy, measurement.window, memo)
+    weights = log_weights(segment_state, policy, measurement.window, memo, silence=measurement.silence)
     segment_state = segment_state.with_streams(measurement.streams, memo)
     baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
     value = segment_state.scores.align(measurement.streams, memo)

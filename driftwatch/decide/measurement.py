@@ -15,6 +15,8 @@ from driftwatch.results.streams import Streams
 class Measurement:
     window: Span
     rows: int
+    #: Seconds of ``window`` that are those of windows without rows, between others judged together.
+    silence: float = 0.0
     #: Read only for the text of a page.
     statistics: Sequence[Statistic]
     streams: Streams
@@ -33,3 +35,8 @@ class Measurement:
     effect_order: tuple[str, ...] = ()
     #: Gauge of the combined score, added by the decision.
     combined_statistics: tuple[Statistic, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the windows that had rows: theirs is the budget."""
+        return self.window.seconds - self.silence

@@ -45,6 +45,8 @@ class SegmentState:
     evidence_start: int | None = None
     #: Carried-over rows: the sum of windows that had too few rows each, judged once there are enough.
     carried_over: Summary | None = None
+    #: Seconds of silent windows within the span of the carried-over rows.
+    carried_silence: float = 0.0
     shares: ShareHistory = field(default_factory=ShareHistory.empty)
     scores: ScoreHistory = field(default_factory=ScoreHistory.empty)
     score_model: ScoreModel | None = None

@@ -32,7 +32,7 @@ def smallest_effects(
     """
     if not measurement.rows:
         return [None] * len(design_effects)
-    budget = policy.pages_per_second * measurement.window.seconds / owners
+    budget = policy.pages_per_second * measurement.seconds / owners
     threshold = (
         max(-np.log(budget), 1.0) * np.array(design_effects, dtype=np.float64) / (2 * measurement.rows)
     )
@@ -57,7 +57,7 @@ def smallest_joint_effect(
     )
     if fit.n[position] < MIN_HISTORY_WINDOWS or not len(locations):
         return None
-    budget = policy.pages_per_second * measurement.window.seconds * COMBINED_BUDGET_SHARE / (2 * CALIBRATORS)
+    budget = policy.pages_per_second * measurement.seconds * COMBINED_BUDGET_SHARE / (2 * CALIBRATORS)
     quantile = _upper_quantile(
         tuple(model.tail_weights[:, position].tolist()),
         tuple(model.tail_scales[:, position].tolist()),

@@ -66,6 +66,8 @@ def encode(segment_state: SegmentState) -> bytes:
     arrays["scores.values"] = segment_state.scores.values.astype(np.float32)
     if segment_state.carried_over is not None:
         arrays["held"] = np.frombuffer(encode_summary(segment_state.carried_over), dtype=np.uint8)
+    if segment_state.carried_silence:
+        arrays["held_silence"] = np.array([segment_state.carried_silence])
     if segment_state.score_model is not None:
         arrays |= {
             f"usual.{name}": getattr(segment_state.score_model, attribute)
@@ -113,6 +115,7 @@ def decode(data: bytes) -> SegmentState:
         decided_until=header["decided_until"],
         evidence_start=header["since"],
         carried_over=decode_summary(arrays["held"].tobytes()) if "held" in arrays else None,
+        carried_silence=float(arrays["held_silence"][0]) if "held_silence" in arrays else 0.0,
         shares=ShareHistory.from_arrays(
             _stream_index(header["shares"]),
             {attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from driftwatch.backtest.page_rate import QUARTER_SECONDS, predict
@@ -55,6 +57,16 @@ def test_shares_are_of_windows_of_all_rows_and_pages_of_every_segment() -> None:
     assert json_object["states"]["insufficient"] == 0
     assert json_object["states"]["calibrating"] == json_object["could_not_look"] == 0.25
     assert json_object["per_quarter"]["pages"] == 45
+
+
+def test_a_silence_is_no_time_in_which_it_could_have_paged() -> None:
+    windows = [verdict(0, State.OK), verdict(90, State.DRIFTING, page=True)]
+    silence = [replace(verdict(day, State.NO_DATA), rows=0) for day in range(1, 90)]
+    budget = Budget(pages=1, period=QUARTER_SECONDS)
+    prediction, same = predict([windows[0], *silence, windows[1]], budget), predict(windows, budget)
+    assert (prediction.seconds, prediction.interval) == (2 * 86400, same.interval)
+    assert prediction.per_quarter == 45
+    assert (prediction.windows, prediction.could_not_look) == (91, 89 / 91)
 
 
 def test_no_window_predicts_nothing() -> None:

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 from detector_worlds import SPAN, reference_of, window_of
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
+from driftwatch.decide.budget import log_weights
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode, encode
 from driftwatch.detectors.base import ReferenceContext
 from driftwatch.monitor.evaluation.evaluator import Evaluator
-from driftwatch.monitor.evaluation.targets import select_targets
+from driftwatch.monitor.evaluation.targets import policy_for, select_targets
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.summary.summary import Summary
 
@@ -32,7 +35,11 @@ TARGETS = select_targets(REFERENCE, ["ks", "volume", "missing"])
 def window(number: int, rows: int, shift: float = 0.0) -> Summary:
     values = np.random.default_rng([2, number]).normal(shift, size=rows)
     summary = window_of(REFERENCE.plan, {"x": values}, salt=number + 2)
-    return replace(summary, span=Span(start=number * STEP, end=(number + 1) * STEP))
+    return replace(summary, span=span_of(number))
+
+
+def span_of(number: int) -> Span:
+    return Span(start=number * STEP, end=(number + 1) * STEP)
 
 
 def evaluate(segment_state: SegmentState, summary: Summary) -> tuple[SegmentState, Verdict]:
@@ -91,3 +98,39 @@ def test_a_gross_shift_on_little_traffic_is_found() -> None:
     assert page is not None
     assert page.named[0].column == "x"
     assert dict(page.smallest_effects).keys() == {"x"}
+
+
+@settings(max_examples=25, deadline=None)
+@example([40, None, 30, 20])
+@example([0, 30, 0, 30, 60])
+@given(st.lists(st.one_of(st.none(), st.integers(0, 130)), min_size=1, max_size=12))
+def test_windows_judged_together_have_the_budget_of_those_that_had_rows(rows: list[int | None]) -> None:
+    """None: the whole source was silent, so no window was evaluated; 0: this segment was."""
+    evaluator, segment_state = Evaluator(ReferenceContext(REFERENCE), TARGETS, CONFIG), empty_state()
+    spent = pending = 0.0
+    for number, count in enumerate(rows):
+        if count is None or number == 48:
+            continue
+        summary = window(number, count) if count else Summary.zero(REFERENCE.plan, span_of(number))
+        measurement = evaluator.measure(summary.seal(REFERENCE.plan), segment_state)
+        pending += 3600.0 if count else 0.0
+        assert measurement.seconds == pending
+        segment_state = evaluator.evaluate(summary.seal(REFERENCE.plan), segment_state).segment_state
+        segment_state = decode(encode(segment_state))
+        if segment_state.carried_over is None:
+            spent, pending = spent + measurement.seconds, 0.0
+    assert spent + pending == 3600.0 * sum(bool(count) for count in rows)
+
+
+def test_a_silence_adds_no_budget() -> None:
+    segment_state, _ = evaluate(empty_state(), window(0, 60))
+    measurement = Evaluator(ReferenceContext(REFERENCE), TARGETS, CONFIG).measure(
+        window(9, 60), segment_state
+    )
+    policy = policy_for(CONFIG, None, 1)
+    segment_state = segment_state.with_streams(measurement.streams)
+    budgets = log_weights(segment_state, policy, measurement.window, silence=measurement.silence)
+    of_two_hours = log_weights(segment_state, policy, Span(start=0, end=2 * STEP))
+    assert measurement.window == Span(start=0, end=10 * STEP)
+    assert budgets.shares.tolist() == of_two_hours.shares.tolist()
+    assert budgets.scores.tolist() == of_two_hours.scores.tolist()

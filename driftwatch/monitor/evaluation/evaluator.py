@@ -49,14 +49,24 @@ def streams(context: WindowContext, targets: Sequence[Target]) -> Streams:
 
 def carry_over(segment_state: SegmentState, decision: Decision, window: Summary) -> Decision:
     """Add a window with too few rows to the carried-over rows, or drop these after a judged window."""
-    carried_rows = segment_state.carried_over
+    carried_rows, silence = segment_state.carried_over, segment_state.carried_silence
     if decision.reason is Reason.TOO_FEW_ROWS:
         carried_rows = (window if carried_rows is None else total([carried_rows, window])).drop_sample()
+        silence = _silence(segment_state.carried_over, silence, window, carried_rows)
     elif decision.reason is not Reason.EXCLUDED:
-        carried_rows = None
+        carried_rows, silence = None, 0.0
     if carried_rows is decision.segment_state.carried_over:
         return decision
-    return replace(decision, segment_state=replace(decision.segment_state, carried_over=carried_rows))
+    next_state = replace(decision.segment_state, carried_over=carried_rows, carried_silence=silence)
+    return replace(decision, segment_state=next_state)
+
+
+def _silence(carried_rows: Summary | None, silence: float, window: Summary, pooled: Summary) -> float:
+    """Return the seconds of silent windows within ``pooled``; ``silence`` of them were carried over."""
+    seconds = window.span.seconds if window.rows else 0.0
+    if carried_rows is not None:
+        seconds += carried_rows.span.seconds - silence
+    return pooled.span.seconds - seconds
 
 
 class Evaluator:
@@ -161,6 +171,7 @@ class Evaluator:
         return Measurement(
             window=pooled_window.span,
             rows=pooled_window.rows,
+            silence=_silence(carried_rows, segment_state.carried_silence, window, pooled_window),
             statistics=WindowGauges(context, self.targets),
             streams=window_streams,
             breakages=window_breakages,
