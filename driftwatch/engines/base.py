@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +63,10 @@ class Counted:
     outside: int
     #: Rows without a usable event time.
     untimed: int
+    #: Of the rows outside, those before ``SourceRows.history``, and those at and after its end, by their day
+    #: since 1970 UTC.
+    early: Mapping[int, int] = field(default_factory=dict)
+    future: Mapping[int, int] = field(default_factory=dict)
 
 
 def columns_of(plan: Plan) -> list[str]:
@@ -91,6 +95,8 @@ class SourceRows:
     span: Span | None
     columns: Sequence[str]
     max_rows: int
+    #: Rows before it, and at and after its end, are counted apart among those outside; None: none are.
+    history: Span | None = None
     #: Turns messages into rows.
     decoded: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] = _unchanged
     #: The report on ``batches``; complete once they are exhausted.

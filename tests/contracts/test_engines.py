@@ -28,7 +28,7 @@ from engine_worlds import ListSource, World, source_rows, worlds
 from hypothesis import HealthCheck, Phase, given, settings
 
 from driftwatch.core import plugins
-from driftwatch.core.schema import Column, Kind
+from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.engines.base import Capability, Counted, Engine, EngineConfig, SourceRows
 from driftwatch.errors import SourceUnavailable, TooManyRows
 from driftwatch.summary.grid import numeric_grid
@@ -73,6 +73,8 @@ def shown(counted: Counted) -> dict[Any, Any]:
         "newest_row": counted.newest_row,
         "outside": counted.outside,
         "untimed": counted.untimed,
+        "early": dict(counted.early),
+        "future": dict(counted.future),
     }
 
 
@@ -173,6 +175,25 @@ def test_without_time_there_is_one_tile(engine: Engine) -> None:
     assert (counted.rows, counted.newest_row, counted.untimed) == (6, None, 0)
     with pytest.raises(ValueError, match="one tile"):
         engine.summarise(plan, source_rows(BATCHES), [0, 1, 2])
+
+
+def test_rows_outside_the_history_are_counted_apart(engine: Engine) -> None:
+    second = 10**9
+    rows = source_rows(BATCHES)
+    rows.history = Span(start=second, end=5 * second)
+    counted = engine.summarise(PLAN, rows, [2 * second, 4 * second])
+    assert (counted.rows, counted.outside, dict(counted.early), dict(counted.future)) == (
+        2,
+        4,
+        {0: 1},
+        {0: 1},
+    )
+    rows = source_rows(BATCHES)
+    rows.history = Span(start=3 * second, end=3 * second)
+    counted = engine.summarise(PLAN, rows, [0, 10 * second])
+    assert (counted.rows, dict(counted.early), dict(counted.future)) == (6, {}, {}), (
+        "rows of a tile are in no doubt"
+    )
 
 
 def test_the_first_of_two_columns_of_one_name_counts(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -39,7 +39,8 @@ def open_engine(_config: PlainConfig) -> PlainEngine:
 @dataclass(frozen=True)
 class PlainEngine:
     def summarise(self, plan: Plan, rows: SourceRows, edges: Sequence[int], *, seal: bool = True) -> Counted:
-        return count(plan, rows.batches(), edges)
+        batches = list(rows.batches())
+        return with_strays(count(plan, batches, edges), plan, batches, edges, rows.history)
 
 
 class Absent:
@@ -76,6 +77,24 @@ def count(plan: Plan, batches: Iterable[pa.RecordBatch], edges: Sequence[int]) -
         newest_row=max(times, default=None),
         outside=outside,
         untimed=untimed,
+    )
+
+
+def with_strays(
+    counted: Counted,
+    plan: Plan,
+    batches: Iterable[pa.RecordBatch],
+    edges: Sequence[int],
+    history: Span | None,
+) -> Counted:
+    times = [row.time for batch in batches for row in rows_of(plan, batch) if row.time is not None]
+    if plan.time_column is None or history is None:
+        return counted
+    outside = [time for time in times if not edges[0] <= time < edges[-1]]
+    return replace(
+        counted,
+        early=Counter(time // (86_400 * 10**9) for time in outside if time < history.start),
+        future=Counter(time // (86_400 * 10**9) for time in outside if time >= history.end),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from driftwatch import errors
@@ -37,6 +37,9 @@ class TilesRead:
     newest_row: int | None
     #: Rows without a usable event time.
     untimed_rows: int
+    #: Rows outside the tiles by day since 1970 UTC: before the history, and at and after its end.
+    early_rows: Mapping[int, int] = field(default_factory=dict)
+    future_rows: Mapping[int, int] = field(default_factory=dict)
     undecodable: tuple[UndecodableMessages, ...]
     #: Duration of the call.
     seconds: float
@@ -108,6 +111,8 @@ def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary
         rows=done["rows"],
         newest_row=done["newest_row"],
         untimed_rows=done["untimed"],
+        early_rows=dict(done["early"]),
+        future_rows=dict(done["future"]),
         undecodable=tuple(
             UndecodableMessages(start=start, reason=UndecodableReason(reason), messages=messages)
             for start, reason, messages in done["undecodable"]

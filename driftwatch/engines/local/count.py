@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +14,7 @@ import pyarrow as pa
 from driftwatch.columns.arrow.encode import encode
 from driftwatch.columns.arrow.levels import DictionaryMemo
 from driftwatch.core.arrays import Int64Array
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.engines.base import Counted, SourceRows
 from driftwatch.engines.local.threads import Threads
 from driftwatch.summary.batch import Batch, Levels
@@ -22,10 +23,16 @@ from driftwatch.summary.summary import ParallelMap, Summary, total
 
 #: Small batches of one schema are joined up to this many rows, since each batch has a fixed cost per column.
 _JOINED_ROWS = 1 << 16
+_DAY = 86_400 * NANOSECONDS
 
 
 def summarise(
-    plan: Plan, batches: Iterable[pa.RecordBatch], boundaries: Sequence[int], *, seal: bool = True
+    plan: Plan,
+    batches: Iterable[pa.RecordBatch],
+    boundaries: Sequence[int],
+    *,
+    seal: bool = True,
+    history: Span | None = None,
 ) -> Counted:
     """Count rows in the tiles ``[boundaries[i], boundaries[i + 1])`` (nanoseconds, increasing).
 
@@ -39,7 +46,7 @@ def summarise(
     # Without a time column every row belongs to the only tile.
     if plan.time_column is None and len(edges) != 2:
         raise ValueError(f"a plan without time column has one tile. Got {len(edges) - 1}.")
-    count = _Count(plan=plan, edges=edges)
+    count = _Count(plan=plan, edges=edges, history=history)
     with Threads() as threads:
         for batch in threads.prefetch(_joined(batches)):
             count.add(batch, threads)
@@ -51,18 +58,21 @@ def summarise(
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
     def summarise(self, plan: Plan, rows: SourceRows, edges: Sequence[int], *, seal: bool = True) -> Counted:
-        return summarise(plan, rows.batches(), edges, seal=seal)
+        return summarise(plan, rows.batches(), edges, seal=seal, history=rows.history)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Count:
     plan: Plan
     edges: Int64Array
+    history: Span | None = None
     #: With segments only their summaries, which add up to all rows.
     parts: dict[tuple[int, str | None], Summary] = field(default_factory=dict)
     rows: int = 0
     outside: int = 0
     untimed: int = 0
+    early: Counter[int] = field(default_factory=Counter)
+    future: Counter[int] = field(default_factory=Counter)
     newest: int | None = None
     memos: dict[str, DictionaryMemo] = field(default_factory=dict)
 
@@ -87,7 +97,7 @@ class _Count:
             inside = (tiles >= 0) & (tiles < len(self.edges) - 1)
             if not inside.all():
                 rows_inside = np.flatnonzero(inside)
-                self.outside += encoded.rows - len(rows_inside)
+                self._count_outside(encoded.time[~inside])
                 encoded, tiles = encoded.take(rows_inside), tiles[rows_inside]
         if not encoded.rows:
             return
@@ -96,6 +106,13 @@ class _Count:
             self.newest = newest if self.newest is None else max(self.newest, newest)
         self.rows += encoded.rows
         self._count_by_tile(encoded, tiles, threads.shares(batch))
+
+    def _count_outside(self, times: Int64Array) -> None:
+        self.outside += len(times)
+        if self.history is None:
+            return
+        self.early.update(_by_day(times[times < self.history.start]))
+        self.future.update(_by_day(times[times >= self.history.end]))
 
     def _count_by_tile(self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any]) -> None:
         # Rows are sorted by tile and segment once, then each run of equal keys is counted.
@@ -149,7 +166,14 @@ class _Count:
             newest_row=self.newest,
             outside=self.outside,
             untimed=self.untimed,
+            early=dict(self.early),
+            future=dict(self.future),
         )
+
+
+def _by_day(times: Int64Array) -> dict[int, int]:
+    days, rows = np.unique(times // _DAY, return_counts=True)
+    return dict(zip(days.tolist(), rows.tolist(), strict=True))
 
 
 def _segments(column: Levels | None, names: tuple[str, ...], rows: int) -> Int64Array:

@@ -66,6 +66,8 @@ class ReaderPool:
         seconds: float,
         memory: int,
         rows: int,
+        # Rows outside it are counted apart.
+        history: Span | None = None,
         stored_versions: Sequence[str | None] | None = None,
         # Sums for joint statistics and the row sample cost more than all counts.
         sums: bool = True,
@@ -87,6 +89,7 @@ class ReaderPool:
             "source": source.model_dump(mode="json"),
             "boundaries": [int(edge) for edge in boundaries],
             "rows": rows,
+            "history": _span_json(history),
             "stored_versions": None if stored_versions is None else list(stored_versions),
             "sums": sums and has_sample,
             "sample": sample and has_sample,
@@ -108,6 +111,17 @@ class ReaderPool:
         done = self._ask({"op": "extent", "source": source.model_dump(mode="json")}, seconds, memory)
         extent = done["extent"]
         return None if extent is None else Span(start=extent[0], end=extent[1])
+
+    def newest(self, source: SourceConfig, until: int, *, seconds: float, memory: int) -> int | None:
+        """Return the newest event time before ``until``, or None when the source has no such row."""
+        header = {"op": "newest", "source": source.model_dump(mode="json"), "until": until}
+        newest: int | None = self._ask(header, seconds, memory)["newest"]
+        return newest
+
+    def row_counts(self, source: SourceConfig, period: int, *, seconds: float, memory: int) -> dict[int, int]:
+        """Return the rows in each period of so many seconds since 1970 that has any, by its number."""
+        header = {"op": "row_counts", "source": source.model_dump(mode="json"), "period": period}
+        return dict(self._ask(header, seconds, memory)["counts"])
 
     def version(self, source: SourceConfig, *, seconds: float, memory: int, span: Span | None = None) -> str:
         header = {"op": "version", "source": source.model_dump(mode="json"), "span": _span_json(span)}

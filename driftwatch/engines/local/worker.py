@@ -14,6 +14,7 @@ import pyarrow as pa
 from driftwatch.core import plugins
 from driftwatch.core.schema import Span
 from driftwatch.engines.base import Counted, Engine, SourceRows, Undecodable, columns_of
+from driftwatch.engines.local.event_counts import newest_time, row_counts
 from driftwatch.engines.local.frames import MAX_PLANS
 from driftwatch.errors import ConfigError, DataError
 from driftwatch.sources.base import Reading, Source, SourceConfig
@@ -40,6 +41,8 @@ class Worker:
             "ping": self._ping,
             "version": self._version,
             "extent": self._extent,
+            "newest": self._newest,
+            "row_counts": self._row_counts,
             "rows": self._rows,
             "tiles": self._tiles,
         }
@@ -54,6 +57,14 @@ class Worker:
     def _extent(self, header: dict[str, Any], _blob: bytes) -> Answers:
         extent = open_source(header["source"]).extent()
         yield {"kind": "done", "extent": None if extent is None else [extent.start, extent.end]}, b""
+
+    def _newest(self, header: dict[str, Any], _blob: bytes) -> Answers:
+        settings, source = _source(header["source"])
+        yield {"kind": "done", "newest": newest_time(settings, source, header["until"])}, b""
+
+    def _row_counts(self, header: dict[str, Any], _blob: bytes) -> Answers:
+        settings, source = _source(header["source"])
+        yield {"kind": "done", "counts": sorted(row_counts(settings, source, header["period"]).items())}, b""
 
     def _rows(self, header: dict[str, Any], _blob: bytes) -> Answers:
         reading = open_source(header["source"]).read(_span(header), header["columns"])
@@ -86,6 +97,7 @@ class Worker:
                 span=_span_of(plan, (run[0], run[-1])),
                 columns=columns_of(plan),
                 max_rows=header["rows"],
+                history=_span(header, "history"),
             )
             if header["decode"] is not None:
                 rows = _with_decoder(rows, header["decode"], plan, run, totals.undecodable)
@@ -140,6 +152,9 @@ class _Totals:
     rows: int = 0
     newest_row: int | None = None
     untimed: int = 0
+    #: Rows of the same file come with the read of every run.
+    early: Counter[int] = field(default_factory=Counter)
+    future: Counter[int] = field(default_factory=Counter)
     undecodable: Undecodable = field(default_factory=Counter)
 
     def add(self, reading: Reading | None, counted: Counted) -> None:
@@ -151,10 +166,14 @@ class _Totals:
         # Runs are added in time order.
         self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row
         self.untimed += counted.untimed
+        self.early |= Counter(counted.early)
+        self.future |= Counter(counted.future)
 
     def header(self) -> dict[str, Any]:
         undecodable = [[start, reason, count] for (start, reason), count in self.undecodable.items() if count]
-        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "undecodable": undecodable}
+        header = {item.name: getattr(self, item.name) for item in fields(self)}
+        strays = {name: sorted(header[name].items()) for name in ("early", "future")}
+        return {**header, "undecodable": undecodable, **strays}
 
 
 def _changed_runs(
@@ -217,8 +236,8 @@ def _timed(config: dict[str, Any], plan: Plan) -> dict[str, Any]:
     return {**config, "time_column": config.get("time_column") or plan.time_column}
 
 
-def _span(header: dict[str, Any]) -> Span | None:
-    span = header.get("span")
+def _span(header: dict[str, Any], key: str = "span") -> Span | None:
+    span = header.get(key)
     return None if span is None else Span(start=span[0], end=span[1])
 
 
