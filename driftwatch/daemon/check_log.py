@@ -46,3 +46,9 @@ def log_untimed_rows(monitor: str, rows: int) -> None:
     if rows:
         extra = {"monitor": monitor, "rows": rows}
         log.warning("rows without a usable event time are in no window", extra=extra)
+
+
+def log_stray_rows(monitor: str, before_history: int, future: int) -> None:
+    if before_history or future:
+        extra = {"monitor": monitor, "before_history": before_history, "future": future}
+        log.warning("rows stamped before the history or in the future are in no window", extra=extra)

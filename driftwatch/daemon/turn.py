@@ -17,11 +17,18 @@ from typing import TypeVar
 from driftwatch.core.clock import Clock
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import window_at
-from driftwatch.daemon.check_log import log_late_rows, log_retained_slices, log_untimed_rows, log_verdicts
+from driftwatch.daemon.check_log import (
+    log_late_rows,
+    log_retained_slices,
+    log_stray_rows,
+    log_untimed_rows,
+    log_verdicts,
+)
 from driftwatch.daemon.due_windows import backlog, due_refresh
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor.acknowledge import apply_acknowledgement
+from driftwatch.monitor.reading import Reading
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
 
 log = logging.getLogger(__name__)
@@ -149,6 +156,7 @@ class Turn:
         slot.tally.count_check(outcome, started, time.monotonic() - began)
         slot.outcome = outcome
         self._report_untimed(outcome.reading.untimed_rows)
+        self._report_strays(outcome.reading)
         log_verdicts(outcome.verdicts, final=outcome.final)
         log_retained_slices(self._name, window, outcome.reading.retained_slices)
         if outcome.final:
@@ -166,6 +174,14 @@ class Turn:
         if rows != self._slot.tally.untimed_rows:
             log_untimed_rows(self._name, rows)
         self._slot.tally.untimed_rows = rows
+
+    def _report_strays(self, reading: Reading) -> None:
+        if reading.untimed_rows is None:
+            return
+        strays = (reading.before_history_rows, reading.future_rows)
+        if strays != self._slot.tally.stray_rows:
+            log_stray_rows(self._name, *strays)
+        self._slot.tally.stray_rows = strays
 
     def _reread(self, window: Span) -> None:
         slot, earlier = self._slot, window

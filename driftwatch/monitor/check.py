@@ -29,6 +29,7 @@ from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, re
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
 from driftwatch.monitor.selftest import Selftest, abandon_after_error
+from driftwatch.monitor.stray_rows import present_of
 from driftwatch.monitor.tiles import TileSource, moved_window, read_missing, read_window, reread_window
 from driftwatch.results.results import Reason, Statistic, Verdict
 from driftwatch.store.history import History
@@ -127,7 +128,7 @@ class Monitor:
         A failing source gives a could-not-look verdict, never an exception. While the window's data may still
         arrive, the outcome is not ``final``.
         """
-        reading = self._read(window)
+        reading = self._read(window, now)
         summaries = {} if reading.failure else reading.segment_summaries(self.reference.plan, window)
         evaluations = self._evaluate(window, now, reading, summaries)
         final = self._is_final(window, now, reading.failure, record=record)
@@ -144,20 +145,21 @@ class Monitor:
         """Drop what was derived from the reference; the next window computes it again."""
         self.evaluator.context.memo.clear()
 
-    def _read(self, window: Span) -> Reading:
+    def _read(self, window: Span, now: int) -> Reading:
         try:
-            reading = read_window(self._tile_source(), window)
+            reading = read_window(self._tile_source(), window, now)
             if reading.rows:
                 return reading
             if reading.rejected:
                 return explain_rejected(reading)
             if any(item.start is not None for item in reading.undecodable):
                 return explain_undecodable(reading)
-            limits, source = self.config.limits, self.config.source
-            extent = self.readers.extent(source, seconds=limits.seconds, memory=int(limits.memory))
+            config, limits = self.config, self.config.limits
+            newest_row = self.readers.newest(
+                config.source, present_of(config, now), seconds=limits.seconds, memory=int(limits.memory)
+            )
         except DataError as error:
             return Reading(failure=Failure.from_error(error))
-        newest_row = None if extent is None else extent.end - 1
         return explain_empty(reading, window, newest_row, self.reference.plan.time_column)
 
     def _tile_source(self) -> TileSource:

@@ -15,6 +15,8 @@ from driftwatch.summary.summary import Summary, total
 
 #: By (start of the slice, segment).
 Tiles = Mapping[tuple[int, str | None], Summary]
+#: Of one slice, by segment.
+Parts = dict[str | None, Summary]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,9 @@ class Reading:
     retained_slices: int = 0
     #: Rows that were read without a usable event time, in no tile; None when nothing was read.
     untimed_rows: int | None = None
+    #: Of the rows just read, those stamped before the history and after the present, in no tile either.
+    before_history_rows: int = 0
+    future_rows: int = 0
     #: Messages of the slices just read that could not be decoded.
     undecodable: tuple[UndecodableMessages, ...] = ()
     newest_row: int | None = None
@@ -98,3 +103,27 @@ class Reading:
             for start, tile_segment in sorted(self.tiles, key=str)
             if tile_segment == segment
         )
+
+
+def same_rows(stored: Parts, current: Parts) -> bool:
+    return {segment: part.drop_sample() for segment, part in stored.items()} == {
+        segment: part.drop_sample() for segment, part in current.items()
+    }
+
+
+def lost_rows(stored: Parts, current: Parts, *, incomplete: bool) -> bool:
+    if current[None].rows == 0:
+        return stored[None].rows > 0
+    return incomplete and not all(
+        segment in current and _no_cell_shrank(part, current[segment]) for segment, part in stored.items()
+    )
+
+
+def _no_cell_shrank(stored: Summary, current: Summary) -> bool:
+    return all(
+        bool(
+            (counts.cells <= current.counts[name].cells).all()
+            and (counts.special <= current.counts[name].special).all()
+        )
+        for name, counts in stored.counts.items()
+    )

@@ -93,6 +93,8 @@ class Replay:
             rejected=stored.rejected_files,
             newest_row=stored.newest_row,
             untimed_rows=stored.untimed_rows,
+            before_history_rows=stored.before_history_rows,
+            future_rows=stored.future_rows,
             undecodable=tuple(
                 UndecodableMessages(
                     start=stored.window.start, reason=UndecodableReason(reason), messages=messages

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import slice_boundaries
-from driftwatch.monitor.reading import Reading, Tiles
+from driftwatch.monitor.reading import Parts, Reading, Tiles, lost_rows, same_rows
+from driftwatch.monitor.stray_rows import past_of, with_strays
 from driftwatch.store.history import History
 from driftwatch.summary.moving_sum import MovingSum, TileKey
 from driftwatch.summary.plan import Plan
@@ -27,8 +28,6 @@ from driftwatch.summary.summary import Summary
 
 if TYPE_CHECKING:
     from driftwatch.engines.local.pool import ReaderPool, TilesRead
-
-Parts = dict[str | None, Summary]
 
 #: Source version of a slice with an unreadable file or message: it matches no version, so the slice is read
 #: again.
@@ -42,12 +41,14 @@ def read_tiles(
     edges: list[int],
     stored_versions: Sequence[str | None] | None = None,
     *,
+    history: Span | None = None,
     sums: bool = True,
     sample: bool = False,
 ) -> TilesRead:
     """Read tiles in a reader process, except slices whose source version is already stored.
 
-    The row ``sample`` and its ``sums`` are computed only on request.
+    Rows outside the ``history`` are counted. The row ``sample`` and its ``sums`` are computed only on
+    request.
     """
     return readers.tiles(
         plan,
@@ -56,6 +57,7 @@ def read_tiles(
         seconds=config.limits.seconds,
         memory=int(config.limits.memory),
         rows=config.limits.rows,
+        history=history,
         stored_versions=stored_versions,
         sums=sums,
         sample=sample,
@@ -74,13 +76,15 @@ class TileSource:
     sample: bool = False
 
 
-def read_window(tile_source: TileSource, window: Span) -> Reading:
+def read_window(tile_source: TileSource, window: Span, now: int) -> Reading:
     """Return a window's tiles as the source has them now. Raises the source's errors.
 
     An unchanged window is cheap: only versions are compared.
     """
-    edges = _slice_edges(tile_source.config, window)
-    return _read_changes(tile_source, edges, _stored_tiles(tile_source, edges))
+    config, edges = tile_source.config, _slice_edges(tile_source.config, window)
+    past = past_of(config, tile_source.history, window, now)
+    reading, tiles_read = _read_changes(tile_source, edges, _stored_tiles(tile_source, edges), past)
+    return with_strays(reading, tiles_read, reading.rows, window, config.window)
 
 
 def reread_window(tile_source: TileSource, window: Span) -> Reading | None:
@@ -90,7 +94,7 @@ def reread_window(tile_source: TileSource, window: Span) -> Reading | None:
     # No row of a tile that was never stored can be late.
     if len(stored.versions) < len(edges) - 1:
         return None
-    return _read_changes(tile_source, edges, stored)
+    return _read_changes(tile_source, edges, stored)[0]
 
 
 def read_missing(
@@ -114,18 +118,24 @@ def read_missing(
     return _merge(stored, tiles_read, read_edges, newest_versions, missing_starts)
 
 
-def _read_changes(tile_source: TileSource, edges: list[int], stored: Reading) -> Reading:
+def _read_changes(
+    tile_source: TileSource, edges: list[int], stored: Reading, past: Span | None = None
+) -> tuple[Reading, TilesRead]:
     # The source version of a single slice comes with its rows: a source that is slow to list is listed once.
     stored_versions = (
         [stored.source_versions.get(edge) for edge in edges[:-1]] if stored.tiles or len(edges) > 2 else None
     )
-    tiles_read = _read(tile_source, edges, stored_versions)
+    tiles_read = _read(tile_source, edges, stored_versions, past)
     newest_versions = tile_source.history.tiles.newest_versions(tile_source.config.name, edges[0], edges[-1])
-    return _merge(stored, tiles_read, edges, newest_versions, {start for start, _ in tiles_read.tiles})
+    starts = {start for start, _ in tiles_read.tiles}
+    return _merge(stored, tiles_read, edges, newest_versions, starts), tiles_read
 
 
 def _read(
-    tile_source: TileSource, edges: list[int], stored_versions: Sequence[str | None] | None
+    tile_source: TileSource,
+    edges: list[int],
+    stored_versions: Sequence[str | None] | None,
+    past: Span | None = None,
 ) -> TilesRead:
     return read_tiles(
         tile_source.config,
@@ -133,6 +143,7 @@ def _read(
         tile_source.readers,
         edges,
         stored_versions,
+        history=past,
         sums=tile_source.sums,
         sample=tile_source.sample,
     )
@@ -237,10 +248,10 @@ def _merge(
     undecodable_starts = {item.start for item in tiles_read.undecodable}
     for start in sorted(starts):
         stored_parts, read_parts = stored_slices.get(start, {}), read_slices[start]
-        if stored_parts and _same_rows(stored_parts, read_parts):
+        if stored_parts and same_rows(stored_parts, read_parts):
             continue
         is_incomplete = bool(tiles_read.rejected) or start in undecodable_starts
-        if stored_parts and _lost_rows(stored_parts, read_parts, incomplete=is_incomplete):
+        if stored_parts and lost_rows(stored_parts, read_parts, incomplete=is_incomplete):
             retained_slices += 1
             continue
         late_rows += max(read_parts[None].rows - stored_parts[None].rows, 0) if stored_parts else 0
@@ -270,27 +281,3 @@ def _group_by_slice(tiles: Tiles) -> dict[int, Parts]:
     for (start, segment), part in tiles.items():
         parts_by_slice.setdefault(start, {})[segment] = part
     return parts_by_slice
-
-
-def _same_rows(stored: Parts, current: Parts) -> bool:
-    return {segment: part.drop_sample() for segment, part in stored.items()} == {
-        segment: part.drop_sample() for segment, part in current.items()
-    }
-
-
-def _lost_rows(stored: Parts, current: Parts, *, incomplete: bool) -> bool:
-    if current[None].rows == 0:
-        return stored[None].rows > 0
-    return incomplete and not all(
-        segment in current and _no_cell_shrank(part, current[segment]) for segment, part in stored.items()
-    )
-
-
-def _no_cell_shrank(stored: Summary, current: Summary) -> bool:
-    return all(
-        bool(
-            (counts.cells <= current.counts[name].cells).all()
-            and (counts.special <= current.counts[name].special).all()
-        )
-        for name, counts in stored.counts.items()
-    )

@@ -231,6 +231,9 @@ class Verdict:
     design_effect: float | None = None
     late_rows: int = 0
     untimed_rows: int = 0
+    #: Rows that were read, stamped before the history and after the present.
+    before_history_rows: int = 0
+    future_rows: int = 0
     #: Messages that could not be decoded, as (reason, messages).
     undecodable: tuple[tuple[str, int], ...] = ()
     reference: str = ""

@@ -99,6 +99,14 @@ class UnwatchedJson(TypedDict):
     reason: Unwatched
 
 
+class OutsideRowsJson(TypedDict):
+    """Rows that were read and are in no window, by reason."""
+
+    untimed: int
+    before_history: int
+    future: int
+
+
 class WindowJson(TypedDict):
     """One verdict. Times are ISO 8601 in UTC; what is undefined is null, never 0."""
 
@@ -134,6 +142,7 @@ class WindowJson(TypedDict):
     design_effect: float | None
     late_rows: int
     untimed_rows: int
+    outside_rows: OutsideRowsJson
     newest_row: Moment | None
     reference: str
     configuration: str
@@ -200,6 +209,11 @@ def window_json(verdict: Verdict) -> WindowJson:
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
+        "outside_rows": {
+            "untimed": verdict.untimed_rows,
+            "before_history": verdict.before_history_rows,
+            "future": verdict.future_rows,
+        },
         "newest_row": _iso_or_none(verdict.newest_row),
         "reference": verdict.reference,
         "configuration": verdict.configuration,
@@ -260,6 +274,10 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     if not verdict.undecodable:
         # Sources of rows have no messages, and their verdicts are stored as before there were any.
         del data["undecodable"]
+    for name in ("before_history_rows", "future_rows"):
+        # As before there were such fields.
+        if not data[name]:
+            del data[name]
     return VERDICT.numbered(data)
 
 

@@ -40,6 +40,14 @@ class VerdictTable:
         )
         return int(rows[0][0]) if rows else None
 
+    def first_end(self, monitor: str) -> int | None:
+        """Return the end of the oldest decided window that is stored."""
+        rows = self._db.query(
+            "SELECT window_end FROM verdicts WHERE monitor = ? AND segment = '' ORDER BY window_end LIMIT 1",
+            (monitor,),
+        )
+        return int(rows[0][0]) if rows else None
+
     def last_end(self, monitor: str) -> int | None:
         """Return the end of the newest decided window."""
         rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))

@@ -379,6 +379,23 @@ def test_each_new_number_of_rows_without_a_time_is_logged_once(
     ]
 
 
+def test_each_new_number_of_stray_rows_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    class Stray(FakeMonitor):
+        def check(self, window: Span, now: int) -> Outcome:
+            reading = Reading(untimed_rows=0, before_history_rows=2, future_rows=window.end // MINUTE // 40)
+            return replace(outcome(window), reading=reading)
+
+    world.slot.monitor = Stray()  # type: ignore[assignment]
+    caplog.set_level(logging.WARNING)
+    world.clock.set(56 * MINUTE)
+    world.turn()
+    assert world.slot.tally.stray_rows == (2, 1)
+    assert [(record.before_history, record.future) for record in caplog.records] == [(2, 0), (2, 1)]  # type: ignore[attr-defined]
+    assert {record.message for record in caplog.records} == {
+        "rows stamped before the history or in the future are in no window"
+    }
+
+
 def test_waits_double_up_to_ten_minutes_however_long_an_outage_lasts() -> None:
     backoff, waits = Backoff(), []
     for _ in range(3000):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from detector_worlds import SPAN, reference_of, window_of
 
-from driftwatch.core.schema import Span
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.engines.local.answers import TilesRead
 from driftwatch.monitor import check, tiles
+from driftwatch.monitor.evaluation.window_verdict import add_notes
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, State
 
@@ -40,16 +40,38 @@ def test_only_messages_of_the_window_itself_make_it_undecodable(
 ) -> None:
     """A message without an event time comes with every read of a file, and belongs to no window."""
     reading = Reading(untimed_rows=0, undecodable=messages)
-    monkeypatch.setattr(check, "read_window", lambda _source, _window: reading)
+    monkeypatch.setattr(check, "read_window", lambda _source, _window, _now: reading)
     monitor: Any = SimpleNamespace(
         reference=REFERENCE,
-        config=SimpleNamespace(limits=SimpleNamespace(seconds=1, memory=1), source=None),
-        readers=SimpleNamespace(extent=lambda _source, **_: Span(start=0, end=SPAN.end + 1)),
+        config=SimpleNamespace(
+            limits=SimpleNamespace(seconds=1, memory=1), source=None, window=SimpleNamespace(lag=0)
+        ),
+        readers=SimpleNamespace(newest=lambda _source, until, **_: until - 1),
         _tile_source=lambda: None,
     )
-    failure = check.Monitor._read(monitor, SPAN).failure
+    failure = check.Monitor._read(monitor, SPAN, SPAN.end + 1).failure
     assert failure is not None
     assert (failure.state, failure.reason, failure.final) == (state, reason, final)
+
+
+@pytest.mark.parametrize(
+    ("strays", "rows", "text"),
+    [
+        ({"before_history_rows": 4}, 400, ""),
+        ({"before_history_rows": 5}, 400, "rows that were read are stamped 5 before the history"),
+        ({"future_rows": 5}, 400, "rows that were read are stamped 5 in the future"),
+        (
+            {"before_history_rows": 2, "future_rows": 3},
+            400,
+            "rows that were read are stamped 2 before the history and 3 in the future",
+        ),
+        ({"future_rows": 5, "rows_read": 4000}, 400, ""),
+        ({"future_rows": 1}, 0, "rows that were read are stamped 1 in the future"),
+    ],
+)
+def test_strays_above_a_hundredth_of_the_rows_are_named(strays: dict[str, int], rows: int, text: str) -> None:
+    whole = f"as usual; {text}; they are in no window" if text else "as usual"
+    assert add_notes("as usual", Reading(**strays), rows) == whole  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from history_hashes import digest, json_digest
 from driftwatch.core.codec import unpack
 from driftwatch.summary.serial import decode_summary, encode_summary
 
+#: Keys that the JSON of verbs has gained since.
+_NEW_KEYS = {"outside_rows"}
 #: Places that are named of each table, of the steps and of the verbs.
 _LISTED = 4
 
@@ -85,7 +87,7 @@ def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
         if json.dumps(old) != json.dumps(new):
             yield f"{place}: {json.dumps(new)[:200]}, of the release {json.dumps(old)[:200]}"
         return
-    for name in dict.fromkeys([*old, *new]):
+    for name in dict.fromkeys([*old, *(name for name in new if name in old or name not in _NEW_KEYS)]):
         if name not in old or name not in new:
             yield f"{place}.{name}: {'only of the release' if name in old else 'not of the release'}"
         else:

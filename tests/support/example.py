@@ -218,6 +218,7 @@ def _monitor(
         "rows_read": 8211,
         "late_rows": 12,
         "untimed_rows": 3,
+        "stray_rows": (2, 1),
     }
     return MonitorView(**{**values, **overrides})  # type: ignore[arg-type]
 

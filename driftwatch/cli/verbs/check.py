@@ -151,7 +151,8 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
         except StoreForgot as error:
             session.say(f"{error} Judged by what the reference alone teaches.")
             monitor.segment_states[segment] = replay.initial_state(segment)
-    return monitor.check(window, at, record=False).verdicts
+    # Rows later than a moment of the past are in no future.
+    return monitor.check(window, max(at, session.clock.now()), record=False).verdicts
 
 
 def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:

@@ -151,6 +151,11 @@ HEALTH = (
         "Rows without a usable event time in the newest read; they are in no window.",
     ),
     _gauge(
+        "outside_rows",
+        ("monitor", "reason"),
+        "Rows of the newest read that are in no window, by reason: untimed, before_history or future.",
+    ),
+    _gauge(
         "window_start_timestamp_seconds",
         _SEGMENT,
         "Start of the window of the newest check that had data.",

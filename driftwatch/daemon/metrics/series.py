@@ -36,6 +36,8 @@ FAILURES = (
 )
 #: Reasons of skipped checks: windows beyond ``limits.catch_up`` after an outage.
 SKIPPED = ("catch_up_limit",)
+#: Why rows that were read are in no window.
+_OUTSIDE_REASONS = ("untimed", "before_history", "future")
 _UNSAFE = re.compile("[\ud800-\udfff\x00]")
 _Counted = Iterable[tuple[str, int]]
 
@@ -118,6 +120,10 @@ def _check_samples(view: MonitorView) -> Iterator[Sample]:
     yield "driftwatch_rows_read_total", name, view.rows_read
     yield "driftwatch_late_rows_total", name, view.late_rows
     yield from _defined("driftwatch_untimed_rows", name, view.untimed_rows)
+    if view.untimed_rows is not None and view.stray_rows is not None:
+        outside_rows = (view.untimed_rows, *view.stray_rows)
+        for reason, rows in zip(_OUTSIDE_REASONS, outside_rows, strict=True):
+            yield "driftwatch_outside_rows", (*name, reason), rows
 
 
 def _selftest_samples(view: MonitorView) -> Iterator[Sample]:

@@ -76,6 +76,8 @@ class MonitorView:
     rows_read: int
     late_rows: int
     untimed_rows: int | None
+    #: Rows of the newest read stamped before the history, and in the future.
+    stray_rows: tuple[int, int] | None = None
     #: None when the self-test is off.
     selftest: SelftestView | None = None
 

@@ -17,6 +17,8 @@ class Tally:
     rows_read: int = 0
     late_rows: int = 0
     untimed_rows: int | None = None
+    #: Stamped before the history, and in the future.
+    stray_rows: tuple[int, int] | None = None
     #: Times are nanoseconds.
     last_run_at: int | None = None
     last_success_at: int | None = None

@@ -162,6 +162,7 @@ def _assemble(
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
         untimed_rows=tally.untimed_rows,
+        stray_rows=tally.stray_rows,
         selftest=selftest_view(monitor, history.selftests),
     )
 

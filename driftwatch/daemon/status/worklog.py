@@ -37,6 +37,11 @@ def worklog(data: VerdictData, browsing: Browsing) -> list[Entry]:
         read += f", {text_format.format_count(len(verdict.rejected_files), 'file')} left out"
     if verdict.untimed_rows:
         read += f", {verdict.untimed_rows:,} rows without a usable time in no window"
+    if verdict.before_history_rows or verdict.future_rows:
+        read += (
+            f", {verdict.before_history_rows:,} rows stamped before the history and "
+            f"{verdict.future_rows:,} in the future in no window"
+        )
     entries.append(Entry(at=data.decided_at, what=read))
     sendings = browsing.sendings(verdict.incident) if verdict.page and verdict.incident is not None else []
     for item in sendings[:_MAX_ITEMS]:

@@ -65,15 +65,15 @@ def could_not_look(
 
     ``overdue_state`` is the state of all rows together once the window is overdue, which opens an incident.
     """
-    untimed_rows = reading.untimed_rows or 0
     is_unreadable = failure.state is State.SOURCE_ERROR
     outcomes = nothing_watched(
         features_of(reference, config), Unwatched.UNREADABLE if is_unreadable else Unwatched.TOO_FEW_VALUES
     )
     verdict = Verdict(
         monitor=config.name, segment=None, window=window, rows=0, state=failure.state,
-        reason=failure.reason, detail=add_notes(failure.detail, untimed_rows, reading.undecodable_counts),
-        untimed_rows=untimed_rows, undecodable=reading.undecodable_counts,
+        reason=failure.reason, detail=add_notes(failure.detail, reading, 0),
+        untimed_rows=reading.untimed_rows or 0, before_history_rows=reading.before_history_rows,
+        future_rows=reading.future_rows, undecodable=reading.undecodable_counts,
         rejected_files=reading.rejected, newest_row=reading.newest_row,
         watched=outcomes.watched, unwatched=outcomes.unwatched[:MAX_NAMES],
         reference=reference.fingerprint, configuration=configuration,

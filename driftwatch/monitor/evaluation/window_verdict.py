@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
@@ -20,6 +19,8 @@ from driftwatch.summary.summary import Summary
 
 #: Columns named in the detail of a verdict.
 _MAX_DETAIL_NAMES = 5
+#: Rows stamped outside the history, per row of the window, above which a verdict says so.
+_MIN_NOTED_SHARE = 0.01
 
 NO_READING = Reading()
 
@@ -53,8 +54,7 @@ def verdict_of(
     memo: Memo = NO_MEMO,
 ) -> Verdict:
     # Rows without an event time, and messages, belong to no segment.
-    untimed_rows = (reading.untimed_rows or 0) if policy.segment is None else 0
-    undecodable = reading.undecodable_counts if policy.segment is None else ()
+    outside = reading if policy.segment is None else NO_READING
     incidents = decision.opened or decision.segment_state.incidents
     moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(
@@ -66,9 +66,7 @@ def verdict_of(
         judged_rows=measurement.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=add_notes(
-            _detail(measurement, decision, resolution, window.span.start), untimed_rows, undecodable
-        ),
+        detail=add_notes(_detail(measurement, decision, resolution, window.span.start), outside, window.rows),
         statistics=measurement.statistics if gauges or decision.page else (),
         breakages=tuple(measurement.breakages),
         rejected_files=reading.rejected,
@@ -89,17 +87,26 @@ def verdict_of(
         **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
         reference=decision.segment_state.reference,
         configuration=decision.segment_state.configuration,
-        untimed_rows=untimed_rows,
-        undecodable=undecodable,
+        untimed_rows=outside.untimed_rows or 0,
+        before_history_rows=outside.before_history_rows,
+        future_rows=outside.future_rows,
+        undecodable=outside.undecodable_counts,
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
     )
 
 
-def add_notes(detail: str, untimed_rows: int, undecodable: Sequence[tuple[str, int]]) -> str:
-    notes = []
-    if untimed_rows:
-        notes.append(f"{untimed_rows:,} rows that were read have no usable event time and are in no window")
+def add_notes(detail: str, reading: Reading, rows: int) -> str:
+    """Add what was read and is in no window of ``rows`` rows."""
+    notes, undecodable = [], reading.undecodable_counts
+    if reading.untimed_rows:
+        notes.append(
+            f"{reading.untimed_rows:,} rows that were read have no usable event time and are in no window"
+        )
+    strays = {"before the history": reading.before_history_rows, "in the future": reading.future_rows}
+    if sum(strays.values()) > _MIN_NOTED_SHARE * max(rows, reading.rows_read):
+        times = " and ".join(f"{count:,} {place}" for place, count in strays.items() if count)
+        notes.append(f"rows that were read are stamped {times}; they are in no window")
     if undecodable:
         reasons = ", ".join(f"{messages:,} {reason}" for reason, messages in undecodable)
         total_messages = sum(messages for _, messages in undecodable)
