@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from driftwatch.backtest.page_rate import Prediction, predict
 from driftwatch.backtest.sensitivity import CalmPeriod, CalmPeriodFinder, Sensitivity, sensitivity
 from driftwatch.config.models import MonitorConfig
+from driftwatch.core.history_range import counting_period, history_range, window_rows
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import window_boundaries
 from driftwatch.decide.segment_state import SegmentState
@@ -23,6 +24,7 @@ from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Failure, Reading
+from driftwatch.monitor.stray_rows import present_of, with_strays
 from driftwatch.monitor.tiles import read_tiles
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.results.verdict_json import page_json, window_json
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Windows read at once: one pass over the files serves them all.
 CHUNK_WINDOWS = 256
+#: Later than any event time.
+_NEVER = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,10 @@ class _Run:
     evaluator: Evaluator
     configuration: str
     segment_states: dict[str | None, SegmentState]
+    #: Rows stamped before it, or at and after its end, are counted as outside.
+    history: Span
+    #: Its start was found by the rows of windows, not named by a person.
+    starts_by_rows: bool
     gauges: bool = True
     calm_period_finder: CalmPeriodFinder = field(default_factory=CalmPeriodFinder)
 
@@ -119,10 +127,13 @@ def backtest(
     *,
     start: int | None = None,
     end: int | None = None,
+    now: int | None = None,
     gauges: bool = True,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Backtest:
-    """Replay ``[start, end)`` (None: all data) window by window. The data is read once.
+    """Replay ``[start, end)`` (None: as far as ``history_range``) window by window. The data is read once.
+
+    Rows stamped after ``now`` and the window's lag, and after the end, are counted as future ones.
 
     The arithmetic is the daemon's. Gauges cost more than all decisions; without ``gauges`` only verdicts that
     page have them. ``reference`` and its ``blocks`` are built from the configuration's files, even if an
@@ -137,7 +148,15 @@ def backtest(
         )
         for segment in reference.plan.segments
     }
-    run = _Run(evaluator=evaluator, configuration=configuration, segment_states=segment_states, gauges=gauges)
+    present = _NEVER if now is None else present_of(config, now)
+    run = _Run(
+        evaluator=evaluator,
+        configuration=configuration,
+        segment_states=segment_states,
+        history=Span(start=edges[0], end=max(edges[-1], present)),
+        starts_by_rows=start is None,
+        gauges=gauges,
+    )
     verdicts: list[Verdict] = []
     n_done = 0
     for chunk_edges, tiles_read in _chunks_read_ahead(run, readers, edges):
@@ -163,18 +182,28 @@ def with_sensitivity(
 def _window_edges(
     config: MonitorConfig, readers: ReaderPool, start: int | None, end: int | None
 ) -> list[int]:
-    limits, length = config.limits, config.window.length
     if start is None or end is None:
-        extent = readers.extent(config.source, seconds=limits.seconds, memory=int(limits.memory))
-        if extent is None:
-            raise DataError(f"{config.name}: expected rows with an event time in the source. Got none.")
-        extent_edges = window_boundaries(length, config.timezone, extent.start, extent.end)
-        start = extent_edges[0] if start is None else start
-        end = extent_edges[-1] if end is None else end
+        history = _history(config, readers)
+        start = history.start if start is None else start
+        end = history.end if end is None else end
     if end <= start:
         raise DataError(f"{config.name}: expected --to after --from. Nothing lies between them.")
-    edges = window_boundaries(length, config.timezone, start, end)
+    edges = window_boundaries(config.window.length, config.timezone, start, end)
     return edges if edges[-1] <= end else edges[:-1]
+
+
+def _history(config: MonitorConfig, readers: ReaderPool) -> Span:
+    """Return where the source's history begins and ends. Raises ``DataError`` without rows."""
+    seconds, memory, window = config.limits.seconds, int(config.limits.memory), config.window
+    period = counting_period(window.length)
+    counts = readers.row_counts(config.source, period, seconds=seconds, memory=memory)
+    if not counts:
+        # A time column that no file has is an error of its own.
+        readers.extent(config.source, seconds=seconds, memory=memory)
+    history = history_range(window_rows(counts, window.length, config.timezone), window.min_rows)
+    if history is None:
+        raise DataError(f"{config.name}: expected rows with an event time in the source. Got none.")
+    return history
 
 
 def _chunks_read_ahead(
@@ -185,6 +214,7 @@ def _chunks_read_ahead(
         run.config,
         run.reference.plan,
         readers,
+        history=run.history,
         sums=requires_sums(detector for detector, _ in run.evaluator.targets),
         sample=run.reference.summary.sample is not None,
     )
@@ -209,7 +239,15 @@ def _chunk_verdicts(run: _Run, tiles_read: TilesRead, edges: list[int]) -> list[
     by_window: dict[int, dict[str | None, list[Summary]]] = {}
     for (start, segment), tile in tiles_read.tiles.items():
         by_window.setdefault(start, {}).setdefault(segment, []).append(tile)
-    reading = Reading(rejected=tuple(tiles_read.rejected), untimed_rows=tiles_read.untimed_rows)
+    reading = Reading(
+        rejected=tuple(tiles_read.rejected),
+        rows_read=tiles_read.rows,
+        untimed_rows=tiles_read.untimed_rows,
+    )
+    span = Span(start=edges[0], end=edges[-1])
+    reading = with_strays(reading, tiles_read, tiles_read.rows, span, run.config.window)
+    if run.starts_by_rows:
+        reading = replace(reading, before_history_rows=sum(tiles_read.early_rows.values()))
     verdicts: list[Verdict] = []
     for start, end in pairwise(edges):
         span = Span(start=start, end=end)

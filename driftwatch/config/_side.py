@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.history_range import counting_period, history_range, window_rows
+from driftwatch.core.schema import NANOSECONDS, Span
 
 if TYPE_CHECKING:
     from driftwatch.columns.profile import Profile
@@ -38,7 +39,10 @@ class Window:
     reason: str
 
 
-def times_of(side: Side) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+Times = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def times_of(side: Side) -> Times | None:
     """Return the event times of sampled rows in nanoseconds; None when the data has no event time."""
     from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
 
@@ -47,6 +51,28 @@ def times_of(side: Side) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
     times = epoch_nanoseconds(side.profile.sample[side.time.name], "UTC")
     times = times[times != NO_TIME]
     return times if len(times) else None
+
+
+def history_of(side: Side) -> Span | None:
+    """Return the span of the event times without strays; None when the data has no event time."""
+    times = times_of(side)
+    column = None if side.time.name is None else side.profile.column(side.time.name)
+    if times is None or column is None or column.earliest is None or column.latest is None:
+        return None
+    history_times = _without_strays(times, LENGTHS[1], side.profile.rows / len(times))
+    window = LENGTHS[1] * NANOSECONDS
+    first, last = int(history_times.min()), int(history_times.max())
+    # The sample need not hold the first and the last row.
+    start = column.earliest if column.earliest >= first // window * window else first
+    end = column.latest if column.latest < (last // window + 1) * window else last
+    return Span(start=start, end=end + 1)
+
+
+def _without_strays(times: Times, length: int, rows_per_sampled_row: float) -> Times:
+    numbers, rows = np.unique(times // (counting_period(length) * NANOSECONDS), return_counts=True)
+    counts = dict(zip(numbers.tolist(), rows.tolist(), strict=True))
+    history = history_range(window_rows(counts, length, "UTC"), MIN_ROWS / rows_per_sampled_row)
+    return times if history is None else times[(times >= history.start) & (times < history.end)]
 
 
 def choose_window(side: Side) -> Window:
@@ -59,7 +85,9 @@ def choose_window(side: Side) -> Window:
     rows_per_sampled_row = side.profile.rows / len(times)
     median_rows = 0
     for length in LENGTHS:
-        counts = np.bincount((times - times.min()) // (length * NANOSECONDS)) * rows_per_sampled_row
+        history_times = _without_strays(times, length, rows_per_sampled_row)
+        places = (history_times - history_times.min()) // (length * NANOSECONDS)
+        counts = np.bincount(places) * rows_per_sampled_row
         median_rows = round(float(np.median(counts)))
         share = float((counts >= MIN_ROWS).mean())
         # The last block is hardly ever full; with a few blocks it would decide alone.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from driftwatch.config._side import LENGTHS, Side, Window, choose_window, times_of
-from driftwatch.core.schema import NANOSECONDS, Column, Role, iso
+from driftwatch.config._side import LENGTHS, Side, Window, choose_window, history_of, times_of
+from driftwatch.core.schema import Column, Role, iso
 from driftwatch.core.settings import format_duration
 from driftwatch.errors import ReferenceUnusable
 
@@ -185,10 +185,8 @@ def _extent(side: Side) -> str:
     rows = f"{side.profile.rows:,} rows"
     if side.profile.rows >= MAX_ROWS:
         rows = f"the first {rows} were looked at"
-    column = None if side.time.name is None else side.profile.column(side.time.name)
-    if column is None or column.earliest is None or column.latest is None:
-        return rows
-    return f"{rows}, {iso(column.earliest)} to {iso(column.latest)}"
+    history = history_of(side)
+    return rows if history is None else f"{rows}, {iso(history.start)} to {iso(history.end - 1)}"
 
 
 def _window_lines(window: Window, reference: Side) -> list[str]:
@@ -200,9 +198,9 @@ def _window_lines(window: Window, reference: Side) -> list[str]:
         "      # every: 1h                          # look more often (evidence stays with whole windows)",
         "      # lag: 0s                            # how late rows may arrive",
     ]
-    column = None if reference.time.name is None else reference.profile.column(reference.time.name)
-    if column is not None and column.earliest is not None and column.latest is not None:
-        count = (column.latest - column.earliest) / NANOSECONDS / window.length
+    history = history_of(reference)
+    if history is not None:
+        count = history.seconds / window.length
         if count < _MIN_REFERENCE_WINDOWS:
             lines.append(
                 f"      # The reference holds about {count:.0f} such windows: too few to know what is usual; "

@@ -14,6 +14,7 @@ from driftwatch.errors import ReferenceUnusable
 from driftwatch.reference._blocks import TimeBlocks, split_into_blocks
 from driftwatch.reference._cells import freeze_grids, segment_levels
 from driftwatch.reference._first_pass import FirstPass, profile_reference
+from driftwatch.reference._history import stray_free
 from driftwatch.reference.choose_projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
 from driftwatch.summary.plan import Plan, Segmentation
@@ -55,15 +56,21 @@ def build_reference(
     """Build a monitor's reference from its rows; ``read`` is called once per pass.
 
     The first pass profiles the columns (kind, role, cells), the second counts every row on the frozen cells,
-    per aligned block of window length. ``built_at`` is nanoseconds since 1970 UTC. ``row_sample`` keeps the
-    total's row sample; the fingerprint is the same either way.
+    per aligned block of window length. Rows with stray times are left out, at the cost of another pass.
+    ``built_at`` is nanoseconds since 1970 UTC. ``row_sample`` keeps the total's row sample; the fingerprint
+    is the same either way.
 
     Raises ``ReferenceUnusable`` when the data cannot serve, ``ConfigError`` when the configuration names a
     column that the data lacks. About 0.1 us a value for both passes: 20 million rows of 20 columns took 37 s
     and 0.4 GiB (``tests/bench/bench_reference.py``).
     """
     first_pass = profile_reference(monitor, read(), source, files)
-    draft = _draft(monitor, first_pass)
+    stray_note = ""
+    if (without_strays := stray_free(monitor, first_pass, read)) is not None:
+        # Strays must move no cell either.
+        read, stray_note = without_strays
+        first_pass = profile_reference(monitor, read(), source, files)
+    draft = _draft(monitor, first_pass, (stray_note,) if stray_note else ())
     block_counts = _count_blocks(monitor, first_pass, draft, read)
     sealed_blocks = _seal_blocks(draft, block_counts)
     return _assemble(monitor, first_pass, block_counts, sealed_blocks, (built_at, source, files), row_sample)
@@ -97,7 +104,7 @@ class _SealedBlocks:
     seed: int
 
 
-def _draft(monitor: MonitorConfig, first_pass: FirstPass) -> _Draft:
+def _draft(monitor: MonitorConfig, first_pass: FirstPass, notes: tuple[str, ...]) -> _Draft:
     frozen_grids = freeze_grids(first_pass.profile, first_pass.watched_columns, monitor.reference.timezone)
     segmentation = None
     if monitor.segment_by is not None:
@@ -126,7 +133,9 @@ def _draft(monitor: MonitorConfig, first_pass: FirstPass) -> _Draft:
     untimed_notes = (
         () if first_pass.time.name is not None else (f"built without time: {first_pass.time.reason}",)
     )
-    return _Draft(plan=plan, reference_plan=reference_plan, notes=(*frozen_grids.notes, *untimed_notes))
+    return _Draft(
+        plan=plan, reference_plan=reference_plan, notes=(*frozen_grids.notes, *untimed_notes, *notes)
+    )
 
 
 def _carried(columns: Sequence[Column], time_column: str | None) -> tuple[str, ...]:

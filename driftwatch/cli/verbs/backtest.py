@@ -36,8 +36,8 @@ class Backtests:
 @click.command()
 @CONFIG
 @MONITOR
-@click.option("--from", "start", metavar="T", help="First moment; default: the oldest row.")
-@click.option("--to", "end", metavar="T", help="Last moment; default: the newest row.")
+@click.option("--from", "start", metavar="T", help="First moment; default: of the history.")
+@click.option("--to", "end", metavar="T", help="Last moment; default: of the history.")
 @click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when there was a page.")
 @click.option(
     "--inject/--no-inject",
@@ -148,7 +148,7 @@ def _backtest(
     with progress(f"{config.name}: windows") as advance:
         result = replay_history(
             config, reference, blocks, session.readers,
-            start=first, end=last, gauges=gauges, progress=advance,
+            start=first, end=last, now=session.clock.now(), gauges=gauges, progress=advance,
         )  # fmt: skip
     if inject:
         with progress(f"{config.name}: columns injected") as advance:
