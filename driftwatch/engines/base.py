@@ -136,7 +136,8 @@ class Engine(Protocol):
         """Count rows in the tiles ``[edges[i], edges[i + 1])``, nanoseconds, increasing.
 
         Equal rows give equal bytes (``encode_summary``) in any order and any split into batches. ``seal``
-        adds the sums of the sample. An engine without ``ROW_SAMPLE`` returns summaries without sample and
-        sums, whatever the plan says. Raises ``ValueError`` for edges that do not increase, and for a plan
-        without time column with more than one tile.
+        closes the tiles (``Summary.seal``): it adds the sums of the sample and keeps only the largest of the
+        levels without a cell. An engine without ``ROW_SAMPLE`` returns summaries without sample, sums and
+        numbers inside gaps, whatever the plan says. Raises ``ValueError`` for edges that do not increase, and
+        for a plan without time column with more than one tile.
         """

@@ -160,12 +160,15 @@ def rebase_reference(
             name: accepted_sum.counts[name] if name in columns else summary.counts[name]
             for name in summary.counts
         }
+        named = {name: rows for name, rows in summary.named.items() if name not in columns}
+        named |= {name: rows for name, rows in accepted_sum.named.items() if name in columns}
         sums = accepted_sum.sums if summary.sums is not None else None
         return replace(
             summary,
             counts=counts,
             sums=sums,
             sample=accepted_sum.sample if summary.sample is not None else None,
+            named=named,
         )
 
     draft = replace(

@@ -9,6 +9,7 @@ from operator import add
 
 from driftwatch.core.schema import Span
 from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.named_rows import add_named
 from driftwatch.summary.summary import Summary, total
 
 #: (start, version) of a tile.
@@ -23,7 +24,7 @@ class MovingSum:
     """
 
     # Counts are whole numbers, so they equal those of a recomputed sum bit by bit. Joint sums are floats and
-    # do not: they are stored per tile and added in time order.
+    # do not: they are stored per tile and added in time order, and so are the few values that tiles name.
 
     def __init__(self, *, sums: bool = True, max_sum_bytes: int = 1 << 24) -> None:
         self._sums, self._max_sum_bytes = sums, max_sum_bytes
@@ -87,6 +88,7 @@ class MovingSum:
             rows=sum(tile.rows for tile in ordered),
             counts=counts,
             sums=reduce(add, sums) if all(item is not None for item in sums) else None,
+            named=add_named([tile.named for tile in ordered]),
         )
 
     def _strip(self, tile: Summary) -> Summary:

@@ -18,6 +18,7 @@ from driftwatch.core.schema import Column, Kind, Role, Span, Unwatched
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
+from driftwatch.summary.named_rows import NamedColumns, NamedRows
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.projection import Projection, Sums
 from driftwatch.summary.reference import JointNull, Provenance, Reference
@@ -32,7 +33,8 @@ _SUMS = ("features", "values", "products", "agreeing", "paired")
 _PROJECTION = ("inputs", "center", "scale", "frequencies", "pairs")
 _JOINT = ("kernel", "smallest_rank", "variance")
 PLAN = StoredFormat(name="plan", version=1)
-#: ``cells`` are in full, or at four bits each in ``halves`` and ``large``: both are version 1.
+#: ``cells`` are in full, or at four bits each in ``halves`` and ``large``, and ``named`` is left out if there
+#: is nothing to name: all are version 1.
 SUMMARY = StoredFormat(name="summary", version=1)
 REFERENCE = StoredFormat(name="reference", version=1)
 
@@ -115,6 +117,9 @@ def encode_summary(summary: Summary, *, level: int = 1) -> bytes:
     if level and (packed := pack_nibbles(arrays["cells"])) is not None:
         del arrays["cells"]
         arrays |= {"halves": packed[0], "large": packed[1]}
+    if summary.named:
+        header["named"], named_arrays = _named_parts(summary.named)
+        arrays |= named_arrays
     return SUMMARY.pack(header, arrays, level=level)
 
 
@@ -135,6 +140,28 @@ def _summary_parts(summary: Summary) -> tuple[dict[str, Any], Arrays]:
         "sums": None if summary.sums is None else summary.sums.rows,
     }
     return header, arrays
+
+
+def _named_parts(named: NamedColumns) -> tuple[list[list[Any]], Arrays]:
+    # Per column: its name, its number of values, their names, the limit.
+    columns = sorted(named)
+    listing = [[name, len(named[name].keys), list(named[name].names), named[name].limit] for name in columns]
+    arrays = {
+        f"named.{key}": np.concatenate([getattr(named[name], key) for name in columns])
+        for key in ("keys", "rows")
+    }
+    return listing, arrays
+
+
+def _named_columns(listing: list[list[Any]], arrays: Arrays) -> NamedColumns:
+    named, start = {}, 0
+    for column, size, names, limit in listing:
+        part = slice(start, start + size)
+        named[column] = NamedRows(
+            keys=arrays["named.keys"][part], rows=arrays["named.rows"][part], names=tuple(names), limit=limit
+        )
+        start += size
+    return named
 
 
 def decode_summary(data: bytes) -> Summary:
@@ -164,6 +191,7 @@ def decode_summary(data: bytes) -> Summary:
         counts=counts,
         sample=sample,
         sums=sums,
+        named=_named_columns(header.get("named", []), arrays),
     )
 
 

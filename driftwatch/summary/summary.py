@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import TypeVar
@@ -17,6 +17,7 @@ from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.named_rows import NamedColumns, NamedRows, add_named, sealed, unseen_levels
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.sample import RowSample, smallest_hashes
@@ -44,6 +45,8 @@ class Summary:
     counts: Mapping[str, Counts]
     sample: RowSample | None = None
     sums: Sums | None = None
+    #: Rows of values without a cell, for texts.
+    named: NamedColumns = field(default_factory=dict)
 
     @classmethod
     def zero(cls, plan: Plan, span: Span) -> Summary:
@@ -100,13 +103,17 @@ class Summary:
             sample=None
             if batch.content_hashes is None
             else _sample(plan, batch, batch.content_hashes, max_hash),
+            named=_unseen_levels(plan, batch, counts),
         )
 
     def seal(self, plan: Plan) -> Summary:
-        """Add the sums of the sample, which itself stays until ``drop_sample``."""
+        """Close a complete tile: add the sums of its sample, which itself stays until ``drop_sample``, and
+        keep only the largest of the values without a cell.
+        """
+        named = sealed(self.named, plan.grids, ColumnCounts.from_mapping(self.counts), self.sample)
         if self.sample is None or plan.projection is None:
-            return self
-        return replace(self, sums=Sums.from_sample(plan.projection, self.sample))
+            return replace(self, named=named)
+        return replace(self, named=named, sums=Sums.from_sample(plan.projection, self.sample))
 
     def drop_sample(self) -> Summary:
         return replace(self, sample=None)
@@ -120,10 +127,11 @@ class Summary:
             counts=ColumnCounts.from_mapping(self.counts) + ColumnCounts.from_mapping(right.counts),
             sample=None if self.sample is None or right.sample is None else self.sample + right.sample,
             sums=None if self.sums is None or right.sums is None else self.sums + right.sums,
+            named=add_named([self.named, right.named]),
         )
 
     def __sub__(self, right: Summary) -> Summary:
-        """Subtract counts and sums; the sample cannot be subtracted and is dropped."""
+        """Subtract counts and sums; the sample and what is named cannot be subtracted and are dropped."""
         self._check(right)
         return Summary(
             plan=self.plan,
@@ -157,7 +165,17 @@ def total(summaries: Iterable[Summary]) -> Summary:
         counts=ColumnCounts.total([ColumnCounts.from_mapping(item.counts) for item in ordered]),
         sample=reduce(add, samples) if all(item is not None for item in samples) else None,
         sums=reduce(add, sums) if all(item is not None for item in sums) else None,
+        named=add_named([item.named for item in ordered]),
     )
+
+
+def _unseen_levels(plan: Plan, batch: Batch, counts: Mapping[str, Counts]) -> NamedColumns:
+    levels: dict[str, NamedRows] = {}
+    for name, column in batch.columns.items():
+        grid = plan.grids.get(name)
+        if isinstance(grid, LevelGrid) and isinstance(column, Levels) and counts[name].cells[-1]:
+            levels[name] = unseen_levels(grid, column)
+    return levels
 
 
 def _sample(plan: Plan, batch: Batch, content_hashes: UInt64Array, max_hash: np.uint64 | None) -> RowSample:

@@ -31,6 +31,7 @@ from driftwatch.core import plugins
 from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.engines.base import Capability, Counted, Engine, EngineConfig, SourceRows
 from driftwatch.errors import SourceUnavailable, TooManyRows
+from driftwatch.summary import named_rows
 from driftwatch.summary.grid import numeric_grid
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import encode_summary, with_fingerprint
@@ -114,6 +115,35 @@ def test_samples_and_sums_are_those_of_plain_hashing(engine: Engine, seal: bool)
         check(engine, world, expected, seal=seal)
 
     alike()
+
+
+@pytest.mark.parametrize("seal", [True, False])
+def test_of_many_levels_without_a_cell_every_engine_keeps_the_same(
+    engine: Engine, name: str, seal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit, value in {
+        "OPEN_LEVELS": 3,
+        "SEALED_LEVELS": 2,
+        "SEALED_NUMBERS": 1,
+        "MIN_NUMBER_ROWS": 2,
+    }.items():
+        monkeypatch.setattr(named_rows, limit, value)
+    count = plain_sample.count_with_sample if name in SAMPLING else plain_engine.count
+    full_lists: set[str] = set()
+
+    @SETTINGS
+    @given(worlds(sampled=True))
+    def alike(world: World) -> None:
+        expected = count(world.plan, world.batches, world.edges, seal=seal)
+        for tile in expected.tiles.values():
+            full_lists.update(
+                column for column, rows in tile.named.items() if len(rows.keys) >= (2 if rows.names else 1)
+            )
+        check(engine, world, expected, seal=seal)
+
+    alike()
+    assert "c" in full_lists
+    assert ("n" in full_lists) == (seal and name in SAMPLING)
 
 
 @pytest.mark.parametrize("name", sorted(set(ENGINES) - set(SAMPLING)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from driftwatch.core.codec import pack, pack_nibbles, unpack, unpack_nibbles
 from driftwatch.core.hashing import hash_levels, hash_numbers, hash_rows, hash_texts
 from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.errors import StoreError, SummaryMismatch
+from driftwatch.summary import named_rows
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import LevelGrid, numeric_grid
@@ -28,7 +32,7 @@ from driftwatch.summary.serial import (
     encode_summary,
     with_fingerprint,
 )
-from driftwatch.summary.summary import Summary
+from driftwatch.summary.summary import Summary, total
 
 pytestmark = pytest.mark.soak
 
@@ -86,6 +90,99 @@ def test_any_split_in_any_order_is_the_same_to_the_bit(
     random.shuffle(parts)  # type: ignore[attr-defined]
     total = reduce(lambda left, right: left + right, parts, Summary.zero(PLAN, SPAN)).seal(PLAN)
     assert encode_summary(total) == encode_summary(whole)
+
+
+LETTERS = tuple("abcdefghijklmnopq")
+
+
+def of_levels(codes: list[int], levels: tuple[str, ...]) -> Summary:
+    column = Levels(codes=np.array(codes, dtype=np.int32), levels=levels)
+    return Summary.from_batch(PLAN, Batch(rows=len(codes), columns={"c": column}), SPAN)
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.lists(st.integers(-2, 16), max_size=60), st.randoms(use_true_random=False), st.integers(1, 5))
+def test_levels_without_a_cell_are_counted_exactly_for_any_split_and_order(
+    codes: list[int], random: Any, limit: int
+) -> None:
+    with mock.patch.object(named_rows, "OPEN_LEVELS", limit):
+        whole = of_levels(codes, LETTERS)
+        shuffled = list(codes)
+        random.shuffle(shuffled)
+        cuts = sorted(random.randint(0, len(codes)) for _ in range(4))
+        parts = []
+        for low, high in pairwise([0, *cuts, len(codes)]):
+            # Every part has a dictionary of its own.
+            order = random.sample(range(len(LETTERS)), len(LETTERS))
+            part_codes = [code if code < 0 else order.index(code) for code in shuffled[low:high]]
+            parts.append(of_levels(part_codes, tuple(LETTERS[place] for place in order)))
+        split = reduce(lambda left, right: left + right, parts, Summary.zero(PLAN, SPAN))
+        assert encode_summary(split) == encode_summary(whole) == encode_summary(total(parts))
+        assert encode_summary(split.seal(PLAN)) == encode_summary(whole.seal(PLAN))
+    unseen = Counter(LETTERS[code] for code in codes if code > 2)
+    named = whole.named.get("c")
+    assert (named is not None) == bool(unseen)
+    if named is not None:
+        assert len(named.names) == min(limit, len(unseen))
+        assert named.rows.tolist() == [unseen[name] for name in named.names]
+
+
+def test_a_level_that_takes_a_third_is_named_among_a_thousand_others() -> None:
+    levels = ("GIFT_CARD", *(f"level {number}" for number in range(1000)))
+    sealed = of_levels([0] * 500 + list(range(1, 1001)), levels).seal(PLAN).named["c"]
+    assert len(sealed.names) == named_rows.SEALED_LEVELS
+    assert sealed.rows[sealed.names.index("GIFT_CARD")] == 500
+
+
+def test_sums_of_complete_tiles_do_not_lose_a_level() -> None:
+    tiles = [
+        of_levels([0, 0, *range(1, 17)], ("GIFT_CARD", *(f"{day} {number}" for number in range(16)))).seal(
+            PLAN
+        )
+        for day in range(200)
+    ]
+    named = total(tiles).named["c"]
+    assert named.rows[named.names.index("GIFT_CARD")] == 400
+    assert named == total(tiles[::-1]).named["c"]
+
+
+def test_a_difference_names_nothing() -> None:
+    left, right = of_levels([3, 4], LETTERS), of_levels([3], LETTERS)
+    difference = (left + right) - right
+    assert difference.named == {}
+    assert difference.counts == left.counts
+
+
+@pytest.mark.parametrize("size", [79, 80, 81, 10_000])
+def test_a_long_name_is_cut_and_levels_of_one_beginning_stay_two(size: int) -> None:
+    levels = ("x" * size + "1", "x" * size + "2")
+    named = of_levels([0, 1, 1], levels).named["c"]
+    assert sorted(named.rows.tolist()) == [1, 2]
+    assert {len(name) for name in named.names} == {min(size + 1, 80)}
+
+
+def test_a_frequent_number_inside_a_gap_is_named_with_its_rows() -> None:
+    plan = with_fingerprint(replace(PLAN, sample_rows=1000))
+    rows = [(-7.5, 0)] * 30 + [(1.0 + k / 1000, 0) for k in range(900)]
+    x = np.array([row[0] for row in rows])
+    one = Batch(
+        rows=len(rows),
+        columns={"x": Numbers(values=x)},
+        content_hashes=hash_numbers(np.arange(len(rows), dtype=np.float64)),
+    )
+    sealed = Summary.from_batch(plan, one, SPAN).seal(plan)
+    assert sealed.named["x"].numbers.tolist() == [-7.5]
+    assert sealed.named["x"].rows.tolist() == [30]
+    assert Summary.from_batch(plan, replace(one, content_hashes=None), SPAN).seal(plan).named == {}
+
+
+def test_a_summary_with_nothing_to_name_has_the_bytes_of_before() -> None:
+    assert "named" not in unpack(encode_summary(summary([(0.0, 0), (2.0, 1)])))[0]
+    with_levels = of_levels([4, 4, 5], LETTERS)
+    header, arrays = unpack(encode_summary(with_levels))
+    assert decode_summary(pack(header, arrays)).named == with_levels.named
+    del header["named"], arrays["named.keys"], arrays["named.rows"]
+    assert decode_summary(pack(header, arrays)) == replace(with_levels, named={})
 
 
 @settings(max_examples=examples(100), deadline=None)

@@ -16,11 +16,13 @@ import numpy as np
 import plain_values as read
 import pyarrow as pa
 
+import driftwatch.summary.named_rows as named_rows
 from driftwatch.core.schema import Column, Kind, Span
 from driftwatch.engines.base import Counted, EngineConfig, SourceRows
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import SPECIAL, Counts
 from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.named_rows import NamedRows
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary
 
@@ -40,7 +42,7 @@ def open_engine(_config: PlainConfig) -> PlainEngine:
 class PlainEngine:
     def summarise(self, plan: Plan, rows: SourceRows, edges: Sequence[int], *, seal: bool = True) -> Counted:
         batches = list(rows.batches())
-        return with_strays(count(plan, batches, edges), plan, batches, edges, rows.history)
+        return with_strays(count(plan, batches, edges, seal=seal), plan, batches, edges, rows.history)
 
 
 class Absent:
@@ -65,10 +67,12 @@ class Row:
     identity: dict[str, Any] = field(default_factory=dict)
 
 
-def count(plan: Plan, batches: Iterable[pa.RecordBatch], edges: Sequence[int]) -> Counted:
+def count(
+    plan: Plan, batches: Iterable[pa.RecordBatch], edges: Sequence[int], *, seal: bool = True
+) -> Counted:
     tiles, outside, untimed = tiles_of(plan, batches, edges)
     spans = {low: Span(start=low, end=high) for low, high in pairwise(edges)}
-    summaries = {key: summary_of(plan, rows, spans[key[0]]) for key, rows in tiles.items()}
+    summaries = {key: summary_of(plan, rows, spans[key[0]], seal=seal) for key, rows in tiles.items()}
     rows = [row for (_, segment), tile in tiles.items() if segment is None for row in tile]
     times = [row.time for row in rows if row.time is not None]
     return Counted(
@@ -165,12 +169,57 @@ def value_of(column: Column, array: pa.Array | None, place: int, timezone: str) 
     return read.level(value)
 
 
-def summary_of(plan: Plan, rows: Sequence[Row], span: Span) -> Summary:
+def summary_of(plan: Plan, rows: Sequence[Row], span: Span, *, seal: bool) -> Summary:
     counts = {
         column.name: counts_of(plan, column, [row.values[column.name] for row in rows])
         for column in plan.columns
     }
-    return Summary(plan=plan.fingerprint, span=span, rows=len(rows), counts=ColumnCounts.from_mapping(counts))
+    named = {
+        column.name: levels
+        for column in plan.columns
+        if (levels := unseen_of(plan, column, [row.values[column.name] for row in rows], seal=seal))
+    }
+    return Summary(
+        plan=plan.fingerprint,
+        span=span,
+        rows=len(rows),
+        counts=ColumnCounts.from_mapping(counts),
+        named=named,
+    )
+
+
+def unseen_of(plan: Plan, column: Column, values: Sequence[Any], *, seal: bool) -> NamedRows | None:
+    """Levels without a cell: those with the smallest hashes, of a sealed tile the largest of these."""
+    grid = plan.grids[column.name]
+    rows = Counter(
+        value
+        for value in values
+        if isinstance(grid, LevelGrid) and isinstance(value, str) and value not in grid.levels
+    )
+    levels = sorted(rows, key=level_hash)[: named_rows.OPEN_LEVELS]
+    if seal:
+        largest = sorted(levels, key=lambda level: (-rows[level], level_hash(level)))
+        levels = sorted(largest[: named_rows.SEALED_LEVELS], key=level_hash)
+    return named_of(
+        [level_hash(level) for level in levels],
+        [rows[level] for level in levels],
+        names=tuple(level if len(level) <= 80 else level[:79] + "…" for level in levels),
+        limit=None if seal else named_rows.OPEN_LEVELS,
+    )
+
+
+def named_of(
+    keys: Sequence[int], rows: Sequence[int], *, names: tuple[str, ...] = (), limit: int | None = None
+) -> NamedRows | None:
+    if not keys:
+        return None
+    return NamedRows(
+        keys=np.array(keys, dtype=np.uint64), rows=np.array(rows, dtype=np.int64), names=names, limit=limit
+    )
+
+
+def level_hash(level: str) -> int:
+    return read.bytes_hash(level.encode("utf-8", "surrogatepass"))
 
 
 def counts_of(plan: Plan, column: Column, values: Sequence[Any]) -> Counts:

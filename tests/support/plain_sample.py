@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,18 +12,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from plain_engine import Row, count, tiles_of
-from plain_values import PREFIX_CHARS, UNITS, Moment, decimal_float, text_of_bytes
+from plain_engine import Row, cell_of, count, named_of, tiles_of
+from plain_values import MASK, PREFIX_CHARS, UNITS, Moment, bytes_hash, decimal_float, mix, text_of_bytes
 
+import driftwatch.summary.named_rows as named_rows
 from driftwatch.engines.base import Counted
 from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.named_rows import NamedRows
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.sample import RowSample
+from driftwatch.summary.summary import Summary
 
-MASK = 2**64 - 1
 MISSING = 0x6D697373696E6721
-PRIME = 0x100000001B3
 MAX_EXACT_FLOAT = 2**53
 
 
@@ -30,13 +32,42 @@ def count_with_sample(
     plan: Plan, batches: Sequence[pa.RecordBatch], edges: Sequence[int], *, seal: bool
 ) -> Counted:
     """What an engine with every capability returns."""
-    counted, tiles = count(plan, batches, edges), tiles_of(plan, batches, edges)[0]
+    counted, tiles = count(plan, batches, edges, seal=seal), tiles_of(plan, batches, edges)[0]
     summaries = {}
     for key, summary in counted.tiles.items():
         sample = sample_of(plan, tiles[key])
         sums = Sums.from_sample(plan.projection, sample) if seal and plan.projection is not None else None
-        summaries[key] = replace(summary, sample=sample, sums=sums)
+        numbers = numbers_of(plan, summary, sample) if seal else {}
+        summaries[key] = replace(summary, sample=sample, sums=sums, named={**summary.named, **numbers})
     return replace(counted, tiles=summaries)
+
+
+def numbers_of(plan: Plan, summary: Summary, sample: RowSample) -> dict[str, NamedRows]:
+    """Frequent numbers inside gaps, by column."""
+    numbers = {}
+    for place, (name, counts) in enumerate(summary.counts.items()):
+        grid = plan.grids[name]
+        if isinstance(grid, LevelGrid):
+            continue
+        edges, cells = grid.edges.tolist(), counts.cells.tolist()
+        weights: Counter[float] = Counter()
+        for value, weight in zip(sample.rows[:, place].tolist(), sample.weights.tolist(), strict=True):
+            weights[value] += 0 if math.isnan(value) else weight
+        present, sampled = sum(cells), sum(weights.values())
+        rows = {}
+        for value, weight in weights.items():
+            cell = -1 if math.isnan(value) else cell_of(edges, value)
+            if cell >= 0 and cell % 2 == 0:
+                rows[float_bits(value)] = min((2 * present * weight + sampled) // (2 * sampled), cells[cell])
+        frequent = [
+            key
+            for key in sorted(rows, key=lambda key: (-rows[key], key))
+            if rows[key] >= named_rows.MIN_NUMBER_ROWS and rows[key] * named_rows.NUMBER_RATIO >= present
+        ]
+        keys = sorted(frequent[: named_rows.SEALED_NUMBERS])
+        if named := named_of(keys, [rows[key] for key in keys]):
+            numbers[name] = named
+    return numbers
 
 
 def sample_of(plan: Plan, rows: Iterable[Row]) -> RowSample:
@@ -101,13 +132,6 @@ def identity_hash(value: Any) -> int:
     return mix(float_bits(float(value)))
 
 
-def mix(value: int) -> int:
-    z = (value + 0x9E3779B97F4A7C15) & MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
 def factor(position: int) -> int:
     return mix(position) | 1
 
@@ -115,8 +139,3 @@ def factor(position: int) -> int:
 def float_bits(value: float) -> int:
     bits: int = struct.unpack("<Q", struct.pack("<d", value + 0.0))[0]
     return bits
-
-
-def bytes_hash(data: bytes) -> int:
-    total = sum((byte + 1) * pow(PRIME, place, 2**64) for place, byte in enumerate(data)) & MASK
-    return mix(total ^ (len(data) << 48 & MASK))

@@ -22,6 +22,8 @@ MAX_INT64 = 2**63 - 1
 MAX_TIME = MAX_INT64 - 2 * 86400 * NANOSECONDS
 MAX_WHOLE_FLOAT = 1e15
 PREFIX_CHARS = 512
+MASK = 2**64 - 1
+PRIME = 0x100000001B3
 NUMBER = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,5})?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE
 )
@@ -242,3 +244,15 @@ def from_local(time: int, timezone: str) -> int:
 
 def offset_at(instant: int, zone: ZoneInfo) -> timedelta | None:
     return datetime.fromtimestamp(instant, tz=zone).utcoffset()
+
+
+def mix(value: int) -> int:
+    z = (value + 0x9E3779B97F4A7C15) & MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def bytes_hash(data: bytes) -> int:
+    total = sum((byte + 1) * pow(PRIME, place, 2**64) for place, byte in enumerate(data)) & MASK
+    return mix(total ^ (len(data) << 48 & MASK))

@@ -1,0 +1,171 @@
+"""Rows of values that have no cell of their own, so that texts can name them; no detector measures them.
+
+These are the levels that the reference never had, counted exactly, and the frequent numbers inside gaps of a
+numeric grid, estimated from the row sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from driftwatch.core.arrays import Float64Array, Int64Array, UInt64Array
+from driftwatch.core.hashing import level_table
+from driftwatch.summary.batch import Levels
+from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
+from driftwatch.summary.sample import RowSample
+
+#: Levels of a column while its tile is counted: those with the smallest hashes.
+OPEN_LEVELS = 1024
+#: Levels of a column in a complete tile: those with the most rows, three times what a page names.
+SEALED_LEVELS = 16
+#: Characters of a level's name; a longer one ends in an ellipsis.
+MAX_NAME_CHARS = 80
+#: Numbers of a column in a complete tile.
+SEALED_NUMBERS = 3
+#: A number is named from this many rows of a tile on, and from one row in ``NUMBER_RATIO``. Every value that
+#: the reference had so often is an edge of the grid.
+MIN_NUMBER_ROWS = 5
+NUMBER_RATIO = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NamedRows:
+    """Row counts of some values of one column.
+
+    With a ``limit`` it holds the levels with the smallest hashes (bottom-k): no part ever drops a level of
+    the sum, so addition is exact for any split and order. Without one it belongs to complete tiles, and
+    addition keeps every value: a level that was not among the largest of one of the tiles has more rows.
+    """
+
+    #: Ascending: hashes of levels, or bits of float64 numbers.
+    keys: UInt64Array
+    rows: Int64Array
+    #: Levels by key; none for numbers.
+    names: tuple[str, ...] = ()
+    limit: int | None = None
+
+    def __eq__(self, right: object) -> bool:
+        return (
+            isinstance(right, NamedRows)
+            and np.array_equal(self.keys, right.keys)
+            and np.array_equal(self.rows, right.rows)
+            and (self.names, self.limit) == (right.names, right.limit)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def numbers(self) -> Float64Array:
+        return self.keys.view(np.float64)
+
+    def largest(self, count: int) -> NamedRows:
+        """Return the values with the most rows, without limit; of equal ones those with the smaller key."""
+        return self._take(np.sort(np.lexsort((self.keys, -self.rows))[:count]))
+
+    def _take(self, positions: Int64Array) -> NamedRows:
+        names = tuple(self.names[position] for position in positions.tolist()) if self.names else ()
+        return NamedRows(keys=self.keys[positions], rows=self.rows[positions], names=names)
+
+    @classmethod
+    def total(cls, parts: Sequence[NamedRows]) -> NamedRows:
+        if len(parts) == 1:
+            return parts[0]
+        limits = [part.limit for part in parts if part.limit is not None]
+        return _combined(
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.rows for part in parts]),
+            [name for part in parts for name in part.names],
+            min(limits) if len(limits) == len(parts) else None,
+        )
+
+
+#: By column; a column without such values is left out.
+NamedColumns = Mapping[str, NamedRows]
+
+
+def _combined(keys: UInt64Array, rows: Int64Array, names: Sequence[str], limit: int | None) -> NamedRows:
+    distinct, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    sums = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(sums, inverse, rows)
+    return NamedRows(
+        keys=distinct[:limit].copy(),
+        rows=sums[:limit].copy(),
+        names=tuple(names[position] for position in first[:limit].tolist()) if names else (),
+        limit=limit,
+    )
+
+
+def add_named(parts: Iterable[NamedColumns]) -> NamedColumns:
+    by_column: dict[str, list[NamedRows]] = {}
+    for part in parts:
+        for column, named in part.items():
+            by_column.setdefault(column, []).append(named)
+    return {column: NamedRows.total(items) for column, items in by_column.items()}
+
+
+def unseen_levels(grid: LevelGrid, column: Levels) -> NamedRows:
+    """Count the levels without a cell, in O(rows)."""
+    codes = column.codes[grid.index(column) == len(grid.levels)]
+    rows_by_code = np.bincount(codes, minlength=len(column.levels))
+    distinct_codes = np.flatnonzero(rows_by_code)
+    hashes: UInt64Array = column.table(level_table, level_table)[distinct_codes]
+    if len(hashes) > OPEN_LEVELS:
+        # One dictionary may hold a level twice, under two codes.
+        smallest = np.flatnonzero(hashes <= np.unique(hashes)[:OPEN_LEVELS][-1])
+        distinct_codes, hashes = distinct_codes[smallest], hashes[smallest]
+    names = [name_of(column.levels[code]) for code in distinct_codes.tolist()]
+    return _combined(hashes, rows_by_code[distinct_codes].astype(np.int64), names, OPEN_LEVELS)
+
+
+def name_of(level: str) -> str:
+    return level if len(level) <= MAX_NAME_CHARS else f"{level[: MAX_NAME_CHARS - 1]}…"
+
+
+def sealed(
+    named: NamedColumns, grids: Mapping[str, Grid], counts: ColumnCounts, sample: RowSample | None
+) -> NamedColumns:
+    """Return what is kept of a complete tile: its largest levels and, given a sample, frequent numbers."""
+    levels = {column: rows.largest(SEALED_LEVELS) for column, rows in named.items() if rows.names}
+    return levels if sample is None else levels | _frequent_numbers(grids, counts, sample)
+
+
+def _frequent_numbers(
+    grids: Mapping[str, Grid], counts: ColumnCounts, sample: RowSample
+) -> dict[str, NamedRows]:
+    # A gap that holds few rows holds no frequent number: healthy tiles end at this test.
+    layout, present = counts.layout, counts.present_rows()
+    least = np.repeat(np.maximum(present, MIN_NUMBER_ROWS * NUMBER_RATIO), layout.sizes)
+    gaps: dict[str, list[int]] = {}
+    for cell in np.flatnonzero(counts.cells * NUMBER_RATIO >= least).tolist():
+        row = int(np.searchsorted(layout.starts, cell, side="right")) - 1
+        offset, name = cell - int(layout.starts[row]), layout.names[row]
+        if offset % 2 == 0 and isinstance(grids[name], NumericGrid):
+            gaps.setdefault(name, []).append(offset)
+    numbers = {}
+    for name, offsets in gaps.items():
+        row, _, _ = layout.spans[name]
+        rows = _numbers_in_gaps(grids[name], counts[name].cells, offsets, sample.rows[:, row], sample.weights)
+        if len(rows.keys):
+            numbers[name] = rows.largest(SEALED_NUMBERS)
+    return numbers
+
+
+def _numbers_in_gaps(
+    grid: Grid, cells: Int64Array, gaps: Sequence[int], values: Float64Array, weights: Int64Array
+) -> NamedRows:
+    # Rows are estimated in whole numbers, so that every engine rounds alike.
+    edges = grid.edges if isinstance(grid, NumericGrid) else np.empty(0)
+    is_number = ~np.isnan(values)
+    values, weights = values[is_number], weights[is_number]
+    sampled, present = int(weights.sum()), int(cells.sum())
+    edge = edges.searchsorted(values)
+    is_inside = np.isin(2 * edge, gaps) & ~np.isin(values, edges)
+    named = _combined(values[is_inside].view(np.uint64), weights[is_inside], (), None)
+    estimates = (2 * present * named.rows + sampled) // max(2 * sampled, 1)
+    estimates = np.minimum(estimates, cells[2 * edges.searchsorted(named.numbers)])
+    frequent = (estimates >= MIN_NUMBER_ROWS) & (estimates * NUMBER_RATIO >= present)
+    return NamedRows(keys=named.keys[frequent], rows=estimates[frequent])
