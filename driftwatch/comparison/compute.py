@@ -24,6 +24,7 @@ from driftwatch.detectors.base import (
     WindowContext,
     default_detectors,
     get,
+    new_levels,
     pair_of,
 )
 from driftwatch.errors import ConfigError
@@ -31,6 +32,7 @@ from driftwatch.results.results import Statistic
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid, numeric_grid
+from driftwatch.summary.named_rows import NamedColumns, add_named, unseen_levels
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Provenance, Reference
 from driftwatch.summary.sample import RowSample
@@ -170,8 +172,16 @@ def compare_column(
         Summary(plan=plan.fingerprint, span=NO_SPAN, rows=table.num_rows, counts={column.name: column_counts})
         for table, column_counts in zip((reference_table, current_table), counts, strict=True)
     ]
+    summaries[1] = replace(summaries[1], named=_unseen_levels(column, grid, current_parts))
     reference = ReferenceContext(_make_reference(plan, summaries[0], "compare"))
     return measure_column(reference.window(summaries[1]), column, detectors)
+
+
+def _unseen_levels(column: Column, grid: Grid, parts: Sequence[Numbers | Levels]) -> NamedColumns:
+    if not isinstance(grid, LevelGrid):
+        return {}
+    levels = [unseen_levels(grid, part) for part in parts if isinstance(part, Levels)]
+    return add_named({column.name: named} for named in levels if len(named.keys))
 
 
 def measure_column(window: WindowContext, column: Column, detectors: Sequence[Detector]) -> ColumnComparison:
@@ -190,6 +200,7 @@ def measure_column(window: WindowContext, column: Column, detectors: Sequence[De
             for detector in detectors
             if isinstance(detector, ColumnDetector) and detector.applies(column, reference)
         ),
+        new_levels=() if column.kind.ordered else new_levels(pair),
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from driftwatch.charts.bars import LevelBar, NumericBars
 from driftwatch.core.schema import Column
-from driftwatch.results.results import Statistic
+from driftwatch.results.results import NewLevel, Statistic
+from driftwatch.results.verdict_json import new_level_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,8 @@ class ColumnComparison:
         Shares of rows without a value, in [0, 1]; None if there are no rows.
     bars : NumericBars or list of LevelBar, optional
         Both samples on the reference's cells; None when there is nothing to draw.
+    new_levels : tuple of NewLevel
+        The largest levels that the reference never had, if they repeat.
     """
 
     column: Column
@@ -34,6 +37,7 @@ class ColumnComparison:
     missing_current: float | None
     statistics: tuple[Statistic, ...]
     bars: NumericBars | Sequence[LevelBar] | None = field(default=None, compare=False, repr=False)
+    new_levels: tuple[NewLevel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +118,7 @@ class Comparison:
                     "detectors": {
                         statistic.detector: _statistic_to_json(statistic) for statistic in item.statistics
                     },
+                    "new_levels": [new_level_json(level) for level in item.new_levels],
                 }
                 for item in self.columns
             ],

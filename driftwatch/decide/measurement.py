@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from driftwatch.core.schema import Span
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes
-from driftwatch.results.results import Breakage, Statistic
+from driftwatch.results.results import Breakage, NewLevel, Statistic
 from driftwatch.results.streams import Streams
 
 
@@ -23,6 +23,7 @@ class Measurement:
     breakages: Sequence[Breakage] = ()
     #: None when a block of the reference is learned, which has no verdict.
     outcomes: ColumnOutcomes | None = None
+    new_levels: Sequence[NewLevel] = ()
     #: Season slot.
     slot: int = 0
     #: The user excluded the window, so it is not judged.

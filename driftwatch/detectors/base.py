@@ -29,6 +29,7 @@ from driftwatch.detectors._support.bases import (
 )
 from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, ColumnBatch, batch_of
 from driftwatch.detectors._support.column_pair import ColumnPair, pair_of
+from driftwatch.detectors._support.new_values import new_levels, new_levels_of
 from driftwatch.detectors._support.row_share import RowShareDetector
 from driftwatch.detectors._support.window_context import ReferenceContext, WindowContext
 from driftwatch.errors import ConfigError
@@ -61,6 +62,8 @@ __all__ = [
     "effect_text",
     "gauges_of",
     "get",
+    "new_levels",
+    "new_levels_of",
     "p_values",
     "pair_of",
     "requires_sums",

@@ -213,7 +213,18 @@ def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_ou
             )
     side = "below" if window_outlying[0] > window_outlying[1] else "above"
     place = f"{side} the reference's range " if window_share else "outside the reference's range "
-    return place + effect_text.share_change(reference_share, window_share)
+    return place + effect_text.share_change(reference_share, window_share) + _outside_value(batch, k)
+
+
+def _outside_value(batch: ColumnBatch, k: int) -> str:
+    # The one value that most of the increase is.
+    pair = batch.pair(k)
+    common, grid = effect_text.common_value(pair), batch.cells.reference.grids[batch.row[k]]
+    if common is None or not len(grid.edges):
+        return ""
+    if grid.edges[grid.first] <= common.value <= grid.edges[grid.last]:
+        return ""
+    return f", {effect_text.common_value_text(pair.column.kind, common)}"
 
 
 def _batch_outlying(batch: ColumnBatch) -> tuple[Int64Array, Int64Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.detectors._support import column_pair, effect_text, p_values
+from driftwatch.detectors._support.new_values import new_rows
 from driftwatch.detectors.base import ColumnPair, Detector, LevelDetector
 from driftwatch.results.results import Score, Shares, Statistic
 from driftwatch.results.streams import StreamList
@@ -49,13 +50,12 @@ class Unseen(LevelDetector):
         if pair.empty_side:
             return self.undefined(pair, pair.empty_side)
         expected_rows = _expected_rows(pair)
-        unseen_rows = _unseen_rows(pair)
+        unseen_rows = new_rows(pair)
         return self.gauge(
             pair,
             unseen_rows / pair.m,
             p_value=float(p_values.rate_increase(expected_rows, pair.n, unseen_rows, pair.m)[0]),
-            effect="levels never seen "
-            + effect_text.share_change(pair.reference_counts[-1] / pair.n, unseen_rows / pair.m),
+            effect=effect_text.new_levels_text(pair),
         )
 
     def streams(self, pair: ColumnPair) -> StreamList:
@@ -83,15 +83,10 @@ class Unseen(LevelDetector):
                 detector=self.name,
                 column=pair.column.name,
                 label="unseen",
-                value=column_pair.rare_arcsine(_unseen_rows(pair), pair.m),
+                value=column_pair.rare_arcsine(new_rows(pair), pair.m),
                 floor=FLOOR,
             ),
         )
-
-
-def _unseen_rows(pair: ColumnPair) -> int:
-    # Rows whose level has no cell, or no row in a segment's reference.
-    return int(pair.window_counts[-1]) + int(pair.window_counts[:-1][pair.reference_counts[:-1] == 0].sum())
 
 
 def _expected_rows(pair: ColumnPair) -> int:

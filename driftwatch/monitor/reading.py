@@ -106,9 +106,16 @@ class Reading:
 
 
 def same_rows(stored: Parts, current: Parts) -> bool:
-    return {segment: part.drop_sample() for segment, part in stored.items()} == {
-        segment: part.drop_sample() for segment, part in current.items()
-    }
+    # Tiles of 0.1.0 name nothing, and do not change for that.
+    is_named = any(part.named for part in stored.values())
+    stored, current = (
+        {
+            name: replace(part.drop_sample(), named=part.named if is_named else {})
+            for name, part in parts.items()
+        }
+        for parts in (stored, current)
+    )
+    return stored == current
 
 
 def lost_rows(stored: Parts, current: Parts, *, incomplete: bool) -> bool:

@@ -158,6 +158,18 @@ class Representativeness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewLevel:
+    """A level that the reference never had. Its field names are stored."""
+
+    column: str
+    #: Truncated, with control and invisible characters escaped.
+    level: str
+    rows: int
+    #: Of the rows with a value.
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedColumn:
     column: str
     #: The detector with the most evidence.
@@ -219,6 +231,8 @@ class Verdict:
     unwatched: tuple[UnwatchedColumn, ...] = ()
     #: Columns with as few values in the reference: evidence came from their missing share.
     missing_share_columns: tuple[str, ...] = ()
+    #: Of each column the largest, the column with the largest first.
+    new_levels: tuple[NewLevel, ...] = ()
     #: Columns whose move is below the tolerance, and those of which that cannot be told.
     unchanged: tuple[str, ...] = ()
     could_not_tell: tuple[str, ...] = ()

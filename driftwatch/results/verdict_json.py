@@ -19,6 +19,7 @@ from driftwatch.results.results import (
     FileProblem,
     MoveLimit,
     NamedColumn,
+    NewLevel,
     Reason,
     RejectedFile,
     Representativeness,
@@ -57,6 +58,15 @@ class NamedJson(TypedDict):
     share: float | None
     effect: str
     onset: Moment | None
+
+
+class NewLevelJson(TypedDict):
+    """A level that the reference never had. ``share`` is that of the rows with a value."""
+
+    column: str
+    level: str
+    rows: int
+    share: float
 
 
 class BrokenJson(TypedDict):
@@ -131,6 +141,7 @@ class WindowJson(TypedDict):
     watched: WatchedJson | None
     unwatched: list[UnwatchedJson]
     missing_share_columns: list[str]
+    new_levels: list[NewLevelJson]
     unchanged: list[str]
     could_not_tell: list[str]
     move_limits: dict[str, float]
@@ -186,6 +197,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         else {"drawn": verdict.watched.drawn, "of": verdict.watched.of},
         "unwatched": [{"column": item.column, "reason": item.reason} for item in verdict.unwatched],
         "missing_share_columns": list(verdict.missing_share_columns),
+        "new_levels": [new_level_json(item) for item in verdict.new_levels],
         "unchanged": list(verdict.unchanged),
         "could_not_tell": list(verdict.could_not_tell),
         "move_limits": {item.column: item.limit for item in verdict.move_limits},
@@ -246,6 +258,10 @@ def named_json(item: NamedColumn) -> NamedJson:
     }
 
 
+def new_level_json(item: NewLevel) -> NewLevelJson:
+    return {"column": item.column, "level": item.level, "rows": item.rows, "share": item.share}
+
+
 def page_json(verdict: Verdict) -> dict[str, Any]:
     broken = [
         {"column": item.column, "detector": str(item.reason), "effect": item.detail, "share": None}
@@ -271,11 +287,8 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
     )
     data = asdict(replace(verdict, statistics=())) | {"statistics": statistics}
-    if not verdict.undecodable:
-        # Sources of rows have no messages, and their verdicts are stored as before there were any.
-        del data["undecodable"]
-    for name in ("before_history_rows", "future_rows"):
-        # As before there were such fields.
+    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows"):
+        # Verdicts without any are stored as before there were such fields.
         if not data[name]:
             del data[name]
     return VERDICT.numbered(data)
@@ -309,12 +322,8 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for item in data["rejected_files"]
             ),
             "named": tuple(NamedColumn(**item) for item in data["named"]),
-            "watched": None if data.get("watched") is None else WatchedColumns(**data["watched"]),
-            "unwatched": tuple(
-                UnwatchedColumn(column=item["column"], reason=Unwatched(item["reason"]))
-                for item in data.get("unwatched", ())
-            ),
-            "missing_share_columns": tuple(data.get("missing_share_columns", ())),
+    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows"):
+        # Verdicts without any are stored as before there were such fields.
             "unchanged": tuple(data["unchanged"]),
             "could_not_tell": tuple(data.get("could_not_tell", ())),
             "move_limits": tuple(MoveLimit(**item) for item in data.get("move_limits", ())),

@@ -157,15 +157,15 @@ def _frequent_numbers(
 def _numbers_in_gaps(
     grid: Grid, cells: Int64Array, gaps: Sequence[int], values: Float64Array, weights: Int64Array
 ) -> NamedRows:
-    # Rows are estimated in whole numbers, so that every engine rounds alike.
+    """Estimate the rows of the numbers inside ``gaps`` by their shares of each gap's sampled rows."""
     edges = grid.edges if isinstance(grid, NumericGrid) else np.empty(0)
-    is_number = ~np.isnan(values)
-    values, weights = values[is_number], weights[is_number]
-    sampled, present = int(weights.sum()), int(cells.sum())
-    edge = edges.searchsorted(values)
-    is_inside = np.isin(2 * edge, gaps) & ~np.isin(values, edges)
+    cell = 2 * edges.searchsorted(values)
+    # NaN sorts last, into the last gap.
+    is_inside = np.isin(cell, gaps) & ~np.isin(values, edges) & ~np.isnan(values)
+    sampled = np.bincount(cell[is_inside], weights=weights[is_inside], minlength=len(cells)).astype(np.int64)
     named = _combined(values[is_inside].view(np.uint64), weights[is_inside], (), None)
-    estimates = (2 * present * named.rows + sampled) // max(2 * sampled, 1)
-    estimates = np.minimum(estimates, cells[2 * edges.searchsorted(named.numbers)])
-    frequent = (estimates >= MIN_NUMBER_ROWS) & (estimates * NUMBER_RATIO >= present)
-    return NamedRows(keys=named.keys[frequent], rows=estimates[frequent])
+    gap = 2 * edges.searchsorted(named.numbers)
+    # In whole numbers, so that every engine rounds alike.
+    rows = (2 * cells[gap] * named.rows + sampled[gap]) // (2 * sampled[gap])
+    frequent = (rows >= MIN_NUMBER_ROWS) & (rows * NUMBER_RATIO >= cells.sum())
+    return NamedRows(keys=named.keys[frequent], rows=rows[frequent])

@@ -51,14 +51,15 @@ def numbers_of(plan: Plan, summary: Summary, sample: RowSample) -> dict[str, Nam
             continue
         edges, cells = grid.edges.tolist(), counts.cells.tolist()
         weights: Counter[float] = Counter()
+        sampled: Counter[int] = Counter()
         for value, weight in zip(sample.rows[:, place].tolist(), sample.weights.tolist(), strict=True):
-            weights[value] += 0 if math.isnan(value) else weight
-        present, sampled = sum(cells), sum(weights.values())
-        rows = {}
+            if not math.isnan(value) and cell_of(edges, value) % 2 == 0:
+                weights[value] += weight
+                sampled[cell_of(edges, value)] += weight
+        present, rows = sum(cells), {}
         for value, weight in weights.items():
-            cell = -1 if math.isnan(value) else cell_of(edges, value)
-            if cell >= 0 and cell % 2 == 0:
-                rows[float_bits(value)] = min((2 * present * weight + sampled) // (2 * sampled), cells[cell])
+            cell = cell_of(edges, value)
+            rows[float_bits(value)] = (2 * cells[cell] * weight + sampled[cell]) // (2 * sampled[cell])
         frequent = [
             key
             for key in sorted(rows, key=lambda key: (-rows[key], key))

@@ -19,12 +19,43 @@ from driftwatch.detectors._support.column_quantiles import (
     reference_quantiles,
     window_quantiles,
 )
+from driftwatch.detectors._support.effect_format import (
+    MAX_LABEL_CHARS,
+    escape,
+    format_number,
+    format_percent,
+    quote,
+    share_change,
+)
+from driftwatch.detectors._support.new_values import (
+    CommonValue,
+    common_value,
+    new_levels,
+    new_levels_text,
+)
 from driftwatch.detectors._support.window_context import WindowContext
 from driftwatch.summary.cell_quantiles import Quantiles, quantiles
 
-#: Largest number of characters of a level or column name in a text.
-MAX_LABEL_CHARS = 40
+__all__ = [
+    "MAX_LABEL_CHARS",
+    "bin_change",
+    "bin_text",
+    "common_value",
+    "common_value_text",
+    "escape",
+    "format_number",
+    "format_percent",
+    "level_change",
+    "new_levels_text",
+    "ordered_change",
+    "quote",
+    "share_change",
+]
+
 _LOW, _HIGH = 0, len(QUANTILE_SHARES) - 1
+#: Largest whole number that is written with all its digits.
+_MAX_WHOLE_NUMBER = 1e15
+_VALUE_VERBS = {Kind.TEXT: "have length", Kind.VECTOR: "have norm"}
 _MEASURE = {Kind.TEXT: " length", Kind.VECTOR: " norm"}
 #: Changes of unit that are hinted at, as factor and offset: powers of ten, time; length, mass, temperature.
 _COARSE = (
@@ -37,66 +68,16 @@ _UNIT_CHANGES = np.array(
 )
 
 
-def quote(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:
-    r"""Quote a text, truncated and with control characters escaped.
-
-    >>> print(quote("no\nrth"))
-    "no\nrth"
-    """
-    return f'"{escape(text, max_chars)}"'
-
-
-def escape(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:
-    excerpt = text if len(text) <= max_chars else text[: max_chars - 1] + "…"
-    characters = (
-        char if char.isprintable() and char not in '"\\' else char.encode("unicode_escape").decode()
-        for char in excerpt
-    )
-    return "".join('\\"' if char == '"' else char for char in characters)
-
-
-def format_percent(share: float) -> str:
-    """Format a share as a percentage.
-
-    >>> format_percent(0.123), format_percent(0.0004), format_percent(0.9996), format_percent(0.0)
-    ('12 %', '0.04 %', '99.96 %', '0 %')
-    """
-    value = 100 * share
-    if value in (0.0, 100.0) or 10 <= value < 99.5:
-        return f"{value:.0f} %"
-    if value >= 99.5:
-        return f"{value:.2f} %" if value < 99.995 else ">99.99 %"
-    return f"{value:.1f} %" if value >= 1 else f"{value:.1g} %"
-
-
-def format_number(value: float) -> str:
-    """Format a number with about four digits.
-
-    >>> format_number(41000.0), format_number(0.12345), format_number(29.0), format_number(1e-9)
-    ('41,000', '0.1235', '29', '1e-09')
-    """
-    if not math.isfinite(value):
-        return "infinity" if value > 0 else "-infinity"
-    if value == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(value)))
-    if not -5 < exponent < 15:
-        return f"{value:.3g}"
-    text = f"{value:,.{max(0, 3 - exponent)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def share_change(reference_share: float, window_share: float) -> str:
-    return f"{format_percent(reference_share)} → {format_percent(window_share)}"
-
-
 def level_change(pair: ColumnPair) -> str:
-    """Describe the level whose share moved most, as in ``"north" 22 % → 41 %``."""
+    """Describe the level whose share moved most, as in ``"north" 22 % → 41 %``, and name new levels."""
     reference_share, window_share = pair.reference_counts / pair.n, pair.window_counts / pair.m
     # Of two levels that moved equally far, the one that grew is described.
     level = int(np.argmax(np.abs(window_share - reference_share) + 1e-12 * (window_share > reference_share)))
-    label = quote(pair.levels[level]) if level < len(pair.levels) else "levels never seen"
-    return f"{label} {share_change(float(reference_share[level]), float(window_share[level]))}"
+    if level == len(pair.levels):
+        return new_levels_text(pair)
+    change = share_change(float(reference_share[level]), float(window_share[level]))
+    text = f"{quote(pair.levels[level])} {change}"
+    return f"{text}; {new_levels_text(pair)}" if new_levels(pair) else text
 
 
 #: Position of a bin, number of bins, and the bin's share of the reference and of the window.
@@ -132,16 +113,48 @@ def bin_text(position: int, n_bins: int, reference_share: float, window_share: f
 
 
 def ordered_change(pair: ColumnPair, *, distance: float | None = None) -> str:
-    """Describe the change of the median, else of a tail, else at the edge that separates the sides best.
+    """Describe the value that explains the change, else that of the median, of a tail, or at the edge that
+    separates the sides best.
 
     ``distance`` is shown in interquartile ranges of the reference. A change of unit is shown only if all
     quantiles agree with it.
     """
-    text = pair.context.memo.get(("ordered change", pair.row), lambda: _ordered_change(pair))
+    text = pair.context.memo.get(("ordered change", pair.row), lambda: _change_text(pair))
     width = interquartile_ranges(pair.context)[pair.row]
     return text + (
         f", {format_number(distance / width)} of the interquartile range" if distance and width > 0 else ""
     )
+
+
+def _change_text(pair: ColumnPair) -> str:
+    common = common_value(pair)
+    if common is None:
+        return _ordered_change(pair)
+    text = common_value_text(pair.column.kind, common)
+    if common.is_whole_change:
+        return text
+    return f"{text}, and other values moved" if common.is_part_of_change else _ordered_change(pair)
+
+
+def common_value_text(kind: Kind, common: CommonValue) -> str:
+    """Describe a value's share, as in ``3 % are -1 (before 0 %)``."""
+    verb = _VALUE_VERBS.get(kind, "are")
+    about = "about " if common.is_estimate else ""
+    limit = "at most " if common.is_in_gap and common.reference_share else ""
+    share, reference_share = (
+        format_percent(item).replace(".0 %", " %") for item in (common.share, common.reference_share)
+    )
+    value = _value_text(kind, common.value)
+    return f"{about}{share} {verb} {value} (before {limit}{reference_share})"
+
+
+def _value_text(kind: Kind, value: float) -> str:
+    if kind is Kind.DATETIME and math.isfinite(value):
+        # With the time of day, unless it is midnight.
+        return _date_texts(value, value + (3 * 86400 if value % 86400 == 0 else 0))[0]
+    if abs(value) < _MAX_WHOLE_NUMBER and value == int(value):
+        return f"{int(value):,}"
+    return f"{value:.6g}" if math.isfinite(value) else format_number(value)
 
 
 def _ordered_change(pair: ColumnPair) -> str:
@@ -205,11 +218,8 @@ def _edge_text(pair: ColumnPair) -> str:
     value, reference_share, window_share, equal = pair.context.once("edge shares", _edge_shares)[pair.row]
     if equal:
         return ""
-    text = (
-        _date_texts(value, value + 3 * 86400)[0]
-        if pair.column.kind is Kind.DATETIME
-        else format_number(value)
-    )
+    is_date = pair.column.kind is Kind.DATETIME
+    text = _date_texts(value, value + 3 * 86400)[0] if is_date else format_number(value)
     subject = _MEASURE.get(pair.column.kind, "").strip()
     return f"{subject} at or below {text}: {share_change(reference_share, window_share)}".strip()
 

@@ -23,6 +23,7 @@ from driftwatch.detectors.base import (
     WindowContext,
     WindowGauges,
     built_in_detectors,
+    new_levels_of,
     streams_of,
     targets_by_detector,
 )
@@ -176,6 +177,7 @@ class Evaluator:
             streams=window_streams,
             breakages=window_breakages,
             outcomes=self._outcomes(context, window_streams, window_breakages, segment_state, is_excluded),
+            new_levels=new_levels_of(context),
             slot=season_slot(window.span.start, tuple(self.config.season), self.config.timezone),
             excluded=is_excluded,
             untimed_reference=not context.reference.blocks,

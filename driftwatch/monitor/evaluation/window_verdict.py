@@ -84,6 +84,7 @@ def verdict_of(
         if measurement.outcomes is None
         else measurement.outcomes.missing_share_columns[:MAX_NAMES],
         **{item.name: getattr(moves, item.name) for item in fields(moves)},
+        new_levels=tuple(measurement.new_levels),
         **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
         reference=decision.segment_state.reference,
         configuration=decision.segment_state.configuration,

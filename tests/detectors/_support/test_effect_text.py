@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,9 +90,114 @@ def test_dates_lengths_levels_and_gaps() -> None:
     assert effect("ks", lengths, lengths + 30, Kind.TEXT) == "median length 12 → 42"
     north = ["north"] * 22 + ["south"] * 78
     assert effect("chi2", north, ["north"] * 41 + ["south"] * 59) == '"north" 22 % → 41 %'
-    assert effect("unseen", north, ["mars"] * 12 + ["south"] * 88) == "levels never seen 0 % → 12 %"
+    news = effect("unseen", north, ["mars"] * 12 + ["south"] * 88)
+    assert news == 'levels never seen 0 % → 12 %: "mars" 12 %'
     full = np.arange(100.0)
     assert effect("missing", full, np.where(full < 12, np.nan, full)) == "missing 0 % → 12 %"
+
+
+def stored_effect(name: str, reference_values: object, window_values: object) -> str:
+    """On the cells of a stored grid, with the row sample of a sealed tile."""
+    reference = reference_of({"x": reference_values})
+    window = window_of(reference, {"x": window_values}).seal(reference.plan)
+    return gauge(name, reference, window, "x").effect
+
+
+def replaced(values: Any, share: float, value: float) -> Any:
+    return np.where(np.arange(len(values)) < share * len(values), value, values)
+
+
+@pytest.mark.parametrize("detector", ["ks", "wasserstein"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_value_that_takes_the_place_of_others_is_named(detector: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = rng.normal(41, 12, 5000), rng.normal(41, 12, 1000)
+    text = stored_effect(detector, before, replaced(after, 0.03, -1))
+    assert text.startswith(("3 % are -1 (before ", "about 3 % are -1 (before at most 0."))
+    assert "median" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "share", "text"),
+    [
+        (-999.0, 0.03, "3 % are -999 (before 0 %)"),
+        (41.37251, 0.3, "about 30 % are 41.3725 (before at most 0.4 %)"),
+        (np.inf, 0.1, "10 % are infinity (before 0 %)"),
+        (99999999.0, 0.1, "10 % are 99,999,999 (before 0 %)"),
+    ],
+)
+def test_a_value_inside_a_gap_is_named_too(value: float, share: float, text: str) -> None:
+    rng = np.random.default_rng(7)
+    before, after = rng.normal(41, 2, 50_000), rng.normal(41, 2, 1000)
+    assert stored_effect("ks", before, replaced(after, share, value)) == text
+
+
+def test_a_value_that_the_reference_had_is_told_with_its_share() -> None:
+    rng = np.random.default_rng(3)
+    before, after = (replaced(rng.lognormal(3, 1, size), 0.1, 0) for size in (5000, 2000))
+    after[:800] = 0
+    assert stored_effect("ks", before, after) == "40 % are 0 (before 10 %)"
+
+
+def test_in_a_small_window_a_value_of_the_reference_does_not_stand_for_a_shift() -> None:
+    usual = np.repeat(np.arange(10.0, 30.0), 50)
+    shifted = np.array([26.0] * 9 + [20.0, 21, 22, 23, 24, 25, 27, 28, 29] * 3)
+    assert stored_effect("ks", usual, shifted).startswith("median ")
+    assert stored_effect("ks", usual, np.where(shifted == 26, -1, shifted)).startswith("25 % are -1")
+
+
+def test_where_the_rest_moves_too_both_are_told_and_a_shift_is_no_value() -> None:
+    rng = np.random.default_rng(3)
+    before, after = rng.normal(41, 12, 20_000), rng.normal(44, 12, 20_000)
+    assert stored_effect("ks", before, after).startswith("median 41")
+    text = stored_effect("ks", before, replaced(after, 0.15, -999))
+    assert text == "15 % are -999 (before 0 %), and other values moved"
+    assert stored_effect("ks", before, replaced(after + 40, 0.15, -999)).startswith("median 41")
+    days = rng.integers(1, 31, 20_000).astype(float)
+    assert stored_effect("ks", days, days * 10).endswith(", looks like x10")
+
+
+def test_a_value_beyond_the_range_is_named_where_the_range_is_left() -> None:
+    before, after = np.random.default_rng(1).normal(41, 2, (2, 5000))
+    assert (
+        stored_effect("out_of_range", before, replaced(after, 0.03, -1))
+        == "below the reference's range 0 % → 3.0 %, 3 % are -1 (before 0 %)"
+    )
+
+
+def test_new_levels_are_named_largest_first_and_only_if_they_repeat() -> None:
+    usual = ["card"] * 600 + ["cash"] * 400
+    news = [name for number, name in enumerate("abcdefg", 10) for _ in range(number)]
+    assert effect("unseen", usual, usual + news) == (
+        'levels never seen 0 % → 8.3 %: "g" 1.5 %, "f" 1.4 %, "e" 1.3 %, "d" 1.2 %, "c" 1.1 % and others'
+    )
+    assert effect("chi2", usual, ["card"] * 300 + ["cash"] * 500 + ["GIFT_CARD"] * 200) == (
+        '"card" 60 % → 30 %; levels never seen 0 % → 20 %: "GIFT_CARD" 20 %'
+    )
+    assert effect("tv", usual, usual + ["GIFT_CARD"] * 500) == (
+        'levels never seen 0 % → 33 %: "GIFT_CARD" 33 %'
+    )
+    secrets = [f"user{number}@mail.example" for number in range(500)]
+    text = effect("unseen", usual, usual + secrets + secrets[:100])
+    assert text == "levels never seen 0 % → 38 %, each on few rows"
+    assert effect("unseen", usual, [*usual, "x"]) == "levels never seen 0 % → 0.1 %"
+
+
+def test_a_new_level_is_named_among_many_rare_ones() -> None:
+    usual = ["card"] * 600 + ["cash"] * 400
+    rare = [f"shop {number}" for number in range(900)]
+    text = effect("unseen", usual, usual + rare + ["GIFT_CARD"] * 100)
+    assert text == 'levels never seen 0 % → 50 %: "GIFT_CARD" 5.0 % and others'
+
+
+def test_hostile_new_levels_are_escaped_and_cut() -> None:
+    usual = ["card"] * 600 + ["cash"] * 400
+    hostile = ["<script>alert(1)</script>", "a\nb\x1b[31m", "\u202egpj", "x" * 10_000]
+    text = effect("unseen", usual, usual + hostile * 100)
+    assert "\\n" in text
+    assert "\\u202e" in text
+    assert text.isprintable()
+    assert len(text) < 300
 
 
 def test_hostile_names_are_cut_and_escaped() -> None:
@@ -124,4 +230,4 @@ def test_what_is_new_to_a_segment_though_not_to_all_rows() -> None:
     assert outside.effect.startswith("above the reference's range 0 % → ")
     unseen = gauge("unseen", segment, window, "k")
     assert unseen.value == pytest.approx(0.8)
-    assert unseen.effect == "levels never seen 0 % → 80 %"
+    assert unseen.effect == 'levels never seen 0 % → 80 %: "b" 80 %'
