@@ -7,7 +7,7 @@ numeric grid, estimated from the row sample.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,9 +109,11 @@ def add_named(parts: Iterable[NamedColumns]) -> NamedColumns:
 
 def unseen_levels(grid: LevelGrid, column: Levels) -> NamedRows:
     """Count the levels without a cell, in O(rows)."""
-    codes = column.codes[grid.index(column) == len(grid.levels)]
-    rows_by_code = np.bincount(codes, minlength=len(column.levels))
-    distinct_codes = np.flatnonzero(rows_by_code)
+    codes = np.arange(len(column.levels), dtype=np.int32)
+    is_unseen = grid.index(replace(column, codes=codes)) == len(grid.levels)
+    # Codes from -2 on: no level.
+    rows_by_code = np.bincount(column.codes + np.int32(2), minlength=len(codes) + 2)[2:]
+    distinct_codes = np.flatnonzero(is_unseen & (rows_by_code > 0))
     hashes: UInt64Array = column.table(level_table, level_table)[distinct_codes]
     if len(hashes) > OPEN_LEVELS:
         # One dictionary may hold a level twice, under two codes.
@@ -159,9 +161,12 @@ def _numbers_in_gaps(
 ) -> NamedRows:
     """Estimate the rows of the numbers inside ``gaps`` by their shares of each gap's sampled rows."""
     edges = grid.edges if isinstance(grid, NumericGrid) else np.empty(0)
-    cell = 2 * edges.searchsorted(values)
-    # NaN sorts last, into the last gap.
-    is_inside = np.isin(cell, gaps) & ~np.isin(values, edges) & ~np.isnan(values)
+    edge = edges.searchsorted(values)
+    is_wanted = np.zeros(len(cells), dtype=np.bool_)
+    is_wanted[list(gaps)] = True
+    # NaN sorts last, into the last gap; it equals no edge.
+    is_point = np.append(edges, np.nan)[edge] == values
+    cell, is_inside = 2 * edge, is_wanted[2 * edge] & ~is_point & ~np.isnan(values)
     sampled = np.bincount(cell[is_inside], weights=weights[is_inside], minlength=len(cells)).astype(np.int64)
     named = _combined(values[is_inside].view(np.uint64), weights[is_inside], (), None)
     gap = 2 * edges.searchsorted(named.numbers)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from driftwatch.core.schema import Span
-from driftwatch.results.results import Reason, State, Verdict
-from driftwatch.results.verdict_json import verdict_from_json, verdict_to_json
+from driftwatch.results.results import NewLevel, Reason, State, Verdict
+from driftwatch.results.verdict_json import verdict_from_json, verdict_to_json, window_json
 
 
 def test_undecodable_messages_are_stored_where_there_are_some() -> None:
@@ -19,3 +19,17 @@ def test_undecodable_messages_are_stored_where_there_are_some() -> None:
         data = json.loads(json.dumps(verdict_to_json(verdict)))
         assert ("undecodable" in data) == bool(undecodable)
         assert verdict_from_json(data) == verdict
+
+
+def test_new_levels_are_stored_where_there_are_some_and_always_shown() -> None:
+    levels = (NewLevel(column="pay", level="GIFT_CARD", rows=330, share=0.33),)
+    shown = {"column": "pay", "level": "GIFT_CARD", "rows": 330, "share": 0.33}
+    for new_levels in ((), levels):
+        verdict = Verdict(
+            monitor="m", segment=None, window=Span(start=0, end=1), rows=1000, state=State.OK,
+            reason=Reason.NOTHING_MOVED, new_levels=new_levels,
+        )  # fmt: skip
+        data = json.loads(json.dumps(verdict_to_json(verdict)))
+        assert ("new_levels" in data) == bool(new_levels)
+        assert verdict_from_json(data) == verdict
+        assert window_json(verdict)["new_levels"] == ([shown] if new_levels else [])
