@@ -151,8 +151,7 @@ class Reference:
                 plan, encode_rows(batch, plan.columns, plan.identity_columns, plan.salt), NO_SPAN
             )
         selected_detectors = select_detectors(detectors, also)
-        if requires_sums(selected_detectors):
-            window = window.seal(plan)
+        window = window.seal(plan if requires_sums(selected_detectors) else replace(plan, projection=None))
         context = ReferenceContext(self.artefact).window(window)
         return Comparison(
             reference_rows=self.artefact.summary.rows,

@@ -322,8 +322,13 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 for item in data["rejected_files"]
             ),
             "named": tuple(NamedColumn(**item) for item in data["named"]),
-    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows"):
-        # Verdicts without any are stored as before there were such fields.
+            "watched": None if data.get("watched") is None else WatchedColumns(**data["watched"]),
+            "unwatched": tuple(
+                UnwatchedColumn(column=item["column"], reason=Unwatched(item["reason"]))
+                for item in data.get("unwatched", ())
+            ),
+            "missing_share_columns": tuple(data.get("missing_share_columns", ())),
+            "new_levels": tuple(NewLevel(**item) for item in data.get("new_levels", ())),
             "unchanged": tuple(data["unchanged"]),
             "could_not_tell": tuple(data.get("could_not_tell", ())),
             "move_limits": tuple(MoveLimit(**item) for item in data.get("move_limits", ())),

@@ -64,7 +64,8 @@ class Injection:
         """Return the faulty window: it has equally many rows, and at size 0 equal counts."""
         counts = window.counts[self.column]
         faulty = self._shift_rows(counts) if self.fault is Fault.SHIFT else self._replace_share(counts)
-        return replace(window, counts={**window.counts, self.column: faulty})
+        named = {name: rows for name, rows in window.named.items() if name != self.column}
+        return replace(window, counts={**window.counts, self.column: faulty}, named=named)
 
     def _shift_rows(self, counts: Counts) -> Counts:
         if self.landing_cdf is None:

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detector_worlds import SPAN, reference_of, stream_list, window_of
+from detector_worlds import SPAN, gauge, reference_of, stream_list, window_of
 
 from driftwatch.core.schema import Span
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
+from driftwatch.detectors.base import ReferenceContext, new_levels_of
+from driftwatch.monitor.acknowledge import rebase_reference
 from driftwatch.results.results import Shares
 from driftwatch.results.streams import Streams
 
@@ -73,3 +75,25 @@ def test_a_detector_of_shares_alone_can_watch_alone() -> None:
     shares = [item for item in streams if isinstance(item, Shares)]
     decision = decide(segment_state, replace(measurement(0, 0), streams=Streams.from_list(shares)), POLICY)
     assert not decision.page
+
+
+def test_an_accepted_level_is_no_longer_new() -> None:
+    reference = reference_of({"pay": ["card"] * 600 + ["cash"] * 400})
+    accepted = window_of(reference, {"pay": ["card"] * 700 + ["GIFT_CARD"] * 300}).seal(reference.plan)
+    rebased = rebase_reference(reference, {None: [accepted]}, frozenset({"pay"}))
+    window = window_of(reference, {"pay": ["card"] * 600 + ["GIFT_CARD"] * 300 + ["VOUCHER"] * 100})
+    assert gauge("unseen", rebased, window, "pay").effect == (
+        'levels never seen 30 % → 40 %: "VOUCHER" 10 % and others'
+    )
+    assert gauge("unseen", rebased, accepted, "pay").effect == "levels never seen 30 % → 30 %"
+
+
+def test_a_verdict_names_five_levels_of_twenty_columns() -> None:
+    names = [f"c{number}" for number in range(25)]
+    reference = reference_of({name: ["a", "b"] * 500 for name in names})
+    news = [f"n{number % 8}" for number in range(500)]
+    window = window_of(reference, {name: [*news, *["a", "b"] * 250] for name in names})
+    levels = new_levels_of(ReferenceContext(reference).window(window))
+    assert len(levels) == 100
+    assert [item.column for item in levels[::5]] == names[:20]
+    assert new_levels_of(ReferenceContext(reference).window(reference.summary)) == ()

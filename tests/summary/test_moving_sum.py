@@ -11,6 +11,7 @@ from driftwatch.core.schema import Span
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import SPECIAL, Counts
 from driftwatch.summary.moving_sum import MovingSum, TileKey
+from driftwatch.summary.named_rows import NamedRows
 from driftwatch.summary.projection import Sums
 from driftwatch.summary.summary import Summary, total
 
@@ -32,7 +33,16 @@ def tile(start: int, version: int = 1, *, joint: bool = True) -> Summary:
         paired=rng.integers(9, 19, 1),
     )
     span = Span(start=start, end=start + 1)
-    return Summary(plan="p", span=span, rows=7 + version, counts=counts, sums=sums if joint else None)
+    keys = np.unique(rng.integers(0, 9, 4)).astype(np.uint64)
+    levels = NamedRows(keys=keys, rows=np.ones(len(keys), dtype=np.int64), names=tuple(map(str, keys)))
+    return Summary(
+        plan="p",
+        span=span,
+        rows=7 + version,
+        counts=counts,
+        sums=sums if joint else None,
+        named={"b": levels} if start % 3 else {},
+    )
 
 
 class Store:

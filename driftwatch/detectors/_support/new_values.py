@@ -144,7 +144,20 @@ def new_levels_text(pair: ColumnPair) -> str:
 
 def common_value(pair: ColumnPair) -> CommonValue | None:
     """Return the value of an ordered column whose share grew most, if it grew by more than noise."""
+    has_numbers = pair.column.name in pair.context.window.named
+    # Of all columns at once: most have none.
+    if not has_numbers and pair.context.once("increases", _largest_increases)[pair.row] < MIN_INCREASE:
+        return None
     return pair.context.memo.get(("common value", pair.row), lambda: _common_value(pair))
+
+
+def _largest_increases(context: WindowContext) -> list[float]:
+    cells = context.cells
+    n, m = cells.divisors
+    window_rows = cells.window_cumulative[:, 1::2] - cells.window_cumulative[:, :-1:2]
+    increases = window_rows / m - cells.reference.cells[:, 1::2] / n
+    largest: list[float] = increases.max(axis=1, initial=0.0).tolist()
+    return largest
 
 
 def _common_value(pair: ColumnPair) -> CommonValue | None:
