@@ -23,6 +23,8 @@ OUTSIDE_FLOOR = 0.14
 MIN_END_ROWS = 5.0
 #: Edges that a range needs; with fewer its outermost gaps hold more than a few rows.
 _MIN_INNER_EDGES = 64
+#: Part of the rows newly outside from which on one value stands for them.
+_MIN_VALUE_PART = 0.8
 _LABELS = ("below", "above", "low", "high")
 
 
@@ -213,14 +215,15 @@ def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_ou
             )
     side = "below" if window_outlying[0] > window_outlying[1] else "above"
     place = f"{side} the reference's range " if window_share else "outside the reference's range "
-    return place + effect_text.share_change(reference_share, window_share) + _outside_value(batch, k)
+    value_text = _outside_value(batch, k, window_share - reference_share)
+    return place + effect_text.share_change(reference_share, window_share) + value_text
 
 
-def _outside_value(batch: ColumnBatch, k: int) -> str:
-    # The one value that most of the increase is.
+def _outside_value(batch: ColumnBatch, k: int, increase: float) -> str:
+    # The one value that nearly all of the increase is.
     pair = batch.pair(k)
     common, grid = effect_text.common_value(pair), batch.cells.reference.grids[batch.row[k]]
-    if common is None or not len(grid.edges):
+    if common is None or not len(grid.edges) or common.increase < _MIN_VALUE_PART * increase:
         return ""
     if grid.edges[grid.first] <= common.value <= grid.edges[grid.last]:
         return ""

@@ -163,36 +163,32 @@ def _largest_increases(context: WindowContext) -> list[float]:
 def _common_value(pair: ColumnPair) -> CommonValue | None:
     if not pair.n or not pair.m:
         return None
-    shares = pair.window_counts / pair.m, pair.reference_counts / pair.n
-    points = (shares[0] - shares[1])[1::2]
-    cell, rows, value = -1, 0, math.nan
-    increase = MIN_INCREASE
-    if len(points) and points.max() >= increase:
-        cell = 2 * int(points.argmax()) + 1
-        increase, rows, value = float(points.max()), int(pair.window_counts[cell]), pair.edges[cell // 2]
+    # Every edge, and the frequent numbers inside gaps.
+    values, cells, rows = pair.edges, np.arange(1, len(pair.window_counts), 2), pair.window_counts[1::2]
     named = pair.context.window.named.get(pair.column.name)
     if named is not None:
-        for number, count in zip(named.numbers.tolist(), named.rows.tolist(), strict=True):
-            gap = 2 * int(np.searchsorted(pair.edges, number))
-            if count / pair.m - shares[1][gap] >= increase:
-                increase, cell, rows, value = count / pair.m - shares[1][gap], gap, count, number
-    if cell < 0:
+        values = np.append(values, named.numbers)
+        cells = np.append(cells, 2 * pair.edges.searchsorted(named.numbers))
+        rows = np.append(rows, named.rows)
+    increases = rows / pair.m - pair.reference_counts[cells] / pair.n
+    if increases.max(initial=0.0) < MIN_INCREASE:
         return None
-    pooled = (rows + int(pair.reference_counts[cell])) / (pair.n + pair.m)
+    best = int(increases.argmax())
+    cell, n_rows, increase = int(cells[best]), int(rows[best]), float(increases[best])
     # Where several values grew, as after a change of unit, none of them is the change.
-    others = np.delete(points, cell // 2) if cell % 2 else points
-    if others.max(initial=0.0) > increase / 2:
+    if np.delete(increases, best).max(initial=0.0) > increase / 2:
         return None
+    pooled = (n_rows + int(pair.reference_counts[cell])) / (pair.n + pair.m)
     error = math.sqrt(pooled * (1 - pooled) * (1 / pair.n + 1 / pair.m))
-    if rows < MIN_LEVEL_ROWS or increase < MIN_STANDARD_ERRORS * error:
+    if n_rows < MIN_LEVEL_ROWS or increase < MIN_STANDARD_ERRORS * error:
         return None
     return CommonValue(
-        value=float(value),
-        share=rows / pair.m,
-        reference_share=float(shares[1][cell]),
+        value=float(values[best]),
+        share=n_rows / pair.m,
+        reference_share=float(pair.reference_counts[cell] / pair.n),
         is_in_gap=cell % 2 == 0,
-        is_estimate=cell % 2 == 0 and rows != int(pair.window_counts[cell]),
-        rest=_rest_distance(pair, cell, rows, increase),
+        is_estimate=cell % 2 == 0 and n_rows != int(pair.window_counts[cell]),
+        rest=_rest_distance(pair, cell, n_rows, increase),
     )
 
 

@@ -165,6 +165,13 @@ def test_a_value_beyond_the_range_is_named_where_the_range_is_left() -> None:
     )
 
 
+def test_of_many_values_beyond_the_range_none_stands_for_them() -> None:
+    rng = np.random.default_rng(1)
+    before, after = rng.normal(41, 2, 5000), rng.choice([70.04, 71.5, 72.1, 73.3, 74.9], 1000)
+    after[:400] = 70.04
+    assert stored_effect("out_of_range", before, after) == "above the reference's range 0 % → 100 %"
+
+
 def test_new_levels_are_named_largest_first_and_only_if_they_repeat() -> None:
     usual = ["card"] * 600 + ["cash"] * 400
     news = [name for number, name in enumerate("abcdefg", 10) for _ in range(number)]
