@@ -15,6 +15,7 @@ from __future__ import annotations
 # │   ├── TooManyRows
 # │   ├── SchemaMismatch
 # │   └── ReferenceUnusable
+# │       └── NoFeatures          exit code 2
 # ├── SummaryMismatch
 # ├── StoreError
 # │   ├── StoreForgot
@@ -70,6 +71,12 @@ class SchemaMismatch(DataError):
 
 class ReferenceUnusable(DataError):
     """The reference data cannot serve as a test distribution; the text gives the reason."""
+
+
+class NoFeatures(ReferenceUnusable):
+    """No column of the data is a feature that can be watched: nothing could ever be found."""
+
+    exit_code = 2
 
 
 class SummaryMismatch(DriftwatchError):

@@ -29,8 +29,10 @@ _MAX_ISO_CHARS = 40
 class ColumnProfile:
     name: str
     family: TypeFamily
-    #: Names of the Arrow types.
+    #: Names of the Arrow types; of dictionaries that of their values.
     types: tuple[str, ...]
+    #: Whether numbers came dictionary-encoded, as pandas stores a category.
+    is_category: bool = False
     rows: int
     nulls: int
     nans: int
@@ -59,6 +61,16 @@ class ColumnProfile:
         return self.rows - self.nulls - self.nans
 
     @property
+    def is_duration(self) -> bool:
+        """Whether the values are lengths of time or times of day, in seconds."""
+        return any(name.startswith(("duration", "time32", "time64")) for name in self.types)
+
+    @property
+    def precision(self) -> str:
+        """The numpy character of the narrowest type of float that values came in; ``d`` for all else."""
+        return "e" if "halffloat" in self.types else "f" if "float" in self.types else "d"
+
+    @property
     def share_distinct(self) -> float:
         """Distinct values per row with a value, in [0, 1]."""
         return min(1.0, self.n_distinct / self.n_present) if self.n_present else 0.0
@@ -79,6 +91,7 @@ class ColumnAccumulator:
     family: TypeFamily = TypeFamily.NULL
     null_family: TypeFamily = TypeFamily.NULL
     types: tuple[str, ...] = ()
+    is_category: bool = True
     minimum: float | None = None
     maximum: float | None = None
     all_integers: bool = True
@@ -95,7 +108,7 @@ class ColumnAccumulator:
         self.nulls += rows - self.rows
         self.rows = rows
 
-    def add(self, column: ColumnValues, type_name: str) -> None:
+    def add(self, column: ColumnValues, type_name: str, *, is_category: bool = False) -> None:
         self.rows += len(column.hashes)
         self.nulls += column.nulls
         if type_name not in self.types:
@@ -103,6 +116,7 @@ class ColumnAccumulator:
         if column.nulls == len(column.hashes):
             self.null_family = self.null_family if column.family is TypeFamily.NULL else column.family
             return
+        self.is_category &= is_category
         if self.family is TypeFamily.NULL:
             self.dimension = column.dimension
         self.family = _common_family(self.family, column.family)
@@ -190,6 +204,7 @@ class ColumnAccumulator:
             name=self.name,
             family=self.null_family if self.family is TypeFamily.NULL else self.family,
             types=self.types,
+            is_category=self.is_category and numeric and n_present > 0,
             rows=self.rows,
             nulls=self.nulls,
             nans=self.nans,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from driftwatch.columns.arrow.plain_types import plain_columns
 from driftwatch.columns.arrow.profile_values import (
     ColumnValues,
     TypeFamily,
@@ -73,7 +74,7 @@ def profile(
         rows += batch.num_rows
         for accumulator in accumulators.values():
             accumulator.pad(rows)
-        reservoir.add(row_hashes(columns, batch.num_rows), batch)
+        reservoir.add(row_hashes(columns, batch.num_rows), _countable(batch))
     if reservoir is None:
         return Profile(
             rows=0, columns=(), sample=pa.table({}), weights=np.empty(0, np.int64), is_complete=True
@@ -109,13 +110,23 @@ def _add_batch(
                 rows=rows,
                 is_declared=name == time_column,
             )
-        accumulators[name].add(columns[name], str(decode(array.slice(0, 0)).type))
+        is_category = pa.types.is_dictionary(array.type)
+        type_name = str(decode(array.slice(0, 0)).type)
+        accumulators[name].add(columns[name], type_name, is_category=is_category)
         accumulators[name].add_times(columns[name], array, timezone)
     return columns
 
 
+def _countable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    # Nested values are sampled as nulls: they may be large, and Arrow cannot take all of them.
+    for position, data_type in enumerate(batch.schema.types):
+        if family_of(data_type) is TypeFamily.UNSUPPORTED:
+            batch = batch.set_column(position, batch.schema.names[position], pa.nulls(batch.num_rows))
+    return batch
+
+
 def _bounded_batches(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-    for batch in batches:
+    for batch in map(plain_columns, batches):
         n_rows = min(_MAX_BATCH_ROWS, max(1024, _MAX_BATCH_VALUES // max(1, batch.num_columns)))
         if batch.num_rows and any(
             family_of(data_type) in (TypeFamily.TEXT, TypeFamily.VECTOR) for data_type in batch.schema.types

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from driftwatch.columns.arrow.profile_values import decode, family_of
+from driftwatch.columns.arrow.numbers import numbers
+from driftwatch.columns.arrow.profile_values import family_of
 from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
+from driftwatch.columns.arrow.texts import dictionary_codes
+from driftwatch.columns.written_dates import MIN_DATE_SHARE, written_days
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import NANOSECONDS
 
@@ -16,13 +22,17 @@ MIN_ADVANCE_CORRELATION = 0.9
 MIN_COUNTER_CORRELATION = 0.995
 #: Sampled rows per day (or window, when shorter) needed to recognise a step function of time.
 _MIN_ROWS_PER_DAY = 2
+_DAY_SECONDS = 86_400
+#: Most that a zone's midnight lies from that of UTC, in days; share of the rows whose date must be their own.
+_MAX_ZONE_DAYS, _MIN_OWN_SHARE = 14 / 24, 0.95
+#: Days that a column must name before it is taken for a name of the day, and the share of all days.
+_MIN_NAMED_DAYS, _MIN_NAMED_SHARE = 8, 0.8
 
 
 def numeric_values(column: pa.ChunkedArray, timezone: str) -> Float64Array:
     """Return a column as floats, times in nanoseconds, NaN where there is no value."""
     if family_of(column.type).is_number:
-        numbers = decode(column.combine_chunks()).cast(pa.float64(), safe=False)
-        values: Float64Array = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+        values: Float64Array = numbers(column.combine_chunks()).values_with_nan().astype(np.float64)
         return values
     times = epoch_nanoseconds(column, timezone)
     return np.where(times == NO_TIME, np.nan, times.astype(np.float64))
@@ -56,7 +66,7 @@ def is_calendar_part(
         return False
     order = np.lexsort((values, times))
     times, values = times[order], values[order]
-    days = (times[-1] - times[0]) / NANOSECONDS / min(window, 86400)
+    days = (times[-1] - times[0]) / NANOSECONDS / min(window, _DAY_SECONDS)
     if len(values) < _MIN_ROWS_PER_DAY * days:
         return False
     is_same_time = np.diff(times) == 0
@@ -80,6 +90,95 @@ def is_calendar_part(
         values[fall_positions] >= high - tolerance
     ).all()
     return bool(has_small_rises and has_wraps)
+
+
+def has_written_dates(times: Int64Array, column: pa.ChunkedArray, timezone: str) -> bool:
+    """Whether a column writes dates, in any form, that advance with event time or are its own."""
+    codes, values = _distinct(column)
+    dates = (
+        written_days(values)
+        if not pa.types.is_temporal(column.type)
+        else (epoch_nanoseconds(pa.array(values, column.type), timezone) / NANOSECONDS / _DAY_SECONDS, 1)
+    )
+    if dates is None:
+        return False
+    days = np.append(dates[0], np.nan)[codes]
+    if np.count_nonzero(np.isfinite(days)) < MIN_DATE_SHARE * np.count_nonzero(codes >= 0):
+        return False
+    return rank_correlation(times, days) > MIN_ADVANCE_CORRELATION or is_own_date(times, days, dates[1])
+
+
+def is_ever_new(times: Int64Array, column: pa.ChunkedArray, window: int, timezone: str) -> bool:
+    """Whether a column has another value in each day: numbers that count up, texts that name the batch."""
+    if family_of(column.type).is_number:
+        return counts_up_each_day(times, numeric_values(column, timezone), window)
+    return names_each_day(times, _distinct(column)[0], window)
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[Int64Array, list[Any]]:
+    array = column.combine_chunks()
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)
+    codes, values = dictionary_codes(array)
+    return codes, values.to_pylist()
+
+
+def is_constant_calendar_part(times: Int64Array, values: Float64Array) -> bool:
+    """Whether a column's only value is the year, month, quarter or day of nearly all rows."""
+    usable = (times != NO_TIME) & np.isfinite(values)
+    if not usable.any() or values[usable].min() != values[usable].max():
+        return False
+    days = times[usable].astype("datetime64[ns]").astype("datetime64[D]")
+    months = days.astype("datetime64[M]").astype(np.int64)
+    parts = (
+        1970 + months // 12,
+        1 + months % 12,
+        1 + months % 12 // 3,
+        1 + (days - days.astype("datetime64[M]")).astype(np.int64),
+        1 + (days - days.astype("datetime64[Y]")).astype(np.int64),
+    )
+    return any(float((part == values[usable]).mean()) >= _MIN_OWN_SHARE for part in parts)
+
+
+def is_own_date(times: Int64Array, days: Float64Array, n_days: int) -> bool:
+    """Whether nearly every row's written date is that of its event time, in some zone.
+
+    ``days[rows]`` are days since 1970, each the first of ``n_days``. This needs no change over time: it also
+    recognises the only batch of a reference of one day.
+    """
+    usable = (times != NO_TIME) & np.isfinite(days)
+    if not usable.any():
+        return False
+    ages = times[usable] / NANOSECONDS / _DAY_SECONDS - days[usable]
+    is_own = (ages >= -_MAX_ZONE_DAYS) & (ages <= n_days + _MAX_ZONE_DAYS)
+    return bool(is_own.mean() >= _MIN_OWN_SHARE)
+
+
+def names_each_day(times: Int64Array, codes: Int64Array, window: int) -> bool:
+    """Whether a column is ever new: another value in nearly every day (or ``window``), and never an old one.
+
+    ``codes[rows]`` number the values, negative for none. Rows of one value lie together in time. That a
+    feature which is constant within each day never repeats a value in so many days is unlikely, unless each
+    is a new level anyway.
+    """
+    usable = (times != NO_TIME) & (codes >= 0)
+    times, codes = times[usable], codes[usable]
+    n_values = len(np.unique(codes))
+    if n_values < _MIN_NAMED_DAYS or len(codes) < _MIN_ROWS_PER_DAY * n_values:
+        return False
+    order = np.lexsort((codes, times))
+    n_runs = int(np.count_nonzero(np.diff(codes[order]))) + 1
+    n_days = len(np.unique(times // (min(window, _DAY_SECONDS) * NANOSECONDS)))
+    return n_runs == n_values and n_values >= _MIN_NAMED_SHARE * n_days
+
+
+def counts_up_each_day(times: Int64Array, values: Float64Array, window: int) -> bool:
+    """Whether a number is ever new in that way and grows with every day, as a load key does."""
+    usable = (times != NO_TIME) & np.isfinite(values)
+    times, values = times[usable], values[usable]
+    _, codes = np.unique(values, return_inverse=True)
+    is_growing = bool((np.diff(values[np.lexsort((values, times))]) >= 0).all())
+    return is_growing and names_each_day(times, codes.astype(np.int64), window)
 
 
 def _mid_ranks(values: Float64Array) -> Float64Array:

@@ -12,7 +12,7 @@ import yaml
 from driftwatch.config._side import LENGTHS, Side, Window, choose_window, history_of, times_of
 from driftwatch.core.schema import Column, Role, iso
 from driftwatch.core.settings import format_duration
-from driftwatch.errors import ReferenceUnusable
+from driftwatch.errors import NoFeatures, ReferenceUnusable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,20 +34,25 @@ def write_config(
     *,
     read: Callable[[str], Iterable[pa.RecordBatch]],
     delimiter: Callable[[str], str] = lambda _path: ",",
+    say: Callable[[str], object] = lambda _line: None,
 ) -> str:
     """Return a commented configuration; ``delimiter`` maps a path to the delimiter of its CSV files.
 
-    Columns that production lacks get ``role: ignore``. Raises ``ReferenceUnusable`` without rows or columns
-    to watch, and whatever ``read`` raises.
+    Columns that production lacks get ``role: ignore``. ``say`` gets a line on the columns that are not
+    watched. Raises ``ReferenceUnusable`` without rows, ``NoFeatures`` without a feature that can be watched,
+    and whatever ``read`` raises.
     """
     from driftwatch.columns.infer import infer
+    from driftwatch.columns.set_aside import set_aside_lines
 
     reference, source = (_read_side(path, read, delimiter(path)) for path in (reference_path, current))
     if not reference.profile.rows:
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
     window = choose_window(source if times_of(source) is not None else reference)
     columns = infer(reference.profile, time=reference.time, window=window.length)
-    _require_columns(columns, reference, source)
+    _require_features(columns, reference, source)
+    for line in set_aside_lines(columns):
+        say(line)
     return "\n".join(
         (
             *_head(reference, source),
@@ -61,20 +66,23 @@ def write_config(
     )
 
 
-def _require_columns(columns: Iterable[Column], reference: Side, source: Side) -> None:
+def _require_features(columns: Iterable[Column], reference: Side, source: Side) -> None:
     source_names = {column.name for column in source.profile.columns}
-    refusals = [
-        f"{scalar(column.name)}: {'not in the production inputs' if column.role.watched else column.reason}"
-        for column in columns
-        if not column.role.watched or (source_names and column.name not in source_names)
-    ]
-    if len(refusals) == len(reference.profile.columns):
-        reasons = "; ".join(map(_comment, refusals[:_MAX_LISTED]))
-        rest = f"; and {len(refusals) - _MAX_LISTED} more" if len(refusals) > _MAX_LISTED else ""
-        raise ReferenceUnusable(
-            f"{reference.path}: expected at least one column to watch. Got none ({reasons}{rest}). Name "
-            "data that holds the inputs, or give columns a role in a configuration of your own."
+    refusals = []
+    for column in columns:
+        is_absent = bool(source_names) and column.name not in source_names
+        if column.role.is_feature and column.unwatched is None and not is_absent:
+            return
+        is_watched = column.role.watched and column.unwatched is None
+        refusals.append(
+            f"{scalar(column.name)}: {'not in the production inputs' if is_watched else column.reason}"
         )
+    reasons = "; ".join(map(_comment, refusals[:_MAX_LISTED]))
+    rest = f"; and {len(refusals) - _MAX_LISTED} more" if len(refusals) > _MAX_LISTED else ""
+    raise NoFeatures(
+        f"{reference.path}: expected at least one feature that can be watched. Got none ({reasons}{rest}). "
+        "Name data that holds the inputs, or give columns a role in a configuration of your own."
+    )
 
 
 def scalar(text: str) -> str:
@@ -217,13 +225,22 @@ def _column_lines(columns: Iterable[Column], reference: Side, source: Side) -> l
     ]
     lines = ["    # What each column is taken for (change it under columns, with kind and role):"]
     lines += [
-        f"    #   {_column_text(column)}" for column in watched_columns if column not in missing_columns
+        f"    #   {_column_text(column)}"
+        for column in watched_columns
+        if column not in missing_columns and column.unwatched is None
     ]
     unwatched_columns = [
-        column for column in columns if not column.role.watched and column.role is not Role.TIME
+        column for column in watched_columns if column.unwatched and column not in missing_columns
     ]
     if unwatched_columns:
-        lines += ["    # Set aside:", *(f"    #   {_column_text(column)}" for column in unwatched_columns)]
+        lines += [
+            "    # Cannot be watched yet: never ok while more than a tenth of the features is like this.",
+            "    # A column that the model does not read gets {role: ignore} below.",
+            *(f"    #   {_column_text(column)}" for column in unwatched_columns),
+        ]
+    aside_columns = [column for column in columns if not column.role.watched and column.role is not Role.TIME]
+    if aside_columns:
+        lines += ["    # Set aside:", *(f"    #   {_column_text(column)}" for column in aside_columns)]
     reference_names = {column.name for column in reference.profile.columns} | {source.time.name}
     extra_names = [column.name for column in source.profile.columns if column.name not in reference_names]
     if extra_names:

@@ -67,7 +67,7 @@ def load(path: Path | str) -> Config:
         problems.append(document.problem((), f"expected a mapping. Got {value_text(document.value)}."))
     elif document.value is not None:
         fill_empty(document, Config)
-        config, model_errors = _validate(document)
+        config, model_errors = _validate(document, file)
         problems += model_errors
         problems += cross_problems(document)
     lines = _problem_lines(file, document, problems)
@@ -100,7 +100,7 @@ def _problem_lines(file: Path, document: Document, problems: list[Problem]) -> l
     return lines
 
 
-def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
+def _validate(document: Document, file: Path) -> tuple[Config | None, list[Problem]]:
     problems: list[Problem] = []
     data = dict(document.value)
     _validate_plugins(document, data, problems)
@@ -109,6 +109,14 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
         base = ("monitors", index)
         monitor.set_raw_texts(
             {key_path[2:]: text for key_path, text in document.raw_texts.items() if key_path[:2] == base}
+        )
+        columns = (*base, "columns")
+        monitor.set_places(
+            {
+                key_path[2:]: f"{file}:{line}: {document.path_text(key_path)}"
+                for key_path, line in document.lines.items()
+                if key_path[:3] == columns
+            }
         )
     return config, problems + model_errors
 

@@ -195,6 +195,8 @@ class MonitorConfig(Settings):
     selftest: SelftestConfig | None = None
     #: Texts of the file in which a variable was replaced: its value can be a secret.
     _raw_texts: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+    #: ``file:line: path`` of the columns' settings in the file, by key path below this monitor.
+    _places: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
     @field_validator("selftest")
     @classmethod
@@ -218,6 +220,13 @@ class MonitorConfig(Settings):
 
     def set_raw_texts(self, raw_texts: Mapping[tuple[str | int, ...], str]) -> None:
         self._raw_texts.update(raw_texts)
+
+    def set_places(self, places: Mapping[tuple[str | int, ...], str]) -> None:
+        self._places.update(places)
+
+    def place(self, *key_path: str) -> str:
+        """Return where a column's setting is written: file, line and path, or the path alone."""
+        return self._places.get(key_path, f"monitor {self.name!r}: {'.'.join(key_path)}")
 
     @property
     def effective_tolerance(self) -> float:

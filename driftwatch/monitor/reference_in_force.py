@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from driftwatch.columns.set_aside import set_aside_lines
 from driftwatch.config.models import MonitorConfig, as_json
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.settings import redact_credentials
 from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError
-from driftwatch.reference.build import build_reference
+from driftwatch.reference.build import build_reference, require_features
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.records import Blocks
 from driftwatch.store.reference_tables import BacktestReferences, BlocksBySegment, ReferenceTable
@@ -55,7 +56,7 @@ class References:
         key = self._key(config)
         active = self.stored.active(config.name)
         if active is not None and active.source_key == key and not force:
-            return _with_valid_names(active.reference, config)
+            return self._checked(active.reference, config)
         reason = "it was asked for" if force else _MISSING if active is None else _CHANGED
         trial = None if force else self.trials.get(config.name, key)
         reference, blocks = trial or self._build(config, reason)
@@ -64,7 +65,7 @@ class References:
             self.say(
                 f"{config.name}: the reference built for a look at the past is in force now, since {reason}"
             )
-        return _with_valid_names(reference, config)
+        return self._checked(reference, config)
 
     def for_replay(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
         """Return a reference and its blocks for verbs that must not replace the reference in force.
@@ -83,7 +84,7 @@ class References:
                         f"{name}: judged against the reference as it was built from its files; the one in "
                         "force was changed by `ack --as accepted`"
                     )
-                return _with_valid_names(candidate, config), partial(
+                return self._checked(candidate, config), partial(
                     self.stored.blocks, name, candidate.fingerprint
                 )
         trial = self.trials.get(name, key)
@@ -91,8 +92,16 @@ class References:
             reason = _CHANGED if active is not None or self.trials.exists(name) else _MISSING
             trial = self._build(config, reason)
             self.trials.store(trial[0], key, trial[1])
-        reference, blocks = _with_valid_names(trial[0], config), trial[1]
+        reference, blocks = self._checked(trial[0], config), trial[1]
         return reference, lambda segment: blocks.get(segment, ())
+
+    def _checked(self, reference: Reference, config: MonitorConfig) -> Reference:
+        # References of version 0.1.0 may hold no feature.
+        columns = (*reference.plan.columns, *reference.provenance.set_aside)
+        require_features(columns, f"monitor {config.name!r}: reference {reference.provenance.source}")
+        for line in set_aside_lines(reference.provenance.set_aside):
+            self.say(f"{config.name}: {line}")
+        return _with_valid_names(reference, config)
 
     def _build(self, config: MonitorConfig, reason: str) -> _ReferenceAndBlocks:
         from driftwatch.engines.local.pool import FilesRead

@@ -18,6 +18,7 @@ from driftwatch.columns.infer import MAX_LEVELS
 from driftwatch.columns.profile import ColumnProfile, Profile, TypeFamily
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Column, Kind
+from driftwatch.core.spellings import Form, rounded
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import MAX_EXACT_VALUES, Grid, LevelGrid, NumericGrid, numeric_grid
 from driftwatch.summary.plan import OTHER_SEGMENT
@@ -43,13 +44,24 @@ def freeze_grids(profile: Profile, columns: Sequence[Column], timezone: str) -> 
             grids[column.name] = _numeric_grid(profile, column, timezone)
             continue
         counts = level_counts(profile, column, timezone)
-        grids[column.name] = LevelGrid(levels=tuple(level for level, _ in counts[:MAX_LEVELS]))
+        grids[column.name] = LevelGrid(
+            levels=tuple(level for level, _ in counts[:MAX_LEVELS]),
+            form=_form(profile.column(column.name)),
+        )
         if len(counts) > MAX_LEVELS:
             notes.append(
                 f"column {column.name!r} has more than {MAX_LEVELS:,} levels: the most frequent have a cell "
                 "each, all others count as unseen in the reference too"
             )
     return FrozenGrids(grids=grids, notes=tuple(notes))
+
+
+def _form(column_profile: ColumnProfile | None) -> Form:
+    if column_profile is None or not column_profile.n_present:
+        return Form.TEXT
+    if column_profile.family.is_number and not column_profile.is_duration:
+        return {"e": Form.HALF, "f": Form.SINGLE, "d": Form.NUMBER}[column_profile.precision]
+    return _FORM_OF_FAMILY.get(column_profile.family, Form.TEXT)
 
 
 def level_counts(profile: Profile, column: Column, timezone: str) -> list[tuple[str, int]]:
@@ -71,6 +83,9 @@ def level_counts(profile: Profile, column: Column, timezone: str) -> list[tuple[
         values, weights = _distinct_array(column_profile), column_profile.counts
     else:
         values, weights = profile.sample[column.name], profile.weights
+    if column_profile.precision != "d" and pa.types.is_floating(values.type):
+        # Batches of double precision beside single are met in the narrower.
+        values = values.cast(pa.float16() if column_profile.precision == "e" else pa.float32())
     encoded_levels = _encode_values(values, replace(column, kind=_level_kind(column.kind)), timezone)
     if not isinstance(encoded_levels, Levels):
         return []
@@ -105,9 +120,9 @@ def _numeric_grid(profile: Profile, column: Column, timezone: str) -> NumericGri
         and column_profile.is_exact
         and column_profile.n_distinct <= MAX_EXACT_VALUES
     ):
-        return numeric_grid(
-            _expand(_encode_numbers(_distinct_array(column_profile), column, timezone), column_profile.counts)
-        )
+        values = _encode_numbers(_distinct_array(column_profile), column, timezone)
+        return _narrow_grid(_expand(values, column_profile.counts), column_profile.precision)
+    precision = "d" if column_profile is None or not is_plain_number else column_profile.precision
     values = _encode_numbers(profile.sample[column.name], column, timezone)
     usable = ~np.isnan(values)
     grid_values = _expand(values[usable], profile.weights[usable])
@@ -118,8 +133,12 @@ def _numeric_grid(profile: Profile, column: Column, timezone: str) -> NumericGri
         and column_profile.maximum is not None
     ):
         grid_values = np.append(grid_values, [column_profile.minimum, column_profile.maximum])
-    grid = numeric_grid(grid_values)
+    grid = _narrow_grid(grid_values, precision)
     return grid if profile.is_complete else replace(grid, exact=False)
+
+
+def _narrow_grid(values: Float64Array, precision: str) -> NumericGrid:
+    return replace(numeric_grid(rounded(values, precision)), precision=precision)
 
 
 def _expand(values: Float64Array, weights: Int64Array) -> Float64Array:
@@ -172,6 +191,7 @@ def _distinct_array(column_profile: ColumnProfile) -> pa.Array:
     return array if data_type is None else array.cast(data_type, safe=False)
 
 
+_FORM_OF_FAMILY = {TypeFamily.BOOLEAN: Form.BOOLEAN, TypeFamily.TIMESTAMP: Form.TIME}
 _NUMERIC_TYPES = frozenset(
     ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double", "halffloat")
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from driftwatch.columns.infer import TimeColumn, find_time_column, infer
 from driftwatch.columns.profile import Profile, profile
 from driftwatch.core import plugins
 from driftwatch.core.schema import Column
-from driftwatch.errors import ReferenceUnusable
+from driftwatch.errors import NoFeatures, ReferenceUnusable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,8 @@ def profile_reference(
 ) -> FirstPass:
     """Profile the reference data and infer its columns.
 
-    Raises ``ReferenceUnusable`` with what to do, ``ConfigError`` for overrides of unknown columns.
+    Raises ``ReferenceUnusable`` with what to do (``NoFeatures`` when there is nothing to watch), and
+    ``ConfigError`` for overrides of unknown columns and for kinds that columns cannot have.
     """
     timezone = monitor.reference.timezone
     declared_name = monitor.reference.time_column or monitor.source.time_column
@@ -48,20 +49,36 @@ def profile_reference(
     time = _time_column(monitor, data_profile, subject)
     overrides = {name: (column.kind, column.role) for name, column in monitor.columns.items()}
     columns = infer(
-        data_profile, overrides=overrides, time=time, window=monitor.window.length, timezone=timezone
+        data_profile,
+        overrides=overrides,
+        time=time,
+        window=monitor.window.length,
+        timezone=timezone,
+        locate=lambda name: monitor.place("columns", name, "kind"),
     )
-    watched_columns = tuple(column for column in columns if column.role.watched)
-    if not watched_columns:
-        reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns[:_MAX_LISTED_COLUMNS])
-        raise ReferenceUnusable(
-            f"{subject}: expected at least one column to watch. Got none ({reasons}). "
-            "Give one a role under columns, such as {role: feature}."
-        )
+    require_features(columns, subject)
+    watched_columns = tuple(column for column in columns if column.role.watched and column.unwatched is None)
     names = tuple(column.name for column in columns)
     if monitor.segment_by is not None and monitor.segment_by.column not in names:
         hint = plugins.unknown_name_message("column", monitor.segment_by.column, names)
         raise ReferenceUnusable(f"{subject}: segment_by.column: {hint}")
     return FirstPass(profile=data_profile, time=time, columns=columns, watched_columns=watched_columns)
+
+
+def require_features(columns: Sequence[Column], subject: str) -> None:
+    """Raise ``NoFeatures`` if no feature can be watched, with each column's reason."""
+    if any(column.role.is_feature and column.unwatched is None for column in columns):
+        return
+    reasons = [
+        f"{column.name}: {'not watched: ' if column.unwatched else f'{column.role.value}: '}{column.reason}"
+        for column in columns[:_MAX_LISTED_COLUMNS]
+    ]
+    if len(columns) > _MAX_LISTED_COLUMNS:
+        reasons.append(f"and {len(columns) - _MAX_LISTED_COLUMNS} more")
+    raise NoFeatures(
+        f"{subject}: expected at least one feature that can be watched. Got none ({'; '.join(reasons)}). "
+        "Give a column that can be counted a role under columns, such as {role: feature}."
+    )
 
 
 def _time_column(monitor: MonitorConfig, data_profile: Profile, subject: str) -> TimeColumn:

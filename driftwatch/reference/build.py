@@ -13,7 +13,7 @@ from driftwatch.core.schema import Column, Role, Span
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.reference._blocks import TimeBlocks, split_into_blocks
 from driftwatch.reference._cells import freeze_grids, segment_levels
-from driftwatch.reference._first_pass import FirstPass, profile_reference
+from driftwatch.reference._first_pass import FirstPass, profile_reference, require_features
 from driftwatch.reference._history import stray_free
 from driftwatch.reference.choose_projection import choose_projection, pool
 from driftwatch.reference.joint import joint_null
@@ -263,3 +263,6 @@ def _span(first_pass: FirstPass) -> Span | None:
 
 def _salt(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+__all__ = ["ReferenceBuild", "build_reference", "require_features"]

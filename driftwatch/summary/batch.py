@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array, UInt64Array
 from driftwatch.core.memo import Memo
+from driftwatch.core.spellings import Form
 
 #: Row positions.
 Rows = Int64Array | slice
@@ -27,6 +28,13 @@ class Numbers:
     nulls: Int64Array | None = None
     #: Mask of rows whose value is not a number; ``values`` is NaN there.
     wrong_type: BoolArray | None = None
+    #: The data was float16; ``values`` is float32.
+    half: bool = False
+
+    @property
+    def precision(self) -> str:
+        """The numpy character of the data's type: ``e``, ``f`` or ``d``."""
+        return "e" if self.half else self.values.dtype.char
 
     def values_with_nan(self) -> Float64Array | Float32Array:
         """Return values with NaN at ``nulls``, copied only if there are any."""
@@ -42,6 +50,7 @@ class Numbers:
             values=self.values[rows],
             nulls=None if self.nulls is None else _positions_among(self.nulls, rows, len(self.values)),
             wrong_type=None if self.wrong_type is None else self.wrong_type[rows],
+            half=self.half,
         )
 
 
@@ -63,6 +72,8 @@ class Levels:
     #: Indices into ``levels``; -1 is missing, -2 a value of the wrong type.
     codes: npt.NDArray[np.int32]
     levels: tuple[str, ...]
+    #: The type that the data had.
+    form: Form = Form.TEXT
     #: Arrays by code.
     memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 

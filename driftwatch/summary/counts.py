@@ -117,7 +117,7 @@ def _count_numbers(grid: NumericGrid, column: Numbers, buffer: Float64Array | No
         special[_NULL] = len(column.nulls)
         ordered[column.nulls] = np.nan
     ordered.sort()
-    bounds = grid.bounds(ordered)
+    bounds = grid.bounds(ordered, column.precision)
     present = int(bounds[-1])
     special[_NAN] = len(values) - present - special[_NULL] - special[_WRONG]
     if present and (ordered[0] == -np.inf or ordered[present - 1] == np.inf):

@@ -7,19 +7,21 @@ point cells both ``F(x)`` and ``F(x-)`` are exact at every edge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from driftwatch.core.arrays import Float32Array, Float64Array, Int64Array
+from driftwatch.core.spellings import Form, narrower, numbers_spelled, rounded, time_spelled, truth_spelled
 from driftwatch.summary.batch import Levels
 
-Floats = TypeVar("Floats", Float64Array, Float32Array)
-
+_DIGIT_OF_TRUTH = {"false": "0", "true": "1"}
+#: Numpy characters of floats, the narrowest first.
+_PRECISIONS = "efd"
 #: Quantile edges of a stored numeric grid; the KS bracket is no wider than the largest gap, about 1/255.
 MAX_QUANTILE_EDGES = 255
 #: A column with at most this many distinct values has all of them as edges, so its KS is exact.
@@ -45,35 +47,42 @@ class NumericGrid:
     #: Indices of the edges of the share streams. Part of the plan, so that a stream is the same in every
     #: window, in every segment and with any block left out of the reference.
     stream_edges: tuple[int, ...] = ()
+    #: The narrowest type of the reference's values: ``e``, ``f`` or ``d`` for 16, 32 or 64 bits. Values are
+    #: compared in the narrower of this type and their own, so that .1 is .1 on both sides.
+    precision: str = "d"
 
     @property
     def n_cells(self) -> int:
         return 2 * len(self.edges) + 1
 
-    def count(self, sorted_values: Float64Array | Float32Array) -> Int64Array:
+    def count(self, sorted_values: Float64Array | Float32Array, precision: str = "d") -> Int64Array:
         """Count sorted values by cell in O(k log n); NaNs, which sort last, are in no cell."""
-        bounds = self.bounds(sorted_values)
+        bounds = self.bounds(sorted_values, precision)
         return bounds[1:] - bounds[:-1]
 
-    def bounds(self, sorted_values: Float64Array | Float32Array) -> Int64Array:
-        """Return where each cell starts in sorted values and, last, where NaNs start."""
+    def bounds(self, sorted_values: Float64Array | Float32Array, precision: str = "d") -> Int64Array:
+        """Return where each cell starts in sorted values and, last, where NaNs start.
+
+        ``precision`` is that of the values when they come in a wider type.
+        """
+        narrowest = min((self.precision, precision, sorted_values.dtype.char), key=_PRECISIONS.index)
         bounds = np.empty(2 * len(self.edges) + 2, dtype=np.int64)
         bounds[0] = 0
-        bounds[1:] = sorted_values.searchsorted(self._lower_bounds_as(sorted_values.dtype.char))
+        bounds[1:] = _round(sorted_values, narrowest).searchsorted(self._lower_bounds(narrowest))
         return bounds
 
-    def _lower_bounds_as(self, dtype_char: str) -> Float64Array | Float32Array:
-        if len(self.edges) > _MAX_CACHED_EDGES:
-            return _lower_bounds_of(self.edges, dtype_char)
-        return self._float_bounds if dtype_char == "f" else self._double_bounds
+    def _lower_bounds(self, precision: str) -> Float64Array | Float32Array:
+        if len(self.edges) > _MAX_CACHED_EDGES or precision == "e":
+            return _cell_lower_bounds(self.edges, precision)
+        return self._single_bounds if precision == "f" else self._double_bounds
 
     @cached_property
     def _double_bounds(self) -> Float64Array | Float32Array:
-        return _lower_bounds_of(self.edges, "d")
+        return _cell_lower_bounds(self.edges, "d")
 
     @cached_property
-    def _float_bounds(self) -> Float64Array | Float32Array:
-        return _lower_bounds_of(self.edges, "f")
+    def _single_bounds(self) -> Float64Array | Float32Array:
+        return _cell_lower_bounds(self.edges, "f")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +90,8 @@ class LevelGrid:
     """Cells of the reference's levels, most frequent first, and one last cell for all unseen levels."""
 
     levels: tuple[str, ...]
+    #: The type of the reference's values, which decides what their texts stand for.
+    form: Form = Form.TEXT
 
     @property
     def n_cells(self) -> int:
@@ -88,43 +99,94 @@ class LevelGrid:
 
     def index(self, column: Levels) -> Int64Array:
         """Return the cell of each row; negative for rows without a level."""
-        return column.table(self, self._cells_by_code)[column.codes]
+        return self._cells_by_code(column)[column.codes]
 
     @cached_property
     def _cell_by_level(self) -> Mapping[str, int]:
         return {level: cell for cell, level in enumerate(self.levels)}
 
-    def _cells_by_code(self, levels: tuple[str, ...]) -> Int64Array:
+    def _cells_by_code(self, column: Levels) -> Int64Array:
+        return column.table(self, lambda levels: self._cells(levels, column.form))
+
+    def _cells(self, levels: tuple[str, ...], form: Form) -> Int64Array:
         # This runs for every file, because each has its own dictionary.
         unseen = len(self.levels)
         cells = np.fromiter(
             map(self._cell_by_level.get, levels, repeat(unseen)), dtype=np.int64, count=len(levels)
         )
+        if self.levels and not (form is self.form is Form.TEXT):
+            new = np.flatnonzero(cells == unseen)
+            cells[new] = self._equal_cells([levels[position] for position in new], form)
         return np.append(cells, [-2, -1])
+
+    def _equal_cells(self, levels: Sequence[str], form: Form) -> Int64Array:
+        """Return the cell of the value that each level stands for, whatever its type; else that of unseen."""
+        unseen, forms = len(self.levels), (self.form, form)
+        cells = np.full(len(levels), unseen, dtype=np.int64)
+        if self.form.is_number or form.is_number:
+            precision = narrower(*forms)
+            cell_by_number = _first_cells(rounded(self._numbers, precision).tolist())
+            spelled = (
+                [_DIGIT_OF_TRUTH.get(level, level) for level in levels] if form is Form.BOOLEAN else levels
+            )
+            values = rounded(numbers_spelled(spelled), precision).tolist()
+            cells[:] = [cell_by_number.get(value, unseen) for value in values]
+        if self._truths and Form.TIME not in forms:
+            truths = [self._truths.get(truth_spelled(level), unseen) for level in levels]
+            cells = np.where(cells == unseen, truths, cells)
+        if Form.TIME in forms:
+            cell_by_time = _first_cells([time_spelled(level) for level in self.levels])
+            cells[:] = [cell_by_time.get(time_spelled(level), unseen) for level in levels]
+        return cells
+
+    @cached_property
+    def _numbers(self) -> Float64Array:
+        return numbers_spelled(self.levels)
+
+    @cached_property
+    def _truths(self) -> Mapping[bool | None, int]:
+        # Only a column of truths alone: "y" among other letters is a letter.
+        truths = [truth_spelled(level) for level in self.levels]
+        return {} if None in truths else _first_cells(truths)
 
     def sum_by_cell(self, column: Levels, rows_by_code: Int64Array) -> Int64Array:
         counts = np.zeros(self.n_cells, dtype=np.int64)
-        np.add.at(counts, column.table(self, self._cells_by_code)[: len(rows_by_code)], rows_by_code)
+        np.add.at(counts, self._cells_by_code(column)[: len(rows_by_code)], rows_by_code)
         return counts
+
+
+def _first_cells(values: Sequence[Any]) -> dict[Any, int]:
+    # Of equal values the most frequent level, which comes first, has the cell.
+    return {value: cell for cell, value in reversed(list(enumerate(values)))}
 
 
 Grid = NumericGrid | LevelGrid
 
 
-def _lower_bounds_of(edges: Float64Array, dtype_char: str) -> Float64Array | Float32Array:
-    # The first cell has no lower bound.
+def _round(values: Float64Array | Float32Array, precision: str) -> Float64Array | Float32Array:
+    # Values of 16 bits are held in 32: numpy sorts and searches them faster.
+    if precision == values.dtype.char:
+        return values
     with np.errstate(over="ignore", under="ignore"):
-        return _cell_lower_bounds(edges.astype(dtype_char), edges)
+        return values.astype(precision).astype(np.float32)
 
 
-def _cell_lower_bounds(near: Floats, edges: Float64Array) -> Floats:
-    # The least value at or above each edge and the least above it; NaN if there is none, and last. ``near``
-    # holds the edges rounded to the precision of the values.
-    high = near.dtype.type(np.inf)
+def _cell_lower_bounds(edges: Float64Array, precision: str) -> Float64Array | Float32Array:
+    """Return the least value of each edge's cell and of the gap above it; NaN if there is none, and last.
+
+    An edge's cell holds what equals it when rounded. Of edges that round to one value the last has it.
+    """
+    near = _round(edges, precision)
+    high, low = near.dtype.type(np.inf), near.dtype.type(-np.inf)
     lower_bounds = np.full(2 * len(edges) + 1, np.nan, dtype=near.dtype)
+    # The first cell has no lower bound.
     next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
-    lower_bounds[:-1:2] = np.where(near < edges, next_value, near)
-    lower_bounds[1::2] = np.where(near > edges, near, next_value)
+    next_value[:-1][near[:-1] == near[1:]] = near[:-1][near[:-1] == near[1:]]
+    # No value is an edge beyond the type's range: an infinity lies beyond it.
+    is_above, is_below = (near == high) & (edges < high), (near == low) & (edges > low)
+    next_value[is_above] = high
+    near[is_below] = next_value[is_below] = np.nextafter(low, high)
+    lower_bounds[:-1:2], lower_bounds[1::2] = near, next_value
     return lower_bounds
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from driftwatch.core.codec import Arrays, pack, pack_nibbles, unpack_nibbles
 from driftwatch.core.schema import Column, Kind, Role, Span, Unwatched
+from driftwatch.core.spellings import Form
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -52,8 +53,12 @@ def _plan_parts(plan: Plan) -> tuple[dict[str, Any], Arrays]:
             arrays[f"edges{position}"] = grid.edges
             grids[name] = {"edges": position, "first": grid.first, "last": grid.last, "exact": grid.exact}
             grids[name]["marks"] = list(grid.stream_edges)
+            if grid.precision != "d":
+                grids[name]["precision"] = grid.precision
         else:
             grids[name] = {"levels": list(grid.levels)}
+            if grid.form is not Form.TEXT:
+                grids[name]["form"] = grid.form.value
     if plan.projection is not None:
         arrays |= {f"projection.{key}": getattr(plan.projection, key) for key in _PROJECTION}
     header = {
@@ -78,7 +83,7 @@ def decode_plan(data: bytes) -> Plan:
     for name in header["order"]:
         item = header["grids"][name]
         if "levels" in item:
-            grids[name] = LevelGrid(levels=tuple(item["levels"]))
+            grids[name] = LevelGrid(levels=tuple(item["levels"]), form=Form(item.get("form", Form.TEXT)))
         else:
             grids[name] = NumericGrid(
                 edges=arrays[f"edges{item['edges']}"],
@@ -86,6 +91,7 @@ def decode_plan(data: bytes) -> Plan:
                 last=item["last"],
                 exact=item["exact"],
                 stream_edges=tuple(item["marks"]),
+                precision=item.get("precision", "d"),
             )
     split = header["segmentation"]
     return Plan(

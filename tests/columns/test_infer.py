@@ -12,7 +12,7 @@ from reference_worlds import flights
 
 from driftwatch.columns.infer import find_time_column, infer
 from driftwatch.columns.profile import profile
-from driftwatch.core.schema import Column, Kind, Role
+from driftwatch.core.schema import Column, Kind, Role, Unwatched
 from driftwatch.errors import ConfigError
 
 ROWS = 3000
@@ -49,9 +49,9 @@ CASES = {
         Kind.NUMERIC,
         Role.FEATURE,
     ),
-    "same": (np.full(ROWS, 7), Kind.NUMERIC, Role.IGNORE),
-    "empty": (pa.nulls(ROWS, pa.float64()), Kind.NUMERIC, Role.IGNORE),
-    "nested": ([{"a": 1}] * ROWS, Kind.CATEGORICAL, Role.IGNORE),
+    "same": (np.full(ROWS, 7), Kind.CATEGORICAL, Role.FEATURE),
+    "empty": (pa.nulls(ROWS, pa.float64()), Kind.CATEGORICAL, Role.FEATURE),
+    "nested": ([{"a": 1}] * ROWS, Kind.CATEGORICAL, Role.FEATURE),
     "embedding": (list(RANDOM.normal(size=(ROWS, 4))), Kind.VECTOR, Role.FEATURE),
     "event_time": (TIMES, Kind.DATETIME, Role.TIME),
     "received": ([t + timedelta(seconds=9) for t in TIMES], Kind.DATETIME, Role.IGNORE),
@@ -113,20 +113,88 @@ def test_what_changes_daily_but_is_no_calendar_stays_a_feature() -> None:
     ["%d/%m/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d", "%d-%b-%y",
      "%d %B %Y", "%b %d, %Y", "%A, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S +0000", "%m/%d/%Y %I:%M %p"],
 )  # fmt: skip
-def test_dates_in_other_forms_are_set_aside(form: str) -> None:
+def test_dates_in_other_forms_cannot_be_watched_without_event_time(form: str) -> None:
     texts = [(START + timedelta(days=row // 30)).strftime(form) for row in range(ROWS)]
     (column,) = infer(profile(pa.table({"booked": texts}).to_batches()))
-    assert (column.role, column.kind) == (Role.IGNORE, Kind.CATEGORICAL)
+    assert (column.role, column.unwatched) == (Role.FEATURE, Unwatched.TYPE)
     assert "ISO 8601" in column.reason
 
 
-def test_a_column_of_iso_dates_with_a_few_other_texts_is_set_aside() -> None:
+@pytest.mark.parametrize(
+    "form",
+    ["%d/%m/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M", "%d.%m.%Y", "%d-%m-%Y %H:%M:%S", "%Y/%m/%d", "%d-%b-%y",
+     "%d %B %Y", "%b %d, %Y", "%A, %d %b %Y %H:%M:%S GMT", "%d/%b/%Y:%H:%M:%S +0000", "%m/%d/%Y %I:%M %p",
+     "%Y-%m-%d", "batch_%Y%m%d", "%Y%m%d", "%Y%m%d%H%M%S", "s3://x/dt=%Y-%m-%d/part-0", "W%V-%G", "%G-W%V",
+     "%Y-%m", "%Y%m", "%Y_%m_%d", "run %Y.%m.%d"],
+)  # fmt: skip
+def test_dates_in_any_writing_that_advance_with_event_time_are_set_aside(form: str) -> None:
+    texts = [t.strftime(form) for t in TIMES]
+    table = pa.table({"event_time": TIMES, "batch": texts})
+    column = infer(profile(table.to_batches()))[1]
+    assert (column.role, column.unwatched) == (Role.IGNORE, None), column.reason
+    assert "event_time" in column.reason
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m", "%Y%j", "%Y%m%d%H%M%S", "%Y", "%G%V"])
+@pytest.mark.parametrize("days", [1, 3, 40])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_dates_as_numbers_are_set_aside(form: str, days: int, gaps: bool) -> None:
+    times = [START + timedelta(days=days) * row / ROWS for row in range(ROWS)]
+    numbers = np.array([int(t.strftime(form)) for t in times])
+    values = pa.array(np.where(np.arange(ROWS) % 7 == 0, np.nan, numbers)) if gaps else pa.array(numbers)
+    name = "year" if form == "%Y" else "snapshot"
+    table = pa.table({"event_time": times, name: values})
+    column = infer(profile(table.to_batches()))[1]
+    if form == "%G%V" and days < 40:
+        return  # Week 1 of 2026 alone reads as the month 202601, or as a number.
+    assert column.role in (Role.IGNORE, Role.ID), column.reason
+
+
+def test_what_names_each_day_is_set_aside() -> None:
+    days = [(t - START).days for t in TIMES]
+    keys, names = 4711 + np.cumsum(RANDOM.integers(1, 5000, 60)), _uuids()
+    table = pa.table(
+        {
+            "event_time": TIMES,
+            "load_key": [int(keys[day]) for day in days],
+            "batch": [names[day] for day in days],
+        }
+    )
+    assert [column.role for column in infer(profile(table.to_batches()))[1:]] == [Role.IGNORE, Role.IGNORE]
+
+
+def test_a_feature_of_each_day_stays_a_feature() -> None:
+    days = np.array([(t - START).days for t in TIMES])
+    weather = np.array(["sun", "rain", "snow", "fog", "wind"])[RANDOM.integers(0, 5, 60)]
+    temperature, price = RANDOM.integers(-50, 350, 60), np.cumsum(RANDOM.integers(-20, 25, 60)) + 900
+    few = days < 3
+    table = pa.table(
+        {
+            "event_time": TIMES,
+            "weather": weather[days],
+            "temperature": temperature[days],
+            "temperature_float": temperature[days] / 10.0,
+            "price": price[days],
+            "born": [int(f"{year}{month:02}15") for year, month in
+                     zip(RANDOM.integers(1940, 2005, ROWS), RANDOM.integers(1, 13, ROWS), strict=True)],
+            "car": [f"model {year}" for year in RANDOM.integers(2000, 2026, ROWS)],
+        }
+    )  # fmt: skip
+    for rows in (table, table.filter(pa.array(few))):
+        columns = infer(profile(rows.to_batches()))[1:]
+        assert {column.name: str(column.role) for column in columns} == dict.fromkeys(
+            (column.name for column in columns), "feature"
+        )
+        assert not any(column.unwatched for column in columns)
+
+
+def test_a_column_of_iso_dates_with_a_few_other_texts_cannot_be_watched() -> None:
     texts = [(START + timedelta(days=row // 30)).strftime("%Y-%m-%d") for row in range(ROWS)]
     (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()))
-    assert column.role is Role.IGNORE
+    assert (column.role, column.unwatched) == (Role.FEATURE, Unwatched.TYPE)
     overrides = {"booked": (Kind.CATEGORICAL, None)}
     (column,) = infer(profile(pa.table({"booked": [*texts, "never"]}).to_batches()), overrides=overrides)
-    assert column.role is Role.FEATURE
+    assert (column.role, column.unwatched) == (Role.FEATURE, None)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +214,11 @@ def test_several_times_and_no_telling_name_choose_none() -> None:
     assert time_column.name is None
     assert "a, b" in time_column.reason
     columns = infer(data_profile)
-    assert [column.role for column in columns] == [Role.IGNORE, Role.IGNORE, Role.FEATURE]
+    assert [column.role for column in columns] == [Role.FEATURE] * 3
+    assert [column.unwatched for column in columns] == [Unwatched.TYPE, Unwatched.TYPE, None]
     assert "time_column" in columns[0].reason
+    watched = infer(data_profile, overrides={"a": (None, Role.FEATURE)})[0]
+    assert (watched.kind, watched.unwatched) == (Kind.DATETIME, None)
 
 
 def test_a_telling_name_or_a_declaration_chooses() -> None:

@@ -180,11 +180,16 @@ def test_an_empty_source_still_gives_a_configuration(tmp_path: Path) -> None:
 
 
 def test_nothing_to_watch_is_refused_with_every_reason() -> None:
-    unwatchable = table(3000, 5, amount=None, city=None, same=np.ones(3000))
-    with pytest.raises(ReferenceUnusable, match="at least one column to watch") as refusal:
+    unwatchable = table(3000, 5, amount=None, city=None, request=[{"age": 1.0}] * 3000)
+    with pytest.raises(ReferenceUnusable, match="at least one feature") as refusal:
         write_config("ref.csv", "cur.csv", read=reader(ref=unwatchable, cur=unwatchable))
-    for words in ("event_time: event time", "order_id: every whole number", "same: the same value"):
+    for words in (
+        "event_time: event time",
+        "order_id: every whole number",
+        "request: type struct<age: double> cannot be counted",
+    ):
         assert words in str(refusal.value)
+    assert refusal.value.exit_code == 2
     renamed = table(3000, 5).rename_columns(["event_time", "b", "c", "d"])
     with pytest.raises(ReferenceUnusable, match="amount: not in the production inputs"):
         write_config("ref.csv", "cur.csv", read=reader(ref=table(3000, 5), cur=renamed))

@@ -28,7 +28,7 @@ def init(reference: str, current: str, output: Path | None) -> None:
     from driftwatch.config.init import write_config
     from driftwatch.config.load import check
 
-    text = write_config(reference, current, read=file_batches, delimiter=delimiter_of)
+    text = write_config(reference, current, read=file_batches, delimiter=delimiter_of, say=say)
     if output is None:
         click.echo(text, nl=False)
         return

@@ -12,7 +12,8 @@ import pyarrow as pa
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.levels import DictionaryMemo, levels
 from driftwatch.columns.arrow.numbers import lengths, norms, numbers, seconds
-from driftwatch.columns.arrow.texts import MISSING_HASH, hash_carried, without_views
+from driftwatch.columns.arrow.plain_types import plain_columns
+from driftwatch.columns.arrow.texts import MISSING_HASH, hash_carried
 from driftwatch.core.arrays import Int64Array, UInt64Array
 from driftwatch.core.hashing import HashBuffers, finish_row_hashes, hash_term, level_table, mix
 from driftwatch.core.schema import Column, Kind
@@ -46,7 +47,7 @@ def encode(
     cover ``columns``, then ``carried``, unless ``hashed`` is False; absent columns hash like nulls. ``memos``
     holds earlier batches' levels by column; ``shares`` splits the columns over threads.
     """
-    batch, n_delivered = without_views(batch), batch.num_rows
+    batch, n_delivered = plain_columns(batch), batch.num_rows
     time: Int64Array | None = None
     if time_column is not None:
         batch, time = _rows_with_time(batch, time_column, timezone)
@@ -154,8 +155,6 @@ def _encode_column(
     array: pa.Array, column: Column, timezone: str, memos: dict[str, DictionaryMemo] | None, hashed: bool
 ) -> Numbers | Levels:
     kind = column.kind
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
     if kind is Kind.NUMERIC:
         return numbers(array)
     if kind is Kind.DATETIME:

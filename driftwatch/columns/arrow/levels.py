@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from driftwatch.columns.arrow.numbers import numbers
+from driftwatch.columns.arrow.plain_types import plain
 from driftwatch.columns.arrow.texts import (
     MISSING_HASH,
     as_text,
@@ -19,6 +21,7 @@ from driftwatch.columns.arrow.texts import (
     prefixes,
 )
 from driftwatch.core.hashing import level_table
+from driftwatch.core.spellings import Form
 from driftwatch.summary.batch import Levels
 
 #: Largest float written as an integer: beyond it, integer digits would be invented.
@@ -42,12 +45,11 @@ def levels(
 ) -> Levels:
     """Encode a categorical or boolean column; ``memos`` holds the last dictionary of column ``name``.
 
-    Integers and whole floats or decimals have one text (3 and 3.0 are ``3``). Booleans are ``false`` and
-    ``true``, NaN is missing, lists and structs are of a wrong type. With ``hashed`` the levels are hashed too
-    where that is cheaper here.
+    Integers and whole floats or decimals have one text (3 and 3.0 are ``3``); a float of 32 or 16 bits has
+    the shortest text that names it (``0.1``). Booleans are ``false`` and ``true``, NaN is missing, lists and
+    structs are of a wrong type. With ``hashed`` the levels are hashed too where that is cheaper here.
     """
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
+    array = plain(array)
     data_type, types = array.type, pa.types
     value_type = data_type.value_type if types.is_dictionary(data_type) else data_type
     if types.is_null(value_type):
@@ -57,7 +59,7 @@ def levels(
         return Levels(codes=np.where(is_null, -1, -2).astype(np.int32), levels=())
     if types.is_boolean(data_type):
         booleans = array.cast(pa.int8()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return Levels(codes=booleans.astype(np.int32), levels=("false", "true"))
+        return Levels(codes=booleans.astype(np.int32), levels=("false", "true"), form=Form.BOOLEAN)
     if not types.is_dictionary(data_type):
         array = array.dictionary_encode()
     if len(array.dictionary) > _MAX_DICTIONARY_RATIO * len(array):
@@ -94,7 +96,11 @@ def _make_memo(dictionary: pa.Array, hashed: bool) -> DictionaryMemo:
         )
         texts = [text or "" for text in texts]
     empty_codes = np.empty(0, dtype=np.int32)
-    dictionary_levels = Levels(codes=empty_codes, levels=tuple(texts))  # type: ignore[arg-type]
+    dictionary_levels = Levels(
+        codes=empty_codes,
+        levels=tuple(texts),  # type: ignore[arg-type]
+        form=form_of(dictionary.type),
+    )
     if hashed and value_codes is None and is_text(dictionary.type):
         # Equals hashing the level texts one by one, without encoding each to bytes again.
         hashes = hash_utf8(prefixes(as_text(dictionary)))
@@ -107,8 +113,13 @@ def _level_texts(values: pa.Array) -> list[str | None]:
     if is_text(data_type):
         prefix_texts: list[str | None] = prefixes(as_text(values)).to_pylist()
         return prefix_texts
+    if types.is_float64(data_type):
+        return [float_text(value) for value in values.to_pylist()]
     if types.is_floating(data_type):
-        return [float_text(value) for value in values.cast(pa.float64()).to_pylist()]
+        # The shortest text, as 0.1 is: the digits that a double adds would be invented.
+        return [float_text(float(str(value))) for value in values.to_numpy(zero_copy_only=False)]
+    if types.is_duration(data_type):
+        return [float_text(value) for value in numbers(values).values.tolist()]
     if types.is_decimal(data_type):
         return [_decimal_text(value) for value in values.to_pylist()]
     if types.is_timestamp(data_type):
@@ -116,7 +127,23 @@ def _level_texts(values: pa.Array) -> list[str | None]:
             values = values.cast(pa.timestamp(data_type.unit, "UTC"))
         return [_timestamp_text(text) for text in values.cast(pa.large_string()).to_pylist()]
     cast_texts: list[str | None] = values.cast(pa.large_string()).to_pylist()
+    if types.is_time(data_type):
+        return [_timestamp_text(text) for text in cast_texts if text is not None]
     return cast_texts
+
+
+def form_of(data_type: pa.DataType) -> Form:
+    """Return the form of a type's levels."""
+    types = pa.types
+    if types.is_boolean(data_type):
+        return Form.BOOLEAN
+    if types.is_float16(data_type):
+        return Form.HALF
+    if types.is_float32(data_type):
+        return Form.SINGLE
+    if types.is_integer(data_type) or types.is_floating(data_type) or types.is_decimal(data_type):
+        return Form.NUMBER
+    return Form.TIME if types.is_timestamp(data_type) or types.is_date(data_type) else Form.TEXT
 
 
 def float_text(value: float) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftwatch.columns.arrow.decimals import decimal_floats
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.texts import as_text, is_scalar, is_text
-from driftwatch.core.arrays import BoolArray, Int64Array
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.summary.batch import Numbers
 
@@ -16,11 +19,14 @@ from driftwatch.summary.batch import Numbers
 _NUMBER_TEXT = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,5})?$|^[+-]?(?i:inf|infinity|nan)$"
 
 
+#: Ticks of durations and times of day.
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
 def numbers(array: pa.Array) -> Numbers:
     """Encode numbers; texts are parsed as numbers, and an empty text is a null.
 
-    A decimal is the float of its digits times the float of its power of ten, as Arrow casts it. That is not
-    always the nearest float, which a text of the same digits becomes.
+    Durations and times of day are seconds. A decimal is the nearest float, as a text of its digits is.
     """
     data_type, types = array.type, pa.types
     if types.is_dictionary(data_type):
@@ -31,13 +37,30 @@ def numbers(array: pa.Array) -> Numbers:
             return Numbers(values=array.to_numpy())
         values = np.frombuffer(array.buffers()[1], dtype=data_type.to_pandas_dtype())
         return Numbers(values=values[array.offset : array.offset + len(array)], nulls=nulls)
-    if types.is_integer(data_type) or types.is_floating(data_type) or types.is_decimal(data_type):
+    if types.is_float16(data_type):
+        return replace(numbers(array.cast(pa.float32())), half=True)
+    if types.is_integer(data_type):
         return numbers(array.cast(pa.float64(), safe=False))
+    if types.is_decimal(data_type):
+        return numbers(decimal_floats(array))
+    if types.is_duration(data_type) or types.is_time(data_type):
+        return Numbers(values=_seconds_of_ticks(array), nulls=null_positions(array))
     if types.is_boolean(data_type):
         return numbers(array.cast(pa.int8()))
     if is_text(data_type):
         return _parse_texts(as_text(array))
     return _wrong_type_rows(array)
+
+
+def _seconds_of_ticks(array: pa.Array) -> Float64Array:
+    # Whole seconds and the rest apart: one result whatever the unit.
+    ticks = (
+        array.cast(pa.int32()).cast(pa.int64()) if pa.types.is_time32(array.type) else array.cast(pa.int64())
+    )
+    units = UNITS_PER_SECOND[array.type.unit]
+    whole, rest = np.divmod(ticks.fill_null(0).to_numpy(zero_copy_only=False), units)
+    values: Float64Array = whole + rest / units
+    return values
 
 
 def seconds(array: pa.Array, timezone: str) -> Numbers:
@@ -78,9 +101,7 @@ def norms(array: pa.Array) -> Numbers:
     values = np.full(len(array), np.nan)
     vectors = array.drop_null()
     sizes = pc.list_value_length(vectors).to_numpy(zero_copy_only=False).astype(np.int64)
-    elements = (
-        vectors.flatten().cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
-    )
+    elements = numbers(vectors.flatten()).values_with_nan().astype(np.float64)
     row_of_element = np.repeat(np.arange(len(sizes)), sizes)
     is_valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     with np.errstate(over="ignore"):
@@ -114,6 +135,7 @@ def _take_codes(array: pa.Array, values: Numbers) -> Numbers:
         values=np.append(values.values, np.nan)[codes],
         nulls=nulls if len(nulls) else None,
         wrong_type=wrong_type if wrong_type is not None and wrong_type.any() else None,
+        half=values.half,
     )
 
 

@@ -55,6 +55,11 @@ class ColumnValues:
     dimension: int | None = None
 
 
+def is_duration(data_type: pa.DataType) -> bool:
+    """Whether values are lengths of time or times of day, which count as seconds."""
+    return bool(pa.types.is_duration(data_type) or pa.types.is_time(data_type))
+
+
 def family_of(data_type: pa.DataType) -> TypeFamily:
     """Return the family of an Arrow type; a dictionary has that of its values."""
     types = pa.types
@@ -64,7 +69,7 @@ def family_of(data_type: pa.DataType) -> TypeFamily:
         return TypeFamily.BOOLEAN
     if types.is_integer(data_type):
         return TypeFamily.INTEGER
-    if types.is_floating(data_type) or types.is_decimal(data_type):
+    if types.is_floating(data_type) or types.is_decimal(data_type) or is_duration(data_type):
         return TypeFamily.FLOAT
     if (
         types.is_string(data_type)
@@ -118,6 +123,8 @@ def column_values(array: pa.Array) -> ColumnValues:
     family = family_of(array.type)
     if family is TypeFamily.TEXT:
         return _text_values(array)
+    if family is TypeFamily.UNSUPPORTED:
+        return _uncountable_values(array)
     array = decode(array)
     dimension = None
     if family is TypeFamily.FLOAT:
@@ -139,6 +146,19 @@ def column_values(array: pa.Array) -> ColumnValues:
         values=values,
         value_hashes=value_hashes,
         dimension=dimension,
+    )
+
+
+def _uncountable_values(array: pa.Array) -> ColumnValues:
+    # Of what cannot be counted only the missing are told from the rest.
+    is_valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    value_hashes = np.ones(np.count_nonzero(is_valid), dtype=np.uint64)
+    return ColumnValues(
+        family=TypeFamily.UNSUPPORTED,
+        hashes=is_valid.astype(np.uint64),
+        nulls=len(array) - len(value_hashes),
+        values=np.zeros(len(value_hashes), dtype=np.int64),
+        value_hashes=value_hashes,
     )
 
 
@@ -182,7 +202,7 @@ def _values_and_dimension(array: pa.Array, family: TypeFamily) -> tuple[npt.NDAr
 
 def _hash_vectors(array: pa.Array) -> tuple[npt.NDArray[Any], int | None]:
     lengths = pc.list_value_length(array).to_numpy(zero_copy_only=False).astype(np.int64)
-    elements = array.flatten().cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    elements = numbers(array.flatten()).values_with_nan().astype(np.float64)
     row_of_element = np.repeat(np.arange(len(lengths)), lengths)
     position = np.arange(len(elements)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     vector_hashes = mix(lengths.astype(np.uint64))

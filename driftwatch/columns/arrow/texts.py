@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftwatch.columns.arrow.decimals import decimal_floats
+from driftwatch.columns.arrow.plain_types import plain
 from driftwatch.core.arrays import Int64Array, UInt64Array
 from driftwatch.core.hashing import hash_bytes, hash_numbers, hash_texts, mix
 
@@ -17,24 +17,8 @@ PREFIX_CHARS = 512
 MISSING_HASH = hash_numbers(np.array([np.nan]))[0]
 #: Bytes hashed at once: hashing takes about 24 times their size in memory.
 _MAX_HASH_BYTES = 1 << 20
-#: By the number of a type.
-_CONVERSIONS: dict[int, Callable[[pa.Array], pa.Array]] = {
-    pa.lib.Type_STRING_VIEW: lambda array: array.cast(pa.large_string()),
-    pa.lib.Type_BINARY_VIEW: lambda array: array.cast(pa.large_binary()),
-    pa.lib.Type_RUN_END_ENCODED: pc.run_end_decode,
-}
 #: Largest magnitude up to which float64 holds every integer.
 _MAX_EXACT_FLOAT = 1 << 53
-
-
-def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Cast columns of types that Arrow cannot filter or take: views of texts and bytes, run-end encoding."""
-    for position, data_type in enumerate(batch.schema.types):
-        convert = _CONVERSIONS.get(data_type.id)
-        if convert is not None:
-            array = convert(batch.column(position))
-            batch = batch.set_column(position, batch.schema.names[position], array)
-    return batch
 
 
 def is_text(data_type: pa.DataType) -> bool:
@@ -93,8 +77,7 @@ def dictionary_codes(array: pa.Array) -> tuple[Int64Array, pa.Array]:
 
 def hash_carried(array: pa.Array) -> UInt64Array:
     """Hash each value: 1 equals 1.0, times are equal in any unit, nulls hash as missing."""
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
+    array = plain(array)
     data_type, types = array.type, pa.types
     if types.is_dictionary(data_type) or is_text(data_type):
         codes, values = dictionary_codes(array)
@@ -102,8 +85,10 @@ def hash_carried(array: pa.Array) -> UInt64Array:
         return np.append(hashes, MISSING_HASH)[codes]
     if types.is_null(data_type):
         return np.full(len(array), MISSING_HASH, dtype=np.uint64)
-    if types.is_floating(data_type) or types.is_decimal(data_type):
-        return hash_numbers(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    if types.is_decimal(data_type):
+        return hash_numbers(decimal_floats(array).to_numpy(zero_copy_only=False))
+    if types.is_floating(data_type):
+        return hash_numbers(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
     if types.is_boolean(data_type):
         array = array.cast(pa.int8())
     elif types.is_temporal(data_type) and is_scalar(data_type):

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftwatch.columns.arrow.event_time import event_times
-from driftwatch.columns.arrow.texts import is_text, without_views
+from driftwatch.columns.arrow.plain_types import plain_columns
+from driftwatch.columns.arrow.texts import is_text
 from driftwatch.core.arrays import Int64Array
 from driftwatch.core.schema import Column, Kind
 from driftwatch.decoders.base import DeclaredColumns, Decoded, Decoder, DecoderConfig, UndecodableReason
@@ -40,7 +41,7 @@ class DecodedRows:
         """Yield the messages' rows. Raises ``SchemaMismatch`` when their column holds no texts or bytes."""
         for batch in batches:
             if batch.num_rows:
-                yield from self._decoded_batches(without_views(batch))
+                yield from self._decoded_batches(plain_columns(batch))
 
     def _decoded_batches(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         column = self._messages(batch)

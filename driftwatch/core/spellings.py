@@ -1,0 +1,86 @@
+"""Which texts of levels stand for one value: 1, 1.0 and true, single and double precision, dates and times.
+
+A text counts as the number or truth that it spells only where the other side has numbers or truths: "007"
+stays "007" among texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+
+from driftwatch.core.arrays import Float64Array
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?\s*", re.ASCII)
+#: As CSV files, pandas, Arrow and databases write them; compared in lower case.
+_TRUTHS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "0.0"), False),
+}
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]00:00:00(\.0+)?$", re.ASCII)
+
+
+class Form(StrEnum):
+    """In what type values came that were written as levels. Its values are stored."""
+
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    SINGLE = "single"
+    HALF = "half"
+    TIME = "time"
+
+    @property
+    def is_number(self) -> bool:
+        return self in (Form.NUMBER, Form.SINGLE, Form.HALF)
+
+
+def narrower(left: Form, right: Form) -> str:
+    """Return the numpy character of the narrower precision: in it two values are equal or not.
+
+    >>> narrower(Form.NUMBER, Form.SINGLE), narrower(Form.TEXT, Form.NUMBER)
+    ('f', 'd')
+    """
+    forms = (left, right)
+    return "e" if Form.HALF in forms else "f" if Form.SINGLE in forms else "d"
+
+
+def rounded(values: Float64Array, precision: str) -> Float64Array:
+    """Round values to a precision, a numpy character; floats of 64 bits stay as they are."""
+    if precision == "d":
+        return values
+    with np.errstate(over="ignore"):
+        narrow_values: Float64Array = values.astype(precision).astype(np.float64)
+    return narrow_values
+
+
+def numbers_spelled(levels: Sequence[str]) -> Float64Array:
+    """Return the number that each text spells, NaN where it spells none.
+
+    >>> numbers_spelled(["007", "1e3", "x", "1_000"]).tolist()
+    [7.0, 1000.0, nan, nan]
+    """
+    values = [float(level) if _NUMBER.fullmatch(level) else np.nan for level in levels]
+    return np.array(values, dtype=np.float64)
+
+
+def truth_spelled(level: str) -> bool | None:
+    """Return the truth that a text spells; None if it spells none.
+
+    >>> truth_spelled("True"), truth_spelled("0.0"), truth_spelled("maybe")
+    (True, False, None)
+    """
+    return _TRUTHS.get(level.strip().lower())
+
+
+def time_spelled(level: str) -> str:
+    """Return one spelling of a time: a date is its midnight.
+
+    >>> time_spelled("2026-03-01T00:00:00"), time_spelled("2026-03-01 08:00:00")
+    ('2026-03-01', '2026-03-01 08:00:00')
+    """
+    match = _MIDNIGHT.fullmatch(level)
+    return match[1] if match else level.replace("T", " ", 1) if level[4:5] == "-" else level
