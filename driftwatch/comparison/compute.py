@@ -10,12 +10,15 @@ import numpy as np
 
 from driftwatch.charts.bars import column_bars
 from driftwatch.columns.arrow.encode import encode
+from driftwatch.columns.arrow.type_names import type_name
 from driftwatch.columns.infer import find_time_column, infer
-from driftwatch.columns.profile import Profile, TypeFamily
+from driftwatch.columns.profile import Profile
+from driftwatch.columns.set_aside import set_aside_lines
 from driftwatch.comparison.result import ColumnComparison
 from driftwatch.core import plugins
 from driftwatch.core.arrays import Float64Array
-from driftwatch.core.schema import Column, Kind, Role, Span
+from driftwatch.core.schema import Column, Kind, Role, Span, TypeChange
+from driftwatch.core.spellings import Form, rounded
 from driftwatch.detectors.base import (
     ColumnDetector,
     Detector,
@@ -27,7 +30,7 @@ from driftwatch.detectors.base import (
     new_levels,
     pair_of,
 )
-from driftwatch.errors import ConfigError
+from driftwatch.errors import ConfigError, NoFeatures
 from driftwatch.results.results import Statistic
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.counts import Counts
@@ -90,52 +93,39 @@ def infer_columns(
 
 
 def select_columns(
-    inferred_columns: Sequence[Column],
-    columns: ColumnSelection,
-    reference_profile: Profile,
-    current_table: pa.Table,
+    inferred_columns: Sequence[Column], columns: ColumnSelection
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    if columns is not None:
-        return tuple(column for column in inferred_columns if column.name in columns), ()
-    compared_columns: list[Column] = []
-    ignored_columns: list[Column] = []
-    for column in inferred_columns:
-        # A constant is compared when the current sample differs.
-        is_compared = column.role.watched or _constant_differs(column, reference_profile, current_table)
-        (compared_columns if is_compared else ignored_columns).append(column)
-    return tuple(compared_columns), tuple(ignored_columns)
+    """Return the columns to compare, and those that cannot be or are set aside.
 
-
-def _constant_differs(column: Column, reference_profile: Profile, current_table: pa.Table) -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column_profile = reference_profile.column(column.name)
-    if (
-        column.role is not Role.IGNORE
-        or column_profile is None
-        or not column_profile.is_exact
-        or column_profile.n_distinct != 1
-    ):
-        return False
-    if (
-        column_profile.n_present < column_profile.rows
-        or column.name not in current_table.column_names
-        or not current_table.num_rows
-    ):
-        return False
-    if column_profile.family is TypeFamily.UNSUPPORTED:
-        return False  # Its values cannot be distinguished.
-    constant, first_values = (
-        reference_profile.sample[column.name][0].as_py(),
-        current_table[column.name].slice(0, MAX_JOINT_ROWS),
+    Raises ``NoFeatures``, with each column's reason, if there is nothing to compare.
+    """
+    selected_columns = [column for column in inferred_columns if columns is None or column.name in columns]
+    compared_columns = tuple(
+        column for column in selected_columns if column.role.watched and column.unwatched is None
     )
-    if pa.types.is_nested(first_values.type):
-        return any(value != constant for value in first_values.to_pylist())
-    distinct_values = pc.unique(first_values).to_pylist()
-    return bool(
-        distinct_values != [constant] or pc.count_distinct(current_table[column.name], mode="all").as_py() > 1
-    )
+    ignored_columns = tuple(column for column in selected_columns if column not in compared_columns)
+    if not compared_columns:
+        raise NoFeatures(
+            "expected at least one column that can be compared. Got none ("
+            + "; ".join(set_aside_lines(ignored_columns) or ("the reference has no other column",))
+            + "). Name columns to compare, with their kind."
+        )
+    return compared_columns, ignored_columns
+
+
+def changed_types(
+    reference_table: pa.Table, current_table: pa.Table, columns: Sequence[Column]
+) -> tuple[TypeChange, ...]:
+    """Return the columns whose values came in another type; an all-null column has none."""
+    current_types = dict(zip(current_table.schema.names, current_table.schema.types, strict=True))
+    reference_types = dict(zip(reference_table.schema.names, reference_table.schema.types, strict=True))
+    changes = []
+    for column in columns:
+        if column.name in current_types:
+            names = type_name(reference_types[column.name]), type_name(current_types[column.name])
+            if names[0] is not None and names[1] is not None and names[0] != names[1]:
+                changes.append(TypeChange(column=column.name, reference=names[0], window=names[1]))
+    return tuple(changes)
 
 
 def select_detectors(names: Sequence[str] | None, also: Sequence[str]) -> list[Detector]:
@@ -165,7 +155,7 @@ def compare_column(
         _encode_column(current_table, column),
     )
     grid, counts = _count_samples(column, reference_parts, current_parts)
-    if column.name not in current_table.column_names:
+    if not _has_column(current_table, column.name):
         counts = counts[0], Counts.from_absent(grid, current_table.num_rows)
     plan = Plan(columns=(column,), grids={column.name: grid}, fingerprint="compare")
     summaries = [
@@ -215,8 +205,13 @@ def _make_reference(plan: Plan, summary: Summary, fingerprint: str) -> Reference
     )
 
 
+def _has_column(table: pa.Table, name: str) -> bool:
+    # The list of all names would be made anew for every column.
+    return bool(table.schema.get_all_field_indices(name))
+
+
 def _encode_column(table: pa.Table, column: Column) -> list[Numbers | Levels]:
-    if column.name not in table.column_names:
+    if not _has_column(table, column.name):
         return []
     parts = table.select([column.name]).combine_chunks().to_batches()
     return [encode_rows(part, (column,), (), 0).columns[column.name] for part in parts]
@@ -239,7 +234,7 @@ def _concatenate(parts: Sequence[Numbers | Levels]) -> Numbers:
     numbers = [part for part in parts if isinstance(part, Numbers)]
     if len(numbers) == 1:
         return numbers[0]
-    values = np.concatenate([np.empty(0), *(column.values for column in numbers)])
+    values = np.concatenate([column.values for column in numbers] or [np.empty(0)])
     is_null, is_wrong = np.zeros((2, len(values)), dtype=bool)
     first_row = 0
     for column in numbers:
@@ -249,7 +244,8 @@ def _concatenate(parts: Sequence[Numbers | Levels]) -> Numbers:
         if column.wrong_type is not None:
             is_wrong[rows] = column.wrong_type
         first_row = rows.stop
-    return Numbers(values=values, nulls=np.flatnonzero(is_null), wrong_type=is_wrong)
+    is_half = bool(numbers) and all(column.half for column in numbers)
+    return Numbers(values=values, nulls=np.flatnonzero(is_null), wrong_type=is_wrong, half=is_half)
 
 
 def _level_grid(parts: Sequence[Levels]) -> LevelGrid:
@@ -262,17 +258,23 @@ def _level_grid(parts: Sequence[Levels]) -> LevelGrid:
         ):
             if n_rows:
                 rows_by_level[level] = rows_by_level.get(level, 0) + n_rows
-    return LevelGrid(levels=tuple(sorted(rows_by_level, key=lambda level: (-rows_by_level[level], level))))
+    levels = tuple(sorted(rows_by_level, key=lambda level: (-rows_by_level[level], level)))
+    forms = [part.form for part in parts if len(part.levels)]
+    return LevelGrid(levels=levels, form=min(forms, key=list(Form).index) if forms else Form.TEXT)
 
 
 def _exact_cells(
     reference_numbers: Numbers, current_numbers: Numbers
 ) -> tuple[NumericGrid, tuple[Counts, Counts]]:
-    distinct_values = [_distinct_values(reference_numbers), _distinct_values(current_numbers)]
+    precision = min(reference_numbers.precision, current_numbers.precision, key="efd".index)
+    distinct_values = [
+        _distinct_values(numbers, precision) for numbers in (reference_numbers, current_numbers)
+    ]
     edges = np.union1d(distinct_values[0][0], distinct_values[1][0])
     if len(edges) > MAX_EXACT_VALUES:
         grid_values = _non_nan_values(reference_numbers)
-        grid = numeric_grid(grid_values, quantile_edges=COARSE_EDGES)
+        grid = numeric_grid(rounded(grid_values, precision), quantile_edges=COARSE_EDGES)
+        grid = replace(grid, precision=precision)
         return grid, (Counts.from_column(grid, reference_numbers), Counts.from_column(grid, current_numbers))
     reference_values = distinct_values[0][0]
     first = int(np.searchsorted(edges, reference_values[0])) if len(reference_values) else 0
@@ -295,8 +297,11 @@ def _non_nan_values(numbers: Numbers) -> Float64Array:
     return values[~np.isnan(values)].astype(np.float64)
 
 
-def _distinct_values(numbers: Numbers) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    values, rows = np.unique(numbers.values_with_nan() + 0.0, return_counts=True, equal_nan=True)
+def _distinct_values(
+    numbers: Numbers, precision: str
+) -> tuple[Float64Array, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    values = rounded(numbers.values_with_nan() + 0.0, precision)
+    values, rows = np.unique(values, return_counts=True, equal_nan=True)
     is_number = ~np.isnan(values)
     return values[is_number].astype(np.float64), rows[is_number].astype(np.int64)
 
@@ -312,7 +317,8 @@ def compare_jointly(
     from driftwatch.reference.choose_projection import choose_projection
     from driftwatch.reference.joint import joint_null
 
-    shared_columns = tuple(column for column in columns if column.name in current_table.column_names)
+    current_names = frozenset(current_table.column_names)
+    shared_columns = tuple(column for column in columns if column.name in current_names)
     batches = [
         _sample_rows(table, shared_columns, (seed, number))
         for number, table in enumerate((reference_table, current_table))

@@ -13,6 +13,7 @@ from driftwatch.columns.profile import profile
 from driftwatch.comparison.compute import (
     MAX_BATCH_ROWS,
     ColumnSelection,
+    changed_types,
     compare_column,
     compare_jointly,
     infer_columns,
@@ -54,8 +55,8 @@ def compare(
     time_column : str, optional
         Event time, which is not compared. Default: inferred.
     columns : sequence of str, or mapping of str to kind, optional
-        Columns to compare, and kinds to count them as. Default: features, outputs and changed constants;
-        identifiers, event time and columns that follow from it are set aside with a reason.
+        Columns to compare, and kinds to count them as. Default: features and outputs; identifiers, event
+        time and columns that follow from it are set aside with a reason, and so is what cannot be counted.
     detectors : sequence of str, optional
         Default: all default ones but ``volume``.
     also : sequence of str
@@ -73,9 +74,11 @@ def compare(
     Raises
     ------
     ConfigError
-        Unknown column, kind or detector.
+        Unknown column, kind or detector, or a kind that a column cannot have.
     ReferenceUnusable
         No rows in ``reference``.
+    NoFeatures
+        No column that can be compared.
     SchemaMismatch
         A sample is no table.
 
@@ -109,9 +112,7 @@ def _compare_tables(
     if not reference_profile.rows:
         raise ReferenceUnusable("the reference sample has no rows: expected at least one.")
     inferred_columns = infer_columns(reference_profile, time_column, columns)
-    compared_columns, ignored_columns = select_columns(
-        inferred_columns, columns, reference_profile, current_table
-    )
+    compared_columns, ignored_columns = select_columns(inferred_columns, columns)
     selected_detectors = select_detectors(*detectors)
     joint_detectors = [item for item in selected_detectors if isinstance(item, JointDetector)]
     n_total = len(compared_columns) + bool(joint_detectors)
@@ -126,15 +127,15 @@ def _compare_tables(
         else ()
     )
     progress(n_total, n_total)
+    reference_names = frozenset(reference_table.column_names)
     return Comparison(
         reference_rows=reference_table.num_rows,
         current_rows=current_table.num_rows,
         columns=tuple(comparisons),
         joint=joint_statistics,
         set_aside=ignored_columns,
-        only_current=tuple(
-            name for name in current_table.column_names if name not in reference_table.column_names
-        ),
+        only_current=tuple(name for name in current_table.column_names if name not in reference_names),
+        type_changes=changed_types(reference_table, current_table, compared_columns),
     )
 
 

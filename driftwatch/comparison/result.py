@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.charts.bars import LevelBar, NumericBars
-from driftwatch.core.schema import Column
+from driftwatch.core.schema import Column, TypeChange
 from driftwatch.results.results import NewLevel, Statistic
 from driftwatch.results.verdict_json import new_level_json
 
@@ -52,6 +52,8 @@ class Comparison:
         Columns of the reference not compared, with reasons.
     only_current : tuple of str
         Columns that only the current sample has.
+    type_changes : tuple of TypeChange
+        Compared columns whose values came in another type; equal values count as equal.
     """
 
     reference_rows: int
@@ -60,6 +62,7 @@ class Comparison:
     joint: tuple[Statistic, ...] = ()
     set_aside: tuple[Column, ...] = ()
     only_current: tuple[str, ...] = ()
+    type_changes: tuple[TypeChange, ...] = ()
 
     def statistics(self) -> Iterator[Statistic]:
         """Yield the statistics of all columns, joint ones last."""
@@ -124,10 +127,19 @@ class Comparison:
             ],
             "joint": {statistic.detector: _statistic_to_json(statistic) for statistic in self.joint},
             "set_aside": [
-                {"column": item.name, "kind": item.kind.value, "reason": item.reason}
+                {
+                    "column": item.name,
+                    "kind": item.kind.value,
+                    "reason": item.reason,
+                    "unwatched": item.unwatched and item.unwatched.value,
+                }
                 for item in self.set_aside
             ],
             "only_current": list(self.only_current),
+            "type_changes": [
+                {"column": item.column, "reference": item.reference, "current": item.window}
+                for item in self.type_changes
+            ],
         }
 
     def to_frame(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Converts data frames and record batches to Arrow tables."""
+"""Converts data frames and record batches to Arrow tables; no odd column stops the others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+#: Name of the column of a series without one.
+_UNNAMED = "value"
+
 
 def as_table(frame: Any) -> pa.Table:
     import pyarrow as pa
 
     if isinstance(frame, pa.Table):
         return frame
+    if not hasattr(frame, "columns") and hasattr(frame, "to_frame"):
+        frame = frame.to_frame(_UNNAMED if frame.name in (None, "") else frame.name)
     try:
         if hasattr(frame, "iloc"):
             return _from_pandas(frame)
         return pa.table(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
+    except (pa.ArrowException, AttributeError, OverflowError, TypeError, ValueError) as error:
         raise SchemaMismatch(
             f"a sample: expected a data frame or what pyarrow.table takes. "
             f"Got {type(frame).__name__}: {error}"
@@ -34,18 +39,49 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
     renamed_frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     try:
         return pa.Table.from_pandas(renamed_frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        arrays = {name: _text_if_mixed(renamed_frame[name]) for name in renamed_frame.columns}
-        return pa.table(arrays)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        arrays = [_array_of(renamed_frame.iloc[:, place]) for place in range(renamed_frame.shape[1])]
+        return pa.table(arrays, names=list(renamed_frame.columns))
 
 
-def _text_if_mixed(values: pd.Series[Any]) -> pa.Array:
+def _array_of(values: pd.Series[Any]) -> pa.Array:
+    import numpy as np
     import pyarrow as pa
 
+    if np.issubdtype(getattr(values.dtype, "numpy_dtype", values.dtype), np.complexfloating):
+        # Arrow has no complex numbers: they are named as what they are.
+        parts = [
+            pa.array(np.asarray(part, dtype=np.float64))
+            for part in (values.to_numpy().real, values.to_numpy().imag)
+        ]
+        return pa.StructArray.from_arrays(parts, names=["real", "imag"])
     try:
         return pa.Array.from_pandas(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None or value != value else str(value) for value in values])
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return _mixed_array(values)
+
+
+def _mixed_array(values: pd.Series[Any]) -> pa.Array:
+    # Integers of more than 64 bits are floats, what else does not go together is text.
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    is_missing = np.array([pd.api.types.is_scalar(value) and bool(pd.isna(value)) for value in values])
+    present = [value for value, missing in zip(values, is_missing, strict=True) if not missing]
+    if all(type(value) in (int, float) for value in present):
+        return pa.array(
+            [None if value is None else float(value) for value in _with_nulls(values, is_missing)],
+            pa.float64(),
+        )
+    return pa.array(
+        [None if value is None else str(value) for value in _with_nulls(values, is_missing)],
+        pa.large_string(),
+    )
+
+
+def _with_nulls(values: Iterable[Any], is_missing: Iterable[bool]) -> list[Any]:
+    return [None if missing else value for value, missing in zip(values, is_missing, strict=True)]
 
 
 def concatenate(batches: Iterable[pa.RecordBatch]) -> pa.Table:

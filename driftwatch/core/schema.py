@@ -73,6 +73,16 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TypeChange:
+    """A column whose values came in another type than those of the reference; equal values stay equal."""
+
+    column: str
+    #: Names of the types, such as ``float64`` and ``text``.
+    reference: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """An interval of event time, ``[start, end)``, in nanoseconds since 1970 UTC."""
 

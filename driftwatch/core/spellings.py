@@ -26,12 +26,13 @@ _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]00:00:00(\.0+)?$", re.ASCII)
 class Form(StrEnum):
     """In what type values came that were written as levels. Its values are stored."""
 
-    TEXT = "text"
-    BOOLEAN = "boolean"
-    NUMBER = "number"
-    SINGLE = "single"
+    # The narrowest numbers first.
     HALF = "half"
+    SINGLE = "single"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
     TIME = "time"
+    TEXT = "text"
 
     @property
     def is_number(self) -> bool:

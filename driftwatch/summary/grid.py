@@ -176,16 +176,16 @@ def _cell_lower_bounds(edges: Float64Array, precision: str) -> Float64Array | Fl
 
     An edge's cell holds what equals it when rounded. Of edges that round to one value the last has it.
     """
-    near = _round(edges, precision)
+    near = _round(edges, precision).copy()
     high, low = near.dtype.type(np.inf), near.dtype.type(-np.inf)
     lower_bounds = np.full(2 * len(edges) + 1, np.nan, dtype=near.dtype)
-    # The first cell has no lower bound.
-    next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
-    next_value[:-1][near[:-1] == near[1:]] = near[:-1][near[:-1] == near[1:]]
     # No value is an edge beyond the type's range: an infinity lies beyond it.
     is_above, is_below = (near == high) & (edges < high), (near == low) & (edges > low)
-    next_value[is_above] = high
-    near[is_below] = next_value[is_below] = np.nextafter(low, high)
+    near[is_below] = np.nextafter(low, high)
+    next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
+    is_repeated = np.append(near[:-1] == near[1:], False)
+    next_value[is_repeated | is_above | is_below] = near[is_repeated | is_above | is_below]
+    # The first cell has no lower bound.
     lower_bounds[:-1:2], lower_bounds[1::2] = near, next_value
     return lower_bounds
 

@@ -14,7 +14,8 @@ from scipy import stats
 
 import driftwatch
 from driftwatch.comparison import Comparison, compare_files
-from driftwatch.errors import ConfigError, ReferenceUnusable, SchemaMismatch
+from driftwatch.core.schema import Unwatched
+from driftwatch.errors import ConfigError, NoFeatures, ReferenceUnusable, SchemaMismatch
 
 
 def frame(rows: int, seed: int, *, rho: float = 0.9, shift: float = 0.0) -> pd.DataFrame:
@@ -41,7 +42,14 @@ def comparison() -> Comparison:
 def test_json_has_the_promised_shape(comparison: Comparison) -> None:
     payload = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
     assert (payload["reference_rows"], payload["current_rows"]) == (3000, 1500)
-    assert [item["column"] for item in payload["columns"]] == ["age", "income", "visits", "city", "gap"]
+    assert [item["column"] for item in payload["columns"]] == [
+        "age",
+        "income",
+        "visits",
+        "city",
+        "gap",
+        "always",
+    ]
     assert payload["columns"][3]["kind"] == "categorical"
     assert set(payload["columns"][0]["missing"]) == {"reference", "current"}
     assert payload["columns"][4]["missing"]["reference"] == pytest.approx(0.2, abs=0.03)
@@ -52,7 +60,7 @@ def test_json_has_the_promised_shape(comparison: Comparison) -> None:
     assert set(payload["joint"]) == {"mmd", "correlation"}
     for item in [*payload["columns"][0]["detectors"].values(), *payload["joint"].values()]:
         assert {"statistic", "p_value"} <= set(item)
-    assert {item["column"] for item in payload["set_aside"]} == {"always", "row_id"}
+    assert {item["column"] for item in payload["set_aside"]} == {"row_id"}
 
 
 def test_statistics_equal_scipy_on_the_rows(comparison: Comparison) -> None:
@@ -107,7 +115,7 @@ def test_the_same_distribution_is_not_drift() -> None:
 def test_named_columns_are_compared_whatever_they_are() -> None:
     reference_frame, current_frame = frame(300, 1), frame(200, 2)
     comparison = driftwatch.compare(
-        reference_frame, current_frame, columns=["always", "row_id"], detectors=["ks", "mmd_exact"]
+        reference_frame, current_frame, columns=["always", "row_id"], detectors=["ks", "unseen", "mmd_exact"]
     )
     assert [item.column.name for item in comparison.columns] == ["always", "row_id"]
     assert [item.statistics[0].value for item in comparison.columns] == [0.0, 1.0]
@@ -244,7 +252,7 @@ NESTED = {
     "texts": (pa.array([["x"]] * 60), pa.array([["y"]] * 60)),
     "map": (pa.array([[("k", 1)]] * 60, pa.map_(pa.string(), pa.int64())),) * 2,
     "matrix": (pa.array([[[1.0]]] * 60),) * 2,
-    "duration": (pa.array([1] * 60, pa.duration("s")), pa.array([2] * 60, pa.duration("s"))),
+    "flags": (pa.array([[True]] * 60), pa.array([[False]] * 60)),
 }
 
 
@@ -257,17 +265,21 @@ def test_what_cannot_be_counted_is_set_aside(name: str) -> None:
     ((column),) = comparison.set_aside
     assert column.name == name
     assert column.reason.endswith("cannot be counted")
+    assert column.unwatched in (Unwatched.TYPE, Unwatched.NESTED)
+    with pytest.raises(NoFeatures, match=f"cannot be watched: {name}") as error:
+        driftwatch.compare(reference_table.select([name]), current_table)
+    assert error.value.exit_code == 2
 
 
-def test_a_constant_that_became_nested_is_compared() -> None:
+def test_a_constant_vector_is_compared() -> None:
     vectors, other_vectors = pa.array([[1.0, 2.0]] * 60), pa.array([[1.0, 3.0]] * 60)
-    for reference_array, current_array, is_compared in (
+    for reference_array, current_array, moved in (
         (vectors, other_vectors, True),
         (vectors, vectors, False),
-        (pa.array([1] * 60), NESTED["struct"][0], True),
     ):
         comparison = driftwatch.compare(pa.table({"v": reference_array}), pa.table({"v": current_array}))
-        assert [item.column.name for item in comparison.columns] == ["v"] * is_compared
+        assert [item.column.name for item in comparison.columns] == ["v"]
+        assert comparison.drifted() == moved
 
 
 def test_it_says_how_far_it_is() -> None:

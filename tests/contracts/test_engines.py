@@ -238,7 +238,7 @@ def test_the_first_of_two_columns_of_one_name_counts(engine: Engine) -> None:
 
 
 def half_open_cells(_: ModuleType) -> Any:
-    return lambda edges, value: 2 * bisect_right(edges, value)
+    return lambda edges, value, _precision: 2 * bisect_right(edges, value)
 
 
 def closed_at_the_end(_: ModuleType) -> Any:
@@ -283,7 +283,7 @@ def by_the_batch(broken: ModuleType) -> Any:
 
 
 def as_single_precision(_: ModuleType) -> Any:
-    return lambda edges, value: plain_engine.cell_of(edges, float(np.float32(value)))
+    return lambda edges, value, precision: plain_engine.cell_of(edges, float(np.float32(value)), precision)
 
 
 def without_copies(broken: ModuleType) -> Any:

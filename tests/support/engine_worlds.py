@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from hypothesis import strategies as st
 
 from driftwatch.core.schema import Column, Kind, Span
+from driftwatch.core.spellings import Form
 from driftwatch.engines.base import SourceRows
 from driftwatch.sources.base import Reading, SourceConfig
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid, numeric_grid
@@ -164,6 +165,8 @@ FLAVOURS: dict[Kind, list[Flavour]] = {
         (dictionary(pa.float64()), floats),
         (pa.run_end_encoded(pa.int32(), pa.float64()), floats),
         (pa.timestamp("us"), in_unit("us")),
+        (pa.duration("ns"), ticks),
+        (pa.time32("ms"), integers(0, 86_399_999)),
         *WRONG,
     ],
     Kind.CATEGORICAL: [
@@ -175,7 +178,11 @@ FLAVOURS: dict[Kind, list[Flavour]] = {
         (pa.int64(), integers(-4, 4)),
         (pa.uint8(), integers(0, 4)),
         (pa.float64(), one_of(3.0, 3.5, -0.0, math.nan, 1e15, 1e16, 0.1, math.inf)),
-        (pa.float32(), one_of(3.0, 3.5, math.nan)),
+        (pa.float32(), one_of(3.0, 3.5, 0.1, 0.0, math.nan)),
+        (pa.float16(), one_of(3.0, 0.1, 1.0)),
+        (pa.duration("ms"), integers(-5, 5000)),
+        (pa.time64("us"), integers(0, 10**9)),
+        (pa.string(), one_of("True", "FALSE", "t", "0.0", "1", "003", "1e16")),
         (dictionary(pa.float64()), one_of(3.0, 3.5, math.nan)),
         (pa.decimal128(20, 4), decimals(4)),
         (pa.bool_(), one_of(True, False)),
@@ -342,16 +349,20 @@ def array_of(values: list[Any], data_type: pa.DataType) -> pa.Array:
 
 def grid_of(kind: Kind, rng: random.Random) -> Grid:
     if not kind.ordered:
-        return LevelGrid(levels=tuple(rng.sample(LEVELS, rng.randint(0, 6))))
+        pool = rng.choice([LEVELS, ["0", "1", "0.1", "1e+16", "3"], ["True", "no"], ["false", "true"]])
+        levels = tuple(rng.sample(pool, rng.randint(0, min(6, len(pool)))))
+        return LevelGrid(levels=levels, form=rng.choice(list(Form)))
     values: list[float] = [float(rng.randint(0, 6)) for _ in range(4)]
     if kind in (Kind.NUMERIC, Kind.VECTOR):
         values = [value for value in (floats(rng) for _ in range(9)) if not math.isnan(value)] or [1.0]
     elif kind is Kind.DATETIME:
         values = [float(ticks(rng)) / 1e9 for _ in range(6)]
-    edges = np.array(values)
+    precision = rng.choice("dddfe")
+    with np.errstate(over="ignore"):
+        edges = np.array(values).astype(precision).astype(np.float64)
     if rng.random() < 0.5:
-        return numeric_grid(edges)
-    return NumericGrid(edges=np.unique(edges + 0.0), first=0, last=0, exact=True)
+        return replace(numeric_grid(edges), precision=precision)
+    return NumericGrid(edges=np.unique(edges + 0.0), first=0, last=0, exact=True, precision=precision)
 
 
 def projection_of(columns: tuple[Column, ...]) -> Projection:

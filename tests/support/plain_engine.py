@@ -5,7 +5,8 @@ It keeps no row sample, and says so. As a plugin it is ``engine: {type: plain}``
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -227,14 +228,13 @@ def counts_of(plan: Plan, column: Column, values: Sequence[Any]) -> Counts:
     special: Counter[str] = Counter()
     cells: Counter[int] = Counter()
     edges = () if isinstance(grid, LevelGrid) else tuple(grid.edges.tolist())
-    levels = {level: cell for cell, level in enumerate(grid.levels)} if isinstance(grid, LevelGrid) else {}
     for value in values:
         if isinstance(value, type):
             special[SPECIAL_OF[value]] += 1
-        elif isinstance(value, str):
-            cells[levels.get(value, len(levels))] += 1
+        elif isinstance(grid, LevelGrid):
+            cells[cell_of_level(grid, value)] += 1
         else:
-            cells[cell_of(edges, value)] += 1
+            cells[cell_of(edges, value, grid.precision)] += 1
             special["positive_infinity"] += value == float("inf")
             special["negative_infinity"] += value == float("-inf")
     return Counts(
@@ -243,7 +243,20 @@ def counts_of(plan: Plan, column: Column, values: Sequence[Any]) -> Counts:
     )
 
 
-def cell_of(edges: Sequence[float], value: float) -> int:
-    """Cell 2i + 1 is edge i itself, cell 2i the open gap below it."""
-    below = bisect_left(edges, value)
-    return 2 * below + (below < len(edges) and edges[below] == value)
+def cell_of_level(grid: LevelGrid, value: Any) -> int:
+    form = {"number": "d", "single": "f", "half": "e"}.get(grid.form, str(grid.form))
+    return read.cell_of_level(grid.levels, form, value)
+
+
+def cell_of(edges: Sequence[float], value: float, precision: str = "d") -> int:
+    """Cell 2i + 1 is edge i itself, cell 2i the open gap below it.
+
+    Value and edges are compared in the narrower of their types; of equal edges the last has the value.
+    """
+    narrowest = min(precision, getattr(value, "precision", "d"), key="efd".index)
+    value = read.rounded(value, narrowest)
+    rounded = [read.rounded(edge, narrowest) for edge in edges]
+    # An edge beyond the narrower type's range stays where it is.
+    edges = [edge if math.isinf(near) else near for edge, near in zip(edges, rounded, strict=True)]
+    above = bisect_right(edges, value)
+    return 2 * above - 1 if above and edges[above - 1] == value else 2 * above

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from plain_engine import Row, cell_of, count, named_of, tiles_of
+from plain_engine import Row, cell_of, cell_of_level, count, named_of, tiles_of
 from plain_values import MASK, PREFIX_CHARS, UNITS, Moment, bytes_hash, decimal_float, mix, text_of_bytes
 
 import driftwatch.summary.named_rows as named_rows
@@ -92,7 +92,7 @@ def sample_value(plan: Plan, name: str, value: Any) -> float:
     if isinstance(value, type):
         return math.nan
     if isinstance(grid, LevelGrid):
-        return float(grid.levels.index(value) if value in grid.levels else len(grid.levels))
+        return float(cell_of_level(grid, value))
     return float(value) + 0.0
 
 

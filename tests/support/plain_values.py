@@ -13,9 +13,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 
 NANOSECONDS = 10**9
+TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNITS = {"s": NANOSECONDS, "ms": 10**6, "us": 10**3, "ns": 1}
 MAX_INT64 = 2**63 - 1
 #: Largest time: two days inside int64.
@@ -46,6 +48,22 @@ class WrongType:
     """A value that the kind cannot hold."""
 
 
+class Narrow(float):
+    """A float that came in 32 or 16 bits, as ``f`` or ``e``."""
+
+    precision = "f"
+
+
+class Half(Narrow):
+    precision = "e"
+
+
+class Level(str):
+    """The text of a level, with the type that it came in: text, boolean, time, ``d``, ``f`` or ``e``."""
+
+    form: str = "text"
+
+
 @dataclass(frozen=True)
 class Moment:
     """A temporal value: ticks of a unit since 1970 or midnight."""
@@ -66,6 +84,8 @@ def value_of(scalar: pa.Scalar) -> Any:
     if isinstance(scalar, pa.DictionaryScalar | pa.ExtensionScalar | pa.RunEndEncodedScalar):
         return value_of(scalar.value)
     types = pa.types
+    if types.is_float32(scalar.type) or types.is_float16(scalar.type):
+        return (Half if types.is_float16(scalar.type) else Narrow)(scalar.as_py())
     if types.is_date32(scalar.type):
         return Moment(scalar.value * 86400, "s", scalar.type)
     if types.is_date64(scalar.type):
@@ -90,24 +110,52 @@ def number(value: Any) -> float | type:
         return not_nan(float(text)) if NUMBER.fullmatch(text) else WrongType
     if isinstance(value, Decimal):
         return decimal_float(value)
+    if isinstance(value, Moment) and is_duration(value.type):
+        return float(value.ticks // TICKS[value.unit]) + value.ticks % TICKS[value.unit] / TICKS[value.unit]
+    if isinstance(value, Narrow):
+        return NotANumber if math.isnan(value) else value
     return not_nan(float(value)) if isinstance(value, bool | int | float) else WrongType
 
 
 def decimal_float(value: Decimal) -> float:
-    """Its digits as a float, times the power of ten as a float: not always the nearest float."""
-    exponent = value.as_tuple().exponent
-    assert isinstance(exponent, int)
-    return float(int(value.scaleb(-exponent))) * 10.0**exponent
+    """The nearest float, as of a text of its digits."""
+    return float(value)
+
+
+def is_duration(data_type: pa.DataType) -> bool:
+    return bool(pa.types.is_duration(data_type) or pa.types.is_time(data_type))
+
+
+def rounded(value: float, precision: str) -> float:
+    """The nearest value of a narrower type."""
+    with np.errstate(over="ignore"):
+        return float({"d": np.float64, "f": np.float32, "e": np.float16}[precision](value))
 
 
 def not_nan(value: float) -> float | type:
     return NotANumber if math.isnan(value) else value
 
 
-def level(value: Any) -> str | type:
+def level(value: Any) -> Level | type:
     """The text of a level, or why there is none."""
+    text = level_text(value)
+    if isinstance(text, type):
+        return text
+    named = Level(text)
+    if isinstance(value, bool):
+        named.form = "boolean"
+    elif isinstance(value, int | float | Decimal):
+        named.form = value.precision if isinstance(value, Narrow) else "d"
+    elif isinstance(value, Moment) and not is_duration(value.type):
+        named.form = "time"
+    return named
+
+
+def level_text(value: Any) -> str | type:
     if value is None:
         return Missing
+    if isinstance(value, Narrow) and not math.isnan(value):
+        value = float(str({"f": np.float32, "e": np.float16}[value.precision](value)))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -120,7 +168,13 @@ def level(value: Any) -> str | type:
         return str(int(value)) if value == int(value) else format(value.normalize(), "f")
     if isinstance(value, str | bytes):
         return text_of_bytes(value)[:PREFIX_CHARS]
-    if isinstance(value, Moment) and (pa.types.is_timestamp(value.type) or pa.types.is_date(value.type)):
+    if isinstance(value, Moment) and pa.types.is_duration(value.type):
+        return level_text(number(value))
+    if isinstance(value, Moment) and pa.types.is_time(value.type):
+        clock = datetime(1970, 1, 1) + timedelta(seconds=value.ticks * UNITS[value.unit] // NANOSECONDS)
+        fraction = f".{value.ticks * UNITS[value.unit] % NANOSECONDS:09d}".rstrip("0").rstrip(".")
+        return f"{clock:%H:%M:%S}{fraction}"
+    if isinstance(value, Moment):
         seconds, rest = divmod(value.ticks * UNITS[value.unit], NANOSECONDS)
         moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
         if pa.types.is_date(value.type):
@@ -128,6 +182,48 @@ def level(value: Any) -> str | type:
         fraction = f".{rest:09d}".rstrip("0").rstrip(".")
         return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}{'' if value.zone is None else 'Z'}"
     return WrongType
+
+
+TRUTHS = {
+    **dict.fromkeys(["true", "t", "yes", "y", "1", "1.0"], 1.0),
+    **dict.fromkeys(["false", "f", "no", "n", "0", "0.0"], 0.0),
+}
+
+
+def cell_of_level(levels: tuple[str, ...], form: str, value: Level) -> int:
+    """The cell of a level: its own text, else the first that stands for the same value."""
+    if value in levels:
+        return levels.index(value)
+    forms = {form, value.form}
+    meanings: list[Any] = []
+    if forms & {"d", "f", "e"}:
+        precision = "e" if "e" in forms else "f" if "f" in forms else "d"
+        meanings.append(
+            lambda text, own: (
+                TRUTHS[text] if own == "boolean" and text is value else number_of(text, precision)
+            )
+        )
+    if all(level.strip().lower() in TRUTHS for level in levels) and forms != {"text"} and "time" not in forms:
+        meanings.append(lambda text, own: TRUTHS.get(text.strip().lower()))
+    if "time" in forms:
+        meanings = [lambda text, own: time_of(text)]
+    for meaning in meanings:
+        wanted = meaning(value, value.form)
+        for cell, level in enumerate(levels):
+            if wanted is not None and meaning(level, form) == wanted:
+                return cell
+    return len(levels)
+
+
+def number_of(text: str, precision: str) -> float | None:
+    match = NUMBER.fullmatch(text.strip())
+    return rounded(float(text), precision) if match and match[1] else None
+
+
+def time_of(text: str) -> str:
+    if TIME.fullmatch(text) and re.search(r"[ T]00:00:00(\.0+)?$", text):
+        return text[:10]
+    return text.replace("T", " ", 1) if text[4:5] == "-" else text
 
 
 def length(value: Any) -> float | type:

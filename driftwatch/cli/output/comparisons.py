@@ -9,7 +9,8 @@ from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.results import text_format
 from driftwatch.results.results import Statistic
 
-_MAX_PLOTS = 3
+#: Plots, and columns of another type that are named.
+_MAX_PLOTS, _MAX_TYPE_CHANGES = 3, 20
 
 
 def show_comparison(result: Comparison, alpha: float) -> None:
@@ -35,10 +36,15 @@ def show_comparison(result: Comparison, alpha: float) -> None:
     for item in moved_columns[:_MAX_PLOTS]:
         if item.bars:
             show("", *column_plot(item.column.name, _effect(item.statistics), item.bars, width()))
-    if result.set_aside or result.only_current:
+    if result.set_aside or result.only_current or result.type_changes:
         show("")
+    for change in result.type_changes[:_MAX_TYPE_CHANGES]:
+        show(f"another type: {clean(change.column)}: {change.reference} became {change.window}")
+    if len(result.type_changes) > _MAX_TYPE_CHANGES:
+        show(f"another type: {len(result.type_changes) - _MAX_TYPE_CHANGES:,} more")
     for column in result.set_aside:
-        show(f"set aside: {clean(column.name)}: {column.reason}")
+        title = "set aside" if column.unwatched is None else "cannot be compared"
+        show(f"{title}: {clean(column.name)}: {column.reason}")
     if result.only_current:
         show(f"only in the current sample: {', '.join(map(clean, result.only_current))}")
 
