@@ -48,7 +48,7 @@ def _array_of(values: pd.Series[Any]) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    if np.issubdtype(getattr(values.dtype, "numpy_dtype", values.dtype), np.complexfloating):
+    if values.dtype.kind == "c":
         # Arrow has no complex numbers: they are named as what they are.
         parts = [
             pa.array(np.asarray(part, dtype=np.float64))

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array
+from driftwatch.core.arrays import Float32Array, Float64Array
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?\s*", re.ASCII)
 #: As CSV files, pandas, Arrow and databases write them; compared in lower case.
@@ -49,10 +49,10 @@ def narrower(left: Form, right: Form) -> str:
     return "e" if Form.HALF in forms else "f" if Form.SINGLE in forms else "d"
 
 
-def rounded(values: Float64Array, precision: str) -> Float64Array:
-    """Round values to a precision, a numpy character; floats of 64 bits stay as they are."""
+def rounded(values: Float64Array | Float32Array, precision: str) -> Float64Array:
+    """Return values as doubles, rounded to a precision, a numpy character."""
     if precision == "d":
-        return values
+        return values.astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
         narrow_values: Float64Array = values.astype(precision).astype(np.float64)
     return narrow_values

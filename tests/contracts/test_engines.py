@@ -283,7 +283,7 @@ def by_the_batch(broken: ModuleType) -> Any:
 
 
 def as_single_precision(_: ModuleType) -> Any:
-    return lambda edges, value, precision: plain_engine.cell_of(edges, float(np.float32(value)), precision)
+    return lambda edges, value, _: plain_engine.cell_of(edges, plain_values.rounded(value, "f"))
 
 
 def without_copies(broken: ModuleType) -> Any:

@@ -44,10 +44,16 @@ def _plain_list(array: pa.Array) -> pa.Array:
     return pa.LargeListArray.from_arrays(offsets, array.flatten(), mask=mask)
 
 
+def _wide_decimal(array: pa.Array) -> pa.Array:
+    return array.cast(pa.decimal128(array.type.precision, array.type.scale))
+
+
 #: By the number of a type.
 _CONVERSIONS: dict[int, Callable[[pa.Array], pa.Array]] = {
     pa.lib.Type_STRING_VIEW: lambda array: array.cast(pa.large_string()),
     pa.lib.Type_BINARY_VIEW: lambda array: array.cast(pa.large_binary()),
+    pa.lib.Type_DECIMAL32: _wide_decimal,
+    pa.lib.Type_DECIMAL64: _wide_decimal,
     pa.lib.Type_RUN_END_ENCODED: pc.run_end_decode,
     pa.lib.Type_LIST_VIEW: _plain_list,
     pa.lib.Type_LARGE_LIST_VIEW: _plain_list,
