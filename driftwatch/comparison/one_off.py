@@ -55,8 +55,8 @@ def compare(
     time_column : str, optional
         Event time, which is not compared. Default: inferred.
     columns : sequence of str, or mapping of str to kind, optional
-        Columns to compare, and kinds to count them as. Default: features and outputs; identifiers, event
-        time and columns that follow from it are set aside with a reason, and so is what cannot be counted.
+        Columns to compare, and kinds to count them as. Default: features and outputs; others, and what
+        cannot be counted, are set aside with a reason.
     detectors : sequence of str, optional
         Default: all default ones but ``volume``.
     also : sequence of str
@@ -76,9 +76,7 @@ def compare(
     ConfigError
         Unknown column, kind or detector, or a kind that a column cannot have.
     ReferenceUnusable
-        No rows in ``reference``.
-    NoFeatures
-        No column that can be compared.
+        No rows in ``reference``, or no column that can be compared.
     SchemaMismatch
         A sample is no table.
 

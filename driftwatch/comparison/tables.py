@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,22 @@ _UNNAMED = "value"
 
 
 def as_table(frame: Any) -> pa.Table:
+    """Return the rows as plain columns: Arrow cannot take rows of views or of run-end encoding.
+
+    Raises ``SchemaMismatch`` for what is no table.
+    """
+    from driftwatch.columns.arrow.plain_types import plain_table
+
+    table = _table_of(frame)
+    repeated_names = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if repeated_names:
+        raise SchemaMismatch(
+            f"a sample: expected columns of different names. Got {repeated_names[0]!r} twice. Rename one."
+        )
+    return plain_table(table)
+
+
+def _table_of(frame: Any) -> pa.Table:
     import pyarrow as pa
 
     if isinstance(frame, pa.Table):

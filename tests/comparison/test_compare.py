@@ -199,6 +199,56 @@ def test_mixed_objects_and_numbered_columns() -> None:
     assert not comparison.drifted()
 
 
+Y = [1.5, 2.5, 3.5] * 20
+ODD: dict[str, tuple[object, dict[str, str], float]] = {
+    "texts, numbers and NA": (pd.Series(["x", 1, pd.NA] * 20, dtype=object), {"x": "categorical"}, 1 / 3),
+    "integers above 64 bits": (
+        pd.Series([2**70, 2**71, None] * 20, dtype=object),
+        {"x": "categorical"},
+        1 / 3,
+    ),
+    "complex": (np.array([1 + 2j, 2j, 0j] * 20), {}, 0.0),
+    "category of integers": (pd.Categorical([101, 102, 103] * 20), {"x": "categorical"}, 0.0),
+    "objects": (pd.Series([object() for _ in range(60)]), {"x": "text"}, 0.0),
+    "intervals": (pd.cut(np.arange(60), 3), {}, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_column_stops_no_other(name: str) -> None:
+    values, kinds, missing = ODD[name]
+    odd_frame = pd.DataFrame({"x": values, "y": Y})
+    comparison = driftwatch.compare(odd_frame, odd_frame)
+    assert {item.column.name: item.column.kind for item in comparison.columns} == {**kinds, "y": "numeric"}
+    assert [column.name for column in comparison.set_aside] == ([] if kinds else ["x"])
+    assert comparison.columns[0].missing_reference == pytest.approx(missing)
+    assert not comparison.drifted()
+
+
+def test_a_series_is_a_column_and_other_things_are_refused_in_plain_words() -> None:
+    series = pd.Series(Y, name="age")
+    assert driftwatch.compare(series, series).columns[0].column.name == "age"
+    views = pa.table({"city": pa.array(["a", "b"] * 30, pa.string_view())})
+    assert not driftwatch.compare(views, views).drifted()
+    twice = pa.table([pa.array(Y), pa.array(Y)], names=["a", "a"])
+    for sample in (np.arange(9.0), [{"a": 1}], "test.parquet", twice):
+        with pytest.raises(SchemaMismatch, match="a sample: expected"):
+            driftwatch.compare(sample, sample)
+
+
+def test_another_type_is_said_and_is_no_drift() -> None:
+    reference_frame = pd.DataFrame({"flag": [True, False] * 200, "n": [1, 2, 3, 4] * 100})
+    current_frame = reference_frame.assign(
+        flag=reference_frame["flag"].astype(float), n=reference_frame["n"] / 1
+    )
+    comparison = driftwatch.compare(reference_frame, current_frame)
+    assert not comparison.drifted()
+    assert comparison.to_json()["type_changes"] == [
+        {"column": "flag", "reference": "boolean", "current": "float64"},
+        {"column": "n", "reference": "integer", "current": "float64"},
+    ]
+
+
 def test_the_module_stays_callable_in_any_order_of_imports() -> None:
     code = (
         "from driftwatch.comparison import compare_files; import driftwatch, pandas as pd;"

@@ -30,6 +30,16 @@ def plain_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
+def plain_table(table: pa.Table) -> pa.Table:
+    """Return a table of plain arrays."""
+    for position, data_type in enumerate(table.schema.types):
+        if not is_plain(data_type):
+            chunks = [plain(chunk) for chunk in table.column(position).chunks]
+            array = pa.chunked_array(chunks) if chunks else plain(pa.array([], data_type))
+            table = table.set_column(position, table.schema.names[position], array)
+    return table
+
+
 def is_plain(data_type: pa.DataType) -> bool:
     if pa.types.is_dictionary(data_type):
         return is_plain(data_type.value_type)

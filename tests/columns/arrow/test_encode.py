@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from driftwatch.columns.arrow.encode import encode
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.levels import DictionaryMemo, levels
+from driftwatch.columns.arrow.numbers import numbers
+from driftwatch.columns.arrow.texts import hash_carried
 from driftwatch.core.hashing import level_table
 from driftwatch.core.schema import Column, Kind
 from driftwatch.summary.batch import Batch, Levels, Numbers
@@ -312,3 +315,18 @@ def test_ids_beyond_float64_stay_apart_and_types_do_not_matter() -> None:
     assert row_hashes(texts) == row_hashes(texts.dictionary_encode())
     assert len(set(row_hashes(texts))) == 5
     assert row_hashes(pa.array([[1], [2], None]))[0] != row_hashes(pa.array([[2], [2], None]))[0]
+
+
+@pytest.mark.parametrize(
+    "data_type", [pa.decimal64(9, 2), pa.decimal128(12, 2), pa.decimal128(38, 2), pa.decimal256(60, 2)]
+)
+def test_a_decimal_is_the_nearest_float(data_type: pa.DataType) -> None:
+    prices = [
+        Decimal(int(cents)) / 100 for cents in np.random.default_rng(0).integers(-(10**9), 10**9, 20_000)
+    ]
+    if data_type.precision > 9:
+        prices += [Decimal(10**10) + Decimal("0.07")]
+    array = pa.array([*(round(price % 10**7, 2) for price in prices), None], data_type)
+    expected = [float(value) for value in array.to_pylist() if value is not None]
+    assert numbers(array).values[:-1].tolist() == expected
+    assert hash_carried(array).tolist() == hash_carried(pa.array([*expected, None])).tolist()
