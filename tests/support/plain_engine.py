@@ -195,7 +195,9 @@ def unseen_of(plan: Plan, column: Column, values: Sequence[Any], *, seal: bool) 
     rows = Counter(
         value
         for value in values
-        if isinstance(grid, LevelGrid) and isinstance(value, str) and value not in grid.levels
+        if isinstance(grid, LevelGrid)
+        and isinstance(value, str)
+        and cell_of_level(grid, value) == len(grid.levels)
     )
     levels = sorted(rows, key=level_hash)[: named_rows.OPEN_LEVELS]
     if seal:
