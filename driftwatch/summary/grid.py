@@ -182,7 +182,8 @@ def _cell_lower_bounds(edges: Float64Array, precision: str) -> Float64Array | Fl
     # No value is an edge beyond the type's range: an infinity lies beyond it.
     is_above, is_below = (near == high) & (edges < high), (near == low) & (edges > low)
     near[is_below] = np.nextafter(low, high)
-    next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
+    with np.errstate(over="ignore", under="ignore"):
+        next_value = np.where(near == high, near.dtype.type(np.nan), np.nextafter(near, high))
     is_repeated = np.append(near[:-1] == near[1:], False)
     next_value[is_repeated | is_above | is_below] = near[is_repeated | is_above | is_below]
     # The first cell has no lower bound.

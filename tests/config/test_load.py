@@ -195,7 +195,7 @@ def test_every_commented_value_of_the_example_is_the_default(tmp_path: Path) -> 
     document = document_of(text, tmp_path)
     assert document.problems == []
     text = re.sub(rf"\n +(?:{_ALTERNATIVES}):.*", "", text)
-    config, problems = _validate(document_of(text, tmp_path))
+    config, problems = _validate(document_of(text, tmp_path), tmp_path / "driftwatch.yaml")
     assert problems == []
     assert config is not None
     n_compared = 0

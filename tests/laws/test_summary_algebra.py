@@ -219,10 +219,18 @@ def test_bytes_carry_a_summary_unchanged(rows: list[tuple[float, int]]) -> None:
     st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=80),
     st.lists(st.floats(allow_nan=False, width=32), max_size=80),
 )
-def test_single_precision_is_counted_as_double(reference: list[float], window: list[float]) -> None:
+def test_values_are_compared_in_the_narrower_precision(reference: list[float], window: list[float]) -> None:
     grid = numeric_grid(np.array(reference + window[:5]))
     single = np.sort(np.array(window, dtype=np.float32))
-    assert np.array_equal(grid.count(single), grid.count(single.astype(np.float64)))
+    narrow_grid = replace(grid, precision="f")
+    for values in (single, single.astype(np.float64)):
+        assert np.array_equal(grid.count(single), narrow_grid.count(values))
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = grid.edges.astype(np.float32)
+    # A value is at the edge that it equals in single precision, and at no edge beyond its range.
+    usable = np.isfinite(rounded) | np.isinf(grid.edges)
+    at_an_edge = int(np.isin(single, rounded[usable]).sum())
+    assert grid.count(single)[1::2].sum() == at_an_edge
 
 
 @settings(max_examples=examples(100), deadline=None)
