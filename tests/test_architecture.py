@@ -39,7 +39,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "sources": (("_formats",),),
     "monitor": (("evaluation",), ("reading",)),
     "engines": (("local",), ("base",)),
-    "columns": (("arrow",),),
+    "columns": (("rows",), ("arrow",)),
 }
 #: Room = one file a plugin, as many as there are.
 PLUGIN_ROOMS = {"detectors", "sources", "decoders", "engines", "notify", "performance/metrics", "cli/verbs"}

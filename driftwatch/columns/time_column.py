@@ -32,6 +32,12 @@ class TimeColumn:
     candidates: tuple[str, ...] = ()
 
 
+def is_time_name(name: str) -> bool:
+    """Whether a name marks an event time, as that of a field does too: ``request.timestamp``."""
+    last = name.rpartition(".")[2]
+    return bool(_TIME_NAME.search(last)) and not _OTHER_TIME_NAME.search(last)
+
+
 def find_time_column(
     profile: Profile, declared_name: str | None = None, *, numbers: bool = False
 ) -> TimeColumn:

@@ -26,6 +26,12 @@ _ISO_TIME = re.compile(
     re.ASCII,
 )
 _DIGITS = re.compile(r"-?\d{1,19}", re.ASCII)
+_BASIC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?=[T ])", re.ASCII)
+#: Whole numbers of so many digits between these years are dates in the basic format of ISO 8601: 20260301,
+#: with hour and minute, with second, with millisecond. As numbers since 1970 they would be days of 1970, and
+#: of 1976 with 12 digits. Ten digits stay seconds.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+_CALENDAR_DIGITS = (8, 12, 14, 17)
 _INTEGER_TEXT = r"^-?[0-9]{1,19}$"
 
 
@@ -55,7 +61,9 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     """Return event times, and a mask of the usable ones; unusable times are 0.
 
     Reads timestamps of any unit, dates (midnight), ISO 8601 texts, and numbers since 1970 whose size tells
-    the unit (seconds up to 9.2e9, then milliseconds, microseconds, nanoseconds). Times without a zone are in
+    the unit (seconds up to 9.2e9, then milliseconds, microseconds, nanoseconds). Whole numbers of 8, 12, 14
+    or 17 digits that begin with a year of 1900 to 2100 are dates (20260301, 20260301123000), and unusable
+    where the calendar has no such moment. Times without a zone are in
     ``timezone``; an hour that occurs twice is read as the first, a skipped one as the end of the gap. From
     2038 on clocks stay as they are at the end of 2037.
 
@@ -71,9 +79,9 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
         unit = "s" if types.is_date32(data_type) else "ms"
         return _from_timestamps(array.cast(pa.timestamp(unit)), timezone)
     if types.is_integer(data_type):
-        return _from_integers(array)
+        return _from_integers(array, timezone)
     if types.is_floating(data_type) or types.is_decimal(data_type):
-        return _from_floats(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return _from_floats(array.cast(pa.float64()).to_numpy(zero_copy_only=False), timezone)
     if types.is_null(data_type) or not is_time(data_type):
         return np.zeros(len(array), dtype=np.int64), np.zeros(len(array), dtype=bool)
     return _from_texts(array, timezone)
@@ -102,7 +110,7 @@ def _from_timestamps(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolAr
     return ticks * factor, usable
 
 
-def _from_integers(array: pa.Array) -> tuple[Int64Array, BoolArray]:
+def _from_integers(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     usable = _is_valid(array)
     values = array.fill_null(0).to_numpy(zero_copy_only=False)
     if values.dtype == np.uint64:
@@ -110,13 +118,118 @@ def _from_integers(array: pa.Array) -> tuple[Int64Array, BoolArray]:
     values = np.where(usable, values, 0).astype(np.int64)
     usable &= values > -_MAX_INT64
     values = np.where(usable, values, 0)
-    return values * _nanoseconds_per_unit(np.abs(values).astype(np.float64)), usable
+    times = values * _nanoseconds_per_unit(np.abs(values).astype(np.float64))
+    return _with_calendar_dates(values, times, usable, timezone)
 
 
-def _from_floats(values: Float64Array) -> tuple[Int64Array, BoolArray]:
+def _from_floats(values: Float64Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     usable = np.isfinite(values) & (np.abs(values) <= float(_MAX_TIME))
     values = np.where(usable, values, 0.0)
-    return np.rint(values * _nanoseconds_per_unit(np.abs(values))).astype(np.int64), usable
+    times = np.rint(values * _nanoseconds_per_unit(np.abs(values))).astype(np.int64)
+    # Whole numbers became floats beside a null. A fraction of a date is none.
+    whole = np.floor(values).astype(np.int64)
+    times, usable = _with_calendar_dates(whole, times, usable, timezone)
+    if (values != whole).any():
+        usable &= (values == whole) | ~np.logical_or.reduce([_in_years(whole, *years) for years in _years()])
+    return np.where(usable, times, 0), usable
+
+
+def _years() -> tuple[tuple[int, int], ...]:
+    """Return the least and the greatest number of each number of digits."""
+    zeros = [10 ** (digits - 4) for digits in _CALENDAR_DIGITS]
+    return tuple((_FIRST_YEAR * zero, (_LAST_YEAR + 1) * zero - 1) for zero in zeros)
+
+
+def _in_years(values: Int64Array, low: int, high: int) -> BoolArray:
+    return (values >= low) & (values <= high)
+
+
+def calendar_ranges(low: float, high: float, first: date, last: date) -> list[tuple[int, int]]:
+    """Return ranges of numbers that are dates from ``first`` to before ``last``.
+
+    Those of every number of digits that a column between ``low`` and ``high`` can hold.
+
+    >>> calendar_ranges(20260105, 20260401, date(2026, 3, 1), date(2026, 3, 2))
+    [(20260301, 20260302)]
+    """
+    ends = [int(f"{day:%Y%m%d}") for day in (first, last)]
+    return [
+        (ends[0] * 10 ** (digits - 8), ends[1] * 10 ** (digits - 8))
+        for digits, years in zip(_CALENDAR_DIGITS, _years(), strict=True)
+        if low <= years[1] and high >= years[0]
+    ]
+
+
+def all_calendar_dates(low: float, high: float) -> bool:
+    """Whether all numbers from ``low`` to ``high`` are dates of one form, or unusable."""
+    return any(first <= low and high <= last for first, last in _years())
+
+
+def unit_nanoseconds(number: float) -> int:
+    """Return the unit of a number since 1970, as its size tells."""
+    return int(_nanoseconds_per_unit(np.array([abs(number)]))[0])
+
+
+def ordered_by_time(low: float, high: float) -> bool:
+    """Whether all numbers from ``low`` to ``high`` are in the order of their times.
+
+    >>> ordered_by_time(20260301, 20260401), ordered_by_time(0, 1_800_000_000)
+    (True, False)
+    """
+    if all_calendar_dates(low, high):
+        return True
+    if any(low <= last and high >= first for first, last in _years()):
+        return False
+    # Around zero lie seconds, and minus a million seconds comes before minus a million milliseconds.
+    unit = unit_nanoseconds(low)
+    return unit == unit_nanoseconds(high) and (low >= 0 or high < 0 or unit == _UNIT_NANOSECONDS["s"])
+
+
+def _with_calendar_dates(
+    values: Int64Array, times: Int64Array, usable: BoolArray, timezone: str
+) -> tuple[Int64Array, BoolArray]:
+    if not len(values):
+        return times, usable
+    least, greatest = int(values.min()), int(values.max())
+    for digits, (low, high) in zip(_CALENDAR_DIGITS, _years(), strict=True):
+        if greatest < low or least > high:
+            continue
+        positions = np.flatnonzero(_in_years(values, low, high))
+        if len(positions):
+            times, usable = times.copy(), usable.copy()
+            times[positions], usable[positions] = _calendar_times(values[positions], digits, timezone)
+    return times, usable
+
+
+def _calendar_times(values: Int64Array, digits: int, timezone: str) -> tuple[Int64Array, BoolArray]:
+    # Padded to milliseconds.
+    numbers, milliseconds = np.divmod(values * 10 ** (17 - digits), 1000)
+    parts = []
+    for base in (100, 100, 100, 100, 100):
+        numbers, part = np.divmod(numbers, base)
+        parts.append(part)
+    second, minute, hour, day, month = parts
+    days, usable = days_since_1970(numbers, month, day)
+    usable &= (hour < 24) & (minute < 60) & (second < 60)
+    seconds = ((days * 24 + hour) * 60 + minute) * 60 + second
+    times = np.where(usable, seconds * 1000 + milliseconds, 0) * _UNIT_NANOSECONDS["ms"]
+    local, _ = _from_timestamps(pa.array(times).cast(pa.timestamp("ns")), timezone)
+    return np.where(usable, local, 0), usable
+
+
+def days_since_1970(year: Int64Array, month: Int64Array, day: Int64Array) -> tuple[Int64Array, BoolArray]:
+    """Return days since 1970, and a mask of the days that the calendar has.
+
+    >>> days_since_1970(np.array([1970, 2026]), np.array([1, 2]), np.array([2, 29]))
+    (array([    1, 20513]), array([ True, False]))
+    """
+    number = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
+    starts = [
+        months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+        for months in (number, number + 1)
+    ]
+    is_day = (month >= 1) & (month <= 12) & (day >= 1) & (day <= starts[1] - starts[0])
+    return starts[0] + day - 1, is_day
 
 
 def _nanoseconds_per_unit(magnitudes: Float64Array) -> Int64Array:
@@ -128,7 +241,7 @@ def _from_texts(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     try:
         texts = pc.utf8_trim_whitespace(array.cast(pa.large_string()))
         if pc.all(pc.match_substring_regex(texts, _INTEGER_TEXT)).as_py():
-            return _from_integers(texts.cast(pa.int64()))
+            return _from_integers(texts.cast(pa.int64()), timezone)
     except pa.ArrowInvalid:
         return _parse_distinct(array, timezone)
     for data_type in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
@@ -143,7 +256,7 @@ def _parse_distinct(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArr
     # Texts of mixed form: parsing each distinct one in Python is slow, and rare.
     dictionary_array = array.cast(pa.large_binary()).dictionary_encode()
     timestamps = [
-        _parse_text(text.decode("utf-8", "replace").strip())
+        _parse_text(text.decode("utf-8", "replace").strip(), timezone)
         for text in dictionary_array.dictionary.to_pylist()
     ]
     values = np.zeros(len(timestamps), dtype=np.int64)
@@ -160,14 +273,16 @@ def _parse_distinct(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArr
     return np.append(values, 0)[codes], np.append(usable, False)[codes]
 
 
-def _parse_text(text: str) -> tuple[int, bool] | None:
-    # Nanoseconds since 1970, and whether the text names a zone.
+def _parse_text(text: str, timezone: str) -> tuple[int, bool] | None:
+    # Nanoseconds since 1970, and whether they are an instant: the text names a zone, or is a number.
     if _DIGITS.fullmatch(text):
         values, usable = (
-            _from_integers(pa.array([int(text)])) if abs(int(text)) <= _MAX_INT64 else ([0], [False])
+            _from_integers(pa.array([int(text)]), timezone)
+            if abs(int(text)) <= _MAX_INT64
+            else ([0], [False])
         )
         return (int(values[0]), True) if usable[0] else None
-    match = _ISO_TIME.fullmatch(text)
+    match = _ISO_TIME.fullmatch(_BASIC_DATE.sub(r"\1-\2-\3", text, count=1))
     if match is None or (match[4] is None and (match[8] or match[9])):
         return None
     year, month, day = int(match[1]), int(match[2]), int(match[3])
