@@ -36,6 +36,7 @@ def cross_problems(document: Document) -> Iterator[Problem]:
         yield from _messages_as_time(document, key_path)
         yield from _duplicate_settings(document, key_path)
         yield from _missing_time_column(document, key_path)
+        yield from _format_without_column(document, key_path)
         yield from _unwatched_selftest(document, key_path)
 
 
@@ -210,6 +211,16 @@ def _missing_time_column(document: Document, key_path: KeyPath) -> Iterator[Prob
             "is required: production is cut into windows of event time. Name the column that holds it; a "
             "folder key such as date (date=2026-01-31) will do."
         )
+        yield document.problem(column_path, text)
+
+
+def _format_without_column(document: Document, key_path: KeyPath) -> Iterator[Problem]:
+    # Which column has the format is known only if it is named.
+    format_path = (*key_path, "reference", "time_format")
+    column_path = (*key_path, "reference", "time_column")
+    if document.value_at(format_path) and document.value_at(column_path) in (None, ""):
+        line = document.line(format_path)
+        text = f"is required beside time_format (line {line}), which is the format of its times."
         yield document.problem(column_path, text)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ByteSize, Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
+from driftwatch.columns.rows.row_options import Encoding, RowOptions
 from driftwatch.core.schema import Kind, Role
 from driftwatch.core.settings import (
     Budget,
@@ -81,10 +82,11 @@ class WebConfig(Settings):
         return int(self.listen.rpartition(":")[2])
 
 
-class ReferenceConfig(Settings):
+class ReferenceConfig(RowOptions):
     path: str | list[str]
     format: Literal["parquet", "csv", "jsonl"] | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Annotated[Encoding, Since("0.2.0")] = "utf-8"
     time_column: str | None = None
     timezone: Zone = "UTC"
 

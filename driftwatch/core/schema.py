@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -70,6 +71,15 @@ class Column:
     reason: str = ""
     #: Why its values cannot be counted; None if they can. Such a feature has no cells and is in no plan.
     unwatched: Unwatched | None = None
+
+
+def plain_name(name: str) -> str:
+    """Return what is left of a column's name without case and separators.
+
+    >>> plain_name("user_ID") == plain_name("userId")
+    True
+    """
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

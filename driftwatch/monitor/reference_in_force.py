@@ -15,7 +15,7 @@ from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.settings import redact_credentials
 from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.detectors.base import all_detectors
-from driftwatch.errors import ConfigError
+from driftwatch.errors import ConfigError, ReferenceUnusable
 from driftwatch.reference.build import build_reference, require_features
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.records import Blocks
@@ -109,14 +109,21 @@ class References:
         source, limits = reference_source(config), config.limits
         self.say(f"{config.name}: building the reference, since {reason}")
         files_read, seconds, memory = FilesRead(), limits.seconds, int(limits.memory)
-        result = build_reference(
-            config,
-            lambda: self.readers.batches(source, None, seconds=seconds, memory=memory, files_read=files_read),
-            built_at=self.now,
-            source=redact_credentials(str(config.reference.path)),
-            files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
-            row_sample=self.keep_samples,
-        )
+        try:
+            result = build_reference(
+                config,
+                lambda: self.readers.batches(
+                    source, None, seconds=seconds, memory=memory, files_read=files_read
+                ),
+                built_at=self.now,
+                source=redact_credentials(str(config.reference.path)),
+                files=1 if isinstance(config.reference.path, str) else len(config.reference.path),
+                row_sample=self.keep_samples,
+            )
+        except ReferenceUnusable as error:
+            if not files_read.rejected:
+                raise
+            raise ReferenceUnusable(f"{error} {_file_note(files_read)}.") from error
         reference = _with_file_notes(result.reference, files_read)
         rows = f"{reference.summary.rows:,} rows in {files_read.files:,} file(s)"
         self.say(f"{config.name}: reference built from {rows}, since {reason}")
@@ -153,11 +160,15 @@ class References:
 def _with_file_notes(reference: Reference, files_read: FilesRead) -> Reference:
     notes = list(reference.provenance.notes)
     if files_read.rejected:
-        rejected = files_read.rejected[:_MAX_LISTED_FILES]
-        details = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in rejected)
-        notes.append(f"{len(files_read.rejected):,} file(s) could not be read and were left out ({details})")
+        notes.append(_file_note(files_read))
     provenance = replace(reference.provenance, files=files_read.files, notes=tuple(notes))
     return replace(reference, provenance=provenance)
+
+
+def _file_note(files_read: FilesRead) -> str:
+    rejected = files_read.rejected[:_MAX_LISTED_FILES]
+    details = "; ".join(f"{item.name}: {item.problem}, {item.detail}".rstrip(".") for item in rejected)
+    return f"{len(files_read.rejected):,} file(s) could not be read and were left out ({details})"
 
 
 def _with_valid_names(reference: Reference, config: MonitorConfig) -> Reference:
@@ -189,6 +200,8 @@ def reference_source(config: MonitorConfig) -> FilesConfig:
         path=config.reference.path,
         format=config.reference.format,
         delimiter=config.reference.delimiter,
+        encoding=config.reference.encoding,
+        **config.reference.row_options.model_dump(),
         time_column=config.reference.time_column,
         timezone=config.reference.timezone,
         unfinished=0,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.columns.rows.formatted_times import parse_times
+from driftwatch.columns.rows.nested import object_arrays
 from driftwatch.core.schema import Span
 from driftwatch.errors import SchemaMismatch
 from driftwatch.sources._sqltime import (
@@ -36,21 +38,30 @@ _EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSettings:
+    """The time column, and how its times are written."""
+
+    column: str
+    timezone: str
+    #: Declared formats; with one, the database cannot compare times.
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SqlRows:
     connection: sa.Connection
     #: The name of the table or query in errors.
     name: str
     #: A table or subquery of SQLAlchemy.
     rows: Any
-    time_column: str
+    settings: TimeSettings
     #: The time column, its values as the driver gives them.
     time: Any
-    timezone: str
     #: Values of the time column.
     examples: tuple[Any, ...]
 
     @classmethod
-    def of_table(cls, connection: sa.Connection, table: str, time_column: str, timezone: str) -> Self:
+    def of_table(cls, connection: sa.Connection, table: str, settings: TimeSettings) -> Self:
         """Open a table, which may be ``schema.table``. Raises ``SchemaMismatch``."""
         import sqlalchemy as sa
 
@@ -58,10 +69,10 @@ class SqlRows:
         columns = sa.select(sa.text("*")).select_from(sa.table(name, schema=schema or None))
         names = list(connection.execute(columns.limit(0)).keys())
         rows = sa.table(name, *(sa.column(column) for column in names), schema=schema or None)
-        return cls._of(connection, f"table {table!r}", rows, time_column, timezone)
+        return cls._of(connection, f"table {table!r}", rows, settings)
 
     @classmethod
-    def of_query(cls, connection: sa.Connection, query: str, time_column: str, timezone: str) -> Self:
+    def of_query(cls, connection: sa.Connection, query: str, settings: TimeSettings) -> Self:
         """Open a SELECT. Raises ``SchemaMismatch``."""
         import sqlalchemy as sa
 
@@ -70,11 +81,13 @@ class SqlRows:
         columns = sa.select(sa.text("*")).select_from(sa.text(f"(\n{text}) AS driftwatch_rows"))
         names = list(connection.execute(columns.limit(0)).keys())
         rows = sa.text(text).columns(*(sa.column(name) for name in names)).subquery("driftwatch_rows")
-        return cls._of(connection, "the query", rows, time_column, timezone)
+        return cls._of(connection, "the query", rows, settings)
 
     @classmethod
-    def _of(cls, connection: sa.Connection, name: str, rows: Any, time_column: str, timezone: str) -> Self:
+    def _of(cls, connection: sa.Connection, name: str, rows: Any, settings: TimeSettings) -> Self:
         import sqlalchemy as sa
+
+        time_column = settings.column
 
         if time_column not in rows.c:
             raise SchemaMismatch(
@@ -99,9 +112,8 @@ class SqlRows:
             connection=connection,
             name=name,
             rows=rows,
-            time_column=time_column,
+            settings=settings,
             time=time,
-            timezone=timezone,
             examples=tuple(examples),
         )
 
@@ -121,53 +133,76 @@ class SqlRows:
         low, high = (self.connection.execute(self._in_span(end, WIDEST)).scalar() for end in ends)
         if low is None:
             return None
-        times, bounds = self._times(value_array([low, high])), end_bounds(low, high)
+        times = self._times(value_array([low, high]))
+        bounds = None if self.settings.formats else end_bounds(low, high)
         if bounds != [] or len(times) < 2:
             near = self._in_span(sa.select(self.time).select_from(self.rows), WIDEST)
-            for (array,) in self._arrays(self._within(near, bounds) if bounds else near):
-                times += self._times(array)
+            for (arrays,) in self._arrays(self._within(near, bounds) if bounds else near):
+                times += self._times(arrays[-1])
                 times = [min(times), max(times)] if times else []
         return Span(start=min(times), end=max(times) + 1) if times else None
 
-    def batches(self, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    @property
+    def names(self) -> list[str]:
+        return list(self.rows.c.keys())
+
+    def batches(
+        self, span: Span | None, columns: Sequence[str] | None, exploded: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the columns as they are stored: of ``request.age`` the whole ``request``, also twice.
+
+        A column of objects among other values comes as two of one name.
+        """
         import sqlalchemy as sa
 
-        names = list(self.rows.c.keys())
-        selected = names if columns is None else [name for name in dict.fromkeys(columns) if name in names]
-        required = set(columns or ()) - {self.time_column}
-        if required and not required & set(selected):
+        names, time_column = self.names, self.settings.column
+        selected = names if columns is None else [name for name in names if _serves(name, columns)]
+        required = set(columns or ()) - {time_column}
+        if required and not any(_serves(name, list(required)) for name in selected):
             raise SchemaMismatch(
                 f"{self.name}: expected any of the columns {_listed(sorted(required))}. Got none of them."
             )
-        selected = list(dict.fromkeys((*selected, self.time_column)))
+        lists = [name for name in names if exploded is not None and _serves(name, [exploded])]
+        selected = list(dict.fromkeys((*selected, *lists, time_column)))
         statement = self._in_span(sa.select(*(self.rows.c[name] for name in selected)), span)
-        for arrays in self._arrays(statement):
-            yield pa.RecordBatch.from_arrays(arrays, names=selected)
+        for columns_of_arrays in self._arrays(statement):
+            fields = [
+                (name, array)
+                for name, arrays in zip(selected, columns_of_arrays, strict=True)
+                for array in arrays
+            ]
+            yield pa.RecordBatch.from_arrays(
+                [array for _, array in fields], names=[name for name, _ in fields]
+            )
 
-    def _arrays(self, statement: Any) -> Iterator[list[pa.Array]]:
+    def _arrays(self, statement: Any) -> Iterator[list[list[pa.Array]]]:
         """Yield the columns of as many rows as weigh a bounded number of bytes, judged by the rows before."""
         size = _FIRST_ROWS
         streaming = self.connection.execution_options(stream_results=True)
         with streaming.execute(statement) as result:
             while rows := result.fetchmany(size):
-                arrays = [value_array(list(values)) for values in zip(*rows, strict=True)]
-                weight = sum(array.nbytes for array in arrays)
+                arrays = [object_arrays(values, value_array) for values in zip(*rows, strict=True)]
+                weight = sum(array.nbytes for parts in arrays for array in parts)
                 size = min(_MAX_ROWS, _GROWTH * size, max(_FETCH_BYTES * len(rows) // max(weight, 1), 1))
                 del rows
                 yield arrays
 
     def _times(self, array: pa.Array) -> list[int]:
-        times, usable = event_times(array, self.timezone)
+        if self.settings.formats:
+            array = parse_times(array, self.settings.formats, self.settings.timezone)
+        times, usable = event_times(array, self.settings.timezone)
         return [int(time) for time in times[usable]]
 
     def _in_span(self, statement: Any, span: Span | None) -> Any:
-        bounds = None if span is None else predicates(self.examples, span, self.timezone)
+        bounds = None
+        if span is not None and not self.settings.formats:
+            bounds = predicates(self.examples, span, self.settings.timezone)
         return statement if bounds is None else self._within(statement, bounds)
 
     def _within(self, statement: Any, bounds: list[Bounds]) -> Any:
         import sqlalchemy as sa
 
-        column = self.rows.c[self.time_column]
+        column = self.rows.c[self.settings.column]
         ranges = [
             sa.and_(
                 column >= sa.bindparam(None, low, unique=True), column < sa.bindparam(None, high, unique=True)
@@ -175,6 +210,11 @@ class SqlRows:
             for low, high in bounds
         ]
         return statement.where(sa.or_(*ranges))
+
+
+def _serves(name: str, columns: Sequence[str]) -> bool:
+    """Whether a stored column is one of the columns, or holds one of them as a field."""
+    return any(column == name or column.startswith(f"{name}.") for column in columns)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.columns.arrow.event_time import (
+    all_calendar_dates,
+    calendar_ranges,
+    event_times,
+    ordered_by_time,
+    unit_nanoseconds,
+)
 from driftwatch.core.schema import NANOSECONDS, Span
 
 #: Low and high: ``low <= time < high``.
@@ -62,11 +68,18 @@ def predicates(examples: Sequence[Any], span: Span, timezone: str) -> list[Bound
 def _number_bounds(examples: list[float], span: Span) -> list[Bounds]:
     if not examples:
         return []
-    places = [_UNITS.index(_unit(number)) for number in examples]
-    first = 0 if min(examples) < 0 < max(examples) else min(places)
+    least, greatest = min(examples), max(examples)
+    low, high = (
+        datetime.fromtimestamp(edge // NANOSECONDS, tz=UTC).date() for edge in (span.start, span.end)
+    )
+    bounds: list[Bounds] = list(calendar_ranges(least, greatest, low - _DAY, high + 2 * _DAY))
+    if all_calendar_dates(least, greatest):
+        return bounds
+    places = [_UNITS.index(unit_nanoseconds(number)) for number in examples]
+    first = 0 if least < 0 < greatest else min(places)
     # One more on both sides: fractions are rounded to nanoseconds.
-    bounds = [(span.start // unit - 1, -(-span.end // unit) + 1) for unit in _UNITS[first : max(places) + 1]]
-    return [(max(low, -_MAX_INT64), min(high, _MAX_INT64)) for low, high in bounds]
+    ends = [(span.start // unit - 1, -(-span.end // unit) + 1) for unit in _UNITS[first : max(places) + 1]]
+    return bounds + [(max(start, -_MAX_INT64), min(end, _MAX_INT64)) for start, end in ends]
 
 
 def _moment_bounds(example: datetime | date | str, span: Span, timezone: str) -> Bounds:
@@ -99,9 +112,7 @@ def end_bounds(low: Any, high: Any) -> list[Bounds] | None:
     """
     numbers = [float(value) for value in (low, high) if is_number(value)]
     if len(numbers) == 2:
-        units = {_unit(number) for number in numbers}
-        in_order = len(units) == 1 and (numbers[0] >= 0 or numbers[1] < 0 or units == {NANOSECONDS})
-        return [] if in_order else None
+        return [] if ordered_by_time(numbers[0], numbers[1]) else None
     if isinstance(low, str) and isinstance(high, str):
         # The order of texts is that of times only up to zones and separators.
         first, last = iso_date(low), iso_date(high)
@@ -109,8 +120,3 @@ def end_bounds(low: Any, high: Any) -> list[Bounds] | None:
             return None
         return [(low, (first + 3 * _DAY).isoformat()), ((last - 2 * _DAY).isoformat(), high + "~")]
     return [] if type(low) is type(high) else None
-
-
-def _unit(number: float) -> int:
-    time = int(event_times(pa.array([number]), "UTC")[0][0])
-    return min(_UNITS, key=lambda unit: abs(number * unit - time))

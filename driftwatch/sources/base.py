@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Limits of one batch; a row that weighs more than the bytes is a batch of its own.
 MAX_BATCH_ROWS = 1 << 16
 MAX_BATCH_BYTES = 32 << 20
+#: Names in ``other_columns``.
+MAX_OTHER_COLUMNS = 20
 
 
 class SourceConfig(Settings):
@@ -43,6 +45,8 @@ class Reading:
     #: Pieces of the data that could not be read. Complete, as ``files`` is, once ``batches`` is exhausted.
     rejected: list[RejectedFile] = field(default_factory=list)
     files: int = 0
+    #: Where a requested column is missing, names of columns that are there instead, the most alike first.
+    other_columns: list[str] = field(default_factory=list)
 
 
 class Source(Protocol):
@@ -61,7 +65,8 @@ class Source(Protocol):
 
         Rows come with times and values as they are stored. Rows outside the span, or without a usable time,
         may come too: engines drop them. A span may have no rows. ``columns`` None reads all; otherwise these
-        and the time column come, without those that the data lacks.
+        and the time column come, without those that the data lacks. A structure comes as columns of its
+        fields, ``request.age``, and a null one as nulls.
 
         A batch has at most ``MAX_BATCH_ROWS`` rows and about ``MAX_BATCH_BYTES``; memory holds few batches. A
         reading that is broken off leaves nothing behind, and several may run at once.

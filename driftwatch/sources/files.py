@@ -13,15 +13,24 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from pydantic import AfterValidator, Field
 
+from driftwatch.columns.rows.row_options import Encoding, RowOptions
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.core.settings import Duration, redact_credentials
+from driftwatch.core.settings import Duration, Since, redact_credentials
 from driftwatch.errors import SchemaMismatch, SourceUnavailable
 from driftwatch.results.results import FileProblem, RejectedFile
 from driftwatch.sources._formats.file_formats import Format, format_of
-from driftwatch.sources._formats.listing import Entry, Listing, Resolve, is_url, list_files, public
+from driftwatch.sources._formats.listing import (
+    Entry,
+    Listing,
+    Resolve,
+    is_url,
+    list_files,
+    public,
+    without_aliases,
+)
 from driftwatch.sources._formats.one_file import rows_of, times_of
 from driftwatch.sources._formats.partitions import Partitions, span_of
-from driftwatch.sources._formats.request import BadFile, Request
+from driftwatch.sources._formats.request import BadFile, ColumnsRead, Request
 from driftwatch.sources.base import Reading, SourceConfig
 
 _URL_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
@@ -37,7 +46,7 @@ def _check_scheme(value: str | list[str]) -> str | list[str]:
     return value
 
 
-class FilesConfig(SourceConfig):
+class FilesConfig(SourceConfig, RowOptions):
     type: Literal["files"]
     #: Paths, globs (``**`` for any folders), folders, ``s3:// gs:// abfs:// file://`` URLs.
     path: Annotated[str | list[str], Field(repr=False), AfterValidator(_check_scheme)]
@@ -49,6 +58,7 @@ class FilesConfig(SourceConfig):
     #: as long as that row lacks a value.
     unfinished: Duration = 60
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Annotated[Encoding, Since("0.2.0")] = "utf-8"
     #: True: partitions named by dates hold event times of these dates; False: the dates are of arrival.
     partition_time: bool = True
 
@@ -101,7 +111,8 @@ class FilesSource:
         entries = self._candidates(span)
         reading = Reading(batches=iter(()), version=_version(entries))
         unique = None if columns is None else tuple(dict.fromkeys(columns))
-        reading.batches = self._rows(entries, span, unique, reading)
+        columns_read = ColumnsRead(others=reading.other_columns)
+        reading.batches = self._rows(entries, span, unique, reading, columns_read)
         return reading
 
     def extent(self) -> Span | None:
@@ -161,7 +172,7 @@ class FilesSource:
                 f"{self._where()}: expected at least one file. Got none. Check the path and its wildcards, "
                 "and that the files' folder is mounted here."
             )
-        return sorted(self._settled(listing), key=lambda entry: entry.path)
+        return without_aliases(self._settled(listing))
 
     def _in_span(self, span: Span | None) -> Callable[[Partitions], bool]:
         return lambda partitions: span is None or _overlap(self._bounds(partitions), span)
@@ -177,23 +188,33 @@ class FilesSource:
             and (entry.named or self.config.format or format_of(entry.path))
         ]
 
-    def _request(self, entry: Entry, span: Span | None, columns: tuple[str, ...] | None) -> Request:
+    def _request(
+        self, entry: Entry, span: Span | None, columns: tuple[str, ...] | None, columns_read: ColumnsRead
+    ) -> Request:
         return Request(
             span=span,
             columns=columns,
             time_column=self.config.time_column,
             timezone=self.config.timezone,
             delimiter=self.config.delimiter,
+            encoding=self.config.encoding,
+            options=self.config.row_options,
+            columns_read=columns_read,
             partitions=tuple(key for key, _ in entry.partitions),
             ended=not self.config.unfinished
             or entry.modified <= self.now() - self.config.unfinished * NANOSECONDS,
         )
 
     def _rows(
-        self, entries: list[Entry], span: Span | None, columns: tuple[str, ...] | None, reading: Reading
+        self,
+        entries: list[Entry],
+        span: Span | None,
+        columns: tuple[str, ...] | None,
+        reading: Reading,
+        columns_read: ColumnsRead,
     ) -> Iterator[pa.RecordBatch]:
         for entry in entries:
-            request = self._request(entry, span, columns)
+            request = self._request(entry, span, columns, columns_read)
             delivered = 0
             try:
                 for batch in rows_of(entry, request, self.config.format):
@@ -209,7 +230,7 @@ class FilesSource:
 
     def _ends(self, entry: Entry) -> tuple[int, int] | BadFile | None:
         column = self.config.time_column or ""
-        request = self._request(entry, None, (column,))
+        request = self._request(entry, None, (column,), ColumnsRead())
         ends: tuple[int, int] | None = None
         try:
             for times in times_of(entry, request, self.config.format):

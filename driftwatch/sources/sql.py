@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from driftwatch.columns.rows.declared_rows import declared_rows
+from driftwatch.columns.rows.nested import Flattening, leaves
+from driftwatch.columns.rows.row_options import RowOptions
 from driftwatch.core.schema import Span
 from driftwatch.core.settings import Duration, exclusive_setting, read_secret
 from driftwatch.errors import ConfigError, MissingExtra, SourceUnavailable
+from driftwatch.sources._formats.header import other_columns
 from driftwatch.sources._sqlconnection import connected
-from driftwatch.sources._sqlrows import SqlRows
-from driftwatch.sources.base import Reading, SourceConfig
+from driftwatch.sources._sqlrows import SqlRows, TimeSettings
+from driftwatch.sources.base import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Reading, SourceConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
 
-class SqlConfig(SourceConfig):
+class SqlConfig(SourceConfig, RowOptions):
     """Settings of a SQL source: either ``url`` or ``url_file``, either ``table`` or ``query``."""
 
     type: Literal["sql"]
@@ -73,26 +77,44 @@ class SqlSource:
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Read rows through a server-side cursor where the database has one."""
-        version = self.version(span)
-        return Reading(batches=self._batches(span, columns), version=version)
+        version, others = self.version(span), list[str]()
+        return Reading(batches=self._batches(span, columns, others), version=version, other_columns=others)
 
     def extent(self) -> Span | None:
         """Return the span of event times by MIN and MAX, which is cheap with an index on the time column."""
         with self._opened() as rows:
             return rows.extent()
 
-    def _batches(self, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, span: Span | None, columns: Sequence[str] | None, others: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        config, options, flattening = self.config, self.config.row_options, Flattening()
+        wanted = None if columns is None else tuple(dict.fromkeys((*columns, config.time_column)))
         with self._opened() as rows:
-            yield from rows.batches(span, columns)
+            for batch in rows.batches(span, columns, options.explode):
+                flat = flattening.flatten(batch, wanted if options.explode is None else None)
+                if wanted is not None and not others:
+                    others += _others(wanted, batch.schema, rows.names, options.explode)
+                yield from declared_rows(
+                    flat,
+                    options,
+                    wanted=wanted,
+                    time_column=config.time_column,
+                    timezone=config.timezone,
+                    flattening=flattening,
+                    max_rows=MAX_BATCH_ROWS,
+                    max_bytes=MAX_BATCH_BYTES,
+                )
 
     @contextmanager
     def _opened(self) -> Iterator[SqlRows]:
         config = self.config
+        time = TimeSettings(column=config.time_column, timezone=config.timezone, formats=config.time_formats)
         with connected(self._url(), config.timeout) as connection:
             if config.table is not None:
-                yield SqlRows.of_table(connection, config.table, config.time_column, config.timezone)
+                yield SqlRows.of_table(connection, config.table, time)
             else:
-                yield SqlRows.of_query(connection, config.query or "", config.time_column, config.timezone)
+                yield SqlRows.of_query(connection, config.query or "", time)
 
     def _url(self) -> sa.URL:
         import sqlalchemy as sa
@@ -111,3 +133,11 @@ class SqlSource:
             raise ConfigError(
                 "source.url: expected a database URL such as postgresql://user@host/name. Got something else."
             ) from None
+
+
+def _others(
+    wanted: Sequence[str], schema: pa.Schema, names: Sequence[str], exploded: str | None
+) -> list[str]:
+    available = dict.fromkeys((*(leaf.name for leaf in leaves(schema, exploded)), *names))
+    missing = [name for name in wanted if name not in available]
+    return other_columns(missing, [name for name in available if name not in wanted]) if missing else []

@@ -39,6 +39,7 @@ _EITHER = {
     ("notify", 4, "username"): "a username with a password",
     ("notify", 4, "password"): "a username with a password",
     ("monitors", 0, "source", "time_column"): "is required",
+    ("monitors", 0, "reference", "time_column"): "is required beside time_format",
 }
 _OPTION = re.compile(r"^( *)# ( *(?:- )?[a-z_]+:(?: .*)?)$")
 _NO_DEFAULT = re.compile(r"\s+\(no default\)$")

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from driftwatch.columns.rows.index_columns import index_columns
+from driftwatch.columns.rows.nested import listed
 from driftwatch.results.results import FileProblem
+from driftwatch.sources._formats.header import looks_like_values
 from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.request import BATCH_ROWS, BadFile, Request
-from driftwatch.sources._formats.whole_lines import Tail, ends, tail_of
+from driftwatch.sources._formats.whole_lines import Tail, ends, is_utf8, tail_of
 
 _BLOCK_BYTES = 4 << 20
 _TYPO = re.compile(r"In CSV column #(\d+): ")
@@ -22,6 +25,9 @@ _UNENDED = (
     "its last row has no newline, and it changed a moment ago: it may still be written. End the last row, or "
     "set source.unfinished."
 )
+_ENCODED = "Set encoding, such as latin-1 or utf-16."
+#: Byte order marks of UTF-16, either way.
+_OTHER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CUT = "its last row has no newline, and a row lacks a value or an end: it is still being written, or cut."
 
 
@@ -30,6 +36,7 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
     with entry.open() as file:
         names = _header(file, entry, request, gzipped=gzipped)
     request.check(names, None)
+    selected = _selected(names, request)
     # Event times are read as text.
     forced = {} if request.time_column is None else {request.time_column: pa.string()}
     delivered = 0
@@ -37,7 +44,7 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
         rows = 0
         try:
             with entry.open() as file:
-                for batch in _batches(file, request, names, forced, gzipped=gzipped):
+                for batch in _batches(file, request, selected, forced, gzipped=gzipped):
                     skipped = max(0, min(batch.num_rows, delivered - rows))
                     rows += batch.num_rows
                     delivered = max(delivered, rows)
@@ -45,17 +52,21 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
                         yield batch.slice(start, BATCH_ROWS)
             return
         except pa.ArrowInvalid as error:
-            forced = _forced(error, names, forced)
+            forced = _forced(error, names, forced, request)
     raise BadFile(FileProblem.UNREADABLE, f"more than {_MAX_RETRIES} columns change type within the file.")
 
 
 def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: bool) -> list[str]:
     # In file order: Arrow's errors name columns by position.
-    if not gzipped and not request.ended and not ends(file, entry.size):
+    if not gzipped and is_utf8(request.encoding) and not request.ended and not ends(file, entry.size):
         # Checked before any row is read: reading a file that is being written is wasted time.
         raise BadFile(FileProblem.HALF_WRITTEN, _UNENDED)
-    head = tail_of(file, gzipped=gzipped).read(1 << 20)
+    head = tail_of(file, gzipped=gzipped, encoding=request.encoding).read(1 << 20)
     line = head[: head.find(b"\n") + 1]
+    if head.startswith(_OTHER_MARKS) or b"\0" in line:
+        raise BadFile(
+            FileProblem.UNREADABLE, f"its line of column names is not {request.encoding}. {_ENCODED}"
+        )
     if not line and len(head) < 1 << 20:
         raise BadFile(FileProblem.HALF_WRITTEN, "its line of column names has no newline: there may be more.")
     for piece in (line or head, head):
@@ -64,22 +75,46 @@ def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: boo
             return list(reader.schema.names)
         except pa.ArrowInvalid:
             continue
+        except UnicodeDecodeError as error:
+            raise BadFile(
+                FileProblem.UNREADABLE,
+                f"its line of column names holds bytes that are not {request.encoding}. {_ENCODED}",
+            ) from error
     raise BadFile(FileProblem.UNREADABLE, "expected a line of column names. Got none.")
+
+
+def _selected(names: list[str], request: Request) -> list[str]:
+    """Return the columns to read, at least one. Raises ``BadFile`` for one that is named twice."""
+    if request.wanted is None:
+        if looks_like_values(names):
+            raise BadFile(
+                FileProblem.FOREIGN_SCHEMA,
+                f"expected a line of column names. Got {listed(names)}, which look like values.",
+            )
+        ignored = index_columns(names) - {request.time_column}
+        selected = [name for name in dict.fromkeys(names) if name not in ignored]
+    else:
+        selected = [name for name in request.wanted if name in set(names)]
+    # Lines that end in delimiters give several columns without a name.
+    twice = next((name for name in selected if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise BadFile(
+            FileProblem.FOREIGN_SCHEMA, f"column {twice[:60]!r} is named twice. Rename one of the two."
+        )
+    return selected or names[:1]
 
 
 def _batches(
     file: pa.NativeFile,
     request: Request,
-    names: list[str],
+    selected: list[str],
     forced: dict[str, pa.DataType],
     *,
     gzipped: bool,
 ) -> Iterator[pa.RecordBatch]:
-    tail = tail_of(file, gzipped=gzipped)
-    unique = set(names)
-    wanted = [name for name in (dict.fromkeys(names) if request.wanted is None else request.wanted)]
+    tail = tail_of(file, gzipped=gzipped, encoding=request.encoding)
     try:
-        yield from pacsv.open_csv(
+        for batch in pacsv.open_csv(
             pa.PythonFile(tail, mode="r"),
             read_options=pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
             parse_options=_parsing(request),
@@ -87,15 +122,25 @@ def _batches(
                 # These texts are null in every column, also in text columns.
                 strings_can_be_null=True,
                 null_values=["", "NA", "N/A", "NULL", "null", "NaN", "nan"],
-                include_columns=[name for name in wanted if name in unique] or names[:1],
-                column_types={name: kind for name, kind in forced.items() if name in unique},
+                include_columns=selected,
+                column_types={name: kind for name, kind in forced.items() if name in selected},
+                decimal_point=request.options.decimal,
             ),
-        )
+        ):
+            foreign = next((item.name for item in batch.schema if pa.types.is_binary(item.type)), None)
+            if foreign is not None:
+                raise _other_bytes(foreign, request)
+            yield batch
     except pa.ArrowInvalid as error:
         if _TYPO.search(str(error)) is None and tail.unended():
             raise BadFile(FileProblem.HALF_WRITTEN, _CUT) from error
         raise
     _check_end(tail, request)
+
+
+def _other_bytes(name: str, request: Request) -> BadFile:
+    text = f"column {name[:60]!r} holds bytes that are not {request.encoding}. {_ENCODED}"
+    return BadFile(FileProblem.UNREADABLE, text)
 
 
 def _check_end(tail: Tail, request: Request) -> None:
@@ -114,15 +159,15 @@ def _parsing(request: Request) -> pacsv.ParseOptions:
 
 
 def _forced(
-    error: pa.ArrowInvalid, names: list[str], forced: dict[str, pa.DataType]
+    error: pa.ArrowInvalid, names: list[str], forced: dict[str, pa.DataType], request: Request
 ) -> dict[str, pa.DataType]:
-    # First text, then bytes.
     text = str(error)
     typo = _TYPO.search(text)
     if typo is not None and int(typo[1]) < len(names):
         name = names[int(typo[1])]
-        if forced.get(name) != pa.binary():
-            return {**forced, name: pa.binary() if name in forced else pa.string()}
+        if name in forced:
+            raise _other_bytes(name, request) from error
+        return {**forced, name: pa.string()}
     ragged = _RAGGED.search(text)
     detail = "the rows cannot be taken apart (a quote left open, a line longer than 4 MiB, other bytes)."
     if ragged is not None:

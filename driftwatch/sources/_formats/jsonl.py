@@ -9,49 +9,108 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pajson
 
+from driftwatch.columns.rows.index_columns import index_columns
+from driftwatch.columns.rows.nested import object_arrays, printable
 from driftwatch.results.results import FileProblem
 from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.request import BATCH_ROWS, BadFile, Request
-from driftwatch.sources._formats.whole_lines import check_object, ends, last_line, line_blocks, tail_of
+from driftwatch.sources._formats.whole_lines import (
+    check_object,
+    ends,
+    is_utf8,
+    last_line,
+    line_blocks,
+    tail_of,
+)
 
 
 def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
     """Yield the file's rows; dates stay text, because Arrow would drop their zone."""
-    texts: frozenset[str] = frozenset()
+    types: dict[str, pa.DataType] = {}
     checked = False
     with entry.open() as file:
-        if not gzipped and not ends(file, entry.size) and (last := last_line(file, entry.size)).strip():
+        plain = not gzipped and is_utf8(request.encoding)
+        if plain and not ends(file, entry.size) and (last := last_line(file, entry.size)).strip():
             # Checked before any row is read: reading a file that is being written is wasted time.
             check_object(last)
-        for block in line_blocks(tail_of(file, gzipped=gzipped)):
-            table, texts = _parse(block, texts)
+        for block in line_blocks(tail_of(file, gzipped=gzipped, encoding=request.encoding)):
+            _check_encoding(block, request)
+            table, types = _parse(block, types)
             if not table.num_rows:
                 continue
             if not checked:
-                request.check(table.schema.names, table.schema.types)
+                request.check_schema(table.schema)
                 checked = True
-            places = {name: place for place, name in reversed(list(enumerate(table.schema.names)))}
-            wanted = request.wanted
-            positions = [place for name, place in places.items() if wanted is None or name in wanted]
-            yield from table.select(sorted(positions) or [*places.values()][:1]).to_batches(
-                max_chunksize=BATCH_ROWS
-            )
+            ignored = index_columns(table.schema.names) - {request.time_column}
+            for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+                yield request.columns_read.flattening.flatten(batch, request.stored, ignored)
 
 
-def _parse(block: bytes, texts: frozenset[str]) -> tuple[pa.Table, frozenset[str]]:
+def _check_encoding(block: bytes, request: Request) -> None:
+    # Arrow takes any bytes.
+    if block.isascii():
+        return
     try:
-        table = _arrow(block, texts)
-        dated = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
+        block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        start = block.rfind(b"\n", 0, error.start) + 1
+        line = block[start : block.find(b"\n", error.start)].decode("latin-1")
+        raise BadFile(
+            FileProblem.UNREADABLE,
+            f"{_odd_column(line)}holds bytes that are not {request.encoding}. Set encoding, such as latin-1.",
+        ) from error
+
+
+def _odd_column(line: str) -> str:
+    try:
+        names = [
+            name
+            for name, value in json.loads(line).items()
+            if not json.dumps(value, ensure_ascii=False).isascii()
+        ]
+    except (ValueError, RecursionError, AttributeError):
+        return "a line "
+    return f"column {names[0][:60]!r} " if names and names[0].isascii() else "a name "
+
+
+def _parse(block: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, dict[str, pa.DataType]]:
+    """Parse a block; ``types`` are those of columns with texts that Arrow would turn into timestamps."""
+    try:
+        table = _arrow(block, types)
+        dated = {item.name: part for item in table.schema if (part := _undated(item.type)) is not None}
         if dated:
-            texts = texts | dated
-            table = _arrow(block, texts)
-        return table, texts
+            types = {**types, **{name: _merged(types.get(name), part) for name, part in dated.items()}}
+            table = _arrow(block, types)
+        return table, types
     except pa.ArrowInvalid:
-        return _python(block), texts
+        return _python(block), types
 
 
-def _arrow(block: bytes, texts: frozenset[str]) -> pa.Table:
-    schema = pa.schema([(name, pa.string()) for name in sorted(texts)]) if texts else None
+def _undated(data_type: pa.DataType) -> pa.DataType | None:
+    """Return the type with texts for timestamps, of a structure only the fields that hold some."""
+    kinds = pa.types
+    if kinds.is_timestamp(data_type):
+        return pa.string()
+    if kinds.is_list(data_type):
+        item = _undated(data_type.value_type)
+        return None if item is None else pa.list_(item)
+    if not kinds.is_struct(data_type):
+        return None
+    fields = {item.name: part for item in data_type if (part := _undated(item.type)) is not None}
+    return pa.struct(fields) if fields else None
+
+
+def _merged(left: pa.DataType | None, right: pa.DataType) -> pa.DataType:
+    if left is None or left.equals(right) or not (pa.types.is_nested(left) and left.id == right.id):
+        return right
+    if pa.types.is_list(left):
+        return pa.list_(_merged(left.value_type, right.value_type))
+    fields = {item.name: item.type for item in left}
+    return pa.struct({**fields, **{item.name: _merged(fields.get(item.name), item.type) for item in right}})
+
+
+def _arrow(block: bytes, types: dict[str, pa.DataType]) -> pa.Table:
+    schema = pa.schema(sorted(types.items())) if types else None
     return pajson.read_json(
         pa.BufferReader(block),
         read_options=pajson.ReadOptions(use_threads=False, block_size=max(len(block), 1)),
@@ -66,18 +125,31 @@ def _python(block: bytes) -> pa.Table:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             raise BadFile(FileProblem.UNREADABLE, "a line is not JSON.") from error
         if not isinstance(row, dict):
             raise BadFile(FileProblem.UNREADABLE, f"expected an object per line. Got a {type(row).__name__}.")
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({_printable(name): _array([row.get(name) for row in rows]) for name in names})
+    fields = [
+        (printable(name), array)
+        for name in names
+        for array in object_arrays([row.get(name) for row in rows], _array)
+    ]
+    return pa.table([array for _, array in fields], names=[name for name, _ in fields])
 
 
-def _printable(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadFile(
+            FileProblem.FOREIGN_SCHEMA,
+            f"column {printable(twice)[:60]!r} is named twice in one object. Rename one of the two.",
+        )
+    return row
 
 
 def _array(values: list[Any]) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -42,6 +42,8 @@ class Entry:
     fault: str = ""
     #: False for a file that only lies in a named folder.
     named: bool = True
+    #: Device and number of a local file: links to it have the same.
+    inode: tuple[int, int] | None = None
 
     def open(self) -> pa.NativeFile:
         if self.filesystem is not None:
@@ -82,6 +84,19 @@ def list_files(paths: list[str], keep: Keep, resolve: Resolve) -> Listing:
                 "Check that it is mounted and that driftwatch may read it."
             ) from error
     return listing
+
+
+def without_aliases(entries: Iterable[Entry]) -> list[Entry]:
+    """Return each file once, by its own path rather than a link's; sorted by path."""
+    files: dict[object, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda item: item.path):
+        files.setdefault(entry.inode or entry.path, []).append(entry)
+    chosen = [aliases[0] if len(aliases) == 1 else min(aliases, key=_is_link) for aliases in files.values()]
+    return sorted(chosen, key=lambda item: item.path)
+
+
+def _is_link(entry: Entry) -> bool:
+    return os.path.realpath(entry.path) != os.path.abspath(entry.path)  # noqa: PTH100
 
 
 def shown(text: str) -> str:
@@ -157,6 +172,7 @@ def _local_entry(
         partitions=partitions_of([*root_parts, *relative.split("/")[:-1]]),
         fault=fault,
         named=named,
+        inode=(status.st_dev, status.st_ino) if status.st_ino and not fault else None,
     )
 
 

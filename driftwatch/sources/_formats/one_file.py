@@ -9,7 +9,9 @@ from typing import TypeVar
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.columns.rows.declared_rows import NO_OPTIONS, declared_rows
 from driftwatch.core.arrays import Int64Array
+from driftwatch.errors import SchemaMismatch
 from driftwatch.results.results import FileProblem
 from driftwatch.sources._formats.csv import read_csv
 from driftwatch.sources._formats.file_formats import SUFFIXES, Format, format_of
@@ -17,7 +19,7 @@ from driftwatch.sources._formats.jsonl import read_jsonl
 from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.parquet import parquet_extent, read_parquet
 from driftwatch.sources._formats.partitions import constant
-from driftwatch.sources._formats.request import MAX_HELD_BACK_BYTES, BadFile, Request
+from driftwatch.sources._formats.request import BATCH_BYTES, BATCH_ROWS, MAX_HELD_BACK_BYTES, BadFile, Request
 
 T = TypeVar("T")
 
@@ -30,7 +32,7 @@ def rows_of(entry: Entry, request: Request, declared: Format | None) -> Iterator
     """
     buffer: list[pa.RecordBatch] = []
     weight = 0
-    for whole in _with_times(_bad_file_errors(_read(entry, request, declared)), entry, request, declared):
+    for whole in _bad_file_errors(_with_times(_read(entry, request, declared), entry, request, declared)):
         if weight > MAX_HELD_BACK_BYTES:
             yield whole
             continue
@@ -48,7 +50,7 @@ def _with_times(
     """Add partitions. Raises ``BadFile`` at the end when a span was requested and no row has a time."""
     # In most files the first batch already has times, and no further one is examined.
     rows, timed = 0, request.span is None or request.time_column is None
-    for batch in batches:
+    for batch in _declared(batches, request):
         rows += batch.num_rows
         whole = _with_partitions(batch, entry, request)
         timed = timed or _any(_times_in(whole, request))
@@ -66,6 +68,20 @@ def _with_times(
     )
 
 
+def _declared(batches: Iterator[pa.RecordBatch], request: Request) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield from declared_rows(
+            batch,
+            request.options,
+            wanted=request.wanted,
+            time_column=request.time_column,
+            timezone=request.timezone,
+            flattening=request.columns_read.flattening,
+            max_rows=BATCH_ROWS,
+            max_bytes=BATCH_BYTES,
+        )
+
+
 def _any(arrays: Iterator[Int64Array]) -> bool:
     return any(len(times) for times in arrays)
 
@@ -80,7 +96,8 @@ def _times_in(batch: pa.RecordBatch, request: Request) -> Iterator[Int64Array]:
 def times_of(entry: Entry, request: Request, declared: Format | None) -> Iterator[Int64Array]:
     """Yield event times; a Parquet row group with statistics gives only minimum and maximum."""
     column = request.time_column or ""
-    if column not in request.partitions and (declared or format_of(entry.path)) == "parquet" and entry.size:
+    parquet = (declared or format_of(entry.path)) == "parquet"
+    if column not in request.partitions and parquet and entry.size and request.options == NO_OPTIONS:
         yield from _bad_file_errors(_parquet_times(entry, request))
         return
     for batch in rows_of(entry, request, declared):
@@ -123,6 +140,8 @@ def _bad_file_errors(items: Iterator[T]) -> Iterator[T]:
         yield from items
     except BadFile:
         raise
+    except SchemaMismatch as error:
+        raise BadFile(FileProblem.FOREIGN_SCHEMA, str(error)) from error
     except MemoryError as error:
         raise BadFile(
             FileProblem.TOO_LARGE, "reading it takes more memory than limits.memory allows."

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftwatch.columns.arrow.event_time import event_times
+from driftwatch.columns.arrow.event_time import event_times, ordered_by_time
+from driftwatch.columns.rows.index_columns import index_columns
+from driftwatch.columns.rows.nested import is_flat, leaves, select
 from driftwatch.core.arrays import Int64Array
 from driftwatch.results.results import FileProblem
 from driftwatch.sources._formats.request import BATCH_BYTES, BATCH_ROWS, BadFile, Request
@@ -27,21 +31,63 @@ _MAGIC = b"PAR1"
 
 def read_parquet(file: pa.NativeFile, size: int, request: Request) -> Iterator[pa.RecordBatch]:
     parquet, groups = _open(file, size, request)
-    names = dict.fromkeys(parquet.schema_arrow.names)
-    wanted = None if request.wanted is None else [name for name in request.wanted if name in names]
-    if not groups or wanted == []:
-        if wanted == [] and groups:
+    yield from _batches(parquet, groups, request)
+
+
+def _batches(parquet: pq.ParquetFile, groups: list[int], request: Request) -> Iterator[pa.RecordBatch]:
+    schema, stored, flattening = parquet.schema_arrow, request.stored, request.columns_read.flattening
+    ignored = index_columns(schema.names, schema.metadata) - {request.time_column}
+    if stored is None:
+        columns = leaves(schema)
+        wanted = [leaf for leaf in columns if leaf.name not in ignored]
+        paths = None if len(wanted) == len(columns) else [".".join(leaf.path) for leaf in wanted]
+    else:
+        wanted = select(schema, stored)
+        paths = _item_paths(parquet, request, [".".join(leaf.path) for leaf in wanted])
+    if not groups or not wanted:
+        if not wanted and groups:
             yield from _empty_rows(parquet, groups)
         return
-    size = int(min(max(BATCH_BYTES / _row_bytes(parquet, groups, wanted), 256), BATCH_ROWS))
-    yield from parquet.iter_batches(batch_size=size, row_groups=groups, columns=wanted, use_threads=False)
+    kinds = [leaf.data_type for leaf in wanted]
+    size = int(min(max(BATCH_BYTES / _row_bytes(parquet, groups, kinds), 256), BATCH_ROWS))
+    # A path also matches columns whose names go on with a dot.
+    plain = is_flat(schema) and not any("." in name for name in schema.names)
+    exact = (
+        plain
+        and len(set(schema.names)) == len(schema.names)
+        and all(len(leaf.path[0]) == len(leaf.name) for leaf in wanted)
+    )
+    for batch in parquet.iter_batches(batch_size=size, row_groups=groups, columns=paths, use_threads=False):
+        yield batch if exact else flattening.flatten(batch, stored, ignored)
 
 
-def _row_bytes(parquet: pq.ParquetFile, groups: list[int], wanted: list[str] | None) -> float:
+def _item_paths(parquet: pq.ParquetFile, request: Request, paths: list[str]) -> list[str]:
+    """Return the paths with those of the wanted fields of exploded items in place of the whole items."""
+    lists = request.options.explode
+    if lists is None or lists not in paths or request.wanted is None:
+        return paths
+    stored = [path for path in _places(parquet) if path.startswith(f"{lists}.")]
+    # Between the list and its items stand one or two names that depend on the writer.
+    inner = {
+        path: (path[len(lists) + 1 :].split(".", 2)[2:] or path[len(lists) + 1 :].split(".", 1)[1:])
+        for path in stored
+    }
+    wanted = [
+        path
+        for path, rest in inner.items()
+        if not rest
+        or any(
+            f"{lists}.{rest[0]}" == name or f"{lists}.{rest[0]}".startswith(f"{name}.")
+            for name in request.wanted
+        )
+    ]
+    return [path for path in paths if path != lists] + (wanted or stored[:1] or [lists])
+
+
+def _row_bytes(parquet: pq.ParquetFile, groups: list[int], kinds: list[pa.DataType]) -> float:
     # An upper bound: as stored, or in memory with dictionary codes decoded.
-    meta, names = parquet.metadata, None if wanted is None else set(wanted)
+    meta = parquet.metadata
     stored = sum(meta.row_group(group).total_byte_size for group in groups) / max(meta.num_rows, 1)
-    kinds = [field.type for field in parquet.schema_arrow if names is None or field.name in names]
     bits = [kind.bit_width for kind in kinds if pa.types.is_primitive(kind)]
     return float(max(stored, sum(bits) / 8, 1.0))
 
@@ -49,7 +95,7 @@ def _row_bytes(parquet: pq.ParquetFile, groups: list[int], wanted: list[str] | N
 def parquet_extent(file: pa.NativeFile, size: int, request: Request) -> Iterator[Int64Array]:
     """Yield event times: a row group's minimum and maximum by its statistics, or else all its times."""
     parquet, groups = _open(file, size, request)
-    place = _position(parquet, request.time_column)
+    place = _place(parquet, request.time_column)
     without_statistics = []
     for group in groups:
         ends = _ends(parquet, group, place, request.timezone)
@@ -57,25 +103,31 @@ def parquet_extent(file: pa.NativeFile, size: int, request: Request) -> Iterator
             without_statistics.append(group)
         else:
             yield np.array(ends, dtype=np.int64)
-    if without_statistics and request.time_column in parquet.schema_arrow.names:
-        columns = [request.time_column]
-        for batch in parquet.iter_batches(row_groups=without_statistics, columns=columns, use_threads=False):
-            times, usable = event_times(batch.column(0), request.timezone)
-            yield times[usable]
+    if without_statistics:
+        for batch in _batches(parquet, without_statistics, replace(request, columns=())):
+            if request.time_column in batch.schema.names:
+                times, usable = event_times(batch.column(request.time_column), request.timezone)
+                yield times[usable]
 
 
 def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetFile, list[int]]:
     _check_magic(file, size)
     # Object stores are slow per request, so reads are few and large; a local file is read page by page.
     remote = not isinstance(file, pa.OSFile)
-    parquet = pq.ParquetFile(file, pre_buffer=remote, buffer_size=0 if remote else BUFFER_BYTES)
+    options: dict[str, Any] = {
+        "pre_buffer": remote,
+        "buffer_size": 0 if remote else BUFFER_BYTES,
+        # Pages without a checksum are read all the same.
+        "page_checksum_verification": True,
+    }
+    parquet = pq.ParquetFile(file, **options)
     meta, schema = parquet.metadata, parquet.schema_arrow
     if meta.num_rows > MAX_FILE_ROWS:
         raise BadFile(
             FileProblem.TOO_LARGE,
             f"expected at most {MAX_FILE_ROWS:,} rows. The file claims {meta.num_rows:,}.",
         )
-    request.check(schema.names, schema.types)
+    request.check_schema(schema)
     groups = [group for group in range(meta.num_row_groups) if meta.row_group(group).num_rows]
     for group in groups:
         weight = meta.row_group(group).total_byte_size
@@ -86,28 +138,29 @@ def _open(file: pa.NativeFile, size: int, request: Request) -> tuple[pq.ParquetF
                 f"{weight:,} bytes.",
             )
     groups = _in_span(parquet, groups, request)
-    texts = [
-        field.name
-        for field in schema
-        if (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
-        and _has_small_dictionary(parquet, groups, field.name)
-    ]
+    texts = _texts_with_small_dictionary(parquet, groups)
     if groups and texts:
         # Dictionary codes are read as they are: a long value is in memory once, not once per row.
-        parquet = pq.ParquetFile(
-            file,
-            metadata=meta,
-            read_dictionary=texts,
-            pre_buffer=remote,
-            buffer_size=0 if remote else BUFFER_BYTES,
-        )
+        parquet = pq.ParquetFile(file, metadata=meta, read_dictionary=texts, **options)
     return parquet, groups
 
 
-def _has_small_dictionary(parquet: pq.ParquetFile, groups: list[int], name: str) -> bool:
+def _texts_with_small_dictionary(parquet: pq.ParquetFile, groups: list[int]) -> list[str]:
+    schema, places = parquet.schema_arrow, _places(parquet)
+    columns = leaves(schema) if not is_flat(schema) else None
+    fields = zip(schema.names, schema.types, strict=True)
+    named = fields if columns is None else ((".".join(leaf.path), leaf.data_type) for leaf in columns)
+    return [
+        path
+        for path, kind in named
+        if (pa.types.is_string(kind) or pa.types.is_large_string(kind))
+        and _has_small_dictionary(parquet, groups, places.get(path))
+    ]
+
+
+def _has_small_dictionary(parquet: pq.ParquetFile, groups: list[int], place: int | None) -> bool:
     # Every batch of a row group carries all values up to its last row. A plain value takes four bytes and its
     # own, a code less than four.
-    place = _position(parquet, name)
     if place is None:
         return False
     chunks = [parquet.metadata.row_group(group).column(place) for group in groups]
@@ -128,7 +181,7 @@ def _check_magic(file: pa.NativeFile, size: int) -> None:
 
 
 def _in_span(parquet: pq.ParquetFile, groups: list[int], request: Request) -> list[int]:
-    place = _position(parquet, request.time_column)
+    place = _place(parquet, request.time_column)
     span = request.span
     if span is None or place is None:
         return groups
@@ -140,11 +193,15 @@ def _in_span(parquet: pq.ParquetFile, groups: list[int], request: Request) -> li
     return overlapping
 
 
-def _position(parquet: pq.ParquetFile, name: str | None) -> int | None:
-    schema = parquet.schema
-    if name is None or parquet.schema_arrow.names.count(name) != 1:
-        return None
-    return next((place for place in range(len(schema)) if schema.column(place).path == name), None)
+def _places(parquet: pq.ParquetFile) -> dict[str, int]:
+    """Return the positions of leaf columns by their path, without paths that several have."""
+    paths = [parquet.schema.column(place).path for place in range(len(parquet.schema))]
+    counts = Counter(paths)
+    return {path: place for place, path in enumerate(paths) if counts[path] == 1}
+
+
+def _place(parquet: pq.ParquetFile, name: str | None) -> int | None:
+    return None if name is None else _places(parquet).get(name)
 
 
 def _ends(parquet: pq.ParquetFile, group: int, place: int | None, timezone: str) -> tuple[int, int] | None:
@@ -161,11 +218,9 @@ def _ends(parquet: pq.ParquetFile, group: int, place: int | None, timezone: str)
     times, usable = event_times(raw, timezone)
     if not usable.all() or times[0] > times[1]:
         return None
-    if pa.types.is_integer(raw.type):
-        # Numbers of several units in one column are not ordered by time.
-        low, high = raw.to_pylist()
-        if low == 0 or high == 0 or times[0] // low != times[1] // high:
-            return None
+    # Numbers of several units in one column are not ordered by time.
+    if pa.types.is_integer(raw.type) and not ordered_by_time(*raw.to_pylist()):
+        return None
     return int(times[0]), int(times[1])
 
 

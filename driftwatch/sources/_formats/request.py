@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import is_time
+from driftwatch.columns.rows.nested import Flattening, is_flat, leaves, listed
+from driftwatch.columns.rows.row_options import RowOptions
 from driftwatch.core.schema import Span
 from driftwatch.results.results import FileProblem
+from driftwatch.sources._formats.header import looks_like_values, other_columns
 
 #: Largest batch in rows and in bytes. For 2^16 rows a Parquet decoder allocates 2^17.
 BATCH_ROWS = 64_000
 BATCH_BYTES = 24 << 20
 #: Bytes of a file that are held back until the file is known to be whole; one batch may exceed it.
 MAX_HELD_BACK_BYTES = 32 << 20
+_PLAIN_ROWS = RowOptions()
 
 
 class BadFile(Exception):
@@ -27,6 +31,19 @@ class BadFile(Exception):
         self.detail = detail
 
 
+@dataclass(slots=True, kw_only=True)
+class ColumnsRead:
+    """What one reading has met of the data's columns, over all its files."""
+
+    flattening: Flattening = field(default_factory=Flattening)
+    #: Columns of files that lack a requested one, the most alike first.
+    others: list[str] = field(default_factory=list)
+
+    def note(self, missing: Sequence[str], names: Iterable[str]) -> None:
+        others = dict.fromkeys((*self.others, *other_columns(missing, names)))
+        self.others[:] = other_columns(missing, others)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     #: None: all rows.
@@ -36,6 +53,10 @@ class Request:
     time_column: str | None
     timezone: str
     delimiter: str = ","
+    encoding: str = "utf-8"
+    options: RowOptions = _PLAIN_ROWS
+    #: Shared by all files of one reading.
+    columns_read: ColumnsRead = field(default_factory=ColumnsRead)
     #: Columns that come from the path.
     partitions: tuple[str, ...] = ()
     #: The file is unchanged for long enough that its last line is whole.
@@ -47,15 +68,38 @@ class Request:
             return self.columns
         return tuple(dict.fromkeys((*self.columns, self.time_column)))
 
+    @property
+    def stored(self) -> tuple[str, ...] | None:
+        """The wanted columns as the file has them: a column of lists in place of what its items hold."""
+        wanted, lists = self.wanted, self.options.explode
+        if wanted is None or lists is None:
+            return wanted
+        return (*(name for name in wanted if not self.is_item(name)), lists)
+
+    def is_item(self, name: str) -> bool:
+        """Whether a column comes out of the exploded lists."""
+        lists = self.options.explode
+        return lists is not None and (name == lists or name.startswith(f"{lists}."))
+
+    def check_schema(self, schema: pa.Schema) -> None:
+        """Raise ``BadFile`` for a schema that cannot be part of this data."""
+        names, types, lists = schema.names, schema.types, self.options.explode
+        if lists is not None or not is_flat(schema):
+            columns = leaves(schema, lists)
+            names, types = [leaf.name for leaf in columns], [leaf.data_type for leaf in columns]
+        if lists is not None and not any(map(self.is_item, names)):
+            raise self._foreign(f"the lists {lists!r} to explode", names)
+        # Of a structure that is null throughout, a file tells no fields.
+        null = tuple(f"{name}." for name, kind in zip(names, types, strict=True) if pa.types.is_null(kind))
+        inner = [name for name in self.wanted or () if name not in names and name.startswith(null)]
+        self.check([*names, *inner], [*types, *(pa.null() for _ in inner)])
+
     def check(self, names: Sequence[str], types: Sequence[pa.DataType] | None) -> None:
         """Raise ``BadFile`` for a schema that cannot be part of this data; ``types`` is None when unknown."""
         available = {*names, *self.partitions}
         if self.time_column is not None:
             if self.time_column not in available:
-                raise BadFile(
-                    FileProblem.FOREIGN_SCHEMA,
-                    f"expected the time column {self.time_column!r}. Got {_listed(names)}.",
-                )
+                raise self._foreign(f"the time column {self.time_column!r}", names)
             if types is not None and self.time_column in names:
                 kind = types[list(names).index(self.time_column)]
                 if not is_time(kind):
@@ -65,12 +109,13 @@ class Request:
                     )
         required = set(self.columns or ()) - {self.time_column}
         if required and not required & available:
-            raise BadFile(
-                FileProblem.FOREIGN_SCHEMA,
-                f"expected any of the columns {_listed(sorted(required))}. Got {_listed(names)}.",
-            )
+            raise self._foreign(f"any of the columns {listed(sorted(required))}", names)
+        missing = required - available
+        if missing:
+            self.columns_read.note(sorted(missing), available - required - {self.time_column or ""})
 
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name[:60]) for name in names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "no columns"
+    def _foreign(self, expected: str, names: Sequence[str]) -> BadFile:
+        hint = ""
+        if looks_like_values(names):
+            hint = " They look like values: the file may lack a line of column names."
+        return BadFile(FileProblem.FOREIGN_SCHEMA, f"expected {expected}. Got {listed(names)}.{hint}")

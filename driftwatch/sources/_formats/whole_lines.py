@@ -6,6 +6,7 @@ unchanged for a while and the row has every value. A JSON object marks its own e
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 
@@ -20,21 +21,40 @@ MAX_LINE_BYTES = 64 << 20
 
 
 class Tail:
-    """A stream of decompressed bytes that remembers the last one and counts quotation marks."""
+    """A stream of decompressed UTF-8 that remembers the last byte and counts quotation marks."""
 
     closed = False
 
-    def __init__(self, stream: pa.NativeFile) -> None:
+    def __init__(self, stream: pa.NativeFile, encoding: str) -> None:
         self._stream = stream
+        self._encoding = encoding
+        self._decoder = None if is_utf8(encoding) else codecs.getincrementaldecoder(encoding)()
         self._last = b"\n"
         self.quotes = 0
 
     def read(self, size: int = -1) -> bytes:
-        data = bytes(self._stream.read(_PIECE_BYTES if size is None or size < 0 else size))
+        data = self._utf8(_PIECE_BYTES if size is None or size < 0 else size)
         if data:
             self._last = data[-1:]
             self.quotes += data.count(b'"')
         return data
+
+    def _utf8(self, size: int) -> bytes:
+        data = bytes(self._stream.read(size))
+        if self._decoder is None:
+            return data
+        try:
+            text = self._decoder.decode(data, final=not data)
+            # A piece may hold half a character only.
+            while data and not text:
+                data = bytes(self._stream.read(size))
+                text = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            raise BadFile(
+                FileProblem.UNREADABLE,
+                f"it holds bytes that are not {self._encoding}: set encoding to that of the file.",
+            ) from error
+        return text.encode("utf-8", "backslashreplace")
 
     def unended(self) -> bool:
         """Read the rest; return True when the last line has no newline."""
@@ -57,8 +77,13 @@ class Tail:
         return False
 
 
-def tail_of(file: pa.NativeFile, *, gzipped: bool) -> Tail:
-    return Tail(pa.CompressedInputStream(file, "gzip") if gzipped else file)
+def is_utf8(encoding: str) -> bool:
+    """Whether bytes in this encoding are read as they are."""
+    return codecs.lookup(encoding).name in ("utf-8", "ascii")
+
+
+def tail_of(file: pa.NativeFile, *, gzipped: bool, encoding: str) -> Tail:
+    return Tail(pa.CompressedInputStream(file, "gzip") if gzipped else file, encoding)
 
 
 def ends(file: pa.NativeFile, size: int) -> bool:
