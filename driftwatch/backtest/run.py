@@ -243,6 +243,7 @@ def _chunk_verdicts(run: _Run, tiles_read: TilesRead, edges: list[int]) -> list[
         rejected=tuple(tiles_read.rejected),
         rows_read=tiles_read.rows,
         untimed_rows=tiles_read.untimed_rows,
+        other_columns=tiles_read.other_columns,
     )
     span = Span(start=edges[0], end=edges[-1])
     reading = with_strays(reading, tiles_read, tiles_read.rows, span, run.config.window)

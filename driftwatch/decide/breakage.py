@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 import numpy as np
 
-from driftwatch.core.schema import Column
+from driftwatch.core.schema import Column, plain_name
 from driftwatch.results.results import Breakage, Reason
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.counts import WRONG_TYPE_ENTRY, Counts
@@ -22,15 +23,22 @@ _MIN_WRONG_TYPE_SHARE = 0.5
 _MAX_ONE_VALUE_SHARE = 0.5
 #: Rows that a window needs before its only value is called constant.
 _MIN_CONSTANT_ROWS = 50
+#: Likeness of two names from which one may be the other's new name; else up to so many new columns are named.
+_MIN_ALIKE, _MAX_NEW_COLUMNS = 0.6, 3
+_MAX_NAME_CHARS = 60
 
 
 def breakages(
-    reference: Reference, window: Summary, healthy_breakages: frozenset[tuple[str, str]]
+    reference: Reference,
+    window: Summary,
+    healthy_breakages: frozenset[tuple[str, str]],
+    other_columns: Sequence[str] = (),
 ) -> tuple[Breakage, ...]:
     """Return the broken columns of a window: missing, all null, of a wrong type, or suddenly constant.
 
-    The (column, reason) pairs in ``healthy_breakages`` are ignored. Null hypothesis: none, these are facts;
-    they are wrong only if the reference never showed the case.
+    The (column, reason) pairs in ``healthy_breakages`` are ignored. ``other_columns`` are columns of the
+    data; one of them may be a missing one's new name. Null hypothesis: none, these are facts; they are wrong
+    only if the reference never showed the case.
     """
     broken = []
     for position in _suspects(window, reference.plan.columns):
@@ -38,8 +46,34 @@ def breakages(
         grid = reference.plan.grids[column.name]
         fault = _fault(grid, reference.summary.counts[column.name], window.counts[column.name])
         if fault is not None and (column.name, str(fault[0])) not in healthy_breakages:
-            broken.append(Breakage(column=column.name, reason=fault[0], detail=fault[1]))
+            detail = fault[1]
+            if fault[0] is Reason.COLUMN_MISSING:
+                detail = _missing_text(column.name, _new_columns(reference, other_columns))
+            broken.append(Breakage(column=column.name, reason=fault[0], detail=detail))
     return tuple(broken)
+
+
+def _new_columns(reference: Reference, other_columns: Sequence[str]) -> list[str]:
+    plan = reference.plan
+    names = {column.name for column in (*plan.columns, *reference.provenance.set_aside)}
+    names |= {*plan.identity_columns, plan.time_column or ""}
+    return [name for name in other_columns if name not in names]
+
+
+def _missing_text(name: str, new_columns: Sequence[str]) -> str:
+    text = "the data no longer has this column"
+    written = [other for other in new_columns if plain_name(other) == plain_name(name)]
+    others = written[:1] or [other for other in new_columns if _is_alike(name, other)][:1]
+    if not others and len(new_columns) <= _MAX_NEW_COLUMNS:
+        others = list(new_columns)
+    if not others:
+        return text
+    listing = ", ".join(repr(other[:_MAX_NAME_CHARS]) for other in others)
+    return f"{text}; it has {listing}, which the reference does not have"
+
+
+def _is_alike(name: str, other: str) -> bool:
+    return SequenceMatcher(None, plain_name(name), plain_name(other)).ratio() >= _MIN_ALIKE
 
 
 def _suspects(window: Summary, columns: Sequence[Column]) -> list[int]:

@@ -66,6 +66,8 @@ class Reading:
     future_rows: int = 0
     #: Messages of the slices just read that could not be decoded.
     undecodable: tuple[UndecodableMessages, ...] = ()
+    #: Where a column of the reference is missing, columns of the data that was just read.
+    other_columns: tuple[str, ...] = ()
     newest_row: int | None = None
     read_seconds: float = 0.0
     #: None when there is something to evaluate.

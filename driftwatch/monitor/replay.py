@@ -91,6 +91,7 @@ class Replay:
             tiles=tiles,
             versions=dict(stored.tiles),
             rejected=stored.rejected_files,
+            other_columns=stored.other_columns,
             newest_row=stored.newest_row,
             untimed_rows=stored.untimed_rows,
             before_history_rows=stored.before_history_rows,

@@ -271,6 +271,7 @@ def _merge(
         retained_slices=retained_slices,
         untimed_rows=None if tiles_read.unchanged else tiles_read.untimed_rows,
         undecodable=tiles_read.undecodable,
+        other_columns=tiles_read.other_columns,
         newest_row=tiles_read.newest_row,
         read_seconds=tiles_read.seconds,
     )

@@ -250,6 +250,8 @@ class Verdict:
     future_rows: int = 0
     #: Messages that could not be decoded, as (reason, messages).
     undecodable: tuple[tuple[str, int], ...] = ()
+    #: Beside a missing column, columns of the data, of which one may be its new name.
+    other_columns: tuple[str, ...] = ()
     reference: str = ""
     configuration: str = ""
     tiles: tuple[tuple[int, int], ...] = ()

@@ -287,7 +287,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
     )
     data = asdict(replace(verdict, statistics=())) | {"statistics": statistics}
-    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows"):
+    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows", "other_columns"):
         # Verdicts without any are stored as before there were such fields.
         if not data[name]:
             del data[name]
@@ -335,6 +335,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
             "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
             "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),
+            "other_columns": tuple(data.get("other_columns", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
         }
     )

@@ -41,6 +41,8 @@ class TilesRead:
     early_rows: Mapping[int, int] = field(default_factory=dict)
     future_rows: Mapping[int, int] = field(default_factory=dict)
     undecodable: tuple[UndecodableMessages, ...]
+    #: Where a column of the plan is missing, columns that are there instead.
+    other_columns: tuple[str, ...] = ()
     #: Duration of the call.
     seconds: float
 
@@ -117,6 +119,7 @@ def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary
             UndecodableMessages(start=start, reason=UndecodableReason(reason), messages=messages)
             for start, reason, messages in done["undecodable"]
         ),
+        other_columns=tuple(done["other_columns"]),
         seconds=0.0,
     )
 

@@ -17,7 +17,7 @@ from driftwatch.engines.base import Counted, Engine, SourceRows, Undecodable, co
 from driftwatch.engines.local.event_counts import newest_time, row_counts
 from driftwatch.engines.local.frames import MAX_PLANS
 from driftwatch.errors import ConfigError, DataError
-from driftwatch.sources.base import Reading, Source, SourceConfig
+from driftwatch.sources.base import MAX_OTHER_COLUMNS, Reading, Source, SourceConfig
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import decode_plan, encode_summary
 
@@ -159,12 +159,15 @@ class _Totals:
     early: Counter[int] = field(default_factory=Counter)
     future: Counter[int] = field(default_factory=Counter)
     undecodable: Undecodable = field(default_factory=Counter)
+    other_columns: list[str] = field(default_factory=list)
 
     def add(self, reading: Reading | None, counted: Counted) -> None:
         self.unchanged = False
         if reading is not None:
             self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
             self.files += reading.files
+            others = (name for name in reading.other_columns if name not in self.other_columns)
+            self.other_columns += list(others)[: MAX_OTHER_COLUMNS - len(self.other_columns)]
         self.rows += counted.rows
         # Runs are added in time order.
         self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row

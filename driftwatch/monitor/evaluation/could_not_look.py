@@ -46,7 +46,9 @@ def explain_empty(reading: Reading, window: Span, newest_row: int | None, time_c
 
 def explain_rejected(reading: Reading) -> Reading:
     """Say which unreadable files may hold the rows of a window without any."""
-    names = ", ".join(f"{item.name} ({item.problem})" for item in reading.rejected[:5])
+    names = "; ".join(
+        f"{item.name} ({item.problem}: {item.detail.rstrip('.')})" for item in reading.rejected[:5]
+    )
     detail = f"no row of this window was found, and files could not be read: {names}"
     failure = Failure(state=State.SOURCE_ERROR, reason=Reason.ALL_FILES_UNREADABLE, detail=detail)
     return replace(reading, newest_row=None, failure=failure)

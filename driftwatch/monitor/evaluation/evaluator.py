@@ -132,7 +132,7 @@ class Evaluator:
             )
         memo = self._memos.setdefault(segment, Memo())
         policy = policy_for(self.config, segment, len(self.reference.plan.segments))
-        measurement = self.measure(window, segment_state, segment)
+        measurement = self.measure(window, segment_state, segment, reading.other_columns)
         decision = carry_over(segment_state, decide(segment_state, measurement, policy, memo), window)
         decision = self._with_change_texts(decision, measurement, self.segment_context(segment).reference)
         verdict = verdict_of(
@@ -153,7 +153,11 @@ class Evaluator:
         )
 
     def measure(
-        self, window: Summary, segment_state: SegmentState, segment: str | None = None
+        self,
+        window: Summary,
+        segment_state: SegmentState,
+        segment: str | None = None,
+        other_columns: tuple[str, ...] = (),
     ) -> Measurement:
         """Measure gauges, streams and breakages of a window against the reference of its segment.
 
@@ -168,7 +172,9 @@ class Evaluator:
             self.targets if carried_rows is None else [target for target in self.targets if target[0].pools]
         )
         window_streams = streams(context, stream_targets)
-        window_breakages = breakages(context.reference, pooled_window, segment_state.healthy_breakages)
+        window_breakages = breakages(
+            context.reference, pooled_window, segment_state.healthy_breakages, other_columns
+        )
         return Measurement(
             window=pooled_window.span,
             rows=pooled_window.rows,

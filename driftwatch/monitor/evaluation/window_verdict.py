@@ -55,6 +55,7 @@ def verdict_of(
 ) -> Verdict:
     # Rows without an event time, and messages, belong to no segment.
     outside = reading if policy.segment is None else NO_READING
+    has_missing_column = any(item.reason is Reason.COLUMN_MISSING for item in measurement.breakages)
     incidents = decision.opened or decision.segment_state.incidents
     moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(
@@ -92,6 +93,7 @@ def verdict_of(
         before_history_rows=outside.before_history_rows,
         future_rows=outside.future_rows,
         undecodable=outside.undecodable_counts,
+        other_columns=reading.other_columns if has_missing_column else (),
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
     )
