@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -37,21 +37,22 @@ _FORMATS = (
 )
 
 
-def found_options(batch: pa.RecordBatch) -> dict[str, Any]:
+def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the settings of ``RowOptions`` that the texts ask for, with a time format also ``time_column``.
 
-    What could be read in two ways is left out.
+    What could be read in two ways is read as in ``hint``, the settings of the other side, or left out.
     """
-    texts = dict(_distinct_texts(batch))
+    texts, hint = dict(_distinct_texts(batch)), hint or {}
     times = [name for name, values in texts.items() if is_datelike(values)]
     times = [name for name in times if is_time_name(name)] if len(times) > 1 else times
     options: dict[str, Any] = {}
     if len(times) == 1:
         formats = [text for text in _FORMATS if fits_format(pa.array(texts[times[0]]), text)]
+        formats = [text for text in formats if text == hint.get("time_format")] or formats
         if len(formats) == 1:
             options |= {"time_format": formats[0], "time_column": times[0]}
     numbers = {name: found for name, values in texts.items() if (found := number_texts(values)) is not None}
-    style = _common_style(list(numbers.values()))
+    style = _common_style(list(numbers.values()), hint)
     if style.decimal != ".":
         options["decimal"] = style.decimal
     if style.thousands is not None:
@@ -70,8 +71,9 @@ def _distinct_texts(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:
                 yield name, values
 
 
-def _common_style(columns: list[NumberTexts]) -> NumberStyle:
+def _common_style(columns: list[NumberTexts], hint: Mapping[str, Any]) -> NumberStyle:
     """Return the one style that all columns have, or the plain one."""
+    other = NumberStyle(decimal=hint.get("decimal", "."), thousands=hint.get("thousands"))
     written = [
         {NumberStyle(decimal=style.decimal, thousands=style.thousands) for style in column.styles}
         for column in columns
@@ -79,4 +81,5 @@ def _common_style(columns: list[NumberTexts]) -> NumberStyle:
     signed = [styles for styles in written if NumberStyle() not in styles]
     common = set.intersection(*signed) if signed else set()
     # A column with both signs settles what "1,234" of another one is.
+    common = common & {other} or common
     return common.pop() if len(common) == 1 else NumberStyle()

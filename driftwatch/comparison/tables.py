@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from driftwatch.columns.rows.index_columns import index_columns
+from driftwatch.columns.rows.nested import Flattening, is_flat
 from driftwatch.errors import SchemaMismatch
 
 if TYPE_CHECKING:
@@ -36,18 +38,27 @@ def _table_of(frame: Any) -> pa.Table:
     import pyarrow as pa
 
     if isinstance(frame, pa.Table):
-        return frame
+        return _flat(frame)
     if not hasattr(frame, "columns") and hasattr(frame, "to_frame"):
         frame = frame.to_frame(_UNNAMED if frame.name in (None, "") else frame.name)
     try:
-        if hasattr(frame, "iloc"):
-            return _from_pandas(frame)
-        return pa.table(frame)
+        return _flat(_from_pandas(frame) if hasattr(frame, "iloc") else pa.table(frame))
     except (pa.ArrowException, AttributeError, OverflowError, TypeError, ValueError) as error:
         raise SchemaMismatch(
             f"a sample: expected a data frame or what pyarrow.table takes. "
             f"Got {type(frame).__name__}: {error}"
         ) from error
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Return a table whose structures are columns of their fields, without an index that pandas wrote."""
+    import pyarrow as pa
+
+    ignored, flattening = index_columns(table.column_names, table.schema.metadata), Flattening()
+    if not ignored and is_flat(table.schema):
+        return table
+    batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+    return pa.Table.from_batches([flattening.flatten(batch, None, ignored) for batch in batches])
 
 
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -33,10 +33,10 @@ def write_config(
     current: str,
     *,
     read: Callable[[str], Iterable[pa.RecordBatch]],
-    delimiter: Callable[[str], str] = lambda _path: ",",
+    options: Callable[[str], Mapping[str, Any]] = lambda _path: {},
     say: Callable[[str], object] = lambda _line: None,
 ) -> str:
-    """Return a commented configuration; ``delimiter`` maps a path to the delimiter of its CSV files.
+    """Return a commented configuration; ``options`` maps a path to settings that its files need.
 
     Columns that production lacks get ``role: ignore``. ``say`` gets a line on the columns that are not
     watched. Raises ``ReferenceUnusable`` without rows, ``NoFeatures`` without a feature that can be watched,
@@ -45,7 +45,7 @@ def write_config(
     from driftwatch.columns.infer import infer
     from driftwatch.columns.set_aside import set_aside_lines
 
-    reference, source = (_read_side(path, read, delimiter(path)) for path in (reference_path, current))
+    reference, source = (_read_side(path, read, options(path)) for path in (reference_path, current))
     if not reference.profile.rows:
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
     window = choose_window(source if times_of(source) is not None else reference)
@@ -97,7 +97,9 @@ def scalar(text: str) -> str:
     return scalar_text.rstrip("\n")
 
 
-def _read_side(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delimiter: str) -> Side:
+def _read_side(
+    path: str, read: Callable[[str], Iterable[pa.RecordBatch]], options: Mapping[str, Any]
+) -> Side:
     from driftwatch.columns.profile import profile
     from driftwatch.columns.time_column import find_time_column
 
@@ -107,7 +109,7 @@ def _read_side(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], delim
     if column is not None and column.earliest is None:
         # Numbers are times only where they are declared to be.
         data_profile = profile(_first_rows(read(path), MAX_ROWS), time_column=time.name)
-    return Side(path=path, profile=data_profile, time=time, delimiter=delimiter)
+    return Side(path=path, profile=data_profile, time=time, options=options)
 
 
 def _first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
@@ -148,7 +150,7 @@ def _reference_lines(side: Side) -> list[str]:
         f"    # The test distribution: {_extent(side)}",
         "    reference:",
         f"      path: {scalar(side.path)}",
-        *_delimiter_lines(side),
+        *_option_lines(side),
     ]
     if side.time.name is not None:
         return [*lines, f"      time_column: {scalar(side.time.name)}   # {_comment(side.time.reason)}"]
@@ -160,8 +162,16 @@ def _reference_lines(side: Side) -> list[str]:
     ]
 
 
-def _delimiter_lines(side: Side) -> list[str]:
-    return [] if side.delimiter == "," else [f"      delimiter: {scalar(side.delimiter)}"]
+def _option_lines(side: Side) -> list[str]:
+    return [
+        f"      {key}: {_mapping(value) if isinstance(value, Mapping) else scalar(value)}"
+        for key, value in side.options.items()
+        if key != "time_column"
+    ]
+
+
+def _mapping(values: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{scalar(key)}: {scalar(value)}" for key, value in values.items()) + "}"
 
 
 def _source_lines(side: Side) -> list[str]:
@@ -170,7 +180,7 @@ def _source_lines(side: Side) -> list[str]:
         "    source:",
         "      type: files",
         f"      path: {scalar(side.path)}",
-        *_delimiter_lines(side),
+        *_option_lines(side),
     ]
     if side.time.name is not None:
         timezone_line = "      # timezone: UTC                       # of times that do not name one"

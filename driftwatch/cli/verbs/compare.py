@@ -49,12 +49,18 @@ def compare(
       driftwatch compare test.parquet 'production/*.parquet' --fail-on-drift --format json
     """
     from driftwatch.cli.output import progress, show_comparison, show_json
-    from driftwatch.cli.verbs._one_off_files import file_batches
+    from driftwatch.cli.verbs._one_off_files import file_batches, options_of_both
     from driftwatch.comparison import compare_files
 
+    options = options_of_both(reference, current)
     with progress("columns") as advance:
         result = compare_files(
-            reference, current, time_column=time_column, also=detectors, read=file_batches, progress=advance
+            reference,
+            current,
+            time_column=time_column,
+            also=detectors,
+            read=lambda path: file_batches(path, options[path]),
+            progress=advance,
         )
     if not result.current_rows:
         raise DataError(f"{current}: expected rows. Got none.")

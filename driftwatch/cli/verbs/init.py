@@ -24,11 +24,18 @@ def init(reference: str, current: str, output: Path | None) -> None:
       driftwatch init test.parquet --current 'production/*.parquet' -o driftwatch.yaml
       driftwatch init test.parquet --current 'production/*.parquet'
     """
-    from driftwatch.cli.verbs._one_off_files import delimiter_of, file_batches
+    from driftwatch.cli.verbs._one_off_files import file_batches, options_of_both
     from driftwatch.config.init import write_config
     from driftwatch.config.load import check
 
-    text = write_config(reference, current, read=file_batches, delimiter=delimiter_of, say=say)
+    options = options_of_both(reference, current)
+    text = write_config(
+        reference,
+        current,
+        read=lambda path: file_batches(path, options[path]),
+        options=options.__getitem__,
+        say=say,
+    )
     if output is None:
         click.echo(text, nl=False)
         return
