@@ -31,6 +31,8 @@ MIN_CODE_RANGE_RATIO = 2
 MAX_LEVELS = 10_000
 #: Share of distinct values from which a column identifies rows instead of describing them.
 MIN_ID_DISTINCT_SHARE = 0.95
+#: Mean rows per distinct text from which numbers written as texts are levels like other texts.
+MIN_NUMBER_REPEATS = 5
 #: Mean characters of a category's name; a longer text is read rather than chosen from a list.
 MAX_CATEGORY_CHARS = 64
 #: Rows needed before unique values mean anything.
@@ -135,6 +137,8 @@ def text_role(column: ColumnProfile) -> Decision:
         return Kind.CATEGORICAL, Role.FEATURE, reason, Unwatched.TYPE
     if column.n_distinct == 1:
         return Kind.CATEGORICAL, Role.FEATURE, "one text"
+    if reason := _uncounted_numbers(column):
+        return Kind.CATEGORICAL, Role.FEATURE, reason, Unwatched.TYPE
     if column.mean_length > MAX_CATEGORY_CHARS and share > 0.2:
         return (
             Kind.TEXT,
@@ -151,6 +155,14 @@ def text_role(column: ColumnProfile) -> Decision:
         if column.n_distinct > MAX_LEVELS and column.mean_repeats < 5:
             return Kind.CATEGORICAL, Role.ID, f"about {column.n_distinct:,} values that hardly repeat"
     return Kind.CATEGORICAL, Role.FEATURE, f"{column.n_distinct:,} different texts"
+
+
+def _uncounted_numbers(column: ColumnProfile) -> str:
+    """Return why a column of numbers written as texts cannot be watched; empty where its texts are levels."""
+    if column.n_present < MIN_UNIQUENESS_ROWS or column.mean_repeats >= MIN_NUMBER_REPEATS:
+        return ""
+    numbers = number_texts(column.values)
+    return "" if numbers is None else numbers.reason
 
 
 def _has_words(values: Sequence[str] | npt.NDArray[np.object_]) -> bool:
