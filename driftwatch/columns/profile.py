@@ -5,7 +5,7 @@ The result does not depend on the order of rows, or on how they were cut into ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,10 +82,21 @@ def profile(
     reservoir.merge()
     return Profile(
         rows=rows,
-        columns=tuple(accumulator.finish() for accumulator in accumulators.values()),
+        columns=_finished(accumulators),
         sample=reservoir.table,
         weights=reservoir.weights,
         is_complete=reservoir.is_complete,
+    )
+
+
+def _finished(accumulators: Mapping[str, ColumnAccumulator]) -> tuple[ColumnProfile, ...]:
+    """Return the profiles, without structures that some batches have as a column of nulls, not as fields."""
+    structures = {name[:end] for name in accumulators for end, sign in enumerate(name) if sign == "."}
+    columns = [accumulator.finish() for accumulator in accumulators.values()]
+    return tuple(
+        column
+        for column in columns
+        if not (column.name in structures and column.family is TypeFamily.NULL and not column.n_present)
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from driftwatch.columns.arrow.profile_values import TypeFamily
 from driftwatch.columns.dates import is_datelike
 from driftwatch.columns.one_column import ColumnProfile
+from driftwatch.columns.rows.number_texts import number_texts
 from driftwatch.core.schema import Kind, Role, Unwatched
 
 #: Kind, role, the reason, and why a feature is not watched.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from driftwatch.columns.arrow.event_time import all_calendar_dates
 from driftwatch.columns.profile import ColumnProfile, Profile
 
 _TIME_NAME = re.compile(
@@ -52,7 +53,9 @@ def find_time_column(
     candidates = [name for name in timestamp_columns if not _OTHER_TIME_NAME.search(name)]
     epochs = [column.name for column in profile.columns if _is_epoch(column)] if numbers else []
     if not candidates and len(epochs) == 1:
-        return TimeColumn(name=epochs[0], reason="event time: numbers since 1970, by their name and size")
+        return TimeColumn(
+            name=epochs[0], reason="event time: numbers since 1970 or dates, by their name and size"
+        )
     candidates = candidates or epochs
     if not candidates:
         return TimeColumn(name=None, reason="no column holds timestamps", candidates=tuple(timestamp_columns))
@@ -73,6 +76,6 @@ def _is_epoch(column: ColumnProfile) -> bool:
     low, high = column.minimum, column.maximum
     if low is None or high is None:
         return False
-    return any(
+    return all_calendar_dates(low, high) or any(
         _MIN_EPOCH_SECONDS * unit <= low and high < _MAX_EPOCH_SECONDS * unit for unit in _UNITS_PER_SECOND
     )

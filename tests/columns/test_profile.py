@@ -185,3 +185,13 @@ def test_types_that_do_not_go_together_are_said() -> None:
     assert column.family is TypeFamily.UNSUPPORTED
     assert column.types == ("int64", "large_string")
     assert data_profile.sample.num_rows == 2
+
+
+def test_a_structure_that_some_batches_have_as_nulls_is_no_column() -> None:
+    """JSON tells no fields of it there; its fields are columns by the other batches."""
+    batches = [
+        pa.RecordBatch.from_pydict({"request": pa.nulls(2), "x": [1, 2]}),
+        pa.RecordBatch.from_pydict({"request.age": [30, 31], "x": [3, 4]}),
+    ]
+    assert [column.name for column in profile(batches).columns] == ["x", "request.age"]
+    assert [column.name for column in profile(batches[:1]).columns] == ["request", "x"]

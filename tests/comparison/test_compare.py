@@ -344,3 +344,18 @@ def test_it_says_how_far_it_is() -> None:
         frame(300, 1), frame(300, 2), detectors=["ks"], progress=lambda *step: steps.append(step)
     )
     assert steps[-1] == (len(comparison.columns), len(comparison.columns))
+
+
+def test_fields_of_documents_in_a_frame_are_columns() -> None:
+    """In pandas and in Arrow, without the index that pandas wrote."""
+    rng = np.random.default_rng(5)
+    requests = [{"age": float(age), "in": {"z": float(z)}} for age, z in rng.normal(size=(400, 2))]
+    reference = pd.DataFrame({"request": requests}, index=rng.integers(0, 9, 400))
+    moved = pd.DataFrame({"request": [{**item, "age": item["age"] + 5} for item in requests]})
+    for current in (moved, pa.Table.from_pandas(moved)):
+        result = driftwatch.compare(pa.Table.from_pandas(reference), current)
+        assert [column.column.name for column in result.columns] == ["request.age", "request.in.z"]
+        assert result.drifted()
+    built = driftwatch.Reference.build(reference)
+    assert [column.name for column in built.columns] == ["request.age", "request.in.z"]
+    assert built.compare(moved).drifted()

@@ -239,3 +239,12 @@ def test_a_scalar_is_read_back_and_keeps_its_line(text: str) -> None:
     assert line.isprintable()
     assert yaml.safe_load(f"[{line}]") == [text] if line.startswith('"') else line == text
     assert yaml.safe_load(f"key: {line}   # comment")["key"] == text
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M%S"])
+def test_numbers_that_spell_dates_are_event_time(tmp_path: Path, form: str) -> None:
+    times = [int((START + timedelta(minutes=5 * row)).strftime(form)) for row in range(4000)]
+    rows = table(4000, 5, event_time=None, ts=times)
+    text, config = written_config(tmp_path, rows, rows)
+    assert only_monitor(config).source.time_column == "ts"
+    assert "2026-03-02T00:00:00Z to 2026-03-15" in text

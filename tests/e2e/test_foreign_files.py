@@ -224,3 +224,19 @@ def test_a_latin_1_file_against_a_utf_8_reference_says_what_to_set(tmp_path: Pat
     (rejected,) = window["rejected_files"]
     assert rejected["detail"].startswith("column 'city' holds bytes that are not utf-8. Set encoding")
     assert "column 'city' holds bytes that are not utf-8" in window["detail"]
+
+
+def test_a_reference_that_names_a_column_twice_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("ts,a,b,a\n2026-03-01,1,2,3\n")
+    (tmp_path / "production.csv").write_text("ts,a,b\n2026-03-02,1,2\n")
+    source = {"type": "files", "path": str(tmp_path / "production.csv"), "time_column": "ts"}
+    monitor = {"name": "m", "reference": {"path": str(tmp_path / "test.csv")}, "source": source}
+    config = {"version": 1, "storage": {"path": str(tmp_path / "store")}, "monitors": [monitor]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    for words in (
+        ("backtest", tmp_path / "c.yaml"),
+        ("compare", tmp_path / "test.csv", tmp_path / "production.csv"),
+    ):
+        result = call(*words)
+        assert result.exit_code == 3
+        assert "column 'a' is named twice" in result.output

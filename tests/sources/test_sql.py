@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,67 @@ def test_postgres_times_beyond_those_of_python_and_of_other_types(postgres: str)
     assert seconds.extent() == Span(start=START, end=START + 9 * HOUR + 1)
     with pytest.raises(SchemaMismatch, match=r"expected times in column 't'\. Got timedelta"):
         sql(postgres, table=None, query="SELECT t - now() AS t, x FROM far WHERE x < 10").extent()
+
+
+@pytest.mark.peer
+def test_fields_of_documents_in_postgres_are_columns(postgres: str) -> None:
+    """Also when a document among them is none, and lists where they are exploded."""
+    _fill(
+        postgres,
+        "DROP TABLE IF EXISTS logs",
+        "CREATE TABLE logs AS SELECT TIMESTAMPTZ '2013-04-01T00:00Z' + x * INTERVAL '1 hour' AS t, x, "
+        "jsonb_build_object('age', 30 + x, 'in', jsonb_build_object('z', x / 2.0)) AS request, "
+        "jsonb_build_array(jsonb_build_object('p', x), jsonb_build_object('p', -x)) AS items "
+        "FROM generate_series(0, 3) AS x",
+        "UPDATE logs SET request = NULL WHERE x = 1",
+        "UPDATE logs SET request = '\"ERR\"' WHERE x = 2",
+    )
+    logs: dict[str, Any] = {"table": None, "query": "SELECT * FROM logs ORDER BY x"}
+    (batch,) = sql(postgres, **logs).read(None, ["request.age", "request.in.z"]).batches
+    assert batch.drop_columns("t").to_pydict() == {
+        "request.age": [30, None, None, 33], "request.in.z": [0.0, None, None, 1.5],
+    }  # fmt: skip
+    (batch,) = sql(postgres, **logs).read(None, None).batches
+    assert {"request.age", "request", "x"} <= set(batch.schema.names)
+    assert batch.column("request").to_pylist() == [None, None, "ERR", None]
+    reading = sql(postgres, **logs, explode="items").read(None, ["items.p", "x"])
+    (batch,) = reading.batches
+    assert batch.column("items.p").to_pylist() == [0, 0, 1, -1, 2, -2, 3, -3]
+    assert batch.column("x").to_pylist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    renamed = sql(postgres, **logs).read(None, ["request.Age", "x"])
+    assert list(renamed.batches)
+    assert renamed.other_columns[0] == "request.age"
+
+
+def test_times_of_a_database_in_a_declared_format(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as link, link:
+        link.execute("CREATE TABLE flights (t TEXT, x TEXT)")
+        link.executemany(
+            "INSERT INTO flights VALUES (?, ?)", [("01.04.2013 10:00", "1.234,5"), ("31.03.2013 10:00", "2")]
+        )
+    source = sql(f"sqlite:///{path}", time_format="%d.%m.%Y %H:%M", decimal=",", thousands=".")
+    assert source.extent() == Span(start=START - 14 * HOUR, end=START + 10 * HOUR + 1)
+    assert rows(source, Span(start=START, end=START + DAY), ["x"]) == [1234.5, 2.0], (
+        "the engine drops the other"
+    )
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M%S"])
+def test_numbers_that_spell_dates_are_found_by_their_span(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "a.db"
+    days = [datetime(2013, 3, 1) + timedelta(days=day) for day in range(90)]
+    with closing(sqlite3.connect(path)) as link, link:
+        link.execute("CREATE TABLE flights (t INTEGER, x INTEGER)")
+        link.executemany(
+            "INSERT INTO flights VALUES (?, ?)",
+            [(int(day.strftime(form)), place) for place, day in enumerate(days)],
+        )
+    source = sql(f"sqlite:///{path}")
+    assert source.extent() == Span(start=START - 31 * DAY, end=START + 58 * DAY + 1)
+    fetched = rows(source, Span(start=START, end=START + DAY), ["x"])
+    assert 31 in fetched
+    assert len(fetched) < 8
 
 
 @pytest.mark.peer

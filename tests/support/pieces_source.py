@@ -19,6 +19,7 @@ from source_stands import SECRET, Outage, Stand
 from source_tables import TIMES, VALUES
 
 from driftwatch.columns.arrow.event_time import event_times, is_time
+from driftwatch.columns.rows.nested import Flattening
 from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.core.schema import Span
 from driftwatch.errors import ConfigError, SchemaMismatch, SourceUnavailable
@@ -126,7 +127,10 @@ class PiecesSource:
         with pa.OSFile(str(piece)) as file:
             reader = pa.ipc.open_file(file)
             for place in range(reader.num_record_batches):
-                yield reader.get_batch(place)
+                yield self.flat(reader.get_batch(place))
+
+    def flat(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return Flattening().flatten(batch, None)
 
     def check_times(self, schema: pa.Schema) -> None:
         name = self.config.time_column
@@ -172,6 +176,7 @@ class PiecesStand(Stand):
     times = frozenset(TIMES)
     values = frozenset(VALUES)
     margin = 0
+    structures = True
     fault = ""
 
     @property

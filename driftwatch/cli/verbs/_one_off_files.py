@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftwatch.columns.found_options import found_options
 from driftwatch.errors import SchemaMismatch
+from driftwatch.results.results import FileProblem
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.sources.files import open_source
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _DELIMITERS = (",", ";", "\t", "|")
 #: Tried in this order where bytes are not UTF-8; the last one has a character for every byte.
 _ENCODINGS = ("utf-16", "cp1252", "latin-1")
+#: Stands for the columns of a file whose names are refused: more than any wrong delimiter gives.
+_REFUSED_COLUMNS = 1_000_000
 #: Rows that tell how values are written.
 _MAX_SNIFFED_ROWS = 20_000
 
@@ -79,7 +82,11 @@ def delimiter_of(path: str, **options: Any) -> str:
 
 
 def _column_names(path: str, delimiter: str, options: dict[str, Any]) -> list[str]:
-    batch = next(iter(_read(path, delimiter=delimiter, **options).batches), None)
+    reading = _read(path, delimiter=delimiter, **options)
+    batch = next(iter(reading.batches), None)
+    if batch is None and any(item.problem is FileProblem.FOREIGN_SCHEMA for item in reading.rejected):
+        # It has columns with this delimiter, but names that are refused, such as one twice.
+        return ["?"] * _REFUSED_COLUMNS
     return [] if batch is None else list(batch.schema.names)
 
 

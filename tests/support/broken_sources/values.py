@@ -174,3 +174,10 @@ class CleansNames(Broken):
     def stored(self, piece: Path) -> Batches:
         for batch in super().stored(piece):
             yield batch.rename_columns([" ".join(name.split()) for name in batch.schema.names])
+
+
+class KeepsStructures(Broken):
+    breaks = "a_structure_comes_as_its_fields"
+
+    def flat(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch

@@ -62,3 +62,18 @@ def names_of_columns_come_as_they_are(stand: Stand) -> None:
         assert rows_of(source.read(None, [name]), None) == rows_of_table(content.select(["t", name]), None), (
             name
         )
+
+
+@rule("A structure comes as columns of its fields", needs=lambda stand: stand.structures)
+def a_structure_comes_as_its_fields(stand: Stand) -> None:
+    request = pa.array([{"age": 1, "in": {"z": "a"}}, None, {"age": 3, "in": None}])
+    content = hours(0, 1, 2, request=request, **{"a.b": pa.array([7, 8, 9])})
+    fields = {"request.age": pa.array([1, None, 3]), "request.in.z": pa.array(["a", None, None])}
+    flat = hours(0, 1, 2, **fields, **{"a.b": pa.array([7, 8, 9])})
+    source = filled(stand, content)
+    assert rows_of(source.read(None, None), None, columns=list(flat.column_names[1:])) == rows_of_table(
+        flat, None
+    )
+    for columns in (["request.age"], ["request.in.z", "a.b"], ["x", "request.age", "request.gone"]):
+        wanted = flat.select(["t", *sorted({*columns} & {*flat.column_names})])
+        assert rows_of(source.read(None, columns), None) == rows_of_table(wanted, None), columns

@@ -38,6 +38,8 @@ class Stand:
     #: Names of ``source_tables.TIMES`` and ``VALUES`` that can be kept here without loss.
     times: ClassVar[frozenset[str]]
     values: ClassVar[frozenset[str]]
+    #: Structures can be kept here.
+    structures: ClassVar[bool] = False
     #: Two values of a type that holds no times; None where every column may hold texts.
     timeless: ClassVar[pa.Array | None] = pa.array([True, False])
     #: Bytes that may be read ahead of the batches.

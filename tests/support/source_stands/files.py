@@ -119,6 +119,7 @@ class FilesStand(Stand):
 class ParquetByDay(FilesStand):
     name = "files of Parquet by day"
     suffix = "parquet"
+    structures = True
     times = frozenset(TIMES)
     values = frozenset(VALUES)
     margin = 2 * DAY
@@ -191,6 +192,7 @@ class CsvFiles(Lines):
 class JsonLines(Lines):
     name = "files of JSON lines"
     suffix = "jsonl"
+    structures = True
     #: Numbers are integers or doubles, and times are texts.
     times = frozenset(TIMES) - {"decimal seconds"}
     values = frozenset(VALUES) - {"decimals", "dates", "local times", "zoned times"}
