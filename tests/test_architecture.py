@@ -259,6 +259,7 @@ NOT_A_PLUGIN = {
     ("engines/local/answers.py", "files"): "a key of a reader's answer: how many were read",
     ("engines/local/pool.py", "files"): "the same",
     ("engines/local/worker.py", "files"): "the same",
+    ("summary/counts.py", "wrong_type"): "the name of a special count",
     ("summary/serial.py", "files"): "a key of the stored provenance: how many there were",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from driftwatch.columns.arrow.type_names import type_name
 from driftwatch.columns.infer import find_time_column, infer
 from driftwatch.columns.profile import Profile
 from driftwatch.columns.set_aside import set_aside_lines
+from driftwatch.comparison.minimum_effect import column_is_beyond, joint_is_beyond
 from driftwatch.comparison.result import ColumnComparison
 from driftwatch.core import plugins
 from driftwatch.core.arrays import Float64Array
@@ -56,6 +57,14 @@ MAX_JOINT_ROWS = 10_000
 NO_SPAN = Span(start=0, end=1)
 _ONE_EDGE_GRID = NumericGrid(edges=np.zeros(1), first=0, last=0, exact=True)
 _NO_PROVENANCE = Provenance(source="", files=0, built_at=0, time_range=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointComparison:
+    statistics: tuple[Statistic, ...] = ()
+    #: Detectors whose difference is not worth knowing.
+    within_minimum: frozenset[str] = frozenset()
+
 
 #: Names to compare, or names with the kind to count each as.
 ColumnSelection = Sequence[str] | Mapping[str, Kind | str] | None
@@ -191,6 +200,7 @@ def measure_column(window: WindowContext, column: Column, detectors: Sequence[De
             if isinstance(detector, ColumnDetector) and detector.applies(column, reference)
         ),
         new_levels=() if column.kind.ordered else new_levels(pair),
+        beyond_minimum=column_is_beyond(pair, detectors),
     )
 
 
@@ -312,7 +322,7 @@ def compare_jointly(
     columns: Sequence[Column],
     detectors: Sequence[JointDetector],
     seed: int,
-) -> tuple[Statistic, ...]:
+) -> JointComparison:
     """Run the joint detectors on a uniform row sample of each side, with the shared columns."""
     from driftwatch.reference.choose_projection import choose_projection
     from driftwatch.reference.joint import joint_null
@@ -340,15 +350,26 @@ def compare_jointly(
         joint=None if projection is None else joint_null(projection, sample, seed + 1),
     )
     window = summaries[1].seal(plan)
-    return tuple(_measure_jointly(detector, reference, window) for detector in detectors)
+    contexts = [_joint_context(detector, reference, window) for detector in detectors]
+    return measure_jointly(detectors, contexts)
 
 
-def _measure_jointly(detector: JointDetector, reference: Reference, window: Summary) -> Statistic:
+def measure_jointly(detectors: Sequence[JointDetector], contexts: Sequence[WindowContext]) -> JointComparison:
+    pairs = list(zip(detectors, contexts, strict=True))
+    return JointComparison(
+        statistics=tuple(detector.measure(context) for detector, context in pairs),
+        within_minimum=frozenset(
+            detector.name for detector, context in pairs if not joint_is_beyond(context, detector)
+        ),
+    )
+
+
+def _joint_context(detector: JointDetector, reference: Reference, window: Summary) -> WindowContext:
     rows = detector.max_sample_rows
     if rows is not None:
         reference = replace(reference, summary=_subsample(reference.summary, rows))
         window = _subsample(window, rows)
-    return detector.measure(ReferenceContext(reference).window(window))
+    return ReferenceContext(reference).window(window)
 
 
 def _subsample(summary: Summary, rows: int) -> Summary:

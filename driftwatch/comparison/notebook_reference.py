@@ -12,6 +12,7 @@ from driftwatch.comparison.compute import (
     NO_SPAN,
     encode_rows,
     measure_column,
+    measure_jointly,
     missing_share,
     select_detectors,
 )
@@ -153,15 +154,14 @@ class Reference:
         selected_detectors = select_detectors(detectors, also)
         window = window.seal(plan if requires_sums(selected_detectors) else replace(plan, projection=None))
         context = ReferenceContext(self.artefact).window(window)
+        joint_detectors = [item for item in selected_detectors if isinstance(item, JointDetector)]
+        joint = measure_jointly(joint_detectors, [context] * len(joint_detectors))
         return Comparison(
             reference_rows=self.artefact.summary.rows,
             current_rows=window.rows,
             columns=tuple(measure_column(context, column, selected_detectors) for column in plan.columns),
-            joint=tuple(
-                detector.measure(context)
-                for detector in selected_detectors
-                if isinstance(detector, JointDetector)
-            ),
+            joint=joint.statistics,
+            within_minimum=joint.within_minimum,
             set_aside=self.artefact.provenance.set_aside,
         )
 

@@ -13,6 +13,7 @@ from driftwatch.columns.profile import profile
 from driftwatch.comparison.compute import (
     MAX_BATCH_ROWS,
     ColumnSelection,
+    JointComparison,
     changed_types,
     compare_column,
     compare_jointly,
@@ -119,10 +120,10 @@ def _compare_tables(
         progress(n_done, n_total)
         comparisons.append(compare_column(reference_table, current_table, column, selected_detectors))
     progress(len(compared_columns), n_total)
-    joint_statistics = (
+    joint = (
         compare_jointly(reference_table, current_table, compared_columns, joint_detectors, seed)
         if joint_detectors
-        else ()
+        else JointComparison()
     )
     progress(n_total, n_total)
     reference_names = frozenset(reference_table.column_names)
@@ -130,7 +131,8 @@ def _compare_tables(
         reference_rows=reference_table.num_rows,
         current_rows=current_table.num_rows,
         columns=tuple(comparisons),
-        joint=joint_statistics,
+        joint=joint.statistics,
+        within_minimum=joint.within_minimum,
         set_aside=ignored_columns,
         only_current=tuple(name for name in current_table.column_names if name not in reference_names),
         type_changes=changed_types(reference_table, current_table, compared_columns),

@@ -38,6 +38,8 @@ class ColumnComparison:
     statistics: tuple[Statistic, ...]
     bars: NumericBars | Sequence[LevelBar] | None = field(default=None, compare=False, repr=False)
     new_levels: tuple[NewLevel, ...] = ()
+    #: False if every share is within the tolerance and every score within its floor.
+    beyond_minimum: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Comparison:
     set_aside: tuple[Column, ...] = ()
     only_current: tuple[str, ...] = ()
     type_changes: tuple[TypeChange, ...] = ()
+    #: Joint detectors whose difference is within the minimum effect.
+    within_minimum: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def statistics(self) -> Iterator[Statistic]:
         """Yield the statistics of all columns, joint ones last."""
@@ -71,7 +75,11 @@ class Comparison:
         yield from self.joint
 
     def drifted(self, alpha: float = ALPHA) -> bool:
-        """Whether the smallest p-value, times the number of p-values (Bonferroni), is at most ``alpha``.
+        """Whether a difference is significant and large enough to be worth knowing.
+
+        Significant: the p-value times the number of all p-values (Bonferroni) is at most ``alpha``. Large
+        enough: the column (or joint detector) has a share beyond the tolerance or a score beyond its floor,
+        the limits of a monitor with default settings.
 
         Parameters
         ----------
@@ -94,8 +102,12 @@ class Comparison:
         >>> Comparison(reference_rows=9, current_rows=9, columns=()).drifted()
         False
         """
-        p_values = [statistic.p_value for statistic in self.statistics() if statistic.p_value is not None]
-        return bool(p_values) and min(p_values) * len(p_values) <= alpha
+        n_tests = sum(statistic.p_value is not None for statistic in self.statistics())
+        relevant = [
+            *(item for column in self.columns if column.beyond_minimum for item in column.statistics),
+            *(item for item in self.joint if item.detector not in self.within_minimum),
+        ]
+        return any(item.p_value is not None and item.p_value * n_tests <= alpha for item in relevant)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for ``json.dumps``.

@@ -192,9 +192,7 @@ def window_json(verdict: Verdict) -> WindowJson:
             for item in verdict.breakages
         ],
         "named": [named_json(item) for item in verdict.named],
-        "watched": None
-        if verdict.watched is None
-        else {"drawn": verdict.watched.drawn, "of": verdict.watched.of},
+        "watched": _watched_json(verdict.watched),
         "unwatched": [{"column": item.column, "reason": item.reason} for item in verdict.unwatched],
         "missing_share_columns": list(verdict.missing_share_columns),
         "new_levels": [new_level_json(item) for item in verdict.new_levels],
@@ -230,6 +228,10 @@ def window_json(verdict: Verdict) -> WindowJson:
         "reference": verdict.reference,
         "configuration": verdict.configuration,
     }
+
+
+def _watched_json(watched: WatchedColumns | None) -> WatchedJson | None:
+    return None if watched is None else {"drawn": watched.drawn, "of": watched.of}
 
 
 def statistic_json(item: Statistic) -> StatisticJson:

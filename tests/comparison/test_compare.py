@@ -53,10 +53,12 @@ def test_json_has_the_promised_shape(comparison: Comparison) -> None:
     assert payload["columns"][3]["kind"] == "categorical"
     assert set(payload["columns"][0]["missing"]) == {"reference", "current"}
     assert payload["columns"][4]["missing"]["reference"] == pytest.approx(0.2, abs=0.03)
-    assert {"ks", "psi", "js", "wasserstein", "missing", "out_of_range"} == set(
+    assert {"ks", "psi", "js", "wasserstein", "missing", "out_of_range", "wrong_type"} == set(
         payload["columns"][0]["detectors"]
     )
-    assert {"chi2", "psi", "js", "tv", "missing", "unseen"} == set(payload["columns"][3]["detectors"])
+    assert {"chi2", "psi", "js", "tv", "missing", "unseen", "wrong_type"} == set(
+        payload["columns"][3]["detectors"]
+    )
     assert set(payload["joint"]) == {"mmd", "correlation"}
     for item in [*payload["columns"][0]["detectors"].values(), *payload["joint"].values()]:
         assert {"statistic", "p_value"} <= set(item)
@@ -207,7 +209,6 @@ ODD: dict[str, tuple[object, dict[str, str], float]] = {
         {"x": "categorical"},
         1 / 3,
     ),
-    "complex": (np.array([1 + 2j, 2j, 0j] * 20), {}, 0.0),
     "category of integers": (pd.Categorical([101, 102, 103] * 20), {"x": "categorical"}, 0.0),
     "objects": (pd.Series([object() for _ in range(60)]), {"x": "text"}, 0.0),
     "intervals": (pd.cut(np.arange(60), 3), {}, 0.0),
@@ -298,12 +299,18 @@ def test_reference_is_built_once_and_held_against_frames() -> None:
 
 
 NESTED = {
-    "struct": (pa.array([{"a": 1}] * 60), pa.array([{"a": 2}] * 60)),
+    "structs": (pa.array([[{"a": 1}]] * 60), pa.array([[{"a": 2}]] * 60)),
     "texts": (pa.array([["x"]] * 60), pa.array([["y"]] * 60)),
     "map": (pa.array([[("k", 1)]] * 60, pa.map_(pa.string(), pa.int64())),) * 2,
     "matrix": (pa.array([[[1.0]]] * 60),) * 2,
     "flags": (pa.array([[True]] * 60), pa.array([[False]] * 60)),
 }
+
+
+def test_complex_numbers_are_two_columns() -> None:
+    frame = pd.DataFrame({"x": np.array([1 + 2j, 2j, 3 - 1j] * 20), "y": Y})
+    comparison = driftwatch.compare(frame, frame)
+    assert {item.column.name for item in comparison.columns} == {"x.real", "x.imag", "y"}
 
 
 @pytest.mark.parametrize("name", NESTED)

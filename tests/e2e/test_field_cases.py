@@ -43,8 +43,7 @@ def test_backtest_and_compare_agree_on_what_is_right(case: FieldCase, tmp_path: 
     else:
         assert {window["state"] for window in windows} <= {"ok", "calibrating"}
         assert all(window["watched"]["drawn"] == window["watched"]["of"] for window in windows)
-    # A comparison has no options of its own for how files are read.
-    if not case.reading:
+    if case.comparable:
         assert_compare(case, tmp_path)
 
 

@@ -26,7 +26,11 @@ def _level(_context: click.Context, _option: click.Parameter, value: float) -> f
     help="Run this detector too, such as mmd_exact.",
     shell_complete=detector_names,
 )
-@click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when any p-value is below alpha / count.")
+@click.option(
+    "--fail-on-drift",
+    is_flag=True,
+    help="Exit with 1 on a significant difference that is worth knowing.",
+)
 @click.option(
     "--alpha", default=0.01, show_default=True, callback=_level, help="Level over all p-values together."
 )
