@@ -11,11 +11,16 @@ import pyarrow.compute as pc
 from driftwatch.columns.arrow.texts import as_text, is_text
 from driftwatch.columns.dates import is_datelike
 from driftwatch.columns.rows.formatted_times import fits_format
-from driftwatch.columns.rows.number_texts import NumberStyle, NumberTexts, number_texts
+from driftwatch.columns.rows.number_texts import (
+    MIN_NUMBER_REPEATS,
+    NumberStyle,
+    NumberTexts,
+    number_texts,
+)
 from driftwatch.columns.time_column import is_time_name
 
 #: Distinct texts of a column that are looked at.
-_MAX_TEXTS = 1000
+_MAX_TEXTS = 5000
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DAYS = (
     "%m/%d/%Y",
@@ -57,7 +62,12 @@ def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) 
         options["decimal"] = style.decimal
     if style.thousands is not None:
         options["thousands"] = style.thousands
-    units = {name: found.styles[0].unit for name, found in numbers.items() if found.styles[0].unit}
+    # A few levels such as "20 %" are watched as they are.
+    units = {
+        name: found.styles[0].unit
+        for name, found in numbers.items()
+        if found.styles[0].unit and len(texts[name]) * MIN_NUMBER_REPEATS > batch.num_rows
+    }
     return options | ({"units": units} if units else {})
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from driftwatch.columns.arrow.profile_values import TypeFamily
 from driftwatch.columns.dates import is_datelike
 from driftwatch.columns.one_column import ColumnProfile
-from driftwatch.columns.rows.number_texts import number_texts
+from driftwatch.columns.rows.number_texts import MIN_NUMBER_REPEATS, number_texts
 from driftwatch.core.schema import Kind, Role, Unwatched
 
 #: Kind, role, the reason, and why a feature is not watched.
@@ -32,8 +32,6 @@ MIN_CODE_RANGE_RATIO = 2
 MAX_LEVELS = 10_000
 #: Share of distinct values from which a column identifies rows instead of describing them.
 MIN_ID_DISTINCT_SHARE = 0.95
-#: Mean rows per distinct text from which numbers written as texts are levels like other texts.
-MIN_NUMBER_REPEATS = 5
 #: Mean characters of a category's name; a longer text is read rather than chosen from a list.
 MAX_CATEGORY_CHARS = 64
 #: Rows needed before unique values mean anything.

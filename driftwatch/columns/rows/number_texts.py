@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+#: Mean rows per distinct text from which numbers written as texts are levels like other texts.
+MIN_NUMBER_REPEATS = 5
 #: Distinct texts that are looked at.
 _MAX_SAMPLE_TEXTS = 1000
 #: What writers use for one and the same sign.
