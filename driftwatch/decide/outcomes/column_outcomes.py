@@ -57,7 +57,7 @@ class ColumnOutcomes:
     watched: WatchedColumns
     #: Sorted by name.
     unwatched: tuple[UnwatchedColumn, ...] = ()
-    #: Columns with as few values in the reference: their evidence is the missing share.
+    #: Columns with as few values in the reference, or none: their evidence is the missing share.
     missing_share_columns: tuple[str, ...] = ()
     #: Columns of any role without a value in the window.
     empty: frozenset[str] = frozenset()
@@ -106,7 +106,7 @@ def column_outcomes(
         reason = _reason(name, owners, present[position] >= min_rows, is_thin_reference, reference)
         if reason is not None:
             reasons.setdefault(name, reason)
-        elif present[position] < min_rows:
+        else:
             missing_share_columns.append(name)
     reasons |= dict.fromkeys(suspended.intersection(features.columns), Unwatched.INCIDENT_OPEN)
     unwatched = [
