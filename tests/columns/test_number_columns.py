@@ -21,7 +21,10 @@ def inferred(texts: list[str]) -> Column:
         ([f"{place * 137 + 1000:,}.50" for place in range(400)], "numbers written as texts: set thousands"),
         ([f"{place},5" for place in range(400)], "numbers written as texts: set decimal"),
         ([f"€ {place}.5" for place in range(400)], "numbers written as texts with '€': set units"),
-        ([f"{place}.25" for place in range(400)], "numbers written as texts: write them as numbers"),
+        (
+            [f"{place}.25" for place in range(400)],
+            "numbers written as texts: set kind: numeric, or write them as numbers",
+        ),
     ],
 )
 def test_numbers_written_as_texts_are_features_that_are_not_watched(texts: list[str], reason: str) -> None:

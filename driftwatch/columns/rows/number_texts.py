@@ -93,7 +93,9 @@ class NumberTexts:
         unit = self.styles[0].unit
         options = dict.fromkeys(" and ".join(_options(style)) for style in self.styles)
         sign = f" with {unit!r}" if unit else ""
-        advice = f"set {' or '.join(options)}" if all(options) else "write them as numbers"
+        advice = (
+            f"set {' or '.join(options)}" if all(options) else "set kind: numeric, or write them as numbers"
+        )
         return f"numbers written as texts{sign}: {advice}"
 
 
