@@ -201,17 +201,24 @@ def truncate(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
-def move_texts(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[str]:
-    """Return each column with the upper limit of its move.
+def move_notes(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[tuple[str, str]]:
+    """Return each column and the upper limit of its move, empty where there is none.
 
-    >>> move_texts(["age", "pay"], [MoveLimit(column="age", limit=0.031)])
-    ['age: at most 3.1 %', 'pay']
+    >>> move_notes(["age", "pay"], [MoveLimit(column="age", limit=0.031)])
+    [('age', 'at most 3.1 %'), ('pay', '')]
     """
-    limit_by_name = {item.column: item.limit for item in limits}
-    return [
-        f"{name}: at most {format_percent(limit_by_name[name])}" if name in limit_by_name else name
-        for name in names
-    ]
+    limit_by_name = {item.column: f"at most {format_percent(item.limit)}" for item in limits}
+    return [(name, limit_by_name.get(name, "")) for name in names]
+
+
+def move_texts(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[str]:
+    """Return the notes as texts: "age: at most 3.1 %"."""
+    return [f"{name}: {note}" if note else name for name, note in move_notes(names, limits)]
+
+
+def unwatched_notes(unwatched: Sequence[UnwatchedColumn]) -> list[tuple[str, str]]:
+    """Return each column and why it could not be looked at."""
+    return [(item.column, UNWATCHED_WORDS[item.reason]) for item in unwatched]
 
 
 def unwatched_text(item: UnwatchedColumn) -> str:

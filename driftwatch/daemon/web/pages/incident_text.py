@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from driftwatch.core.schema import Unwatched
 from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.headline import Headline, is_acknowledged, onset, open_incidents
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView
@@ -54,12 +55,13 @@ class IncidentText:
     n_more_moves: int
     onset: str
     certainty: str
-    #: With the upper limit of each move.
-    unchanged: tuple[str, ...]
+    #: (column, upper limit of its move).
+    unchanged: tuple[tuple[str, str], ...]
     n_more_unchanged: int
-    could_not_tell: tuple[str, ...]
+    could_not_tell: tuple[tuple[str, str], ...]
     n_more_could_not_tell: int
-    unwatched: tuple[str, ...]
+    #: (column, reason), without the columns that the incidents name.
+    unwatched: tuple[tuple[str, str], ...]
     n_more_unwatched: int
     actions: tuple[str, ...]
 
@@ -72,17 +74,21 @@ def incident_text(view: MonitorView, segment: SegmentView, status: Headline, now
     unchanged = usable_verdict.unchanged if usable_verdict is not None and is_usable else ()
     could_not_tell = usable_verdict.could_not_tell if usable_verdict is not None and is_usable else ()
     limits = () if usable_verdict is None else usable_verdict.move_limits
-    unwatched = () if verdict is None else verdict.unwatched
+    unwatched = [
+        item
+        for item in (() if verdict is None else verdict.unwatched)
+        if item.reason is not Unwatched.INCIDENT_OPEN
+    ]
     return IncidentText(
         moves=tuple(moves[:MAX_MOVES]),
         n_more_moves=max(len(moves) - MAX_MOVES, 0),
         onset=_onset_text(view, segment, status, now),
         certainty=_certainty(view, segment, status, now),
-        unchanged=tuple(text_format.move_texts(unchanged[:MAX_UNCHANGED], limits)),
+        unchanged=tuple(text_format.move_notes(unchanged[:MAX_UNCHANGED], limits)),
         n_more_unchanged=max(len(unchanged) - MAX_UNCHANGED, 0),
-        could_not_tell=tuple(text_format.move_texts(could_not_tell[:MAX_UNCHANGED], limits)),
+        could_not_tell=tuple(text_format.move_notes(could_not_tell[:MAX_UNCHANGED], limits)),
         n_more_could_not_tell=max(len(could_not_tell) - MAX_UNCHANGED, 0),
-        unwatched=tuple(map(text_format.unwatched_text, unwatched[:MAX_UNCHANGED])),
+        unwatched=tuple(text_format.unwatched_notes(unwatched[:MAX_UNCHANGED])),
         n_more_unwatched=max(len(unwatched) - MAX_UNCHANGED, 0),
         actions=_actions(view, segment, status, verdict, now),
     )

@@ -42,8 +42,8 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         column_labels=column_labels,
         plural=text_format.format_count,
         duration=format_duration,
-        moves=text_format.move_texts,
-        unwatched_text=text_format.unwatched_text,
+        moves=text_format.move_notes,
+        unwatched_notes=text_format.unwatched_notes,
         watched_text=text_format.watched_text,
         iso=iso,
         json=lambda value: text_format.truncate(
