@@ -74,7 +74,7 @@ class ReferenceUnusable(DataError):
 
 
 class NoFeatures(ReferenceUnusable):
-    """No column of the data is a feature that can be watched: nothing could ever be found."""
+    """No column of the data is a feature that can be watched."""
 
     exit_code = 2
 

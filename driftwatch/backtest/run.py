@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: Windows read at once: one pass over the files serves them all.
 CHUNK_WINDOWS = 256
 #: Later than any event time.
-_NEVER = (1 << 63) - 1
+_END_OF_TIME = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ def backtest(
         )
         for segment in reference.plan.segments
     }
-    present = _NEVER if now is None else present_of(config, now)
+    present = _END_OF_TIME if now is None else present_of(config, now)
     run = _Run(
         evaluator=evaluator,
         configuration=configuration,

@@ -1,4 +1,4 @@
-"""Says which kinds a column cannot have: declared, they would count nothing."""
+"""Refuses declared kinds that would count nothing of a column."""
 
 from __future__ import annotations
 

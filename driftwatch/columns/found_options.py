@@ -43,9 +43,9 @@ _FORMATS = (
 
 
 def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the settings of ``RowOptions`` that the texts ask for, with a time format also ``time_column``.
+    """Return the ``RowOptions`` that the texts ask for, with a time format also ``time_column``.
 
-    What could be read in two ways is read as in ``hint``, the settings of the other side, or left out.
+    What is ambiguous is read as in ``hint``, the settings of the other side, or left out.
     """
     texts, hint = dict(_distinct_texts(batch)), hint or {}
     times = [name for name, values in texts.items() if is_datelike(values)]
@@ -56,7 +56,7 @@ def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) 
         formats = [text for text in formats if text == hint.get("time_format")] or formats
         if len(formats) == 1:
             options |= {"time_format": formats[0], "time_column": times[0]}
-    numbers = {name: found for name, values in texts.items() if (found := number_texts(values)) is not None}
+    numbers = {name: column for name, values in texts.items() if (column := number_texts(values)) is not None}
     style = _common_style(list(numbers.values()), hint)
     if style.decimal != ".":
         options["decimal"] = style.decimal
@@ -64,9 +64,9 @@ def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) 
         options["thousands"] = style.thousands
     # A few levels such as "20 %" are watched as they are.
     units = {
-        name: found.styles[0].unit
-        for name, found in numbers.items()
-        if found.styles[0].unit and len(texts[name]) * MIN_NUMBER_REPEATS > batch.num_rows
+        name: column.styles[0].unit
+        for name, column in numbers.items()
+        if column.styles[0].unit and len(texts[name]) * MIN_NUMBER_REPEATS > batch.num_rows
     }
     return options | ({"units": units} if units else {})
 
@@ -83,7 +83,7 @@ def _distinct_texts(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:
 
 def _common_style(columns: list[NumberTexts], hint: Mapping[str, Any]) -> NumberStyle:
     """Return the one style that all columns have, or the plain one."""
-    other = NumberStyle(decimal=hint.get("decimal", "."), thousands=hint.get("thousands"))
+    hint_style = NumberStyle(decimal=hint.get("decimal", "."), thousands=hint.get("thousands"))
     written = [
         {NumberStyle(decimal=style.decimal, thousands=style.thousands) for style in column.styles}
         for column in columns
@@ -91,5 +91,5 @@ def _common_style(columns: list[NumberTexts], hint: Mapping[str, Any]) -> Number
     signed = [styles for styles in written if NumberStyle() not in styles]
     common = set.intersection(*signed) if signed else set()
     # A column with both signs settles what "1,234" of another one is.
-    common = common & {other} or common
+    common = common & {hint_style} or common
     return common.pop() if len(common) == 1 else NumberStyle()

@@ -11,16 +11,16 @@ _MAX_NAMED, _MAX_REASON_CHARS = 20, 120
 
 
 def set_aside_lines(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return a line for the features that cannot be watched, and one for what is set aside for what it is.
+    """Return a line for features that cannot be watched, and one for columns set aside.
 
     >>> set_aside_lines([Column(name="order", kind="numeric", role=Role.ID, reason="an identifier")])
     ('set aside: order (an identifier)',)
     """
     unwatched = [column for column in columns if column.unwatched is not None]
-    others = [
+    ignored = [
         column for column in columns if column.unwatched is None and column.role in (Role.ID, Role.IGNORE)
     ]
-    parts = (("cannot be watched", unwatched), ("set aside", others))
+    parts = (("cannot be watched", unwatched), ("set aside", ignored))
     return tuple(f"{title}: {_listing(part)}" for title, part in parts if part)
 
 

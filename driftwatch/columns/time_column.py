@@ -34,7 +34,7 @@ class TimeColumn:
 
 
 def is_time_name(name: str) -> bool:
-    """Whether a name marks an event time, as that of a field does too: ``request.timestamp``."""
+    """Whether a name marks an event time, also that of a field: ``request.timestamp``."""
     last = name.rpartition(".")[2]
     return bool(_TIME_NAME.search(last)) and not _OTHER_TIME_NAME.search(last)
 

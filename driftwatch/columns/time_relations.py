@@ -93,7 +93,7 @@ def is_calendar_part(
 
 
 def has_written_dates(times: Int64Array, column: pa.ChunkedArray, timezone: str) -> bool:
-    """Whether a column writes dates, in any form, that advance with event time or are its own."""
+    """Whether a column writes dates that advance with event time or are its own."""
     codes, values = _distinct(column)
     dates = (
         written_days(values)
@@ -109,7 +109,7 @@ def has_written_dates(times: Int64Array, column: pa.ChunkedArray, timezone: str)
 
 
 def is_ever_new(times: Int64Array, column: pa.ChunkedArray, window: int, timezone: str) -> bool:
-    """Whether a column has another value in each day: numbers that count up, texts that name the batch."""
+    """Whether each day has another value: numbers that count up, texts that name the batch."""
     if family_of(column.type).is_number:
         return counts_up_each_day(times, numeric_values(column, timezone), window)
     return names_each_day(times, _distinct(column)[0], window)
@@ -124,7 +124,7 @@ def _distinct(column: pa.ChunkedArray) -> tuple[Int64Array, list[Any]]:
 
 
 def is_constant_calendar_part(times: Int64Array, values: Float64Array) -> bool:
-    """Whether a column's only value is the year, month, quarter or day of nearly all rows."""
+    """Whether the only value is the year, month, quarter or day of nearly all rows."""
     usable = (times != NO_TIME) & np.isfinite(values)
     if not usable.any() or values[usable].min() != values[usable].max():
         return False
@@ -143,8 +143,7 @@ def is_constant_calendar_part(times: Int64Array, values: Float64Array) -> bool:
 def is_own_date(times: Int64Array, days: Float64Array, n_days: int) -> bool:
     """Whether nearly every row's written date is that of its event time, in some zone.
 
-    ``days[rows]`` are days since 1970, each the first of ``n_days``. This needs no change over time: it also
-    recognises the only batch of a reference of one day.
+    ``days[rows]`` are days since 1970, each the first of ``n_days``. One day is enough.
     """
     usable = (times != NO_TIME) & np.isfinite(days)
     if not usable.any():
@@ -155,11 +154,10 @@ def is_own_date(times: Int64Array, days: Float64Array, n_days: int) -> bool:
 
 
 def names_each_day(times: Int64Array, codes: Int64Array, window: int) -> bool:
-    """Whether a column is ever new: another value in nearly every day (or ``window``), and never an old one.
+    """Whether nearly every day (or ``window``) has another value, and never an old one.
 
-    ``codes[rows]`` number the values, negative for none. Rows of one value lie together in time. That a
-    feature which is constant within each day never repeats a value in so many days is unlikely, unless each
-    is a new level anyway.
+    ``codes[rows]`` number the values, negative for none. A feature that is constant within each day hardly
+    avoids repeating a value in so many days.
     """
     usable = (times != NO_TIME) & (codes >= 0)
     times, codes = times[usable], codes[usable]
@@ -173,7 +171,7 @@ def names_each_day(times: Int64Array, codes: Int64Array, window: int) -> bool:
 
 
 def counts_up_each_day(times: Int64Array, values: Float64Array, window: int) -> bool:
-    """Whether a number is ever new in that way and grows with every day, as a load key does."""
+    """The same of a number that grows with every day, as a load key does."""
     usable = (times != NO_TIME) & np.isfinite(values)
     times, values = times[usable], values[usable]
     _, codes = np.unique(values, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Reads dates in whatever writing: digits, texts that name a batch, weeks, months, days first."""
+"""Reads dates in any writing: digits, texts that name a batch, weeks, months, days first."""
 
 from __future__ import annotations
 

@@ -104,10 +104,7 @@ def infer_columns(
 def select_columns(
     inferred_columns: Sequence[Column], columns: ColumnSelection
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """Return the columns to compare, and those that cannot be or are set aside.
-
-    Raises ``NoFeatures``, with each column's reason, if there is nothing to compare.
-    """
+    """Return the columns to compare, and the other ones. Raises ``NoFeatures`` without any to compare."""
     selected_columns = [column for column in inferred_columns if columns is None or column.name in columns]
     compared_columns = tuple(
         column for column in selected_columns if column.role.watched and column.unwatched is None

@@ -1,6 +1,6 @@
-"""Which differences are worth knowing: beyond the tolerance of a share, or the floor of a score.
+"""Which differences are worth knowing: beyond the daemon's tolerance of a share or floor of a score.
 
-These are the daemon's own limits. Without them a million rows would fail a build for nothing.
+Without these limits a million rows would fail a build for nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ TOLERANCE = 0.05
 
 
 def is_beyond_minimum(streams: Iterable[Shares | Score]) -> bool:
-    """Whether any share or score of these is further from the reference than is tolerated."""
     return any(_is_beyond(item) for item in streams)
 
 
@@ -30,7 +29,7 @@ def _is_beyond(item: Shares | Score) -> bool:
 
 
 def column_is_beyond(pair: ColumnPair, detectors: Sequence[Detector]) -> bool:
-    """The same of a column; one without any stream is judged by its p-values alone."""
+    """Whether a column is; one without streams is judged by its p-values alone."""
     streams = [
         item
         for detector in detectors

@@ -56,8 +56,7 @@ def compare(
     time_column : str, optional
         Event time, which is not compared. Default: inferred.
     columns : sequence of str, or mapping of str to kind, optional
-        Columns to compare, and kinds to count them as. Default: features and outputs; others, and what
-        cannot be counted, are set aside with a reason.
+        Columns to compare, and kinds to count them as. Default: features and outputs that can be counted.
     detectors : sequence of str, optional
         Default: all default ones but ``volume``.
     also : sequence of str

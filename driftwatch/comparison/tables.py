@@ -19,7 +19,7 @@ _UNNAMED = "value"
 
 
 def as_table(frame: Any) -> pa.Table:
-    """Return the rows as plain columns: Arrow cannot take rows of views or of run-end encoding.
+    """Return plain columns: Arrow cannot take rows of views or of run-end encoding.
 
     Raises ``SchemaMismatch`` for what is no table.
     """
@@ -51,7 +51,7 @@ def _table_of(frame: Any) -> pa.Table:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Return a table whose structures are columns of their fields, without an index that pandas wrote."""
+    """Return structures as columns of their fields, without an index that pandas wrote."""
     import pyarrow as pa
 
     ignored, flattening = index_columns(table.column_names, table.schema.metadata), Flattening()

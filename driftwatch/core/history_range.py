@@ -23,7 +23,7 @@ _MIN_EDGE_ROWS = 2
 
 
 def counting_period(length: int) -> int:
-    """Return the seconds of periods since 1970 in which rows are counted: no window edge lies within one."""
+    """Return the seconds of periods since 1970 that no window edge divides."""
     return length if length < DAY_SECONDS else _QUARTER_HOUR
 
 
@@ -43,9 +43,7 @@ def window_rows(counts: Mapping[int, int], length: int, timezone: str) -> list[t
 
 
 def least_rows(rows: Sequence[float], min_rows: float) -> float:
-    """Return the rows that the first and the last window of a history hold at least.
-
-    ``rows`` are those of the windows that have any.
+    """Return the least rows of a history's first and last window, from those of windows that have any.
 
     >>> least_rows([400, 400, 400, 1], 200), least_rows([5_000, 5_000], 200), least_rows([8, 8, 1], 200)
     (40.0, 200.0, 2.0)
@@ -55,7 +53,7 @@ def least_rows(rows: Sequence[float], min_rows: float) -> float:
 
 
 def history_range(windows: Sequence[tuple[Span, int]], min_rows: float) -> Span | None:
-    """Return the span from the first window that holds enough rows to the last one; None without rows."""
+    """Return the span from the first to the last window with enough rows; None without rows."""
     least = least_rows([rows for _, rows in windows], min_rows)
     full = [window for window, rows in windows if rows >= least]
     return Span(start=full[0].start, end=full[-1].end) if full else None
@@ -64,11 +62,11 @@ def history_range(windows: Sequence[tuple[Span, int]], min_rows: float) -> Span 
 def stray_rows(
     early_rows: Mapping[int, int], future_rows: Mapping[int, int], day_rows: float, min_rows: float
 ) -> tuple[int, int]:
-    """Return how many rows of one read lie before any history, and how many in a future that never comes.
+    """Return how many rows of one read are stamped before any history, and how many in no real future.
 
-    ``early_rows`` lie before the monitor's first window and ``future_rows`` after the present, by their day.
-    A log older than its monitor is no stray, nor are days that will be judged in their time: they hold
-    rows as those that were asked for do. The latter hold ``day_rows``, and should hold ``min_rows``.
+    ``early_rows`` lie before the monitor's first window and ``future_rows`` after the present, by day. Days
+    with about as many rows as those that were asked for are no strays: a log may be older than its monitor,
+    and tomorrow will be judged.
     """
     least = least_rows([day_rows] if day_rows else [*early_rows.values(), *future_rows.values()], min_rows)
     first = min((day for day, count in early_rows.items() if count >= least), default=None)

@@ -84,7 +84,7 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeChange:
-    """A column whose values came in another type than those of the reference; equal values stay equal."""
+    """A column whose values came in another type than the reference's."""
 
     column: str
     #: Names of the types, such as ``float64`` and ``text``.

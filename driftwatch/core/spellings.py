@@ -1,4 +1,4 @@
-"""Which texts of levels stand for one value: 1, 1.0 and true, single and double precision, dates and times.
+"""Which texts of levels stand for one value: 1, 1.0 and true, rounded numbers, dates and times.
 
 A text counts as the number or truth that it spells only where the other side has numbers or truths: "007"
 stays "007" among texts.
@@ -24,7 +24,7 @@ _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]00:00:00(\.0+)?$", re.ASCII)
 
 
 class Form(StrEnum):
-    """In what type values came that were written as levels. Its values are stored."""
+    """The type of values that were written as levels. Its values are stored."""
 
     # The narrowest numbers first.
     HALF = "half"
@@ -40,7 +40,7 @@ class Form(StrEnum):
 
 
 def narrower(left: Form, right: Form) -> str:
-    """Return the numpy character of the narrower precision: in it two values are equal or not.
+    """Return the numpy character of the narrower precision, in which values are compared.
 
     >>> narrower(Form.NUMBER, Form.SINGLE), narrower(Form.TEXT, Form.NUMBER)
     ('f', 'd')
@@ -50,7 +50,7 @@ def narrower(left: Form, right: Form) -> str:
 
 
 def rounded(values: Float64Array | Float32Array, precision: str) -> Float64Array:
-    """Return values as doubles, rounded to a precision, a numpy character."""
+    """Return doubles rounded to a precision, a numpy character."""
     if precision == "d":
         return values.astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
@@ -59,7 +59,7 @@ def rounded(values: Float64Array | Float32Array, precision: str) -> Float64Array
 
 
 def numbers_spelled(levels: Sequence[str]) -> Float64Array:
-    """Return the number that each text spells, NaN where it spells none.
+    """Return the number that each text spells, or NaN.
 
     >>> numbers_spelled(["007", "1e3", "x", "1_000"]).tolist()
     [7.0, 1000.0, nan, nan]
@@ -69,7 +69,7 @@ def numbers_spelled(levels: Sequence[str]) -> Float64Array:
 
 
 def truth_spelled(level: str) -> bool | None:
-    """Return the truth that a text spells; None if it spells none.
+    """Return the truth that a text spells, or None.
 
     >>> truth_spelled("True"), truth_spelled("0.0"), truth_spelled("maybe")
     (True, False, None)

@@ -36,9 +36,9 @@ def breakages(
 ) -> tuple[Breakage, ...]:
     """Return the broken columns of a window: missing, all null, of a wrong type, or suddenly constant.
 
-    The (column, reason) pairs in ``healthy_breakages`` are ignored. ``other_columns`` are columns of the
-    data; one of them may be a missing one's new name. Null hypothesis: none, these are facts; they are wrong
-    only if the reference never showed the case.
+    The (column, reason) pairs in ``healthy_breakages`` are ignored. One of the data's ``other_columns`` may
+    be a missing one's new name. Null hypothesis: none, these are facts; they are wrong only if the reference
+    never showed the case.
     """
     broken = []
     for position in _suspects(window, reference.plan.columns):
@@ -62,18 +62,18 @@ def _new_columns(reference: Reference, other_columns: Sequence[str]) -> list[str
 
 def _missing_text(name: str, new_columns: Sequence[str]) -> str:
     text = "the data no longer has this column"
-    written = [other for other in new_columns if plain_name(other) == plain_name(name)]
-    others = written[:1] or [other for other in new_columns if _is_alike(name, other)][:1]
-    if not others and len(new_columns) <= _MAX_NEW_COLUMNS:
-        others = list(new_columns)
-    if not others:
+    same_names = [item for item in new_columns if plain_name(item) == plain_name(name)]
+    new_names = same_names[:1] or [item for item in new_columns if _is_alike(name, item)][:1]
+    if not new_names and len(new_columns) <= _MAX_NEW_COLUMNS:
+        new_names = list(new_columns)
+    if not new_names:
         return text
-    listing = ", ".join(repr(other[:_MAX_NAME_CHARS]) for other in others)
+    listing = ", ".join(repr(item[:_MAX_NAME_CHARS]) for item in new_names)
     return f"{text}; it has {listing}, which the reference does not have"
 
 
-def _is_alike(name: str, other: str) -> bool:
-    return SequenceMatcher(None, plain_name(name), plain_name(other)).ratio() >= _MIN_ALIKE
+def _is_alike(name: str, new_name: str) -> bool:
+    return SequenceMatcher(None, plain_name(name), plain_name(new_name)).ratio() >= _MIN_ALIKE
 
 
 def _suspects(window: Summary, columns: Sequence[Column]) -> list[int]:

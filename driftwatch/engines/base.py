@@ -65,8 +65,8 @@ class Counted:
     untimed: int
     #: Of the rows outside, those before ``SourceRows.history``, and those at and after its end, by their day
     #: since 1970 UTC.
-    early: Mapping[int, int] = field(default_factory=dict)
-    future: Mapping[int, int] = field(default_factory=dict)
+    early_rows: Mapping[int, int] = field(default_factory=dict)
+    future_rows: Mapping[int, int] = field(default_factory=dict)
 
 
 def columns_of(plan: Plan) -> list[str]:
@@ -136,8 +136,7 @@ class Engine(Protocol):
         """Count rows in the tiles ``[edges[i], edges[i + 1])``, nanoseconds, increasing.
 
         Equal rows give equal bytes (``encode_summary``) in any order and any split into batches. ``seal``
-        closes the tiles (``Summary.seal``): it adds the sums of the sample and keeps only the largest of the
-        levels without a cell. An engine without ``ROW_SAMPLE`` returns summaries without sample, sums and
-        numbers inside gaps, whatever the plan says. Raises ``ValueError`` for edges that do not increase, and
-        for a plan without time column with more than one tile.
+        closes the tiles (``Summary.seal``). An engine without ``ROW_SAMPLE`` returns summaries without
+        sample, sums and numbers inside gaps, whatever the plan says. Raises ``ValueError`` for edges that do
+        not increase, and for a plan without time column with more than one tile.
         """

@@ -1,4 +1,4 @@
-"""Counts rows that were read and lie before the history or in the future, in no window."""
+"""Counts rows that were read and lie before the history or in the future."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def present_of(config: MonitorConfig, now: int) -> int:
-    """Return the moment from which on event times are in the future: rows may be late, never early."""
+    """Return the moment from which on event times are in the future."""
     return now + config.window.lag * NANOSECONDS
 
 

@@ -1,4 +1,4 @@
-"""Leaves rows with stray times out of a reference: those outside of its history."""
+"""Leaves rows with stray times out of a reference."""
 
 from __future__ import annotations
 
@@ -50,10 +50,7 @@ class _TimeColumn:
 def stray_free(
     monitor: MonitorConfig, first_pass: FirstPass, read: ReadBatches
 ) -> tuple[ReadBatches, str] | None:
-    """Return how to read the rows without the strays, and a note on them; None when there are none.
-
-    A stray is a row before the first or after the last window that holds enough rows: see ``history_range``.
-    """
+    """Return how to read the rows within the ``history_range``, and a note on the others; None if none."""
     name, profile = first_pass.time.name, first_pass.profile
     column = None if name is None else profile.column(name)
     if name is None or column is None or column.earliest is None or column.latest is None:
@@ -69,8 +66,8 @@ def stray_free(
         ends = [window_at(moment, window.length, align) for moment in (column.earliest, column.latest)]
         rows = dict(window_rows(counts, window.length, align))
         median = float(np.median(list(rows.values()))) if rows else 0.0
-        enough = max(_MIN_SAMPLED_ROWS, _MIN_SAMPLED_SHARE * median)
-        if all(rows.get(end, 0) >= enough for end in ends):
+        full_rows = max(_MIN_SAMPLED_ROWS, _MIN_SAMPLED_SHARE * median)
+        if all(rows.get(end, 0) >= full_rows for end in ends):
             return None
         # The sample cannot tell a thin window from a stray: all rows are counted.
         counts = time_column.counts(read())
@@ -84,7 +81,7 @@ def stray_free(
         f"{stray_rows:,} rows are stamped before {iso(history.start)} or after {iso(history.end)} and were "
         f"left out: the windows of their times hold fewer than {least:.4g} rows"
     )
-    return lambda: _within(time_column, history, read()), note
+    return lambda: _without_strays(time_column, history, read()), note
 
 
 def _counts(numbers: Int64Array, weights: Int64Array | None) -> Mapping[int, int]:
@@ -94,7 +91,7 @@ def _counts(numbers: Int64Array, weights: Int64Array | None) -> Mapping[int, int
     return dict(zip(distinct.tolist(), rows.tolist(), strict=True))
 
 
-def _within(
+def _without_strays(
     time_column: _TimeColumn, history: Span, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     # Rows without a time stay: they are counted and named where rows are.

@@ -213,7 +213,7 @@ class SqlRows:
 
 
 def _serves(name: str, columns: Sequence[str]) -> bool:
-    """Whether a stored column is one of the columns, or holds one of them as a field."""
+    """Whether a stored column is one of the columns or holds one."""
     return any(column == name or column.startswith(f"{name}.") for column in columns)
 
 

@@ -111,7 +111,7 @@ class FilesSource:
         entries = self._candidates(span)
         reading = Reading(batches=iter(()), version=_version(entries))
         unique = None if columns is None else tuple(dict.fromkeys(columns))
-        columns_read = ColumnsRead(others=reading.other_columns)
+        columns_read = ColumnsRead(candidates=reading.other_columns)
         reading.batches = self._rows(entries, span, unique, reading, columns_read)
         return reading
 

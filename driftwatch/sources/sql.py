@@ -77,8 +77,10 @@ class SqlSource:
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Read rows through a server-side cursor where the database has one."""
-        version, others = self.version(span), list[str]()
-        return Reading(batches=self._batches(span, columns, others), version=version, other_columns=others)
+        version, candidates = self.version(span), list[str]()
+        return Reading(
+            batches=self._batches(span, columns, candidates), version=version, other_columns=candidates
+        )
 
     def extent(self) -> Span | None:
         """Return the span of event times by MIN and MAX, which is cheap with an index on the time column."""
@@ -86,15 +88,15 @@ class SqlSource:
             return rows.extent()
 
     def _batches(
-        self, span: Span | None, columns: Sequence[str] | None, others: list[str]
+        self, span: Span | None, columns: Sequence[str] | None, candidates: list[str]
     ) -> Iterator[pa.RecordBatch]:
         config, options, flattening = self.config, self.config.row_options, Flattening()
         wanted = None if columns is None else tuple(dict.fromkeys((*columns, config.time_column)))
         with self._opened() as rows:
             for batch in rows.batches(span, columns, options.explode):
                 flat = flattening.flatten(batch, wanted if options.explode is None else None)
-                if wanted is not None and not others:
-                    others += _others(wanted, batch.schema, rows.names, options.explode)
+                if wanted is not None and not candidates:
+                    candidates += _similar_columns(wanted, batch.schema, rows.names, options.explode)
                 yield from declared_rows(
                     flat,
                     options,
@@ -135,7 +137,7 @@ class SqlSource:
             ) from None
 
 
-def _others(
+def _similar_columns(
     wanted: Sequence[str], schema: pa.Schema, names: Sequence[str], exploded: str | None
 ) -> list[str]:
     available = dict.fromkeys((*(leaf.name for leaf in leaves(schema, exploded)), *names))

@@ -174,7 +174,7 @@ def _round(values: Float64Array | Float32Array, precision: str) -> Float64Array 
 def _cell_lower_bounds(edges: Float64Array, precision: str) -> Float64Array | Float32Array:
     """Return the least value of each edge's cell and of the gap above it; NaN if there is none, and last.
 
-    An edge's cell holds what equals it when rounded. Of edges that round to one value the last has it.
+    A cell holds what rounds to its edge; of edges that round alike the last has it.
     """
     near = _round(edges, precision).copy()
     high, low = near.dtype.type(np.inf), near.dtype.type(-np.inf)

@@ -1,7 +1,6 @@
-"""Rows of values that have no cell of their own, so that texts can name them; no detector measures them.
+"""Rows of values that have no cell, so that texts can name them; no detector measures them.
 
-These are the levels that the reference never had, counted exactly, and the frequent numbers inside gaps of a
-numeric grid, estimated from the row sample.
+These are new levels, counted exactly, and frequent numbers inside gaps, estimated from the row sample.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ NUMBER_RATIO = 50
 class NamedRows:
     """Row counts of some values of one column.
 
-    With a ``limit`` it holds the levels with the smallest hashes (bottom-k): no part ever drops a level of
-    the sum, so addition is exact for any split and order. Without one it belongs to complete tiles, and
-    addition keeps every value: a level that was not among the largest of one of the tiles has more rows.
+    With a ``limit`` it holds the levels with the smallest hashes (bottom-k), so that
+    addition is exact for any split and order. Without one it belongs to complete tiles, and addition keeps
+    every value: a level that was not among the largest of one of the tiles has more rows.
     """
 
     #: Ascending: hashes of levels, or bits of float64 numbers.
@@ -63,7 +62,7 @@ class NamedRows:
         return self.keys.view(np.float64)
 
     def largest(self, count: int) -> NamedRows:
-        """Return the values with the most rows, without limit; of equal ones those with the smaller key."""
+        """Return the values with the most rows, without limit; ties by the smaller key."""
         return self._take(np.sort(np.lexsort((self.keys, -self.rows))[:count]))
 
     def _take(self, positions: Int64Array) -> NamedRows:
@@ -130,7 +129,7 @@ def name_of(level: str) -> str:
 def sealed(
     named: NamedColumns, grids: Mapping[str, Grid], counts: ColumnCounts, sample: RowSample | None
 ) -> NamedColumns:
-    """Return what is kept of a complete tile: its largest levels and, given a sample, frequent numbers."""
+    """Return the largest levels of a complete tile and, given a sample, frequent numbers."""
     levels = {column: rows.largest(SEALED_LEVELS) for column, rows in named.items() if rows.names}
     return levels if sample is None else levels | _frequent_numbers(grids, counts, sample)
 
@@ -159,7 +158,7 @@ def _frequent_numbers(
 def _numbers_in_gaps(
     grid: Grid, cells: Int64Array, gaps: Sequence[int], values: Float64Array, weights: Int64Array
 ) -> NamedRows:
-    """Estimate the rows of the numbers inside ``gaps`` by their shares of each gap's sampled rows."""
+    """Estimate the rows of the numbers inside ``gaps`` by their share of the sampled rows."""
     edges = grid.edges if isinstance(grid, NumericGrid) else np.empty(0)
     edge = edges.searchsorted(values)
     is_wanted = np.zeros(len(cells), dtype=np.bool_)

@@ -74,8 +74,8 @@ def shown(counted: Counted) -> dict[Any, Any]:
         "newest_row": counted.newest_row,
         "outside": counted.outside,
         "untimed": counted.untimed,
-        "early": dict(counted.early),
-        "future": dict(counted.future),
+        "early_rows": dict(counted.early_rows),
+        "future_rows": dict(counted.future_rows),
     }
 
 
@@ -212,7 +212,7 @@ def test_rows_outside_the_history_are_counted_apart(engine: Engine) -> None:
     rows = source_rows(BATCHES)
     rows.history = Span(start=second, end=5 * second)
     counted = engine.summarise(PLAN, rows, [2 * second, 4 * second])
-    assert (counted.rows, counted.outside, dict(counted.early), dict(counted.future)) == (
+    assert (counted.rows, counted.outside, dict(counted.early_rows), dict(counted.future_rows)) == (
         2,
         4,
         {0: 1},
@@ -221,7 +221,7 @@ def test_rows_outside_the_history_are_counted_apart(engine: Engine) -> None:
     rows = source_rows(BATCHES)
     rows.history = Span(start=3 * second, end=3 * second)
     counted = engine.summarise(PLAN, rows, [0, 10 * second])
-    assert (counted.rows, dict(counted.early), dict(counted.future)) == (6, {}, {}), (
+    assert (counted.rows, dict(counted.early_rows), dict(counted.future_rows)) == (6, {}, {}), (
         "rows of a tile are in no doubt"
     )
 

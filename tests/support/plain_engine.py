@@ -98,8 +98,8 @@ def with_strays(
     outside = [time for time in times if not edges[0] <= time < edges[-1]]
     return replace(
         counted,
-        early=Counter(time // (86_400 * 10**9) for time in outside if time < history.start),
-        future=Counter(time // (86_400 * 10**9) for time in outside if time >= history.end),
+        early_rows=Counter(time // (86_400 * 10**9) for time in outside if time < history.start),
+        future_rows=Counter(time // (86_400 * 10**9) for time in outside if time >= history.end),
     )
 
 

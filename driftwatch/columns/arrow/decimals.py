@@ -1,4 +1,4 @@
-"""Reads decimals as the nearest float, as a text of the same digits is read.
+"""Reads decimals as the nearest float, like texts of the same digits.
 
 Arrow multiplies the float of the digits with the float of the power of ten, which rounds twice: 727 of 20,000
 prices with two places differ from the nearest float in the last bit.
@@ -18,10 +18,8 @@ _MAX_WIDE_PRECISION = 38
 
 
 def decimal_floats(array: pa.Array) -> pa.Array:
-    """Return the nearest ``float64`` of each decimal; nulls stay.
-
-    One division of two exact floats is rounded once. What is too long for that goes through its text.
-    """
+    """Return the nearest ``float64`` of each decimal; nulls stay."""
+    # One division of two exact floats is rounded once. What is too long for that goes through its text.
     precision, scale = array.type.precision, array.type.scale
     if precision > _MAX_WIDE_PRECISION or not 0 <= scale <= _MAX_EXACT_POWER:
         return array.cast(pa.large_string()).cast(pa.float64())

@@ -63,9 +63,9 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     Reads timestamps of any unit, dates (midnight), ISO 8601 texts, and numbers since 1970 whose size tells
     the unit (seconds up to 9.2e9, then milliseconds, microseconds, nanoseconds). Whole numbers of 8, 12, 14
     or 17 digits that begin with a year of 1900 to 2100 are dates (20260301, 20260301123000), and unusable
-    where the calendar has no such moment. Times without a zone are in
-    ``timezone``; an hour that occurs twice is read as the first, a skipped one as the end of the gap. From
-    2038 on clocks stay as they are at the end of 2037.
+    where the calendar has no such moment. Times without a zone are in ``timezone``; an hour that occurs twice
+    is read as the first, a skipped one as the end of the gap. From 2038 on clocks stay as they are at the end
+    of 2037.
 
     >>> event_times(pa.array(["1970-01-02", "soon"]), "UTC")
     (array([86400000000000, 0]), array([ True, False]))
@@ -145,9 +145,8 @@ def _in_years(values: Int64Array, low: int, high: int) -> BoolArray:
 
 
 def calendar_ranges(low: float, high: float, first: date, last: date) -> list[tuple[int, int]]:
-    """Return ranges of numbers that are dates from ``first`` to before ``last``.
-
-    Those of every number of digits that a column between ``low`` and ``high`` can hold.
+    """Return ranges of numbers that are dates from ``first`` to before ``last``, in each form with numbers
+    between ``low`` and ``high``.
 
     >>> calendar_ranges(20260105, 20260401, date(2026, 3, 1), date(2026, 3, 2))
     [(20260301, 20260302)]
@@ -166,7 +165,7 @@ def all_calendar_dates(low: float, high: float) -> bool:
 
 
 def unit_nanoseconds(number: float) -> int:
-    """Return the unit of a number since 1970, as its size tells."""
+    """Return the unit that the size of a number since 1970 tells."""
     return int(_nanoseconds_per_unit(np.array([abs(number)]))[0])
 
 

@@ -26,7 +26,7 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 def numbers(array: pa.Array) -> Numbers:
     """Encode numbers; texts are parsed as numbers, and an empty text is a null.
 
-    Durations and times of day are seconds. A decimal is the nearest float, as a text of its digits is.
+    Durations and times of day are seconds. A decimal is the nearest float.
     """
     data_type, types = array.type, pa.types
     if types.is_dictionary(data_type):

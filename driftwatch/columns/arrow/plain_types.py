@@ -31,7 +31,6 @@ def plain_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def plain_table(table: pa.Table) -> pa.Table:
-    """Return a table of plain arrays."""
     for position, data_type in enumerate(table.schema.types):
         if not is_plain(data_type):
             chunks = [plain(chunk) for chunk in table.column(position).chunks]

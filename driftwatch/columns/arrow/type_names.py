@@ -1,4 +1,4 @@
-"""Names the type of values as people would: what differs is worth a line, how it is stored is not."""
+"""Names the type of values as people would, however they are stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from driftwatch.columns.arrow.profile_values import TypeFamily, family_of
 
 
 def type_name(data_type: pa.DataType) -> str | None:
-    """Return a type's name: the same for texts or integers of any storage; None for a type without values.
+    """Return a type's name; None for a type without values.
 
     >>> type_name(pa.float32()), type_name(pa.int8()), type_name(pa.dictionary(pa.int8(), pa.string()))
     ('float32', 'integer', 'text')

@@ -26,7 +26,7 @@ def declared_rows(
     max_rows: int,
     max_bytes: int,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a flat batch as they are declared; of exploded items the ``wanted`` columns."""
+    """Yield a flat batch as declared; of exploded items the ``wanted`` columns."""
     if options == NO_OPTIONS:
         yield batch
         return

@@ -13,7 +13,7 @@ from driftwatch.errors import SchemaMismatch
 
 
 def explode(batch: pa.RecordBatch, name: str, max_rows: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Yield a row for each item of column ``name``, which holds the item; an empty list or null has none.
+    """Yield a row for each item of column ``name``; an empty list or null has none.
 
     Raises ``SchemaMismatch`` for a column without lists.
 
@@ -30,12 +30,12 @@ def explode(batch: pa.RecordBatch, name: str, max_rows: int, max_bytes: int) -> 
     sizes = pc.list_value_length(lists).cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     parents = np.repeat(np.arange(len(sizes)), sizes)
     items = lists.flatten()
-    others = batch.remove_column(position)
-    weight = (others.nbytes / max(batch.num_rows, 1)) + items.nbytes / max(len(items), 1)
+    rest = batch.remove_column(position)
+    weight = (rest.nbytes / max(batch.num_rows, 1)) + items.nbytes / max(len(items), 1)
     rows = int(max(1, min(max_rows, max_bytes / max(weight, 1))))
     for start in range(0, len(parents), rows):
         part = parents[start : start + rows]
-        columns = [column.take(pa.array(part)) for column in others.columns]
+        columns = [column.take(pa.array(part)) for column in rest.columns]
         yield pa.RecordBatch.from_arrays(
-            [*columns, items.slice(start, len(part))], names=[*others.schema.names, name]
+            [*columns, items.slice(start, len(part))], names=[*rest.schema.names, name]
         )

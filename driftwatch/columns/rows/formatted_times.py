@@ -1,7 +1,6 @@
 """Reads event times in declared formats, such as ``%d/%b/%Y:%H:%M:%S %z``.
 
-Formats are those of ``strptime`` with English names, whatever the locale. Each distinct text of a batch is
-parsed once, by Arrow and numpy: about a microsecond.
+Each distinct text of a batch is parsed once, by Arrow and numpy: about a microsecond.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ _MIN_YEAR, _MAX_YEAR = 1678, 2261
 def parse_times(array: pa.Array, formats: Sequence[str], timezone: str) -> pa.Array:
     """Return ``timestamp[ns, UTC]``: by the first format that fits a text, else as without formats.
 
-    Times without a zone are in ``timezone``; what is no time is null. A column of other types than texts and
-    integers stays as it is.
+    Times without a zone are in ``timezone``; what is no time is null. Only texts and integers change.
     """
     if pa.types.is_dictionary(array.type):
         return parse_times(array.dictionary, formats, timezone).take(array.indices)
@@ -49,14 +47,12 @@ def parse_times(array: pa.Array, formats: Sequence[str], timezone: str) -> pa.Ar
 
 
 def fits_format(texts: pa.Array, text: str) -> bool:
-    """Whether all texts are times of this format."""
     return bool(_parsed(pc.utf8_trim_whitespace(texts.cast(pa.large_string())), text, "UTC")[1].all())
 
 
 def in_times(
     batch: pa.RecordBatch, name: str | None, formats: Sequence[str], timezone: str
 ) -> pa.RecordBatch:
-    """Return the batch with the times of its time column."""
     position = -1 if name is None or not formats else batch.schema.get_field_index(name)
     if position < 0:
         return batch

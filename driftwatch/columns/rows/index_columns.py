@@ -1,4 +1,4 @@
-"""Recognises the index that pandas writes beside a table: row numbers are no column of the data."""
+"""Recognises the index of row numbers that pandas writes beside a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ _UNNAMED_FIRST = re.compile(r"(Unnamed: 0(\.\d+)?)?", re.ASCII)
 
 def index_columns(names: Sequence[str], metadata: Mapping[bytes, bytes] | None = None) -> frozenset[str]:
     """Return the columns that are an index without a name; ``metadata`` is that of a Parquet schema.
-
-    An index that was given a name, such as the event time, is a column like others.
 
     >>> sorted(index_columns(["Unnamed: 0", "age", "__index_level_0__"]))
     ['Unnamed: 0', '__index_level_0__']

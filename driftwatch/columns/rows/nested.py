@@ -1,7 +1,6 @@
 """Turns structures into columns of their fields, named by their path: ``request.age``.
 
-A null structure gives nulls. Lists and maps stay as they are, and so does a structure below ``MAX_DEPTH``: it
-cannot be counted, and whoever infers columns says so. A flat schema costs one look at its types.
+A null structure gives nulls. Lists, maps and structures below ``MAX_DEPTH`` stay as they are.
 """
 
 from __future__ import annotations
@@ -55,10 +54,7 @@ def is_list(data_type: pa.DataType) -> bool:
 
 
 def leaves(schema: pa.Schema, exploded: str | None = None) -> list[Leaf]:
-    """Return the columns of the flat form, in order, whatever their number.
-
-    In place of a column of lists that will be exploded stand the columns of its items.
-    """
+    """Return the columns of the flat form in order, those of the items in place of ``exploded`` lists."""
     columns = [leaf for leaf in _nodes(schema) if not _has_fields(leaf)]
     lists = next((leaf for leaf in columns if leaf.name == exploded and is_list(leaf.data_type)), None)
     if lists is None:
@@ -96,9 +92,8 @@ def _below(leaf: Leaf) -> Iterator[Leaf]:
 def select(schema: pa.Schema, wanted: Iterable[str]) -> list[Leaf]:
     """Return the wanted columns that the schema has, in their order.
 
-    A structure that is wanted by its own name comes as it is: every kind counts it as of the wrong type. A
-    wanted field of a column that is null throughout comes as nulls. Raises ``SchemaMismatch`` for a name that
-    several columns have.
+    A wanted structure comes as it is, and is counted as of the wrong type; a wanted field of an all-null
+    column as nulls. Raises ``SchemaMismatch`` for a name that several columns have.
     """
     names = {name: place for place, name in enumerate(wanted)}
     nodes = list(_nodes(schema))
@@ -117,10 +112,10 @@ def select(schema: pa.Schema, wanted: Iterable[str]) -> list[Leaf]:
 def _check_unique(columns: Iterable[Leaf]) -> None:
     paths: dict[str, tuple[str, ...]] = {}
     for leaf in columns:
-        other = paths.setdefault(leaf.name, leaf.path)
-        if other is leaf.path:
+        path = paths.setdefault(leaf.name, leaf.path)
+        if path is leaf.path:
             continue
-        short, long = sorted((other, leaf.path), key=len)
+        short, long = sorted((path, leaf.path), key=len)
         if len(long) == 1:
             raise SchemaMismatch(f"column {_quoted(leaf.name)} is named twice. Rename one of the two.")
         raise SchemaMismatch(
@@ -141,7 +136,7 @@ def _quoted(name: str) -> str:
 
 @dataclass(slots=True)
 class Flattening:
-    """Flattens the batches of one reading, and bounds the number of their columns."""
+    """Flattens the batches of one reading."""
 
     #: Columns met so far.
     names: set[str] = field(default_factory=set)
@@ -151,11 +146,11 @@ class Flattening:
     ) -> pa.RecordBatch:
         """Return the flat form of all columns without the ``ignored``, or of the wanted ones.
 
-        Of all columns, fields beyond ``MAX_COLUMNS`` stay together in a structure of that name. Raises
-        ``SchemaMismatch`` for a name that several columns have.
+        Fields beyond ``MAX_COLUMNS`` stay in their structure. Raises ``SchemaMismatch`` for a name that
+        several columns have.
         """
         if wanted is not None:
-            return _taken(batch, select(batch.schema, wanted))
+            return _batch_of(batch, select(batch.schema, wanted))
         if is_flat(batch.schema):
             names = [name for name in batch.schema.names if name not in ignored]
             if len(names) == batch.num_columns == len(set(names)):
@@ -166,15 +161,15 @@ class Flattening:
         columns = [leaf for leaf in leaves(batch.schema) if leaf.name not in ignored]
         _check_unique(columns)
         self.names |= {leaf.name for leaf in columns if len(leaf.path) == 1}
-        taken: list[Leaf] = []
+        flat_columns: list[Leaf] = []
         rest: dict[str, list[Leaf]] = {}
         for leaf in columns:
             if len(leaf.path) > 1 and leaf.name not in self.names and len(self.names) >= MAX_COLUMNS:
                 rest.setdefault(leaf.path[0], []).append(leaf)
                 continue
             self.names.add(leaf.name)
-            taken.append(leaf)
-        flat = _taken(batch, taken)
+            flat_columns.append(leaf)
+        flat = _batch_of(batch, flat_columns)
         for name, remaining in rest.items():
             arrays = [leaf.array(batch) for leaf in remaining]
             fields = [".".join(leaf.path[1:]) for leaf in remaining]
@@ -182,7 +177,7 @@ class Flattening:
         return flat
 
 
-def _taken(batch: pa.RecordBatch, columns: Sequence[Leaf]) -> pa.RecordBatch:
+def _batch_of(batch: pa.RecordBatch, columns: Sequence[Leaf]) -> pa.RecordBatch:
     if not columns:
         # Rows are counted, although they have no column.
         return pa.RecordBatch.from_struct_array(pa.array([{}] * batch.num_rows, type=pa.struct([])))
@@ -198,16 +193,16 @@ def object_arrays(
 ) -> list[pa.Array]:
     """Return Python values as arrays of one column; objects become structures, field by field.
 
-    ``encode`` takes values that are no objects, so that one odd field leaves the others as they are. Where
-    objects stand beside other values there are two arrays, and each is null where the other is not.
+    ``encode`` takes plain values. Objects beside plain values give two arrays; where one has a value, the
+    other is null.
     """
     objects = [value if isinstance(value, dict) else None for value in values]
     if depth == MAX_DEPTH or all(item is None for item in objects):
         return [encode(list(values))]
-    others = [None if isinstance(value, dict) else value for value in values]
+    plain_values = [None if isinstance(value, dict) else value for value in values]
     names = dict.fromkeys(name for item in objects if item for name in item)
     if not names:
-        return [encode(others)]
+        return [encode(plain_values)]
     fields: list[tuple[str, pa.Array]] = []
     for name in names:
         cells = [None if item is None else item.get(name) for item in objects]
@@ -215,7 +210,7 @@ def object_arrays(
     absent = pa.array([item is None for item in objects])
     arrays = [array for _, array in fields]
     structs = pa.StructArray.from_arrays(arrays, names=[name for name, _ in fields], mask=absent)
-    return [structs] if all(value is None for value in others) else [structs, encode(others)]
+    return [structs] if all(value is None for value in plain_values) else [structs, encode(plain_values)]
 
 
 def printable(name: str) -> str:

@@ -15,7 +15,7 @@ from driftwatch.columns.rows.number_texts import NumberStyle
 def parse_numbers(array: pa.Array, style: NumberStyle) -> pa.Array:
     """Return float64 if every text is a number, else texts in which each number is written plainly.
 
-    Whether a text is a number does not depend on the others; the type does, and counts are the same for both.
+    Counts are the same for both.
 
     >>> parse_numbers(pa.array(["1.234,50", None]), NumberStyle(decimal=",", thousands=".")).to_pylist()
     [1234.5, None]
@@ -57,7 +57,6 @@ def _plain(texts: pa.Array, style: NumberStyle) -> pa.Array:
 def in_style(
     batch: pa.RecordBatch, style: NumberStyle, units: dict[str, str], time: str | None
 ) -> pa.RecordBatch:
-    """Return the batch with the numbers of its text columns; ``units`` has signs by column."""
     for position, name in enumerate(batch.schema.names):
         unit = units.get(name, "")
         if name == time or (style.is_plain and not unit):

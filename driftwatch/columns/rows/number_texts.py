@@ -50,12 +50,11 @@ class NumberStyle:
 
     @property
     def groups(self) -> str:
-        """Characters that stand between groups of digits."""
         return "" if self.thousands is None else _VARIANTS.get(self.thousands, self.thousands)
 
     @property
     def pattern(self) -> str:
-        """Regular expression that a whole trimmed text matches, for Python and for RE2.
+        """Regular expression of a whole trimmed text, for Python and RE2.
 
         >>> style = NumberStyle(decimal=",", thousands=".")
         >>> [bool(re.match(style.pattern, text)) for text in ("1.234,50", "999", "1,234.50", "007")]
@@ -84,7 +83,7 @@ _STYLES = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberTexts:
-    """What the texts of a column are as numbers: every one has one of these styles."""
+    """The styles that fit every text of a column."""
 
     styles: tuple[NumberStyle, ...]
 
@@ -109,7 +108,7 @@ def _options(style: NumberStyle) -> Iterator[str]:
 
 
 def number_texts(texts: Sequence[str] | npt.NDArray[np.object_]) -> NumberTexts | None:
-    """Return the styles of a column's distinct texts; None where some are no numbers, or all are digits only.
+    """Return the styles of distinct texts; None where some are no numbers, or all are digits only.
 
     >>> [(style.decimal, style.thousands) for style in number_texts(["1,234.50", "12"]).styles]
     [('.', ',')]

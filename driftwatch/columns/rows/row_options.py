@@ -1,4 +1,4 @@
-"""Settings of how rows are written, which a reference and a source share."""
+"""Settings of how rows are written, shared by reference and source."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Encoding = Annotated[str, AfterValidator(_text_encoding)]
 
 
 class RowOptions(Settings):
-    """How values are written, where they are not as Arrow reads them."""
+    """How values are written that Arrow does not read by itself."""
 
     #: Sign before the fraction, and between groups of digits, of numbers in columns of texts.
     decimal: Annotated[str, Since("0.2.0")] = "."

@@ -1,6 +1,6 @@
 """Translates formats of ``strptime`` into regular expressions, for Python and for RE2.
 
-Names of days and months are English, whatever the locale. Arrow is not needed to check a configuration.
+Names of days and months are English, whatever the locale.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def format_pattern(text: str) -> str:
             parts.append(re.sub(r"\s+", r"\\s+", re.escape(literal).replace(r"\ ", " ")))
             continue
         if directive not in _DIRECTIVES:
-            known = " ".join(f"%{name}" for name in sorted((*_DIRECTIVES, *_ALIASES)))
-            raise ValueError(f"expected directives of strptime among {known}. Got %{directive}")
+            directives = " ".join(f"%{name}" for name in sorted((*_DIRECTIVES, *_ALIASES)))
+            raise ValueError(f"expected directives of strptime among {directives}. Got %{directive}")
         names.append(directive)
         parts.append(_DIRECTIVES[directive])
     repeated = {name for name in names if names.count(name) > 1 and name not in "a%"}

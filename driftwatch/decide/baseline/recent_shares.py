@@ -1,4 +1,4 @@
-"""Sums of share streams over recent windows: they tell how far a column moved since an onset.
+"""Sums of share streams over recent windows, for how far a column moved since an onset.
 
 Windows are merged into blocks of 1, 2, 4, ... windows, at most two of each size, the newest first. A sum
 since a past window needs ``O(log windows)`` blocks instead of all windows (exponential histogram: Datar,
@@ -37,7 +37,7 @@ class RecentShares:
     def add(
         self, start: int, successes: Int64Array, trials: Int64Array, onsets: Collection[int] = ()
     ) -> RecentShares:
-        """Add a window; no block will span one of the ``onsets``, which are starts of windows."""
+        """Add a window; no block will span one of the ``onsets`` (starts of windows)."""
         blocks = [*self.blocks, ShareBlock(start=start, windows=1, counts=np.stack([successes, trials]))]
         # The newest block of a size; the two before it are merged if they are as large.
         position = len(blocks) - 1
@@ -54,8 +54,7 @@ class RecentShares:
     def since(self, onset: int, n_labels: int) -> Int64Array:
         """Return successes and trials ``[2, n_labels]`` of the windows that start at ``onset`` or later.
 
-        Windows before the ``onset`` are in none of the blocks used. If the onset lies within a block, that
-        block's later windows are left out, too. Labels that are younger than a block had no rows in it.
+        A block that spans the onset is left out. Labels that are younger than a block had no rows in it.
         """
         counts = np.zeros((2, n_labels), dtype=np.int64)
         for block in reversed(self.blocks):

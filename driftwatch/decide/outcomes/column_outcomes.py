@@ -44,9 +44,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOwners:
-    """Which columns have streams in a window."""
-
-    #: Columns with a stream that reads their values; and with any stream, such as the missing share.
+    #: Columns with a stream that reads their values in a window; and with any, such as the missing share.
     values: frozenset[str]
     all: frozenset[str]
 
@@ -64,7 +62,7 @@ class ColumnOutcomes:
 
     @property
     def passing(self) -> frozenset[str]:
-        """Unwatched columns that the next window may watch again."""
+        """Unwatched columns that may recover."""
         lasting = {*self.features.unwatched}
         return frozenset(
             item.column
@@ -125,7 +123,7 @@ def column_outcomes(
 
 
 def is_always_unwatched(features: Features) -> bool:
-    """Return whether what cannot be counted is alone too much, so that no window is ``ok``."""
+    """Whether so much cannot be counted that no window is ever ``ok``."""
     too_many = len(features.unwatched) > MAX_UNWATCHED_SHARE * features.n_columns
     return bool(too_many or features.named.intersection(features.unwatched))
 
@@ -143,10 +141,7 @@ def nothing_watched(features: Features, reason: Unwatched) -> ColumnOutcomes:
 
 
 def is_unwatched(outcomes: ColumnOutcomes, passing_before: frozenset[str]) -> bool:
-    """Return whether too much was unwatched; ``passing_before`` are those of the window before.
-
-    Columns that an open incident suspends do not count.
-    """
+    """Whether too much was unwatched, but for columns that an open incident suspends."""
     suspended = sum(item.reason is Unwatched.INCIDENT_OPEN for item in outcomes.unwatched)
     n_features = outcomes.watched.of - suspended
     if not n_features:
@@ -169,7 +164,7 @@ def _present_shares(summary: Summary, names: tuple[str, ...]) -> Float64Array:
 def _reason(
     name: str, owners: StreamOwners, has_rows: bool, is_thin_reference: bool, reference: Reference
 ) -> Unwatched | None:
-    """Return why a column with few values, or without value streams, was not looked at."""
+    """Return why a column without enough values or value streams was not looked at."""
     if not has_rows and not is_thin_reference:
         return Unwatched.TOO_FEW_VALUES
     if name in owners.values:

@@ -1,7 +1,7 @@
 """How far a column may have moved: an upper 95 % limit, so that "did not change" is a finding of its own.
 
-The move of a column is the largest change of one of its shares (rows at or below an edge of the reference, of
-a level, outside the range, missing, of a wrong type) over all windows since the onset. Null hypothesis of the
+The move of a column is the largest change of one of its shares (rows at or below an edge, of a level,
+outside the range, missing, of a wrong type) over all windows since the onset. Null hypothesis of the
 claim "did not change": the move is at least the tolerance. A share's limit is ``|p - r| + sqrt(a^2 + b^2)``;
 ``a`` is the larger arm of Wilson's interval of the windows' share ``p`` with ``trials / b`` independent rows
 (``b``: the design effect), ``b`` the standard error of the reference's ``r`` times z. The column's limit is
@@ -63,8 +63,7 @@ def move_limits(
     """Return the limit of each column that has a share stream in the window.
 
     ``recent_counts`` are successes and trials ``[2, label]`` since the onset, ``design_effects`` are by
-    stream. Without event times in the reference, the shares of the learned windows replace the reference's
-    once there are enough.
+    stream. Shares of enough learned windows replace those of a reference without event times.
     """
     streams = history.label_streams
     effect = np.where(np.isnan(design_effects), CONSERVATIVE_DESIGN_EFFECT, design_effects)[streams]

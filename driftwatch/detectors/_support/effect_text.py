@@ -69,7 +69,7 @@ _UNIT_CHANGES = np.array(
 
 
 def level_change(pair: ColumnPair) -> str:
-    """Describe the level whose share moved most, as in ``"north" 22 % → 41 %``, and name new levels."""
+    """Describe the level whose share moved most (``"north" 22 % → 41 %``), and new levels."""
     reference_share, window_share = pair.reference_counts / pair.n, pair.window_counts / pair.m
     # Of two levels that moved equally far, the one that grew is described.
     level = int(np.argmax(np.abs(window_share - reference_share) + 1e-12 * (window_share > reference_share)))

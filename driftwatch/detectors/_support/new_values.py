@@ -1,4 +1,4 @@
-"""Levels that the reference never had, by name, and the one value that explains a column's change."""
+"""Names of new levels, and the one value that explains a column's change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_NEW_SHARE = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonValue:
-    """The value of an ordered column whose share grew most, and how much of the change it is."""
+    """The value of an ordered column whose share grew most."""
 
     value: float
     share: float
@@ -69,7 +69,7 @@ def new_rows(pair: ColumnPair) -> int:
 
 
 def new_levels(pair: ColumnPair) -> tuple[NewLevel, ...]:
-    """Return the largest levels that the reference never had, largest first."""
+    """Return the largest levels that the reference never had, in order."""
     return tuple(
         NewLevel(column=pair.column.name, level=escape(name, MAX_NAME_CHARS), rows=rows, share=rows / pair.m)
         for name, rows in _largest_new_levels(pair)
@@ -129,7 +129,7 @@ def _columns_with_empty_cells(context: WindowContext) -> Sequence[str]:
 
 
 def new_levels_text(pair: ColumnPair) -> str:
-    """Describe the share of new levels and name the largest: ``levels never seen 0 % → 33 %: "x" 33 %``."""
+    """Describe new levels, as in ``levels never seen 0 % → 33 %: "x" 33 %``."""
     n_new = new_rows(pair)
     text = "levels never seen " + share_change(int(pair.reference_counts[-1]) / pair.n, n_new / pair.m)
     levels = _largest_new_levels(pair)
@@ -138,12 +138,12 @@ def new_levels_text(pair: ColumnPair) -> str:
         is_told = n_new >= MIN_LEVEL_ROWS and any(True for _ in _new_level_rows(pair))
         return f"{text}, each on few rows" if is_told else text
     names = ", ".join(f"{quote(name)} {format_percent(rows / pair.m)}" for name, rows in levels)
-    others = " and others" if sum(rows for _, rows in levels) < n_new else ""
-    return f"{text}: {names}{others}"
+    rest = " and others" if sum(rows for _, rows in levels) < n_new else ""
+    return f"{text}: {names}{rest}"
 
 
 def common_value(pair: ColumnPair) -> CommonValue | None:
-    """Return the value of an ordered column whose share grew most, if it grew by more than noise."""
+    """Return the value whose share grew most, if it grew by more than noise."""
     has_numbers = pair.column.name in pair.context.window.named
     # Of all columns at once: most have none.
     if not has_numbers and pair.context.once("increases", _largest_increases)[pair.row] < MIN_INCREASE:

@@ -113,8 +113,8 @@ def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary
         rows=done["rows"],
         newest_row=done["newest_row"],
         untimed_rows=done["untimed"],
-        early_rows=dict(done["early"]),
-        future_rows=dict(done["future"]),
+        early_rows=dict(done["early_rows"]),
+        future_rows=dict(done["future_rows"]),
         undecodable=tuple(
             UndecodableMessages(start=start, reason=UndecodableReason(reason), messages=messages)
             for start, reason, messages in done["undecodable"]

@@ -71,8 +71,8 @@ class _Count:
     rows: int = 0
     outside: int = 0
     untimed: int = 0
-    early: Counter[int] = field(default_factory=Counter)
-    future: Counter[int] = field(default_factory=Counter)
+    early_rows: Counter[int] = field(default_factory=Counter)
+    future_rows: Counter[int] = field(default_factory=Counter)
     newest: int | None = None
     memos: dict[str, DictionaryMemo] = field(default_factory=dict)
 
@@ -111,8 +111,8 @@ class _Count:
         self.outside += len(times)
         if self.history is None:
             return
-        self.early.update(_by_day(times[times < self.history.start]))
-        self.future.update(_by_day(times[times >= self.history.end]))
+        self.early_rows.update(_by_day(times[times < self.history.start]))
+        self.future_rows.update(_by_day(times[times >= self.history.end]))
 
     def _count_by_tile(self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any]) -> None:
         # Rows are sorted by tile and segment once, then each run of equal keys is counted.
@@ -166,8 +166,8 @@ class _Count:
             newest_row=self.newest,
             outside=self.outside,
             untimed=self.untimed,
-            early=dict(self.early),
-            future=dict(self.future),
+            early_rows=dict(self.early_rows),
+            future_rows=dict(self.future_rows),
         )
 
 

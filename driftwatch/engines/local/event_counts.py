@@ -1,4 +1,4 @@
-"""Asks a source for its event times alone: rows by period, and the newest time before a moment."""
+"""Asks a source for its event times alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROBES = tuple(days * 86_400 * NANOSECONDS for days in (2, 20, 200))
 
 
 def row_counts(settings: SourceConfig, source: Source, period: int) -> Counter[int]:
-    """Count rows in the periods of so many seconds since 1970, by their number; rows without a time in none.
+    """Count rows by the number of their period of so many seconds since 1970; rows without a time in none.
 
     Pieces that cannot be read are left out. Raises the source's errors, and ``DataError`` above
     ``MAX_PERIODS``.
@@ -38,7 +38,7 @@ def row_counts(settings: SourceConfig, source: Source, period: int) -> Counter[i
 
 
 def newest_time(settings: SourceConfig, source: Source, until: int) -> int | None:
-    """Return the newest event time before ``until``; as cheap as the extent while no row is stamped later."""
+    """Return the newest event time before ``until``; cheap while no row is stamped later."""
     extent = source.extent()
     if extent is None or extent.end <= until:
         return None if extent is None else extent.end - 1

@@ -113,13 +113,13 @@ class ReaderPool:
         return None if extent is None else Span(start=extent[0], end=extent[1])
 
     def newest(self, source: SourceConfig, until: int, *, seconds: float, memory: int) -> int | None:
-        """Return the newest event time before ``until``, or None when the source has no such row."""
+        """Return the newest event time before ``until``, or None."""
         header = {"op": "newest", "source": source.model_dump(mode="json"), "until": until}
         newest: int | None = self._ask(header, seconds, memory)["newest"]
         return newest
 
     def row_counts(self, source: SourceConfig, period: int, *, seconds: float, memory: int) -> dict[int, int]:
-        """Return the rows in each period of so many seconds since 1970 that has any, by its number."""
+        """Return rows by the number of their period of so many seconds since 1970."""
         header = {"op": "row_counts", "source": source.model_dump(mode="json"), "period": period}
         return dict(self._ask(header, seconds, memory)["counts"])
 

@@ -156,8 +156,8 @@ class _Totals:
     newest_row: int | None = None
     untimed: int = 0
     #: Rows of the same file come with the read of every run.
-    early: Counter[int] = field(default_factory=Counter)
-    future: Counter[int] = field(default_factory=Counter)
+    early_rows: Counter[int] = field(default_factory=Counter)
+    future_rows: Counter[int] = field(default_factory=Counter)
     undecodable: Undecodable = field(default_factory=Counter)
     other_columns: list[str] = field(default_factory=list)
 
@@ -166,19 +166,19 @@ class _Totals:
         if reading is not None:
             self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
             self.files += reading.files
-            others = (name for name in reading.other_columns if name not in self.other_columns)
-            self.other_columns += list(others)[: MAX_OTHER_COLUMNS - len(self.other_columns)]
+            names = (name for name in reading.other_columns if name not in self.other_columns)
+            self.other_columns += list(names)[: MAX_OTHER_COLUMNS - len(self.other_columns)]
         self.rows += counted.rows
         # Runs are added in time order.
         self.newest_row = self.newest_row if counted.newest_row is None else counted.newest_row
         self.untimed += counted.untimed
-        self.early |= Counter(counted.early)
-        self.future |= Counter(counted.future)
+        self.early_rows |= Counter(counted.early_rows)
+        self.future_rows |= Counter(counted.future_rows)
 
     def header(self) -> dict[str, Any]:
         undecodable = [[start, reason, count] for (start, reason), count in self.undecodable.items() if count]
         header = {item.name: getattr(self, item.name) for item in fields(self)}
-        strays = {name: sorted(header[name].items()) for name in ("early", "future")}
+        strays = {name: sorted(header[name].items()) for name in ("early_rows", "future_rows")}
         return {**header, "undecodable": undecodable, **strays}
 
 

@@ -1,4 +1,4 @@
-"""Which columns did not change since the onset, and of which that cannot be told."""
+"""Which columns did not change since the onset, and which may have."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def column_moves(
 ) -> ColumnMoves:
     """Sort the columns that no incident names by the upper limit of their move since its onset.
 
-    Without an incident it is the move of this window. A column without a value in this window is in neither
-    list, and nothing can be told from a window that was not judged.
+    Without an incident it is the move of this window, and nothing if it was not judged. A column without a
+    value in this window is in neither list.
     """
     if decision.shares is None:
         return ColumnMoves()
@@ -85,6 +85,5 @@ def _untold(measurement: Measurement) -> dict[str, Unwatched]:
 
 
 def _without_values(measurement: Measurement) -> frozenset[str]:
-    """Return the columns whose values no stream of this window reads."""
     outcomes = measurement.outcomes
     return frozenset() if outcomes is None else outcomes.empty

@@ -46,12 +46,12 @@ def stream_owners(streams: Streams, targets: Sequence[Target], reference: Refere
     }
     values = {column for name, column in streams.targets if column is not None and reads_values[name]}
     # Where the configuration asks for no more than the missing share, that is what is watched.
-    measured = {
+    value_columns = {
         column
         for detector, column in targets
         if column is not None and detector.evidence and detector.reads_values
     }
-    values |= owners - measured
+    values |= owners - value_columns
     joint = {name for name, column in streams.targets if column is None}
     if any(detector.sums for detector, _ in targets if detector.joint and detector.name in joint):
         values |= _projected_columns(reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
@@ -150,16 +151,17 @@ def _unwatched_text(measurement: Measurement) -> str:
     parts = []
     unwatched = [item for item in outcomes.unwatched if item.reason is not Unwatched.INCIDENT_OPEN]
     if unwatched:
-        names = ", ".join(unwatched_text(item) for item in unwatched[:_MAX_DETAIL_NAMES])
-        n_more = len(unwatched) - _MAX_DETAIL_NAMES
-        more = f" and {n_more} more" if n_more > 0 else ""
-        parts.append(f"could not look at {len(unwatched)} of {outcomes.watched.of} columns: {names}{more}")
+        names = _listing([unwatched_text(item) for item in unwatched])
+        parts.append(f"could not look at {len(unwatched)} of {outcomes.watched.of} columns: {names}")
     if outcomes.missing_share_columns:
-        columns = outcomes.missing_share_columns
-        n_more = len(columns) - _MAX_DETAIL_NAMES
-        more = f" and {n_more} more" if n_more > 0 else ""
         parts.append(
-            f"as few values as in the reference, so the missing share alone speaks for "
-            f"{', '.join(columns[:_MAX_DETAIL_NAMES])}{more}"
+            "as few values as in the reference, so the missing share alone speaks for "
+            + _listing(outcomes.missing_share_columns)
         )
     return "; ".join(parts)
+
+
+def _listing(names: Sequence[str]) -> str:
+    n_more = len(names) - _MAX_DETAIL_NAMES
+    rest = f" and {n_more} more" if n_more > 0 else ""
+    return ", ".join(names[:_MAX_DETAIL_NAMES]) + rest

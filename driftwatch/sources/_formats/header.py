@@ -1,4 +1,4 @@
-"""Judges a line of column names: whether it is one, and which columns are there instead of missing ones."""
+"""Judges a line of column names, and which columns may replace missing ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 from driftwatch.core.schema import plain_name
+from driftwatch.sources.base import MAX_OTHER_COLUMNS
 
 #: Columns among which those like the missing ones are looked for.
 _MAX_COMPARED = 500
@@ -38,8 +39,8 @@ def looks_like_values(names: Sequence[str]) -> bool:
     return len(set(numbers)) < len(numbers) or any(not name.strip().isdigit() for name in numbers)
 
 
-def other_columns(missing: Sequence[str], names: Iterable[str], most: int = 20) -> list[str]:
-    """Return the names most like the missing ones, those that differ only in writing first.
+def other_columns(missing: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return the names most like the missing ones, those equal but for writing first.
 
     >>> other_columns(["Age", "userId"], ["x", "user_id", "age"])
     ['age', 'user_id', 'x']
@@ -50,11 +51,11 @@ def other_columns(missing: Sequence[str], names: Iterable[str], most: int = 20) 
         text = plain_name(name)
         if text in plain_missing:
             return -1.0
-        return -max(SequenceMatcher(None, text, other).quick_ratio() for other in plain_missing) / 2
+        return -max(SequenceMatcher(None, text, plain).quick_ratio() for plain in plain_missing) / 2
 
     candidates = list(names)
     alike = [name for name in candidates if plain_name(name) in plain_missing]
     near = sorted(
         dict.fromkeys([*alike, *candidates[:_MAX_COMPARED]]), key=lambda name: (distance(name), name)
     )
-    return near[:most]
+    return near[:MAX_OTHER_COLUMNS]

@@ -74,7 +74,7 @@ def _odd_column(line: str) -> str:
 
 
 def _parse(block: bytes, types: dict[str, pa.DataType]) -> tuple[pa.Table, dict[str, pa.DataType]]:
-    """Parse a block; ``types`` are those of columns with texts that Arrow would turn into timestamps."""
+    """Parse a block; ``types`` are of columns whose texts Arrow would turn into timestamps."""
     try:
         table = _arrow(block, types)
         dated = {item.name: part for item in table.schema if (part := _undated(item.type)) is not None}

@@ -62,7 +62,7 @@ def _batches(parquet: pq.ParquetFile, groups: list[int], request: Request) -> It
 
 
 def _item_paths(parquet: pq.ParquetFile, request: Request, paths: list[str]) -> list[str]:
-    """Return the paths with those of the wanted fields of exploded items in place of the whole items."""
+    """Return the paths, of exploded items only the wanted fields."""
     lists = request.options.explode
     if lists is None or lists not in paths or request.wanted is None:
         return paths

@@ -33,15 +33,15 @@ class BadFile(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class ColumnsRead:
-    """What one reading has met of the data's columns, over all its files."""
+    """Columns that one reading has met, over all its files."""
 
     flattening: Flattening = field(default_factory=Flattening)
     #: Columns of files that lack a requested one, the most alike first.
-    others: list[str] = field(default_factory=list)
+    candidates: list[str] = field(default_factory=list)
 
     def note(self, missing: Sequence[str], names: Iterable[str]) -> None:
-        others = dict.fromkeys((*self.others, *other_columns(missing, names)))
-        self.others[:] = other_columns(missing, others)
+        candidates = dict.fromkeys((*self.candidates, *other_columns(missing, names)))
+        self.candidates[:] = other_columns(missing, candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class Request:
 
     @property
     def stored(self) -> tuple[str, ...] | None:
-        """The wanted columns as the file has them: a column of lists in place of what its items hold."""
+        """The wanted columns, with the exploded lists in place of what their items hold."""
         wanted, lists = self.wanted, self.options.explode
         if wanted is None or lists is None:
             return wanted
