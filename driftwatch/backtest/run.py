@@ -141,18 +141,11 @@ def backtest(
     so that two can be compared. Raises the sources' errors: a history that cannot be read gives no result.
     """
     edges = _window_edges(config, readers, start, end)
-    evaluator, configuration = Evaluator.from_config(reference, config), configuration_hash(config)
-    segment_states = {
-        segment: initial_segment_state(
-            evaluator.segment_context(segment), blocks(segment), evaluator.targets, config, configuration
-        )
-        for segment in reference.plan.segments
-    }
     present = _END_OF_TIME if now is None else present_of(config, now)
-    run = _Run(
-        evaluator=evaluator,
-        configuration=configuration,
-        segment_states=segment_states,
+    run = _initial_run(
+        Evaluator.from_config(reference, config),
+        blocks,
+        config,
         history=Span(start=edges[0], end=max(edges[-1], present)),
         starts_by_rows=start is None,
         gauges=gauges,
@@ -169,6 +162,32 @@ def backtest(
         verdicts=tuple(verdicts),
         prediction=predict(verdicts, config.alarm.false_pages),
         calm_period=run.calm_period_finder.best,
+    )
+
+
+def _initial_run(
+    evaluator: Evaluator,
+    blocks: Blocks,
+    config: MonitorConfig,
+    *,
+    history: Span,
+    starts_by_rows: bool,
+    gauges: bool,
+) -> _Run:
+    configuration = configuration_hash(config)
+    segment_states = {
+        segment: initial_segment_state(
+            evaluator.segment_context(segment), blocks(segment), evaluator.targets, config, configuration
+        )
+        for segment in evaluator.context.reference.plan.segments
+    }
+    return _Run(
+        evaluator=evaluator,
+        configuration=configuration,
+        segment_states=segment_states,
+        history=history,
+        starts_by_rows=starts_by_rows,
+        gauges=gauges,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from driftwatch.columns.arrow.event_time import all_calendar_dates
+from driftwatch.columns.arrow.calendar_numbers import all_calendar_dates
 from driftwatch.columns.profile import ColumnProfile, Profile
 
 _TIME_NAME = re.compile(

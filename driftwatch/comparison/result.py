@@ -138,15 +138,7 @@ class Comparison:
                 for item in self.columns
             ],
             "joint": {statistic.detector: _statistic_to_json(statistic) for statistic in self.joint},
-            "set_aside": [
-                {
-                    "column": item.name,
-                    "kind": item.kind.value,
-                    "reason": item.reason,
-                    "unwatched": item.unwatched and item.unwatched.value,
-                }
-                for item in self.set_aside
-            ],
+            "set_aside": [_set_aside_to_json(item) for item in self.set_aside],
             "only_current": list(self.only_current),
             "type_changes": [
                 {"column": item.column, "reference": item.reference, "current": item.window}
@@ -185,6 +177,15 @@ class Comparison:
 
 _FLOAT_COLUMNS = ("statistic", "p_value", "low", "high")
 _STATISTIC_COLUMNS = ("statistic", "p_value", "low", "high", "unit", "effect", "undefined")
+
+
+def _set_aside_to_json(column: Column) -> dict[str, Any]:
+    return {
+        "column": column.name,
+        "kind": column.kind.value,
+        "reason": column.reason,
+        "unwatched": column.unwatched and column.unwatched.value,
+    }
 
 
 def _statistic_to_json(statistic: Statistic) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Profiles one side (reference or production) for ``init``, and chooses the window length."""
+"""Reads and profiles one side (reference or production) for ``init``, and chooses the window length."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,13 @@ from driftwatch.core.history_range import counting_period, history_range, window
 from driftwatch.core.schema import NANOSECONDS, Span
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from driftwatch.columns.profile import Profile
     from driftwatch.columns.time_column import TimeColumn
 
+#: Rows of each side that are read.
+MAX_ROWS = 2_000_000
 #: Rows that a window should have, and the share of windows that must have them.
 MIN_ROWS = 200
 MIN_SHARE_OF_WINDOWS = 0.75
@@ -42,6 +46,27 @@ class Window:
 
 
 Times = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def read_side(path: str, read: Callable[[str], Iterable[pa.RecordBatch]], options: Mapping[str, Any]) -> Side:
+    from driftwatch.columns.profile import profile
+    from driftwatch.columns.time_column import find_time_column
+
+    data_profile = profile(_first_rows(read(path), MAX_ROWS))
+    time = find_time_column(data_profile, numbers=True)
+    column = None if time.name is None else data_profile.column(time.name)
+    if column is not None and column.earliest is None:
+        # Numbers are times only where they are declared to be.
+        data_profile = profile(_first_rows(read(path), MAX_ROWS), time_column=time.name)
+    return Side(path=path, profile=data_profile, time=time, options=options)
+
+
+def _first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch.slice(0, rows)
+        rows -= batch.num_rows
+        if rows <= 0:
+            return
 
 
 def times_of(side: Side) -> Times | None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from driftwatch.config._side import LENGTHS, Side, Window, choose_window, history_of, times_of
+from driftwatch.config._side import (
+    LENGTHS,
+    MAX_ROWS,
+    Side,
+    Window,
+    choose_window,
+    history_of,
+    read_side,
+    times_of,
+)
 from driftwatch.core.schema import Column, Role, iso
 from driftwatch.core.settings import format_duration
 from driftwatch.errors import NoFeatures, ReferenceUnusable
@@ -17,8 +26,6 @@ from driftwatch.errors import NoFeatures, ReferenceUnusable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows of each side that are read.
-MAX_ROWS = 2_000_000
 _PLAIN = re.compile(r"[A-Za-z_/.][A-Za-z0-9_/.*-]*", re.ASCII)
 #: Texts that YAML 1.1 or 1.2 reads as something else.
 _YAML_WORDS = frozenset(("null", "true", "false", "yes", "no", "on", "off", "y", "n"))
@@ -45,7 +52,7 @@ def write_config(
     from driftwatch.columns.infer import infer
     from driftwatch.columns.set_aside import set_aside_lines
 
-    reference, source = (_read_side(path, read, options(path)) for path in (reference_path, current))
+    reference, source = (read_side(path, read, options(path)) for path in (reference_path, current))
     if not reference.profile.rows:
         raise ReferenceUnusable(f"{reference_path}: expected rows. Got none. Name a file of test data.")
     window = choose_window(source if times_of(source) is not None else reference)
@@ -95,29 +102,6 @@ def scalar(text: str) -> str:
         return text
     scalar_text: str = yaml.safe_dump(text, default_style='"', allow_unicode=False, width=1 << 30)
     return scalar_text.rstrip("\n")
-
-
-def _read_side(
-    path: str, read: Callable[[str], Iterable[pa.RecordBatch]], options: Mapping[str, Any]
-) -> Side:
-    from driftwatch.columns.profile import profile
-    from driftwatch.columns.time_column import find_time_column
-
-    data_profile = profile(_first_rows(read(path), MAX_ROWS))
-    time = find_time_column(data_profile, numbers=True)
-    column = None if time.name is None else data_profile.column(time.name)
-    if column is not None and column.earliest is None:
-        # Numbers are times only where they are declared to be.
-        data_profile = profile(_first_rows(read(path), MAX_ROWS), time_column=time.name)
-    return Side(path=path, profile=data_profile, time=time, options=options)
-
-
-def _first_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch.slice(0, rows)
-        rows -= batch.num_rows
-        if rows <= 0:
-            return
 
 
 def _head(reference: Side, source: Side) -> list[str]:

@@ -15,7 +15,8 @@ from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.replay import Replay
 from driftwatch.results.results import Verdict
-from driftwatch.results.verdict_json import verdict_from_json, window_json
+from driftwatch.results.stored_verdict import verdict_from_json
+from driftwatch.results.verdict_json import window_json
 from driftwatch.store.history import History
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary

@@ -18,7 +18,7 @@ from driftwatch.monitor.incident_message import message_for, resolved_message
 from driftwatch.monitor.reading import Tiles
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
-from driftwatch.results.verdict_json import verdict_to_json
+from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_WINDOWS, History
 from driftwatch.store.outbox import message_to_json

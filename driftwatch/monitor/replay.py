@@ -15,7 +15,7 @@ from driftwatch.monitor.evaluation.initial_state import initial_segment_state
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Verdict
-from driftwatch.results.verdict_json import verdict_from_json
+from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
 from driftwatch.summary.plan import Plan

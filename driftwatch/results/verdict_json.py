@@ -1,31 +1,23 @@
-"""Convert verdicts to JSON, for scripts and for the store, and back; undefined values become null.
+"""Convert verdicts to JSON for scripts; undefined values become null.
 
 Class names and docstrings of the ``TypedDict``s are part of the OpenAPI document.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from driftwatch.core.schema import Span, Unwatched, iso
-from driftwatch.core.stored_format import StoredFormat
-from driftwatch.errors import StoreError
+from driftwatch.core.schema import Unwatched, iso
 from driftwatch.results.results import (
-    Breakage,
     FileProblem,
-    MoveLimit,
     NamedColumn,
     NewLevel,
     Reason,
-    RejectedFile,
-    Representativeness,
     State,
     Statistic,
-    UnwatchedColumn,
     Verdict,
     WatchedColumns,
 )
@@ -159,11 +151,6 @@ class WindowJson(TypedDict):
     configuration: str
 
 
-#: A verdict of version 1 may lack fields that have a default.
-VERDICT = StoredFormat(name="verdict", version=1)
-_STATISTIC_FIELDS = tuple(item.name for item in fields(Statistic))
-
-
 def _iso_or_none(nanoseconds: int | None) -> str | None:
     return None if nanoseconds is None else iso(nanoseconds)
 
@@ -280,64 +267,3 @@ def page_json(verdict: Verdict) -> dict[str, Any]:
         "unchanged": list(verdict.unchanged),
         "could_not_tell": list(verdict.could_not_tell),
     }
-
-
-def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
-    """Return all fields of a verdict as a JSON object for the store."""
-    # A verdict has hundreds of statistics, all immutable: ``asdict`` would copy every number.
-    statistics = tuple(
-        {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
-    )
-    data = asdict(replace(verdict, statistics=())) | {"statistics": statistics}
-    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows", "other_columns"):
-        # Verdicts without any are stored as before there were such fields.
-        if not data[name]:
-            del data[name]
-    return VERDICT.numbered(data)
-
-
-def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """Decode what ``verdict_to_json`` encoded. Raises ``StoreError`` for other objects."""
-    content, _ = VERDICT.migrated(data, {})
-    try:
-        return _verdict(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"stored verdict: expected the fields of version {VERDICT.version}. Got {error!r}. A newer "
-            "driftwatch wrote it, or the store is damaged."
-        ) from error
-
-
-def _verdict(data: dict[str, Any]) -> Verdict:
-    return Verdict(
-        **{
-            **data,
-            "window": Span(**data["window"]),
-            "state": State(data["state"]),
-            "reason": Reason(data["reason"]),
-            "statistics": tuple(Statistic(**item) for item in data["statistics"]),
-            "breakages": tuple(
-                Breakage(**{**item, "reason": Reason(item["reason"])}) for item in data["breakages"]
-            ),
-            "rejected_files": tuple(
-                RejectedFile(**{**item, "problem": FileProblem(item["problem"])})
-                for item in data["rejected_files"]
-            ),
-            "named": tuple(NamedColumn(**item) for item in data["named"]),
-            "watched": None if data.get("watched") is None else WatchedColumns(**data["watched"]),
-            "unwatched": tuple(
-                UnwatchedColumn(column=item["column"], reason=Unwatched(item["reason"]))
-                for item in data.get("unwatched", ())
-            ),
-            "missing_share_columns": tuple(data.get("missing_share_columns", ())),
-            "new_levels": tuple(NewLevel(**item) for item in data.get("new_levels", ())),
-            "unchanged": tuple(data["unchanged"]),
-            "could_not_tell": tuple(data.get("could_not_tell", ())),
-            "move_limits": tuple(MoveLimit(**item) for item in data.get("move_limits", ())),
-            "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
-            "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
-            "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),
-            "other_columns": tuple(data.get("other_columns", ())),
-            "tiles": tuple((start, version) for start, version in data["tiles"]),
-        }
-    )

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from driftwatch.columns.arrow.calendar_numbers import all_calendar_dates, calendar_ranges
 from driftwatch.columns.arrow.event_time import (
-    all_calendar_dates,
-    calendar_ranges,
     event_times,
     ordered_by_time,
     unit_nanoseconds,

@@ -14,7 +14,8 @@ from daemon_world import MINUTE, Inside, World
 
 from driftwatch.cli import main
 from driftwatch.core.schema import iso
-from driftwatch.results.verdict_json import verdict_from_json, window_json
+from driftwatch.results.stored_verdict import verdict_from_json
+from driftwatch.results.verdict_json import window_json
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import FILE, Database
 from driftwatch.store.history import History

@@ -6,7 +6,8 @@ import json
 
 from driftwatch.core.schema import Span
 from driftwatch.results.results import NewLevel, Reason, State, Verdict
-from driftwatch.results.verdict_json import verdict_from_json, verdict_to_json, window_json
+from driftwatch.results.stored_verdict import verdict_from_json, verdict_to_json
+from driftwatch.results.verdict_json import window_json
 
 
 def test_undecodable_messages_are_stored_where_there_are_some() -> None:

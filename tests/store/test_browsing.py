@@ -10,7 +10,7 @@ import pytest
 
 from driftwatch.core.schema import Span
 from driftwatch.results.results import Breakage, NamedColumn, Reason, State, Statistic, Verdict
-from driftwatch.results.verdict_json import verdict_to_json
+from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History

@@ -23,7 +23,7 @@ from driftwatch.decide.state_codec import MIGRATIONS as STATE_MIGRATIONS
 from driftwatch.decide.state_codec import SEGMENT_STATE, VERSION, decode, encode
 from driftwatch.errors import StoreError, StoreTooNew, StoreUnusable
 from driftwatch.monitor.selftest import TRIAL, decode_trial, encode_trial
-from driftwatch.results.verdict_json import VERDICT, verdict_from_json, verdict_to_json
+from driftwatch.results.stored_verdict import VERDICT, verdict_from_json, verdict_to_json
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.migrations import MIGRATIONS

@@ -39,7 +39,7 @@ from driftwatch.results.results import (
     Verdict,
     WatchedColumns,
 )
-from driftwatch.results.verdict_json import verdict_to_json
+from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile

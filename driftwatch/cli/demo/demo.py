@@ -25,8 +25,8 @@ from driftwatch.decide.incidents import DRIFT
 from driftwatch.errors import DriftwatchError
 from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.results.results import Verdict
+from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.results.text_format import format_count
-from driftwatch.results.verdict_json import verdict_from_json
 
 Say = Callable[[str], None]
 

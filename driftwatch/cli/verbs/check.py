@@ -173,7 +173,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
 
 
 def _stored_verdicts(history: History, config: MonitorConfig) -> Verdicts:
-    from driftwatch.results.verdict_json import verdict_from_json
+    from driftwatch.results.stored_verdict import verdict_from_json
 
     active = history.references.active(config.name)
     segments = active.reference.plan.segments if active else (None,)

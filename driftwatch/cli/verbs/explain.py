@@ -63,7 +63,7 @@ def explain_window(path: Path, name: str, window: str, segment: str | None) -> t
 
 def _no_window_text(history: History, name: str, segment: str | None, window: str) -> str:
     from driftwatch.core.schema import iso
-    from driftwatch.results.verdict_json import verdict_from_json
+    from driftwatch.results.stored_verdict import verdict_from_json
 
     monitor = name if segment is None else f'{name}, segment "{segment}"'
     ends = [verdict_from_json(row).window.end for row in history.verdicts.newest(name, segment, limit=5)]

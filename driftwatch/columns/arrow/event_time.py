@@ -12,6 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftwatch.columns.arrow.calendar_numbers import (
+    CALENDAR_DIGITS,
+    all_calendar_dates,
+    days_since_1970,
+    in_years,
+    year_ranges,
+)
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 
 _UNIT_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -27,11 +34,6 @@ _ISO_TIME = re.compile(
 )
 _DIGITS = re.compile(r"-?\d{1,19}", re.ASCII)
 _BASIC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?=[T ])", re.ASCII)
-#: Whole numbers of so many digits between these years are dates in the basic format of ISO 8601: 20260301,
-#: with hour and minute, with second, with millisecond. As numbers since 1970 they would be days of 1970, and
-#: of 1976 with 12 digits. Ten digits stay seconds.
-_FIRST_YEAR, _LAST_YEAR = 1900, 2100
-_CALENDAR_DIGITS = (8, 12, 14, 17)
 _INTEGER_TEXT = r"^-?[0-9]{1,19}$"
 
 
@@ -130,38 +132,10 @@ def _from_floats(values: Float64Array, timezone: str) -> tuple[Int64Array, BoolA
     whole = np.floor(values).astype(np.int64)
     times, usable = _with_calendar_dates(whole, times, usable, timezone)
     if (values != whole).any():
-        usable &= (values == whole) | ~np.logical_or.reduce([_in_years(whole, *years) for years in _years()])
+        usable &= (values == whole) | ~np.logical_or.reduce(
+            [in_years(whole, *years) for years in year_ranges()]
+        )
     return np.where(usable, times, 0), usable
-
-
-def _years() -> tuple[tuple[int, int], ...]:
-    """Return the least and the greatest number of each number of digits."""
-    zeros = [10 ** (digits - 4) for digits in _CALENDAR_DIGITS]
-    return tuple((_FIRST_YEAR * zero, (_LAST_YEAR + 1) * zero - 1) for zero in zeros)
-
-
-def _in_years(values: Int64Array, low: int, high: int) -> BoolArray:
-    return (values >= low) & (values <= high)
-
-
-def calendar_ranges(low: float, high: float, first: date, last: date) -> list[tuple[int, int]]:
-    """Return ranges of numbers that are dates from ``first`` to before ``last``, in each form with numbers
-    between ``low`` and ``high``.
-
-    >>> calendar_ranges(20260105, 20260401, date(2026, 3, 1), date(2026, 3, 2))
-    [(20260301, 20260302)]
-    """
-    ends = [int(f"{day:%Y%m%d}") for day in (first, last)]
-    return [
-        (ends[0] * 10 ** (digits - 8), ends[1] * 10 ** (digits - 8))
-        for digits, years in zip(_CALENDAR_DIGITS, _years(), strict=True)
-        if low <= years[1] and high >= years[0]
-    ]
-
-
-def all_calendar_dates(low: float, high: float) -> bool:
-    """Whether all numbers from ``low`` to ``high`` are dates of one form, or unusable."""
-    return any(first <= low and high <= last for first, last in _years())
 
 
 def unit_nanoseconds(number: float) -> int:
@@ -177,7 +151,7 @@ def ordered_by_time(low: float, high: float) -> bool:
     """
     if all_calendar_dates(low, high):
         return True
-    if any(low <= last and high >= first for first, last in _years()):
+    if any(low <= last and high >= first for first, last in year_ranges()):
         return False
     # Around zero lie seconds, and minus a million seconds comes before minus a million milliseconds.
     unit = unit_nanoseconds(low)
@@ -190,10 +164,10 @@ def _with_calendar_dates(
     if not len(values):
         return times, usable
     least, greatest = int(values.min()), int(values.max())
-    for digits, (low, high) in zip(_CALENDAR_DIGITS, _years(), strict=True):
+    for digits, (low, high) in zip(CALENDAR_DIGITS, year_ranges(), strict=True):
         if greatest < low or least > high:
             continue
-        positions = np.flatnonzero(_in_years(values, low, high))
+        positions = np.flatnonzero(in_years(values, low, high))
         if len(positions):
             times, usable = times.copy(), usable.copy()
             times[positions], usable[positions] = _calendar_times(values[positions], digits, timezone)
@@ -214,21 +188,6 @@ def _calendar_times(values: Int64Array, digits: int, timezone: str) -> tuple[Int
     times = np.where(usable, seconds * 1000 + milliseconds, 0) * _UNIT_NANOSECONDS["ms"]
     local, _ = _from_timestamps(pa.array(times).cast(pa.timestamp("ns")), timezone)
     return np.where(usable, local, 0), usable
-
-
-def days_since_1970(year: Int64Array, month: Int64Array, day: Int64Array) -> tuple[Int64Array, BoolArray]:
-    """Return days since 1970, and a mask of the days that the calendar has.
-
-    >>> days_since_1970(np.array([1970, 2026]), np.array([1, 2]), np.array([2, 29]))
-    (array([    1, 20513]), array([ True, False]))
-    """
-    number = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
-    starts = [
-        months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-        for months in (number, number + 1)
-    ]
-    is_day = (month >= 1) & (month <= 12) & (day >= 1) & (day <= starts[1] - starts[0])
-    return starts[0] + day - 1, is_day
 
 
 def _nanoseconds_per_unit(magnitudes: Float64Array) -> Int64Array:

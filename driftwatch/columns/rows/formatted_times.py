@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftwatch.columns.arrow.event_time import days_since_1970, event_times
+from driftwatch.columns.arrow.calendar_numbers import days_since_1970
+from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.texts import as_text, is_text
 from driftwatch.columns.rows.time_formats import MONTHS, format_pattern
 from driftwatch.core.arrays import BoolArray, Int64Array

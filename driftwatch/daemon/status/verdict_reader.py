@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from driftwatch.daemon.status.snapshot import MonitorView
 from driftwatch.results.results import Verdict
-from driftwatch.results.verdict_json import verdict_from_json
+from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History

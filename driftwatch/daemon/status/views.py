@@ -12,7 +12,7 @@ from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Outcome
-from driftwatch.results.verdict_json import verdict_from_json
+from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.summary.summary import Summary, total
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array
+from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Unwatched
 from driftwatch.results.results import UnwatchedColumn, WatchedColumns
@@ -83,29 +83,13 @@ def column_outcomes(
     memo: Memo = NO_MEMO,
 ) -> ColumnOutcomes:
     """Sort the features of a window that is judged; ``memo`` is that of the reference."""
-    reasons = {name: reason for name, reason in features.unwatched.items() if name not in broken}
     counts = ColumnCounts.from_mapping(window.counts)
     window_rows = counts.present_rows()
     present = window_rows[counts.positions(features.columns)]
-    share = memo.last(
-        "shares with a value", (features,), lambda: _present_shares(reference.summary, features.columns)
-    )
-    # Rows with a value in a window like the reference.
-    expected = np.floor(share * window.rows)
-    has_values = memo.last(
-        "columns with value streams",
-        (features, owners),
-        lambda: np.array([name in owners.values for name in features.columns], dtype=np.bool_),
-    )
-    missing_share_columns = []
-    for position in np.flatnonzero((present < min_rows) | ~has_values).tolist():
-        name = features.columns[position]
-        is_thin_reference = bool(expected[position] < min_rows)
-        reason = _reason(name, owners, present[position] >= min_rows, is_thin_reference, reference)
-        if reason is not None:
-            reasons.setdefault(name, reason)
-        else:
-            missing_share_columns.append(name)
+    value_reasons = _value_reasons(features, reference, window.rows, present, owners, min_rows, memo)
+    reasons = {name: reason for name, reason in value_reasons.items() if reason is not None}
+    reasons |= {name: reason for name, reason in features.unwatched.items() if name not in broken}
+    missing_share_columns = [name for name, reason in value_reasons.items() if reason is None]
     reasons |= dict.fromkeys(suspended.intersection(features.columns), Unwatched.INCIDENT_OPEN)
     unwatched = [
         UnwatchedColumn(column=name, reason=reason)
@@ -120,6 +104,33 @@ def column_outcomes(
         missing_share_columns=tuple(name for name in missing_share_columns if name not in reasons),
         empty=frozenset(counts.layout.names[position] for position in np.flatnonzero(window_rows == 0)),
     )
+
+
+def _value_reasons(
+    features: Features,
+    reference: Reference,
+    rows: int,
+    present: Int64Array,
+    owners: StreamOwners,
+    min_rows: int,
+    memo: Memo,
+) -> dict[str, Unwatched | None]:
+    """Return the reason, if any, of each column without enough values or value streams."""
+    share = memo.last(
+        "shares with a value", (features,), lambda: _present_shares(reference.summary, features.columns)
+    )
+    # Rows with a value in a window like the reference.
+    expected = np.floor(share * rows)
+    has_values = memo.last(
+        "columns with value streams",
+        (features, owners),
+        lambda: np.array([name in owners.values for name in features.columns], dtype=np.bool_),
+    )
+    reasons: dict[str, Unwatched | None] = {}
+    for position in np.flatnonzero((present < min_rows) | ~has_values).tolist():
+        name, is_thin_reference = features.columns[position], bool(expected[position] < min_rows)
+        reasons[name] = _reason(name, owners, present[position] >= min_rows, is_thin_reference, reference)
+    return reasons
 
 
 def is_always_unwatched(features: Features) -> bool:

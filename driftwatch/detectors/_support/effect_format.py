@@ -8,13 +8,13 @@ import math
 MAX_LABEL_CHARS = 40
 
 
-def quote(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:
+def quote(text: str) -> str:
     r"""Quote a text, truncated and with control characters escaped.
 
     >>> print(quote("no\nrth"))
     "no\nrth"
     """
-    return f'"{escape(text, max_chars)}"'
+    return f'"{escape(text)}"'
 
 
 def escape(text: str, max_chars: int = MAX_LABEL_CHARS) -> str:

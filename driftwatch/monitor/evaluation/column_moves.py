@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.core.memo import Memo
 from driftwatch.core.schema import Unwatched
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
@@ -37,7 +37,7 @@ def column_moves(
     decision: Decision,
     incidents: Sequence[Incident],
     policy: Policy,
-    memo: Memo = NO_MEMO,
+    memo: Memo,
 ) -> ColumnMoves:
     """Sort the columns that no incident names by the upper limit of their move since its onset.
 
@@ -59,12 +59,11 @@ def column_moves(
     # A joint effect names columns in its text.
     joint_effects = " ".join(item.effect for item in decision.named if item.column not in limits)
     empty, untold = _without_values(measurement), _untold(measurement)
-    unchanged: list[str] = []
-    could_not_tell: list[str] = []
-    for name, limit in limits.items():
-        if name in moved or name in empty or (joint_effects and name in joint_effects):
-            continue
-        (unchanged if limit < policy.tolerance and name not in untold else could_not_tell).append(name)
+    skipped = moved | empty | {name for name in limits if joint_effects and name in joint_effects}
+    unchanged_names = {name for name in limits if limits[name] < policy.tolerance and name not in untold}
+    columns = [name for name in limits if name not in skipped]
+    unchanged = [name for name in columns if name in unchanged_names]
+    could_not_tell = [name for name in columns if name not in unchanged_names]
     listed = [*unchanged[:MAX_NAMES], *could_not_tell[:MAX_NAMES]]
     return ColumnMoves(
         unchanged=tuple(unchanged[:MAX_NAMES]),

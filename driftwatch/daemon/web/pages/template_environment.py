@@ -46,9 +46,7 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         unwatched_notes=text_format.unwatched_notes,
         watched_text=text_format.watched_text,
         iso=iso,
-        json=lambda value: text_format.truncate(
-            json.dumps(value, indent=1, sort_keys=True), _MAX_SETTINGS_CHARS
-        ),
+        json=_settings_text,
     )
     environment.globals.update(
         links=links,
@@ -61,6 +59,10 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         counted_quantity=view_models.counted_quantity,
     )
     return environment
+
+
+def _settings_text(value: object) -> str:
+    return text_format.truncate(json.dumps(value, indent=1, sort_keys=True), _MAX_SETTINGS_CHARS)
 
 
 def _printable(value: object, max_chars: int) -> str:
