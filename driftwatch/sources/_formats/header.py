@@ -8,10 +8,11 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 
 from driftwatch.core.schema import plain_name
-from driftwatch.sources.base import MAX_OTHER_COLUMNS
 
 #: Columns among which those like the missing ones are looked for.
 _MAX_COMPARED = 500
+#: Names that are returned, as many as a reading keeps.
+_MAX_NAMES = 20
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}( .*)?", re.ASCII)
 
@@ -58,4 +59,4 @@ def other_columns(missing: Sequence[str], names: Iterable[str]) -> list[str]:
     near = sorted(
         dict.fromkeys([*alike, *candidates[:_MAX_COMPARED]]), key=lambda name: (distance(name), name)
     )
-    return near[:MAX_OTHER_COLUMNS]
+    return near[:_MAX_NAMES]
