@@ -90,9 +90,11 @@ def encode(segment_state: SegmentState) -> bytes:
         else [len(segment_state.score_model.keys), segment_state.score_model.windows],
         "ordinary": sorted(list(item) for item in segment_state.healthy_breakages),
         "incidents": [asdict(item) for item in segment_state.incidents],
-        "unwatched": sorted(segment_state.unwatched),
-        "recent": [[block.start, block.windows] for block in blocks],
     }
+    if segment_state.unwatched:
+        header["unwatched"] = sorted(segment_state.unwatched)
+    if blocks:
+        header["recent"] = [[block.start, block.windows] for block in blocks]
     return SEGMENT_STATE.pack(header, arrays)
 
 

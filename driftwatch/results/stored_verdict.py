@@ -29,6 +29,21 @@ VERDICT = StoredFormat(name="verdict", version=1)
 _STATISTIC_FIELDS = tuple(item.name for item in fields(Statistic))
 
 
+#: Fields younger than 0.1.0.
+_YOUNGER_FIELDS = (
+    "undecodable",
+    "watched",
+    "unwatched",
+    "missing_share_columns",
+    "could_not_tell",
+    "move_limits",
+    "new_levels",
+    "before_history_rows",
+    "future_rows",
+    "other_columns",
+)
+
+
 def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
     """Return all fields of a verdict as a JSON object for the store."""
     # A verdict has hundreds of statistics, all immutable: ``asdict`` would copy every number.
@@ -36,7 +51,7 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         {name: getattr(item, name) for name in _STATISTIC_FIELDS} for item in verdict.statistics
     )
     data = asdict(replace(verdict, statistics=())) | {"statistics": statistics}
-    for name in ("undecodable", "new_levels", "before_history_rows", "future_rows", "other_columns"):
+    for name in _YOUNGER_FIELDS:
         # Verdicts without any are stored as before there were such fields.
         if not data[name]:
             del data[name]

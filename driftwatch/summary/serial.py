@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,10 +25,6 @@ from driftwatch.summary.reference import JointNull, Provenance, Reference
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.summary import Summary
 
-#: Reasons in which 0.1.0 said that it ignored a column that was not one to set aside.
-_UNCOUNTED_REASON = re.compile(
-    r"^(type .* cannot be counted|no value in any of .* rows|the same value in every row)$", re.DOTALL
-)
 _SUMS = ("features", "values", "products", "agreeing", "paired")
 _PROJECTION = ("inputs", "center", "scale", "frequencies", "pairs")
 _JOINT = ("kernel", "smallest_rank", "variance")
@@ -62,7 +57,7 @@ def _plan_parts(plan: Plan) -> tuple[dict[str, Any], Arrays]:
     if plan.projection is not None:
         arrays |= {f"projection.{key}": getattr(plan.projection, key) for key in _PROJECTION}
     header = {
-        "columns": [_plan_column(column) for column in plan.columns],
+        "columns": [_column_header(column) for column in plan.columns],
         "grids": grids,
         "order": list(plan.grids),
         "carried": list(plan.identity_columns),
@@ -211,7 +206,8 @@ def encode_reference(reference: Reference) -> bytes:
     header = {
         "monitor": reference.monitor,
         "fingerprint": reference.fingerprint,
-        "provenance": asdict(reference.provenance),
+        "provenance": asdict(reference.provenance)
+        | {"set_aside": [_column_header(column) for column in reference.provenance.set_aside]},
         "blocks": reference.blocks,
         "block_rows": reference.block_rows,
         "joint": reference.joint is not None,
@@ -235,7 +231,7 @@ def decode_reference(data: bytes) -> Reference:
             files=provenance["files"],
             built_at=provenance["built_at"],
             time_range=span and Span(**span),
-            set_aside=tuple(_set_aside_column(item) for item in provenance["set_aside"]),
+            set_aside=tuple(_column(item) for item in provenance["set_aside"]),
             notes=tuple(provenance["notes"]),
         ),
         blocks=header["blocks"],
@@ -260,25 +256,22 @@ def fingerprint_reference(reference: Reference) -> str:
     return digest.hexdigest()
 
 
-def _plan_column(column: Column) -> dict[str, Any]:
-    # Fingerprints cover these keys. Every column of a plan can be counted.
-    return {name: value for name, value in asdict(column).items() if name != "unwatched"}
+def _column_header(column: Column) -> dict[str, Any]:
+    # Fingerprints cover the keys of a plan's columns, which can all be counted.
+    header = asdict(column)
+    if column.unwatched is None:
+        del header["unwatched"]
+    return header
 
 
 def _column(item: dict[str, Any]) -> Column:
-    return Column(name=item["name"], kind=Kind(item["kind"]), role=Role(item["role"]), reason=item["reason"])
-
-
-def _set_aside_column(item: dict[str, Any]) -> Column:
-    column = _column(item)
-    if "unwatched" in item:
-        return replace(column, unwatched=item["unwatched"] and Unwatched(item["unwatched"]))
-    # Version 0.1.0 ignored what it could not count, and what never varied, without a person's word.
-    if column.role is Role.IGNORE and _UNCOUNTED_REASON.search(column.reason):
-        nested = "struct<" in column.reason or "map<" in column.reason
-        reason = Unwatched.NESTED if nested else Unwatched.TYPE
-        return replace(column, role=Role.FEATURE, unwatched=reason)
-    return column
+    return Column(
+        name=item["name"],
+        kind=Kind(item["kind"]),
+        role=Role(item["role"]),
+        reason=item["reason"],
+        unwatched=Unwatched(item["unwatched"]) if "unwatched" in item else None,
+    )
 
 
 __all__ = [

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.core.schema import Kind, Unwatched
+from driftwatch.core.schema import Column, Kind, Role, Unwatched
 from driftwatch.decide.outcomes.column_outcomes import Features, StreamOwners
 from driftwatch.detectors.base import Target, traits_of
 from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 
+#: Reasons in which 0.1.0 ignored, without a person's word, what it could not count or what never varied.
+_UNCOUNTED_REASON = re.compile(
+    r"^(type .* cannot be counted|no value in any of .* rows|the same value in every row)$", re.DOTALL
+)
+
 
 def features_of(reference: Reference, config: MonitorConfig) -> Features:
     """Return the features. A vector is counted by its norm, which tells nothing of its direction."""
     columns = [column for column in reference.plan.columns if column.role.is_feature]
-    unwatched = {
-        column.name: column.unwatched
-        for column in reference.provenance.set_aside
-        if column.unwatched is not None and column.role.is_feature
-    }
+    reasons = {column.name: _unwatched_reason(column) for column in reference.provenance.set_aside}
+    unwatched = {name: reason for name, reason in reasons.items() if reason is not None}
     unwatched |= {
         column.name: Unwatched.VECTOR_DIRECTION
         for column in columns
@@ -32,6 +35,15 @@ def features_of(reference: Reference, config: MonitorConfig) -> Features:
         unwatched=unwatched,
         named=frozenset(names.intersection([*config.columns, *config.weights, *group_columns])),
     )
+
+
+def _unwatched_reason(column: Column) -> Unwatched | None:
+    if column.unwatched is not None:
+        return column.unwatched if column.role.is_feature else None
+    if column.role is not Role.IGNORE or not _UNCOUNTED_REASON.search(column.reason):
+        return None
+    is_nested = "struct<" in column.reason or "map<" in column.reason
+    return Unwatched.NESTED if is_nested else Unwatched.TYPE
 
 
 def _is_norm_enough(config: MonitorConfig, name: str) -> bool:
