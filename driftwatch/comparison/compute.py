@@ -14,7 +14,7 @@ from driftwatch.columns.arrow.type_names import type_name
 from driftwatch.columns.infer import find_time_column, infer
 from driftwatch.columns.profile import Profile
 from driftwatch.columns.set_aside import set_aside_lines
-from driftwatch.comparison.minimum_effect import column_is_beyond, joint_is_beyond
+from driftwatch.comparison.minimum_effect import column_detectors_within, joint_is_beyond
 from driftwatch.comparison.result import ColumnComparison
 from driftwatch.core import plugins
 from driftwatch.core.arrays import Float64Array
@@ -197,7 +197,7 @@ def measure_column(window: WindowContext, column: Column, detectors: Sequence[De
             if isinstance(detector, ColumnDetector) and detector.applies(column, reference)
         ),
         new_levels=() if column.kind.ordered else new_levels(pair),
-        beyond_minimum=column_is_beyond(pair, detectors),
+        within_minimum=column_detectors_within(pair, detectors),
     )
 
 

@@ -28,15 +28,18 @@ def _is_beyond(item: Shares | Score) -> bool:
     return bool((np.abs(share - item.reference) > tolerance)[item.trials > 0].any())
 
 
-def column_is_beyond(pair: ColumnPair, detectors: Sequence[Detector]) -> bool:
-    """Whether a column is; one without streams is judged by its p-values alone."""
-    streams = [
-        item
+def column_detectors_within(pair: ColumnPair, detectors: Sequence[Detector]) -> frozenset[str]:
+    """Return the detectors whose difference is within their own minimum.
+
+    A detector without streams has none: it counts only where no other detector has any.
+    """
+    streams = {
+        detector.name: tuple(detector.streams(pair))
         for detector in detectors
         if isinstance(detector, ColumnDetector) and detector.applies(pair.column, pair.context.reference)
-        for item in detector.streams(pair)
-    ]
-    return not streams or is_beyond_minimum(streams)
+    }
+    has_minimum = any(streams.values())
+    return frozenset(name for name, items in streams.items() if has_minimum and not is_beyond_minimum(items))
 
 
 def joint_is_beyond(window: WindowContext, detector: JointDetector) -> bool:

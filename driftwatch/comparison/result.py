@@ -38,8 +38,8 @@ class ColumnComparison:
     statistics: tuple[Statistic, ...]
     bars: NumericBars | Sequence[LevelBar] | None = field(default=None, compare=False, repr=False)
     new_levels: tuple[NewLevel, ...] = ()
-    #: False if every share is within the tolerance and every score within its floor.
-    beyond_minimum: bool = True
+    #: Detectors whose difference is within their tolerance or floor, and of which no p-value counts.
+    within_minimum: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ class Comparison:
         """Whether a difference is significant and large enough to be worth knowing.
 
         Significant: the p-value times the number of all p-values (Bonferroni) is at most ``alpha``. Large
-        enough: the column (or joint detector) has a share beyond the tolerance or a score beyond its floor,
-        the limits of a monitor with default settings.
+        enough: a share of the same detector is beyond its tolerance, or a score beyond its floor, as in a
+        monitor with default settings.
 
         Parameters
         ----------
@@ -104,7 +104,12 @@ class Comparison:
         """
         n_tests = sum(statistic.p_value is not None for statistic in self.statistics())
         relevant = [
-            *(item for column in self.columns if column.beyond_minimum for item in column.statistics),
+            *(
+                item
+                for column in self.columns
+                for item in column.statistics
+                if item.detector not in column.within_minimum
+            ),
             *(item for item in self.joint if item.detector not in self.within_minimum),
         ]
         return any(item.p_value is not None and item.p_value * n_tests <= alpha for item in relevant)

@@ -190,7 +190,7 @@ class MonitorConfig(Settings):
     burn_in: Duration | None = None
     segment_by: SegmentConfig | None = None
     groups: dict[str, list[str]] = Field(default_factory=dict)
-    weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    weights: dict[str, Annotated[float, Field(ge=1e-6, le=1e6)]] = Field(default_factory=dict)
     exclude: list[date] = Field(default_factory=list)
     model: ModelConfig = ModelConfig()
     limits: ReadLimitsConfig = ReadLimitsConfig()

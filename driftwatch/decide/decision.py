@@ -91,7 +91,8 @@ def decide(
         next_state = _after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
     if named:
         active = _active(segment_state, suspended | {item.column for item in named})
-    next_state = _add_window(next_state, measurement, e_values, active)
+    onsets = frozenset(item.onset for item in (*settled.open, *opened))
+    next_state = _add_window(next_state, measurement, e_values, active, onsets)
     if opened:
         next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
     state, reason = _state(next_state, segment_state.unwatched, measurement, policy, bool(named))
@@ -225,7 +226,7 @@ def _out_of_band(
 ) -> dict[str, bool]:
     """Return whether each measured suspended column is out of its normal range or still shifted."""
     out_of_band: dict[str, bool] = {}
-    columns = segment_state.suspended - broken
+    columns = segment_state.incident_columns - broken
     if not columns:
         return out_of_band
     scores_out = e_values.scores_out | (
@@ -280,6 +281,7 @@ def _add_window(
     measurement: Measurement,
     e_values: WindowEValues,
     active: PerKind[BoolArray],
+    onsets: frozenset[int],
 ) -> SegmentState:
     scores = segment_state.scores.add_window(
         e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active.scores
@@ -288,7 +290,7 @@ def _add_window(
         measurement.window.start,
         e_values.window_shares.successes,
         e_values.window_shares.trials,
-        {item.onset for item in segment_state.incidents},
+        onsets,
     )
     return replace(
         segment_state,

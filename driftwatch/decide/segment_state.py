@@ -16,6 +16,9 @@ from driftwatch.decide.evalues.logspace import log_sum
 from driftwatch.results.streams import Streams
 from driftwatch.summary.summary import Summary
 
+#: Kind of incidents whose columns are suspended (``incidents.py``).
+_DRIFT = "drift"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
@@ -59,8 +62,15 @@ class SegmentState:
     recent_shares: RecentShares = field(default_factory=RecentShares)
 
     @property
-    def suspended(self) -> frozenset[str]:
+    def incident_columns(self) -> frozenset[str]:
         return frozenset(column for incident in self.incidents for column in incident.columns)
+
+    @property
+    def suspended(self) -> frozenset[str]:
+        """Columns that a page named. A broken column is suspended only in windows in which it is broken."""
+        return frozenset(
+            column for incident in self.incidents if incident.kind == _DRIFT for column in incident.columns
+        )
 
     def log_evidence(self, memo: Memo = NO_MEMO) -> float:
         """Return the log of the evidence summed over all streams, -inf without evidence."""

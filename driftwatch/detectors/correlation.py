@@ -48,6 +48,8 @@ class Correlation(JointDetector):
     """
 
     name = "correlation"
+    #: It reads pairs: a column may move alone unseen.
+    reads_values = False
     unit = "difference of r"
     label = "correlations"
     display_rank = 80

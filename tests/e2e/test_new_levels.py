@@ -149,5 +149,5 @@ def test_a_value_that_fills_a_column_is_named(tmp_path: Path) -> None:
 def test_a_column_of_free_texts_shows_none(tmp_path: Path) -> None:
     world = world_of(tmp_path, "texts")
     history = CliRunner().invoke(main, ["backtest", str(world.config), "--format", "json"]).stdout
-    assert "levels never seen 0 % → 100 %, each on few rows" in history
+    assert "levels never seen 0 % → 100 %, too many or too rare to name" in history
     assert "@mail.example" not in history

@@ -53,7 +53,9 @@ def _outcome(result: Comparison, alpha: float, n_tests: int) -> object:
     sizes = f"{result.reference_rows:,} reference rows against {result.current_rows:,}: "
     level = f" at {alpha:g} over {text_format.format_count(n_tests, 'p-value')} (rows taken as independent)"
     moved = result.drifted(alpha)
-    outcome = literal("they differ" if moved else "no difference", "bold red" if moved else "green")
+    outcome = literal(
+        "they differ" if moved else "no difference worth knowing", "bold red" if moved else "green"
+    )
     return literal(sizes).append_text(outcome).append(level, "dim")
 
 

@@ -2,7 +2,8 @@
 
 Windows are merged into blocks of 1, 2, 4, ... windows, at most two of each size, the newest first. A sum
 since a past window needs ``O(log windows)`` blocks instead of all windows (exponential histogram: Datar,
-Gionis, Indyk, Motwani 2002). A block never spans the onset of an open incident, so sums since that are exact.
+Gionis, Indyk, Motwani 2002). No block begins to span the onset of an open incident. Windows that were merged
+with older ones before the incident opened are left out of its sum.
 """
 
 from __future__ import annotations

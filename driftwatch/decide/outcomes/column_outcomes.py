@@ -16,12 +16,15 @@ from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Unwatched
 from driftwatch.results.results import UnwatchedColumn, WatchedColumns
-from driftwatch.summary.column_counts import ColumnCounts
+from driftwatch.summary.column_counts import ColumnCounts, special_counts
+from driftwatch.summary.counts import MISSING_ENTRIES, WRONG_TYPE_ENTRY
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 #: Share of the features that may be unwatched before a window is not ``ok``.
 MAX_UNWATCHED_SHARE = 0.1
+#: Share of reference rows with a value, below which the missing share is most of a column's evidence.
+_MAX_SPARSE_SHARE = 0.5
 #: Share of reference rows of a wrong type, above which a column's missing share says nothing of its values.
 _MAX_WRONG_TYPE_SHARE = 0.5
 
@@ -47,6 +50,8 @@ class StreamOwners:
     #: Columns with a stream that reads their values in a window; and with any, such as the missing share.
     values: frozenset[str]
     all: frozenset[str]
+    #: Columns with a stream of their own that reads their values.
+    readable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,8 @@ class ColumnOutcomes:
     missing_share_columns: tuple[str, ...] = ()
     #: Columns of any role without a value in the window.
     empty: frozenset[str] = frozenset()
+    #: Columns of any role with a stream of their own that reads their values.
+    readable: frozenset[str] = frozenset()
 
     @property
     def passing(self) -> frozenset[str]:
@@ -86,10 +93,20 @@ def column_outcomes(
     counts = ColumnCounts.from_mapping(window.counts)
     window_rows = counts.present_rows()
     present = window_rows[counts.positions(features.columns)]
-    value_reasons = _value_reasons(features, reference, window.rows, present, owners, min_rows, memo)
+    share = memo.last(
+        "shares with a value", (features,), lambda: _present_shares(reference.summary, features.columns)
+    )
+    value_reasons = _value_reasons(
+        features, reference, (present, share * window.rows), owners, min_rows, memo
+    )
     reasons = {name: reason for name, reason in value_reasons.items() if reason is not None}
     reasons |= {name: reason for name, reason in features.unwatched.items() if name not in broken}
-    missing_share_columns = [name for name, reason in value_reasons.items() if reason is None]
+    sparse = {features.columns[k] for k in np.flatnonzero(share < _MAX_SPARSE_SHARE).tolist()}
+    missing_share_columns = [
+        name
+        for name, reason in value_reasons.items()
+        if reason is None and (name not in owners.values or name in sparse)
+    ]
     reasons |= dict.fromkeys(suspended.intersection(features.columns), Unwatched.INCIDENT_OPEN)
     unwatched = [
         UnwatchedColumn(column=name, reason=reason)
@@ -103,24 +120,23 @@ def column_outcomes(
         unwatched=tuple(unwatched),
         missing_share_columns=tuple(name for name in missing_share_columns if name not in reasons),
         empty=frozenset(counts.layout.names[position] for position in np.flatnonzero(window_rows == 0)),
+        readable=owners.readable,
     )
 
 
 def _value_reasons(
     features: Features,
     reference: Reference,
-    rows: int,
-    present: Int64Array,
+    rows_with_values: tuple[Int64Array, Float64Array],
     owners: StreamOwners,
     min_rows: int,
     memo: Memo,
 ) -> dict[str, Unwatched | None]:
-    """Return the reason, if any, of each column without enough values or value streams."""
-    share = memo.last(
-        "shares with a value", (features,), lambda: _present_shares(reference.summary, features.columns)
-    )
-    # Rows with a value in a window like the reference.
-    expected = np.floor(share * rows)
+    """Return the reason, if any, of each column without enough values or value streams.
+
+    ``rows_with_values`` are those of the window, and of a window of its size like the reference.
+    """
+    present, expected = rows_with_values
     has_values = memo.last(
         "columns with value streams",
         (features, owners),
@@ -152,24 +168,26 @@ def nothing_watched(features: Features, reason: Unwatched) -> ColumnOutcomes:
 
 
 def is_unwatched(outcomes: ColumnOutcomes, passing_before: frozenset[str]) -> bool:
-    """Whether too much was unwatched, but for columns that an open incident suspends."""
-    suspended = sum(item.reason is Unwatched.INCIDENT_OPEN for item in outcomes.unwatched)
-    n_features = outcomes.watched.of - suspended
-    if not n_features:
-        return False
-    lasting = (outcomes.passing & passing_before) | {
-        item.column for item in outcomes.unwatched if item.column in outcomes.features.unwatched
-    }
-    return bool(
-        len(outcomes.unwatched) - suspended == n_features
-        or len(lasting) > MAX_UNWATCHED_SHARE * n_features
-        or lasting & outcomes.features.named
-    )
+    """Whether too much was unwatched; ``passing_before`` are those of the window before.
+
+    Columns that an open incident suspends do not count, unless they are all there is.
+    """
+    if not outcomes.watched.drawn:
+        return bool(outcomes.watched.of)
+    suspended = {item.column for item in outcomes.unwatched if item.reason is Unwatched.INCIDENT_OPEN}
+    always = outcomes.features.unwatched.keys() - suspended
+    passing, before = outcomes.passing, passing_before - suspended
+    limit = MAX_UNWATCHED_SHARE * (outcomes.watched.of - len(suspended))
+    is_lasting = len(always | passing) > limit and len(always | before) > limit
+    return bool(is_lasting or (always | (passing & before)) & outcomes.features.named)
 
 
 def _present_shares(summary: Summary, names: tuple[str, ...]) -> Float64Array:
+    # A rebased column has rows of its own.
     counts = ColumnCounts.from_mapping(summary.counts)
-    return counts.present_rows()[counts.positions(names)] / max(summary.rows, 1)
+    present = counts.present_rows()[counts.positions(names)]
+    empty = special_counts(counts, names)[:, [*MISSING_ENTRIES, WRONG_TYPE_ENTRY]].sum(axis=1)
+    return np.asarray(present / np.maximum(present + empty, 1))
 
 
 def _reason(

@@ -1,15 +1,19 @@
 """How far a column may have moved: an upper 95 % limit, so that "did not change" is a finding of its own.
 
-The move of a column is the largest change of one of its shares (rows at or below an edge, of a level,
-outside the range, missing, of a wrong type) over all windows since the onset. Null hypothesis of the
-claim "did not change": the move is at least the tolerance. A share's limit is ``|p - r| + sqrt(a^2 + b^2)``;
-``a`` is the larger arm of Wilson's interval of the windows' share ``p`` with ``trials / b`` independent rows
-(``b``: the design effect), ``b`` the standard error of the reference's ``r`` times z. The column's limit is
-the largest of its shares: no correction is needed, because the column moved as far as one of them did
-(intersection-union test).
+The move of a column is the largest change, over all windows since the onset, of one of its shares (rows at or
+below an edge, outside the range, missing, of a wrong type) or of the total variation of its levels. Null
+hypothesis of the claim "did not change": the move is at least the tolerance.
+
+A share's limit is ``|p - r| + sqrt(a^2 + c^2)``: ``a`` and ``c`` are the larger arms of Wilson's intervals of
+the windows' share ``p`` and of the reference's ``r``, with one independent row for each ``b`` rows (the
+design effect). That of levels is ``TV + z sqrt(b/n + b/N) / 2``: the plug-in TV is never too small on
+average, and its standard deviation is at most ``sqrt(b/n) / 2`` (Efron, Stein 1981). Levels without a label
+of their own may have changed places unseen, so what both sides have of them is added. The column's limit is its largest: no
+correction is needed, because the column moved as far as one of them did (intersection-union test).
 
 Errors: a column that moved by the tolerance or more is called unchanged in at most 5 % of cases, if rows are
-no more dependent than the design effect says. Source: Wilson 1927; Berger 1982.
+no more dependent than the design effect says. Between two edges nothing is seen. Source: Wilson 1927; Berger
+1982.
 """
 
 from __future__ import annotations
@@ -17,7 +21,6 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.decide.baseline.design_effect import MIN_BLOCKS
 from driftwatch.decide.baseline.share_history import CONSERVATIVE_DESIGN_EFFECT, ShareHistory, WindowShares
 
 #: Normal quantile of a one-sided limit at 95 %.
@@ -42,42 +45,62 @@ def share_move_limits(
     0.126
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        n = trials / design_effect
         share = successes / trials
-        center = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-        arm = np.maximum(center + half - share, share - center + half)
-        reference_error = _Z * np.sqrt(reference * (1 - reference) * design_effect / reference_trials)
-        limit = np.abs(share - reference) + np.hypot(arm, reference_error)
+        arms = np.hypot(
+            _larger_arm(share, trials / design_effect),
+            _larger_arm(reference, reference_trials / design_effect),
+        )
+        limit = np.abs(share - reference) + arms
     return np.asarray(np.where(trials > 0, np.minimum(limit, 1.0), np.nan))
 
 
+def _larger_arm(share: Float64Array, rows: Float64Array) -> Float64Array:
+    # Of Wilson's interval (1927).
+    center = (share + _Z**2 / (2 * rows)) / (1 + _Z**2 / rows)
+    half = _Z * np.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2)) / (1 + _Z**2 / rows)
+    return np.asarray(np.maximum(center + half - share, share - center + half))
+
+
+def levels_move_limit(
+    shares: Float64Array, reference: Float64Array, rows: float, reference_rows: float
+) -> float:
+    """Return the upper limit of the total variation of exclusive levels, from effective numbers of rows.
+
+    >>> round(levels_move_limit(np.array([0.5, 0.5]), np.array([0.5, 0.5]), 10_000, np.inf), 4)
+    0.0082
+    """
+    rest, reference_rest = max(0.0, 1 - float(shares.sum())), max(0.0, 1 - float(reference.sum()))
+    distance = (float(np.abs(shares - reference).sum()) + abs(rest - reference_rest)) / 2
+    error = _Z / 2 * float(np.sqrt(1 / rows + 1 / reference_rows))
+    return min(1.0, distance + min(rest, reference_rest) + error)
+
+
 def move_limits(
-    history: ShareHistory,
-    shares: WindowShares,
-    recent_counts: Int64Array,
-    design_effects: Float64Array,
-    *,
-    untimed_reference: bool,
+    history: ShareHistory, shares: WindowShares, recent_counts: Int64Array, design_effects: Float64Array
 ) -> dict[str, float]:
     """Return the limit of each column that has a share stream in the window.
 
     ``recent_counts`` are successes and trials ``[2, label]`` since the onset, ``design_effects`` are by
-    stream. Shares of enough learned windows replace those of a reference without event times.
+    stream.
     """
-    streams = history.label_streams
-    effect = np.where(np.isnan(design_effects), CONSERVATIVE_DESIGN_EFFECT, design_effects)[streams]
-    reference, trials = shares.reference, shares.reference_trials[streams].astype(np.float64)
-    if untimed_reference:
-        windows = history.blocks[0][streams]
-        is_learned = windows >= MIN_BLOCKS
-        learned = history.share_sum[0] / np.maximum(windows, 1)
-        rows = windows / np.maximum(history.inverse_trials_sum[0] / np.maximum(windows, 1), 1e-300)
-        reference = np.where(is_learned, learned, reference)
-        trials = np.where(is_learned, rows, trials)
-    limits = share_move_limits(recent_counts[0], recent_counts[1], reference, trials, effect)
-    is_used = shares.present[streams] & ~np.isnan(limits)
-    owner_limits = np.full(len(history.keys.owners), -np.inf)
-    np.maximum.at(owner_limits, history.keys.stream_owners[streams][is_used], limits[is_used])
-    names = history.keys.owners
+    streams, keys = history.label_streams, history.keys
+    effects = np.where(np.isnan(design_effects), CONSERVATIVE_DESIGN_EFFECT, design_effects)
+    trials = shares.reference_trials.astype(np.float64)
+    limits = share_move_limits(
+        recent_counts[0], recent_counts[1], shares.reference, trials[streams], effects[streams]
+    )
+    is_used = (shares.present & keys.has_column)[streams] & ~np.isnan(limits)
+    owner_limits = np.full(len(keys.owners), -np.inf)
+    np.maximum.at(owner_limits, keys.stream_owners[streams][is_used], limits[is_used])
+    is_levels = shares.present & keys.has_column & ~shares.ordered & ~shares.bursts & (history.sizes > 1)
+    for k in np.flatnonzero(is_levels).tolist():
+        labels = slice(int(history.starts[k]), int(history.starts[k] + history.sizes[k]))
+        successes, rows = recent_counts[0, labels], int(recent_counts[1, labels].min())
+        if rows:
+            limit = levels_move_limit(
+                successes / rows, shares.reference[labels], rows / effects[k], trials[k] / effects[k]
+            )
+            owner = keys.stream_owners[k]
+            owner_limits[owner] = max(owner_limits[owner], limit)
+    names = keys.owners
     return {names[k]: float(owner_limits[k]) for k in np.flatnonzero(np.isfinite(owner_limits)).tolist()}

@@ -53,7 +53,7 @@ class DetectorTraits:
     max_sample_rows: int | None = None
     #: True if an open incident suspends it: a joint detector that reads suspended columns too.
     suspended_in_incident = False
-    #: False if it sees only whether there is a value.
+    #: False if it sees only whether there is a value, or how values go together.
     reads_values = True
     #: False if its scores are compared with earlier windows of production alone.
     learns_from_reference = True

@@ -136,7 +136,7 @@ def new_levels_text(pair: ColumnPair) -> str:
     if not levels:
         # A column of free text has nearly as many new levels as rows.
         is_told = n_new >= MIN_LEVEL_ROWS and any(True for _ in _new_level_rows(pair))
-        return f"{text}, each on few rows" if is_told else text
+        return f"{text}, too many or too rare to name" if is_told else text
     names = ", ".join(f"{quote(name)} {format_percent(rows / pair.m)}" for name, rows in levels)
     rest = " and others" if sum(rows for _, rows in levels) < n_new else ""
     return f"{text}: {names}{rest}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,14 +54,23 @@ def column_moves(
         decision.shares,
         segment_state.recent_shares.since(onset, len(decision.shares.successes)),
         design_effects(segment_state, policy, memo),
-        untimed_reference=measurement.untimed_reference,
     )
-    moved = {item.column for item in decision.named} | segment_state.suspended
+    skipped = {item.column for item in decision.named} | segment_state.incident_columns
+    skipped |= {item.column for item in measurement.breakages} | _without_values(measurement)
     # A joint effect names columns in its text.
-    joint_effects = " ".join(item.effect for item in decision.named if item.column not in limits)
-    empty, untold = _without_values(measurement), _untold(measurement)
-    skipped = moved | empty | {name for name in limits if joint_effects and name in joint_effects}
-    unchanged_names = {name for name in limits if limits[name] < policy.tolerance and name not in untold}
+    joint_words = {
+        word
+        for item in decision.named
+        if item.column not in limits
+        for word in re.split(r"[^\w.-]+", item.effect)
+    }
+    untold = _untold(measurement)
+    readable = limits.keys() if measurement.outcomes is None else measurement.outcomes.readable
+    unchanged_names = {
+        name
+        for name, limit in limits.items()
+        if limit < policy.tolerance and name in readable and name not in untold and name not in joint_words
+    }
     columns = [name for name in limits if name not in skipped]
     unchanged = [name for name in columns if name in unchanged_names]
     could_not_tell = [name for name in columns if name not in unchanged_names]

@@ -9,7 +9,7 @@ from driftwatch.core.schema import Span, Unwatched
 from driftwatch.decide.incidents import BLIND, incident_key
 from driftwatch.decide.outcomes.column_outcomes import nothing_watched
 from driftwatch.decide.segment_state import Incident, SegmentState
-from driftwatch.monitor.evaluation.column_moves import MAX_NAMES
+from driftwatch.monitor.evaluation.column_moves import MAX_UNWATCHED_NAMES
 from driftwatch.monitor.evaluation.features import features_of
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_notes
@@ -77,7 +77,7 @@ def could_not_look(
         untimed_rows=reading.untimed_rows or 0, before_history_rows=reading.before_history_rows,
         future_rows=reading.future_rows, undecodable=reading.undecodable_counts,
         rejected_files=reading.rejected, newest_row=reading.newest_row,
-        watched=outcomes.watched, unwatched=outcomes.unwatched[:MAX_NAMES],
+        watched=outcomes.watched, unwatched=outcomes.unwatched[:MAX_UNWATCHED_NAMES],
         reference=reference.fingerprint, configuration=configuration,
     )  # fmt: skip
     evaluations: dict[str | None, Evaluation] = {

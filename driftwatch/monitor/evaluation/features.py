@@ -58,16 +58,13 @@ def stream_owners(streams: Streams, targets: Sequence[Target], reference: Refere
     }
     values = {column for name, column in streams.targets if column is not None and reads_values[name]}
     # Where the configuration asks for no more than the missing share, that is what is watched.
-    value_columns = {
-        column
-        for detector, column in targets
-        if column is not None and detector.evidence and detector.reads_values
-    }
+    value_columns = {column for detector, column in targets if column is not None and detector.reads_values}
+    readable = frozenset(values)
     values |= owners - value_columns
-    joint = {name for name, column in streams.targets if column is None}
+    joint = {name for name, column in streams.targets if column is None and reads_values[name]}
     if any(detector.sums for detector, _ in targets if detector.joint and detector.name in joint):
         values |= _projected_columns(reference)
-    return StreamOwners(values=frozenset(values), all=frozenset(owners))
+    return StreamOwners(values=frozenset(values), all=frozenset(owners), readable=readable)
 
 
 def _projected_columns(reference: Reference) -> set[str]:

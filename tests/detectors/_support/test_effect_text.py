@@ -186,7 +186,7 @@ def test_new_levels_are_named_largest_first_and_only_if_they_repeat() -> None:
     )
     secrets = [f"user{number}@mail.example" for number in range(500)]
     text = effect("unseen", usual, usual + secrets + secrets[:100])
-    assert text == "levels never seen 0 % → 38 %, each on few rows"
+    assert text == "levels never seen 0 % → 38 %, too many or too rare to name"
     assert effect("unseen", usual, [*usual, "x"]) == "levels never seen 0 % → 0.1 %"
 
 
