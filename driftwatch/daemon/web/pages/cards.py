@@ -137,7 +137,8 @@ def chart_of(column: Column, grid: Grid | None, first: Counts | None, second: Co
     if first is None or second is None:
         return Markup()
     if isinstance(grid, LevelGrid):
-        return column_chart.level_chart(bars.level_bars(grid, first, second), column.name)
+        level_bars = bars.level_bars(grid, first, second)
+        return column_chart.level_chart(level_bars, column.name) if level_bars else Markup()
     if isinstance(grid, NumericGrid):
         numeric = bars.numeric_bars(grid, first, second, column.kind)
         return Markup() if numeric is None else column_chart.histogram(numeric, column.name)
