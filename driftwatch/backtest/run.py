@@ -275,5 +275,6 @@ def _chunk_verdicts(run: _Run, tiles_read: TilesRead, edges: list[int]) -> list[
         if None not in summaries:
             summaries[None] = Summary.zero(run.reference.plan, span).seal(run.reference.plan)
         undecodable = tuple(item for item in tiles_read.undecodable if item.start == start)
-        verdicts += run.window(span, summaries, replace(reading, undecodable=undecodable))
+        types = tiles_read.types.get(start, {})
+        verdicts += run.window(span, summaries, replace(reading, undecodable=undecodable, types=types))
     return verdicts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftwatch.charts.bars import LevelBar, NumericBars
 from driftwatch.core.schema import Column, TypeChange
 from driftwatch.results.results import NewLevel, Statistic
-from driftwatch.results.verdict_json import new_level_json
+from driftwatch.results.verdict_json import new_level_json, type_change_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,10 +145,7 @@ class Comparison:
             "joint": {statistic.detector: _statistic_to_json(statistic) for statistic in self.joint},
             "set_aside": [_set_aside_to_json(item) for item in self.set_aside],
             "only_current": list(self.only_current),
-            "type_changes": [
-                {"column": item.column, "reference": item.reference, "current": item.window}
-                for item in self.type_changes
-            ],
+            "type_changes": [type_change_json(item) for item in self.type_changes],
         }
 
     def to_frame(self) -> pd.DataFrame:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 NANOSECONDS = 1_000_000_000
+
+#: By column, the names of the types in which its values came, sorted.
+TypeNames = Mapping[str, tuple[str, ...]]
+#: Names of types that are collected of one column.
+_MAX_TYPE_NAMES = 4
 
 
 class Kind(StrEnum):
@@ -84,12 +90,26 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeChange:
-    """A column whose values came in another type than the reference's."""
+    """A column whose values came in another type than the reference's. Its field names are stored."""
 
     column: str
     #: Names of the types, such as ``float64`` and ``text``.
     reference: str
     window: str
+
+
+def merge_type_names(parts: Iterable[TypeNames]) -> TypeNames:
+    """Return the types of all parts together.
+
+    >>> merge_type_names([{"age": ("integer",)}, {"age": ("float64",), "pay": ("text",)}])
+    {'age': ('float64', 'integer'), 'pay': ('text',)}
+    """
+    merged: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        for column, names in part.items():
+            if (previous := merged.get(column)) != names:
+                merged[column] = tuple(sorted({*(previous or ()), *names})[:_MAX_TYPE_NAMES])
+    return merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

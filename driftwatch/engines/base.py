@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, TypeNames
 from driftwatch.core.settings import Settings
 from driftwatch.decoders.base import UndecodableReason
 from driftwatch.errors import TooManyRows
@@ -67,6 +67,8 @@ class Counted:
     #: since 1970 UTC.
     early_rows: Mapping[int, int] = field(default_factory=dict)
     future_rows: Mapping[int, int] = field(default_factory=dict)
+    #: By start of the tile, of columns with a value in it; empty if the engine does not know types.
+    types: Mapping[int, TypeNames] = field(default_factory=dict)
 
 
 def columns_of(plan: Plan) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, TypeNames
 from driftwatch.decoders.base import UndecodableMessages
 from driftwatch.errors import DataError, ReaderDied, SchemaMismatch, SourceTimeout, TooManyRows
 from driftwatch.results.results import Reason, RejectedFile, State
@@ -68,6 +68,8 @@ class Reading:
     undecodable: tuple[UndecodableMessages, ...] = ()
     #: Where a column of the reference is missing, columns of the data that was just read.
     other_columns: tuple[str, ...] = ()
+    #: Of the slices just read, the types in which values came.
+    types: TypeNames = field(default_factory=dict)
     newest_row: int | None = None
     read_seconds: float = 0.0
     #: None when there is something to evaluate.

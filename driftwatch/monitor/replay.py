@@ -69,7 +69,10 @@ class Replay:
             reading=reading,
             gauges=gauges,
         )
-        verdict = replace(render_gauges(evaluation.verdict), late_rows=stored.late_rows)
+        # Stored counts do not tell in which type their values came.
+        verdict = replace(
+            render_gauges(evaluation.verdict), late_rows=stored.late_rows, type_changes=stored.type_changes
+        )
         return evaluation.segment_state, verdict
 
     def window_summary(self, stored: Verdict) -> Summary:

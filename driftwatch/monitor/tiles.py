@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from driftwatch.config.models import MonitorConfig
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, merge_type_names
 from driftwatch.core.windows import slice_boundaries
 from driftwatch.monitor.reading import Parts, Reading, Tiles, lost_rows, same_rows
 from driftwatch.monitor.stray_rows import past_of, with_strays
@@ -272,6 +272,7 @@ def _merge(
         untimed_rows=None if tiles_read.unchanged else tiles_read.untimed_rows,
         undecodable=tiles_read.undecodable,
         other_columns=tiles_read.other_columns,
+        types=merge_type_names(tiles_read.types.values()),
         newest_row=tiles_read.newest_row,
         read_seconds=tiles_read.seconds,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftwatch.core.schema import Column, Role, Span
+from driftwatch.core.schema import Column, Role, Span, TypeNames, merge_type_names
 from driftwatch.errors import ReferenceUnusable
 from driftwatch.reference._blocks import TimeBlocks, split_into_blocks
 from driftwatch.reference._cells import freeze_grids, segment_levels
@@ -93,6 +93,7 @@ class _BlockCounts:
     complete_starts: frozenset[int]
     span: Span | None
     notes: tuple[str, ...]
+    types: TypeNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,11 @@ def _count_blocks(
     if engine_counts.untimed:
         notes.append(f"{engine_counts.untimed:,} rows without event time are in no block and were left out")
     return _BlockCounts(
-        tiles=dict(engine_counts.tiles), complete_starts=blocks.complete_starts, span=span, notes=tuple(notes)
+        tiles=dict(engine_counts.tiles),
+        complete_starts=blocks.complete_starts,
+        span=span,
+        notes=tuple(notes),
+        types=merge_type_names(engine_counts.types.values()),
     )
 
 
@@ -247,6 +252,7 @@ def _provenance(
             if column.unwatched or column.role in (Role.ID, Role.IGNORE)
         ),
         notes=block_counts.notes,
+        types=block_counts.types,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from driftwatch.core.arrays import Float64Array, Int64Array
-from driftwatch.core.schema import Span, Unwatched
+from driftwatch.core.schema import Span, TypeChange, Unwatched
 
 
 class State(StrEnum):
@@ -202,6 +202,10 @@ class MoveLimit:
     limit: float
 
 
+#: Columns of another type that a verdict lists.
+MAX_TYPE_CHANGES = 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The stored outcome of checking one window of one segment (None: all rows)."""
@@ -252,6 +256,8 @@ class Verdict:
     undecodable: tuple[tuple[str, int], ...] = ()
     #: Beside a missing column, columns of the data, of which one may be its new name.
     other_columns: tuple[str, ...] = ()
+    #: Of all rows only, by column; the first ``MAX_TYPE_CHANGES``.
+    type_changes: tuple[TypeChange, ...] = ()
     reference: str = ""
     configuration: str = ""
     tiles: tuple[tuple[int, int], ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from driftwatch.core.schema import Span, Unwatched
+from driftwatch.core.schema import Span, TypeChange, Unwatched
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.errors import StoreError
 from driftwatch.results.results import (
@@ -41,6 +41,7 @@ _YOUNGER_FIELDS = (
     "before_history_rows",
     "future_rows",
     "other_columns",
+    "type_changes",
 )
 
 
@@ -98,6 +99,7 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "move_limits": tuple(MoveLimit(**item) for item in data.get("move_limits", ())),
             "smallest_effects": tuple((name, size) for name, size in data.get("smallest_effects", ())),
             "represented": tuple(Representativeness(**item) for item in data.get("represented", ())),
+            "type_changes": tuple(TypeChange(**item) for item in data.get("type_changes", ())),
             "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),
             "other_columns": tuple(data.get("other_columns", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),

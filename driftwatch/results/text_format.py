@@ -7,8 +7,15 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from driftwatch.core.schema import NANOSECONDS, Kind, Unwatched
-from driftwatch.results.results import MoveLimit, Reason, State, UnwatchedColumn, Verdict
+from driftwatch.core.schema import NANOSECONDS, Kind, TypeChange, Unwatched
+from driftwatch.results.results import (
+    MAX_TYPE_CHANGES,
+    MoveLimit,
+    Reason,
+    State,
+    UnwatchedColumn,
+    Verdict,
+)
 
 #: The three kinds of states, never to be confused, with a word and a symbol for each.
 MOVED, SAME, BLIND = "moved", "same", "blind"
@@ -61,6 +68,10 @@ UNWATCHED_WORDS = {
 }
 
 _DAY = 86400
+#: Columns of another type that one line names.
+_MAX_NAMED_TYPES = 5
+#: Characters of a name in it.
+_MAX_NAME_CHARS = 60
 #: A smaller p-value is shown as "<1e-16".
 _MIN_P_VALUE = 1e-16
 
@@ -223,6 +234,23 @@ def unwatched_notes(unwatched: Sequence[UnwatchedColumn]) -> list[tuple[str, str
 
 def unwatched_text(item: UnwatchedColumn) -> str:
     return f"{item.column} ({UNWATCHED_WORDS[item.reason]})"
+
+
+def type_changes_text(changes: Sequence[TypeChange]) -> str:
+    """Return one line on the columns of another type.
+
+    >>> type_changes_text([TypeChange(column="age", reference="float64", window="float32")])
+    'age: float64 became float32'
+    """
+    items = [
+        f"{truncate(item.column, _MAX_NAME_CHARS)}: {item.reference} became {item.window}"
+        for item in changes[:_MAX_NAMED_TYPES]
+    ]
+    n_more = len(changes) - _MAX_NAMED_TYPES
+    if n_more > 0:
+        # A verdict lists no more of them.
+        items.append(f"and {'at least ' if len(changes) == MAX_TYPE_CHANGES else ''}{n_more} more")
+    return escape_invisible("; ".join(items))
 
 
 def watched_text(verdict: Verdict) -> str:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from driftwatch.core.schema import Unwatched, iso
+from driftwatch.core.schema import TypeChange, Unwatched, iso
 from driftwatch.results.results import (
     FileProblem,
     NamedColumn,
     NewLevel,
     Reason,
+    Representativeness,
     State,
     Statistic,
     Verdict,
@@ -59,6 +60,14 @@ class NewLevelJson(TypedDict):
     level: str
     rows: int
     share: float
+
+
+class TypeChangeJson(TypedDict):
+    """A column whose values came in another type than the reference's; equal values count as equal."""
+
+    column: str
+    reference: str
+    current: str
 
 
 class BrokenJson(TypedDict):
@@ -134,6 +143,7 @@ class WindowJson(TypedDict):
     unwatched: list[UnwatchedJson]
     missing_share_columns: list[str]
     new_levels: list[NewLevelJson]
+    type_changes: list[TypeChangeJson]
     unchanged: list[str]
     could_not_tell: list[str]
     move_limits: dict[str, float]
@@ -183,6 +193,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "unwatched": [{"column": item.column, "reason": item.reason} for item in verdict.unwatched],
         "missing_share_columns": list(verdict.missing_share_columns),
         "new_levels": [new_level_json(item) for item in verdict.new_levels],
+        "type_changes": [type_change_json(item) for item in verdict.type_changes],
         "unchanged": list(verdict.unchanged),
         "could_not_tell": list(verdict.could_not_tell),
         "move_limits": {item.column: item.limit for item in verdict.move_limits},
@@ -193,16 +204,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "smallest_effect": verdict.smallest_effect,
         "smallest_effects": dict(verdict.smallest_effects),
         "smallest_joint_effect": verdict.smallest_joint_effect,
-        "represented": [
-            {
-                "column": item.column,
-                "share": item.share,
-                "low": item.low,
-                "high": item.high,
-                "windows": item.windows,
-            }
-            for item in verdict.represented
-        ],
+        "represented": [_represented_json(item) for item in verdict.represented],
         "design_effect": verdict.design_effect,
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
@@ -214,6 +216,16 @@ def window_json(verdict: Verdict) -> WindowJson:
         "newest_row": _iso_or_none(verdict.newest_row),
         "reference": verdict.reference,
         "configuration": verdict.configuration,
+    }
+
+
+def _represented_json(item: Representativeness) -> RepresentedJson:
+    return {
+        "column": item.column,
+        "share": item.share,
+        "low": item.low,
+        "high": item.high,
+        "windows": item.windows,
     }
 
 
@@ -249,6 +261,10 @@ def named_json(item: NamedColumn) -> NamedJson:
 
 def new_level_json(item: NewLevel) -> NewLevelJson:
     return {"column": item.column, "level": item.level, "rows": item.rows, "share": item.share}
+
+
+def type_change_json(item: TypeChange) -> TypeChangeJson:
+    return {"column": item.column, "reference": item.reference, "current": item.window}
 
 
 def page_json(verdict: Verdict) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.core.schema import Column, Span
+from driftwatch.core.schema import Column, Span, TypeNames
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import Summary
 
@@ -21,6 +21,8 @@ class Provenance:
     time_range: Span | None
     set_aside: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
+    #: Types of the reference's values; none in references of 0.1.0.
+    types: TypeNames = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

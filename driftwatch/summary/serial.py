@@ -203,11 +203,15 @@ def encode_reference(reference: Reference) -> bytes:
     arrays: Arrays = {name: np.frombuffer(blob, dtype=np.uint8) for name, blob in blobs.items()}
     if reference.joint is not None:
         arrays |= {f"joint.{key}": getattr(reference.joint, key) for key in _JOINT}
+    provenance = asdict(reference.provenance)
+    provenance["set_aside"] = [_column_header(column) for column in reference.provenance.set_aside]
+    if not provenance["types"]:
+        # Stored as before there were such names.
+        del provenance["types"]
     header = {
         "monitor": reference.monitor,
         "fingerprint": reference.fingerprint,
-        "provenance": asdict(reference.provenance)
-        | {"set_aside": [_column_header(column) for column in reference.provenance.set_aside]},
+        "provenance": provenance,
         "blocks": reference.blocks,
         "block_rows": reference.block_rows,
         "joint": reference.joint is not None,
@@ -233,6 +237,7 @@ def decode_reference(data: bytes) -> Reference:
             time_range=span and Span(**span),
             set_aside=tuple(_column(item) for item in provenance["set_aside"]),
             notes=tuple(provenance["notes"]),
+            types={name: tuple(names) for name, names in provenance.get("types", {}).items()},
         ),
         blocks=header["blocks"],
         block_rows=header["block_rows"],

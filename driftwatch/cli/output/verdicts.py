@@ -114,6 +114,8 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
     for label, names in (("did not change", verdict.unchanged), ("could not tell", verdict.could_not_tell)):
         if names:
             facts.append((label, [_name_list(text_format.move_texts(names, verdict.move_limits))]))
+    if verdict.type_changes:
+        facts.append(("another type", [text_format.type_changes_text(verdict.type_changes)]))
     if verdict.rejected_files:
         files = [f"{item.name}: {item.problem} {item.detail}" for item in verdict.rejected_files]
         facts.append(("left out", _first_items(files)))

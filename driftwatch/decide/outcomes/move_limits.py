@@ -8,8 +8,9 @@ A share's limit is ``|p - r| + sqrt(a^2 + c^2)``: ``a`` and ``c`` are the larger
 the windows' share ``p`` and of the reference's ``r``, with one independent row for each ``b`` rows (the
 design effect). That of levels is ``TV + z sqrt(b/n + b/N) / 2``: the plug-in TV is never too small on
 average, and its standard deviation is at most ``sqrt(b/n) / 2`` (Efron, Stein 1981). Levels without a label
-of their own may have changed places unseen, so what both sides have of them is added. The column's limit is its largest: no
-correction is needed, because the column moved as far as one of them did (intersection-union test).
+of their own may have changed places unseen, so what both sides have of them is added. The column's limit is
+its largest: no correction is needed, because the column moved as far as one of them did (intersection-union
+test).
 
 Errors: a column that moved by the tolerance or more is called unchanged in at most 5 % of cases, if rows are
 no more dependent than the design effect says. Between two edges nothing is seen. Source: Wilson 1927; Berger

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from driftwatch import errors
+from driftwatch.core.schema import TypeNames
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.engines.local.frames import MAX_PLANS
 from driftwatch.engines.local.reader_handle import Deadline, Reader
@@ -43,6 +44,8 @@ class TilesRead:
     undecodable: tuple[UndecodableMessages, ...]
     #: Where a column of the plan is missing, columns that are there instead.
     other_columns: tuple[str, ...] = ()
+    #: By start of the tile, of columns with a value in it.
+    types: Mapping[int, TypeNames] = field(default_factory=dict)
     #: Duration of the call.
     seconds: float
 
@@ -103,7 +106,9 @@ def checked(
         raise SourceFailed(DataError(text) if kind is errors.MissingExtra else kind(text))
 
 
-def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary]) -> TilesRead:
+def tiles_read(
+    done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary], types: dict[int, TypeNames]
+) -> TilesRead:
     return TilesRead(
         tiles=tiles,
         versions=tuple(done["versions"]),
@@ -120,6 +125,7 @@ def tiles_read(done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary
             for start, reason, messages in done["undecodable"]
         ),
         other_columns=tuple(done["other_columns"]),
+        types=types,
         seconds=0.0,
     )
 

@@ -13,17 +13,20 @@ import pyarrow as pa
 
 from driftwatch.columns.arrow.encode import encode
 from driftwatch.columns.arrow.levels import DictionaryMemo
+from driftwatch.columns.arrow.type_names import type_name
 from driftwatch.core.arrays import Int64Array
-from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.schema import NANOSECONDS, Span, TypeNames, merge_type_names
 from driftwatch.engines.base import Counted, SourceRows
 from driftwatch.engines.local.threads import Threads
-from driftwatch.summary.batch import Batch, Levels
+from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.plan import OTHER_SEGMENT, Plan
 from driftwatch.summary.summary import ParallelMap, Summary, total
 
 #: Small batches of one schema are joined up to this many rows, since each batch has a fixed cost per column.
 _JOINED_ROWS = 1 << 16
 _DAY = 86_400 * NANOSECONDS
+#: Characters of a type's name: that of a structure lists its fields.
+_MAX_TYPE_CHARS = 80
 
 
 def summarise(
@@ -75,6 +78,8 @@ class _Count:
     future_rows: Counter[int] = field(default_factory=Counter)
     newest: int | None = None
     memos: dict[str, DictionaryMemo] = field(default_factory=dict)
+    #: By start of the tile.
+    types: dict[int, TypeNames] = field(default_factory=dict)
 
     def add(self, batch: pa.RecordBatch, threads: Threads) -> None:
         plan = self.plan
@@ -105,7 +110,7 @@ class _Count:
             newest = int(encoded.time.max())
             self.newest = newest if self.newest is None else max(self.newest, newest)
         self.rows += encoded.rows
-        self._count_by_tile(encoded, tiles, threads.shares(batch))
+        self._count_by_tile(encoded, tiles, threads.shares(batch), _type_names(batch, encoded))
 
     def _count_outside(self, times: Int64Array) -> None:
         self.outside += len(times)
@@ -114,7 +119,9 @@ class _Count:
         self.early_rows.update(_by_day(times[times < self.history.start]))
         self.future_rows.update(_by_day(times[times >= self.history.end]))
 
-    def _count_by_tile(self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any]) -> None:
+    def _count_by_tile(
+        self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any], types: TypeNames
+    ) -> None:
         # Rows are sorted by tile and segment once, then each run of equal keys is counted.
         split = self.plan.segmentation
         names: tuple[str | None, ...] = (None,)
@@ -124,7 +131,7 @@ class _Count:
             key = tiles * len(names) + _segments(encoded.segment, split.levels, encoded.rows)
         first = int(key[0])
         if (key == first).all():
-            self._add_rows(first, names, encoded, shares)
+            self._add_rows(first, names, encoded, shares, types)
             return
         steps = np.diff(key)
         order = np.argsort(key, kind="stable") if (steps < 0).any() else None
@@ -133,10 +140,15 @@ class _Count:
         for start, stop in pairwise(cuts):
             # Rows in time order, as in most files, are sliced without a copy.
             run = encoded.take(slice(start, stop) if order is None else order[start:stop])
-            self._add_rows(int(ordered[start]), names, run, shares)
+            self._add_rows(int(ordered[start]), names, run, shares, types)
 
     def _add_rows(
-        self, key: int, names: tuple[str | None, ...], rows: Batch, shares: ParallelMap[Any]
+        self,
+        key: int,
+        names: tuple[str | None, ...],
+        rows: Batch,
+        shares: ParallelMap[Any],
+        types: TypeNames,
     ) -> None:
         tile, segment = divmod(key, len(names))
         span = self._span(tile)
@@ -145,6 +157,19 @@ class _Count:
         upto = None if previous is None or previous.sample is None else previous.sample.max_hash
         part = Summary.from_batch(self.plan, rows, span, shares, upto)
         self.parts[tile_key] = part if previous is None else previous + part
+        self._add_types(span.start, rows, types)
+
+    def _add_types(self, start: int, rows: Batch, types: TypeNames) -> None:
+        tile_types = self.types.get(start, {})
+        new_types = {
+            column: names
+            for column, names in types.items()
+            if (present := tile_types.get(column, ())) != names
+            and not set(names) <= set(present)
+            and _has_value(rows.columns[column])
+        }
+        if new_types:
+            self.types[start] = merge_type_names([tile_types, new_types])
 
     def _span(self, tile: int) -> Span:
         return Span(start=int(self.edges[tile]), end=int(self.edges[tile + 1]))
@@ -168,7 +193,24 @@ class _Count:
             untimed=self.untimed,
             early_rows=dict(self.early_rows),
             future_rows=dict(self.future_rows),
+            types=self.types,
         )
+
+
+def _type_names(batch: pa.RecordBatch, encoded: Batch) -> TypeNames:
+    types: dict[str, tuple[str, ...]] = {}
+    for name, data_type in zip(batch.schema.names, batch.schema.types, strict=True):
+        # Of two columns of one name the first counts.
+        if name in encoded.columns and name not in types:
+            text = type_name(data_type)
+            types[name] = () if text is None else (text[:_MAX_TYPE_CHARS],)
+    return {name: names for name, names in types.items() if names}
+
+
+def _has_value(column: Numbers | Levels) -> bool:
+    if isinstance(column, Numbers):
+        return column.nulls is None or len(column.nulls) < len(column.values)
+    return bool((column.codes != -1).any())
 
 
 def _by_day(times: Int64Array) -> dict[int, int]:

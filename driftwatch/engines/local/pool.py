@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import Span, TypeNames
 from driftwatch.decoders.base import DecoderConfig
 from driftwatch.engines.base import Capability, EngineConfig
 from driftwatch.engines.local import LocalConfig
@@ -98,13 +98,18 @@ class ReaderPool:
             "memory": memory,
         }
         tiles: dict[tuple[int, str | None], Summary] = {}
+        types: dict[int, TypeNames] = {}
         with self._reader() as reader:
             done: dict[str, Any] = {}
             for answer, blob in planned(reader, header, plan, Deadline(seconds=seconds)):
                 if answer["kind"] == "tile":
                     tiles[answer["start"], answer["segment"]] = decode_summary(blob)
+                    if answer["types"]:
+                        types[answer["start"]] = {
+                            name: tuple(names) for name, names in answer["types"].items()
+                        }
                 done = answer
-        return replace(tiles_read(done, tiles), seconds=time.monotonic() - started)
+        return replace(tiles_read(done, tiles, types), seconds=time.monotonic() - started)
 
     def extent(self, source: SourceConfig, *, seconds: float, memory: int) -> Span | None:
         """Return the span of event times, or None when the source has no row."""

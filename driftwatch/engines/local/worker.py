@@ -109,7 +109,9 @@ class Worker:
             for (start, segment), summary in counted.tiles.items():
                 part = summary if header["sample"] else summary.drop_sample()
                 # Compressing what only crosses a pipe costs more than counting it.
-                yield {"kind": "tile", "start": start, "segment": segment}, encode_summary(part, level=0)
+                tile = {"kind": "tile", "start": start, "segment": segment}
+                types = counted.types.get(start, {}) if segment is None else {}
+                yield {**tile, "types": dict(types)}, encode_summary(part, level=0)
             totals.add(rows.reading, counted)
             if versions is None and len(spans) == 1:
                 totals.versions = [rows.version()]

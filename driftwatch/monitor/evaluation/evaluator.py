@@ -29,6 +29,7 @@ from driftwatch.detectors.base import (
 )
 from driftwatch.monitor.evaluation.features import features_of, stream_owners
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
+from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Breakage, Reason
@@ -143,6 +144,10 @@ class Evaluator:
             policy=policy,
             gauges=gauges,
             reading=reading,
+            # Types are those of all rows, whatever segment they belong to.
+            changed_types=()
+            if segment is not None
+            else type_changes(self.reference.provenance.types, reading.types),
             memo=memo,
         )
         return Decided(

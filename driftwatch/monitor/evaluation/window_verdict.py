@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.core.schema import Unwatched, iso
+from driftwatch.core.schema import TypeChange, Unwatched, iso
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
@@ -52,6 +52,7 @@ def verdict_of(
     policy: Policy,
     gauges: bool = True,
     reading: Reading = NO_READING,
+    changed_types: tuple[TypeChange, ...] = (),
     memo: Memo = NO_MEMO,
 ) -> Verdict:
     # Rows without an event time, and messages, belong to no segment.
@@ -95,6 +96,7 @@ def verdict_of(
         future_rows=outside.future_rows,
         undecodable=outside.undecodable_counts,
         other_columns=reading.other_columns if has_missing_column else (),
+        type_changes=changed_types,
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
     )

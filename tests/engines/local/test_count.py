@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -143,3 +144,35 @@ def test_a_column_may_change_its_type_between_batches() -> None:
     mixed = summarise(PLAN, [as_numbers, as_texts], EDGES).tiles[0, None]
     assert mixed.rows == 4
     assert mixed.counts["m"].wrong_type == 0
+
+
+TYPES = {
+    "whole": pa.array([1, None], pa.int16()),
+    "empty": pa.nulls(2, pa.float64()),
+    "null": pa.nulls(2),
+    "run_end": pc.run_end_encode(pa.array([None, None], pa.float64())),
+    "coded": pa.array(["a", None]).dictionary_encode(),
+}
+SEEN = {"whole": ("integer",), "coded": ("text",)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 100]), st.sampled_from(sorted(TYPES))), max_size=9), st.booleans()
+)
+def test_types_are_those_of_values_by_tile_however_rows_are_cut(
+    pieces: list[tuple[int, str]], coded_column: bool
+) -> None:
+    name = "c" if coded_column else "n"
+    batches = [
+        pa.RecordBatch.from_arrays([pa.array([at, at], pa.timestamp("ns")), TYPES[kind]], names=["t", name])
+        for at, kind in pieces
+    ]
+    expected: dict[int, dict[str, tuple[str, ...]]] = {}
+    for at, kind in pieces:
+        if kind in SEEN:
+            names = {*SEEN[kind], *expected.get(at, {}).get(name, ())}
+            expected[at] = {name: tuple(sorted(names))}
+    cut = [batch.slice(row, 1) for batch in batches for row in (0, 1)]
+    for parts in (batches, batches[::-1], cut):
+        assert summarise(PLAN, parts, [0, 100, 200]).types == expected

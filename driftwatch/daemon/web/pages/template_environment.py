@@ -45,6 +45,7 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         moves=text_format.move_notes,
         unwatched_notes=text_format.unwatched_notes,
         watched_text=text_format.watched_text,
+        type_changes_text=text_format.type_changes_text,
         iso=iso,
         json=_settings_text,
     )
