@@ -152,7 +152,14 @@ def segment_of(plan: Plan, columns: dict[str, pa.Array], place: int) -> str | No
         return None
     array = columns.get(plan.segmentation.column)
     level = read.Missing if array is None else read.level(read.value_of(array[place]))
-    return level if isinstance(level, str) and level in plan.segmentation.levels else "other"
+    if not isinstance(level, str):
+        return "other"
+    grid = plan.grids.get(plan.segmentation.column)
+    form = "text" if grid is None else str(getattr(grid, "form", "text"))
+    if grid is not None and plan.column(plan.segmentation.column).kind is Kind.NUMERIC:
+        form = grid.precision
+    form = {"number": "d", "single": "f", "half": "e"}.get(form, form)
+    return (*plan.segmentation.levels, "other")[read.cell_of_level(plan.segmentation.levels, form, level)]
 
 
 def value_of(column: Column, array: pa.Array | None, place: int, timezone: str) -> Any:

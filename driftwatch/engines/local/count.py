@@ -19,7 +19,8 @@ from driftwatch.core.schema import NANOSECONDS, Span, TypeNames, merge_type_name
 from driftwatch.engines.base import Counted, SourceRows
 from driftwatch.engines.local.threads import Threads
 from driftwatch.summary.batch import Batch, Levels, Numbers
-from driftwatch.summary.plan import OTHER_SEGMENT, Plan
+from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.plan import Plan
 from driftwatch.summary.summary import ParallelMap, Summary, total
 
 #: Small batches of one schema are joined up to this many rows, since each batch has a fixed cost per column.
@@ -80,6 +81,11 @@ class _Count:
     memos: dict[str, DictionaryMemo] = field(default_factory=dict)
     #: By start of the tile.
     types: dict[int, TypeNames] = field(default_factory=dict)
+    #: Cells of the segments' levels; None without segments.
+    segment_grid: LevelGrid | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.segment_grid = self.plan.segment_grid
 
     def add(self, batch: pa.RecordBatch, threads: Threads) -> None:
         plan = self.plan
@@ -123,12 +129,12 @@ class _Count:
         self, encoded: Batch, tiles: Int64Array, shares: ParallelMap[Any], types: TypeNames
     ) -> None:
         # Rows are sorted by tile and segment once, then each run of equal keys is counted.
-        split = self.plan.segmentation
+        split, grid = self.plan.segmentation, self.segment_grid
         names: tuple[str | None, ...] = (None,)
         key = tiles
-        if split is not None:
+        if split is not None and grid is not None:
             names = split.names()
-            key = tiles * len(names) + _segments(encoded.segment, split.levels, encoded.rows)
+            key = tiles * len(names) + _segments(encoded.segment, grid, encoded.rows)
         first = int(key[0])
         if (key == first).all():
             self._add_rows(first, names, encoded, shares, types)
@@ -218,14 +224,13 @@ def _by_day(times: Int64Array) -> dict[int, int]:
     return dict(zip(days.tolist(), rows.tolist(), strict=True))
 
 
-def _segments(column: Levels | None, names: tuple[str, ...], rows: int) -> Int64Array:
+def _segments(column: Levels | None, grid: LevelGrid, rows: int) -> Int64Array:
     """Return each row's segment number; missing and unlisted levels belong to ``other``, the last."""
-    other = names.index(OTHER_SEGMENT) if OTHER_SEGMENT in names else len(names)
+    other = len(grid.levels)
     if column is None:
         return np.full(rows, other, dtype=np.int64)
-    numbers = {level: number for number, level in enumerate(names)}
-    table = np.array([*(numbers.get(level, other) for level in column.levels), other, other], dtype=np.int64)
-    return table[column.codes]
+    numbers = grid.index(column)
+    return np.where(numbers < 0, other, numbers)
 
 
 def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

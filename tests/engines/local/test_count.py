@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import plain_engine
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftwatch.core.schema import Column, Kind
+from driftwatch.core.spellings import Form
 from driftwatch.engines.local.count import summarise
 from driftwatch.summary.grid import LevelGrid, numeric_grid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -176,3 +178,46 @@ def test_types_are_those_of_values_by_tile_however_rows_are_cut(
     cut = [batch.slice(row, 1) for batch in batches for row in (0, 1)]
     for parts in (batches, batches[::-1], cut):
         assert summarise(PLAN, parts, [0, 100, 200]).types == expected
+
+
+def test_equal_values_of_another_type_are_of_one_segment() -> None:
+    clothes = {
+        Form.BOOLEAN: [
+            pa.array([True, False]),
+            pa.array([1, 0]),
+            pa.array([1.0, 0.0]),
+            pa.array(["True", "0"]),
+        ],
+        Form.NUMBER: [
+            pa.array([1, 0]),
+            pa.array([True, False]),
+            pa.array([1.0, 0.0]),
+            pa.array(["1.0", "0"]),
+        ],
+    }
+    levels = {Form.BOOLEAN: ("true", "false"), Form.NUMBER: ("1", "0")}
+    for form, values in clothes.items():
+        plan = replace(
+            PLAN,
+            grids={**PLAN.grids, "c": LevelGrid(levels=levels[form], form=form)},
+            segmentation=Segmentation(column="c", levels=levels[form]),
+        )
+        for array in map(pa.array, values):
+            times = pa.array([0, 0], pa.timestamp("ns"))
+            batch = pa.RecordBatch.from_arrays([times, array], names=["t", "c"])
+            counted = [engine(plan, [batch], [0, 100]).tiles for engine in (summarise, plain_engine.count)]
+            for tiles in counted:
+                rows = {segment: tile.rows for (_, segment), tile in tiles.items()}
+                assert rows == {None: 2, levels[form][0]: 1, levels[form][1]: 1}, (form, array)
+
+
+def test_texts_among_texts_are_segments_of_their_own() -> None:
+    plan = replace(
+        PLAN,
+        grids={**PLAN.grids, "c": LevelGrid(levels=("1", "t"))},
+        segmentation=Segmentation(column="c", levels=("1", "t")),
+    )
+    times = pa.array([0] * 4, pa.timestamp("ns"))
+    batch = pa.RecordBatch.from_arrays([times, pa.array(["1", "1.0", "true", None])], names=["t", "c"])
+    tiles = summarise(plan, [batch], [0, 100]).tiles
+    assert {segment: tile.rows for (_, segment), tile in tiles.items()} == {None: 4, "1": 1, "other": 3}
