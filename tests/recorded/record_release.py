@@ -2,7 +2,8 @@
 
 The code of the commit lives until the cut, and decides the next windows. A release is recorded once, with the
 scripts that stood beside this one when its folder was committed. On another platform its decisions alone are
-recorded again, from the same store: ``--decide``.
+recorded again, from the same store: ``--decide``. Code that decides otherwise on purpose is recorded beside the
+release: ``--again``; states, pages and incidents stay those of the release.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def record_store(version: str, package: dict[str, str], folder: Path) -> None:
     pack_release(version, folder)
 
 
-def record_decisions(version: str, package: dict[str, str], folder: Path) -> None:
+def record_decisions(version: str, package: dict[str, str], folder: Path, *, again: bool = False) -> None:
     """Decide the next windows twice. Raises ``SystemExit`` when the two differ."""
     runs = []
     for number, surroundings in enumerate(({}, SURROUNDINGS)):
@@ -62,7 +63,7 @@ def record_decisions(version: str, package: dict[str, str], folder: Path) -> Non
         runs.append(decide(folder / str(number), surroundings | package))
     if lines := differences(*runs):
         raise SystemExit("\n  ".join(["two runs are not the same, so nothing is recorded", *lines]))
-    write_decided(version, {"platform": facts(), **runs[0]})
+    write_decided(version, {"platform": facts(), **runs[0]}, again=again)
 
 
 def main() -> None:
@@ -70,19 +71,20 @@ def main() -> None:
     parser.add_argument("version")
     parser.add_argument("--commit", required=True)
     parser.add_argument("--decide", action="store_true", help="keep the store, record its decisions again")
+    parser.add_argument("--again", action="store_true", help="record what a newer commit decides")
     options = parser.parse_args()
     if problem := incomparable(facts()):
         raise SystemExit(problem)
     with TemporaryDirectory() as name:
         folder = Path(name)
         version = extract(options.commit, folder / "package")
-        if version != options.version:
+        if version != options.version and not options.again:
             raise SystemExit(f"{options.commit}: expected version {options.version}. Got {version}.")
         package = {"PYTHONPATH": str(folder / "package")}
-        if not options.decide:
+        if not (options.decide or options.again):
             record_store(version, package, folder / "live")
-        record_decisions(version, package, folder)
-    for path in sorted((RELEASES / version).iterdir()):
+        record_decisions(options.version, package, folder, again=options.again)
+    for path in sorted((RELEASES / options.version).iterdir()):
         sys.stderr.write(f"{path.name}: {path.stat().st_size:,} bytes\n")
 
 

@@ -13,8 +13,6 @@ from history_hashes import digest, json_digest
 from driftwatch.core.codec import unpack
 from driftwatch.summary.serial import decode_summary, encode_summary
 
-#: Keys that the JSON of verbs has gained since.
-_NEW_KEYS = {"outside_rows"}
 #: Places that are named of each table, of the steps and of the verbs.
 _LISTED = 4
 
@@ -60,6 +58,19 @@ def blob_content(blob: bytes) -> dict[str, Any]:
     return {"header": {name: value for name, value in header.items() if name != "version"}, **content}
 
 
+def decisions(content: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What people notice of each window after the cut: state, page, incident, and the columns named."""
+    return {
+        key: [
+            *(verdict[name] for name in ("state", "reason", "page", "incident", "onset")),
+            [item["column"] for item in verdict["named"]],
+            [item["column"] for item in verdict["breakages"]],
+        ]
+        for key, row in content["tables"]["verdicts"].items()
+        if isinstance(verdict := row["content"], dict)
+    }
+
+
 def differences(release: Mapping[str, Any], today: Mapping[str, Any]) -> list[str]:
     """Every line names a place that differs. What the release had no table or column for is left out."""
     lines = []
@@ -87,7 +98,7 @@ def _differences(old: Any, new: Any, place: str) -> Iterator[str]:
         if json.dumps(old) != json.dumps(new):
             yield f"{place}: {json.dumps(new)[:200]}, of the release {json.dumps(old)[:200]}"
         return
-    for name in dict.fromkeys([*old, *(name for name in new if name in old or name not in _NEW_KEYS)]):
+    for name in dict.fromkeys([*old, *new]):
         if name not in old or name not in new:
             yield f"{place}.{name}: {'only of the release' if name in old else 'not of the release'}"
         else:

@@ -13,6 +13,8 @@ from history_platform import run_pinned
 
 RELEASES = Path(__file__).parents[1] / "store" / "releases"
 
+_AGAIN = "decided_again.json.xz"
+
 
 def releases() -> list[str]:
     """The versions that left a store."""
@@ -56,9 +58,15 @@ def decided(version: str) -> dict[str, Any]:
     return content
 
 
-def write_decided(version: str, content: dict[str, Any]) -> None:
+def decided_again(version: str) -> dict[str, Any]:
+    """What the newest code that changed its decisions on purpose decided, in the same form."""
+    content: dict[str, Any] = json.loads(lzma.decompress((RELEASES / version / _AGAIN).read_bytes()))
+    return content
+
+
+def write_decided(version: str, content: dict[str, Any], *, again: bool = False) -> None:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    (RELEASES / version / "decided.json.xz").write_bytes(_compressed(text.encode()))
+    (RELEASES / version / (_AGAIN if again else "decided.json.xz")).write_bytes(_compressed(text.encode()))
 
 
 def _compressed(data: bytes) -> bytes:

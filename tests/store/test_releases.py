@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from history_platform import incomparable, refuse
-from release_content import differences
-from release_fixture import decide, decided, releases, unpack_release
+from release_content import decisions, differences
+from release_fixture import decide, decided, decided_again, releases, unpack_release
 from release_run import CUT, ENVIRONMENT, SLICE
 
 from driftwatch.cli import main
@@ -19,7 +19,7 @@ from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.outbox import OutboxTable
 
-RECORD_ANEW = "python tests/recorded/record_release.py VERSION --commit COMMIT --decide"
+RECORD_ANEW = "python tests/recorded/record_release.py VERSION --commit COMMIT --again"
 
 
 @pytest.fixture(params=releases())
@@ -39,15 +39,18 @@ def folder(version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return place
 
 
-def test_the_next_windows_are_decided_bit_for_bit(version: str, folder: Path) -> None:
-    release = decided(version)
-    if reason := incomparable(release["platform"]):
+def test_the_next_windows_are_decided_as_the_release_did_and_bit_for_bit_as_recorded(
+    version: str, folder: Path
+) -> None:
+    record = decided_again(version)
+    if reason := incomparable(record["platform"]):
         refuse(reason, RECORD_ANEW)
     today = decide(folder, {})
-    lines = differences(release, today)
-    if lines and today["probe"] != release["probe"]:
+    assert decisions(today) == decisions(decided(version))
+    lines = differences(record, today)
+    if lines and today["probe"] != record["probe"]:
         refuse("libm, BLAS or zlib of this machine give other bits than those of the record", RECORD_ANEW)
-    assert not lines, "\n  ".join([f"not as {version} decided:", *lines])
+    assert not lines, "\n  ".join(["not as recorded:", *lines])
 
 
 def test_the_release_leaves_a_store_in_the_middle_of_its_life(version: str, folder: Path) -> None:

@@ -263,6 +263,14 @@ FIELD_CASES = (
         production=_one("version", _constant(8.5)),
     ),
     FieldCase(
+        name="a constant lost three of ten values",
+        right=Right.PAGE,
+        column="currency",
+        text="missing",
+        reference=_one("currency", _constant("EUR")),
+        production=_one("currency", lambda g, n: [None if g.random() < 0.3 else "EUR" for _ in range(n)]),
+    ),
+    FieldCase(
         name="a constant that stays",
         right=Right.QUIET,
         reference=_one("currency", _constant("EUR")),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.decide.baseline.design_effect import measure_design_effects
+from driftwatch.decide.baseline.design_effect import MIN_BLOCKS, measure_design_effects
 from driftwatch.decide.evalues.e_values import ALTERNATIVES
 from driftwatch.decide.evalues.stream_index import StreamIndex
 from driftwatch.results.streams import StreamKey, Streams
@@ -221,7 +221,7 @@ class ShareHistory:
         # They stay fixed, or a season would raise them further and further, and pass for normal.
         is_new = np.isnan(self.design_effect) & (self.blocks[0] >= FIRST_LEARNED_WINDOWS)
         return (
-            replace(self, design_effect=np.where(is_new, measure_design_effects(self), self.design_effect))
+            replace(self, design_effect=np.where(is_new, self._measured_effects(), self.design_effect))
             if is_new.any()
             else self
         )
@@ -242,8 +242,18 @@ class ShareHistory:
         return memo.last(
             "design effects",
             (self.design_effect, self.blocks, self.share_sum),
-            lambda: np.where(is_unknown, measure_design_effects(self), self.design_effect),
+            lambda: np.where(is_unknown, self._measured_effects(), self.design_effect),
         )
+
+    def _measured_effects(self) -> Float64Array:
+        # A column that never varied has no effect to measure: its first nulls are taken to come in bursts as
+        # large as any other column's, at most as where nothing is known.
+        effects = measure_design_effects(self)
+        is_constant = np.isnan(effects) & self.keys.has_column & (self.blocks[0] >= MIN_BLOCKS)
+        if is_constant.any() and not np.isnan(effects).all():
+            largest = min(float(np.nanmax(effects)), CONSERVATIVE_DESIGN_EFFECT)
+            effects = np.where(is_constant, largest, effects)
+        return effects
 
 
 #: Fields that have an axis of streams or labels, and its position; ``pending`` is concatenated separately.

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -51,6 +51,7 @@ def histories(draw: st.DrawFn) -> ScoreHistory:
     return replace(history, values=values, ends=np.arange(1, windows + 1))
 
 
+@settings(deadline=None)
 @given(histories())
 def test_the_newest_windows_wait_where_enough_have_taught(history: ScoreHistory) -> None:
     pending = np.zeros(history.values.shape, dtype=np.bool_)
@@ -61,6 +62,7 @@ def test_the_newest_windows_wait_where_enough_have_taught(history: ScoreHistory)
     np.testing.assert_array_equal(learned_values, np.where(pending, np.nan, history.values))
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(0, 2**32 - 1))
 def test_what_is_suspected_waits_since_its_onset(history: ScoreHistory, seed: int) -> None:
     rng, windows = np.random.default_rng(seed), len(history.values)
@@ -81,6 +83,7 @@ def test_what_is_suspected_waits_since_its_onset(history: ScoreHistory, seed: in
             np.testing.assert_array_equal(learned_values[row, position], expected)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 45), st.integers(1, 90), st.integers(0, 2**32 - 1))
 def test_shares_teach_once_and_late(n_blocks: int, windows: int, seed: int) -> None:
     """A share history learns, window by window and stream by stream, what its rules say."""
@@ -150,6 +153,7 @@ def _ranks(
     return 1.0 if is_usual else (sum(values > threshold) + 1) / (len(values) + 1), smallest_p
 
 
+@settings(deadline=None)
 @given(histories(), st.sampled_from([-1.0, -0.2, 0.0, 0.02, 2.0, 5.0]))
 def test_ranks_are_those_of_the_rule_of_succession(history: ScoreHistory, value: float) -> None:
     model = replace(fit_score_model(history), ranked=np.ones(3, dtype=np.bool_))
@@ -171,6 +175,7 @@ def test_ranks_are_those_of_the_rule_of_succession(history: ScoreHistory, value:
                 assert prediction.smallest_p[position, side] == pytest.approx(smallest_p)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
 def test_tails_have_the_density_of_student(windows: int, seed: int, signed: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -204,6 +209,7 @@ def _posterior(like: Float64Array, prior: Float64Array) -> Float64Array:
     return np.array([column / column.sum() for column in weights]).T
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_populations_are_estimated_by_expectation_maximisation(columns: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
