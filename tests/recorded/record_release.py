@@ -2,8 +2,8 @@
 
 The code of the commit lives until the cut, and decides the next windows. A release is recorded once, with the
 scripts that stood beside this one when its folder was committed. On another platform its decisions alone are
-recorded again, from the same store: ``--decide``. Code that decides otherwise on purpose is recorded beside the
-release: ``--again``; states, pages and incidents stay those of the release.
+recorded again, from the same store: ``--decide``. Code that decides otherwise on purpose is recorded beside
+the release: ``--again``; states, pages and incidents stay those of the release.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class ColumnOutcomes:
     empty: frozenset[str] = frozenset()
     #: Columns of any role with a stream of their own that reads their values.
     readable: frozenset[str] = frozenset()
+    #: (column, rows of another type) of those that are not broken; all other statistics leave them out.
+    wrong_types: tuple[tuple[str, int], ...] = ()
 
     @property
     def passing(self) -> frozenset[str]:
@@ -121,7 +123,14 @@ def column_outcomes(
         missing_share_columns=tuple(name for name in missing_share_columns if name not in reasons),
         empty=frozenset(counts.layout.names[position] for position in np.flatnonzero(window_rows == 0)),
         readable=owners.readable,
+        wrong_types=_wrong_types(counts, broken),
     )
+
+
+def _wrong_types(counts: ColumnCounts, broken: frozenset[str]) -> tuple[tuple[str, int], ...]:
+    rows = counts.special[:, WRONG_TYPE_ENTRY]
+    columns = [(counts.layout.names[k], int(rows[k])) for k in np.flatnonzero(rows).tolist()]
+    return tuple(item for item in columns if item[0] not in broken)
 
 
 def _value_reasons(

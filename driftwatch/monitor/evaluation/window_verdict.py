@@ -155,9 +155,14 @@ def _unwatched_text(measurement: Measurement) -> str:
     if unwatched:
         names = _listing([unwatched_text(item) for item in unwatched])
         parts.append(f"could not look at {len(unwatched)} of {outcomes.watched.of} columns: {names}")
+    for name, rows in outcomes.wrong_types[:_MAX_DETAIL_NAMES]:
+        parts.append(
+            f"{name}: {rows:,} of {measurement.rows:,} values are of another type, and its other statistics "
+            f"speak for the other {measurement.rows - rows:,} rows"
+        )
     if outcomes.missing_share_columns:
         parts.append(
-            "as few values as in the reference, so the missing share alone speaks for "
+            "few or no values, as in the reference, so the missing share speaks for "
             + _listing(outcomes.missing_share_columns)
         )
     return "; ".join(parts)

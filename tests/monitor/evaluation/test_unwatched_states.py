@@ -138,4 +138,4 @@ def test_no_values_and_a_column_as_thin_in_the_reference() -> None:
     (verdict,) = verdicts(test_set, [{"a": 0.9}], config(tolerance=0.49))
     assert verdict.reason is Reason.BURN_IN
     assert verdict.missing_share_columns == ("a",)
-    assert "so the missing share alone speaks for a" in verdict.detail
+    assert "so the missing share speaks for a" in verdict.detail

@@ -43,6 +43,7 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         plural=text_format.format_count,
         duration=format_duration,
         moves=text_format.move_notes,
+        set_aside_notes=lambda columns: [(item.name, f"({item.reason or item.role})") for item in columns],
         unwatched_notes=text_format.unwatched_notes,
         watched_text=text_format.watched_text,
         type_changes_text=text_format.type_changes_text,
