@@ -49,7 +49,7 @@ def least_rows(rows: Sequence[float], min_rows: float) -> float:
     (40.0, 200.0, 2.0)
     """
     median = float(np.median(rows)) if len(rows) else 0.0
-    return max(min(float(min_rows), median / _EDGE_PARTS), min(_MIN_EDGE_ROWS, median))
+    return max(min(float(min_rows), median / _EDGE_PARTS), min(float(_MIN_EDGE_ROWS), median))
 
 
 def history_range(windows: Sequence[tuple[Span, int]], min_rows: float) -> Span | None:

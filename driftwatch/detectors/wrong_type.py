@@ -1,4 +1,4 @@
-"""Share of rows whose value is of another type than the reference's."""
+"""Share of values that are of another type than the reference's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from driftwatch.detectors.base import Detector, RowShareDetector, WindowContext
 
 
 class WrongType(RowShareDetector):
-    """Share of the window's rows with a value that cannot be counted as the reference's are.
+    """Share of the window's values that cannot be counted as the reference's are.
 
     All other statistics speak for the other rows alone. Above a half the column is broken.
 
     Null hypothesis: values are of a wrong type as often as in the reference.
-    Formula: ``rows of a wrong type / rows``; the p-value is Pearson's chi-square with one degree of freedom,
-    Fisher's exact test (two-sided) where fewer than 5 are expected.
+    Formula: ``values of a wrong type / values``; the p-value is Pearson's chi-square with one degree of
+    freedom, Fisher's exact test (two-sided) where fewer than 5 are expected.
     Source: Pearson 1900; Fisher 1934.
     False alarms: nominal or below for independent rows. Such values come in bursts, so the p-value is only
     shown; evidence comes from the streams.
@@ -32,6 +32,7 @@ class WrongType(RowShareDetector):
     name = "wrong_type"
     display_rank = 55
     label_text = "of another type"
+    empty_text = "the window has no row with a value"
 
     def row_counts(self, context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
         return column_pair.wrong_type_counts(context, names)

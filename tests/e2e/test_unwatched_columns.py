@@ -75,29 +75,34 @@ def test_leaving_the_only_value_pages_in_the_first_window(tmp_path: Path, name: 
 @pytest.mark.parametrize("verb", ["init", "check", "backtest"])
 def test_a_monitor_without_a_feature_is_refused(tmp_path: Path, verb: str) -> None:
     times = pa.array(np.arange(600) * 600 + START, pa.timestamp("s"))
-    data = pa.table({"ts": times, "request": [{"age": 1.0}] * 600, "order_id": np.arange(600)})
+    data = pa.table({"ts": times, "request": [[{"age": 1.0}]] * 600, "order_id": np.arange(600)})
     file = configuration(tmp_path, data, data)
     paths = [str(tmp_path / f"{side}.parquet") for side in ("reference", "current")]
     arguments = ["init", paths[0], "--current", paths[1]] if verb == "init" else [verb, str(file)]
     outcome = CliRunner().invoke(main, arguments)
     assert outcome.exit_code == 2, outcome.output
-    for words in ("at least one feature", "request: ", "struct<age: double> cannot be counted", "order_id: "):
+    for words in (
+        "at least one feature",
+        "request: ",
+        "list<element: struct<age: double>> cannot be counted",
+        "order_id: ",
+    ):
         assert words in outcome.output
 
 
 def test_a_kind_that_a_column_cannot_have_is_said_with_file_and_line(tmp_path: Path) -> None:
-    data = rows(1, START).append_column("request", pa.array([{"age": 1.0}] * (DAYS * ROWS_A_DAY)))
+    data = rows(1, START).append_column("request", pa.array([[{"age": 1.0}]] * (DAYS * ROWS_A_DAY)))
     file = configuration(
         tmp_path, data, data, "    columns:\n      x: {kind: numeric}\n      request: {kind: numeric}\n"
     )
     outcome = CliRunner().invoke(main, ["check", str(file)])
     assert outcome.exit_code == 2
     assert f"{file}:9: monitors.m.columns.request.kind: must be numeric, but" in outcome.output
-    assert "type struct<age: double>" in outcome.output
+    assert "list<element: struct<age: double>>" in outcome.output
 
 
 def test_what_is_not_watched_is_said_on_every_verb(tmp_path: Path) -> None:
-    data = rows(1, START).append_column("request", pa.array([{"age": 1.0}] * (DAYS * ROWS_A_DAY)))
+    data = rows(1, START).append_column("request", pa.array([[{"age": 1.0}]] * (DAYS * ROWS_A_DAY)))
     data = data.append_column("order_id", pa.array(np.arange(DAYS * ROWS_A_DAY)))
     file = configuration(tmp_path, data, data)
     paths = [str(tmp_path / f"{side}.parquet") for side in ("reference", "current")]
@@ -109,7 +114,7 @@ def test_what_is_not_watched_is_said_on_every_verb(tmp_path: Path) -> None:
         ["compare", *paths],
     ):
         outcome = CliRunner().invoke(main, arguments)
-        assert "struct<age: double> cannot be counted" in outcome.output, arguments
+        assert "list<element: struct<age: double>> cannot be counted" in outcome.output, arguments
         assert "set aside: order_id" in outcome.output, (arguments, outcome.output)
 
 

@@ -217,7 +217,7 @@ def cell_of_level(levels: tuple[str, ...], form: str, value: Level) -> int:
 
 def number_of(text: str, precision: str) -> float | None:
     match = NUMBER.fullmatch(text.strip())
-    return rounded(float(text), precision) if match and match[1] else None
+    return rounded(float(text.strip()), precision) if match and match[1] else None
 
 
 def time_of(text: str) -> str:

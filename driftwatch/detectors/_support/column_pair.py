@@ -15,7 +15,7 @@ import numpy as np
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Column
 from driftwatch.detectors._support.window_context import WindowContext
-from driftwatch.summary.column_counts import special_counts
+from driftwatch.summary.column_counts import ColumnCounts, special_counts
 from driftwatch.summary.counts import MISSING_ENTRIES, WRONG_TYPE_ENTRY
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.summary import Summary
@@ -87,7 +87,7 @@ def row_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Arr
 
 
 def wrong_type_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
-    """Return rows of a wrong type and all rows of each column, in reference and window."""
+    """Return values of a wrong type and all values of each column, in reference and window."""
     reference_counts = context.reference_context.memo.last(
         "wrong types", (names,), lambda: _wrong_type_counts(context.reference.summary, names)
     )
@@ -95,8 +95,10 @@ def wrong_type_counts(context: WindowContext, names: tuple[str, ...]) -> tuple[I
 
 
 def _wrong_type_counts(summary: Summary, names: tuple[str, ...]) -> Int64Array:
-    wrong_type = special_counts(summary.counts, names)[:, WRONG_TYPE_ENTRY]
-    return np.stack([wrong_type, np.full(len(names), summary.rows, dtype=np.int64)])
+    counts = ColumnCounts.from_mapping(summary.counts)
+    positions = counts.positions(names)
+    wrong_type = counts.special[positions, WRONG_TYPE_ENTRY]
+    return np.stack([wrong_type, counts.present_rows()[positions] + wrong_type])
 
 
 def _row_counts(

@@ -26,6 +26,8 @@ class RowShareDetector(BatchDetector):
     reads_values = False
     #: Of the share, in effects and as the label of its streams.
     label_text = ""
+    #: Why there is no share.
+    empty_text = "the window has no rows"
 
     @abstractmethod
     def row_counts(self, context: WindowContext, names: tuple[str, ...]) -> tuple[Int64Array, Int64Array]:
@@ -58,7 +60,7 @@ class RowShareDetector(BatchDetector):
                 if has_reference[k]
                 else ""
             ),
-            undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), "the window has no rows"),
+            undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), self.empty_text),
         )
 
     def streams_all(self, batch: ColumnBatch) -> Streams:

@@ -35,7 +35,7 @@ def test_drift() -> None:
     assert text.onset == "9 Feb, 5 days ago."
     assert "complete on 11 Feb" in text.certainty
     assert "at most 1 per 90d" in text.certainty
-    assert text.unchanged[0] == "distance"
+    assert text.unchanged[0] == ("distance", "at most 3.1 %")
     assert len(text.actions) == 2
 
 
