@@ -31,7 +31,7 @@ TEXTS = {
     ),
     "drifting": ("driftwatch ack CONFIG --monitor flight-delays", "What did not change"),
     "insufficient": ("not enough to tell", "The smallest change that could be seen is 19 %"),
-    "ok": ("nothing moved in 3 columns",),
+    "ok": ("nothing moved in 3 of 3 columns",),
     "source_error": ("could not look", "answered 503", "last window that could be looked at"),
     "window": ("0.08 before, 0.11 after", "driftwatch explain CONFIG"),
     "missing": ("404 Not Found",),
