@@ -30,7 +30,7 @@ from driftwatch.sources._formats.listing import (
 )
 from driftwatch.sources._formats.one_file import rows_of, times_of
 from driftwatch.sources._formats.partitions import Partitions, span_of
-from driftwatch.sources._formats.request import BadFile, ColumnsRead, Request
+from driftwatch.sources._formats.request import BadFile, ColumnsRead, NoEventTime, Request
 from driftwatch.sources.base import Reading, SourceConfig
 
 _URL_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
@@ -151,9 +151,8 @@ class FilesSource:
             if isinstance(file, BadFile) and file.problem is FileProblem.FOREIGN_SCHEMA
         ]
         if foreign and len(foreign) == len(files):
-            raise SchemaMismatch(
-                f"{self._where()}: {foreign[0].detail} Name the column of event times under source."
-            )
+            advice = " Name the column of event times under source." if isinstance(foreign[0], NoEventTime) else ""
+            raise SchemaMismatch(f"{self._where()}: {foreign[0].detail}{advice}")
 
     def _where(self) -> str:
         path = self.config.path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from driftwatch.columns.rows.declared_rows import declared_rows
-from driftwatch.columns.rows.nested import Flattening, leaves
+from driftwatch.columns.rows.nested import Flattening, check_lists, leaves
 from driftwatch.columns.rows.row_options import RowOptions
 from driftwatch.core.schema import Span
 from driftwatch.core.settings import Duration, exclusive_setting, read_secret
@@ -94,6 +94,8 @@ class SqlSource:
         wanted = None if columns is None else tuple(dict.fromkeys((*columns, config.time_column)))
         with self._opened() as rows:
             for batch in rows.batches(span, columns, options.explode):
+                if options.explode is not None:
+                    check_lists(batch.schema, options.explode)
                 flat = flattening.flatten(batch, wanted if options.explode is None else None)
                 if wanted is not None and not candidates:
                     candidates += _similar_columns(wanted, batch.schema, rows.names, options.explode)

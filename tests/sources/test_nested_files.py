@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftwatch.core.schema import Span
+from driftwatch.errors import SchemaMismatch
 from driftwatch.sources._formats import parquet
 from driftwatch.sources.base import Reading
 from driftwatch.sources.files import FilesConfig, FilesSource, open_source
@@ -153,6 +154,28 @@ def test_items_become_rows_where_it_is_declared(tmp_path: Path, kind: str) -> No
     assert "expected lists in column 'a.b' (explode)" in problem(
         source(tmp_path / f"logs.{kind}", explode="a.b").read(None, None)
     )
+
+
+@pytest.mark.parametrize("odd", [{"sku": "a", "price": 1.0}, 5, "text"])
+@pytest.mark.parametrize("place", [1, 4_000])
+def test_a_value_to_explode_that_is_no_list_rejects_its_file(tmp_path: Path, odd: Any, place: int) -> None:
+    """Beside lists in one block, or in a block of its own."""
+    rows: list[dict[str, Any]] = [{"n": n, "l": [{"sku": "a", "price": 1.0}]} for n in range(4_000)]
+    rows[place:place] = [{"n": n, "l": odd} for n in range(4_000)]
+    opened = source(write(tmp_path, "jsonl", rows), time_column=None, explode="l")
+    for wanted in (None, ["l.price", "n"]):
+        detail = problem(opened.read(None, wanted))
+        assert detail.startswith("foreign_schema: expected lists in column 'l' (explode). Got type ")
+        assert detail.endswith("Name a column that has lists in every row, or leave explode out.")
+
+
+@pytest.mark.parametrize("value", [{"sku": "a"}, 5])
+def test_a_parquet_column_to_explode_that_is_no_list_rejects_its_file(tmp_path: Path, value: Any) -> None:
+    path = write(tmp_path, "parquet", [{"t": START, "l": value}] * 3)
+    opened = source(path, time_column="t", explode="l")
+    assert "expected lists in column 'l' (explode)" in problem(opened.read(None, None))
+    with pytest.raises(SchemaMismatch, match="or leave explode out.$"):
+        opened.extent()
 
 
 def test_json_fields_keep_their_types_beside_an_odd_one(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftwatch.columns.rows.nested import is_list
-from driftwatch.errors import SchemaMismatch
+from driftwatch.columns.rows.nested import check_lists
 
 
 def explode(batch: pa.RecordBatch, name: str, max_rows: int, max_bytes: int) -> Iterator[pa.RecordBatch]:
@@ -24,9 +23,8 @@ def explode(batch: pa.RecordBatch, name: str, max_rows: int, max_bytes: int) -> 
     position = batch.schema.get_field_index(name)
     if position < 0 or pa.types.is_null(batch.schema.types[position]):
         return
+    check_lists(batch.schema, name)
     lists = batch.column(position)
-    if not is_list(lists.type):
-        raise SchemaMismatch(f"expected lists in column {name!r} (explode). Got type {str(lists.type)[:80]}.")
     sizes = pc.list_value_length(lists).cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
     parents = np.repeat(np.arange(len(sizes)), sizes)
     items = lists.flatten()

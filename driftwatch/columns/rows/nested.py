@@ -53,6 +53,16 @@ def is_list(data_type: pa.DataType) -> bool:
     )
 
 
+def check_lists(schema: pa.Schema, name: str) -> None:
+    """Raise ``SchemaMismatch`` for a column to explode that is no list, in some rows or all."""
+    for leaf in _nodes(schema):
+        if leaf.name == name and not is_list(leaf.data_type) and not pa.types.is_null(leaf.data_type):
+            raise SchemaMismatch(
+                f"expected lists in column {_quoted(name)} (explode). Got type {str(leaf.data_type)[:80]}. "
+                "Name a column that has lists in every row, or leave explode out."
+            )
+
+
 def leaves(schema: pa.Schema, exploded: str | None = None) -> list[Leaf]:
     """Return the columns of the flat form in order, those of the items in place of ``exploded`` lists."""
     columns = [leaf for leaf in _nodes(schema) if not _has_fields(leaf)]

@@ -41,6 +41,7 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
             if not checked:
                 request.check_schema(table.schema)
                 checked = True
+            request.check_lists(table.schema)
             ignored = index_columns(table.schema.names) - {request.time_column}
             for batch in table.to_batches(max_chunksize=BATCH_ROWS):
                 yield request.columns_read.flattening.flatten(batch, request.stored, ignored)

@@ -19,7 +19,14 @@ from driftwatch.sources._formats.jsonl import read_jsonl
 from driftwatch.sources._formats.listing import Entry
 from driftwatch.sources._formats.parquet import parquet_extent, read_parquet
 from driftwatch.sources._formats.partitions import constant
-from driftwatch.sources._formats.request import BATCH_BYTES, BATCH_ROWS, MAX_HELD_BACK_BYTES, BadFile, Request
+from driftwatch.sources._formats.request import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    MAX_HELD_BACK_BYTES,
+    BadFile,
+    NoEventTime,
+    Request,
+)
 
 T = TypeVar("T")
 
@@ -61,7 +68,7 @@ def _with_times(
     # Row groups whose statistics lie outside the span were not read and have times.
     if parquet and _any(times_of(entry, replace(request, span=None), declared)):
         return
-    raise BadFile(
+    raise NoEventTime(
         FileProblem.FOREIGN_SCHEMA,
         f"expected times in column {request.time_column!r}. None of {rows:,} rows has a usable one. Write "
         "timestamps, ISO 8601 texts (2026-01-31T08:00:00Z) or numbers since 1970.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import is_time
-from driftwatch.columns.rows.nested import Flattening, is_flat, leaves, listed
+from driftwatch.columns.rows.nested import Flattening, check_lists, is_flat, leaves, listed
 from driftwatch.columns.rows.row_options import RowOptions
 from driftwatch.core.schema import Span
 from driftwatch.results.results import FileProblem
@@ -29,6 +29,10 @@ class BadFile(Exception):
         super().__init__(detail)
         self.problem = problem
         self.detail = detail
+
+
+class NoEventTime(BadFile):
+    """Raised when the declared time column is not in the file, or holds no times."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,21 +93,28 @@ class Request:
             names, types = [leaf.name for leaf in columns], [leaf.data_type for leaf in columns]
         if lists is not None and not any(map(self.is_item, names)):
             raise self._foreign(f"the lists {lists!r} to explode", names)
+        self.check_lists(schema)
         # Of a structure that is null throughout, a file tells no fields.
         null = tuple(f"{name}." for name, kind in zip(names, types, strict=True) if pa.types.is_null(kind))
         inner = [name for name in self.wanted or () if name not in names and name.startswith(null)]
         self.check([*names, *inner], [*types, *(pa.null() for _ in inner)])
+
+    def check_lists(self, schema: pa.Schema) -> None:
+        # Flattened, objects beside lists would be columns of their own, and their rows gone.
+        if self.options.explode is not None:
+            check_lists(schema, self.options.explode)
 
     def check(self, names: Sequence[str], types: Sequence[pa.DataType] | None) -> None:
         """Raise ``BadFile`` for a schema that cannot be part of this data; ``types`` is None when unknown."""
         available = {*names, *self.partitions}
         if self.time_column is not None:
             if self.time_column not in available:
-                raise self._foreign(f"the time column {self.time_column!r}", names)
+                missing_time = self._foreign(f"the time column {self.time_column!r}", names)
+                raise NoEventTime(missing_time.problem, missing_time.detail)
             if types is not None and self.time_column in names:
                 kind = types[list(names).index(self.time_column)]
                 if not is_time(kind):
-                    raise BadFile(
+                    raise NoEventTime(
                         FileProblem.FOREIGN_SCHEMA,
                         f"expected times in column {self.time_column!r}. Got type {str(kind)[:80]}.",
                     )
