@@ -58,7 +58,7 @@ class RowReservoir:
         order, starts = group_starts(hashes)
         weight_sums = np.add.reduceat(np.concatenate(weights)[order], starts)
         first_positions = order[starts]
-        table = _concatenate([part[1] for part in parts]).take(pa.array(first_positions[: self.limit]))
+        table = concatenate_tables([part[1] for part in parts]).take(pa.array(first_positions[: self.limit]))
         n_rows = min(self.limit, _rows_within_bytes(table))
         if n_rows < len(first_positions):
             self.threshold = hashes[first_positions[n_rows]]
@@ -85,7 +85,8 @@ def _rows_within_bytes(table: pa.Table) -> int:
     return max(1, int(np.searchsorted(np.cumsum(sizes), MAX_SAMPLE_BYTES, side="right")))
 
 
-def _concatenate(tables: list[pa.Table]) -> pa.Table:
+def concatenate_tables(tables: list[pa.Table]) -> pa.Table:
+    """Return all rows; a column whose types do not go together becomes text."""
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -107,5 +108,14 @@ def _concatenate(tables: list[pa.Table]) -> pa.Table:
 def _cast_columns(table: pa.Table, columns: dict[str, pa.DataType]) -> pa.Table:
     for position, name in enumerate(table.schema.names):
         if name in columns:
-            table = table.set_column(position, name, table[name].cast(columns[name]))
+            table = table.set_column(position, name, _as_texts(table[name], columns[name]))
     return table
+
+
+def _as_texts(values: pa.ChunkedArray, text_type: pa.DataType) -> pa.ChunkedArray:
+    try:
+        return values.cast(text_type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Arrow writes no lists, and no bytes that are not UTF-8.
+        texts = [None if value is None else str(value) for value in values.to_pylist()]
+        return pa.chunked_array([pa.array(texts, text_type)])

@@ -113,7 +113,11 @@ def _with_nulls(values: Iterable[Any], is_missing: Iterable[bool]) -> list[Any]:
 
 
 def concatenate(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """Return flat batches as one table of plain columns; one whose types do not go together is text."""
     import pyarrow as pa
 
+    from driftwatch.columns.arrow.plain_types import plain_table
+    from driftwatch.columns.row_sample import concatenate_tables
+
     tables = [pa.Table.from_batches([batch]) for batch in batches]
-    return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+    return plain_table(concatenate_tables(tables)) if tables else pa.table({})

@@ -366,3 +366,27 @@ def test_fields_of_documents_in_a_frame_are_columns() -> None:
     built = driftwatch.Reference.build(reference)
     assert [column.name for column in built.columns] == ["request.age", "request.in.z"]
     assert built.compare(moved).drifted()
+
+
+def test_batches_whose_types_do_not_go_together_are_compared_as_text() -> None:
+    batches = {
+        "reference": [{"c": [5] * 300, "x": [1.0, 2.0, 3.0] * 100}],
+        "current": [{"c": [5] * 150, "x": [1.0, 2.0, 3.0] * 50}, {"c": ["5"] * 150, "x": [1.0, 2.0, 3.0] * 50}],
+        "other": [{"c": [5] * 150, "x": [[1.0], [2.0], None] * 50}, {"c": [True] * 150, "x": ["a"] * 150}],
+    }
+
+    def read(path: str) -> list[pa.RecordBatch]:
+        return [pa.RecordBatch.from_pydict(columns) for columns in batches[path]]
+
+    result = compare_files("reference", "current", read=read)
+    assert (result.current_rows, result.drifted()) == (300, False)
+    assert [str(item.column) for item in result.type_changes] == ["c"]
+    assert compare_files("reference", "other", read=read).current_rows == 300
+
+
+def test_structures_that_files_leave_in_are_not_taken_apart_further() -> None:
+    deep = pa.array([{"f": number % 7} for number in range(300)])
+    batch = pa.RecordBatch.from_arrays([deep, pa.array([0.5, 1.5, 2.5] * 100)], names=["a.b.c.d.e", "x"])
+    result = compare_files("r", "c", read=lambda _path: [batch])
+    assert [item.column.name for item in result.columns] == ["x"]
+    assert [item.name for item in result.set_aside] == ["a.b.c.d.e"]
