@@ -102,6 +102,20 @@ def _without_strays(times: Times, length: int, rows_per_sampled_row: float) -> T
     return times if history is None else times[(times >= history.start) & (times < history.end)]
 
 
+def _rows_of_windows(times: Times, length: int) -> Times:
+    """Return the rows of the windows; empty ones count only within days that have rows.
+
+    So a silence or a backfill long before decides nothing, and hours without traffic do.
+    """
+    places, rows = np.unique((times - times.min()) // (length * NANOSECONDS), return_counts=True)
+    windows_per_day = max(LENGTHS[1] // length, 1)
+    days = np.unique(places // windows_per_day)
+    windows = (days[:, None] * windows_per_day + np.arange(windows_per_day)).ravel()
+    counts = np.zeros(int(np.searchsorted(windows, places[-1])) + 1, dtype=np.int64)
+    counts[np.searchsorted(windows, places)] = rows
+    return counts
+
+
 def choose_window(side: Side) -> Window:
     """Choose the shortest of ``LENGTHS`` at which most windows have ``MIN_ROWS`` rows."""
     times = times_of(side)
@@ -113,8 +127,7 @@ def choose_window(side: Side) -> Window:
     median_rows = 0
     for length in LENGTHS:
         history_times = _without_strays(times, length, rows_per_sampled_row)
-        places = (history_times - history_times.min()) // (length * NANOSECONDS)
-        counts = np.bincount(places) * rows_per_sampled_row
+        counts = _rows_of_windows(history_times, length) * rows_per_sampled_row
         median_rows = round(float(np.median(counts)))
         share = float((counts >= MIN_ROWS).mean())
         # The last block is hardly ever full; with a few blocks it would decide alone.

@@ -95,6 +95,27 @@ def test_the_window_follows_the_traffic(tmp_path: Path, minutes: float, length: 
     assert re.search(r"# One window: .*rows", text)
 
 
+def at_days(*days: range) -> list[datetime]:
+    return [START + timedelta(days=day, minutes=5 * row) for part in days for day in part for row in range(288)]
+
+
+@pytest.mark.parametrize(
+    ("times", "length"),
+    [
+        (at_days(range(8), range(100, 108)), 86400),
+        (at_days(range(-365, -362), range(8)), 86400),
+        # Weekends without traffic.
+        (at_days(range(5), range(7, 12), range(14, 19)), 86400),
+        # All of a day's rows within an hour: most hours would be empty.
+        ([START + timedelta(days=day, seconds=12 * row) for day in range(9) for row in range(290)], 86400),
+    ],
+    ids=["silence", "backfill", "weekends", "nightly"],
+)
+def test_a_silence_leaves_the_window_as_it_is(tmp_path: Path, times: list[datetime], length: int) -> None:
+    side = table(len(times), 1, event_time=times)
+    assert only_monitor(written_config(tmp_path, side, side)[1]).window.length == length
+
+
 def test_every_optional_line_can_be_switched_on(tmp_path: Path) -> None:
     text, _ = written_config(tmp_path, table(3000, 5), table(3000, 5))
     lines = text.splitlines()
