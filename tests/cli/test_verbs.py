@@ -291,6 +291,41 @@ def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
     assert (single_monitor.exit_code, single_monitor.stdout) == (3, "")
 
 
+def test_a_backtest_in_which_a_monitor_has_no_feature_ends_as_a_configuration_error(folder: Path) -> None:
+    config = folder / "c.yaml"
+    (folder / "bare.csv").write_text("when\n2026-03-01T00:00:00Z\n")
+    second = SECOND.replace("    segment_by: {column: city}\n", "").replace("reference.csv", "bare.csv")
+    config.write_text((CONFIG + second) % {"folder": folder})
+    result = call("backtest", config, "--format", "json", "--no-inject")
+    assert (result.exit_code, [item["monitor"] for item in json.loads(result.stdout)]) == (2, ["one"])
+    assert "'two': reference" in result.stderr
+
+
+@pytest.mark.parametrize("odd", ["2026-01-01,1,a,b,c,d,e", "2026-01-01"])
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_one_row_of_another_length_is_the_reason_that_every_verb_gives(
+    folder: Path, odd: str, mark: str
+) -> None:
+    text = (folder / "current.csv").read_text().replace(",", mark)
+    lines = text.splitlines()
+    lines.insert(len(lines) // 2, odd.replace(",", mark))
+    (folder / "current.csv").write_text("\n".join([*lines, ""]))
+    width = len(lines[0].split(mark))
+    reason = f"expected {width} values in every row. Got a row with {len(odd.split(','))}."
+    reference, current = folder / "reference.csv", folder / "current.csv"
+    config = folder / "c.yaml"
+    config.write_text(config.read_text().replace("current.csv,", f'current.csv, delimiter: "{mark}",'))
+    for words in (
+        ("init", reference, "--current", current, "-o", folder / "new.yaml"),
+        ("compare", reference, current),
+        ("backtest", config),
+    ):
+        result = call(*words)
+        assert result.exit_code == 3, words
+        assert "current.csv: " in result.stderr
+        assert reason in result.stderr
+
+
 def test_misspelt_columns_of_weights_and_groups_are_named(folder: Path) -> None:
     config = folder / "c.yaml"
     text = config.read_text()

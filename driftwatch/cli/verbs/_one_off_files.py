@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 _ENCODINGS = ("utf-16", "cp1252", "latin-1")
 #: Stands for the columns of a file whose names are refused: more than any wrong delimiter gives.
 _REFUSED_COLUMNS = 1_000_000
+#: A CSV file is refused for one odd row; its header tells columns all the same.
+_RAGGED = re.compile(r"expected (\d+) values in every row", re.ASCII)
 #: Rows that tell how values are written.
 _MAX_SNIFFED_ROWS = 20_000
 
@@ -76,9 +79,13 @@ def delimiter_of(path: str, **options: Any) -> str:
     """
     comma, *alternatives = _DELIMITERS
     names = _column_names(path, comma, options)
-    if names and not any(delimiter in name for name in names for delimiter in alternatives):
+    if names and "?" not in names and not any(mark in name for name in names for mark in alternatives):
         return comma
     return max(_DELIMITERS, key=lambda delimiter: len(_column_names(path, delimiter, options)))
+
+
+def _details(reading: Reading) -> list[str]:
+    return [item.detail for item in reading.rejected]
 
 
 def _column_names(path: str, delimiter: str, options: dict[str, Any]) -> list[str]:
@@ -87,6 +94,9 @@ def _column_names(path: str, delimiter: str, options: dict[str, Any]) -> list[st
     if batch is None and any(item.problem is FileProblem.FOREIGN_SCHEMA for item in reading.rejected):
         # It has columns with this delimiter, but names that are refused, such as one twice.
         return ["?"] * _REFUSED_COLUMNS
+    ragged = None if batch is not None else next(map(_RAGGED.search, _details(reading)), None)
+    if ragged is not None:
+        return ["?"] * int(ragged[1])
     return [] if batch is None else list(batch.schema.names)
 
 

@@ -134,3 +134,12 @@ def test_no_column_of_times_is_named(tmp_path: Path) -> None:
     pq.write_table(table([START]), tmp_path / "a.parquet")
     with pytest.raises(SchemaMismatch, match="time_column"):
         row_counts(*as_files(tmp_path / "a.parquet", time_column=None), 3600)
+
+
+def test_files_that_cannot_be_read_are_named_when_there_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("at,x\n2026-03-01T00:00:00Z,1\n2026-03-01T00:00:00Z,1,2\n")
+    expected = r"odd.csv: unreadable, expected 2 values in every row. Got a row with 3.$"
+    with pytest.raises(SchemaMismatch, match=expected):
+        row_counts(*as_files(tmp_path), 3600)
+    csv(tmp_path, [START])
+    assert sum(row_counts(*as_files(tmp_path), 3600).values()) == 1
