@@ -13,7 +13,7 @@ import pytest
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.reference_loader import ReferenceLoader
-from driftwatch.errors import ReferenceUnusable, SourceUnavailable, StoreError
+from driftwatch.errors import NoFeatures, ReferenceUnusable, SourceUnavailable, StoreError
 
 NAMES = ("first", "second", "third")
 
@@ -84,7 +84,9 @@ def events() -> Iterator[Events]:
     reported.loader.stop()
 
 
-@pytest.mark.parametrize("error", [ReferenceUnusable("too few rows"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize(
+    "error", [ReferenceUnusable("too few rows"), NoFeatures("no feature"), ZeroDivisionError("a bug")]
+)
 def test_a_reference_that_cannot_be_built_stops_no_other_and_is_retried(
     events: Events, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
