@@ -151,7 +151,9 @@ class FilesSource:
             if isinstance(file, BadFile) and file.problem is FileProblem.FOREIGN_SCHEMA
         ]
         if foreign and len(foreign) == len(files):
-            advice = " Name the column of event times under source." if isinstance(foreign[0], NoEventTime) else ""
+            advice = (
+                " Name the column of event times under source." if isinstance(foreign[0], NoEventTime) else ""
+            )
             raise SchemaMismatch(f"{self._where()}: {foreign[0].detail}{advice}")
 
     def _where(self) -> str:

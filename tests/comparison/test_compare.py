@@ -371,7 +371,10 @@ def test_fields_of_documents_in_a_frame_are_columns() -> None:
 def test_batches_whose_types_do_not_go_together_are_compared_as_text() -> None:
     batches = {
         "reference": [{"c": [5] * 300, "x": [1.0, 2.0, 3.0] * 100}],
-        "current": [{"c": [5] * 150, "x": [1.0, 2.0, 3.0] * 50}, {"c": ["5"] * 150, "x": [1.0, 2.0, 3.0] * 50}],
+        "current": [
+            {"c": [5] * 150, "x": [1.0, 2.0, 3.0] * 50},
+            {"c": ["5"] * 150, "x": [1.0, 2.0, 3.0] * 50},
+        ],
         "other": [{"c": [5] * 150, "x": [[1.0], [2.0], None] * 50}, {"c": [True] * 150, "x": ["a"] * 150}],
     }
 

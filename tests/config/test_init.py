@@ -96,7 +96,9 @@ def test_the_window_follows_the_traffic(tmp_path: Path, minutes: float, length: 
 
 
 def at_days(*days: range) -> list[datetime]:
-    return [START + timedelta(days=day, minutes=5 * row) for part in days for day in part for row in range(288)]
+    return [
+        START + timedelta(days=day, minutes=5 * row) for part in days for day in part for row in range(288)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,29 @@ def test_a_reference_that_cannot_be_built_leaves_the_others_and_is_retried(tmp_p
         assert inside.ends("good") == [1, 2]
 
 
+def test_a_monitor_without_a_feature_is_left_out_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, monitors=("good", "bare"))
+    times = pa.array(range(world.start - 40 * MINUTE, world.start, MINUTE), pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"at": times}), tmp_path / "bare.parquet")
+    reference = {"path": str(tmp_path / "bare.parquet"), "time_column": "at"}
+    world.settings["monitors"] = [{**world.monitor("bare"), "reference": reference}, world.monitor("good")]
+    world.write()
+    for name in ("good", "bare"):
+        world.minute(0, name=name)
+    with world.inside(1) as inside:
+        inside.to(1)
+        assert inside.ends("good") == [1]
+        reason = "expected at least one feature that can be watched. Got none"
+        assert reason in str(inside.view("bare").last_failure)
+        (record,) = (record for record in caplog.records if record.message == "reference unusable")
+        assert reason in record.__dict__["error"]
+        url = inside.daemon.server.url.rstrip("/")
+        assert fetch(url + "/-/ready")[0] == 200
+        assert reason in str(fetch(url + "/monitors/bare")[1])
+
+
 def test_the_stored_reference_serves_while_its_files_cannot_be_read(world: World) -> None:
     world.minute(0)
     world.minute(1)

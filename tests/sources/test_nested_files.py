@@ -174,7 +174,7 @@ def test_a_parquet_column_to_explode_that_is_no_list_rejects_its_file(tmp_path: 
     path = write(tmp_path, "parquet", [{"t": START, "l": value}] * 3)
     opened = source(path, time_column="t", explode="l")
     assert "expected lists in column 'l' (explode)" in problem(opened.read(None, None))
-    with pytest.raises(SchemaMismatch, match="or leave explode out.$"):
+    with pytest.raises(SchemaMismatch, match=r"or leave explode out\.$"):
         opened.extent()
 
 

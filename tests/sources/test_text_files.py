@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,40 @@ def test_a_damaged_page_with_a_checksum_is_noticed(tmp_path: Path) -> None:
         reading = source(path).read(None, None)
         assert len(list(reading.batches)) == expected
         assert [item.problem for item in reading.rejected] == ([] if expected else ["unreadable"])
+
+
+@pytest.mark.parametrize(
+    ("first", "cause"),
+    [
+        ("sep=;", 'its first line names a delimiter ("sep="): delete it'),
+        ("# exported by X", "its first line is a comment (#): delete it"),
+        ("# exported, by X", "Perhaps its first line is a comment (#): delete it"),
+    ],
+)
+def test_a_first_line_that_is_no_line_of_column_names_is_named(
+    tmp_path: Path, first: str, cause: str
+) -> None:
+    path = written(tmp_path, f"{first}\na,b,c\n1,2,3\n")
+    assert cause in problem(source(path).read(None, None))
+    assert cause in problem(source(path).read(None, ["a"]))
+
+
+def test_lines_that_end_in_a_delimiter_have_no_further_column(tmp_path: Path) -> None:
+    opened = source(written(tmp_path, "a,b,,\n1,2,,\n3,4,,\n"))
+    assert [batch.schema.names for batch in opened.read(None, None).batches] == [["a", "b"]]
+    with_values = source(written(tmp_path, "a,b,\n1,2,\n3,4,5\n", "b.csv"))
+    assert values(with_values.read(None, None), "") == [None, 5]
+    assert values(source(written(tmp_path, "#id,b\n1,2\n", "c.csv")).read(None, None), "#id") == [1]
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_json_that_is_nested_without_end_is_refused_at_once(tmp_path: Path, end: str) -> None:
+    reason = "unreadable: a line is nested deeper than 100 objects and lists. Log such a value as text."
+    for line in ('{"a":' * 9_000 + "1" + "}" * 9_000, '{"a":' + "[" * 100 + "]" * 100 + "}"):
+        path = written(tmp_path, f'{{"a": 1}}\n{line}{end}', "a.jsonl")
+        assert problem(source(path).read(None, None)) == reason
+    flat = json.dumps({"a": ["[{" * 200], "b": [[1]] * 200})
+    assert (
+        sum(batch.num_rows for batch in source(written(tmp_path, flat, "b.jsonl")).read(None, None).batches)
+        == 1
+    )

@@ -66,7 +66,7 @@ def newest_time(settings: SourceConfig, source: Source, until: int) -> int | Non
 def _times(
     settings: SourceConfig, source: Source, span: Span | None, rejected: list[RejectedFile] | None = None
 ) -> Iterator[Int64Array]:
-    """Yield the event times of a span (None: all) in arrays that are not empty; in the end add ``rejected``."""
+    """Yield the event times of a span (None: all) in arrays that are not empty, then add to ``rejected``."""
     name = settings.time_column
     if name is None:
         raise SchemaMismatch("source: expected a time_column. Got none. Name the column of event times.")

@@ -13,7 +13,7 @@ from driftwatch.columns.rows.nested import listed
 from driftwatch.results.results import FileProblem
 from driftwatch.sources._formats.header import looks_like_values
 from driftwatch.sources._formats.listing import Entry
-from driftwatch.sources._formats.request import BATCH_ROWS, BadFile, Request
+from driftwatch.sources._formats.request import BATCH_ROWS, COMMENT, BadFile, Request
 from driftwatch.sources._formats.whole_lines import Tail, ends, is_utf8, tail_of
 
 _BLOCK_BYTES = 4 << 20
@@ -35,6 +35,8 @@ def read_csv(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.Re
     """Yield each row once, although reading starts again when a column turns into text."""
     with entry.open() as file:
         names = _header(file, entry, request, gzipped=gzipped)
+    if len(names) == 1 and names[0].startswith("#"):
+        raise BadFile(FileProblem.UNREADABLE, COMMENT)
     request.check(names, None)
     selected = _selected(names, request)
     # Event times are read as text.
@@ -69,6 +71,11 @@ def _header(file: pa.NativeFile, entry: Entry, request: Request, *, gzipped: boo
         )
     if not line and len(head) < 1 << 20:
         raise BadFile(FileProblem.HALF_WRITTEN, "its line of column names has no newline: there may be more.")
+    if line[:20].removeprefix(b"\xef\xbb\xbf").lower().startswith(b"sep="):
+        raise BadFile(
+            FileProblem.UNREADABLE,
+            'its first line names a delimiter ("sep="): delete it, so that the column names come first.',
+        )
     for piece in (line or head, head):
         try:
             reader = pacsv.open_csv(pa.BufferReader(piece), parse_options=_parsing(request))
@@ -130,12 +137,19 @@ def _batches(
             foreign = next((item.name for item in batch.schema if pa.types.is_binary(item.type)), None)
             if foreign is not None:
                 raise _other_bytes(foreign, request)
-            yield batch
+            yield batch if request.wanted is not None else _without_unnamed(batch)
     except pa.ArrowInvalid as error:
         if _TYPO.search(str(error)) is None and tail.unended():
             raise BadFile(FileProblem.HALF_WRITTEN, _CUT) from error
         raise
     _check_end(tail, request)
+
+
+def _without_unnamed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave out a column without name and values, as of lines that end in a delimiter."""
+    place = batch.schema.get_field_index("")
+    is_empty = place >= 0 and batch.column(place).null_count == batch.num_rows
+    return batch.remove_column(place) if is_empty and batch.num_columns > 1 else batch
 
 
 def _other_bytes(name: str, request: Request) -> BadFile:
@@ -172,4 +186,6 @@ def _forced(
     detail = "the rows cannot be taken apart (a quote left open, a line longer than 4 MiB, other bytes)."
     if ragged is not None:
         detail = f"expected {ragged[1]} values in every row. Got a row with {ragged[2]}."
+        if names[0].startswith("#"):
+            detail = f"{detail} Perhaps {COMMENT}"
     raise BadFile(FileProblem.UNREADABLE, detail) from error

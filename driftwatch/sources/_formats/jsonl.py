@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,11 @@ from driftwatch.sources._formats.whole_lines import (
     tail_of,
 )
 
+#: Objects and lists inside each other.
+_MAX_DEPTH = 100
+#: Also whole texts, whose brackets nest nothing.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
 
 def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
     """Yield the file's rows; dates stay text, because Arrow would drop their zone."""
@@ -32,9 +38,11 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
         plain = not gzipped and is_utf8(request.encoding)
         if plain and not ends(file, entry.size) and (last := last_line(file, entry.size)).strip():
             # Checked before any row is read: reading a file that is being written is wasted time.
+            _check_depth(last)
             check_object(last)
         for block in line_blocks(tail_of(file, gzipped=gzipped, encoding=request.encoding)):
             _check_encoding(block, request)
+            _check_depth(block)
             table, types = _parse(block, types)
             if not table.num_rows:
                 continue
@@ -60,6 +68,22 @@ def _check_encoding(block: bytes, request: Request) -> None:
             FileProblem.UNREADABLE,
             f"{_odd_column(line)}holds bytes that are not {request.encoding}. Set encoding, such as latin-1.",
         ) from error
+
+
+def _check_depth(block: bytes) -> None:
+    # Readers recurse, and the time for the types of what lies so deep grows with its square.
+    for line in block.split(b"\n"):
+        if len(line) <= _MAX_DEPTH or line.count(b"{") + line.count(b"[") <= _MAX_DEPTH:
+            continue
+        depth = deepest = 0
+        for mark in _BRACKETS.findall(line):
+            depth += 1 if mark in (b"{", b"[") else -1 if mark in (b"}", b"]") else 0
+            deepest = max(deepest, depth)
+        if deepest > _MAX_DEPTH:
+            raise BadFile(
+                FileProblem.UNREADABLE,
+                f"a line is nested deeper than {_MAX_DEPTH} objects and lists. Log such a value as text.",
+            )
 
 
 def _odd_column(line: str) -> str:

@@ -130,7 +130,8 @@ def _read(entry: Entry, request: Request, declared: Format | None) -> Iterator[p
     if kind is None:
         raise BadFile(
             FileProblem.UNREADABLE,
-            f"expected a name ending in {', '.join(SUFFIXES)} (csv, jsonl also .gz). Set format for others.",
+            f"expected a name ending in {', '.join(SUFFIXES)} (csv, jsonl also .gz). Unpack an archive, and "
+            "rename a file of one of these formats, or set format in the configuration.",
         )
     if kind == "parquet":
         with entry.open() as file:

@@ -19,6 +19,7 @@ BATCH_ROWS = 64_000
 BATCH_BYTES = 24 << 20
 #: Bytes of a file that are held back until the file is known to be whole; one batch may exceed it.
 MAX_HELD_BACK_BYTES = 32 << 20
+COMMENT = "its first line is a comment (#): delete it, so that the column names come first."
 _PLAIN_ROWS = RowOptions()
 
 
@@ -129,4 +130,6 @@ class Request:
         hint = ""
         if looks_like_values(names):
             hint = " They look like values: the file may lack a line of column names."
+        elif names and names[0].startswith("#"):
+            hint = f" Perhaps {COMMENT}"
         return BadFile(FileProblem.FOREIGN_SCHEMA, f"expected {expected}. Got {listed(names)}.{hint}")
