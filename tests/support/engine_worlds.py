@@ -52,7 +52,8 @@ TIME_TEXTS = [
     "2024-01-01T10:20:30.123456789Z", "2024-01-01T10:20:30,5", "20240101", "-5", "24-01-01", "", "0", "1.5",
     "1970-01-01T24:00:00", "1970-01-01T23:59:60", "1970-01-01 00:00:00 UTC", "1700000000123", "1700000000",
     " 1970-01-02 ", "1e9", "2024-01-01T10:20:30.1234567891", "2024-1-1", "2024-01-01T1:02",
-    "9223372036854775807", "1970-01-01T00Z",
+    "9223372036854775807", "1970-01-01T00Z", "20240229", "20230229", "202403310230", "20241027023000123",
+    "20240331 02:30", "20240331T023000Z", "20230229 00:00", "020240331", "-20240331",
 ]  # fmt: skip
 
 
@@ -103,6 +104,14 @@ def ticks(rng: random.Random) -> int:
     return rng.choice([near, near, rng.randint(-(2**62), 2**62)])
 
 
+def calendar_number(rng: random.Random) -> int:
+    """A date as a number of 8, 12, 14 or 17 digits, at times one that the calendar does not have."""
+    day = f"{rng.choice([1899, 1900, 2024, 2100, 2101])}{rng.choice([0, 2, 3, 12, 13]):02}"
+    day += f"{rng.choice([0, 1, 29, 31, 32]):02}"
+    clock = f"{rng.choice([0, 2, 23, 24]):02}{rng.choice([0, 30, 60]):02}{rng.choice([0, 59, 60]):02}789"
+    return int((day + clock)[: rng.choice([8, 12, 14, 17])])
+
+
 def in_bytes(texts: Values) -> Values:
     return lambda rng: rng.choice([texts(rng).encode(), texts(rng).encode(), b"\xff1", b""])
 
@@ -137,10 +146,13 @@ EVENT_TIMES: list[Flavour] = [
     (pa.large_string(), time_text),
     (pa.string_view(), time_text),
     (pa.string(), lambda rng: str(ticks(rng))),
-    (pa.int64(), either(ticks, one_of(2**63 - 1, -(2**63), 2**63 - 2))),
+    (pa.string(), lambda rng: str(calendar_number(rng))),
+    (pa.int64(), either(ticks, calendar_number, one_of(2**63 - 1, -(2**63), 2**63 - 2))),
     (pa.uint64(), one_of(0, 1, 2**63, 2**64 - 1, 1_700_000_000)),
-    (pa.int32(), integers(-100, 100)),
+    (pa.int32(), either(integers(-100, 100), one_of(20240229, 20230229, 20240331))),
     (pa.float64(), either(floats, lambda rng: ticks(rng) / SECOND)),
+    (pa.float64(), lambda rng: calendar_number(rng) + rng.choice([0.0, 0.0, 0.5])),
+    (pa.decimal128(20, 1), lambda rng: Decimal(calendar_number(rng)) + rng.choice([0, 0, Decimal("0.5")])),
     (pa.float32(), floats_32),
     (dictionary(pa.string()), time_text),
     (dictionary(pa.float64()), floats),

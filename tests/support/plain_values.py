@@ -20,6 +20,10 @@ NANOSECONDS = 10**9
 TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UNITS = {"s": NANOSECONDS, "ms": 10**6, "us": 10**3, "ns": 1}
 MAX_INT64 = 2**63 - 1
+#: A whole number of so many digits is a date, if it begins with one of the years: 20240101, with hour and
+#: minute, with second, with millisecond.
+CALENDAR_DIGITS = (8, 12, 14, 17)
+CALENDAR_YEARS = range(1900, 2101)
 #: Largest time: two days inside int64.
 MAX_TIME = MAX_INT64 - 2 * 86400 * NANOSECONDS
 MAX_WHOLE_FLOAT = 1e15
@@ -266,6 +270,10 @@ def event_time(value: Any, timezone: str) -> int | None:
     """Nanoseconds since 1970 UTC, or None."""
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, int | float) and is_calendar_number(value):
+        return calendar_time(value, timezone)
     if isinstance(value, int):
         return value * unit_of(value) if -MAX_INT64 < value <= MAX_INT64 else None
     if isinstance(value, float):
@@ -278,6 +286,26 @@ def event_time(value: Any, timezone: str) -> int | None:
     return text_time(value.strip(), timezone) if isinstance(value, str) else None
 
 
+def is_calendar_number(value: float) -> bool:
+    if not 0 <= value < math.inf:
+        return False
+    digits = str(math.floor(value))
+    return len(digits) in CALENDAR_DIGITS and int(digits[:4]) in CALENDAR_YEARS
+
+
+def calendar_time(value: float, timezone: str) -> int | None:
+    """The moment of a date's digits, if the calendar has it; a fraction of a date is none."""
+    digits = str(math.floor(value))
+    month, day, hour, minute, second = (int(digits[place : place + 2] or 0) for place in range(4, 14, 2))
+    milliseconds = int(digits[14:] or 0)
+    try:
+        moment = datetime(int(digits[:4]), month, day, hour, minute, second)
+    except ValueError:
+        return None
+    time = (moment - datetime(1970, 1, 1)) // timedelta(seconds=1) * NANOSECONDS
+    return from_local(time + milliseconds * UNITS["ms"], timezone) if value == math.floor(value) else None
+
+
 def unit_of(value: float) -> int:
     """Nanoseconds of the unit that a number's size tells."""
     return next((UNITS[unit] for unit in ("s", "ms", "us") if abs(float(value)) <= MAX_TIME / UNITS[unit]), 1)
@@ -286,7 +314,8 @@ def unit_of(value: float) -> int:
 def text_time(text: str, timezone: str) -> int | None:
     if INTEGER.fullmatch(text):
         return event_time(int(text), timezone)
-    match = TIME.fullmatch(text)
+    # A date may lack its hyphens before a clock.
+    match = TIME.fullmatch(re.sub(r"^(\d{4})(\d\d)(\d\d)(?=[T ])", r"\1-\2-\3", text, flags=re.ASCII))
     if match is None:
         return None
     year, month, day = (int(part) for part in match.group(1, 2, 3))
