@@ -71,6 +71,12 @@ class NumericGrid:
         bounds[1:] = _round(sorted_values, narrowest).searchsorted(self._lower_bounds(narrowest))
         return bounds
 
+    def cells_of(self, values: Float64Array, precision: str = "d") -> Int64Array:
+        """Return the cell that counts each value, in any order; NaNs are in the last."""
+        narrowest = min((self.precision, precision), key=_PRECISIONS.index)
+        cells = self._lower_bounds(narrowest).searchsorted(_round(values, narrowest), side="right")
+        return np.minimum(cells, self.n_cells - 1)
+
     def _lower_bounds(self, precision: str) -> Float64Array | Float32Array:
         if len(self.edges) > _MAX_CACHED_EDGES or precision == "e":
             return _cell_lower_bounds(self.edges, precision)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array, Int64Array, UInt64Array
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array, UInt64Array
 from driftwatch.core.hashing import level_table
+from driftwatch.core.spellings import rounded
 from driftwatch.summary.batch import Levels
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
@@ -144,32 +145,47 @@ def _frequent_numbers(
     for cell in np.flatnonzero(counts.cells * NUMBER_RATIO >= least).tolist():
         row = int(np.searchsorted(layout.starts, cell, side="right")) - 1
         offset, name = cell - int(layout.starts[row]), layout.names[row]
-        if offset % 2 == 0 and isinstance(grids[name], NumericGrid):
+        if offset % 2 == 0:
             gaps.setdefault(name, []).append(offset)
     numbers = {}
     for name, offsets in gaps.items():
+        grid = grids[name]
+        if not isinstance(grid, NumericGrid):
+            continue
         row, _, _ = layout.spans[name]
-        rows = _numbers_in_gaps(grids[name], counts[name].cells, offsets, sample.rows[:, row], sample.weights)
+        rows = _numbers_in_gaps(grid, counts[name].cells, offsets, sample.rows[:, row], sample.weights)
         if len(rows.keys):
             numbers[name] = rows.largest(SEALED_NUMBERS)
     return numbers
 
 
 def _numbers_in_gaps(
-    grid: Grid, cells: Int64Array, gaps: Sequence[int], values: Float64Array, weights: Int64Array
+    grid: NumericGrid, cells: Int64Array, gaps: Sequence[int], values: Float64Array, weights: Int64Array
 ) -> NamedRows:
     """Estimate the rows of the numbers inside ``gaps`` by their share of the sampled rows."""
-    edges = grid.edges if isinstance(grid, NumericGrid) else np.empty(0)
-    edge = edges.searchsorted(values)
     is_wanted = np.zeros(len(cells), dtype=np.bool_)
     is_wanted[list(gaps)] = True
-    # NaN sorts last, into the last gap; it equals no edge.
-    is_point = np.append(edges, np.nan)[edge] == values
-    cell, is_inside = 2 * edge, is_wanted[2 * edge] & ~is_point & ~np.isnan(values)
-    sampled = np.bincount(cell[is_inside], weights=weights[is_inside], minlength=len(cells)).astype(np.int64)
+    # NaN would be in the last gap.
+    is_inside = is_wanted[grid.cells_of(values)] & ~np.isnan(values)
     named = _combined(values[is_inside].view(np.uint64), weights[is_inside], (), None)
-    gap = 2 * edges.searchsorted(named.numbers)
+    named = named._take(np.flatnonzero(~_at_edges(grid, cells, named)))
+    gap = grid.cells_of(named.numbers)
+    sampled = np.bincount(gap, weights=named.rows, minlength=len(cells)).astype(np.int64)
     # In whole numbers, so that every engine rounds alike.
     rows = (2 * cells[gap] * named.rows + sampled[gap]) // (2 * sampled[gap])
     frequent = (rows >= MIN_NUMBER_ROWS) & (rows * NUMBER_RATIO >= cells.sum())
     return NamedRows(keys=named.keys[frequent], rows=rows[frequent])
+
+
+def _at_edges(grid: NumericGrid, cells: Int64Array, named: NamedRows) -> BoolArray:
+    """Return which sampled values of a gap were counted at an edge, in a narrower type.
+
+    The sample does not tell the type that a value came in. One that a narrower type holds was counted at the
+    edge that it is in that type, if that edge's cell has its rows.
+    """
+    is_counted = np.zeros(len(named.keys), dtype=np.bool_)
+    for precision in "fe":
+        cell = grid.cells_of(named.numbers, precision)
+        is_held = rounded(named.numbers, precision) == named.numbers
+        is_counted |= is_held & (cell % 2 == 1) & (cells[cell] >= named.rows)
+    return is_counted

@@ -13,11 +13,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from plain_engine import Row, cell_of, cell_of_level, count, named_of, tiles_of
-from plain_values import MASK, PREFIX_CHARS, UNITS, Moment, bytes_hash, decimal_float, mix, text_of_bytes
+from plain_values import (
+    MASK,
+    PREFIX_CHARS,
+    UNITS,
+    Moment,
+    bytes_hash,
+    decimal_float,
+    mix,
+    rounded,
+    text_of_bytes,
+)
 
 import driftwatch.summary.named_rows as named_rows
 from driftwatch.engines.base import Counted
-from driftwatch.summary.grid import LevelGrid
+from driftwatch.summary.grid import LevelGrid, NumericGrid
 from driftwatch.summary.named_rows import NamedRows
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.projection import Sums
@@ -49,17 +59,22 @@ def numbers_of(plan: Plan, summary: Summary, sample: RowSample) -> dict[str, Nam
         grid = plan.grids[name]
         if isinstance(grid, LevelGrid):
             continue
-        edges, cells = grid.edges.tolist(), counts.cells.tolist()
+        cells = counts.cells.tolist()
         weights: Counter[float] = Counter()
-        sampled: Counter[int] = Counter()
         for value, weight in zip(sample.rows[:, place].tolist(), sample.weights.tolist(), strict=True):
-            if not math.isnan(value) and cell_of(edges, value) % 2 == 0:
+            if not math.isnan(value):
                 weights[value] += weight
-                sampled[cell_of(edges, value)] += weight
-        present, rows = sum(cells), {}
-        for value, weight in weights.items():
-            cell = cell_of(edges, value)
-            rows[float_bits(value)] = (2 * cells[cell] * weight + sampled[cell]) // (2 * sampled[cell])
+        gaps = {value: gap_of(grid, cells, value, weight) for value, weight in weights.items()}
+        sampled: Counter[int] = Counter()
+        for value, gap in gaps.items():
+            if gap is not None:
+                sampled[gap] += weights[value]
+        rows = {
+            float_bits(value): (2 * cells[gap] * weights[value] + sampled[gap]) // (2 * sampled[gap])
+            for value, gap in gaps.items()
+            if gap is not None
+        }
+        present = sum(cells)
         frequent = [
             key
             for key in sorted(rows, key=lambda key: (-rows[key], key))
@@ -69,6 +84,23 @@ def numbers_of(plan: Plan, summary: Summary, sample: RowSample) -> dict[str, Nam
         if named := named_of(keys, [rows[key] for key in keys]):
             numbers[name] = named
     return numbers
+
+
+def gap_of(grid: NumericGrid, cells: Sequence[int], value: float, weight: int) -> int | None:
+    """The gap that counted a sampled value.
+
+    The sample does not tell the type that a value came in. One that a narrower type holds was counted at the
+    edge that it is in that type, if that edge's cell has its rows.
+    """
+    edges = grid.edges.tolist()
+    gap = cell_of(edges, value, grid.precision)
+    if gap % 2:
+        return None
+    for precision in "fe":
+        point = cell_of(edges, value, min(grid.precision, precision, key="efd".index))
+        if rounded(value, precision) == value and point % 2 and cells[point] >= weight:
+            return None
+    return gap
 
 
 def sample_of(plan: Plan, rows: Iterable[Row]) -> RowSample:
