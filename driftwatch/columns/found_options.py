@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -62,11 +63,13 @@ def found_options(batch: pa.RecordBatch, hint: Mapping[str, Any] | None = None) 
         options["decimal"] = style.decimal
     if style.thousands is not None:
         options["thousands"] = style.thousands
-    # A few levels such as "20 %" are watched as they are.
+    # A few levels such as "20 %" are watched as they are. Read by half, a column would seem one of names.
     units = {
         name: column.styles[0].unit
         for name, column in numbers.items()
-        if column.styles[0].unit and len(texts[name]) * MIN_NUMBER_REPEATS > batch.num_rows
+        if column.styles[0].unit
+        and len(texts[name]) * MIN_NUMBER_REPEATS > batch.num_rows
+        and replace(style, unit=column.styles[0].unit) in column.styles
     }
     return options | ({"units": units} if units else {})
 

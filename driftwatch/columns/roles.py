@@ -11,6 +11,7 @@ import numpy.typing as npt
 from driftwatch.columns.arrow.profile_values import TypeFamily
 from driftwatch.columns.dates import is_datelike
 from driftwatch.columns.one_column import ColumnProfile
+from driftwatch.columns.rows.measure_texts import measures
 from driftwatch.columns.rows.number_texts import MIN_NUMBER_REPEATS, number_texts
 from driftwatch.core.schema import Kind, Role, Unwatched
 
@@ -161,7 +162,10 @@ def _uncounted_numbers(column: ColumnProfile) -> str:
     if column.n_present < MIN_UNIQUENESS_ROWS or column.mean_repeats >= MIN_NUMBER_REPEATS:
         return ""
     numbers = number_texts(column.values)
-    return "" if numbers is None else numbers.reason
+    if numbers is not None:
+        return numbers.reason
+    form = "" if _is_id_name(column.name) else measures(column.values)
+    return f"numbers written as texts: {form}; write them as numbers" if form else ""
 
 
 def _has_words(values: Sequence[str] | npt.NDArray[np.object_]) -> bool:

@@ -42,3 +42,9 @@ def test_what_one_side_leaves_open_the_other_settles() -> None:
     assert found({"thousands": ","}, x=["1,234", "5,678"]) == {"thousands": ","}
     assert found({"decimal": ","}, x=["1,234", "5,678"]) == {"decimal": ","}
     assert found({"decimal": ","}, x=["1,234.5"]) == {"thousands": ","}
+
+
+def test_a_unit_is_left_out_where_the_signs_of_its_numbers_are_not_those_of_all() -> None:
+    columns = {"price": ["$1,234.50", "$7.25"], "area": ["1\u202f234.50", "9\u202f000.25"]}
+    assert found(**columns) == {}
+    assert found(price=columns["price"]) == {"thousands": ",", "units": {"price": "$"}}

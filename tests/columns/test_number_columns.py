@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
+
 import pyarrow as pa
 import pytest
 
@@ -39,3 +42,45 @@ def test_numbers_written_as_texts_are_features_that_are_not_watched(texts: list[
 )  # fmt: skip
 def test_names_digits_and_few_prices_are_watched_or_set_aside_as_ever(texts: list[str]) -> None:
     assert inferred(texts).unwatched is None
+
+
+VALUES = [1000 + place * 7.37 for place in range(400)]
+WRITINGS = {
+    "accounts": [f"({value:,.2f})" if place % 2 else f"{value:,.2f}" for place, value in enumerate(VALUES)],
+    "trailing minus": [f"{value:.2f}-".replace(".", ",") for value in VALUES],
+    "glued unit": [f"{value:.1f}ms" for value in VALUES],
+    "whole numbers with a glued unit": [f"{int(value)}ms" for value in VALUES],
+    "two units": [f"{value:.1f} s" if place % 2 else f"{value:.0f} ms" for place, value in enumerate(VALUES)],
+    "duration": [f"PT{value:.3f}S" for value in VALUES],
+    "clock": [f"{place // 60:02}:{place % 60:02}:07.5" for place in range(400)],
+    "pair": [f"{value:.4f},{value * 2:.4f}" for value in VALUES],
+    "list": [f"[{value:.4f}, 1.0]" for value in VALUES],
+    "a few that are none": [*(f"${value:,.2f}" for value in VALUES), "n/a", "ERR"],
+    "rupees": [f"Rs. {value:,.2f}" for value in VALUES],
+}
+NAMES = {
+    "id": [f"id-{place}" for place in range(400)],
+    "uuid": [str(uuid.uuid5(uuid.NAMESPACE_DNS, str(place))) for place in range(400)],
+    "hex": [hashlib.sha256(str(place).encode()).hexdigest()[:12] for place in range(400)],
+    "code": [f"A-{place:04}" for place in range(400)],
+    "order": [f"{place + 1000}B{place % 7}" for place in range(400)],
+    "suffix": [f"{place + 1000}B" for place in range(400)],
+    "address": [f"10.{place % 7}.{place // 7 + 100}.{place % 200}" for place in range(400)],
+    "long address": [f"192.168.{place // 100 + 100}.{place % 100}" for place in range(400)],
+    "parts": [f"{place + 100}-{place % 13}" for place in range(400)],
+    "invoice": [f"2026/{place}" for place in range(400)],
+    "padded": [f"{place:06}-" for place in range(400)],
+}
+
+
+@pytest.mark.parametrize("texts", WRITINGS.values(), ids=WRITINGS)
+def test_numbers_in_any_writing_are_no_identifiers(texts: list[str]) -> None:
+    column = inferred(texts)
+    assert (column.role, column.unwatched) == (Role.FEATURE, Unwatched.TYPE), column.reason
+    assert column.reason.startswith("numbers written as texts")
+
+
+@pytest.mark.parametrize("texts", NAMES.values(), ids=NAMES)
+def test_names_of_digits_and_letters_are_identifiers(texts: list[str]) -> None:
+    column = inferred(texts)
+    assert (column.role, column.unwatched) == (Role.ID, None), column.reason
