@@ -8,6 +8,7 @@ import uuid
 import pyarrow as pa
 import pytest
 
+from driftwatch.columns.arrow.numbers import numbers
 from driftwatch.columns.infer import infer
 from driftwatch.columns.profile import profile
 from driftwatch.core.schema import Column, Role, Unwatched
@@ -84,3 +85,13 @@ def test_numbers_in_any_writing_are_no_identifiers(texts: list[str]) -> None:
 def test_names_of_digits_and_letters_are_identifiers(texts: list[str]) -> None:
     column = inferred(texts)
     assert (column.role, column.unwatched) == (Role.ID, None), column.reason
+
+
+def test_one_odd_value_does_not_turn_times_of_day_into_another_type() -> None:
+    spelled = ["00:00:12", "01:30:00", "12:34", "23:59:59.5", "2 days 00:00:01", "PT1M12.25S"]
+    encoded = numbers(pa.array([*spelled, "ERR", "12:60:00", "P"]))
+    assert encoded.values[:6].tolist() == [12.0, 5400.0, 45_240.0, 86_399.5, 172_801.0, 72.25]
+    assert encoded.wrong_type is not None
+    assert encoded.wrong_type.tolist() == [False] * 6 + [True] * 3
+    typed = pa.array([12_000, 5_400_000], pa.time32("ms"))
+    assert numbers(typed).values.tolist() == encoded.values[:2].tolist()

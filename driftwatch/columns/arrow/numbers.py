@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftwatch.columns.arrow.clock_texts import clock_seconds
 from driftwatch.columns.arrow.decimals import decimal_floats
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.arrow.texts import as_text, is_scalar, is_text
@@ -26,7 +27,7 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 def numbers(array: pa.Array) -> Numbers:
     """Encode numbers; texts are parsed as numbers, and an empty text is a null.
 
-    Durations and times of day are seconds. A decimal is the nearest float.
+    Durations and times of day are seconds, also spelled in a text. A decimal is the nearest float.
     """
     data_type, types = array.type, pa.types
     if types.is_dictionary(data_type):
@@ -120,6 +121,10 @@ def _parse_texts(texts: pa.Array) -> Numbers:
     number_texts = pc.if_else(is_number, trimmed_texts, pa.scalar(None, type=trimmed_texts.type))
     number_texts = pc.utf8_ltrim(number_texts, "+")
     values = number_texts.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    if np.count_nonzero(usable) + len(nulls) < len(texts):
+        clocks = clock_seconds(trimmed_texts)
+        is_clock = ~np.isnan(clocks)
+        values, usable = np.where(is_clock, clocks, values), usable | is_clock
     return Numbers(
         values=values, nulls=nulls if len(nulls) else None, wrong_type=_wrong_type_mask(usable, nulls)
     )
