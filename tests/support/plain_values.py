@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,13 @@ MASK = 2**64 - 1
 PRIME = 0x100000001B3
 NUMBER = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,5})?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE
+)
+CLOCK = re.compile(
+    r"((?P<d>\d{1,6}) days? )?(?P<h>\d{2,5}):(?P<m>[0-5]\d)(:(?P<s>[0-5]\d)(\.(?P<f>\d{1,9}))?)?", re.ASCII
+)
+DURATION = re.compile(
+    r"P((?P<d>\d{1,6})D)?T(?=\d)((?P<h>\d{1,9})H)?((?P<m>\d{1,9})M)?((?P<s>\d{1,9})(\.(?P<f>\d{1,9}))?S)?",
+    re.ASCII,
 )
 INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 TIME = re.compile(
@@ -111,7 +119,7 @@ def number(value: Any) -> float | type:
         text = text_of_bytes(value).strip()
         if not text:
             return Missing
-        return not_nan(float(text)) if NUMBER.fullmatch(text) else WrongType
+        return not_nan(float(text)) if NUMBER.fullmatch(text) else clock(text)
     if isinstance(value, Decimal):
         return decimal_float(value)
     if isinstance(value, Moment) and is_duration(value.type):
@@ -119,6 +127,16 @@ def number(value: Any) -> float | type:
     if isinstance(value, Narrow):
         return NotANumber if math.isnan(value) else value
     return not_nan(float(value)) if isinstance(value, bool | int | float) else WrongType
+
+
+def clock(text: str) -> float | type:
+    """The seconds of a time of day or a duration in a text."""
+    match = CLOCK.fullmatch(text) or DURATION.fullmatch(text)
+    if match is None or not any(match.groups()):
+        return WrongType
+    days, hours, minutes, seconds = (int(part or 0) for part in match.group("d", "h", "m", "s"))
+    fraction = int((match["f"] or "").ljust(9, "0"))
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds) + fraction / 10**9
 
 
 def decimal_float(value: Decimal) -> float:
@@ -287,23 +305,28 @@ def event_time(value: Any, timezone: str) -> int | None:
 
 
 def is_calendar_number(value: float) -> bool:
-    if not 0 <= value < math.inf:
+    """Whether digits spell a year and more; ten of them only an hour that the calendar has."""
+    if not 19_000_000 <= value < 10**17:
         return False
-    digits = str(math.floor(value))
-    return len(digits) in CALENDAR_DIGITS and int(digits[:4]) in CALENDAR_YEARS
+    digits = str(int(value))
+    if len(digits) == 10:
+        is_hour = 1990 <= int(digits[:4]) <= 2100 and value == int(value)
+        return is_hour and calendar_time(value, "UTC") is not None
+    return len(digits) in (8, 12, 14, 17) and 1900 <= int(digits[:4]) <= 2100
 
 
 def calendar_time(value: float, timezone: str) -> int | None:
-    """The moment of a date's digits, if the calendar has it; a fraction of a date is none."""
-    digits = str(math.floor(value))
-    month, day, hour, minute, second = (int(digits[place : place + 2] or 0) for place in range(4, 14, 2))
-    milliseconds = int(digits[14:] or 0)
+    """The time that whole digits spell: year, month, day, hour, minute, second, thousandths."""
+    if value != int(value):
+        return None
+    digits = str(int(value)).ljust(17, "0")
+    parts = [int(digits[start:end]) for start, end in pairwise((0, 4, 6, 8, 10, 12, 14))]
     try:
-        moment = datetime(int(digits[:4]), month, day, hour, minute, second)
+        moment = datetime(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5])
     except ValueError:
         return None
-    time = (moment - datetime(1970, 1, 1)) // timedelta(seconds=1) * NANOSECONDS
-    return from_local(time + milliseconds * UNITS["ms"], timezone) if value == math.floor(value) else None
+    seconds = (moment - datetime(1970, 1, 1)) // timedelta(seconds=1)
+    return from_local(seconds * NANOSECONDS + int(digits[14:]) * 10**6, timezone)
 
 
 def unit_of(value: float) -> int:
@@ -314,8 +337,7 @@ def unit_of(value: float) -> int:
 def text_time(text: str, timezone: str) -> int | None:
     if INTEGER.fullmatch(text):
         return event_time(int(text), timezone)
-    # A date may lack its hyphens before a clock.
-    match = TIME.fullmatch(re.sub(r"^(\d{4})(\d\d)(\d\d)(?=[T ])", r"\1-\2-\3", text, flags=re.ASCII))
+    match = TIME.fullmatch(re.sub(r"\A([0-9]{4})([0-9]{2})([0-9]{2})(?=[T ])", r"\1-\2-\3", text))
     if match is None:
         return None
     year, month, day = (int(part) for part in match.group(1, 2, 3))

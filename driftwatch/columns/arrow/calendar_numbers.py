@@ -1,4 +1,4 @@
-"""Whole numbers that are dates: 20260301, 20260301123000."""
+"""Whole numbers that are dates: 20260301, 2026030112, 20260301123000."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from driftwatch.core.arrays import BoolArray, Int64Array
 
 #: Whole numbers of so many digits between these years are dates in the basic format of ISO 8601: 20260301,
 #: with hour and minute, with second, with millisecond. As numbers since 1970 they would be days of 1970, and
-#: of 1976 with 12 digits. Ten digits stay seconds.
+#: of 1976 with 12 digits.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 CALENDAR_DIGITS = (8, 12, 14, 17)
+#: Ten digits are an hour where the calendar has it, and else seconds since 1970: of 2033 to 2036, when no log
+#: was written. Of real seconds in those years one in a hundred spells an hour.
+HOUR_DIGITS = 10
+FIRST_HOUR, LAST_HOUR = 1990_01_01_00, 2100_12_31_23
 
 
 def year_ranges() -> tuple[tuple[int, int], ...]:
@@ -33,9 +37,10 @@ def calendar_ranges(low: float, high: float, first: date, last: date) -> list[tu
     [(20260301, 20260302)]
     """
     ends = [int(f"{day:%Y%m%d}") for day in (first, last)]
+    forms = [*zip(CALENDAR_DIGITS, year_ranges(), strict=True), (HOUR_DIGITS, (FIRST_HOUR, LAST_HOUR))]
     return [
         (ends[0] * 10 ** (digits - 8), ends[1] * 10 ** (digits - 8))
-        for digits, years in zip(CALENDAR_DIGITS, year_ranges(), strict=True)
+        for digits, years in forms
         if low <= years[1] and high >= years[0]
     ]
 
@@ -43,6 +48,10 @@ def calendar_ranges(low: float, high: float, first: date, last: date) -> list[tu
 def all_calendar_dates(low: float, high: float) -> bool:
     """Whether all numbers from ``low`` to ``high`` are dates of one form, or unusable."""
     return any(first <= low and high <= last for first, last in year_ranges())
+
+
+def may_be_hours(low: float, high: float) -> bool:
+    return low <= LAST_HOUR and high >= FIRST_HOUR
 
 
 def days_since_1970(year: Int64Array, month: Int64Array, day: Int64Array) -> tuple[Int64Array, BoolArray]:

@@ -14,9 +14,13 @@ import pyarrow.compute as pc
 
 from driftwatch.columns.arrow.calendar_numbers import (
     CALENDAR_DIGITS,
+    FIRST_HOUR,
+    HOUR_DIGITS,
+    LAST_HOUR,
     all_calendar_dates,
     days_since_1970,
     in_years,
+    may_be_hours,
     year_ranges,
 )
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
@@ -65,7 +69,8 @@ def event_times(array: pa.Array, timezone: str) -> tuple[Int64Array, BoolArray]:
     Reads timestamps of any unit, dates (midnight), ISO 8601 texts, and numbers since 1970 whose size tells
     the unit (seconds up to 9.2e9, then milliseconds, microseconds, nanoseconds). Whole numbers of 8, 12, 14
     or 17 digits that begin with a year of 1900 to 2100 are dates (20260301, 20260301123000), and unusable
-    where the calendar has no such moment. Times without a zone are in ``timezone``; an hour that occurs twice
+    where the calendar has no such moment. Ten digits that spell an hour of 1990 to 2100 are that hour
+    (2026030112), others seconds. Times without a zone are in ``timezone``; an hour that occurs twice
     is read as the first, a skipped one as the end of the gap. From 2038 on clocks stay as they are at the end
     of 2037.
 
@@ -130,8 +135,10 @@ def _from_floats(values: Float64Array, timezone: str) -> tuple[Int64Array, BoolA
     times = np.rint(values * _nanoseconds_per_unit(np.abs(values))).astype(np.int64)
     # Whole numbers became floats beside a null. A fraction of a date is none.
     whole = np.floor(values).astype(np.int64)
+    seconds = times
     times, usable = _with_calendar_dates(whole, times, usable, timezone)
     if (values != whole).any():
+        times = np.where((values != whole) & in_years(whole, FIRST_HOUR, LAST_HOUR), seconds, times)
         usable &= (values == whole) | ~np.logical_or.reduce(
             [in_years(whole, *years) for years in year_ranges()]
         )
@@ -151,7 +158,8 @@ def ordered_by_time(low: float, high: float) -> bool:
     """
     if all_calendar_dates(low, high):
         return True
-    if any(low <= last and high >= first for first, last in year_ranges()):
+    ranges = (*year_ranges(), (FIRST_HOUR, LAST_HOUR))
+    if any(low <= last and high >= first for first, last in ranges):
         return False
     # Around zero lie seconds, and minus a million seconds comes before minus a million milliseconds.
     unit = unit_nanoseconds(low)
@@ -171,7 +179,17 @@ def _with_calendar_dates(
         if len(positions):
             times, usable = times.copy(), usable.copy()
             times[positions], usable[positions] = _calendar_times(values[positions], digits, timezone)
-    return times, usable
+    return (
+        (_with_hours(values, times, timezone), usable) if may_be_hours(least, greatest) else (times, usable)
+    )
+
+
+def _with_hours(values: Int64Array, times: Int64Array, timezone: str) -> Int64Array:
+    positions = np.flatnonzero(in_years(values, FIRST_HOUR, LAST_HOUR))
+    hours, is_hour = _calendar_times(values[positions], HOUR_DIGITS, timezone)
+    times = times.copy()
+    times[positions[is_hour]] = hours[is_hour]
+    return times
 
 
 def _calendar_times(values: Int64Array, digits: int, timezone: str) -> tuple[Int64Array, BoolArray]:
