@@ -12,7 +12,7 @@ from driftwatch.columns.arrow.numbers import numbers
 from driftwatch.columns.arrow.profile_values import family_of
 from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
 from driftwatch.columns.arrow.texts import dictionary_codes
-from driftwatch.columns.written_dates import MIN_DATE_SHARE, written_days
+from driftwatch.columns.written_dates import MIN_DATE_SHARE, written_days, written_periods
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import NANOSECONDS
 
@@ -101,11 +101,54 @@ def has_written_dates(times: Int64Array, column: pa.ChunkedArray, timezone: str)
         else (epoch_nanoseconds(pa.array(values, column.type), timezone) / NANOSECONDS / _DAY_SECONDS, 1)
     )
     if dates is None:
-        return False
+        return _names_own_period(times, codes, values)
     days = np.append(dates[0], np.nan)[codes]
     if np.count_nonzero(np.isfinite(days)) < MIN_DATE_SHARE * np.count_nonzero(codes >= 0):
         return False
-    return rank_correlation(times, days) > MIN_ADVANCE_CORRELATION or is_own_date(times, days, dates[1])
+    if rank_correlation(times, days) > MIN_ADVANCE_CORRELATION or is_own_date(times, days, dates[1]):
+        return True
+    starts, n_days = _period_starts(days)
+    return n_days > 1 and is_own_date(times, starts, n_days)
+
+
+def _period_starts(days: Float64Array) -> tuple[Float64Array, int]:
+    """Return the first days of the periods that all dates begin or end, and the length of one."""
+    usable = np.isfinite(days)
+    dates = days[usable]
+    if not len(dates) or (dates != np.floor(dates)).any():
+        return days, 1
+    for shift in (0, 1):
+        shifted = (dates.astype(np.int64) + shift).astype("datetime64[D]")
+        months = shifted.astype("datetime64[M]")
+        # Thursday was the first day of 1970: weeks begin on Mondays or Sundays.
+        weekdays = (shifted.astype(np.int64) + 3) % 7
+        is_first = (months.astype("datetime64[D]") == shifted).all()
+        numbers_of_months = months.astype(np.int64)
+        for n_months, n_days in ((12, 366), (3, 92), (1, 31)):
+            if is_first and not (numbers_of_months % n_months).any():
+                starts = days.copy()
+                firsts = (numbers_of_months - shift * n_months).astype("datetime64[M]")
+                starts[usable] = firsts.astype("datetime64[D]").astype(np.int64)
+                return starts, n_days
+        if not shift and (weekdays == weekdays[0]).all() and weekdays[0] in (0, 6):
+            return days, 7
+    return days, 1
+
+
+def _names_own_period(times: Int64Array, codes: Int64Array, values: list[Any]) -> bool:
+    """Whether nearly every row names the month or quarter of its event time, in some zone."""
+    periods = written_periods(values)
+    usable = (times != NO_TIME) & (codes >= 0)
+    if periods is None or not usable.any():
+        return False
+    quarter, month, year = periods[codes[usable]].T
+    is_own = np.zeros(len(quarter), dtype=bool)
+    for hours in (-14, 0, 14):
+        moments = times[usable] // NANOSECONDS + hours * 3600
+        months = moments.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+        is_period = np.where(month > 0, month == 1 + months % 12, quarter == 1 + months % 12 // 3)
+        is_own |= is_period & ((year < 0) | (year == (1970 + months // 12) % 100))
+    return bool(is_own.mean() >= _MIN_OWN_SHARE)
 
 
 def is_ever_new(times: Int64Array, column: pa.ChunkedArray, window: int, timezone: str) -> bool:

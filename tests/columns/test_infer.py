@@ -150,6 +150,40 @@ def test_dates_as_numbers_are_set_aside(form: str, days: int, gaps: bool) -> Non
     assert column.role in (Role.IGNORE, Role.ID), column.reason
 
 
+MONTH_FORMS = ["%b %Y", "%b-%y", "%B", "%b", "FY%y-M%m", "Q1 M%m", "M%m", "Q1", "Q1 %Y", "%Y-%m-01",
+               "%m/%Y", "%B %Y"]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", MONTH_FORMS)
+@pytest.mark.parametrize("days", [1, 28])
+def test_the_month_of_each_row_in_any_writing_is_set_aside(form: str, days: int) -> None:
+    times = [START + timedelta(days=days) * row / ROWS for row in range(ROWS)]
+    texts = [t.strftime(form) for t in times]
+    columns: dict[str, list[str] | list[date]] = {"month": texts}
+    if form == "%Y-%m-01":
+        columns["trunc"] = [t.date().replace(day=1) for t in times]
+        columns["quarter"], columns["year"] = [[date(2026, 1, 1)] * ROWS] * 2
+        columns["week"] = [t.date() - timedelta(days=t.weekday()) for t in times]
+        columns["month_end"] = [date(2026, 1, 31)] * ROWS
+    for column in infer(profile(pa.table({"event_time": times, **columns}).to_batches()))[1:]:
+        assert column.role is Role.IGNORE, (column.name, column.reason)
+        assert "event_time" in column.reason
+
+
+@pytest.mark.parametrize("form", MONTH_FORMS)
+def test_the_month_of_something_else_stays_a_feature(form: str) -> None:
+    other = [START + timedelta(days=700 + int(day)) for day in RANDOM.integers(0, 300, ROWS)]
+    table = pa.table({"event_time": TIMES, "due": [t.strftime(form.replace("Q1", "Q4")) for t in other]})
+    assert infer(profile(table.to_batches()))[1].role is Role.FEATURE
+
+
+@pytest.mark.parametrize("text", ["may", "Jan 2025", "January sale", "Q3", "26", "M1A", "march"])
+def test_a_constant_text_that_names_no_month_of_its_rows_stays_a_feature(text: str) -> None:
+    times = [START + timedelta(days=20) * row / ROWS for row in range(ROWS)]
+    column = infer(profile(pa.table({"event_time": times, "plan": [text] * ROWS}).to_batches()))[1]
+    assert (column.role, column.unwatched) == (Role.FEATURE, None)
+
+
 def test_what_names_each_day_is_set_aside() -> None:
     days = [(t - START).days for t in TIMES]
     keys, names = 4711 + np.cumsum(RANDOM.integers(1, 5000, 60)), _uuids()
