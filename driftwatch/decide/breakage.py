@@ -49,6 +49,8 @@ def breakages(
             detail = fault[1]
             if fault[0] is Reason.COLUMN_MISSING:
                 detail = _missing_text(column.name, _new_columns(reference, other_columns))
+            elif fault[0] is Reason.COLUMN_ALL_NULL:
+                detail += _nested_text(column.name, _new_columns(reference, other_columns))
             broken.append(Breakage(column=column.name, reason=fault[0], detail=detail))
     return tuple(broken)
 
@@ -70,6 +72,11 @@ def _missing_text(name: str, new_columns: Sequence[str]) -> str:
         return text
     listing = ", ".join(repr(item[:_MAX_NAME_CHARS]) for item in new_names)
     return f"{text}; it has {listing}, which the reference does not have"
+
+
+def _nested_text(name: str, new_columns: Sequence[str]) -> str:
+    inner = [repr(item[:_MAX_NAME_CHARS]) for item in new_columns if item.startswith(f"{name}.")]
+    return f"; the column is now nested: there is {', '.join(inner[:_MAX_NEW_COLUMNS])}" if inner else ""
 
 
 def _is_alike(name: str, new_name: str) -> bool:

@@ -46,3 +46,14 @@ def test_a_missing_column_is_told_with_the_new_name_beside_it(
     (fault,) = breakages(reference, window, frozenset(), other_columns)
     assert (fault.column, str(fault.reason)) == ("city", "column_missing")
     assert fault.detail == f"the data no longer has this column{text}"
+
+
+def test_a_number_that_became_an_object_is_called_nested() -> None:
+    rng = np.random.default_rng(1)
+    reference = reference_of({"load": rng.normal(size=400), "age": rng.normal(size=400)})
+    window = window_of(reference, {"load": np.full(100, np.nan), "age": rng.normal(size=100)})
+    (fault,) = breakages(reference, window, frozenset(), ("load.v", "loads"))
+    assert (fault.column, str(fault.reason)) == ("load", "column_all_null")
+    assert fault.detail.endswith("; the column is now nested: there is 'load.v'")
+    (fault,) = breakages(reference, window, frozenset(), ("loads",))
+    assert "nested" not in fault.detail

@@ -187,6 +187,16 @@ def test_names_that_are_there_in_place_of_missing_ones_are_told(tmp_path: Path, 
     assert complete.other_columns == []
 
 
+@pytest.mark.parametrize("n_lines", [2, 40_000])
+def test_fields_of_a_number_that_became_an_object_are_told(tmp_path: Path, n_lines: int) -> None:
+    """Also where a later block of the file has them."""
+    lines = [json.dumps({"x": 1, "load": 5.1, "pad": "-" * 300})] * n_lines
+    written(tmp_path, "\n".join([*lines, '{"x": 2, "load": {"v": 5.1}}', ""]), "a.jsonl")
+    reading = source(tmp_path / "a.jsonl").read(None, ["x", "load"])
+    assert len(values(reading, "x")) == n_lines + 1
+    assert "load.v" in reading.other_columns
+
+
 def test_a_file_and_links_to_it_are_read_once(tmp_path: Path) -> None:
     path = written(tmp_path, "x\n1\n", "b.csv")
     (tmp_path / "a.csv").symlink_to(path)

@@ -57,7 +57,8 @@ def verdict_of(
 ) -> Verdict:
     # Rows without an event time, and messages, belong to no segment.
     outside = reading if policy.segment is None else NO_READING
-    has_missing_column = any(item.reason is Reason.COLUMN_MISSING for item in measurement.breakages)
+    reasons = {item.reason for item in measurement.breakages}
+    has_missing_column = bool(reasons & {Reason.COLUMN_MISSING, Reason.COLUMN_ALL_NULL})
     incidents = decision.opened or decision.segment_state.incidents
     moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(

@@ -46,9 +46,8 @@ def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.
             table, types = _parse(block, types)
             if not table.num_rows:
                 continue
-            if not checked:
-                request.check_schema(table.schema)
-                checked = True
+            (request.note if checked else request.check_schema)(table.schema)
+            checked = True
             request.check_lists(table.schema)
             ignored = index_columns(table.schema.names) - {request.time_column}
             for batch in table.to_batches(max_chunksize=BATCH_ROWS):

@@ -88,10 +88,8 @@ class Request:
 
     def check_schema(self, schema: pa.Schema) -> None:
         """Raise ``BadFile`` for a schema that cannot be part of this data."""
-        names, types, lists = schema.names, schema.types, self.options.explode
-        if lists is not None or not is_flat(schema):
-            columns = leaves(schema, lists)
-            names, types = [leaf.name for leaf in columns], [leaf.data_type for leaf in columns]
+        names, types = self._stored(schema)
+        lists = self.options.explode
         if lists is not None and not any(map(self.is_item, names)):
             raise self._foreign(f"the lists {lists!r} to explode", names)
         self.check_lists(schema)
@@ -104,6 +102,16 @@ class Request:
         # Flattened, objects beside lists would be columns of their own, and their rows gone.
         if self.options.explode is not None:
             check_lists(schema, self.options.explode)
+
+    def note(self, schema: pa.Schema) -> None:
+        """Note what a later part of a file has in place of columns."""
+        self._note({*self._stored(schema)[0], *self.partitions})
+
+    def _stored(self, schema: pa.Schema) -> tuple[list[str], list[pa.DataType]]:
+        if self.options.explode is None and is_flat(schema):
+            return schema.names, schema.types
+        columns = leaves(schema, self.options.explode)
+        return [leaf.name for leaf in columns], [leaf.data_type for leaf in columns]
 
     def check(self, names: Sequence[str], types: Sequence[pa.DataType] | None) -> None:
         """Raise ``BadFile`` for a schema that cannot be part of this data; ``types`` is None when unknown."""
@@ -122,9 +130,15 @@ class Request:
         required = set(self.columns or ()) - {self.time_column}
         if required and not required & available:
             raise self._foreign(f"any of the columns {listed(sorted(required))}", names)
-        missing = required - available
-        if missing:
-            self.columns_read.note(sorted(missing), available - required - {self.time_column or ""})
+        self._note(available)
+
+    def _note(self, available: set[str]) -> None:
+        required = set(self.columns or ()) - {self.time_column}
+        others = available - required - {self.time_column or ""}
+        # A number that became an object has fields beside rows of numbers.
+        parents = {name.rpartition(".")[0] for name in others}
+        if missing := (required - available) | (required & parents):
+            self.columns_read.note(sorted(missing), others)
 
     def _foreign(self, expected: str, names: Sequence[str]) -> BadFile:
         hint = ""
