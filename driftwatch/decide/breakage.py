@@ -49,7 +49,7 @@ def breakages(
             detail = fault[1]
             if fault[0] is Reason.COLUMN_MISSING:
                 detail = _missing_text(column.name, _new_columns(reference, other_columns))
-            elif fault[0] is Reason.COLUMN_ALL_NULL:
+            elif fault[0] in (Reason.COLUMN_ALL_NULL, Reason.COLUMN_WRONG_TYPE):
                 detail += _nested_text(column.name, _new_columns(reference, other_columns))
             broken.append(Breakage(column=column.name, reason=fault[0], detail=detail))
     return tuple(broken)

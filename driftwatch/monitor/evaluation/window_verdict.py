@@ -58,7 +58,9 @@ def verdict_of(
     # Rows without an event time, and messages, belong to no segment.
     outside = reading if policy.segment is None else NO_READING
     reasons = {item.reason for item in measurement.breakages}
-    has_missing_column = bool(reasons & {Reason.COLUMN_MISSING, Reason.COLUMN_ALL_NULL})
+    has_missing_column = bool(
+        reasons & {Reason.COLUMN_MISSING, Reason.COLUMN_ALL_NULL, Reason.COLUMN_WRONG_TYPE}
+    )
     incidents = decision.opened or decision.segment_state.incidents
     moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(
