@@ -133,7 +133,10 @@ def _integer_identifier(column: ColumnProfile) -> Decision | None:
 def text_role(column: ColumnProfile) -> Decision:
     share = column.share_distinct
     if is_datelike(column.values):
-        reason = "dates that are not all ISO 8601: each new one would be an unseen level; write 2026-01-31"
+        reason = (
+            "dates that are not all ISO 8601: each new one would be an unseen level; write 2026-01-31, or "
+            "set time_format"
+        )
         return Kind.CATEGORICAL, Role.FEATURE, reason, Unwatched.TYPE
     if column.n_distinct == 1:
         return Kind.CATEGORICAL, Role.FEATURE, "one text"

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from driftwatch.columns.arrow.calendar_numbers import all_calendar_dates
-from driftwatch.columns.profile import ColumnProfile, Profile
+from driftwatch.columns.arrow.sampled_times import NO_TIME, epoch_nanoseconds
+from driftwatch.columns.dates import is_datelike
+from driftwatch.columns.profile import ColumnProfile, Profile, TypeFamily
+from driftwatch.core.schema import NANOSECONDS
 
 _TIME_NAME = re.compile(
     r"^(time|timestamp|ts|date|datetime|event_?time|event_?timestamp|event_?date|created_?at|created|logged_?at|"
@@ -23,6 +28,8 @@ _EPOCH_NAME = re.compile(
 #: Seconds since 1970 of the years 1995 and 2100, and how many of each unit make a second.
 _MIN_EPOCH_SECONDS, _MAX_EPOCH_SECONDS = 788_918_400, 4_102_444_800
 _UNITS_PER_SECOND = (1, 1_000, 1_000_000, 1_000_000_000)
+#: Share of a column's values that must be times: a few are header lines, NaT or garbage.
+_MIN_TIME_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +52,8 @@ def find_time_column(
     """Choose the declared time column, else the only timestamp, else the only one that its name marks.
 
     A column named like a birth or an expiry date is never chosen. With ``numbers``, if there is no timestamp,
-    a single column whose name and values look like numbers since 1970 is chosen.
+    a single column whose name and values look like numbers since 1970 is chosen, or whose texts nearly all
+    are times.
     """
     if declared_name is not None:
         return TimeColumn(name=declared_name, reason="event time: declared in the configuration")
@@ -57,6 +65,8 @@ def find_time_column(
             name=epochs[0], reason="event time: numbers since 1970 or dates, by their name and size"
         )
     candidates = candidates or epochs
+    if not candidates and numbers and (mostly_times := _mostly_times(profile)) is not None:
+        return mostly_times
     if not candidates:
         return TimeColumn(name=None, reason="no column holds timestamps", candidates=tuple(timestamp_columns))
     if len(candidates) == 1:
@@ -68,6 +78,51 @@ def find_time_column(
     return TimeColumn(
         name=None, reason=f"several columns could be event time: {listing}", candidates=tuple(candidates)
     )
+
+
+def _mostly_times(profile: Profile) -> TimeColumn | None:
+    """Return the only column of texts that nearly all are times; without one what its dates ask for."""
+    columns = [
+        column
+        for column in profile.columns
+        if column.family is TypeFamily.TEXT and not _OTHER_TIME_NAME.search(column.name)
+    ]
+    reasons = {column.name: reason for column in columns if (reason := _share_of_times(profile, column))}
+    marked = [name for name in reasons if is_time_name(name)]
+    if len(reasons) == 1 or len(marked) == 1:
+        name = (marked or list(reasons))[0]
+        return TimeColumn(name=name, reason=reasons[name])
+    if reasons:
+        listing = ", ".join(reasons)
+        return TimeColumn(
+            name=None, reason=f"several columns could be event time: {listing}", candidates=tuple(reasons)
+        )
+    dated = [column.name for column in columns if is_time_name(column.name) and is_datelike(column.values)]
+    if not dated:
+        return None
+    reason = f"{dated[0]} holds dates that are not ISO 8601: set time_format"
+    return TimeColumn(name=None, reason=reason, candidates=tuple(dated))
+
+
+def _share_of_times(profile: Profile, column: ColumnProfile) -> str:
+    """Return why a column of texts is event time; empty where it is none."""
+    texts = profile.sample[column.name]
+    times = epoch_nanoseconds(texts, "UTC")
+    is_present = np.asarray(texts.is_valid().to_numpy(), dtype=bool)
+    is_time = times != NO_TIME
+    is_named = bool(_TIME_NAME.search(column.name) or _EPOCH_NAME.search(column.name))
+    if not is_named:
+        # Digits alone are more likely a code.
+        is_time &= np.array([str(text)[4:5] == "-" for text in texts.to_pylist()], dtype=bool)
+    low, high = _MIN_EPOCH_SECONDS * NANOSECONDS, _MAX_EPOCH_SECONDS * NANOSECONDS
+    n_values = int(profile.weights[is_present].sum())
+    n_times = int(profile.weights[is_time].sum())
+    n_plausible = int(profile.weights[is_time & (times >= low) & (times < high)].sum())
+    if not n_values or n_plausible < _MIN_TIME_SHARE * n_values:
+        return ""
+    n_others = n_values - n_times
+    others = f", {n_others:,} of {n_values:,} are no times" if n_others else ""
+    return f"event time: the only texts that are times{others}"
 
 
 def _is_epoch(column: ColumnProfile) -> bool:

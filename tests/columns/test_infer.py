@@ -299,3 +299,40 @@ def test_flights() -> None:
     categorical_names = {name for name, column in columns.items() if column.kind is Kind.CATEGORICAL}
     assert categorical_names == {"carrier", "tailnum", "origin", "dest"}
     assert "calendar" in columns["day"].reason
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (
+            [f"{t:%Y-%m-%dT%H:%M:%SZ}" for t in TIMES],
+            "the only texts that are times, 5 of 3,005 are no times",
+        ),
+        ([f"{t:%Y%m%dT%H%M%SZ}" for t in TIMES], "the only texts that are times, 5 of 3,005 are no times"),
+        ([str(1_767_225_640 + 60 * row) for row in range(ROWS)], "are times, 5 of 3,005 are no times"),
+    ],
+)
+def test_a_few_values_that_are_no_times_do_not_hide_the_event_time(texts: list[str], reason: str) -> None:
+    values = [*texts, "ts", "NaT", "", "garbage", "2026-02-31T00:00:00Z"]
+    table = pa.table({"ts": values, "code": [f"{row:06}" for row in range(len(values))]})
+    chosen = find_time_column(profile(table.to_batches()), numbers=True)
+    assert chosen.name == "ts"
+    assert chosen.reason.endswith(reason)
+    worse = pa.table({"ts": [*texts, *["garbage"] * (ROWS // 15)]})
+    assert find_time_column(profile(worse.to_batches()), numbers=True).name is None
+
+
+def test_texts_of_digits_are_event_time_only_by_their_name() -> None:
+    digits = [str(1_767_225_640 + 60 * row) for row in range(ROWS)]
+    (chosen, other) = (
+        find_time_column(profile(pa.table({name: digits}).to_batches()), numbers=True)
+        for name in ("epoch_ms", "order")
+    )
+    assert (chosen.name, other.name) == ("epoch_ms", None)
+
+
+def test_dates_that_ask_for_a_format_say_so() -> None:
+    texts = [f"{t:%a, %d %b %Y %H:%M:%S GMT}" for t in TIMES]
+    chosen = find_time_column(profile(pa.table({"ts": texts}).to_batches()), numbers=True)
+    assert (chosen.name, chosen.candidates) == (None, ("ts",))
+    assert "set time_format" in chosen.reason
