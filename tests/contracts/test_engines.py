@@ -12,6 +12,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -205,6 +206,31 @@ def test_without_time_there_is_one_tile(engine: Engine) -> None:
     assert (counted.rows, counted.newest_row, counted.untimed) == (6, None, 0)
     with pytest.raises(ValueError, match="one tile"):
         engine.summarise(plan, source_rows(BATCHES), [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([20240229, 20230229, 202402290230, 20240229023000, 20240229023000123, -20240229]),
+        pa.array([20240229.0, 20240229.5, 202402290230.0, None]),
+        pa.array(["20240229", "20230229", "202402290230", "20240229 02:30"]),
+        pa.array([Decimal("20240229.0"), Decimal("20240229.5")]),
+    ],
+    ids=lambda times: str(times.type),
+)
+def test_numbers_that_are_dates_are_the_same_moments(engine: Engine, times: pa.Array) -> None:
+    batch = pa.RecordBatch.from_arrays([times, times], ["t", "d"])
+    day = 1_709_164_800
+    grid = numeric_grid(np.array([day, day + 9000, day + 9000.123, 2 * day]) - 3600.0)
+    plan = replace(
+        PLAN, columns=(Column(name="d", kind=Kind.DATETIME),), grids={"d": grid}, timezone="Europe/Berlin"
+    )
+    world = World(plan=with_fingerprint(plan), batches=[batch], edges=[-(10**18), 10**18, 2 * 10**18], seed=1)
+    expected = plain_engine.count(world.plan, world.batches, world.edges)
+    assert expected.untimed > 0
+    assert expected.tiles[10**18, None].counts["d"].cells[2 * grid.first + 1] == 1
+    counted = engine.summarise(world.plan, source_rows(world.batches), world.edges)
+    assert shown(counted) == shown(expected)
 
 
 def test_rows_outside_the_history_are_counted_apart(engine: Engine) -> None:
