@@ -14,7 +14,7 @@ import numpy as np
 
 from driftwatch.core.arrays import Float32Array, Float64Array
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?\s*", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?", re.ASCII)
 #: As CSV files, pandas, Arrow and databases write them; compared in lower case.
 _TRUTHS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "1.0"), True),
@@ -59,12 +59,13 @@ def rounded(values: Float64Array | Float32Array, precision: str) -> Float64Array
 
 
 def numbers_spelled(levels: Sequence[str]) -> Float64Array:
-    """Return the number that each text spells, or NaN.
+    """Return the number that each text spells, or NaN. White space around it is any that Unicode has.
 
-    >>> numbers_spelled(["007", "1e3", "x", "1_000"]).tolist()
-    [7.0, 1000.0, nan, nan]
+    >>> numbers_spelled(["007", "1e3", "\\u00a03", "x", "1_000"]).tolist()
+    [7.0, 1000.0, 3.0, nan, nan]
     """
-    values = [float(level) if _NUMBER.fullmatch(level) else np.nan for level in levels]
+    texts = [level.strip() for level in levels]
+    values = [float(text) if _NUMBER.fullmatch(text) else np.nan for text in texts]
     return np.array(values, dtype=np.float64)
 
 

@@ -197,7 +197,7 @@ FLAVOURS: dict[Kind, list[Flavour]] = {
         (pa.float16(), one_of(3.0, 0.1, 1.0)),
         (pa.duration("ms"), integers(-5, 5000)),
         (pa.time64("us"), integers(0, 10**9)),
-        (pa.string(), one_of("True", "FALSE", "t", "0.0", "1", "003", "1e16")),
+        (pa.string(), one_of("True", "FALSE", "t", "0.0", "1", "003", "1e16", "3\x1f", "\u00a03.5", "3\n")),
         (dictionary(pa.float64()), one_of(3.0, 3.5, math.nan)),
         (pa.decimal128(20, 4), decimals(4)),
         (pa.bool_(), one_of(True, False)),
