@@ -21,6 +21,17 @@ from driftwatch.store.outbox import OutboxTable
 
 RECORD_ANEW = "python tests/recorded/record_release.py VERSION --commit COMMIT --again"
 
+#: Windows that are decided otherwise on purpose, by release. 0.1.0 left a column that had been broken out of
+#: the evidence until its incident ended, and the rise of humidity from 60 to 69 in these windows unseen.
+CHANGED = {
+    "0.1.0": {
+        "sensors//1711843200000000000",
+        "sensors//1711864800000000000",
+        "sensors//1711886400000000000",
+        "sensors//1711908000000000000",
+    }
+}
+
 
 @pytest.fixture(params=releases())
 def version(request: pytest.FixtureRequest) -> str:
@@ -46,7 +57,9 @@ def test_the_next_windows_are_decided_as_the_release_did_and_bit_for_bit_as_reco
     if reason := incomparable(record["platform"]):
         refuse(reason, RECORD_ANEW)
     today = decide(folder, {})
-    assert decisions(today) == decisions(decided(version))
+    release, windows = decisions(decided(version)), decisions(today)
+    assert release.keys() == windows.keys()
+    assert {key for key, decision in windows.items() if decision != release[key]} == CHANGED[version]
     lines = differences(record, today)
     if lines and today["probe"] != record["probe"]:
         refuse("libm, BLAS or zlib of this machine give other bits than those of the record", RECORD_ANEW)
