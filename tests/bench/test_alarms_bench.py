@@ -16,6 +16,7 @@ import pytest
 from alarms import delays, nulls, oracle, report, rivals, run
 from alarms.healthy import ICC, PAIR, S_SHARES, SETTINGS, USER, Setting, codes, numbers
 from alarms.path import Monitor, Rows, altered_columns, configure, plan_of, size
+from alarms.run import code_fingerprint
 from alarms.shifts import K_MOVED, LINES, MODE_SHARE
 from alarms.worlds import WORLDS, small_shift, small_shift_counts
 from scipy.spatial.distance import jensenshannon
@@ -369,3 +370,7 @@ def test_one_of_each_through_the_real_path() -> None:
     assert slow_result["rivals"]["psi"][0][1] < gross_result["rivals"]["psi"][0][1]
     assert set(SETTINGS) >= {"1h_100_bursty", "1h_10000_independent", "1d_1000_bursty"}
     assert isinstance(SETTINGS["1h_100_bursty"].draw((0,), 0)["k"], Levels)
+
+
+def test_the_code_under_test_has_a_fingerprint() -> None:
+    assert len(code_fingerprint()) == 12

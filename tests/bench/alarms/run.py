@@ -32,15 +32,11 @@ Piece = tuple[Callable[..., Any], tuple[Any, ...]]
 def code_fingerprint() -> str:
     """Fingerprint of the code under test, which tells results of other code."""
     root = Path(driftwatch.__file__).parent
-    parts = [
-        root / "monitor" / "evaluate.py",
-        *(
-            f
-            for part in ("summary", "detectors", "decide", "reference")
-            for f in sorted((root / part).rglob("*.py"))
-        ),
-    ]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in parts)).hexdigest()[:12]
+    rooms = ("monitor/evaluation", "summary", "detectors", "decide", "reference")
+    files = [file for room in rooms for file in sorted((root / room).rglob("*.py"))]
+    if not all((root / room).is_dir() for room in rooms):
+        raise SystemExit(f"expected the rooms {', '.join(rooms)}. One of them has moved.")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def pieces(options: argparse.Namespace, results: list[Result]) -> Iterator[Piece]:
