@@ -93,9 +93,7 @@ class _Run:
         if summaries[None].rows == 0:
             self.calm_period_finder.end_period()
             failure = _failure_of_empty(reading)
-            evaluations = could_not_look(
-                reading, failure, span, self.config, self.reference, self.configuration, None
-            )
+            evaluations = could_not_look(reading, failure, span, self.evaluator, self.configuration, None)
             yield from (evaluation.verdict for evaluation in evaluations.values())
             return
         for segment in plan.segments:

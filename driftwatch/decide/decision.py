@@ -16,11 +16,11 @@ from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.budget import log_weights, update_evidence
 from driftwatch.decide.combined_score import combine_scores
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.incidents import BROKEN, DRIFT, incident_key, settle, with_groups
+from driftwatch.decide.incidents import incident_key, settle, with_groups
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
 from driftwatch.decide.per_kind import PerKind
-from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, SegmentState
 from driftwatch.decide.window_e_values import (
     WindowEValues,
     design_effects,
@@ -299,7 +299,7 @@ def _add_window(
         ),
         scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
-        unwatched=frozenset() if measurement.outcomes is None else measurement.outcomes.passing,
+        unwatched=measurement.outcomes.passing,
         recent_shares=recent_shares,
     )
 
@@ -338,7 +338,7 @@ def _state(
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
     if any(item.kind == DRIFT for item in segment_state.incidents):
         return State.DRIFTING, Reason.INCIDENT_OPEN
-    if measurement.outcomes is not None and is_unwatched(measurement.outcomes, unwatched_before):
+    if is_unwatched(measurement.outcomes, unwatched_before):
         return State.INSUFFICIENT, Reason.COLUMNS_UNWATCHED
     if segment_state.healthy_windows < policy.burn_in:
         return State.CALIBRATING, Reason.BURN_IN

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import Span
 from driftwatch.decide.evalues.policy import QUIET_WINDOWS, Policy
-from driftwatch.decide.segment_state import Incident
-
-DRIFT, BROKEN, BLIND = "drift", "broken", "blind"
+from driftwatch.decide.segment_state import BROKEN, Incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from driftwatch.core.schema import Span
-from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes
+from driftwatch.decide.outcomes.column_outcomes import NO_OUTCOMES, ColumnOutcomes
 from driftwatch.results.results import Breakage, NewLevel, Statistic
 from driftwatch.results.streams import Streams
 
@@ -21,8 +21,7 @@ class Measurement:
     statistics: Sequence[Statistic]
     streams: Streams
     breakages: Sequence[Breakage] = ()
-    #: None when a block of the reference is learned, which has no verdict.
-    outcomes: ColumnOutcomes | None = None
+    outcomes: ColumnOutcomes = NO_OUTCOMES
     new_levels: Sequence[NewLevel] = ()
     #: Season slot.
     slot: int = 0

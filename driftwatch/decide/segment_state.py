@@ -16,8 +16,8 @@ from driftwatch.decide.evalues.logspace import log_sum
 from driftwatch.results.streams import Streams
 from driftwatch.summary.summary import Summary
 
-#: Kind of incidents whose columns are suspended (``incidents.py``).
-_DRIFT = "drift"
+#: Kinds of incidents.
+DRIFT, BROKEN, BLIND = "drift", "broken", "blind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class SegmentState:
     def suspended(self) -> frozenset[str]:
         """Columns that a page named. A broken column is suspended only in windows in which it is broken."""
         return frozenset(
-            column for incident in self.incidents if incident.kind == _DRIFT for column in incident.columns
+            column for incident in self.incidents if incident.kind == DRIFT for column in incident.columns
         )
 
     def log_evidence(self, memo: Memo = NO_MEMO) -> float:

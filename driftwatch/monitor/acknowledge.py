@@ -10,9 +10,8 @@ import numpy as np
 from driftwatch.core.windows import season_slot
 from driftwatch.decide.decision import learn_block
 from driftwatch.decide.evalues.stream_index import owner_of
-from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.measurement import Measurement
-from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.decide.state_codec import encode
 from driftwatch.detectors.base import ReferenceContext
 from driftwatch.monitor.check import Monitor

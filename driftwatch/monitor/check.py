@@ -182,8 +182,7 @@ class Monitor:
                 reading,
                 reading.failure,
                 window,
-                self.config,
-                self.reference,
+                self.evaluator,
                 self.configuration,
                 self.segment_state(None) if is_overdue else None,
             )

@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
-from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
-from driftwatch.decide.segment_state import Incident
+from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident
 from driftwatch.monitor.column_labels import column_labels, named_column_text, single_columns
 from driftwatch.notify.base import IncidentKind, Message, minute_text
 from driftwatch.results import text_format
@@ -144,9 +143,8 @@ def _unchanged(verdict: Verdict) -> str:
     parts = []
     for opening, names in (("Did not change", verdict.unchanged), ("Could not tell", verdict.could_not_tell)):
         if names:
-            texts = ", ".join(text_format.move_texts(names[:_MAX_UNCHANGED], verdict.move_limits))
-            n_more = len(names) - _MAX_UNCHANGED
-            parts.append(f"{opening}: {texts}{f' and {n_more} more' if n_more > 0 else ''}.")
+            texts = text_format.move_texts(names, verdict.move_limits)
+            parts.append(f"{opening}: {text_format.listing(texts, _MAX_UNCHANGED)}.")
     return " ".join(parts)
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from driftwatch.config.models import MonitorConfig
 from driftwatch.config.shown import redacted_settings
 from driftwatch.core.schema import Span
-from driftwatch.decide.incidents import BLIND
-from driftwatch.decide.segment_state import Incident
+from driftwatch.decide.segment_state import BLIND, Incident
 from driftwatch.decide.state_codec import encode
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation
 from driftwatch.monitor.incident_message import message_for, resolved_message

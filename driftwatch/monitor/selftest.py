@@ -29,8 +29,7 @@ from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.stored_format import StoredFormat
-from driftwatch.decide.incidents import BLIND, BROKEN, DRIFT
-from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, SegmentState
 from driftwatch.decide.state_codec import decode, encode
 from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.errors import ConfigError

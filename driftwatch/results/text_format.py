@@ -212,6 +212,16 @@ def truncate(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
+def listing(texts: Sequence[str], limit: int) -> str:
+    """Join texts, of more than ``limit`` the first.
+
+    >>> listing(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    n_more = len(texts) - limit
+    return ", ".join(texts[:limit]) + (f" and {n_more} more" if n_more > 0 else "")
+
+
 def move_notes(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[tuple[str, str]]:
     """Return each column and the upper limit of its move, empty where there is none.
 

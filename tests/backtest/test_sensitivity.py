@@ -32,8 +32,7 @@ from driftwatch.cli.verbs.backtest import run_backtests
 from driftwatch.config.load import load
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.clock import SystemClock
-from driftwatch.decide.incidents import DRIFT
-from driftwatch.decide.segment_state import Incident
+from driftwatch.decide.segment_state import DRIFT, Incident
 from driftwatch.detectors.base import JointDetector
 from driftwatch.engines.local.pool import ReaderPool, TilesRead
 from driftwatch.monitor.evaluation.evaluator import Evaluator

@@ -50,3 +50,12 @@ def test_a_vector_is_named_until_somebody_says_what_is_enough(
     assert result.exit_code == 0
     assert line in result.output
     assert bool(line) == ("emb (its norm is watched, its direction is not)" in result.output)
+
+
+def test_a_store_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    path = configuration(tmp_path)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "driftwatch.sqlite").write_bytes(b"no database" * 100)
+    result = CliRunner().invoke(main, ["check-config", str(path)])
+    assert result.exit_code == 0
+    assert "The stored references were not looked at." in result.output

@@ -12,8 +12,7 @@ from detector_worlds import batch_of, reference_of
 
 from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.decide.incidents import BROKEN
-from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.segment_state import BROKEN, Incident, SegmentState
 from driftwatch.decide.state_codec import encode
 from driftwatch.detectors.base import ReferenceContext
 from driftwatch.errors import ConfigError, StoreError

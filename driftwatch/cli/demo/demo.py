@@ -21,7 +21,7 @@ from driftwatch.daemon.app import Daemon
 from driftwatch.daemon.logging_setup import configure
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.status.snapshot import SinkView
-from driftwatch.decide.incidents import DRIFT
+from driftwatch.decide.segment_state import DRIFT
 from driftwatch.errors import DriftwatchError
 from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.results.results import Verdict

@@ -26,29 +26,30 @@ def check_config(config: Path) -> None:
       driftwatch check-config driftwatch.yaml
     """
     from driftwatch.config.load import load
+    from driftwatch.errors import StoreError
 
     loaded_config = load(config)
     monitors = loaded_config.monitors
     names = ", ".join(monitor.name for monitor in monitors)
     click.echo(f"{config}: good. {len(monitors)} monitor(s): {names}")
-    for line in _never_ok(loaded_config):
-        click.echo(line)
+    try:
+        for line in _never_ok(loaded_config):
+            click.echo(line)
+    except StoreError as error:
+        click.echo(f"The stored references were not looked at. {error}")
 
 
 def _never_ok(config: Config) -> Iterator[str]:
     """Name the monitors whose stored reference has too many columns that cannot be looked at."""
     from driftwatch.decide.outcomes.column_outcomes import is_always_unwatched
-    from driftwatch.errors import StoreError
     from driftwatch.monitor.evaluation.features import features_of
-    from driftwatch.results.results import UnwatchedColumn
-    from driftwatch.results.text_format import unwatched_text
-    from driftwatch.store.database import Database
+    from driftwatch.results.text_format import UNWATCHED_WORDS, listing
+    from driftwatch.store.database import FILE, Database
     from driftwatch.store.history import History
 
-    try:
-        database = Database(config.storage.path, read_only=True)
-    except StoreError:
-        return  # nothing is stored yet
+    if not (config.storage.path / FILE).exists():
+        return
+    database = Database(config.storage.path, read_only=True)
     try:
         references = History(database).references
         for monitor in config.monitors:
@@ -57,16 +58,13 @@ def _never_ok(config: Config) -> Iterator[str]:
             if features is None or not is_always_unwatched(features):
                 continue
             columns = [
-                unwatched_text(UnwatchedColumn(column=name, reason=reason))
-                for name, reason in sorted(features.unwatched.items())
+                f"{name} ({UNWATCHED_WORDS[reason]})" for name, reason in sorted(features.unwatched.items())
             ]
-            n_more = len(columns) - _MAX_LISTED
-            listing = ", ".join(columns[:_MAX_LISTED]) + (f" and {n_more} more" if n_more > 0 else "")
             yield (
                 f"{monitor.name}: its windows will be insufficient (columns_unwatched), not ok: "
-                f"{len(columns)} of {features.n_columns} columns cannot be looked at: {listing}. Write "
-                "them as columns of their own, or say under columns what shall not be watched: "
-                "role: ignore, or watch: norm for a vector."
+                f"{len(columns)} of {features.n_columns} columns cannot be looked at: "
+                f"{listing(columns, _MAX_LISTED)}. Write them as columns of their own, or say under columns "
+                "what shall not be watched: role: ignore, or watch: norm for a vector."
             )
     finally:
         database.close()

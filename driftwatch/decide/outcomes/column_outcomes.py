@@ -72,12 +72,15 @@ class ColumnOutcomes:
     @property
     def passing(self) -> frozenset[str]:
         """Unwatched columns that may recover."""
-        lasting = {*self.features.unwatched}
         return frozenset(
             item.column
             for item in self.unwatched
-            if item.reason is not Unwatched.INCIDENT_OPEN and item.column not in lasting
+            if item.reason is not Unwatched.INCIDENT_OPEN and item.column not in self.features.unwatched
         )
+
+
+#: Of a block of the reference, which has no verdict.
+NO_OUTCOMES = ColumnOutcomes(features=Features(unwatched={}), watched=WatchedColumns(drawn=0, of=0))
 
 
 def column_outcomes(

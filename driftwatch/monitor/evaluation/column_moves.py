@@ -47,7 +47,7 @@ def column_moves(
     """
     if decision.shares is None:
         return ColumnMoves()
-    segment_state = decision.segment_state
+    segment_state, outcomes = decision.segment_state, measurement.outcomes
     onset = incidents[-1].onset if incidents else measurement.window.start
     limits = move_limits(
         segment_state.shares,
@@ -56,7 +56,7 @@ def column_moves(
         design_effects(segment_state, policy, memo),
     )
     skipped = {item.column for item in decision.named} | segment_state.incident_columns
-    skipped |= {item.column for item in measurement.breakages} | _without_values(measurement)
+    skipped |= {item.column for item in measurement.breakages} | outcomes.empty
     # A joint effect names columns in its text.
     joint_words = {
         word
@@ -64,12 +64,10 @@ def column_moves(
         if item.column not in limits
         for word in re.split(r"[^\w.-]+", item.effect)
     }
-    untold = _untold(measurement)
-    readable = limits.keys() if measurement.outcomes is None else measurement.outcomes.readable
+    untold = {item.column: item.reason for item in outcomes.unwatched if item.reason in _UNTOLD}
+    candidates = outcomes.readable - untold.keys() - joint_words
     unchanged_names = {
-        name
-        for name, limit in limits.items()
-        if limit < policy.tolerance and name in readable and name not in untold and name not in joint_words
+        name for name, limit in limits.items() if limit < policy.tolerance and name in candidates
     }
     columns = [name for name in limits if name not in skipped]
     unchanged = [name for name in columns if name in unchanged_names]
@@ -84,15 +82,3 @@ def column_moves(
             if untold.get(name) is not Unwatched.VECTOR_DIRECTION
         ),
     )
-
-
-def _untold(measurement: Measurement) -> dict[str, Unwatched]:
-    outcomes = measurement.outcomes
-    if outcomes is None:
-        return {}
-    return {item.column: item.reason for item in outcomes.unwatched if item.reason in _UNTOLD}
-
-
-def _without_values(measurement: Measurement) -> frozenset[str]:
-    outcomes = measurement.outcomes
-    return frozenset() if outcomes is None else outcomes.empty

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, Unwatched
-from driftwatch.decide.incidents import BLIND, incident_key
+from driftwatch.decide.incidents import incident_key
 from driftwatch.decide.outcomes.column_outcomes import nothing_watched
-from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.monitor.evaluation.column_moves import MAX_UNWATCHED_NAMES
-from driftwatch.monitor.evaluation.features import features_of
+from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, add_notes
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.results.results import Reason, State, Verdict
-from driftwatch.summary.reference import Reference
 
 
 def explain_undecodable(reading: Reading) -> Reading:
@@ -58,8 +56,7 @@ def could_not_look(
     reading: Reading,
     failure: Failure,
     window: Span,
-    config: MonitorConfig,
-    reference: Reference,
+    evaluator: Evaluator,
     configuration: str,
     overdue_state: SegmentState | None,
 ) -> dict[str | None, Evaluation]:
@@ -67,9 +64,10 @@ def could_not_look(
 
     ``overdue_state`` is the state of all rows together once the window is overdue, which opens an incident.
     """
+    config, reference = evaluator.config, evaluator.reference
     is_unreadable = failure.state is State.SOURCE_ERROR
     outcomes = nothing_watched(
-        features_of(reference, config), Unwatched.UNREADABLE if is_unreadable else Unwatched.TOO_FEW_VALUES
+        evaluator.features, Unwatched.UNREADABLE if is_unreadable else Unwatched.TOO_FEW_VALUES
     )
     verdict = Verdict(
         monitor=config.name, segment=None, window=window, rows=0, state=failure.state,

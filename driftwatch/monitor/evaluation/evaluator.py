@@ -12,11 +12,10 @@ from driftwatch.core.windows import season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.evalues.stream_index import joint_owner
-from driftwatch.decide.incidents import BLIND
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
-from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.segment_state import BLIND, SegmentState
 from driftwatch.detectors.base import (
     ReferenceContext,
     Target,

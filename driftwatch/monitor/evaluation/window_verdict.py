@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
@@ -15,7 +14,7 @@ from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, MAX_UNWATCHED_NAMES, column_moves
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, Verdict
-from driftwatch.results.text_format import unwatched_text
+from driftwatch.results.text_format import listing, unwatched_text
 from driftwatch.summary.summary import Summary
 
 #: Columns named in the detail of a verdict.
@@ -57,8 +56,9 @@ def verdict_of(
 ) -> Verdict:
     # Rows without an event time, and messages, belong to no segment.
     outside = reading if policy.segment is None else NO_READING
-    reasons = {item.reason for item in measurement.breakages}
-    has_missing_column = bool(
+    outcomes, reasons = measurement.outcomes, {item.reason for item in measurement.breakages}
+    # The values of such a column may be in another one.
+    has_lost_values = bool(
         reasons & {Reason.COLUMN_MISSING, Reason.COLUMN_ALL_NULL, Reason.COLUMN_WRONG_TYPE}
     )
     incidents = decision.opened or decision.segment_state.incidents
@@ -82,13 +82,9 @@ def verdict_of(
         incident=incidents[-1].key if incidents else None,
         onset=incidents[-1].onset if incidents else None,
         named=decision.named,
-        watched=None if measurement.outcomes is None else measurement.outcomes.watched,
-        unwatched=()
-        if measurement.outcomes is None
-        else measurement.outcomes.unwatched[:MAX_UNWATCHED_NAMES],
-        missing_share_columns=()
-        if measurement.outcomes is None
-        else measurement.outcomes.missing_share_columns[:MAX_NAMES],
+        watched=outcomes.watched,
+        unwatched=outcomes.unwatched[:MAX_UNWATCHED_NAMES],
+        missing_share_columns=outcomes.missing_share_columns[:MAX_NAMES],
         **{item.name: getattr(moves, item.name) for item in fields(moves)},
         new_levels=tuple(measurement.new_levels),
         **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
@@ -98,7 +94,7 @@ def verdict_of(
         before_history_rows=outside.before_history_rows,
         future_rows=outside.future_rows,
         undecodable=outside.undecodable_counts,
-        other_columns=reading.other_columns if has_missing_column else (),
+        other_columns=reading.other_columns if has_lost_values else (),
         type_changes=changed_types,
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
@@ -150,13 +146,10 @@ def _detail(measurement: Measurement, decision: Decision, resolution: Resolution
 
 
 def _unwatched_text(measurement: Measurement) -> str:
-    outcomes = measurement.outcomes
-    if outcomes is None:
-        return ""
-    parts = []
+    outcomes, parts = measurement.outcomes, []
     unwatched = [item for item in outcomes.unwatched if item.reason is not Unwatched.INCIDENT_OPEN]
     if unwatched:
-        names = _listing([unwatched_text(item) for item in unwatched])
+        names = listing([unwatched_text(item) for item in unwatched], _MAX_DETAIL_NAMES)
         parts.append(f"could not look at {len(unwatched)} of {outcomes.watched.of} columns: {names}")
     for name, rows in outcomes.wrong_types[:_MAX_DETAIL_NAMES]:
         parts.append(
@@ -166,12 +159,6 @@ def _unwatched_text(measurement: Measurement) -> str:
     if outcomes.missing_share_columns:
         parts.append(
             "few or no values, as in the reference, so the missing share speaks for "
-            + _listing(outcomes.missing_share_columns)
+            + listing(outcomes.missing_share_columns, _MAX_DETAIL_NAMES)
         )
     return "; ".join(parts)
-
-
-def _listing(names: Sequence[str]) -> str:
-    n_more = len(names) - _MAX_DETAIL_NAMES
-    rest = f" and {n_more} more" if n_more > 0 else ""
-    return ", ".join(names[:_MAX_DETAIL_NAMES]) + rest
