@@ -239,7 +239,7 @@ def move_texts(names: Sequence[str], limits: Sequence[MoveLimit]) -> list[str]:
 
 def unwatched_notes(unwatched: Sequence[UnwatchedColumn]) -> list[tuple[str, str]]:
     """Return each column and why it could not be looked at."""
-    return [(item.column, UNWATCHED_WORDS[item.reason]) for item in unwatched]
+    return [(item.column, f"({UNWATCHED_WORDS[item.reason]})") for item in unwatched]
 
 
 def unwatched_text(item: UnwatchedColumn) -> str:
