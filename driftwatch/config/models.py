@@ -91,6 +91,10 @@ class ReferenceConfig(RowOptions):
     timezone: Zone = "UTC"
 
 
+#: Lengths of windows that a patience is at least.
+MIN_PATIENCE_WINDOWS = 2
+
+
 class WindowConfig(Settings):
     """Evidence comes from tumbling windows of ``length``; ``every`` is the interval of gauge refreshes."""
 
@@ -98,6 +102,7 @@ class WindowConfig(Settings):
     every: Duration | None = None
     lag: Duration = 0
     min_rows: Annotated[int, Field(ge=1)] = 200
+    patience: Annotated[Duration, Since("0.2.0")] = 7 * _DAY
 
     # Validators of fields, not of the model: that one would run only if nothing else is wrong.
     @field_validator("length")
@@ -118,6 +123,19 @@ class WindowConfig(Settings):
         if every is not None and (every <= 0 or (length is not None and length % every)):
             raise ValueError("expected a duration that divides length without rest")
         return every
+
+    @field_validator("patience")
+    @classmethod
+    def _require_two_lengths(cls, patience: int, info: ValidationInfo) -> int:
+        length = info.data.get("length")
+        if length is not None and patience < MIN_PATIENCE_WINDOWS * length:
+            raise ValueError(f"expected at least two windows' length, {format_duration(2 * length)}")
+        return patience
+
+    @property
+    def patience_seconds(self) -> int:
+        """Seconds that the source may answer without a window's rows before the window is given up."""
+        return max(self.patience, MIN_PATIENCE_WINDOWS * self.length)
 
     @property
     def step(self) -> int:

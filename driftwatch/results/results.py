@@ -262,3 +262,13 @@ class Verdict:
     configuration: str = ""
     tiles: tuple[tuple[int, int], ...] = ()
     newest_row: int | None = None
+    #: Nobody could look yet; the window is judged when its rows come, until its patience ends.
+    owed: bool = False
+    #: Judged a window's length or more after the window ended, because its rows came late.
+    late: bool = False
+    #: The number of the part of late rows that was judged; 0 is the window itself.
+    part: int = 0
+    #: Of a part, the tiles that were judged before: it is ``tiles`` minus these.
+    earlier_tiles: tuple[tuple[int, int], ...] = ()
+    #: Of a part, the rows of its window that were judged before.
+    earlier_rows: int = 0

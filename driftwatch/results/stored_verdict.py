@@ -42,6 +42,11 @@ _YOUNGER_FIELDS = (
     "future_rows",
     "other_columns",
     "type_changes",
+    "owed",
+    "late",
+    "part",
+    "earlier_tiles",
+    "earlier_rows",
 )
 
 
@@ -103,5 +108,6 @@ def _verdict(data: dict[str, Any]) -> Verdict:
             "undecodable": tuple((reason, messages) for reason, messages in data.get("undecodable", ())),
             "other_columns": tuple(data.get("other_columns", ())),
             "tiles": tuple((start, version) for start, version in data["tiles"]),
+            "earlier_tiles": tuple((start, version) for start, version in data.get("earlier_tiles", ())),
         }
     )

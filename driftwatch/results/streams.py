@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -103,6 +103,17 @@ class Streams:
             value=np.concatenate([part.value for part in parts]),
             floor=np.concatenate([part.floor for part in parts]),
             signed=np.concatenate([part.signed for part in parts]),
+        )
+
+    def shares_only(self) -> Streams:
+        targets = {key[:2] for key in self.share_keys}
+        return replace(
+            self,
+            targets=tuple(target for target in self.targets if target in targets),
+            score_keys=(),
+            value=self.value[:0],
+            floor=self.floor[:0],
+            signed=self.signed[:0],
         )
 
     @property

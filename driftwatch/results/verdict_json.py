@@ -153,6 +153,9 @@ class WindowJson(TypedDict):
     smallest_joint_effect: float | None
     represented: list[RepresentedJson]
     design_effect: float | None
+    owed: bool
+    late: bool
+    part: int
     late_rows: int
     untimed_rows: int
     outside_rows: OutsideRowsJson
@@ -206,6 +209,9 @@ def window_json(verdict: Verdict) -> WindowJson:
         "smallest_joint_effect": verdict.smallest_joint_effect,
         "represented": [_represented_json(item) for item in verdict.represented],
         "design_effect": verdict.design_effect,
+        "owed": verdict.owed,
+        "late": verdict.late,
+        "part": verdict.part,
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
         "outside_rows": {

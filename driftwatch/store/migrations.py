@@ -82,4 +82,21 @@ _VERSION_4 = (
         monitor, segment, window_end, state, evidence, page, decided_at)""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = (
+    # Their verdict may still be replaced. ``waited``: nanoseconds in which the source answered without rows.
+    """CREATE TABLE owed_windows (
+        monitor TEXT NOT NULL, window_end INTEGER NOT NULL, window_start INTEGER NOT NULL,
+        waited INTEGER NOT NULL, answered_at INTEGER, PRIMARY KEY (monitor, window_end)) WITHOUT ROWID""",
+    # Rows that came after their window was decided, judged together; parts count from 1.
+    """CREATE TABLE late_parts (
+        monitor TEXT NOT NULL, segment TEXT NOT NULL, window_end INTEGER NOT NULL, part INTEGER NOT NULL,
+        state TEXT NOT NULL, page INTEGER NOT NULL, decided_at INTEGER NOT NULL, judged INTEGER NOT NULL,
+        content TEXT NOT NULL, PRIMARY KEY (monitor, segment, window_end, part)) WITHOUT ROWID""",
+    # The order in which windows and parts were judged; where null, that of their ends.
+    "ALTER TABLE verdicts ADD COLUMN judged INTEGER",
+    "CREATE INDEX verdicts_judged ON verdicts (monitor, segment, judged) WHERE judged IS NOT NULL",
+    "CREATE INDEX late_parts_judged ON late_parts (monitor, segment, judged)",
+    "ALTER TABLE checkpoints ADD COLUMN judged INTEGER",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from driftwatch.core.schema import Span
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
@@ -94,12 +95,27 @@ class StoredSelftest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwedWindow:
+    """A closed window whose rows nobody could look at, and that is judged when they come."""
+
+    window: Span
+    #: Nanoseconds in which the source answered without its rows.
+    waited: int = 0
+    #: Time of the source's last answer; None when the last attempt failed.
+    answered_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRecord:
     """Everything that one check changes, written in one transaction."""
 
     monitor: str
     now: int
     tiles: Sequence[StoredTile] = ()
+    #: Of rows that came late the number of the part; 0 is the window itself.
+    part: int = 0
+    #: The verdicts may be replaced, since their window stays owed.
+    owed: OwedWindow | None = None
     #: (segment, window end, JSON object).
     verdicts: Sequence[tuple[str | None, int, Mapping[str, Any]]] = ()
     #: (segment, decided until, bytes).

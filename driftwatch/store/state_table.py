@@ -21,14 +21,14 @@ class StateTable:
         )
         return rows[0][0] if rows else None
 
-    def checkpoint_before(self, monitor: str, segment: str | None, end: int) -> bytes | None:
-        """Return the newest stored segment state that precedes the window ending at ``end``."""
+    def checkpoint_before(self, monitor: str, segment: str | None, judged: int) -> tuple[int, bytes] | None:
+        """Return the newest state stored before a place in the order of judging, and its own place."""
         rows = self._db.query(
-            "SELECT content FROM checkpoints WHERE monitor = ? AND segment = ? AND decided_until < ?"
-            " ORDER BY id DESC LIMIT 1",
-            (monitor, segment or "", end),
+            "SELECT coalesce(judged, decided_until), content FROM checkpoints WHERE monitor = ?"
+            " AND segment = ? AND coalesce(judged, decided_until) < ? ORDER BY id DESC LIMIT 1",
+            (monitor, segment or "", judged),
         )
-        return rows[0][0] if rows else None
+        return (int(rows[0][0]), rows[0][1]) if rows else None
 
     def initial(self, monitor: str, fingerprint: str, segment: str | None) -> bytes | None:
         """Return the segment state with which a rebased reference began; None for a built one."""
@@ -40,16 +40,25 @@ class StateTable:
 
     @staticmethod
     def write(
-        connection: sqlite3.Connection, monitor: str, states: SegmentStates, *, checkpoint: bool
+        connection: sqlite3.Connection,
+        monitor: str,
+        states: SegmentStates,
+        *,
+        checkpoint: bool,
+        judged: int | None = None,
     ) -> None:
-        """Replace the current states; with ``checkpoint``, a replay can start from them too."""
+        """Replace the current states; with ``checkpoint``, a replay can start from them too.
+
+        ``judged`` is their place in the order of judging, None where that is what they are decided until.
+        """
         for segment, until, content in states:
             key = (monitor, segment or "")
             connection.execute("INSERT OR REPLACE INTO tracks VALUES (?, ?, ?)", (*key, content))
             if checkpoint:
                 connection.execute(
-                    "INSERT INTO checkpoints (monitor, segment, decided_until, content) VALUES (?, ?, ?, ?)",
-                    (*key, until, content),
+                    "INSERT INTO checkpoints (monitor, segment, decided_until, content, judged)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (*key, until, content, None if judged == until else judged),
                 )
 
     @staticmethod

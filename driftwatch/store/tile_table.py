@@ -49,6 +49,15 @@ class TileTable:
         )
         return {row[0]: row[1] for row in rows}
 
+    def versions(self, monitor: str, start: int, plan: str) -> list[int]:
+        """Return the stored versions of a slice in a plan, oldest first."""
+        rows = self._db.query(
+            "SELECT version FROM tiles WHERE monitor = ? AND segment = '' AND start = ? AND plan = ?"
+            " ORDER BY version",
+            (monitor, start, plan),
+        )
+        return [row[0] for row in rows]
+
     def get(self, monitor: str, segment: str | None, start: int, version: int) -> StoredTile | None:
         rows = self._db.query(
             "SELECT start, version, source_version, content FROM tiles WHERE monitor = ? AND segment = ?"

@@ -87,8 +87,8 @@ def test_a_replay_starts_from_the_checkpoint_before_its_window(database: Databas
             states.write(connection, "m", [(None, end, b"%d" % end)], checkpoint=end != 20)
         states.write_initial(connection, "m", "rebased", [(None, 30, b"first"), ("a", 30, b"first of a")])
     assert states.current("m", None) == b"30"
-    assert states.checkpoint_before("m", None, 30) == b"10"
-    assert states.checkpoint_before("m", None, 31) == b"30"
+    assert states.checkpoint_before("m", None, 30) == (10, b"10")
+    assert states.checkpoint_before("m", None, 31) == (30, b"30")
     assert states.checkpoint_before("m", None, 10) is None
     assert (states.initial("m", "rebased", "a"), states.initial("m", "built", "a")) == (b"first of a", None)
 

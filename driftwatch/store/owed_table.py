@@ -1,0 +1,91 @@
+"""The owed windows: closed, without a verdict on their rows, and still waiting for these."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from driftwatch.core.schema import Span
+from driftwatch.store.database import Database
+from driftwatch.store.records import OwedWindow
+
+
+class OwedTable:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def of_monitor(self, monitor: str) -> list[OwedWindow]:
+        """Return the monitor's owed windows, oldest first."""
+        rows = self._db.query(
+            "SELECT window_start, window_end, waited, answered_at FROM owed_windows WHERE monitor = ?"
+            " ORDER BY window_end",
+            (monitor,),
+        )
+        return [
+            OwedWindow(
+                window=Span(start=row["window_start"], end=row["window_end"]),
+                waited=row["waited"],
+                answered_at=row["answered_at"],
+            )
+            for row in rows
+        ]
+
+    def count(self, monitor: str) -> int:
+        return int(self._db.query("SELECT count(*) FROM owed_windows WHERE monitor = ?", (monitor,))[0][0])
+
+    def holds_window(self, monitor: str, end: int) -> bool:
+        query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
+        return bool(self._db.query(query, (monitor, end)))
+
+    def wait(self, monitor: str, now: int, *, answered: bool, max_gap: int, patience: int) -> list[int]:
+        """Add the time since the source's last answer to every owed window, if it answered again.
+
+        A gap counts at most ``max_gap``, in nanoseconds: nobody looked meanwhile. Windows that have waited
+        for ``patience`` are owed no longer; their ends are returned.
+        """
+        gap = "min(max(? - coalesce(answered_at, ?), 0), ?)"
+        with self._db.transaction() as connection:
+            if not answered:
+                connection.execute("UPDATE owed_windows SET answered_at = NULL WHERE monitor = ?", (monitor,))
+                return []
+            connection.execute(
+                f"UPDATE owed_windows SET waited = waited + {gap}, answered_at = ? WHERE monitor = ?",  # noqa: S608 - constant
+                (now, now, max_gap, now, monitor),
+            )
+            rows = connection.execute(
+                "DELETE FROM owed_windows WHERE monitor = ? AND waited >= ? RETURNING window_end",
+                (monitor, patience),
+            ).fetchall()
+            ends = sorted(int(row[0]) for row in rows)
+            for end in ends:
+                _mark_final(connection, monitor, end)
+            return ends
+
+    @staticmethod
+    def holds(connection: sqlite3.Connection, monitor: str, end: int) -> bool:
+        query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
+        return connection.execute(query, (monitor, end)).fetchone() is not None
+
+    @staticmethod
+    def write(connection: sqlite3.Connection, monitor: str, owed: OwedWindow) -> None:
+        """Add an owed window; of one that is owed already only the source's answer changes."""
+        connection.execute(
+            "INSERT INTO owed_windows VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET answered_at = coalesce(answered_at, excluded.answered_at)",
+            (monitor, owed.window.end, owed.window.start, owed.waited, owed.answered_at),
+        )
+
+    @staticmethod
+    def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
+        connection.execute("DELETE FROM owed_windows WHERE monitor = ? AND window_end = ?", (monitor, end))
+
+
+def _mark_final(connection: sqlite3.Connection, monitor: str, end: int) -> None:
+    key = (monitor, end)
+    query = "SELECT segment, content FROM verdicts WHERE monitor = ? AND window_end = ?"
+    for segment, content in connection.execute(query, key).fetchall():
+        final = {name: value for name, value in json.loads(content).items() if name != "owed"}
+        connection.execute(
+            "UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ? AND segment = ?",
+            (json.dumps(final, ensure_ascii=True), *key, segment),
+        )
