@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.stream_index import joint_owner
-from driftwatch.decide.window_e_values import StreamEvidence
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.window_e_values import StreamEvidence, WindowEValues, evidence_by_owner
 from driftwatch.results.results import NamedColumn, Statistic
 
 #: Largest expected share of named columns that did not move (false discovery rate).
@@ -28,6 +32,22 @@ class OwnerEvidence:
     log_e: float
     detector: str
     onset: int
+
+
+def named_columns(
+    segment_state: SegmentState,
+    measurement: Measurement,
+    e_values: WindowEValues,
+    weights: PerKind[Float64Array],
+    active: PerKind[BoolArray],
+) -> tuple[NamedColumn, ...]:
+    start = measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
+    windows = (measurement.window.end - start) / (measurement.window.end - measurement.window.start)
+    return name_columns(
+        owner_evidence(evidence_by_owner(segment_state, e_values, weights, active), windows),
+        (*measurement.statistics, *measurement.combined_statistics),
+        measurement.effect_order,
+    )
 
 
 def owner_evidence(parts: Mapping[str, Sequence[StreamEvidence]], windows: float) -> list[OwnerEvidence]:

@@ -24,6 +24,7 @@ from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.share_history import MIN_SUSPECT_CUSUM, ShareHistory
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS
 from driftwatch.decide.evalues.logspace import log_add
+from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import (
     COMBINED_BUDGET_SHARE,
     LOCATION_BUDGET_WEIGHT,
@@ -31,7 +32,6 @@ from driftwatch.decide.evalues.policy import (
     Policy,
 )
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE, COMMON_SHIFT, StreamIndex
-from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
 

@@ -8,24 +8,22 @@ import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.decide.attribution import name_columns, owner_evidence
+from driftwatch.decide.attribution import named_columns
 from driftwatch.decide.baseline.location_scale import LocationScale
-from driftwatch.decide.baseline.prediction import Baseline, baseline_for, mean_deviation_since_onset
+from driftwatch.decide.baseline.prediction import Baseline, baseline_for
 from driftwatch.decide.baseline.score_model import refit_if_grown
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.budget import log_weights, update_evidence
 from driftwatch.decide.combined_score import combine_scores
+from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.incidents import incident_key, settle, with_groups
+from driftwatch.decide.incidents import after_page, breakage_incident, drift_incident, settle
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
-from driftwatch.decide.per_kind import PerKind
-from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, SegmentState
+from driftwatch.decide.segment_state import DRIFT, Incident, SegmentState
 from driftwatch.decide.window_e_values import (
     WindowEValues,
     design_effects,
-    effect_floors,
-    evidence_by_owner,
     window_e_values,
 )
 from driftwatch.results.results import NamedColumn, Reason, State
@@ -59,7 +57,7 @@ def decide(
     """
     if measurement.excluded or measurement.rows < policy.min_rows:
         return _skipped(segment_state, measurement, memo)
-    evidence_before = _evidence(segment_state, memo)
+    evidence_before = evidence_of(segment_state, memo)
     effects = design_effects(segment_state, policy, memo)
     broken = frozenset(item.column for item in measurement.breakages)
     segment_state, measurement, value, weights, baseline = _prepare(segment_state, measurement, policy, memo)
@@ -68,7 +66,7 @@ def decide(
         measurement.streams,
         value,
         policy,
-        _with_unmeasured(effects, segment_state),
+        with_unmeasured(effects, segment_state),
         measurement.window,
         baseline,
         memo,
@@ -77,20 +75,21 @@ def decide(
         segment_state = replace(
             segment_state, scores=segment_state.scores.update_shifted_log_ratio(e_values.deviation)
         )
-    settled = settle(segment_state.incidents, _out_of_band(segment_state, e_values, broken), broken)
+    out_of_band, end = _out_of_band(segment_state, e_values, broken), measurement.window.end
+    settled = settle(segment_state.incidents, out_of_band, broken, end)
     suspended = _suspended(segment_state, measurement, broken)
-    active = _active(segment_state, suspended)
+    active = active_streams(segment_state, suspended)
     next_state = update_evidence(segment_state, e_values, weights, active, measurement.window.start)
-    next_state = replace(next_state, incidents=settled.open, decided_until=measurement.window.end)
-    evidence = _evidence(next_state, memo)
+    next_state = replace(next_state, incidents=settled.open).decide_until(end)
+    evidence = evidence_of(next_state, memo)
     named: tuple[NamedColumn, ...] = ()
-    opened = _breakage_incident(next_state, measurement, policy)
+    opened = breakage_incident(next_state, measurement, policy)
     if evidence >= 1:
-        named = _named_columns(next_state, measurement, e_values, weights, active)
-        opened = (*opened, _drift_incident(named, measurement, policy))
-        next_state = _after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
+        named = named_columns(next_state, measurement, e_values, weights, active)
+        opened = (*opened, drift_incident(named, measurement, policy))
+        next_state = after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
     if named:
-        active = _active(segment_state, suspended | {item.column for item in named})
+        active = active_streams(segment_state, suspended | {item.column for item in named})
     onsets = frozenset(item.onset for item in (*settled.open, *opened))
     next_state = _add_window(next_state, measurement, e_values, active, onsets)
     if opened:
@@ -111,41 +110,14 @@ def decide(
     )
 
 
-def _after_page(
-    segment_state: SegmentState, e_values: WindowEValues, policy: Policy, columns: frozenset[str]
-) -> SegmentState:
-    """Reset all evidence, and store the shift that the page found in the named columns' scores."""
-    is_named = segment_state.scores.keys.owned_by(columns)
-    shift = mean_deviation_since_onset(
-        segment_state.scores, effect_floors(segment_state, policy), e_values.deviation
-    )
-    return replace(segment_state, scores=segment_state.scores.with_shift(is_named, shift)).reset()
-
-
 def _skipped(segment_state: SegmentState, measurement: Measurement, memo: Memo) -> Decision:
-    evidence = _evidence(segment_state, memo)
+    evidence = evidence_of(segment_state, memo)
     return Decision(
-        segment_state=replace(segment_state, decided_until=measurement.window.end),
+        segment_state=segment_state.decide_until(measurement.window.end),
         state=State.INSUFFICIENT,
         reason=Reason.EXCLUDED if measurement.excluded else Reason.TOO_FEW_ROWS,
         evidence_before=evidence,
         evidence=evidence,
-    )
-
-
-def _named_columns(
-    segment_state: SegmentState,
-    measurement: Measurement,
-    e_values: WindowEValues,
-    weights: PerKind[Float64Array],
-    active: PerKind[BoolArray],
-) -> tuple[NamedColumn, ...]:
-    start = measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
-    windows = (measurement.window.end - start) / (measurement.window.end - measurement.window.start)
-    return name_columns(
-        owner_evidence(evidence_by_owner(segment_state, e_values, weights, active), windows),
-        (*measurement.statistics, *measurement.combined_statistics),
-        measurement.effect_order,
     )
 
 
@@ -185,19 +157,19 @@ def _prepare(
         score_model=score_model,
         evidence_start=evidence_start,
     )
-    return segment_state, measurement, value, _with_unbudgeted(weights, segment_state), baseline
+    return segment_state, measurement, value, with_unbudgeted(weights, segment_state), baseline
 
 
-def _evidence(segment_state: SegmentState, memo: Memo) -> float:
+def evidence_of(segment_state: SegmentState, memo: Memo = NO_MEMO) -> float:
     return float(np.exp(min(segment_state.log_evidence(memo), 0.0)))
 
 
-def _with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
+def with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
     n_new = len(segment_state.shares.keys) - len(effects)
     return np.concatenate([effects, np.full(n_new, np.nan)])
 
 
-def _with_unbudgeted(weights: PerKind[Float64Array], segment_state: SegmentState) -> PerKind[Float64Array]:
+def with_unbudgeted(weights: PerKind[Float64Array], segment_state: SegmentState) -> PerKind[Float64Array]:
     def pad(log_weights: Float64Array, n_streams: int) -> Float64Array:
         return np.concatenate([log_weights, np.full(n_streams - len(log_weights), -np.inf)])
 
@@ -214,7 +186,7 @@ def _suspended(
     return columns | measurement.suspended_joint if columns else columns
 
 
-def _active(segment_state: SegmentState, suspended: frozenset[str]) -> PerKind[BoolArray]:
+def active_streams(segment_state: SegmentState, suspended: frozenset[str]) -> PerKind[BoolArray]:
     return PerKind(
         shares=~segment_state.shares.keys.owned_by(suspended),
         scores=~segment_state.scores.keys.owned_by(suspended),
@@ -243,37 +215,6 @@ def _out_of_band(
             if n_present[position]:
                 out_of_band[name] = out_of_band.get(name, False) or bool(n_out[position])
     return out_of_band
-
-
-def _breakage_incident(
-    segment_state: SegmentState, measurement: Measurement, policy: Policy
-) -> tuple[Incident, ...]:
-    open_columns = {
-        column for item in segment_state.incidents if item.kind == BROKEN for column in item.columns
-    }
-    new = tuple(item.column for item in measurement.breakages if item.column not in open_columns)
-    if not new:
-        return ()
-    return (
-        Incident(
-            key=incident_key(policy, BROKEN, measurement.window, new),
-            kind=BROKEN,
-            columns=new,
-            opened_at=measurement.window.end,
-            onset=measurement.window.start,
-        ),
-    )
-
-
-def _drift_incident(named: tuple[NamedColumn, ...], measurement: Measurement, policy: Policy) -> Incident:
-    columns = with_groups((item.column for item in named), policy.groups)
-    return Incident(
-        key=incident_key(policy, DRIFT, measurement.window, columns),
-        kind=DRIFT,
-        columns=columns,
-        opened_at=measurement.window.end,
-        onset=min(item.onset for item in named),
-    )
 
 
 def _add_window(

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import Span
+from driftwatch.decide.baseline.prediction import mean_deviation_since_onset
 from driftwatch.decide.evalues.policy import QUIET_WINDOWS, Policy
-from driftwatch.decide.segment_state import BROKEN, Incident
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, SegmentState
+from driftwatch.decide.window_e_values import WindowEValues, effect_floors
+from driftwatch.results.results import NamedColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +35,18 @@ def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]
 
 
 def settle(
-    incidents: Iterable[Incident], out_of_band: Mapping[str, bool], broken: frozenset[str]
+    incidents: Iterable[Incident], out_of_band: Mapping[str, bool], broken: frozenset[str], end: int
 ) -> SettledIncidents:
     """Count quiet windows of incidents' columns; ``QUIET_WINDOWS`` in a row release a column.
 
     An incident without columns left is resolved. A column that was not measured (no entry in ``out_of_band``)
-    stays.
+    stays. A window judged late, with an ``end`` before an incident's onset, says nothing about it.
     """
     open_incidents, resolved = [], []
     for incident in incidents:
+        if end <= incident.onset:
+            open_incidents.append(incident)
+            continue
         quiet_counts = incident.quiet or (0,) * len(incident.columns)
         remaining = []
         for column, quiet in zip(incident.columns, quiet_counts, strict=True):
@@ -58,3 +65,45 @@ def with_groups(columns: Iterable[str], groups: Mapping[str, str]) -> tuple[str,
     named = list(dict.fromkeys(columns))
     named_groups = {groups[column] for column in named if column in groups}
     return tuple(dict.fromkeys([*named, *(name for name, group in groups.items() if group in named_groups)]))
+
+
+def breakage_incident(
+    segment_state: SegmentState, measurement: Measurement, policy: Policy
+) -> tuple[Incident, ...]:
+    open_columns = {
+        column for item in segment_state.incidents if item.kind == BROKEN for column in item.columns
+    }
+    new = tuple(item.column for item in measurement.breakages if item.column not in open_columns)
+    if not new:
+        return ()
+    return (
+        Incident(
+            key=incident_key(policy, BROKEN, measurement.window, new),
+            kind=BROKEN,
+            columns=new,
+            opened_at=measurement.window.end,
+            onset=measurement.window.start,
+        ),
+    )
+
+
+def drift_incident(named: tuple[NamedColumn, ...], measurement: Measurement, policy: Policy) -> Incident:
+    columns = with_groups((item.column for item in named), policy.groups)
+    return Incident(
+        key=incident_key(policy, DRIFT, measurement.window, columns),
+        kind=DRIFT,
+        columns=columns,
+        opened_at=measurement.window.end,
+        onset=min(item.onset for item in named),
+    )
+
+
+def after_page(
+    segment_state: SegmentState, e_values: WindowEValues, policy: Policy, columns: frozenset[str]
+) -> SegmentState:
+    """Reset all evidence, and store the shift that the page found in the named columns' scores."""
+    is_named = segment_state.scores.keys.owned_by(columns)
+    shift = mean_deviation_since_onset(
+        segment_state.scores, effect_floors(segment_state, policy), e_values.deviation
+    )
+    return replace(segment_state, scores=segment_state.scores.with_shift(is_named, shift)).reset()

@@ -84,6 +84,10 @@ class SegmentState:
             return self
         return replace(self, shares=shares, scores=scores)
 
+    def decide_until(self, end: int) -> SegmentState:
+        """Move ``decided_until`` on to the end of a window; one judged late moves nothing."""
+        return replace(self, decided_until=max(end, self.decided_until or end))
+
     def reset(self) -> SegmentState:
         """Clear all evidence, as a page does."""
         return replace(self, shares=self.shares.reset(), scores=self.scores.reset(), evidence_start=None)

@@ -12,9 +12,9 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.baseline.prediction import Baseline, PValues, p_values
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
+from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evalues.stream_index import owner_of
-from driftwatch.decide.per_kind import PerKind
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.share_terms import share_terms
 from driftwatch.results.streams import Streams
@@ -99,6 +99,27 @@ def window_e_values(
         value=value,
         deviation=predicted.deviation,
         level=predicted.level,
+    )
+
+
+def late_e_values(
+    segment_state: SegmentState, streams: Streams, policy: Policy, effects: Float64Array
+) -> WindowEValues:
+    """Compute the e-values of the shares of late rows; these have no scores."""
+    shares = align_shares(segment_state.shares, streams)
+    log_e, log_weights, shares_out = _share_e_values(segment_state, shares, policy, effects, NO_MEMO)
+    scores = segment_state.scores
+    unmeasured = np.full(len(scores.keys), np.nan)
+    return WindowEValues(
+        shares=log_e,
+        log_weights=log_weights,
+        scores=np.zeros_like(scores.log_m),
+        shares_out=shares_out,
+        scores_out=np.zeros(len(scores.keys), dtype=np.bool_),
+        window_shares=shares,
+        value=unmeasured,
+        deviation=unmeasured,
+        level=scores.level,
     )
 
 

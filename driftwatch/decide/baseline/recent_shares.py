@@ -38,7 +38,12 @@ class RecentShares:
     def add(
         self, start: int, successes: Int64Array, trials: Int64Array, onsets: Collection[int] = ()
     ) -> RecentShares:
-        """Add a window; no block will span one of the ``onsets`` (starts of windows)."""
+        """Add a window; no block will span one of the ``onsets`` (starts of windows).
+
+        A window judged late is added to the block of its time, if there is one.
+        """
+        if self.blocks and start < self.blocks[-1].start:
+            return self._add_late(start, np.stack([successes, trials]))
         blocks = [*self.blocks, ShareBlock(start=start, windows=1, counts=np.stack([successes, trials]))]
         # The newest block of a size; the two before it are merged if they are as large.
         position = len(blocks) - 1
@@ -50,6 +55,15 @@ class RecentShares:
             position -= 2
         while len(blocks) > 1 and sum(block.windows for block in blocks[1:]) >= MAX_RECENT_WINDOWS:
             del blocks[0]
+        return RecentShares(blocks=tuple(blocks))
+
+    def _add_late(self, start: int, counts: Int64Array) -> RecentShares:
+        position = sum(block.start <= start for block in self.blocks) - 1
+        if position < 0:
+            return self
+        blocks = list(self.blocks)
+        late = ShareBlock(start=blocks[position].start, windows=0, counts=counts)
+        blocks[position] = _merged(blocks[position], late)
         return RecentShares(blocks=tuple(blocks))
 
     def since(self, onset: int, n_labels: int) -> Int64Array:

@@ -216,6 +216,9 @@ class ScoreHistory:
         )
 
     def with_level(self, level: Float64Array, end: int) -> ScoreHistory:
+        """Store the level after a window; that after an older one, judged late, predicts nothing."""
+        if end < self.level_end:
+            return self
         return replace(self, level=level, level_end=end)
 
     def align(self, streams: Streams, memo: Memo = NO_MEMO) -> Float64Array:
