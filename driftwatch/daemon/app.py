@@ -123,7 +123,8 @@ class Daemon:
             return
         active = self.session.history.references.active(item.name)
         self.views.set_reference_since(item.name, active.since if active else self.clock.now())
-        self.runner.add(monitor, self.session.history.verdicts.last_end(item.name))
+        history = self.session.history
+        self.runner.add(monitor, history.verdicts.last_end(item.name), history.owed.count(item.name))
         # A reload may have removed the monitor while its reference was being read.
         if self.config.monitor(item.name) is None:
             self.runner.remove(item.name)

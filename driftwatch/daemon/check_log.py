@@ -6,12 +6,14 @@ import logging
 from collections.abc import Sequence
 
 from driftwatch.core.schema import Span, iso
+from driftwatch.daemon.status.tally import Tally
+from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Verdict
 
 log = logging.getLogger(__name__)
 
 
-def log_verdicts(verdicts: Sequence[Verdict], *, final: bool) -> None:
+def log_verdicts(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         level = logging.WARNING if verdict.page or not verdict.state.has_data else logging.INFO
         log.log(
@@ -26,14 +28,18 @@ def log_verdicts(verdicts: Sequence[Verdict], *, final: bool) -> None:
                 "reason": str(verdict.reason),
                 "evidence": verdict.evidence,
                 "page": verdict.page,
-                "decided": final,
+                "decided": not verdict.owed,
+                "late": verdict.late,
             },
         )
 
 
-def log_late_rows(monitor: str, window: Span, rows: int) -> None:
+def log_late_rows(monitor: str, window: Span, rows: int, corrected_slices: int) -> None:
+    extra = {"monitor": monitor, "window_end": iso(window.end)}
     if rows:
-        log.info("late rows", extra={"monitor": monitor, "window_end": iso(window.end), "rows": rows})
+        log.info("late rows", extra={**extra, "rows": rows})
+    if corrected_slices:
+        log.info("rows were corrected; the verdict stays", extra={**extra, "slices": corrected_slices})
 
 
 def log_retained_slices(monitor: str, window: Span, slices: int) -> None:
@@ -42,13 +48,18 @@ def log_retained_slices(monitor: str, window: Span, slices: int) -> None:
         log.warning("the source has fewer rows than were seen; what was seen is kept", extra=extra)
 
 
-def log_untimed_rows(monitor: str, rows: int) -> None:
-    if rows:
-        extra = {"monitor": monitor, "rows": rows}
+def report_outside_rows(name: str, tally: Tally, reading: Reading, *, with_strays: bool = True) -> None:
+    """Note rows that were read and are in no window; each new number is logged once."""
+    if reading.untimed_rows is None:
+        return
+    if reading.untimed_rows and reading.untimed_rows != tally.untimed_rows:
+        extra = {"monitor": name, "rows": reading.untimed_rows}
         log.warning("rows without a usable event time are in no window", extra=extra)
-
-
-def log_stray_rows(monitor: str, before_history: int, future: int) -> None:
-    if before_history or future:
-        extra = {"monitor": monitor, "before_history": before_history, "future": future}
+    tally.untimed_rows = reading.untimed_rows
+    strays = (reading.before_history_rows, reading.future_rows)
+    if not with_strays:
+        return
+    if strays != tally.stray_rows and any(strays):
+        extra = {"monitor": name, "before_history": strays[0], "future": strays[1]}
         log.warning("rows stamped before the history or in the future are in no window", extra=extra)
+    tally.stray_rows = strays

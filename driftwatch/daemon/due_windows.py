@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftwatch.config.models import WindowConfig
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import due_windows, newest_closed_window, sliding_window
+
+#: Searches for late rows between two windows, and the seconds between two searches at least.
+_SEARCHES, _MIN_SEARCH_SECONDS = 4, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +37,8 @@ def due_refresh(
     if end <= max(last_refresh, last_end or 0):
         return None
     return sliding_window(end, window.length, window.step, timezone)
+
+
+def late_search_time(window: WindowConfig, now: int) -> int:
+    """Return when the newest decided window is searched for late rows again."""
+    return now + max(window.length // _SEARCHES, _MIN_SEARCH_SECONDS) * NANOSECONDS

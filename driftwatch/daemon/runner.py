@@ -37,12 +37,12 @@ class Runner:
         self._slots: dict[str, MonitorSlot] = {}
         self.store_errors = 0
 
-    def add(self, monitor: Monitor, last_end: int | None) -> None:
-        """Watch a monitor, or replace its configuration."""
+    def add(self, monitor: Monitor, last_end: int | None, owed: int = 0) -> None:
+        """Watch a monitor with so many owed windows, or replace its configuration."""
         with self._lock:
             slot = self._slots.get(monitor.config.name)
             if slot is None:
-                self._slots[monitor.config.name] = MonitorSlot(monitor=monitor, last_end=last_end)
+                self._slots[monitor.config.name] = MonitorSlot(monitor=monitor, last_end=last_end, owed=owed)
             else:
                 slot.replace_monitor(monitor)
 
@@ -78,6 +78,8 @@ class Runner:
         window, timezone = config.window, config.timezone
         is_due = not slot.backoff.is_waiting(now) and (
             bool(backlog(window, timezone, slot.last_end, now, self.catch_up).windows)
+            or slot.owed_is_due(now, is_window_due=False)
+            or slot.search_is_due(now)
             or due_refresh(window, timezone, slot.last_end, slot.last_refresh, now) is not None
         )
         return is_due or slot.has_replacement or self._has_acknowledgement(config.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -20,22 +20,19 @@ from driftwatch.core.windows import window_at
 from driftwatch.daemon.check_log import (
     log_late_rows,
     log_retained_slices,
-    log_stray_rows,
-    log_untimed_rows,
     log_verdicts,
+    report_outside_rows,
 )
-from driftwatch.daemon.due_windows import backlog, due_refresh
+from driftwatch.daemon.due_windows import backlog, due_refresh, late_search_time
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor.acknowledge import apply_acknowledgement
-from driftwatch.monitor.reading import Reading
+from driftwatch.monitor.late_data import PASSING_FAILURES, Look, look_again, windows_to_reread
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Decided windows that are read again for late rows.
-REREAD_WINDOWS = 2
 #: Windows that a monitor catching up checks before other monitors get a worker.
 WINDOWS_PER_TURN = 16
 
@@ -43,6 +40,7 @@ WINDOWS_PER_TURN = 16
 class Step(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK = "check"
+    OWED = "look at owed windows"
     LATE_ROWS = "search for late rows"
     REFRESH = "refresh of the gauges"
     VIEW = "view"
@@ -72,7 +70,11 @@ class Turn:
         """Run the steps; True means that more windows are due, but other monitors go first."""
         self._slot.take_replacement()
         self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
+        # Owed windows first, so that windows are judged in the order of time where there is a choice.
+        self._run_step(Step.OWED, self._judge_owed)
         has_more = self._run_step(Step.CHECK, self._check_due_windows)
+        if self._slot.search_is_due(self._clock.now()):
+            self._run_step(Step.LATE_ROWS, self._search_late_rows)
         # The next window may be a day away, and there may be a thousand monitors.
         self._slot.monitor.drop_derived_arrays()
         self._update_view()
@@ -136,7 +138,7 @@ class Turn:
                 return False
             self._update_view()
             if len(windows) == 1:
-                self._run_step(Step.LATE_ROWS, partial(self._reread, windows[0]))
+                self._run_step(Step.LATE_ROWS, self._search_late_rows)
             self._slot.take_replacement()
         return True
 
@@ -155,48 +157,72 @@ class Turn:
         outcome = slot.monitor.check(window, started)
         slot.tally.count_check(outcome, started, time.monotonic() - began)
         slot.outcome = outcome
-        self._report_untimed(outcome.reading.untimed_rows)
-        self._report_strays(outcome.reading)
-        log_verdicts(outcome.verdicts, final=outcome.final)
+        report_outside_rows(self._name, slot.tally, outcome.reading)
+        log_verdicts(outcome.verdicts)
         log_retained_slices(self._name, window, outcome.reading.retained_slices)
-        if outcome.final:
-            slot.last_end = window.end
-        if outcome.failure is not None:
-            self._count_failure(Step.CHECK, str(outcome.failure), outcome.verdicts[0].detail)
-            return outcome.final
-        slot.backoff.reset()
+        slot.last_end = window.end
+        if outcome.failure is None:
+            slot.backoff.reset()
+            return True
+        slot.owed += 1
+        slot.owed_backoff.reset()
+        slot.tally.count_failure(str(outcome.failure), outcome.verdicts[0].detail)
+        if outcome.failure in PASSING_FAILURES:
+            slot.backoff.extend(self._clock.now())
+            return False
         return True
 
-    def _report_untimed(self, rows: int | None) -> None:
-        if rows is None:
-            return
-        # Each new number is logged once.
-        if rows != self._slot.tally.untimed_rows:
-            log_untimed_rows(self._name, rows)
-        self._slot.tally.untimed_rows = rows
+    def _judge_owed(self) -> None:
+        slot = self._slot
+        if slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
+            self._look_again(())
 
-    def _report_strays(self, reading: Reading) -> None:
-        if reading.untimed_rows is None:
-            return
-        strays = (reading.before_history_rows, reading.future_rows)
-        if strays != self._slot.tally.stray_rows:
-            log_stray_rows(self._name, *strays)
-        self._slot.tally.stray_rows = strays
-
-    def _reread(self, window: Span) -> None:
-        slot, earlier = self._slot, window
+    def _search_late_rows(self) -> None:
+        """Search decided windows for late rows: several after a new one, between times the newest."""
+        slot, now = self._slot, self._clock.now()
         config = slot.monitor.config
-        for _ in range(REREAD_WINDOWS):
-            earlier = window_at(earlier.start - 1, config.window.length, config.timezone)
-            try:
-                late_data = slot.monitor.reread_window(earlier, self._clock.now())
-            except DataError as error:
-                slot.tally.count_failure("late_rows")
-                log.warning("cannot look for late rows", extra={"monitor": self._name, "error": str(error)})
-                return
+        if slot.last_end is None or slot.backoff.is_waiting(now):
+            return
+        newest = window_at(slot.last_end - 1, config.window.length, config.timezone)
+        windows = [newest]
+        if slot.searched_until != slot.last_end:
+            windows = windows_to_reread(newest, config.window, config.timezone, now)
+        slot.search_at(late_search_time(config.window, now))
+        self._look_again(windows)
+
+    def _look_again(self, decided: Sequence[Span]) -> None:
+        """Look at owed and at decided windows; the newest window's failures alone delay the next check."""
+        slot, now, has_judged = self._slot, self._clock.now(), False
+        try:
+            for look in look_again(slot.monitor, now, decided):
+                self._report_look(look, now)
+                has_judged |= look.outcome is not None and look.outcome.failure is None
+                if self._stopping.is_set() or slot.removed:
+                    break
+        except DataError as error:
+            slot.tally.count_failure("late_rows")
+            log.warning("cannot look at past windows", extra={"monitor": self._name, "error": str(error)})
+        slot.owed = slot.monitor.history.owed.count(self._name)
+        slot.owed_backoff.extend(now)
+        if has_judged:
+            slot.owed_backoff.reset()
+        if slot.is_outdated:
+            self._update_view()
+
+    def _report_look(self, look: Look, now: int) -> None:
+        slot, late_data = self._slot, look.late_data
+        if late_data is not None:
             slot.tally.late_rows += late_data.rows
-            log_late_rows(self._name, earlier, late_data.rows)
-            log_retained_slices(self._name, earlier, late_data.retained_slices)
+            slot.tally.corrected_slices += late_data.corrected_slices
+            log_late_rows(self._name, look.window, late_data.rows, late_data.corrected_slices)
+            log_retained_slices(self._name, look.window, late_data.retained_slices)
+        outcome = look.outcome if late_data is None else late_data.outcome
+        if outcome is None:
+            return
+        slot.tally.count_look(outcome, now)
+        log_verdicts(outcome.verdicts)
+        # What is shown comes from the store, since the window may be any of the past.
+        slot.outcome, slot.is_outdated = None, True
 
     def _refresh(self) -> None:
         slot, config, now = self._slot, self._slot.monitor.config, self._clock.now()
@@ -205,7 +231,7 @@ class Turn:
             return
         slot.last_refresh = span.end
         outcome = slot.monitor.refresh_gauges(span, now)
-        self._report_untimed(outcome.reading.untimed_rows)
+        report_outside_rows(self._name, slot.tally, outcome.reading, with_strays=False)
         if outcome.is_refresh:
             slot.outcome = outcome
         else:

@@ -1,19 +1,19 @@
 """Checks one window: reads its tiles, evaluates every segment, records. The time is an argument.
 
 "Could not look" is a verdict on the same road: the reading carries the failure, the evaluation turns it into
-verdicts that change neither baseline nor evidence, and recording waits until the window is given up.
+verdicts that change neither baseline nor evidence, and the window stays owed (``late_data.py``).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.segment_state import BLIND, SegmentState
 from driftwatch.decide.state_codec import decode
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
@@ -22,18 +22,19 @@ from driftwatch.monitor.evaluation.could_not_look import (
     explain_empty,
     explain_rejected,
     explain_undecodable,
+    opens_incident,
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
-from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, render_gauges
+from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, mark_verdict, render_gauges
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
 from driftwatch.monitor.selftest import Selftest, abandon_after_error
 from driftwatch.monitor.stray_rows import present_of
-from driftwatch.monitor.tiles import TileSource, moved_window, read_missing, read_window, reread_window
+from driftwatch.monitor.tiles import TileSource, moved_window, read_missing, read_window
 from driftwatch.results.results import Reason, Statistic, Verdict
 from driftwatch.store.history import History
-from driftwatch.store.records import CheckRecord, StoredSelftest, StoredTile
+from driftwatch.store.records import CheckRecord, OwedWindow, StoredSelftest, StoredTile
 from driftwatch.summary.moving_sum import MovingSum
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -45,11 +46,6 @@ if TYPE_CHECKING:
 _MAX_MOVING_SUM_BYTES = 1 << 24
 log = logging.getLogger(__name__)
 
-#: Window lengths to wait for a late or failing source before the window is given up.
-PATIENCE_WINDOWS = 2
-#: Attempts before a read that kills its reader is given up.
-MAX_READ_ATTEMPTS = 3
-
 
 def configuration_hash(config: MonitorConfig) -> str:
     return configuration_of(config)[0]
@@ -58,8 +54,6 @@ def configuration_hash(config: MonitorConfig) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     verdicts: tuple[Verdict, ...]
-    #: False while the window stays due.
-    final: bool
     reading: Reading
     #: Summaries by segment, for drawing.
     windows: Mapping[str | None, Summary] = field(default_factory=dict)
@@ -70,15 +64,22 @@ class Outcome:
 
     @property
     def failure(self) -> Reason | None:
-        """Why nothing was evaluated."""
+        """Why nothing was evaluated: the window stays owed."""
         return None if self.reading.failure is None else self.reading.failure.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LateData:
-    #: Rows that reading a decided window again found.
-    rows: int = 0
-    retained_slices: int = 0
+class OwedLook:
+    """What the newest look at an owed window found."""
+
+    #: The source's version of the window's data; None until the source told one.
+    version: str | None = None
+    #: Reads of that version that failed.
+    failures: int = 0
+    #: Another read of that version would find the same.
+    is_settled: bool = False
+    #: The source had no newer row either: once it has, the window is quiet and not late.
+    is_behind: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,8 +89,10 @@ class Monitor:
     history: History
     readers: ReaderPool
     recorder: Recorder
-    #: Failed reads by window end.
-    attempts: dict[int, int] = field(default_factory=dict)
+    #: What was seen of owed windows, by their end.
+    owed_looks: dict[int, OwedLook] = field(default_factory=dict)
+    #: The source's versions of decided slices at the newest look, by their start.
+    slice_versions: dict[int, str] = field(default_factory=dict)
     segment_states: dict[str | None, SegmentState] = field(default_factory=dict)
     #: The plan's fingerprint, and the sums of the last gauge refresh by segment.
     moving_sums: tuple[str, dict[str | None, MovingSum]] | None = None
@@ -125,18 +128,16 @@ class Monitor:
     def check(self, window: Span, now: int, *, record: bool = True) -> Outcome:
         """Check one window and, with ``record``, commit the result in one transaction.
 
-        A failing source gives a could-not-look verdict, never an exception. While the window's data may still
-        arrive, the outcome is not ``final``.
+        A failing source gives a could-not-look verdict, never an exception; the window then stays owed.
         """
         reading = self._read(window, now)
         summaries = {} if reading.failure else reading.segment_summaries(self.reference.plan, window)
         evaluations = self._evaluate(window, now, reading, summaries)
-        final = self._is_final(window, now, reading.failure, record=record)
         if record:
-            self._record(window, now, reading, summaries, evaluations, final=final)
+            evaluations = self._marked(window, now, reading, evaluations)
+            self._record(window, now, reading, summaries, evaluations)
         return Outcome(
             verdicts=tuple(item.verdict for item in evaluations.values()),
-            final=final,
             reading=reading.drop_tiles(),
             windows=summaries,
         )
@@ -147,7 +148,7 @@ class Monitor:
 
     def _read(self, window: Span, now: int) -> Reading:
         try:
-            reading = read_window(self._tile_source(), window, now)
+            reading = read_window(self.tile_source(), window, now)
             if reading.rows:
                 return reading
             if reading.rejected:
@@ -162,7 +163,7 @@ class Monitor:
             return Reading(failure=Failure.from_error(error))
         return explain_empty(reading, window, newest_row, self.reference.plan.time_column)
 
-    def _tile_source(self) -> TileSource:
+    def tile_source(self) -> TileSource:
         return TileSource(
             config=self.config,
             plan=self.reference.plan,
@@ -176,45 +177,50 @@ class Monitor:
         self, window: Span, now: int, reading: Reading, summaries: Mapping[str | None, Summary]
     ) -> dict[str | None, Evaluation]:
         if reading.failure:
-            # An incident opens once a whole window is overdue.
-            is_overdue = self._overdue_ns(window, now) >= window.end - window.start
+            segment_state = self.segment_state(None)
+            last_end = self.history.verdicts.last_end(self.config.name)
+            is_lasting = opens_incident(window, self.overdue(window, now), last_end, segment_state)
             return could_not_look(
                 reading,
                 reading.failure,
                 window,
                 self.evaluator,
                 self.configuration,
-                self.segment_state(None) if is_overdue else None,
+                segment_state if is_lasting else None,
             )
+        blind_state = self.segment_state(None)
+        is_blind = any(item.kind == BLIND for item in blind_state.incidents) and any(
+            item.window.end > window.end for item in self.history.owed.of_monitor(self.config.name)
+        )
         evaluations: dict[str | None, Evaluation] = {}
         for segment, summary in summaries.items():
             evaluation = self.evaluator.evaluate(
-                summary, self.segment_state(segment), segment=segment, reading=reading
+                summary, self.segment_state(segment), segment=segment, reading=reading, is_blind=is_blind
             )
             evaluations[segment] = replace(evaluation, verdict=render_gauges(evaluation.verdict))
         return evaluations
 
-    def _overdue_ns(self, window: Span, now: int) -> int:
+    def overdue(self, window: Span, now: int) -> int:
+        """Return the nanoseconds since the window could be judged."""
         return now - window.end - self.config.window.lag * NANOSECONDS
 
-    def _is_final(self, window: Span, now: int, failure: Failure | None, *, record: bool) -> bool:
-        """Return whether the window is decided or given up; a failure counts as an attempt."""
-        attempt = self.attempts.get(window.end, 0) + 1
-        is_patient = self._overdue_ns(window, now) < PATIENCE_WINDOWS * (window.end - window.start)
-        final = (
-            failure is None
-            or failure.final
-            or (
-                not is_patient
-                and failure.reason is not Reason.SOURCE_UNAVAILABLE
-                and attempt >= MAX_READ_ATTEMPTS
-            )
-        )
-        if final:
-            self.attempts.pop(window.end, None)
-        elif record:
-            self.attempts[window.end] = attempt
-        return final
+    def _marked(
+        self, window: Span, now: int, reading: Reading, evaluations: Evaluations
+    ) -> dict[str | None, Evaluation]:
+        """Mark verdicts that may be replaced, and those on rows that came late."""
+        overdue = self.overdue(window, now)
+        if reading.failure:
+            marks: dict[str, Any] = {"owed": True}
+        elif overdue >= window.end - window.start and self.history.owed.holds_window(
+            self.config.name, window.end
+        ):
+            marks = {"late": True}
+        else:
+            return dict(evaluations)
+        return {
+            segment: replace(item, verdict=mark_verdict(item.verdict, overdue, **marks))
+            for segment, item in evaluations.items()
+        }
 
     def _record(
         self,
@@ -223,15 +229,32 @@ class Monitor:
         reading: Reading,
         summaries: Mapping[str | None, Summary],
         evaluations: Evaluations,
-        *,
-        final: bool,
     ) -> None:
         tiles: list[StoredTile] = []
-        selftest = None
-        if not reading.failure:
-            tiles = self._tiles_to_store(reading)
+        selftest = owed = None
+        if reading.failure:
+            has_answered = reading.failure.reason is not Reason.SOURCE_UNAVAILABLE
+            owed = OwedWindow(window=window, answered_at=now if has_answered else None)
+        else:
+            tiles = self.tiles_to_store(reading)
             selftest = self._advance_selftest(summaries[None], evaluations[None])
-        if not self.recorder.commit(window, now, evaluations, tiles=tiles, selftest=selftest, final=final):
+        self.commit(window, now, evaluations, tiles=tiles, selftest=selftest, owed=owed)
+
+    def commit(
+        self,
+        window: Span,
+        now: int,
+        evaluations: Evaluations,
+        *,
+        tiles: Sequence[StoredTile],
+        selftest: StoredSelftest | None = None,
+        owed: OwedWindow | None = None,
+        part: int = 0,
+    ) -> None:
+        """Commit a window or a part of late rows in one transaction, and go on from its states."""
+        if not self.recorder.commit(
+            window, now, evaluations, tiles=tiles, selftest=selftest, owed=owed, part=part
+        ):
             self.segment_states = {}
             return
         for segment, evaluation in evaluations.items():
@@ -248,30 +271,17 @@ class Monitor:
             log.exception("self-test failed", extra={"monitor": self.config.name})
             return abandon_after_error(stored, window)
 
-    def _tiles_to_store(self, reading: Reading) -> list[StoredTile]:
+    def tiles_to_store(self, reading: Reading) -> list[StoredTile]:
         return self.recorder.stored_tiles(reading.new_tiles, reading.versions, reading.source_versions)
-
-    def reread_window(self, window: Span, now: int) -> LateData:
-        """Store changed data of a decided window as new tile versions; its verdict stays.
-
-        Raises the source's errors.
-        """
-        reading = reread_window(self._tile_source(), window)
-        if reading is None:
-            return LateData()
-        if reading.new_tiles:
-            tiles = self._tiles_to_store(reading)
-            self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
-        return LateData(rows=reading.late_rows, retained_slices=reading.retained_slices)
 
     def refresh_gauges(self, window: Span, now: int) -> Outcome:
         """Recompute the gauges over a sliding window and store its tiles; the evidence does not change."""
         try:
-            tile_source, moving_sums = self._tile_source(), self._moving_sums()
+            tile_source, moving_sums = self.tile_source(), self._moving_sums()
             reading = read_missing(tile_source, window, moving_sums)
         except DataError as error:
-            return Outcome(verdicts=(), final=False, reading=Reading(failure=Failure.from_error(error)))
-        tiles = self._tiles_to_store(reading)
+            return Outcome(verdicts=(), reading=Reading(failure=Failure.from_error(error)))
+        tiles = self.tiles_to_store(reading)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         summaries = moved_window(tile_source, window, reading, moving_sums)
         gauges_by_segment = {
@@ -279,7 +289,6 @@ class Monitor:
         }
         return Outcome(
             verdicts=(),
-            final=False,
             reading=reading.drop_tiles(),
             is_refresh=True,
             windows=summaries,

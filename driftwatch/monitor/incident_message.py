@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import quote
 
 from driftwatch.config.models import MonitorConfig
@@ -20,6 +21,8 @@ from driftwatch.store.outbox import message_from_json, message_to_json
 _MAX_LINES = 8
 #: Columns listed as unchanged, and as ones that nothing can be told of.
 _MAX_UNCHANGED = 6
+#: Lengths of a window between two ends, above which a window is missing.
+_MAX_GAP_WINDOWS = 1.5
 _BLIND_NOTE = "nothing is known about drift until this works again"
 _CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
 #: Share of the traffic; a test set that may represent this much is not reported as falling short.
@@ -107,11 +110,14 @@ def resolved_message(
 
 
 def _recovery_note(message: Message) -> str:
-    # Missed windows are not stored, so a trail without the window that opened the incident proves nothing.
     state_at = {end: state for end, _, state, _ in message.trail if end >= message.opened_at}
-    if message.opened_at in state_at and all(State(state).has_data for state in state_at.values()):
-        return "it works again, and no window was given up"
-    return "it works again; nothing is known about drift in windows that were given up"
+    # Windows beyond ``limits.catch_up`` are not stored. A day is up to 25 hours long.
+    max_gap = _MAX_GAP_WINDOWS * (message.window_end - message.window_start)
+    is_gapless = all(end - earlier < max_gap for earlier, end in pairwise(sorted(state_at)))
+    has_data = all(State(state).has_data for state in state_at.values())
+    if message.opened_at in state_at and is_gapless and has_data:
+        return "it works again, and every window was looked at"
+    return "it works again; nothing is known about drift in windows that nobody could look at"
 
 
 def _lines(incident: Incident, verdict: Verdict) -> list[str]:

@@ -26,8 +26,6 @@ class Failure:
     state: State
     reason: Reason
     detail: str
-    #: No later read can find rows, so the window is not due any more.
-    final: bool = False
 
     @classmethod
     def from_error(cls, error: DataError) -> Failure:
@@ -57,6 +55,8 @@ class Reading:
     rows_read: int = 0
     #: Rows of ``new_tiles`` beyond those of the stored ones.
     late_rows: int = 0
+    #: Of ``new_tiles``, slices of which rows were changed or removed.
+    corrected_slices: int = 0
     #: Slices whose stored version stays because the source has less: rows are gone, or a file is unreadable.
     retained_slices: int = 0
     #: Rows that were read without a usable event time, in no tile; None when nothing was read.
@@ -127,6 +127,13 @@ def lost_rows(stored: Parts, current: Parts, *, incomplete: bool) -> bool:
         return stored[None].rows > 0
     return incomplete and not all(
         segment in current and _no_cell_shrank(part, current[segment]) for segment, part in stored.items()
+    )
+
+
+def is_growth(before: Parts, after: Parts) -> bool:
+    """Whether rows were added to a slice and none was changed or removed."""
+    return after[None].rows > before[None].rows and all(
+        segment in after and _no_cell_shrank(summary, after[segment]) for segment, summary in before.items()
     )
 
 

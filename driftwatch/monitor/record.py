@@ -21,7 +21,7 @@ from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_WINDOWS, History
 from driftwatch.store.outbox import message_to_json
-from driftwatch.store.records import CheckRecord, StoredIncident, StoredSelftest, StoredTile
+from driftwatch.store.records import CheckRecord, OwedWindow, StoredIncident, StoredSelftest, StoredTile
 
 Evaluations = Mapping[str | None, Evaluation]
 QueuedMessage = tuple[str, str, str, str | None, str]
@@ -63,15 +63,14 @@ class Recorder:
         *,
         tiles: Sequence[StoredTile],
         selftest: StoredSelftest | None,
-        final: bool,
+        owed: OwedWindow | None = None,
+        part: int = 0,
     ) -> bool:
-        """Commit a check; return False if the window was already decided.
+        """Commit a check; return False if the window, or the part of its late rows, was already decided.
 
-        Verdicts are stored when they are ``final``. ``selftest`` is None when unchanged.
+        The verdicts of an ``owed`` window may be replaced. ``selftest`` is None when unchanged.
         """
         decided = {segment: item for segment, item in evaluations.items() if isinstance(item, Decided)}
-        if not final and not decided:
-            return True
         changes = [
             self.incident_changes(item.opened, item.resolved, item.verdict, now)
             for item in evaluations.values()
@@ -82,10 +81,11 @@ class Recorder:
                 monitor=self.config.name,
                 now=now,
                 tiles=tiles,
+                part=part,
+                owed=owed,
                 verdicts=[
                     (segment, window.end, verdict_to_json(item.verdict))
                     for segment, item in evaluations.items()
-                    if final
                 ],
                 segment_states=[
                     (segment, window.end, encode(item.segment_state)) for segment, item in decided.items()

@@ -135,8 +135,8 @@ class References:
 
     def _key(self, config: MonitorConfig) -> str:
         limits = config.limits
-        version = self.readers.version(
-            reference_source(config), seconds=limits.seconds, memory=int(limits.memory)
+        (version,) = self.readers.versions(
+            reference_source(config), (None,), seconds=limits.seconds, memory=int(limits.memory)
         )
         data = as_json(config)
         # A key marked ``Since`` is not there at its default.

@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, iso
+from driftwatch.decide.baseline.recent_shares import RecentShares
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.errors import StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.late_rows import Growth, LateRows, evaluate_late_rows
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
+from driftwatch.store.verdict_table import NO_PLACE
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -40,19 +43,16 @@ class Replay:
     def reference(self) -> Reference:
         return self.evaluator.reference
 
-    def state_before(self, segment: str | None, end: int) -> SegmentState:
-        """Return a segment's state just before the window ending at ``end``.
+    def state_before(self, segment: str | None, end: int, part: int = 0) -> SegmentState:
+        """Return a segment's state just before the window ending at ``end``, or a part of its late rows.
 
-        Raises ``StoreForgot`` when earlier windows are stored and their tiles are past retention.
+        Raises ``StoreForgot`` when windows judged before are stored and their tiles are past retention.
         """
-        segment_state = replace(self._start(segment, end), configuration=self.configuration)
-        decided_until = -(1 << 62) if segment_state.decided_until is None else segment_state.decided_until
-        for data in self.history.verdicts.newest(
-            self.config.name, segment, end_above=decided_until, limit=1 << 30
-        ):
+        judged = self.history.verdicts.judged_at(self.config.name, segment, end, part)
+        place, segment_state = self._start(segment, judged)
+        segment_state = replace(segment_state, configuration=self.configuration)
+        for data in self.history.verdicts.judged_between(self.config.name, segment, place, judged):
             stored = verdict_from_json(data)
-            if stored.window.end >= end:
-                break
             if stored.state.has_data and stored.reference == self.reference.fingerprint:
                 segment_state, _ = self.reevaluate(segment_state, stored, gauges=False)
         return segment_state
@@ -62,18 +62,56 @@ class Replay:
     ) -> tuple[SegmentState, Verdict]:
         """Return the next state and the verdict, from the tiles that the window was decided on."""
         reading = self._reading(stored)
-        evaluation = self.evaluator.evaluate(
-            _window_sum(reading, self.reference.plan, stored.window),
-            replace(segment_state, configuration=stored.configuration),
-            segment=stored.segment,
-            reading=reading,
-            gauges=gauges,
-        )
-        # Stored counts do not tell in which type their values came.
+        segment_state = replace(segment_state, configuration=stored.configuration)
+        if stored.part:
+            evaluation = evaluate_late_rows(
+                self.evaluator,
+                self._late_rows(stored),
+                segment_state,
+                stored.segment,
+                reading.drop_tiles(),
+                gauges=gauges,
+            )
+        else:
+            evaluation = self.evaluator.evaluate(
+                _window_sum(reading, self.reference.plan, stored.window),
+                segment_state,
+                segment=stored.segment,
+                reading=reading,
+                gauges=gauges,
+            )
+        if evaluation is None:
+            return segment_state, stored
+        # Stored counts do not tell in which type their values came, nor when.
         verdict = replace(
-            render_gauges(evaluation.verdict), late_rows=stored.late_rows, type_changes=stored.type_changes
+            render_gauges(evaluation.verdict),
+            late_rows=stored.late_rows,
+            type_changes=stored.type_changes,
+            late=stored.late,
+            detail=stored.detail if stored.late else evaluation.verdict.detail,
         )
         return evaluation.segment_state, verdict
+
+    def _late_rows(self, stored: Verdict) -> LateRows:
+        """Return the late rows that a part was judged on, from its tiles and those before."""
+        segment, growths = stored.segment, []
+        for (start, later), (_, earlier) in zip(stored.tiles, stored.earlier_tiles, strict=True):
+            before = self.history.tiles.get(self.config.name, segment, start, earlier)
+            after = self.history.tiles.get(self.config.name, segment, start, later)
+            growths.append(
+                Growth(
+                    start=start,
+                    versions=(earlier, later),
+                    before={} if before is None else {segment: before.summary},
+                    after={} if after is None else {segment: after.summary},
+                )
+            )
+        return LateRows(
+            window=stored.window,
+            part=stored.part,
+            growths=tuple(growths),
+            earlier_rows={segment: stored.earlier_rows},
+        )
 
     def window_summary(self, stored: Verdict) -> Summary:
         """Sum the tiles of a stored verdict. Raises ``StoreForgot`` when one is past retention."""
@@ -116,20 +154,24 @@ class Replay:
             self.configuration,
         )
 
-    def _start(self, segment: str | None, end: int) -> SegmentState:
+    def _start(self, segment: str | None, judged: int) -> tuple[int, SegmentState]:
+        """Return a state from before a place in the order of judging, and its own place."""
         name, fingerprint = self.config.name, self.reference.fingerprint
-        checkpoint = self.history.states.checkpoint_before(name, segment, end)
-        segment_state = None if checkpoint is None else decode(checkpoint)
-        if segment_state is not None and segment_state.reference == fingerprint:
-            return segment_state
+        checkpoint = self.history.states.checkpoint_before(name, segment, judged)
+        if checkpoint is not None:
+            place, segment_state = checkpoint[0], decode(checkpoint[1])
+            if segment_state.reference == fingerprint:
+                return place, segment_state
         beginning = self.history.states.initial(name, fingerprint, segment)
         if beginning is None:
-            return self.initial_state(segment)
+            return NO_PLACE, self.initial_state(segment)
         segment_state = decode(beginning)
-        if segment_state.decided_until is not None and segment_state.decided_until < end:
-            return segment_state
+        if segment_state.decided_until is not None and segment_state.decided_until < judged:
+            return segment_state.decided_until, segment_state
         # The window is older than the rebase: keep the accepted data, not the evidence and incidents.
-        return replace(segment_state.reset(), incidents=(), decided_until=None)
+        return NO_PLACE, replace(
+            segment_state.reset(), incidents=(), decided_until=None, recent_shares=RecentShares()
+        )
 
 
 def _window_sum(reading: Reading, plan: Plan, window: Span) -> Summary:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, merge_type_names
 from driftwatch.core.windows import slice_boundaries
-from driftwatch.monitor.reading import Parts, Reading, Tiles, lost_rows, same_rows
+from driftwatch.monitor.reading import Parts, Reading, Tiles, is_growth, lost_rows, same_rows
 from driftwatch.monitor.stray_rows import past_of, with_strays
 from driftwatch.store.history import History
 from driftwatch.summary.moving_sum import MovingSum, TileKey
@@ -243,7 +243,7 @@ def _merge(
     current_versions = dict(zip(edges, tiles_read.versions, strict=False))
     tiles, new_tiles = dict(stored_reading.tiles), dict[tuple[int, str | None], Summary]()
     versions, source_versions = dict(stored_reading.versions), dict(stored_reading.source_versions)
-    late_rows = retained_slices = 0
+    late_rows = retained_slices = corrected_slices = 0
     stored_slices, read_slices = _group_by_slice(stored_reading.tiles), _group_by_slice(tiles_read.tiles)
     undecodable_starts = {item.start for item in tiles_read.undecodable}
     for start in sorted(starts):
@@ -254,6 +254,7 @@ def _merge(
         if stored_parts and lost_rows(stored_parts, read_parts, incomplete=is_incomplete):
             retained_slices += 1
             continue
+        corrected_slices += bool(stored_parts) and not is_growth(stored_parts, read_parts)
         late_rows += max(read_parts[None].rows - stored_parts[None].rows, 0) if stored_parts else 0
         for segment in stored_parts:
             del tiles[start, segment]
@@ -268,6 +269,7 @@ def _merge(
         rejected=tiles_read.rejected,
         rows_read=tiles_read.rows,
         late_rows=late_rows,
+        corrected_slices=corrected_slices,
         retained_slices=retained_slices,
         untimed_rows=None if tiles_read.unchanged else tiles_read.untimed_rows,
         undecodable=tiles_read.undecodable,

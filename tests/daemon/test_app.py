@@ -94,11 +94,11 @@ def test_a_source_that_goes_away_is_no_drift_and_is_caught_up(world: World) -> N
         rows = inside.daemon.session.database.query("SELECT message FROM outbox ORDER BY id")
         begun, ended = (message_from_json(row[0]).lines for row in rows)
         assert begun[-1] == "nothing is known about drift until this works again"
-        assert ended == (begun[0], "it works again, and no window was given up")
+        assert ended == (begun[0], "it works again, and every window was looked at")
 
 
 def test_windows_that_an_outage_left_behind_are_said_to_be_unknown(world: World) -> None:
-    """Nothing is stored of them: their absence must not read as if all had been looked at."""
+    """Nothing is stored of those beyond the limit: that must not read as if all had been looked at."""
     world.settings["notify"] = [{"type": "webhook", "url": "http://127.0.0.1:9/"}]
     world.write(limits={"workers": 2, "shutdown": "2s", "catch_up": 2})
     for number in range(10):
@@ -111,11 +111,11 @@ def test_windows_that_an_outage_left_behind_are_said_to_be_unknown(world: World)
             inside.to(minutes)
         (world.folder / "gone").rename(world.folder / "m")
         inside.to(9)
-        assert inside.ends() == [1, 2, 8, 9]
+        assert inside.ends() == [1, 2, 3, 4, 5, 7, 8, 9]
         (resolution,) = inside.daemon.session.database.query(
             "SELECT message FROM outbox WHERE kind = 'resolved'"
         )
-        missed = "it works again; nothing is known about drift in windows that were given up"
+        missed = "it works again; nothing is known about drift in windows that nobody could look at"
         assert message_from_json(resolution[0]).lines[-1] == missed
 
 
@@ -189,12 +189,27 @@ def test_no_rows_and_rows_that_are_late_are_told_apart(world: World) -> None:
         assert inside.ends() == [1], "late rows are waited for"
         world.minute(2)
         inside.to(3)
-        assert inside.ends() == [1, 2, 3]
+        assert inside.ends() == [1, 3], "a newer row alone ends nothing"
         assert inside.verdicts()[1]["state"] == "no_data"
-        for minutes in (4, 5, 6, 6.5, 7):
+        assert re.search(r'^driftwatch_windows_owed\{monitor="m"\} 1(\.0)?$', inside.page(), re.M)
+        world.minute(1)
+        inside.to(4)
+        assert inside.ends() == [1, 2, 3]
+        assert inside.verdicts()[1]["late"]
+        assert re.search(r'^driftwatch_windows_owed\{monitor="m"\} 1(\.0)?$', inside.page(), re.M)
+
+
+def test_a_window_is_given_up_after_the_patience(tmp_path: Path) -> None:
+    world = World(tmp_path, window={"length": "1m", "patience": "3m"})
+    world.minute(0)
+    with world.inside(1) as inside:
+        for minutes in (1, 2, 3, 4):
             inside.to(minutes)
-        assert inside.ends()[:4] == [1, 2, 3, 4], "given up after some patience"
-        assert inside.verdicts()[3]["state"] == "stale"
+        assert inside.ends() == [1]
+        for minutes in (5, 6, 7):
+            inside.to(minutes)
+        assert inside.ends()[:2] == [1, 2]
+        assert inside.verdicts()[1]["state"] == "stale"
 
 
 def test_gauges_within_a_window_are_no_evidence(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,8 @@ from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.daemon.status.monitor_slot import MAX_BACKOFF_SECONDS, Backoff, MonitorSlot
 from driftwatch.daemon.turn import WINDOWS_PER_TURN, Turn
 from driftwatch.errors import SourceTimeout, StoreError
-from driftwatch.monitor.check import LateData, Outcome
+from driftwatch.monitor.check import Outcome
+from driftwatch.monitor.late_data import LateData, Look
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.results.results import Reason, State, Verdict
 
@@ -32,11 +33,11 @@ def outcome(window: Span, *, failure: Reason | None = None) -> Outcome:
         detail="" if failure is None else "it did not answer", reference="f", configuration="c",
     )  # fmt: skip
     problem = failure and Failure(state=state, reason=failure, detail=verdict.detail)
-    return Outcome(verdicts=(verdict,), final=failure is None, reading=Reading(failure=problem))
+    return Outcome(verdicts=(verdict,), reading=Reading(failure=problem))
 
 
 def refreshed() -> Outcome:
-    return Outcome(verdicts=(), final=False, reading=Reading(), is_refresh=True)
+    return Outcome(verdicts=(), reading=Reading(), is_refresh=True)
 
 
 @dataclass
@@ -45,10 +46,13 @@ class FakeMonitor:
 
     errors: dict[str, Exception] = field(default_factory=dict)
     failure: Reason | None = None
+    owed: list[int] = field(default_factory=list)
     calls: list[tuple[str, int]] = field(default_factory=list)
     config: Any = field(
         default_factory=lambda: SimpleNamespace(
-            name="m", window=WindowConfig.model_validate({"length": "10m", "every": "5m"}), timezone="UTC"
+            name="m",
+            window=WindowConfig.model_validate({"length": "10m", "every": "5m", "patience": "40m"}),
+            timezone="UTC",
         )
     )
     reference: Any = field(default_factory=lambda: SimpleNamespace(fingerprint="f"))
@@ -58,13 +62,27 @@ class FakeMonitor:
         if name in self.errors:
             raise self.errors[name]
 
+    @property
+    def history(self) -> Any:
+        return SimpleNamespace(owed=SimpleNamespace(count=lambda _name: len(self.owed)))
+
     def check(self, window: Span, now: int) -> Outcome:
         self.step("check", window.end)
+        if self.failure is not None:
+            self.owed.append(window.end)
         return outcome(window, failure=self.failure)
 
-    def reread_window(self, window: Span, now: int) -> LateData:
-        self.step("reread", window.end)
-        return LateData(rows=3)
+    def look_again(self, now: int, decided: Sequence[Span]) -> Iterator[Look]:
+        """Owed windows are judged, and each decided one has late rows."""
+        for end in list(self.owed):
+            self.step("owed", end)
+            result = outcome(Span(start=end - 10 * MINUTE, end=end), failure=self.failure)
+            if result.failure is None:
+                self.owed.remove(end)
+            yield Look(window=result.verdicts[0].window, outcome=result)
+        for window in decided:
+            self.step("reread", window.end)
+            yield Look(window=window, late_data=LateData(window=window, rows=3))
 
     def refresh_gauges(self, window: Span, now: int) -> Outcome:
         self.step("refresh", window.end)
@@ -128,7 +146,10 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(
+        "driftwatch.daemon.turn.look_again", lambda monitor, now, decided: monitor.look_again(now, decided)
+    )
     return World()
 
 
@@ -136,7 +157,9 @@ def test_a_turn_checks_what_is_due_then_looks_for_late_rows_and_refreshes_the_ga
     names: list[str] = []
     world.show = names.append
     assert not world.turn()
-    assert world.monitor.calls == [("check", 30), ("reread", 20), ("reread", 10), ("refresh", 35)]
+    assert world.monitor.calls == [
+        ("check", 30), ("reread", 10), ("reread", 20), ("refresh", 35),
+    ]  # fmt: skip
     assert names == ["m", "m"], "after the window and after the turn"
     tally = world.slot.tally
     assert (tally.checks, tally.late_rows, tally.last_success_at) == (1, 6, world.clock.now())
@@ -284,7 +307,7 @@ def test_a_bug_in_the_search_for_late_rows_stops_no_refresh(world: World) -> Non
 def test_late_rows_that_cannot_be_looked_for_are_no_failed_check(world: World) -> None:
     world.monitor.errors["reread"] = SourceTimeout("it hangs")
     world.turn()
-    assert world.monitor.ends("reread") == [20], "the source is not asked again"
+    assert world.monitor.ends("reread") == [10], "the source is not asked again"
     assert world.failures == {"late_rows": 1}
     assert world.slot.tally.last_failure == ""
     assert not world.waits
@@ -295,7 +318,7 @@ def test_a_bug_in_a_refresh_leaves_the_decided_window(world: World) -> None:
     world.turn()
     assert world.slot.last_end == 30 * MINUTE
     assert world.slot.outcome is not None
-    assert world.slot.outcome.final
+    assert world.slot.outcome.failure is None
     assert world.failures == {"internal": 1}
 
 
@@ -336,20 +359,59 @@ def test_a_source_that_fails_is_waited_for_and_the_gauges_are_refreshed(world: W
     world.turn()
     assert world.failures == {"source_unavailable": 1}
     assert world.slot.tally.last_failure == "it did not answer"
-    assert world.slot.last_end == 20 * MINUTE
+    assert (world.slot.last_end, world.slot.owed) == (30 * MINUTE, 1)
     assert world.waits
     assert world.monitor.ends("refresh") == [35]
+
+
+def test_owed_windows_are_judged_before_the_next_one_when_the_source_is_back(world: World) -> None:
+    world.monitor.failure = Reason.SOURCE_UNAVAILABLE
+    world.turn()
+    world.clock.set(41 * MINUTE)
+    world.turn()
+    assert world.monitor.calls[2:] == [("owed", 30), ("check", 40)]
+    world.monitor.failure = None
+    world.clock.set(51 * MINUTE)
+    world.turn()
+    assert world.monitor.calls[4:7] == [("owed", 30), ("owed", 40), ("check", 50)]
+    assert (world.slot.owed, world.waits) == (0, False)
+
+
+def test_a_window_without_rows_delays_no_other(world: World) -> None:
+    world.monitor.failure = Reason.NO_ROWS
+    world.clock.set(46 * MINUTE)
+    world.turn()
+    assert world.monitor.ends("check") == [30, 40]
+    assert (world.slot.owed, world.waits) == (2, False)
+    assert not world.slot.owed_is_due(world.clock.now(), is_window_due=False), "it waits a little"
+    world.clock.set(47 * MINUTE)
+    world.turn()
+    assert world.monitor.ends("owed")[-2:] == [30, 40]
+
+
+def test_between_windows_the_newest_one_is_searched_for_late_rows(world: World) -> None:
+    world.turn()
+    world.monitor.calls.clear()
+    world.clock.set(38 * MINUTE)
+    world.turn()
+    assert not world.monitor.ends("reread")
+    assert world.slot.next_search == 46 * MINUTE
+    world.slot.last_refresh = 60 * MINUTE
+    world.slot.next_search = 39 * MINUTE
+    world.clock.set(39 * MINUTE)
+    world.turn()
+    assert world.monitor.calls == [("reread", 30)]
 
 
 def test_a_replacement_takes_over_between_two_windows_and_ends_the_wait(world: World) -> None:
     world.monitor.failure = Reason.SOURCE_UNAVAILABLE
     world.turn()
     assert world.waits
-    replacement = FakeMonitor()
+    replacement = FakeMonitor(owed=[30 * MINUTE])
     world.slot.replace_monitor(replacement)  # type: ignore[arg-type]
     assert world.slot.has_replacement
     world.turn()
-    assert replacement.ends("check") == [30]
+    assert replacement.ends("owed") == [30]
     assert world.monitor.ends("check") == [30]
     assert not world.slot.has_replacement
 

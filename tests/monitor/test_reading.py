@@ -24,11 +24,11 @@ def undecodable(start: int | None) -> tuple[UndecodableMessages, ...]:
 
 
 @pytest.mark.parametrize(
-    ("messages", "state", "reason", "final"),
+    ("messages", "state", "reason"),
     [
-        ((), State.NO_DATA, Reason.NO_ROWS, True),
-        (undecodable(None), State.NO_DATA, Reason.NO_ROWS, True),
-        (undecodable(SPAN.start), State.SOURCE_ERROR, Reason.UNDECODABLE, False),
+        ((), State.NO_DATA, Reason.NO_ROWS),
+        (undecodable(None), State.NO_DATA, Reason.NO_ROWS),
+        (undecodable(SPAN.start), State.SOURCE_ERROR, Reason.UNDECODABLE),
     ],
 )
 def test_only_messages_of_the_window_itself_make_it_undecodable(
@@ -36,7 +36,6 @@ def test_only_messages_of_the_window_itself_make_it_undecodable(
     messages: tuple[UndecodableMessages, ...],
     state: State,
     reason: Reason,
-    final: bool,
 ) -> None:
     """A message without an event time comes with every read of a file, and belongs to no window."""
     reading = Reading(untimed_rows=0, undecodable=messages)
@@ -47,11 +46,11 @@ def test_only_messages_of_the_window_itself_make_it_undecodable(
             limits=SimpleNamespace(seconds=1, memory=1), source=None, window=SimpleNamespace(lag=0)
         ),
         readers=SimpleNamespace(newest=lambda _source, until, **_: until - 1),
-        _tile_source=lambda: None,
+        tile_source=lambda: None,
     )
     failure = check.Monitor._read(monitor, SPAN, SPAN.end + 1).failure
     assert failure is not None
-    assert (failure.state, failure.reason, failure.final) == (state, reason, final)
+    assert (failure.state, failure.reason) == (state, reason)
 
 
 @pytest.mark.parametrize(

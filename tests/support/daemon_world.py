@@ -146,7 +146,9 @@ class Inside:
     def ends(self, name: str = "m") -> list[int]:
         """Ends of the decided windows in minutes after the start."""
         rows = self.daemon.session.database.query(
-            "SELECT window_end FROM verdicts WHERE monitor = ? ORDER BY window_end", (name,)
+            "SELECT window_end FROM verdicts WHERE monitor = ? AND json_extract(content, '$.owed') IS NULL"
+            " ORDER BY window_end",
+            (name,),
         )
         return [(row[0] - self.start) // MINUTE for row in rows]
 

@@ -217,6 +217,8 @@ def _monitor(
         "rejected": (),
         "rows_read": 8211,
         "late_rows": 12,
+        "corrected_slices": 2,
+        "owed_windows": 1,
         "untimed_rows": 3,
         "stray_rows": (2, 1),
     }

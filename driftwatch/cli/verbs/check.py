@@ -158,6 +158,7 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
 def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
     from driftwatch.core.windows import due_windows
     from driftwatch.monitor.acknowledge import apply_pending
+    from driftwatch.monitor.late_data import PASSING_FAILURES
 
     now = session.clock.now()
     monitor = apply_pending(session.monitor(config), session.acknowledgements, now)
@@ -167,7 +168,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
     for window in windows[-session.config.limits.catch_up :]:
         outcome = monitor.check(window, now)
         verdicts = outcome.verdicts
-        if not outcome.final:
+        if outcome.failure in PASSING_FAILURES:
             break
     return verdicts or _stored_verdicts(session.history, config)
 

@@ -131,6 +131,12 @@ HEALTH = (
         "late_rows", _MONITOR, "Rows that arrived after their window was decided, since the process started."
     ),
     _counter(
+        "corrected_slices",
+        _MONITOR,
+        "Time slices of decided windows whose rows were changed or removed, since the process started.",
+    ),
+    _gauge("windows_owed", _MONITOR, "Windows that nobody could look at yet, and that wait for their rows."),
+    _counter(
         "selftest_trials",
         ("monitor", "outcome"),
         "Ended self-test trials, by outcome, ever; false_alarm: the real windows paged during the trial.",

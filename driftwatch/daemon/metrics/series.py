@@ -119,6 +119,8 @@ def _check_samples(view: MonitorView) -> Iterator[Sample]:
     yield "driftwatch_checks_total", name, view.checks
     yield "driftwatch_rows_read_total", name, view.rows_read
     yield "driftwatch_late_rows_total", name, view.late_rows
+    yield "driftwatch_corrected_slices_total", name, view.corrected_slices
+    yield from _defined("driftwatch_windows_owed", name, view.owed_windows)
     yield from _defined("driftwatch_untimed_rows", name, view.untimed_rows)
     if view.untimed_rows is not None and view.stray_rows is not None:
         outside_rows = (view.untimed_rows, *view.stray_rows)

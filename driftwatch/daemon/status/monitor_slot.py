@@ -50,6 +50,14 @@ class MonitorSlot:
     last_refresh: int = 0
     tally: Tally = field(default_factory=Tally)
     backoff: Backoff = field(default_factory=Backoff)
+    #: Windows that wait for their rows, and the wait before they are looked at again.
+    owed: int = 0
+    owed_backoff: Backoff = field(default_factory=Backoff)
+    #: When decided windows are searched for late rows again, and the newest one at the last search.
+    next_search: int | None = None
+    searched_until: int | None = None
+    #: Past windows were judged, so the view has to be read from the store.
+    is_outdated: bool = False
     outcome: Outcome | None = None
     #: The newest turn: queued, running or done.
     running: Future[None] | None = None
@@ -61,6 +69,17 @@ class MonitorSlot:
     def busy(self) -> bool:
         return self.running is not None and not self.running.done()
 
+    def owed_is_due(self, now: int, *, is_window_due: bool) -> bool:
+        if not self.owed or self.backoff.is_waiting(now):
+            return False
+        return is_window_due or not self.owed_backoff.is_waiting(now)
+
+    def search_is_due(self, now: int) -> bool:
+        return self.next_search is not None and now >= self.next_search
+
+    def search_at(self, moment: int) -> None:
+        self.next_search, self.searched_until = moment, self.last_end
+
     @property
     def has_replacement(self) -> bool:
         return self._replacement is not None
@@ -70,6 +89,7 @@ class MonitorSlot:
         with self._lock:
             self._replacement = monitor
             self.backoff.end()
+            self.owed_backoff.end()
 
     def take_replacement(self) -> None:
         with self._lock:

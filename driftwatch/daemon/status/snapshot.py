@@ -75,6 +75,10 @@ class MonitorView:
     rejected: tuple[tuple[str, int], ...]
     rows_read: int
     late_rows: int
+    #: Time slices of decided windows whose rows were changed in place.
+    corrected_slices: int
+    #: Windows that wait for their rows; None before the monitor is loaded.
+    owed_windows: int | None
     untimed_rows: int | None
     #: Rows of the newest read stamped before the history, and in the future.
     stray_rows: tuple[int, int] | None = None

@@ -16,6 +16,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     rows_read: int = 0
     late_rows: int = 0
+    corrected_slices: int = 0
     untimed_rows: int | None = None
     #: Stamped before the history, and in the future.
     stray_rows: tuple[int, int] | None = None
@@ -39,6 +40,15 @@ class Tally:
         if outcome.failure is None:
             self.last_success_at = started_at
             self.last_failure = ""
+
+    def count_look(self, outcome: Outcome, now: int) -> None:
+        """Count a check of a past window, which tells nothing of the newest."""
+        self.checks += 1
+        self.rows_read += outcome.reading.rows_read
+        if outcome.failure is None:
+            self.last_success_at = now
+        else:
+            self.count_failure(str(outcome.failure))
 
     def count_failure(self, reason: str, detail: str | None = None) -> None:
         """Count a failure; ``detail`` is shown until the next success."""

@@ -52,12 +52,17 @@ def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
         rejected=(),
         rows_read=0,
         late_rows=0,
+        corrected_slices=0,
+        owed_windows=None,
         untimed_rows=None,
     )
 
 
 def refreshed_view(previous: MonitorView, slot: MonitorSlot, history: History, loaded_at: int) -> MonitorView:
     """Build the view after a check: its verdict extends the trail, the rest comes from history and runner."""
+    if slot.is_outdated:
+        slot.is_outdated = False
+        return restored_view(slot, history, loaded_at)
     if slot.outcome is None:
         return _assemble(slot, history, previous.segments, loaded_at)
     segments = []
@@ -75,7 +80,7 @@ def _advance(previous: SegmentView, slot: MonitorSlot) -> SegmentView:
     if outcome is None or verdict is None:
         return previous
     trail = previous.trail
-    if outcome.final and (not trail or trail[-1][0] < verdict.window.end):
+    if not trail or trail[-1][0] < verdict.window.end:
         trail = (*trail, (verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))[
             -_TRAIL_WINDOWS:
         ]
@@ -161,6 +166,8 @@ def _assemble(
         rejected=tuple(sorted(tally.rejected.items())),
         rows_read=tally.rows_read,
         late_rows=tally.late_rows,
+        corrected_slices=tally.corrected_slices,
+        owed_windows=history.owed.count(config.name),
         untimed_rows=tally.untimed_rows,
         stray_rows=tally.stray_rows,
         selftest=selftest_view(monitor, history.selftests),

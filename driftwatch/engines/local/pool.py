@@ -128,9 +128,16 @@ class ReaderPool:
         header = {"op": "row_counts", "source": source.model_dump(mode="json"), "period": period}
         return dict(self._ask(header, seconds, memory)["counts"])
 
-    def version(self, source: SourceConfig, *, seconds: float, memory: int, span: Span | None = None) -> str:
-        header = {"op": "version", "source": source.model_dump(mode="json"), "span": _span_json(span)}
-        return str(self._ask(header, seconds, memory)["version"])
+    def versions(
+        self, source: SourceConfig, spans: Sequence[Span | None], *, seconds: float, memory: int
+    ) -> list[str]:
+        """Return the version of each span's data (None: all), in their order."""
+        header = {
+            "op": "versions",
+            "source": source.model_dump(mode="json"),
+            "spans": [_span_json(span) for span in spans],
+        }
+        return [str(version) for version in self._ask(header, seconds, memory)["versions"]]
 
     def batches(
         self,

@@ -39,7 +39,7 @@ class Worker:
     def answer(self, header: dict[str, Any], blob: bytes) -> Answers:
         operations: dict[str, Callable[[dict[str, Any], bytes], Answers]] = {
             "ping": self._ping,
-            "version": self._version,
+            "versions": self._versions,
             "extent": self._extent,
             "newest": self._newest,
             "row_counts": self._row_counts,
@@ -51,8 +51,9 @@ class Worker:
     def _ping(self, _header: dict[str, Any], _blob: bytes) -> Answers:
         yield {"kind": "done"}, b""
 
-    def _version(self, header: dict[str, Any], _blob: bytes) -> Answers:
-        yield {"kind": "done", "version": open_source(header["source"]).version(_span(header))}, b""
+    def _versions(self, header: dict[str, Any], _blob: bytes) -> Answers:
+        spans = [None if span is None else Span(start=span[0], end=span[1]) for span in header["spans"]]
+        yield {"kind": "done", "versions": open_source(header["source"]).versions(spans)}, b""
 
     def _extent(self, header: dict[str, Any], _blob: bytes) -> Answers:
         extent = open_source(header["source"]).extent()

@@ -30,7 +30,7 @@ def explain_empty(reading: Reading, window: Span, newest_row: int | None, time_c
     """Say why a window has no rows: the source's newest row tells a quiet window from a late source."""
     if newest_row is not None and newest_row >= window.end:
         detail = "the source has newer rows, but none in this window"
-        failure = Failure(state=State.NO_DATA, reason=Reason.NO_ROWS, detail=detail, final=True)
+        failure = Failure(state=State.NO_DATA, reason=Reason.NO_ROWS, detail=detail)
     elif newest_row is not None:
         detail = "the source's newest row is older"
         failure = Failure(state=State.STALE, reason=Reason.SOURCE_BEHIND, detail=detail)
@@ -50,6 +50,21 @@ def explain_rejected(reading: Reading) -> Reading:
     detail = f"no row of this window was found, and files could not be read: {names}"
     failure = Failure(state=State.SOURCE_ERROR, reason=Reason.ALL_FILES_UNREADABLE, detail=detail)
     return replace(reading, newest_row=None, failure=failure)
+
+
+def opens_incident(window: Span, overdue: int, last_end: int | None, segment_state: SegmentState) -> bool:
+    """Whether a window that nobody could look at opens an incident.
+
+    It does once it is ``overdue`` (nanoseconds) by its length, if nobody could look at the next one either
+    (the newest with a verdict ends at ``last_end``) and no newer one was judged: a quiet night opens none.
+    """
+    return (
+        overdue >= window.end - window.start
+        and last_end is not None
+        and last_end > window.end
+        and (segment_state.decided_until is None or window.end > segment_state.decided_until)
+        and all(item.kind != BLIND for item in segment_state.incidents)
+    )
 
 
 def could_not_look(
@@ -81,7 +96,7 @@ def could_not_look(
     evaluations: dict[str | None, Evaluation] = {
         segment: Evaluation(verdict=replace(verdict, segment=segment)) for segment in reference.plan.segments
     }
-    if overdue_state is not None and all(item.kind != BLIND for item in overdue_state.incidents):
+    if overdue_state is not None:
         incident = Incident(
             key=incident_key(policy_for(config, None, 1), BLIND, window, ()),
             kind=BLIND,

@@ -15,7 +15,7 @@ from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
-from driftwatch.decide.segment_state import BLIND, SegmentState
+from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.detectors.base import (
     ReferenceContext,
     Target,
@@ -67,7 +67,28 @@ def _silence(carried_rows: Summary | None, silence: float, window: Summary, pool
     seconds = window.span.seconds if window.rows else 0.0
     if carried_rows is not None:
         seconds += carried_rows.span.seconds - silence
-    return pooled.span.seconds - seconds
+    # Late rows lie within the span of the rows that came before.
+    return max(pooled.span.seconds - seconds, 0.0)
+
+
+def without_blind(segment_state: SegmentState) -> tuple[SegmentState, tuple[Incident, ...]]:
+    """Return the state without its could-not-look incidents, and these."""
+    blind_incidents = tuple(item for item in segment_state.incidents if item.kind == BLIND)
+    if not blind_incidents:
+        return segment_state, ()
+    others = tuple(item for item in segment_state.incidents if item.kind != BLIND)
+    return replace(segment_state, incidents=others), blind_incidents
+
+
+def with_incidents(segment_state: SegmentState, incidents: tuple[Incident, ...]) -> SegmentState:
+    if not incidents:
+        return segment_state
+    return replace(segment_state, incidents=(*segment_state.incidents, *incidents))
+
+
+def _part_min_rows(config: MonitorConfig, part: Summary) -> int:
+    # A part below ``min_rows`` is judged if it is a tenth of its window.
+    return min(config.window.min_rows, max(part.rows // 2, 1))
 
 
 class Evaluator:
@@ -119,17 +140,14 @@ class Evaluator:
         segment: str | None = None,
         reading: Reading = NO_READING,
         gauges: bool = True,
+        is_blind: bool = False,
     ) -> Decided:
-        """Measure and decide one window; this resolves a could-not-look incident.
+        """Measure and decide one window; this resolves a could-not-look incident, unless ``is_blind``.
 
         ``gauges`` do not influence the decision; if false, only verdicts that page have them. They are
         computed when read; ``render_gauges`` does so before a verdict is stored.
         """
-        blind_incidents = tuple(item for item in segment_state.incidents if item.kind == BLIND)
-        if blind_incidents:
-            segment_state = replace(
-                segment_state, incidents=tuple(item for item in segment_state.incidents if item.kind != BLIND)
-            )
+        segment_state, blind_incidents = without_blind(segment_state)
         memo = self._memos.setdefault(segment, Memo())
         policy = policy_for(self.config, segment, len(self.reference.plan.segments))
         measurement = self.measure(window, segment_state, segment, reading.other_columns)
@@ -151,9 +169,9 @@ class Evaluator:
         )
         return Decided(
             verdict=verdict,
-            segment_state=decision.segment_state,
+            segment_state=with_incidents(decision.segment_state, blind_incidents if is_blind else ()),
             opened=decision.opened,
-            resolved=(*decision.resolved, *blind_incidents),
+            resolved=(*decision.resolved, *(() if is_blind else blind_incidents)),
         )
 
     def measure(
@@ -162,6 +180,8 @@ class Evaluator:
         segment_state: SegmentState,
         segment: str | None = None,
         other_columns: tuple[str, ...] = (),
+        *,
+        shares_only: bool = False,
     ) -> Measurement:
         """Measure gauges, streams and breakages of a window against the reference of its segment.
 
@@ -176,6 +196,8 @@ class Evaluator:
             self.targets if carried_rows is None else [target for target in self.targets if target[0].pools]
         )
         window_streams = streams(context, stream_targets)
+        if shares_only:
+            window_streams = window_streams.shares_only()
         window_breakages = breakages(
             context.reference, pooled_window, segment_state.healthy_breakages, other_columns
         )
@@ -186,7 +208,14 @@ class Evaluator:
             statistics=WindowGauges(context, self.targets),
             streams=window_streams,
             breakages=window_breakages,
-            outcomes=self._outcomes(context, window_streams, window_breakages, segment_state, is_excluded),
+            outcomes=self._outcomes(
+                context,
+                window_streams,
+                window_breakages,
+                segment_state,
+                is_excluded,
+                min_rows=_part_min_rows(self.config, pooled_window) if shares_only else None,
+            ),
             new_levels=new_levels_of(context),
             slot=season_slot(window.span.start, tuple(self.config.season), self.config.timezone),
             excluded=is_excluded,
@@ -222,8 +251,9 @@ class Evaluator:
         window_breakages: Sequence[Breakage],
         segment_state: SegmentState,
         is_excluded: bool,
+        min_rows: int | None = None,
     ) -> ColumnOutcomes:
-        min_rows = self.config.window.min_rows
+        min_rows = min_rows or self.config.window.min_rows
         if is_excluded or context.window.rows < min_rows:
             reason = Unwatched.UNDEFINED if is_excluded else Unwatched.TOO_FEW_VALUES
             return nothing_watched(self.features, reason)

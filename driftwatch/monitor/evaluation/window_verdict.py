@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.core.schema import TypeChange, Unwatched, iso
+from driftwatch.core.schema import NANOSECONDS, TypeChange, Unwatched, iso
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
@@ -14,7 +14,7 @@ from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, MAX_UNWATCHED_NAMES, column_moves
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, Verdict
-from driftwatch.results.text_format import listing, unwatched_text
+from driftwatch.results.text_format import format_coarse_duration, listing, unwatched_text
 from driftwatch.summary.summary import Summary
 
 #: Columns named in the detail of a verdict.
@@ -117,6 +117,15 @@ def add_notes(detail: str, reading: Reading, rows: int) -> str:
         total_messages = sum(messages for _, messages in undecodable)
         notes.append(f"{total_messages:,} messages could not be decoded and are in no window ({reasons})")
     return "; ".join(part for part in (detail, *notes) if part)
+
+
+def mark_verdict(verdict: Verdict, overdue: int, *, owed: bool = False, late: bool = False) -> Verdict:
+    """Mark a verdict of a window that could have been judged ``overdue`` nanoseconds ago."""
+    if late:
+        delay = format_coarse_duration(overdue / NANOSECONDS)
+        text = f"its rows came late: judged {delay} after its time"
+        verdict = replace(verdict, detail="; ".join(part for part in (text, verdict.detail) if part))
+    return replace(verdict, owed=owed, late=late)
 
 
 def render_gauges(verdict: Verdict) -> Verdict:

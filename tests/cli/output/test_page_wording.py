@@ -71,13 +71,13 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
 
 OK_POINT, STALE_POINT = (5, 0.1, "ok", False), (20, None, "stale", False)
 NEXT_OK_POINT, LATER_OK_POINT = (20, 0.1, "ok", False), (30, 0.1, "ok", False)
-MISSED_TEXT = "it works again; nothing is known about drift in windows that were given up"
+MISSED_TEXT = "it works again; nothing is known about drift in windows that nobody could look at"
 
 
 @pytest.mark.parametrize(
     ("trail", "by_hand", "line"),
     [
-        ((OK_POINT, NEXT_OK_POINT), False, "it works again, and no window was given up"),
+        ((OK_POINT, NEXT_OK_POINT), False, "it works again, and every window was looked at"),
         ((OK_POINT, STALE_POINT, LATER_OK_POINT), False, MISSED_TEXT),
         ((OK_POINT, LATER_OK_POINT), False, MISSED_TEXT),
         ((LATER_OK_POINT,), False, MISSED_TEXT),

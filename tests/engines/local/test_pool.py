@@ -200,7 +200,8 @@ def test_extent_version_and_rows(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1, rows=200_000))
     extent = pool.extent(source, **LIMITS)
     assert extent == open_source(source).extent()
-    assert pool.version(source, **LIMITS) == open_source(source).version(None)
+    spans = [None, Span(start=0, end=DAY)]
+    assert pool.versions(source, spans, **LIMITS) == open_source(source).versions(spans)
     batches = list(pool.batches(source, None, **LIMITS))
     got = pa.Table.from_batches([batch.select(["t", "x"]) for batch in batches])
     assert got.equals(pq.read_table(source.path, columns=["t", "x"]))

@@ -8,7 +8,6 @@ from driftwatch.core.schema import Unwatched
 from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.headline import Headline, is_acknowledged, onset, open_incidents
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView
-from driftwatch.monitor.check import PATIENCE_WINDOWS
 from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text, single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
@@ -26,8 +25,8 @@ _CLOSING_ACTION = (
 _BLIND_ACTIONS = {
     Reason.SOURCE_UNAVAILABLE: "See whether the source answers from here; it is tried again by itself.",
     Reason.SOURCE_TIMEOUT: "See why the source is slow; limits.deadline says how long a read may take.",
-    Reason.SOURCE_BEHIND: "See why the source delivers late; the window is tried again until it is late by "
-    f"{PATIENCE_WINDOWS} windows' length, then given up.",
+    Reason.SOURCE_BEHIND: "See why the source delivers late. The window is judged when its rows come; "
+    "window.patience says how long it waits.",
     Reason.READER_DIED: "See the log: a read that needs more memory than limits.memory is killed.",
     Reason.TOO_MANY_ROWS: "See whether rows are written twice; limits.rows says how many a window may have.",
     Reason.ALL_FILES_UNREADABLE: "See who writes the files listed below; none of them could be read.",

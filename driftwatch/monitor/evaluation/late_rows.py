@@ -1,0 +1,155 @@
+"""Evaluates rows that came after their window was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from driftwatch.core.schema import Span
+from driftwatch.decide.late_part import decide_late_part
+from driftwatch.decide.resolution import Resolution
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.monitor.evaluation.evaluator import Evaluator, with_incidents, without_blind
+from driftwatch.monitor.evaluation.targets import policy_for
+from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
+from driftwatch.monitor.reading import Reading
+from driftwatch.results.results import Reason
+from driftwatch.summary.summary import Summary, total
+
+_NO_RESOLUTION = Resolution(
+    smallest_effect=None,
+    smallest_effects=(),
+    smallest_joint_effect=None,
+    design_effect=None,
+    represented=(),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """A slice that has more rows than before, each segment before and after; no cell has fewer."""
+
+    start: int
+    versions: tuple[int, int]
+    before: Mapping[str | None, Summary]
+    after: Mapping[str | None, Summary]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateRows:
+    """The late rows of a window."""
+
+    window: Span
+    part: int
+    growths: tuple[Growth, ...]
+    #: Rows of the window that were judged before, by segment.
+    earlier_rows: Mapping[str | None, int]
+
+    @property
+    def rows(self) -> int:
+        summary = self.summary(None)
+        return 0 if summary is None else summary.rows
+
+    def summary(self, segment: str | None) -> Summary | None:
+        """Count the segment's late rows: counts subtract, what needs the rows themselves is left out."""
+        parts = [
+            _difference(item.before.get(segment), item.after[segment])
+            for item in self.growths
+            if segment in item.after
+        ]
+        return replace(total(parts), span=self.window) if parts else None
+
+
+def evaluate_late_rows(
+    evaluator: Evaluator,
+    late_rows: LateRows,
+    segment_state: SegmentState,
+    segment: str | None,
+    reading: Reading = NO_READING,
+    *,
+    gauges: bool = True,
+) -> Decided | None:
+    """Judge a segment's late rows; None if it has none.
+
+    Rows of a window that had too few to be judged are still carried over: with the late ones they are a
+    window like any other, whose budget was not spent. Otherwise they are a part without a budget.
+    """
+    summary = late_rows.summary(segment)
+    if summary is None or not summary.rows:
+        return None
+    marks: dict[str, Any] = {
+        "late": True,
+        "part": late_rows.part,
+        "tiles": tuple((item.start, item.versions[1]) for item in late_rows.growths),
+        "earlier_rows": late_rows.earlier_rows[segment],
+        "earlier_tiles": tuple((item.start, item.versions[0]) for item in late_rows.growths),
+    }
+    if _is_carried_over(segment_state, late_rows.window):
+        decided = evaluator.evaluate(
+            summary, segment_state, segment=segment, reading=reading, gauges=gauges, is_blind=True
+        )
+        text = _late_text(summary.rows, late_rows.earlier_rows[segment])
+        detail = "; ".join(part for part in (text, decided.verdict.detail) if part)
+        return replace(decided, verdict=replace(decided.verdict, detail=detail, **marks))
+    segment_state, blind_incidents = without_blind(segment_state)
+    policy = policy_for(evaluator.config, segment, len(evaluator.reference.plan.segments))
+    carried_over = segment_state.carried_over
+    segment_state = replace(segment_state, carried_over=None)
+    measurement = evaluator.measure(summary, segment_state, segment, shares_only=True)
+    decision = decide_late_part(segment_state, measurement, policy, late_rows.earlier_rows[segment])
+    verdict = verdict_of(
+        measurement,
+        decision,
+        window=summary,
+        resolution=_NO_RESOLUTION,
+        policy=policy,
+        gauges=gauges,
+        reading=reading,
+    )
+    next_state = replace(decision.segment_state, carried_over=carried_over)
+    text = _late_text(summary.rows, late_rows.earlier_rows[segment])
+    if decision.reason is Reason.TOO_FEW_ROWS:
+        detail = f"{text}; so few cannot move the window's traffic by more than the tolerance"
+    else:
+        detail = "; ".join(part for part in (text, verdict.detail) if part)
+    return Decided(
+        verdict=replace(verdict, detail=detail, **marks),
+        segment_state=with_incidents(next_state, blind_incidents),
+        opened=decision.opened,
+        resolved=decision.resolved,
+    )
+
+
+def earlier_rows_of(
+    tiles: Sequence[Mapping[str | None, Summary]], growths: Sequence[Growth]
+) -> dict[str | None, int]:
+    """Return a window's rows by segment, from its newest slices, without those that came late."""
+    rows: dict[str | None, int] = {}
+    for parts in tiles:
+        for segment, summary in parts.items():
+            rows[segment] = rows.get(segment, 0) + summary.rows
+    for item in growths:
+        for segment, summary in item.after.items():
+            before = item.before.get(segment)
+            rows[segment] = rows.get(segment, 0) - summary.rows + (0 if before is None else before.rows)
+    return rows
+
+
+def _late_text(rows: int, earlier_rows: int) -> str:
+    return f"{rows:,} rows that came after the window was decided on {earlier_rows:,}"
+
+
+def _difference(before: Summary | None, after: Summary) -> Summary:
+    # The sums are over a sample of the rows, of which another one was drawn.
+    late = after if before is None else after - before
+    return replace(late, sums=None, sample=None)
+
+
+def _is_carried_over(segment_state: SegmentState, window: Span) -> bool:
+    carried_over = segment_state.carried_over
+    return (
+        carried_over is not None
+        and carried_over.span.start <= window.start
+        and window.end <= carried_over.span.end
+    )

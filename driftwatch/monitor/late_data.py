@@ -1,0 +1,301 @@
+"""Looks at past windows again: at owed ones, and at decided ones for rows that came late.
+
+An owed window is judged when its rows come, whatever was judged meanwhile, and is given up when the source
+has answered for the monitor's patience without them. Rows that come after a window was decided are judged as
+a part of their own once there are enough; a correction in place changes no verdict, and is counted.
+
+Why the promise of ``driftwatch.decide`` holds: the recursion takes windows in the order in which they are
+judged. Which one is next follows from which rows there are, never from what is in them, so that each window's
+null holds given all that was judged before; its budget is that of its own time, and is spent once.
+
+Only versions are compared, in one call, until one of them changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from driftwatch.config.models import WindowConfig
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.windows import slice_boundaries, window_at
+from driftwatch.errors import DataError
+from driftwatch.monitor.check import Monitor, Outcome, OwedLook
+from driftwatch.monitor.evaluation.could_not_look import opens_incident
+from driftwatch.monitor.evaluation.late_rows import (
+    Growth,
+    LateRows,
+    earlier_rows_of,
+    evaluate_late_rows,
+)
+from driftwatch.monitor.evaluation.window_verdict import Evaluation
+from driftwatch.monitor.reading import Parts, Reading, is_growth
+from driftwatch.monitor.tiles import reread_window
+from driftwatch.results.results import Reason, Verdict
+from driftwatch.results.stored_verdict import verdict_from_json
+from driftwatch.store.records import CheckRecord, OwedWindow
+
+#: Late rows are judged when they are this share of their window, or ``min_rows``.
+MIN_LATE_SHARE = 0.1
+#: Seconds between two answers of a source that count as waiting at most: nobody looked meanwhile.
+_MAX_WAIT_SECONDS = 86_400
+#: Failed reads of one version of an owed window before it is read again only when it changes.
+_MAX_FAILURES = 3
+#: Failures that may pass without a change of the data.
+PASSING_FAILURES = frozenset({Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_TIMEOUT, Reason.READER_DIED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateData:
+    """What reading a decided window again found."""
+
+    window: Span
+    rows: int = 0
+    #: Slices of which rows were changed or removed; later windows and gauges use the new ones.
+    corrected_slices: int = 0
+    retained_slices: int = 0
+    #: On the late rows, if there were enough to judge.
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """An owed window that was checked, or late data of a decided one."""
+
+    window: Span
+    outcome: Outcome | None = None
+    late_data: LateData | None = None
+
+
+def windows_to_reread(newest: Span, window: WindowConfig, timezone: str, now: int) -> list[Span]:
+    """Return decided windows at 1, 2, 4, ... windows before the newest one, oldest first.
+
+    Each window is so looked at about ``log2`` times within the patience, at twice its age each time: what is
+    late by some time is found by twice that time.
+    """
+    horizon, half, distance = _horizon(window, now), window.length * NANOSECONDS // 2, 1
+    windows: list[Span] = []
+    while True:
+        # Its middle, since a day has 23 or 25 hours when clocks change.
+        middle = newest.start - (distance - 1) * window.length * NANOSECONDS - half
+        if middle < horizon:
+            return windows[::-1]
+        windows.append(window_at(middle, window.length, timezone))
+        distance *= 2
+
+
+def windows_within_patience(newest_end: int, window: WindowConfig, timezone: str, now: int) -> list[Span]:
+    """Return all windows up to the newest decided one that late rows may still reach, oldest first."""
+    windows, end, horizon = list[Span](), newest_end, _horizon(window, now)
+    while end > horizon:
+        windows.append(window_at(end - 1, window.length, timezone))
+        end = windows[-1].start
+    return windows[::-1]
+
+
+def _horizon(window: WindowConfig, now: int) -> int:
+    return now - (window.lag + window.patience_seconds) * NANOSECONDS
+
+
+def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iterator[Look]:
+    """Look at the owed windows, and at ``decided`` ones for late rows; oldest first.
+
+    Raises the source's errors.
+    """
+    name, history = monitor.config.name, monitor.history
+    owed = {item.window.end: item for item in history.owed.of_monitor(name)}
+    slices = {window: _stored_slices(monitor, window) for window in decided if window.end not in owed}
+    spans = [item.window for item in owed.values()]
+    spans += [span for stored in slices.values() for span in stored]
+    if not spans:
+        return
+    try:
+        versions = _versions(monitor, spans)
+    except DataError:
+        _wait(monitor, now, answered=False)
+        # The check finds the same failure, and opens the incident that is due.
+        for item in owed.values():
+            if _opens_incident(monitor, item.window, now):
+                yield Look(window=item.window, outcome=monitor.check(item.window, now))
+        raise
+    for window in sorted([*(item.window for item in owed.values()), *slices], key=lambda item: item.end):
+        if window.end in owed:
+            if not _is_worth_a_look(monitor, owed[window.end], versions[window], now):
+                continue
+            outcome = monitor.check(window, now)
+            _remember(monitor, window, versions[window], outcome)
+            yield Look(window=window, outcome=outcome)
+            if outcome.failure in PASSING_FAILURES:
+                return
+        elif any(versions[span] != version for span, version in slices[window].items()):
+            late_data = _reread(monitor, window, now)
+            monitor.slice_versions.update({span.start: versions[span] for span in slices[window]})
+            if late_data is not None:
+                yield Look(window=window, late_data=late_data)
+    for end in _wait(monitor, now, answered=True):
+        monitor.owed_looks.pop(end, None)
+    horizon = _horizon(monitor.config.window, now)
+    for start in [start for start in monitor.slice_versions if start < horizon]:
+        del monitor.slice_versions[start]
+
+
+def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
+    config = monitor.config
+    limits = config.limits
+    versions = monitor.readers.versions(
+        config.source, spans, seconds=limits.seconds, memory=int(limits.memory)
+    )
+    return dict(zip(spans, versions, strict=True))
+
+
+def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
+    # No row of a slice that was never stored can be late.
+    config, plan = monitor.config, monitor.reference.plan
+    stored = {
+        start: version
+        for start, _, version in monitor.history.tiles.newest_keys(
+            config.name, None, window.start, window.end, plan.fingerprint
+        )
+    }
+    # A version may change with other data, and the rows be the same: those are not stored again.
+    stored |= {start: version for start, version in monitor.slice_versions.items() if stored.get(start)}
+    edges = slice_boundaries(window, config.window.length, config.window.step, config.timezone)
+    return {Span(start=start, end=end): stored[start] for start, end in pairwise(edges) if start in stored}
+
+
+def _wait(monitor: Monitor, now: int, *, answered: bool) -> list[int]:
+    window = monitor.config.window
+    return monitor.history.owed.wait(
+        monitor.config.name,
+        now,
+        answered=answered,
+        max_gap=max(window.length, _MAX_WAIT_SECONDS) * NANOSECONDS,
+        patience=window.patience_seconds * NANOSECONDS,
+    )
+
+
+def _is_worth_a_look(monitor: Monitor, owed: OwedWindow, version: str, now: int) -> bool:
+    look = monitor.owed_looks.get(owed.window.end)
+    if look is None or look.version != version or not look.is_settled:
+        return True
+    decided_until = monitor.segment_state(None).decided_until
+    if look.is_behind and decided_until is not None and decided_until > owed.window.end:
+        return True
+    return _opens_incident(monitor, owed.window, now)
+
+
+def _opens_incident(monitor: Monitor, window: Span, now: int) -> bool:
+    last_end = monitor.history.verdicts.last_end(monitor.config.name)
+    return opens_incident(window, monitor.overdue(window, now), last_end, monitor.segment_state(None))
+
+
+def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome) -> None:
+    look = monitor.owed_looks.pop(window.end, None)
+    if outcome.failure is None:
+        return
+    failures = 1 + (look.failures if look is not None and look.version == version else 0)
+    is_settled = outcome.failure not in PASSING_FAILURES or failures >= _MAX_FAILURES
+    monitor.owed_looks[window.end] = OwedLook(
+        version=version,
+        failures=failures,
+        is_settled=is_settled,
+        is_behind=outcome.failure is Reason.SOURCE_BEHIND,
+    )
+
+
+def _reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
+    """Store a decided window's changed data as new tile versions, and judge late rows if there are enough."""
+    reading = reread_window(monitor.tile_source(), window)
+    if reading is None or not (reading.new_tiles or reading.retained_slices):
+        return None
+    name, tiles = monitor.config.name, monitor.tiles_to_store(reading)
+    late_rows = _late_rows(monitor, window, reading)
+    evaluations = {} if late_rows is None else _evaluate(monitor, late_rows, reading)
+    if late_rows is not None and evaluations:
+        monitor.commit(window, now, evaluations, tiles=tiles, part=late_rows.part)
+    else:
+        monitor.history.commit(CheckRecord(monitor=name, now=now, tiles=tiles))
+    return LateData(
+        window=window,
+        rows=reading.late_rows,
+        corrected_slices=reading.corrected_slices,
+        retained_slices=reading.retained_slices,
+        outcome=_outcome(evaluations, reading),
+    )
+
+
+def _outcome(evaluations: Mapping[str | None, Evaluation], reading: Reading) -> Outcome | None:
+    verdicts = tuple(item.verdict for item in evaluations.values())
+    return Outcome(verdicts=verdicts, reading=reading.drop_tiles()) if verdicts else None
+
+
+def _evaluate(monitor: Monitor, late_rows: LateRows, reading: Reading) -> dict[str | None, Evaluation]:
+    evaluations: dict[str | None, Evaluation] = {}
+    for segment in monitor.reference.plan.segments:
+        decided = evaluate_late_rows(
+            monitor.evaluator, late_rows, monitor.segment_state(segment), segment, reading.drop_tiles()
+        )
+        if decided is not None:
+            evaluations[segment] = decided
+    return evaluations
+
+
+def _late_rows(monitor: Monitor, window: Span, reading: Reading) -> LateRows | None:
+    """Return the rows that came since the last part, or None if there are too few to judge."""
+    name, config = monitor.config.name, monitor.config
+    data = monitor.history.verdicts.get(name, None, window.end)
+    if data is None:
+        return None
+    verdict = verdict_from_json(data)
+    if not verdict.state.has_data or verdict.reason is Reason.EXCLUDED:
+        return None
+    parts = [verdict_from_json(item) for item in monitor.history.verdicts.late_parts(name, None, window.end)]
+    growths = _growths(monitor, _judged_versions(verdict, parts), reading)
+    newest = [_slice(monitor, reading, start, version) for start, version in reading.versions.items()]
+    late_rows = LateRows(
+        window=window,
+        part=len(parts) + 1,
+        growths=tuple(growths),
+        earlier_rows=earlier_rows_of(newest, growths),
+    )
+    least = min(config.window.min_rows, MIN_LATE_SHARE * late_rows.earlier_rows.get(None, 0))
+    return late_rows if late_rows.rows and late_rows.rows >= least else None
+
+
+def _judged_versions(verdict: Verdict, parts: Sequence[Verdict]) -> dict[int, int]:
+    versions = dict(verdict.tiles)
+    for part in parts:
+        for start, version in part.tiles:
+            versions[start] = max(version, versions.get(start, version))
+    return versions
+
+
+def _growths(monitor: Monitor, judged: Mapping[int, int], reading: Reading) -> list[Growth]:
+    """Return each step from the judged version of a slice to its newest one that only added rows."""
+    growths = []
+    plan, name = monitor.reference.plan.fingerprint, monitor.config.name
+    for start, newest in sorted(reading.versions.items()):
+        if start not in judged:
+            continue
+        versions = {*monitor.history.tiles.versions(name, start, plan), newest, judged[start]}
+        steps = sorted(version for version in versions if judged[start] <= version <= newest)
+        for earlier, later in pairwise(steps):
+            before, after = (_slice(monitor, reading, start, version) for version in (earlier, later))
+            if None in before and None in after and is_growth(before, after):
+                growths.append(Growth(start=start, versions=(earlier, later), before=before, after=after))
+    return growths
+
+
+def _slice(monitor: Monitor, reading: Reading, start: int, version: int) -> Parts:
+    """Return a version of a slice by segment; empty if the store has lost it."""
+    segments = monitor.reference.plan.segments
+    if version == reading.versions.get(start):
+        current = {segment: reading.tiles.get((start, segment)) for segment in segments}
+    else:
+        stored = {
+            segment: monitor.history.tiles.get(monitor.config.name, segment, start, version)
+            for segment in segments
+        }
+        current = {segment: None if tile is None else tile.summary for segment, tile in stored.items()}
+    return {segment: summary for segment, summary in current.items() if summary is not None}

@@ -1,0 +1,270 @@
+"""Windows whose rows come late are judged when they come, and late rows of a decided one are evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftwatch.monitor.explain import explain
+from driftwatch.results.results import Reason, State
+from tests.support.late_world import DAY, FIRST, LateWorld
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> LateWorld:
+    return LateWorld(folder=tmp_path)
+
+
+def states(world: LateWorld, monitor: object) -> list[str]:
+    return [str(verdict.state) for verdict in world.verdicts(monitor)]  # type: ignore[arg-type]
+
+
+def test_windows_given_up_are_owed_and_judged_in_order_when_they_come(world: LateWorld) -> None:
+    """Loads stop for six days, then all arrive; the first four at x3."""
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        world.run(monitor, [96, 120, 144, 168, 192])
+        owed = monitor.history.owed.of_monitor("m")
+        assert [item.window.end for item in owed] == [world.end(day) for day in range(3, 8)]
+        assert [verdict.owed for verdict in world.verdicts(monitor)] == [False] * 3 + [True] * 5
+        for day in range(3, 9):
+            world.write(day, scale=3 if day < 7 else 1)
+        world.run(monitor, [216])
+        verdicts = world.verdicts(monitor)
+        assert [verdict.page for verdict in verdicts[3:5]].count(True) == 1
+        assert {verdict.state for verdict in verdicts[4:]} == {State.DRIFTING}
+        assert [verdict.late for verdict in verdicts] == [False] * 3 + [True] * 5 + [False]
+        assert "its rows came late: judged 5 days after its time" in verdicts[3].detail
+        assert not monitor.history.owed.of_monitor("m")
+
+
+def test_the_windows_are_judged_as_if_they_had_come_in_time(tmp_path: Path) -> None:
+    results = []
+    for name, hours in (("late", [24, 48, 72, 192]), ("prompt", [24, 48, 72, 96, 120, 144, 168, 192])):
+        (tmp_path / name).mkdir()
+        world = LateWorld(folder=tmp_path / name)
+        with world.session() as (_, monitor):
+            for day in range(2):
+                world.write(day)
+            for hour in hours:
+                for day in range(int(hour // 24) if name == "prompt" or hour > 100 else 2):
+                    world.write(day)
+                world.run(monitor, [hour])
+            results.append([(v.window.end, v.state, v.evidence, v.rows) for v in world.verdicts(monitor)])
+    late, prompt = results
+    assert late == prompt
+
+
+def test_a_newer_row_alone_ends_nothing(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        for day in (0, 2):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        assert states(world, monitor) == ["ok", "no_data", "ok"]
+        world.write(1, scale=3)
+        (outcome,) = world.run(monitor, [80])
+        assert outcome.verdicts[0].state is State.DRIFTING  # type: ignore[union-attr]
+        assert [verdict.late for verdict in world.verdicts(monitor)] == [False, True, False]
+
+
+def test_a_window_is_given_up_when_the_source_has_answered_for_its_patience(tmp_path: Path) -> None:
+    world = LateWorld(folder=tmp_path, settings={"window": {"patience": "3d"}})
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48, 72, 96])
+        assert [item.waited // DAY for item in monitor.history.owed.of_monitor("m")] == [2, 1, 0]
+        world.run(monitor, [120])
+        assert [item.window.end for item in monitor.history.owed.of_monitor("m")] == [
+            world.end(day) for day in (2, 3, 4)
+        ]
+        verdict = world.verdicts(monitor)[1]
+        assert (verdict.state, verdict.owed) == (State.STALE, False)
+        world.write(1, scale=3)
+        world.run(monitor, [121])
+        assert world.verdicts(monitor)[1] == verdict, "it is final"
+
+
+def test_waiting_takes_no_time_while_nobody_looks(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48])
+    with world.session() as (_, monitor):
+        world.run(monitor, [24 * 30])
+        (item, *_) = monitor.history.owed.of_monitor("m")
+        assert item.waited == DAY, "of 28 days one at most"
+
+
+def test_waiting_takes_no_time_while_the_source_fails(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48])
+        production, away = world.folder / "production", world.folder / "away"
+        production.rename(away)
+        for hour in (60, 71):
+            with pytest.raises(Exception, match="expected"):
+                world.run(monitor, [hour])
+        away.rename(production)
+        world.run(monitor, [71.5, 71.75])
+        (item, *_) = monitor.history.owed.of_monitor("m")
+        assert item.waited == DAY // 96
+
+
+def test_late_rows_are_a_part_of_their_own(world: LateWorld) -> None:
+    """200 rows at midnight, 1,800 at x3 three hours later."""
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        world.write(3, 200)
+        world.run(monitor, [96])
+        world.write(3, 1_800, name="late", scale=3)
+        (late_data,) = world.run(monitor, [99])
+        assert (late_data.rows, late_data.corrected_slices) == (1_800, 0)  # type: ignore[union-attr]
+        (part,) = world.parts(monitor, 3)
+        assert (part.state, part.page, part.late, part.part, part.rows) == (
+            State.DRIFTING, True, True, 1, 1_800,
+        )  # fmt: skip
+        assert [item.column for item in part.named] == ["amount"]
+        assert "1,800 rows that came after the window was decided on 200" in part.detail
+        decided = world.verdicts(monitor)[3]
+        assert (decided.state, decided.rows, decided.late) == (State.OK, 200, False)
+        assert [item.key for item in monitor.history.incidents.of_monitor("m")] == [part.incident]
+        assert world.run(monitor, [100]) == [], "nothing is judged twice"
+
+
+def test_healthy_late_rows_are_ok(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.write(1, 200)
+        world.run(monitor, [24, 48])
+        world.write(1, 1_800, name="late")
+        world.run(monitor, [51])
+        (part,) = world.parts(monitor, 1)
+        assert (part.state, part.page) == (State.OK, False)
+        assert part.watched is not None
+        assert part.watched.drawn == part.watched.of == 2
+
+
+def test_few_late_rows_are_counted_and_judged_together_with_the_next(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24])
+        world.write(0, 60, name="a", scale=100)
+        (first,) = world.run(monitor, [25])
+        assert (first.rows, first.outcome) == (60, None)  # type: ignore[union-attr]
+        world.write(0, 70, name="bb", scale=100)
+        world.run(monitor, [26])
+        (part,) = world.parts(monitor, 0)
+        assert part.rows == 130
+
+
+def test_rows_too_few_to_move_their_window_say_so(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0, 9_000)
+        world.run(monitor, [24])
+        world.write(0, 300, name="a", scale=100)
+        world.run(monitor, [25])
+        (part,) = world.parts(monitor, 0)
+        assert (part.state, part.reason, part.page) == (State.INSUFFICIENT, Reason.TOO_FEW_ROWS, False)
+        assert "cannot move the window's traffic by more than the tolerance" in part.detail
+
+
+def test_a_correction_in_place_is_no_late_part(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24])
+        before = world.verdicts(monitor)
+        world.write(0, 1_000, scale=50)
+        (late_data,) = world.run(monitor, [25])
+        assert (late_data.rows, late_data.corrected_slices) == (0, 1)  # type: ignore[union-attr]
+        assert not world.parts(monitor, 0)
+        assert world.verdicts(monitor) == before
+
+
+def test_late_rows_after_a_correction_are_judged_without_it(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24])
+        world.write(0, 1_000, scale=1.5)
+        world.run(monitor, [25])
+        world.write(0, 300, name="late")
+        world.run(monitor, [26])
+        (part,) = world.parts(monitor, 0)
+        assert (part.rows, part.earlier_rows) == (300, 1_000)
+
+
+def test_late_rows_of_a_window_with_too_few_rows_complete_it(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.write(1, 50)
+        world.run(monitor, [24, 48])
+        assert world.verdicts(monitor)[1].reason is Reason.TOO_FEW_ROWS
+        world.write(1, 1_950, name="late", scale=3)
+        world.run(monitor, [51])
+        (part,) = world.parts(monitor, 1)
+        assert (part.state, part.page, part.rows, part.judged_rows) == (State.DRIFTING, True, 1_950, 2_000)
+        assert monitor.segment_state(None).carried_over is None
+
+
+def test_a_part_spends_no_budget(world: LateWorld) -> None:
+    """Without evidence to multiply there is none: the budget of the window was spent before."""
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24])
+        before = monitor.segment_state(None)
+        world.write(0, 1_000, name="late")
+        world.run(monitor, [25])
+        after = monitor.segment_state(None)
+        assert (before.shares.log_m == -float("inf")).tolist() == (
+            after.shares.log_m == -float("inf")
+        ).tolist()
+        for name in ("log_m", "cusum", "onset", "values", "level"):
+            left, right = (getattr(state.scores, name) for state in (before, after))
+            assert np.array_equal(left, right, equal_nan=True), name
+        assert before.healthy_windows == after.healthy_windows
+
+
+def test_every_verdict_can_be_explained_in_the_order_of_judging(world: LateWorld) -> None:
+    with world.session() as (session, monitor):
+        for day in (0, 2, 3):
+            world.write(day, 1_000 if day != 2 else 400)
+        world.run(monitor, [24, 48, 72])
+        world.write(1)
+        world.write(2, 700, name="late", scale=1.2)
+        world.run(monitor, [75, 96])
+        world.write(3, 900, name="late")
+        world.run(monitor, [99])
+        for day in range(4):
+            explanation = explain(monitor.config, session.history, None, world.end(day))
+            assert explanation.equal, day
+        assert len(world.parts(monitor, 2)) == len(world.parts(monitor, 3)) == 1
+
+
+def test_a_blind_incident_stays_while_newer_windows_are_owed(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48, 72, 96])
+        (blind,) = monitor.history.incidents.of_monitor("m")
+        assert (blind.kind, blind.opened_at) == ("blind", world.end(1))
+        world.write(1)
+        world.run(monitor, [100])
+        assert [item.key for item in monitor.history.incidents.of_monitor("m")] == [blind.key]
+        world.write(2)
+        world.write(3)
+        world.run(monitor, [101])
+        assert not monitor.history.incidents.of_monitor("m")
+
+
+def test_a_quiet_night_opens_no_incident(tmp_path: Path) -> None:
+    world = LateWorld(folder=tmp_path)
+    with world.session() as (_, monitor):
+        for day in (0, 2):
+            world.write(day)
+        world.run(monitor, [24, 48, 72, 90, 95])
+        assert not monitor.history.incidents.of_monitor("m", only_open=False)
+        assert monitor.history.owed.count("m") == 1
+        assert world.end(1) > FIRST
