@@ -55,7 +55,8 @@ def main() -> None:
     """Watch the inputs of deployed models against their test distribution.
 
     Exit codes: 2 configuration or usage, 3 data could not be read, 4 internal. `check`: 0 ok, 1 drifting or
-    broken, 3 could not look, 5 calibrating or insufficient.
+    broken, 3 could not look, 5 calibrating or insufficient. Of several monitors the first that applies of 4,
+    1, 3, 5, 0: one that fails is an error in its place, and the others get their results.
 
     Results go to standard output, progress and notes to standard error; colour only to a terminal, and none
     where NO_COLOR is set. `driftwatch completion --help` says how a shell completes verbs, options, monitors.

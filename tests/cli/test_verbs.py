@@ -283,7 +283,10 @@ def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
     config.write_text((CONFIG + SECOND.replace("current.csv", "gone.csv")) % {"folder": folder})
     result = call("backtest", config, "--format", "json", "--no-inject")
     assert result.exit_code == 3
-    assert [item["monitor"] for item in json.loads(result.stdout)] == ["one"]
+    first, second = json.loads(result.stdout)
+    assert (first["monitor"], second["monitor"]) == ("one", "two")
+    assert "gone.csv: expected at least one file" in second["error"]
+    assert "two: " in result.stderr
     assert "gone.csv: expected at least one file" in result.stderr
     assert call("backtest", config, "--no-inject", "--fail-on-drift").exit_code == 1
     assert call("backtest", config, "--no-inject", "--monitor", "one").exit_code == 0
@@ -291,14 +294,17 @@ def test_a_backtest_goes_on_beside_a_source_that_is_gone(folder: Path) -> None:
     assert (single_monitor.exit_code, single_monitor.stdout) == (3, "")
 
 
-def test_a_backtest_in_which_a_monitor_has_no_feature_ends_as_a_configuration_error(folder: Path) -> None:
+def test_a_monitor_without_a_feature_is_an_error_beside_others_and_a_configuration_error_alone(
+    folder: Path,
+) -> None:
     config = folder / "c.yaml"
     (folder / "bare.csv").write_text("when\n2026-03-01T00:00:00Z\n")
     second = SECOND.replace("    segment_by: {column: city}\n", "").replace("reference.csv", "bare.csv")
     config.write_text((CONFIG + second) % {"folder": folder})
     result = call("backtest", config, "--format", "json", "--no-inject")
-    assert (result.exit_code, [item["monitor"] for item in json.loads(result.stdout)]) == (2, ["one"])
-    assert "'two': reference" in result.stderr
+    assert (result.exit_code, [item["monitor"] for item in json.loads(result.stdout)]) == (3, ["one", "two"])
+    assert "'two': reference" in json.loads(result.stdout)[1]["error"]
+    assert call("backtest", config, "--monitor", "two", "--no-inject").exit_code == 2
 
 
 @pytest.mark.parametrize("odd", ["2026-01-01,1,a,b,c,d,e", "2026-01-01"])

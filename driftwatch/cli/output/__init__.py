@@ -5,14 +5,15 @@ from driftwatch.cli.output.comparisons import show_comparison
 from driftwatch.cli.output.explanations import show_explanation
 from driftwatch.cli.output.progress import progress
 from driftwatch.cli.output.screen import show_json
-from driftwatch.cli.output.verdicts import show_verdicts
+from driftwatch.cli.output.verdicts import show_checks, show_failure
 
 __all__ = [
     "progress",
     "show_backtest",
+    "show_checks",
     "show_comparison",
     "show_explanation",
+    "show_failure",
     "show_json",
     "show_pages",
-    "show_verdicts",
 ]

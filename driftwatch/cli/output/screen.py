@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Characters of one cell; the columns of a file or a pipe unless ``COLUMNS`` says otherwise.
 _MAX_CELL_CHARS, _DEFAULT_WIDTH = 300, 100
+#: Characters of an error: those of a file with a list of columns are long.
+_MAX_LINE_CHARS = 4000
 #: Columns of a drawing on the widest screen: the eye loses the line of a wider one.
 MAX_DRAWING_WIDTH = 120
 #: Columns below which no table can be read.
@@ -29,13 +31,13 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def clean(text: str) -> str:
+def clean(text: str, max_chars: int = _MAX_CELL_CHARS) -> str:
     """Replace control characters, because a column name must not control the terminal.
 
     >>> clean("a\\x1b[31mb")
     'a?[31mb'
     """
-    text = text if len(text) <= _MAX_CELL_CHARS else f"{text[: _MAX_CELL_CHARS - 1]}…"
+    text = text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
@@ -51,6 +53,17 @@ def show(*items: Any) -> None:
             console.print(literal(item) if isinstance(item, str) else item)
     text = re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)
     click.echo(encodable(text, sys.stdout.encoding or "ascii"), nl=False)
+
+
+def show_line(head: str, text: str, style: str) -> None:
+    """Show both on one line, which only the terminal wraps."""
+    from rich.text import Text
+
+    line = Text(clean(head), style="bold").append(clean(" ".join(text.split()), _MAX_LINE_CHARS), style)
+    console = _console()
+    with console.capture() as captured:
+        console.print(line, soft_wrap=True)
+    click.echo(encodable(captured.get(), sys.stdout.encoding or "ascii"), nl=False)
 
 
 def encodable(text: str, encoding: str) -> str:

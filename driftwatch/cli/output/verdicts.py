@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.cli.output.plots import meter, sparkline
-from driftwatch.cli.output.screen import add_row, clean, fact_table, literal, show, table, width
+from driftwatch.cli.output.screen import add_row, clean, fact_table, literal, show, show_line, table, width
 from driftwatch.monitor.column_labels import comparable_size, named_column_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
@@ -33,14 +33,27 @@ _MAX_STATISTICS, _MAX_ITEMS, _MAX_WINDOWS = 12, 8, 60
 _MAX_LIST_CHARS, _MAX_NAME_CHARS = 240, 60
 
 
-def show_verdicts(verdicts: Sequence[Verdict], trails: Trails) -> None:
-    """Show a line per verdict if there are several, then details of those that are not ok."""
+def show_checks(results: Sequence[tuple[str, Sequence[Verdict] | str]], trails: Trails) -> None:
+    """Show each monitor's verdicts, or the error in their place.
+
+    If there are several verdicts, a table has a line of each; then come details of those that are not ok.
+    """
+    verdicts = [verdict for _, content in results if not isinstance(content, str) for verdict in content]
     if len(verdicts) > 1:
         show(_verdict_table(verdicts, trails))
-    for verdict in verdicts:
-        is_whole = verdict.segment is None
-        if len(verdicts) == 1 or verdict.state.moved or (is_whole and verdict.state is not State.OK):
-            show_verdict(verdict, trails.get((verdict.monitor, verdict.segment), ()))
+    for name, content in results:
+        if isinstance(content, str):
+            show_failure(name, content)
+            continue
+        for verdict in content:
+            is_whole = verdict.segment is None
+            if len(verdicts) == 1 or verdict.state.moved or (is_whole and verdict.state is not State.OK):
+                show_verdict(verdict, trails.get((verdict.monitor, verdict.segment), ()))
+
+
+def show_failure(monitor: str, error: str) -> None:
+    """Show why there is no result of a monitor."""
+    show_line(f"{monitor}: ", error.removeprefix(f"{monitor}: "), _BLIND_STYLE)
 
 
 def _verdict_table(verdicts: Sequence[Verdict], trails: Trails) -> Table:

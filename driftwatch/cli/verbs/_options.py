@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import click
 
@@ -14,10 +15,37 @@ from driftwatch.cli.verbs._completion import monitor_names
 from driftwatch.errors import ConfigError, DriftwatchError
 
 P = ParamSpec("P")
+T = TypeVar("T")
+INTERNAL_ERROR = DriftwatchError.exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    #: One per problem.
+    lines: tuple[str, ...]
+    exit_code: int
+    #: Of each line on standard error; a problem of a configuration begins with its own file and line.
+    prefix: str = "driftwatch: "
 
 
 def say(text: str) -> None:
     click.echo(text, err=True)
+
+
+def attempt(work: Callable[[], T]) -> T | Failure:
+    """Return the result, or the error as a value; interrupts and those of click are raised."""
+    try:
+        return work()
+    except ConfigError as error:
+        return Failure(lines=tuple(error.problems), exit_code=error.exit_code, prefix="")
+    except DriftwatchError as error:
+        return Failure(lines=(str(error),), exit_code=error.exit_code)
+    except (BrokenPipeError, click.ClickException, click.Abort):
+        raise
+    except Exception as error:  # noqa: BLE001 - supervisor: people get a message, not a traceback
+        _print_traceback()
+        text = f"internal error. {type(error).__name__}: {error}. Please report it."
+        return Failure(lines=(text,), exit_code=INTERNAL_ERROR)
 
 
 def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
@@ -26,22 +54,14 @@ def guarded(verb: Callable[P, int | None]) -> Callable[P, None]:
     @wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            sys.exit(verb(*args, **kwargs) or 0)
-        except ConfigError as error:
-            for problem in error.problems:
-                say(problem)
-            sys.exit(error.exit_code)
-        except DriftwatchError as error:
-            say(f"driftwatch: {error}")
-            sys.exit(error.exit_code)
+            result = attempt(lambda: verb(*args, **kwargs))
         except (KeyboardInterrupt, BrokenPipeError):
             sys.exit(130)
-        except (click.ClickException, click.Abort):
-            raise
-        except Exception as error:  # noqa: BLE001 - supervisor: people get a message, not a traceback
-            say(f"driftwatch: internal error. {type(error).__name__}: {error}. Please report it.")
-            _print_traceback()
-            sys.exit(4)
+        if not isinstance(result, Failure):
+            sys.exit(result or 0)
+        for line in result.lines:
+            say(f"{result.prefix}{line}")
+        sys.exit(result.exit_code)
 
     return run
 

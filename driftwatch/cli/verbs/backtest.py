@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftwatch.cli.verbs._arguments import as_one_or_many, moment_of
+from driftwatch.cli.verbs._each_monitor import (
+    MonitorFailure,
+    MonitorResult,
+    exit_code_of,
+    failures_in,
+    for_each_monitor,
+    report,
+)
 from driftwatch.cli.verbs._options import CONFIG, FORMAT, MONITOR, guarded, say
 from driftwatch.core.clock import SystemClock
-from driftwatch.errors import ConfigError, DataError
+from driftwatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from driftwatch.backtest.run import Backtest
@@ -24,13 +32,24 @@ Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtests:
-    results: tuple[Backtest, ...]
-    failures: tuple[DataError, ...] = ()
+    monitors: tuple[MonitorResult[Backtest], ...]
+
+    @property
+    def results(self) -> tuple[Backtest, ...]:
+        contents = (item.content for item in self.monitors)
+        return tuple(item for item in contents if not isinstance(item, MonitorFailure))
+
+    @property
+    def failures(self) -> list[MonitorFailure]:
+        return failures_in(self.monitors)
+
+    def exit_code(self, *, fail_on_drift: bool) -> int:
+        has_pages = any(result.pages for result in self.results)
+        return exit_code_of([int(fail_on_drift and has_pages), *(item.exit_code for item in self.failures)])
 
     def to_json(self) -> Any:
         # An array unless one monitor was selected.
-        objects = [result.to_json() for result in self.results]
-        return objects if self.failures else as_one_or_many(objects)
+        return as_one_or_many([item.content.to_json() for item in self.monitors])
 
 
 @click.command()
@@ -38,7 +57,11 @@ class Backtests:
 @MONITOR
 @click.option("--from", "start", metavar="T", help="First moment; default: of the history.")
 @click.option("--to", "end", metavar="T", help="Last moment; default: of the history.")
-@click.option("--fail-on-drift", is_flag=True, help="Exit with 1 when there was a page.")
+@click.option(
+    "--fail-on-drift",
+    is_flag=True,
+    help="Exit with 1 when there was a page, though another monitor could not be read.",
+)
 @click.option(
     "--inject/--no-inject",
     default=True,
@@ -68,7 +91,7 @@ def backtest(
       driftwatch backtest driftwatch.yaml --from 2026-02-26 --to 2026-03-01 --no-inject --format json
       driftwatch backtest driftwatch.yaml --picture backtest.svg --fail-on-drift
     """
-    from driftwatch.cli.output import progress, show_backtest, show_json
+    from driftwatch.cli.output import progress, show_backtest, show_failure, show_json
     from driftwatch.core.memory import retain_freed_memory
 
     retain_freed_memory()
@@ -83,15 +106,14 @@ def backtest(
         say(f"wrote {picture}")
     if json_wanted:
         show_json(backtests.to_json())
+        report(backtests.failures)
     else:
-        for result in backtests.results:
-            show_backtest(result)
-    for failure in backtests.failures:
-        say(f"driftwatch: {failure}")
-    if fail_on_drift and any(result.pages for result in backtests.results):
-        return 1
-    # A configuration to correct comes before data that may come back.
-    return min((failure.exit_code for failure in backtests.failures), default=0)
+        for item in backtests.monitors:
+            if isinstance(item.content, MonitorFailure):
+                show_failure(item.monitor, item.content.error)
+            else:
+                show_backtest(item.content)
+    return backtests.exit_code(fail_on_drift=fail_on_drift)
 
 
 def run_backtests(
@@ -107,7 +129,7 @@ def run_backtests(
 ) -> Backtests:
     """Backtest one monitor or all; without ``gauges`` only verdicts that page have them.
 
-    Raises the ``DataError`` of a monitor whose data cannot be read only if there is no other monitor.
+    Raises the error of a monitor only if there is no other one.
     """
     from driftwatch.config.load import load
     from driftwatch.monitor.session import open_session, select_monitors
@@ -118,18 +140,15 @@ def run_backtests(
     if first is not None and last is not None and last <= first:
         raise ConfigError(f'--to: expected a time after --from, which is "{start}". Got "{end}".')
     monitors = select_monitors(config, name)
-    results: list[Backtest] = []
-    failures: list[DataError] = []
     with open_session(config, SystemClock(), say) as session:
-        for monitor in monitors:
-            try:
-                result = _backtest(session, monitor, first, last, progress, inject=inject, gauges=gauges)
-                results.append(result)
-            except DataError as error:
-                failures.append(error)
-    if len(monitors) == 1 and failures:
-        raise failures[0]
-    return Backtests(results=tuple(results), failures=tuple(failures))
+        return Backtests(
+            monitors=for_each_monitor(
+                monitors,
+                lambda monitor: _backtest(
+                    session, monitor, first, last, progress, inject=inject, gauges=gauges
+                ),
+            )
+        )
 
 
 def _backtest(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftwatch.cli.verbs._arguments import as_one_or_many, moment_of, trail_to
+from driftwatch.cli.verbs._each_monitor import (
+    MonitorFailure,
+    MonitorResult,
+    exit_code_of,
+    failures_in,
+    for_each_monitor,
+    report,
+)
 from driftwatch.cli.verbs._options import CONFIG, FORMAT, MONITOR, guarded, say
 from driftwatch.core.clock import SystemClock
 from driftwatch.errors import DataError, StoreForgot
@@ -25,23 +33,26 @@ Verdicts = tuple["Verdict", ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    #: Name and newest verdicts of each monitor: all rows, then segments.
-    monitors: tuple[tuple[str, Verdicts], ...]
+    #: The newest verdicts of each monitor: all rows, then segments.
+    monitors: tuple[MonitorResult[Verdicts], ...]
     #: By (monitor, segment).
     trails: Mapping[tuple[str, str | None], Trail]
 
     @property
-    def verdicts(self) -> Verdicts:
-        return tuple(verdict for _, verdicts in self.monitors for verdict in verdicts)
+    def exit_code(self) -> int:
+        return exit_code_of(_exit_code(item.content) for item in self.monitors)
 
     def to_json(self) -> Any:
-        from driftwatch.results.verdict_json import window_json
+        return as_one_or_many([_result_json(item) for item in self.monitors])
 
-        objects = []
-        for name, verdicts in self.monitors:
-            windows = [window_json(verdict) for verdict in verdicts]
-            objects.append({"monitor": name, **windows[0], "segments": windows[1:]})
-        return as_one_or_many(objects)
+
+def _result_json(result: MonitorResult[Verdicts]) -> dict[str, Any]:
+    from driftwatch.results.verdict_json import window_json
+
+    if isinstance(result.content, MonitorFailure):
+        return {**result.content.to_json()}
+    windows = [window_json(verdict) for verdict in result.content]
+    return {"monitor": result.monitor, **windows[0], "segments": windows[1:]}
 
 
 @click.command()
@@ -58,27 +69,39 @@ def check(config: Path, monitor: str | None, at: str | None, output_format: str)
       driftwatch check driftwatch.yaml
       driftwatch check driftwatch.yaml --monitor test --at 2026-03-01 --format json
     """
-    from driftwatch.cli.output import show_json, show_verdicts
+    from driftwatch.cli.output import show_checks, show_json
 
     result = check_monitors(config, monitor, at)
     if output_format == "json":
         show_json(result.to_json())
+        report(failures_in(result.monitors))
     else:
-        show_verdicts(result.verdicts, result.trails)
-    return exit_code(result.verdicts)
+        show_checks(
+            [
+                (
+                    item.monitor,
+                    item.content.error if isinstance(item.content, MonitorFailure) else item.content,
+                )
+                for item in result.monitors
+            ],
+            result.trails,
+        )
+    return result.exit_code
 
 
-def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """Return the first that applies: 1 moved, 3 could not look, 5 not judged yet, 0 ok.
+def _exit_code(content: Verdicts | MonitorFailure) -> int:
+    """Return 1 moved, 3 could not look, 5 not judged yet, 0 ok, or that of the failure.
 
     Segments count only if they moved: rare levels are mostly too small to be judged, and would keep a healthy
     monitor from ever being ok.
     """
     from driftwatch.results.results import State
 
-    if any(verdict.state.moved for verdict in verdicts):
+    if isinstance(content, MonitorFailure):
+        return content.exit_code
+    if any(verdict.state.moved for verdict in content):
         return 1
-    states = {verdict.state for verdict in verdicts if verdict.segment is None}
+    states = {verdict.state for verdict in content if verdict.segment is None}
     if any(not state.has_data for state in states):
         return 3
     return 5 if states & {State.CALIBRATING, State.INSUFFICIENT} else 0
@@ -112,23 +135,24 @@ def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
 
 def _check_each(
     monitors: Sequence[MonitorConfig], check_monitor: Callable[[MonitorConfig], Verdicts]
-) -> list[tuple[str, Verdicts]]:
+) -> tuple[MonitorResult[Verdicts], ...]:
     from driftwatch.cli.output import progress
 
-    results = []
     with progress("monitors checked") as advance:
-        for monitor in monitors:
-            results.append((monitor.name, check_monitor(monitor)))
-            advance(len(results), len(monitors))
-    return results
+        return for_each_monitor(monitors, check_monitor, advance)
 
 
-def _check_result(database: Database, results: Sequence[tuple[str, Verdicts]]) -> CheckResult:
-    verdicts = [verdict for _, verdicts in results for verdict in verdicts]
-    return CheckResult(
-        monitors=tuple(results),
-        trails={(verdict.monitor, verdict.segment): trail_to(database, verdict) for verdict in verdicts},
-    )
+def _check_result(database: Database, results: tuple[MonitorResult[Verdicts], ...]) -> CheckResult:
+    return CheckResult(monitors=results, trails=dict(_trails(database, results)))
+
+
+def _trails(
+    database: Database, results: Sequence[MonitorResult[Verdicts]]
+) -> Iterator[tuple[tuple[str, str | None], Trail]]:
+    for item in results:
+        if not isinstance(item.content, MonitorFailure):
+            for verdict in item.content:
+                yield (verdict.monitor, verdict.segment), trail_to(database, verdict)
 
 
 def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
@@ -194,8 +218,7 @@ def _daemon_verdicts(config: Config, monitors: Sequence[MonitorConfig]) -> Check
     database = Database(config.storage.path, read_only=True)
     try:
         history = History(database)
-        return _check_result(
-            database, [(monitor.name, _stored_verdicts(history, monitor)) for monitor in monitors]
-        )
+        results = for_each_monitor(monitors, lambda monitor: _stored_verdicts(history, monitor))
+        return _check_result(database, results)
     finally:
         database.close()
