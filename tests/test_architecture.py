@@ -37,7 +37,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "decide": (("baseline",), ("evalues",)),
     "detectors": (("_support",),),
     "sources": (("_formats",),),
-    "monitor": (("evaluation",), ("reading",)),
+    "monitor": (("evaluation",), ("column_labels", "reading")),
     "engines": (("local",), ("base",)),
     "columns": (("rows",), ("arrow",)),
 }

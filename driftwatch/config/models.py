@@ -29,6 +29,8 @@ from driftwatch.notify.base import NotifierConfig
 from driftwatch.sources.base import SourceConfig
 
 _DAY = 86400
+#: Seconds. A burn-in has an end that people see.
+_MAX_BURN_IN = 3650 * _DAY
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
@@ -205,7 +207,7 @@ class MonitorConfig(Settings):
     tolerance: Annotated[float | None, Field(gt=0, lt=0.5)] = None
     min_effect: Annotated[float | None, Field(gt=0, lt=0.5)] = None
     season: list[Literal["hour_of_day", "day_of_week", "hour_of_week"]] = Field(default_factory=list)
-    burn_in: Duration | None = None
+    burn_in: Annotated[Duration, Field(le=_MAX_BURN_IN)] | None = None
     segment_by: SegmentConfig | None = None
     groups: dict[str, list[str]] = Field(default_factory=dict)
     weights: dict[str, Annotated[float, Field(ge=1e-6, le=1e6)]] = Field(default_factory=dict)

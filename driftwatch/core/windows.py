@@ -72,6 +72,19 @@ def sliding_window(end: int, length: int, step: int, timezone: str = "UTC") -> S
     return Span(start=start, end=end)
 
 
+def boundary_after(end: int, count: int, length: int, timezone: str = "UTC") -> int:
+    """Return where the ``count``-th window after the boundary ``end`` ends.
+
+    >>> boundary_after(7200 * NANOSECONDS, 2, 3600) // NANOSECONDS
+    14400
+    """
+    if length < _DAY:
+        return end + count * length * NANOSECONDS
+    zone = ZoneInfo(timezone)
+    day = datetime.fromtimestamp(end // NANOSECONDS, tz=zone).date()
+    return _midnight(day + timedelta(days=count * (length // _DAY)), zone)
+
+
 def newest_closed_window(now: int, length: int, lag: int, timezone: str = "UTC") -> Span:
     """Return the newest window that ended at least ``lag`` seconds before ``now``."""
     current = window_at(now - lag * NANOSECONDS, length, timezone)

@@ -19,6 +19,7 @@ from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents import after_page, breakage_incident, drift_incident, settle
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.burn_in import BurnIn, burn_in_of, only_learns
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
 from driftwatch.decide.segment_state import DRIFT, Incident, SegmentState
 from driftwatch.decide.window_e_values import (
@@ -41,6 +42,8 @@ class Decision:
     named: tuple[NamedColumn, ...] = ()
     opened: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
+    #: None if what is usual is learned, or the window was skipped.
+    burn_in: BurnIn | None = None
     #: Location and scale that the window's scores were compared with; None if the window was skipped.
     fit: LocationScale | None = field(default=None, compare=False, repr=False)
     #: The window's shares in the order of the state; None if the window was skipped.
@@ -71,30 +74,28 @@ def decide(
         baseline,
         memo,
     )
-    if not np.isnan(segment_state.scores.shift).all():
-        segment_state = replace(
-            segment_state, scores=segment_state.scores.update_shifted_log_ratio(e_values.deviation)
-        )
+    segment_state = _with_shifted_log_ratio(segment_state, e_values)
     out_of_band, end = _out_of_band(segment_state, e_values, broken), measurement.window.end
     settled = settle(segment_state.incidents, out_of_band, broken, end)
     suspended = _suspended(segment_state, measurement, broken)
     active = active_streams(segment_state, suspended)
-    next_state = update_evidence(segment_state, e_values, weights, active, measurement.window.start)
+    present, bets = _present(active, e_values), _bets(active, segment_state, policy)
+    next_state = update_evidence(segment_state, e_values, weights, bets, measurement.window.start)
     next_state = replace(next_state, incidents=settled.open).decide_until(end)
     evidence = evidence_of(next_state, memo)
     named: tuple[NamedColumn, ...] = ()
     opened = breakage_incident(next_state, measurement, policy)
     if evidence >= 1:
-        named = named_columns(next_state, measurement, e_values, weights, active)
+        named = named_columns(next_state, measurement, e_values, weights, bets)
         opened = (*opened, drift_incident(named, measurement, policy))
         next_state = after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
-    if named:
-        active = active_streams(segment_state, suspended | {item.column for item in named})
+    active = active_streams(segment_state, suspended | {item.column for item in named})
     onsets = frozenset(item.onset for item in (*settled.open, *opened))
     next_state = _add_window(next_state, measurement, e_values, active, onsets)
     if opened:
         next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
-    state, reason = _state(next_state, segment_state.unwatched, measurement, policy, bool(named))
+    burn_in = burn_in_of(segment_state, next_state, policy, present, baseline.n)
+    state, reason = _state(next_state, segment_state.unwatched, measurement, burn_in, bool(named))
     return Decision(
         segment_state=next_state,
         state=state,
@@ -105,9 +106,17 @@ def decide(
         named=named,
         opened=opened,
         resolved=settled.resolved,
+        burn_in=burn_in,
         fit=baseline.fit,
         shares=e_values.window_shares,
     )
+
+
+def _with_shifted_log_ratio(segment_state: SegmentState, e_values: WindowEValues) -> SegmentState:
+    if np.isnan(segment_state.scores.shift).all():
+        return segment_state
+    scores = segment_state.scores.update_shifted_log_ratio(e_values.deviation)
+    return replace(segment_state, scores=scores)
 
 
 def _skipped(segment_state: SegmentState, measurement: Measurement, memo: Memo) -> Decision:
@@ -193,6 +202,20 @@ def active_streams(segment_state: SegmentState, suspended: frozenset[str]) -> Pe
     )
 
 
+def _bets(active: PerKind[BoolArray], segment_state: SegmentState, policy: Policy) -> PerKind[BoolArray]:
+    """Return the streams that draw evidence: during a burn-in that is asked for, no score does."""
+    if not only_learns(segment_state, policy):
+        return active
+    return PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
+
+
+def _present(active: PerKind[BoolArray], e_values: WindowEValues) -> PerKind[BoolArray]:
+    return PerKind(
+        shares=active.shares & e_values.window_shares.present,
+        scores=active.scores & ~np.isnan(e_values.value),
+    )
+
+
 def _out_of_band(
     segment_state: SegmentState, e_values: WindowEValues, broken: frozenset[str]
 ) -> dict[str, bool]:
@@ -240,6 +263,9 @@ def _add_window(
         ),
         scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
+        production_windows=None
+        if segment_state.production_windows is None
+        else segment_state.production_windows + measurement.windows,
         unwatched=measurement.outcomes.passing,
         recent_shares=recent_shares,
     )
@@ -270,7 +296,7 @@ def _state(
     segment_state: SegmentState,
     unwatched_before: frozenset[str],
     measurement: Measurement,
-    policy: Policy,
+    burn_in: BurnIn | None,
     drifted: bool,
 ) -> tuple[State, Reason]:
     if measurement.breakages:
@@ -281,6 +307,6 @@ def _state(
         return State.DRIFTING, Reason.INCIDENT_OPEN
     if is_unwatched(measurement.outcomes, unwatched_before):
         return State.INSUFFICIENT, Reason.COLUMNS_UNWATCHED
-    if segment_state.healthy_windows < policy.burn_in:
+    if burn_in is not None:
         return State.CALIBRATING, Reason.BURN_IN
     return State.OK, Reason.NOTHING_MOVED

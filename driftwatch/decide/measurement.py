@@ -17,6 +17,8 @@ class Measurement:
     rows: int
     #: Seconds of ``window`` that are those of windows without rows, between others judged together.
     silence: float = 0.0
+    #: Windows with rows among those judged together.
+    windows: int = 1
     #: Read only for the text of a page.
     statistics: Sequence[Statistic]
     streams: Streams

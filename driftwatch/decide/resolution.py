@@ -15,6 +15,7 @@ from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evalues.stream_index import StreamIndex, owner_of
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.burn_in import only_learns
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.smallest_effect import smallest_effects, smallest_joint_effect
 from driftwatch.decide.window_e_values import design_effects
@@ -55,7 +56,9 @@ def resolution_of(
             [typical or CONSERVATIVE_DESIGN_EFFECT], measurement, policy, owners
         )[0],
         smallest_effects=_by_column(state_before, effects, measurement, policy, owners, memo),
-        smallest_joint_effect=smallest_joint_effect(state_before, measurement, policy, fit),
+        smallest_joint_effect=None
+        if only_learns(state_before, policy)
+        else smallest_joint_effect(state_before, measurement, policy, fit),
         design_effect=typical,
         represented=_represented(decision.segment_state, measurement)
         if measurement.untimed_reference

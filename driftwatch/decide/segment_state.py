@@ -43,6 +43,8 @@ class SegmentState:
     reference: str
     configuration: str
     healthy_windows: int = 0
+    #: Judged windows of production since this reference; None if nobody asked for a burn-in at the beginning.
+    production_windows: int | None = None
     decided_until: int | None = None
     #: Start of the first window after the last page.
     evidence_start: int | None = None

@@ -91,6 +91,8 @@ def encode(segment_state: SegmentState) -> bytes:
         "ordinary": sorted(list(item) for item in segment_state.healthy_breakages),
         "incidents": [asdict(item) for item in segment_state.incidents],
     }
+    if segment_state.production_windows is not None:
+        header["production_windows"] = segment_state.production_windows
     if segment_state.unwatched:
         header["unwatched"] = sorted(segment_state.unwatched)
     if blocks:
@@ -114,6 +116,7 @@ def decode(data: bytes) -> SegmentState:
         reference=header["reference"],
         configuration=header["configuration"],
         healthy_windows=header["healthy_windows"],
+        production_windows=header.get("production_windows"),
         decided_until=header["decided_until"],
         evidence_start=header["since"],
         carried_over=decode_summary(arrays["held"].tobytes()) if "held" in arrays else None,

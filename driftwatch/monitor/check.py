@@ -25,7 +25,7 @@ from driftwatch.monitor.evaluation.could_not_look import (
     opens_incident,
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
-from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, mark_verdict, render_gauges
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
@@ -116,6 +116,9 @@ class Monitor:
         if stored is not None:
             segment_state = decode(stored)
             if segment_state.reference == self.reference.fingerprint:
+                segment_state = with_production_windows(
+                    segment_state, segment, self.config, self.history.verdicts
+                )
                 return replace(segment_state, configuration=self.configuration)
         return initial_segment_state(
             self.evaluator.segment_context(segment),

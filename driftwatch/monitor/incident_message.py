@@ -126,12 +126,13 @@ def _lines(incident: Incident, verdict: Verdict) -> list[str]:
             f"{named_column_text(item)} ({item.share:.0%} of the evidence)" for item in verdict.named
         ]
         opening = f"since {minute_text(incident.onset)}, {verdict.rows:,} rows"
-        return [opening, *moved_lines, *_unrepresented(verdict)]
+        return [opening, *moved_lines, *_unrepresented(verdict), *_burn_in(verdict)]
     if incident.kind == BROKEN:
         incident_columns = set(incident.columns)
-        return [
+        broken_lines = [
             f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in incident_columns
         ]
+        return [*broken_lines, *_burn_in(verdict)]
     return [verdict.detail, _BLIND_NOTE]
 
 
@@ -143,6 +144,13 @@ def _unrepresented(verdict: Verdict) -> list[str]:
         for item in verdict.represented[:1]
         if item.high < _MIN_REPRESENTED_SHARE
     ]
+
+
+def _burn_in(verdict: Verdict) -> list[str]:
+    if verdict.calibrating_until is None:
+        return []
+    until = minute_text(verdict.calibrating_until)
+    return [f"what is usual is learned until {until}; what does not page before then stands in the verdict"]
 
 
 def _unchanged(verdict: Verdict) -> str:

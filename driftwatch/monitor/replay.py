@@ -12,11 +12,11 @@ from driftwatch.decide.state_codec import decode
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
 from driftwatch.errors import StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
-from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
 from driftwatch.monitor.evaluation.late_rows import Growth, LateRows, evaluate_late_rows
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Verdict
+from driftwatch.results.results import Reason, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
@@ -62,7 +62,7 @@ class Replay:
     ) -> tuple[SegmentState, Verdict]:
         """Return the next state and the verdict, from the tiles that the window was decided on."""
         reading = self._reading(stored)
-        segment_state = replace(segment_state, configuration=stored.configuration)
+        segment_state = replace(self._as_decided(segment_state, stored), configuration=stored.configuration)
         if stored.part:
             evaluation = evaluate_late_rows(
                 self.evaluator,
@@ -90,6 +90,9 @@ class Replay:
             late=stored.late,
             detail=stored.detail if stored.late else evaluation.verdict.detail,
         )
+        if stored.calibrating_until is None and verdict.calibrating_until is not None:
+            # Verdicts of 0.1.0 did not say until when the monitor learns.
+            verdict = replace(verdict, calibrating_until=None, detail=stored.detail)
         return evaluation.segment_state, verdict
 
     def _late_rows(self, stored: Verdict) -> LateRows:
@@ -112,6 +115,16 @@ class Replay:
             growths=tuple(growths),
             earlier_rows={segment: stored.earlier_rows},
         )
+
+    def _as_decided(self, segment_state: SegmentState, stored: Verdict) -> SegmentState:
+        """Count production's windows or not as the verdict did: a burn-in may be asked for only later."""
+        if stored.calibrating_until is not None:
+            verdicts = self.history.verdicts
+            return with_production_windows(segment_state, stored.segment, self.config, verdicts)
+        is_judged = stored.reason not in (Reason.TOO_FEW_ROWS, Reason.EXCLUDED)
+        if segment_state.production_windows == 0 and is_judged:
+            return replace(segment_state, production_windows=None)
+        return segment_state
 
     def window_summary(self, stored: Verdict) -> Summary:
         """Sum the tiles of a stored verdict. Raises ``StoreForgot`` when one is past retention."""

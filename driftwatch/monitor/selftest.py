@@ -29,6 +29,7 @@ from driftwatch.config.models import MonitorConfig, SelftestConfig
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.stored_format import StoredFormat
+from driftwatch.decide.outcomes.burn_in import has_learned
 from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, SegmentState
 from driftwatch.decide.state_codec import decode, encode
 from driftwatch.detectors.base import ReferenceContext, Target
@@ -221,8 +222,8 @@ class Selftest:
             return False
         has_incident = any(item.kind != BLIND for item in segment_state.incidents)
         breaks = any(item.kind == BROKEN for item in evaluation.opened)
-        has_learned = segment_state.healthy_windows >= policy_for(self.evaluator.config, None, 1).burn_in
-        return has_learned and not has_incident and not breaks
+        is_learned = has_learned(segment_state, policy_for(self.evaluator.config, None, 1))
+        return is_learned and not has_incident and not breaks
 
     def _new_trial(self, stored: StoredSelftest, segment_state: SegmentState, window: Summary) -> Trial:
         column = self.columns[stored.trials % len(self.columns)]

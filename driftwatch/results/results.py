@@ -247,6 +247,8 @@ class Verdict:
     smallest_joint_effect: float | None = None
     represented: tuple[Representativeness, ...] = ()
     design_effect: float | None = None
+    #: End of the burn-in, if data come in every window; None after it, and where the window was skipped.
+    calibrating_until: int | None = None
     late_rows: int = 0
     untimed_rows: int = 0
     #: Rows that were read, stamped before the history and after the present.

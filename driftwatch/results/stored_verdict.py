@@ -47,6 +47,7 @@ _YOUNGER_FIELDS = (
     "part",
     "earlier_tiles",
     "earlier_rows",
+    "calibrating_until",
 )
 
 

@@ -156,6 +156,7 @@ class WindowJson(TypedDict):
     owed: bool
     late: bool
     part: int
+    calibrating_until: Moment | None
     late_rows: int
     untimed_rows: int
     outside_rows: OutsideRowsJson
@@ -212,6 +213,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "owed": verdict.owed,
         "late": verdict.late,
         "part": verdict.part,
+        "calibrating_until": _iso_or_none(verdict.calibrating_until),
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
         "outside_rows": {

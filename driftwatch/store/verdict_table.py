@@ -85,6 +85,15 @@ class VerdictTable:
         )
         return int(rows[0][0]) if rows else None
 
+    def count_judged(self, monitor: str, segment: str | None, until: int, limit: int) -> int:
+        """Count windows of known and calibrating states that end by ``until``, at most ``limit``."""
+        rows = self._db.query(
+            "SELECT count(*) FROM (SELECT 1 FROM verdicts WHERE monitor = ? AND segment = ?"
+            " AND window_end <= ? AND state IN ('ok', 'drifting', 'broken', 'calibrating') LIMIT ?)",
+            (monitor, segment or "", until, limit),
+        )
+        return int(rows[0][0])
+
     def first_end(self, monitor: str) -> int | None:
         """Return the end of the oldest decided window that is stored."""
         rows = self._db.query(

@@ -40,6 +40,7 @@ def show_backtest(result: Backtest) -> None:
     else:
         show("", "No page.")
     _show_prediction(result.prediction)
+    _show_burn_in(all_rows)
     if result.sensitivity is not None:
         _show_sensitivity(result.sensitivity)
 
@@ -81,6 +82,12 @@ def _show_prediction(item: Prediction) -> None:
         + ", ".join(f"{text_format.format_percent(share)} {name}" for name, share in shares.items())
         + ".",
     )
+
+
+def _show_burn_in(verdicts: Sequence[Verdict]) -> None:
+    windows = [verdict for verdict in verdicts if verdict.calibrating_until is not None]
+    if windows:
+        show("", f"{_minute(windows[0].window.start)}, {windows[0].state}: {windows[0].detail}.")
 
 
 def _show_sensitivity(item: Sensitivity) -> None:

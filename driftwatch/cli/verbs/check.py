@@ -158,6 +158,7 @@ def _trails(
 def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
     """Judge the window that was newest at ``at``, from the state before it."""
     from driftwatch.core.windows import newest_closed_window
+    from driftwatch.monitor.evaluation.initial_state import with_production_windows
     from driftwatch.monitor.replay import Replay
 
     window = newest_closed_window(at, config.window.length, config.window.lag, config.timezone)
@@ -171,7 +172,10 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
     )
     for segment in reference.plan.segments:
         try:
-            monitor.segment_states[segment] = replay.state_before(segment, window.end)
+            segment_state = replay.state_before(segment, window.end)
+            monitor.segment_states[segment] = with_production_windows(
+                segment_state, segment, config, session.history.verdicts
+            )
         except StoreForgot as error:
             session.say(f"{error} Judged by what the reference alone teaches.")
             monitor.segment_states[segment] = replay.initial_state(segment)

@@ -57,7 +57,7 @@ def headline_of(view: MonitorView, segment: SegmentView | None, now: int) -> Hea
         since = text_format.format_date(blind_since(segment), now)
         return Headline(
             kind=text_format.BLIND,
-            headline=f"could not look since {since}: {_reason(verdict)}",
+            headline=f"could not look since {since}: {_reason(verdict, now)}",
             why=_detail(verdict),
         )
     if is_stale(view, segment, now):
@@ -158,12 +158,18 @@ def _why(verdict: Verdict) -> str:
     return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}. {verdict.detail}".strip()
 
 
-def _reason(verdict: Verdict) -> str:
+def _until(verdict: Verdict, now: int) -> str:
+    if verdict.state is not State.CALIBRATING or verdict.calibrating_until is None:
+        return ""
+    return f", until {text_format.format_date(verdict.calibrating_until, now)}"
+
+
+def _reason(verdict: Verdict, now: int) -> str:
     if verdict.reason is not Reason.COLUMNS_UNWATCHED and verdict.state in (
         State.CALIBRATING,
         State.INSUFFICIENT,
     ):
-        return text_format.STATE_WORDS[verdict.state]
+        return text_format.STATE_WORDS[verdict.state] + _until(verdict, now)
     return text_format.REASON_WORDS[verdict.reason]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: Healthy windows that a monitor needs to leave the state *calibrating*.
+#: Healthy windows, of the reference or of production, that a monitor needs to leave the state *calibrating*.
 BURN_IN_WINDOWS = 10
 #: Consecutive quiet windows that resolve an incident.
 QUIET_WINDOWS = 3
@@ -31,6 +31,8 @@ class Policy:
     min_effect: float = 0.02
     min_rows: int = 200
     burn_in: int = BURN_IN_WINDOWS
+    #: Judged production windows of a burn-in that the configuration asks for: until then no score bets.
+    production_burn_in: int = 0
     #: Design effect declared by the user; None means that it is measured.
     design_effect: float | None = None
     #: Relative budgets of columns; 1 for those that are not listed.

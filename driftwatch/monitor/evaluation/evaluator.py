@@ -8,7 +8,7 @@ from dataclasses import replace
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
 from driftwatch.core.schema import Unwatched
-from driftwatch.core.windows import season_slot
+from driftwatch.core.windows import boundary_after, season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.evalues.stream_index import joint_owner
@@ -159,6 +159,7 @@ class Evaluator:
             window=window,
             resolution=resolution_of(segment_state, decision, measurement, policy, memo),
             policy=policy,
+            calibrating_until=self._calibrating_until(decision, window),
             gauges=gauges,
             reading=reading,
             # Types are those of all rows, whatever segment they belong to.
@@ -172,6 +173,14 @@ class Evaluator:
             segment_state=with_incidents(decision.segment_state, blind_incidents if is_blind else ()),
             opened=decision.opened,
             resolved=(*decision.resolved, *(() if is_blind else blind_incidents)),
+        )
+
+    def _calibrating_until(self, decision: Decision, window: Summary) -> int | None:
+        burn_in, config = decision.burn_in, self.config
+        if burn_in is None:
+            return None
+        return boundary_after(
+            window.span.end, burn_in.of - burn_in.number, config.window.length, config.timezone
         )
 
     def measure(
@@ -198,13 +207,16 @@ class Evaluator:
         window_streams = streams(context, stream_targets)
         if shares_only:
             window_streams = window_streams.shares_only()
+        silence = _silence(carried_rows, segment_state.carried_silence, window, pooled_window)
         window_breakages = breakages(
             context.reference, pooled_window, segment_state.healthy_breakages, other_columns
         )
         return Measurement(
             window=pooled_window.span,
             rows=pooled_window.rows,
-            silence=_silence(carried_rows, segment_state.carried_silence, window, pooled_window),
+            silence=silence,
+            # Days are 23 or 25 hours long when clocks change.
+            windows=max(1, round((pooled_window.span.seconds - silence) / window.span.seconds)),
             statistics=WindowGauges(context, self.targets),
             streams=window_streams,
             breakages=window_breakages,

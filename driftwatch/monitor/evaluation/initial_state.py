@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
@@ -14,7 +15,8 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.monitor.evaluation.evaluator import streams
-from driftwatch.monitor.evaluation.targets import touches_excluded_day
+from driftwatch.monitor.evaluation.targets import policy_for, touches_excluded_day
+from driftwatch.store.verdict_table import VerdictTable
 from driftwatch.summary.summary import Summary, total
 
 #: Reference blocks that the baseline is learned from; the newest ones when there are more.
@@ -33,7 +35,11 @@ def initial_segment_state(
     Blocks with too few rows are pooled, as windows are.
     """
     reference, memo = context.reference, Memo()
-    segment_state = SegmentState(reference=reference.fingerprint, configuration=configuration)
+    segment_state = SegmentState(
+        reference=reference.fingerprint,
+        configuration=configuration,
+        production_windows=None if config.burn_in is None else 0,
+    )
     segment_state = segment_state.with_streams(streams(context.window(reference.summary), targets))
     for block, is_pooled in _pooled_blocks(blocks[-MAX_BASELINE_BLOCKS:], config):
         other_blocks = reference.leave_out(block)
@@ -52,6 +58,18 @@ def initial_segment_state(
         )
         segment_state = learn_block(segment_state, measurement, memo)
     return with_combined_history(segment_state)
+
+
+def with_production_windows(
+    segment_state: SegmentState, segment: str | None, config: MonitorConfig, verdicts: VerdictTable
+) -> SegmentState:
+    """Count the windows of a state that began without a burn-in, if one is asked for now and not over."""
+    n_windows = policy_for(config, segment, 1).production_burn_in
+    until = segment_state.decided_until
+    if not n_windows or segment_state.production_windows is not None or until is None:
+        return segment_state
+    count = verdicts.count_judged(config.name, segment, until, n_windows)
+    return segment_state if count >= n_windows else replace(segment_state, production_windows=count)
 
 
 def _pooled_blocks(blocks: Sequence[Summary], config: MonitorConfig) -> Iterator[tuple[Summary, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -71,7 +72,6 @@ def policy_for(config: MonitorConfig, segment: str | None, segments: int) -> Pol
         budget_share = (
             _ALL_ROWS_BUDGET_SHARE if segment is None else (1 - _ALL_ROWS_BUDGET_SHARE) / (segments - 1)
         )
-    burn_in = BURN_IN_WINDOWS if config.burn_in is None else max(1, config.burn_in // config.window.length)
     return Policy(
         monitor=config.name,
         segment=segment,
@@ -79,7 +79,8 @@ def policy_for(config: MonitorConfig, segment: str | None, segments: int) -> Pol
         tolerance=config.effective_tolerance,
         min_effect=config.effective_min_effect,
         min_rows=config.window.min_rows,
-        burn_in=burn_in,
+        burn_in=BURN_IN_WINDOWS if config.burn_in is None else 0,
+        production_burn_in=math.ceil((config.burn_in or 0) / config.window.length),
         design_effect=config.alarm.design_effect,
         weights=config.weights,
         groups={column: group for group, columns in config.groups.items() for column in columns},

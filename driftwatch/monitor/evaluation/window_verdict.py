@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
@@ -9,12 +10,20 @@ from driftwatch.core.schema import NANOSECONDS, TypeChange, Unwatched, iso
 from driftwatch.decide.decision import Decision
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.outcomes.burn_in import BurnIn
 from driftwatch.decide.resolution import Resolution
 from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.monitor.column_labels import column_labels
 from driftwatch.monitor.evaluation.column_moves import MAX_NAMES, MAX_UNWATCHED_NAMES, column_moves
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Reason, Verdict
-from driftwatch.results.text_format import format_coarse_duration, listing, unwatched_text
+from driftwatch.results.text_format import (
+    format_coarse_duration,
+    format_count,
+    format_time,
+    listing,
+    unwatched_text,
+)
 from driftwatch.summary.summary import Summary
 
 #: Columns named in the detail of a verdict.
@@ -49,6 +58,7 @@ def verdict_of(
     window: Summary,
     resolution: Resolution,
     policy: Policy,
+    calibrating_until: int | None = None,
     gauges: bool = True,
     reading: Reading = NO_READING,
     changed_types: tuple[TypeChange, ...] = (),
@@ -62,6 +72,7 @@ def verdict_of(
         reasons & {Reason.COLUMN_MISSING, Reason.COLUMN_ALL_NULL, Reason.COLUMN_WRONG_TYPE}
     )
     incidents = decision.opened or decision.segment_state.incidents
+    detail = _full_detail(measurement, decision, resolution, window.span.start, calibrating_until)
     moves = column_moves(measurement, decision, incidents, policy, memo)
     return Verdict(
         monitor=policy.monitor,
@@ -72,7 +83,7 @@ def verdict_of(
         judged_rows=measurement.rows,
         state=decision.state,
         reason=decision.reason,
-        detail=add_notes(_detail(measurement, decision, resolution, window.span.start), outside, window.rows),
+        detail=add_notes(detail, outside, window.rows),
         statistics=measurement.statistics if gauges or decision.page else (),
         breakages=tuple(measurement.breakages),
         rejected_files=reading.rejected,
@@ -88,6 +99,7 @@ def verdict_of(
         **{item.name: getattr(moves, item.name) for item in fields(moves)},
         new_levels=tuple(measurement.new_levels),
         **{item.name: getattr(resolution, item.name) for item in fields(resolution)},
+        calibrating_until=calibrating_until,
         reference=decision.segment_state.reference,
         configuration=decision.segment_state.configuration,
         untimed_rows=outside.untimed_rows or 0,
@@ -128,9 +140,37 @@ def mark_verdict(verdict: Verdict, overdue: int, *, owed: bool = False, late: bo
     return replace(verdict, owed=owed, late=late)
 
 
+def burn_in_text(burn_in: BurnIn, until: int) -> str:
+    """Say until when the monitor learns, what pages already, and what draws no evidence yet."""
+    text = (
+        f"learning until {format_time(until)} (window {burn_in.number:,} of {burn_in.of:,}): breakage pages "
+        "already"
+    )
+    if burn_in.guarded:
+        text += f", and so do shares of rows beyond the tolerance ({_owner_names(burn_in.guarded)})"
+    if burn_in.learned_scores:
+        scores = format_count(burn_in.learned_scores, "score")
+        verb = "is" if burn_in.learned_scores == 1 else "are"
+        text += f"; {scores} {verb} only learned ({_owner_names(burn_in.learned)})"
+    return text
+
+
+def _owner_names(owners: Sequence[str]) -> str:
+    return listing(column_labels(owners), _MAX_DETAIL_NAMES)
+
+
 def render_gauges(verdict: Verdict) -> Verdict:
     """Compute the verdict's gauges, so that it no longer refers to the window's arrays."""
     return replace(verdict, statistics=tuple(verdict.statistics))
+
+
+def _full_detail(
+    measurement: Measurement, decision: Decision, resolution: Resolution, start: int, until: int | None
+) -> str:
+    parts = [_detail(measurement, decision, resolution, start)]
+    if decision.burn_in is not None and until is not None:
+        parts.append(burn_in_text(decision.burn_in, until))
+    return "; ".join(filter(None, parts))
 
 
 def _detail(measurement: Measurement, decision: Decision, resolution: Resolution, start: int) -> str:
