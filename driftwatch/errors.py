@@ -18,7 +18,7 @@ from __future__ import annotations
 # │       └── NoFeatures          exit code 2
 # ├── SummaryMismatch
 # ├── StoreError
-# │   ├── StoreForgot
+# │   ├── StoreForgot           exit code 3
 # │   └── StoreUnusable           exit code 2
 # │       └── StoreTooNew
 # └── MissingExtra                exit code 2
@@ -94,7 +94,14 @@ class StoreUnusable(StoreError):
 
 
 class StoreForgot(StoreError):
-    """A replay needs data that was deleted when its retention ended."""
+    """What the store had is gone, mostly since its retention ended."""
+
+    exit_code = 3
+
+    def __init__(self, text: str, *, start: int | None = None) -> None:
+        super().__init__(text)
+        #: Where the forgotten tiles begin, in nanoseconds; None where no retention would have kept it.
+        self.start = start
 
 
 class StoreTooNew(StoreUnusable):

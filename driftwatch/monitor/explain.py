@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.window_e_values import design_effects
-from driftwatch.errors import StoreError
+from driftwatch.errors import StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.replay import Replay
@@ -25,65 +25,87 @@ from driftwatch.summary.summary import Summary
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     stored: Verdict
-    recomputed: Verdict
-    reference: Reference
-    design_effects: Mapping[str, float | None]
-    healthy_windows: int
+    #: None where ``gone`` says what it would be recomputed from.
+    recomputed: Verdict | None
+    reference: Reference | None
+    design_effects: Mapping[str, float | None] = field(default_factory=dict)
+    healthy_windows: int | None = None
     #: None when the check had no data.
     window: Summary | None = None
+    gone: StoreForgot | None = None
 
     @property
-    def equal(self) -> bool:
-        return self.stored == self.recomputed
+    def equal(self) -> bool | None:
+        return None if self.recomputed is None else self.stored == self.recomputed
 
     def to_json(self) -> dict[str, Any]:
         return {
             "monitor": self.stored.monitor,
             "window": window_json(self.stored),
-            "recomputed": window_json(self.recomputed),
+            "recomputed": None if self.recomputed is None else window_json(self.recomputed),
             "equal": self.equal,
             "design_effects": self.design_effects,
             "healthy_windows": self.healthy_windows,
-            "reference": {
-                "fingerprint": self.reference.fingerprint,
-                "rows": self.reference.summary.rows,
-                "source": self.reference.provenance.source,
-                "built_at": iso(self.reference.provenance.built_at),
-            },
+            "reference": None if self.reference is None else _reference_json(self.reference),
+            **({} if self.gone is None else {"error": str(self.gone)}),
         }
+
+
+def _reference_json(reference: Reference) -> dict[str, Any]:
+    return {
+        "fingerprint": reference.fingerprint,
+        "rows": reference.summary.rows,
+        "source": reference.provenance.source,
+        "built_at": iso(reference.provenance.built_at),
+    }
 
 
 def explain(config: MonitorConfig, history: History, segment: str | None, end: int) -> Explanation:
     """Recompute the verdict of the window ending at ``end`` by a replay from the nearest checkpoint.
 
     Detectors, policy and columns are the current ones, so a verdict of another configuration comes out
-    unequal. Raises ``StoreError``.
+    unequal. Raises ``StoreError``; ``StoreForgot`` only if no verdict is stored.
     """
     data = history.verdicts.get(config.name, segment, end)
     if data is None:
-        raise StoreError(
+        raise StoreForgot(
             f"{config.name}: expected a stored verdict of the window ending {iso(end)}"
             f"{f' in segment {segment}' if segment else ''}. None is stored."
         )
     stored = verdict_from_json(data)
     reference = history.references.get(config.name, stored.reference)
     if reference is None:
-        raise StoreError(
+        gone = StoreForgot(
             f"{config.name}: expected reference {stored.reference[:12]} in the store. It is gone."
         )
+        return Explanation(stored=stored, recomputed=None, reference=None, gone=gone)
+    try:
+        return _recomputed(config, history, stored, reference)
+    except StoreForgot as error:
+        return Explanation(stored=stored, recomputed=None, reference=reference, gone=error)
+
+
+def _recomputed(
+    config: MonitorConfig, history: History, stored: Verdict, reference: Reference
+) -> Explanation:
+    segment = stored.segment
     replay = Replay(
         history=history,
         evaluator=Evaluator.from_config(reference, config),
         blocks=partial(history.references.blocks, config.name, reference.fingerprint),
         configuration=stored.configuration,
     )
-    segment_state = replay.state_before(segment, end)
+    try:
+        segment_state = replay.state_before(segment, stored.window.end)
+    except StoreForgot:
+        if stored.state.has_data:
+            raise
+        return Explanation(stored=stored, recomputed=stored, reference=reference)
     if not stored.state.has_data:
         return Explanation(
             stored=stored,
             recomputed=stored,
             reference=reference,
-            design_effects={},
             healthy_windows=segment_state.healthy_windows,
         )
     policy = policy_for(config, segment, len(reference.plan.segments))

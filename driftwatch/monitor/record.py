@@ -54,6 +54,8 @@ class Recorder:
     #: Links in messages begin with it.
     external_url: str = ""
     keep_samples: bool = False
+    #: Judged windows between two check points.
+    checkpoint_windows: int = CHECKPOINT_WINDOWS
 
     def commit(
         self,
@@ -88,14 +90,15 @@ class Recorder:
                     for segment, item in evaluations.items()
                 ],
                 segment_states=[
-                    (segment, window.end, encode(item.segment_state)) for segment, item in decided.items()
+                    (segment, item.segment_state.decided_until or window.end, encode(item.segment_state))
+                    for segment, item in decided.items()
                 ],
                 opened=[item for change in changes for item in change.opened],
                 resolved=[item for change in changes for item in change.resolved],
                 messages=[item for change in changes for item in change.messages],
                 checkpoint=all_rows is not None
                 and all_rows.verdict.state.has_data
-                and all_rows.segment_state.healthy_windows % CHECKPOINT_WINDOWS == 0,
+                and all_rows.segment_state.healthy_windows % self.checkpoint_windows == 0,
                 selftest=selftest,
                 configuration=configuration_of(self.config),
             )

@@ -138,7 +138,8 @@ class Replay:
             if tile is None:
                 raise StoreForgot(
                     f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "
-                    "They are past retention.tiles."
+                    "They are past retention.tiles.",
+                    start=start,
                 )
             tiles[start, segment] = tile.summary
         return Reading(

@@ -17,7 +17,7 @@ from driftwatch.monitor.reference_in_force import References
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
-from driftwatch.store.history import History
+from driftwatch.store.history import History, checkpoint_windows
 from driftwatch.store.reference_tables import BacktestReferences
 from driftwatch.summary.reference import Reference
 
@@ -61,6 +61,7 @@ class Session:
             sinks=tuple(item.sink for item in self.config.notify),
             external_url=web.external_url or f"http://{web.listen}",
             keep_samples=self.config.storage.row_sample,
+            checkpoint_windows=checkpoint_windows(config.window.length, self.config.retention.tiles),
         )
         return Monitor(
             config=config,

@@ -16,8 +16,20 @@ from driftwatch.store.state_table import StateTable
 from driftwatch.store.tile_table import TileTable
 from driftwatch.store.verdict_table import VerdictTable
 
-#: Windows between two stored segment states: a replay starts from the nearest one.
+#: Judged windows between two stored segment states, at most: a replay starts from the nearest one.
 CHECKPOINT_WINDOWS = 64
+
+
+def checkpoint_windows(length: int, retention: int) -> int:
+    """Return the windows of ``length`` between two check points: at most half of what is retained.
+
+    >>> checkpoint_windows(86_400, 400 * 86_400), checkpoint_windows(7 * 86_400, 30 * 86_400)
+    (64, 2)
+    """
+    return max(1, min(CHECKPOINT_WINDOWS, retention // length // 2))
+
+
+_END_OF_TIME = 1 << 62
 
 
 class History:
@@ -68,13 +80,23 @@ class History:
         return False
 
     def forget(self, tile_cutoff: int, verdict_cutoff: int) -> None:
-        """Delete rows older than the retention cutoffs (nanoseconds)."""
+        """Delete rows older than the retention cutoffs (nanoseconds).
+
+        Of each monitor, what the first windows after the cutoffs are explained from stays: the newest check
+        point before them, and the tiles and verdicts since.
+        """
         with self._db.transaction() as connection:
+            for monitor in _monitors(connection):
+                start = _replay_start(connection, monitor, tile_cutoff, verdict_cutoff)
+                tiles_from, verdicts_from = min(start, tile_cutoff), min(start, verdict_cutoff)
+                for sql, cutoff in (
+                    ("DELETE FROM tiles WHERE monitor = ? AND start < ?", tiles_from),
+                    ("DELETE FROM checkpoints WHERE monitor = ? AND decided_until < ?", tiles_from),
+                    # One that paged stays: a post-mortem links to it. The page budget bounds their number.
+                    ("DELETE FROM verdicts WHERE monitor = ? AND window_end < ? AND page = 0", verdicts_from),
+                ):
+                    connection.execute(sql, (monitor, cutoff))
             for sql, cutoff in (
-                ("DELETE FROM tiles WHERE start < ?", tile_cutoff),
-                ("DELETE FROM checkpoints WHERE decided_until < ?", tile_cutoff),
-                # A verdict that paged stays: a post-mortem links to it. The page budget bounds their number.
-                ("DELETE FROM verdicts WHERE window_end < ? AND page = 0", verdict_cutoff),
                 ("DELETE FROM late_parts WHERE window_end < ? AND page = 0", verdict_cutoff),
                 ("DELETE FROM owed_windows WHERE window_end < ?", verdict_cutoff),
                 ("DELETE FROM incidents WHERE resolved_at < ?", verdict_cutoff),
@@ -109,3 +131,40 @@ def _write_verdicts(connection: sqlite3.Connection, record: CheckRecord) -> int:
         judged = end
     VerdictTable.write(connection, monitor, record.verdicts, now, None if judged == end else judged)
     return max(judged, last)
+
+
+def _monitors(connection: sqlite3.Connection) -> list[str]:
+    # Every monitor that ever had a reference or was judged, also one that is no longer configured.
+    rows = connection.execute("SELECT monitor FROM active_references UNION SELECT monitor FROM tracks")
+    return [row[0] for row in rows]
+
+
+def _replay_start(connection: sqlite3.Connection, monitor: str, tile_cutoff: int, verdict_cutoff: int) -> int:
+    """Return where replays of the windows after both cutoffs begin; the end of time if there is none."""
+    cutoff = max(tile_cutoff, verdict_cutoff)
+    key = (monitor, cutoff)
+    # Of a monitor that is gone nothing stays for ever, and a window that was never judged is never replayed.
+    is_replayed = connection.execute(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM tiles WHERE monitor = ? AND segment = '' AND start >= ?)"
+        " AND EXISTS (SELECT 1 FROM verdicts WHERE monitor = ? AND segment = '' AND window_end <= ?)",
+        (*key, *key),
+    ).fetchone()
+    if is_replayed is None:
+        return _END_OF_TIME
+    # The check points of all segments are written together.
+    checkpoint = connection.execute(
+        "SELECT decided_until, coalesce(judged, decided_until) FROM checkpoints WHERE monitor = ?"
+        " AND segment = '' AND decided_until <= ? ORDER BY decided_until DESC, id DESC LIMIT 1",
+        key,
+    ).fetchone()
+    if checkpoint is None:
+        return -_END_OF_TIME
+    start, judged = checkpoint
+    # Windows judged late begin before it.
+    (late_start,) = connection.execute(
+        "SELECT min(json_extract(content, '$.window.start')) FROM (SELECT content FROM verdicts"
+        " WHERE monitor = ?1 AND segment = '' AND judged > ?2 UNION ALL"
+        " SELECT content FROM late_parts WHERE monitor = ?1 AND segment = '' AND judged > ?2)",
+        (monitor, judged),
+    ).fetchone()
+    return int(start) if late_start is None else min(int(start), int(late_start))

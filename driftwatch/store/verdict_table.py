@@ -102,6 +102,21 @@ class VerdictTable:
         )
         return int(rows[0][0]) if rows else None
 
+    def first_commit(self, monitor: str) -> int | None:
+        """Return when a check of the monitor was first stored (nanoseconds); retention keeps that."""
+        rows = self._db.query("SELECT min(first_at) FROM configurations WHERE monitor = ?", (monitor,))
+        moment: int | None = rows[0][0]
+        return moment
+
+    def oldest_end(self, monitor: str, segment: str | None) -> int | None:
+        """Return the end of the oldest stored window that did not page: retention keeps the others."""
+        rows = self._db.query(
+            "SELECT window_end FROM verdicts WHERE monitor = ? AND segment = ? AND page = 0"
+            " ORDER BY window_end LIMIT 1",
+            (monitor, segment or ""),
+        )
+        return int(rows[0][0]) if rows else None
+
     def last_end(self, monitor: str) -> int | None:
         """Return the end of the newest decided window."""
         rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))

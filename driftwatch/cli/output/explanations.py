@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from driftwatch.charts.bars import column_bars
 from driftwatch.cli.output.plots import column_plot
-from driftwatch.cli.output.screen import add_row, fact_table, literal, show, table, width
+from driftwatch.cli.output.screen import add_row, fact_table, literal, show, show_line, table, width
 from driftwatch.cli.output.verdicts import show_verdict
 from driftwatch.detectors.base import traits_of
 from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.monitor.explain import Explanation
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
+from driftwatch.results.results import Verdict
+from driftwatch.summary.reference import Reference
 
 #: Columns that are drawn, and design effects that are listed.
 _MAX_PLOTS, _MAX_EFFECTS = 3, 8
 
 
 def show_explanation(item: Explanation, trail: Trail) -> None:
-    verdict = item.recomputed
+    verdict = item.recomputed or item.stored
     show_verdict(verdict, trail)
     _show_columns(item)
     facts = fact_table()
-    add_row(facts, "  reference", f"{verdict.reference[:12]}, {item.reference.summary.rows:,} rows")
+    rows = "" if item.reference is None else f", {item.reference.summary.rows:,} rows"
+    add_row(facts, "  reference", f"{verdict.reference[:12]}{rows}")
     add_row(facts, "  configuration", verdict.configuration[:12])
-    add_row(facts, "  learned from", text_format.format_count(item.healthy_windows, "healthy window"))
+    if item.healthy_windows is not None:
+        add_row(facts, "  learned from", text_format.format_count(item.healthy_windows, "healthy window"))
     show("", literal("what it rests on", "bold"), facts)
     _show_effects(item)
-    if item.equal:
+    if item.gone is not None:
+        show_line("", f"NOT recomputed: {item.gone}", "bold yellow")
+    elif item.equal:
         show("", literal("recomputed from the store: every number is the same", "green"))
     else:
         warning = "recomputed from the store: NOT the same; the configuration has changed since"
@@ -34,24 +40,22 @@ def show_explanation(item: Explanation, trail: Trail) -> None:
 
 
 def _show_columns(item: Explanation) -> None:
-    if item.window is None:
+    if item.window is None or item.reference is None:
         return
-    for name, effect in _column_effects(item)[:_MAX_PLOTS]:
+    for name, effect in _column_effects(item.reference, item.recomputed or item.stored)[:_MAX_PLOTS]:
         column, grid = item.reference.plan.column(name), item.reference.plan.grids[name]
-        reference_counts = item.reference.for_segment(item.recomputed.segment).summary.counts[name]
+        reference_counts = item.reference.for_segment(item.stored.segment).summary.counts[name]
         bars = column_bars(grid, reference_counts, item.window.counts[name], column.kind)
         if bars:
             show("", *column_plot(name, effect, bars, width()))
 
 
-def _column_effects(item: Explanation) -> list[tuple[str, str]]:
-    columns = {column.name for column in item.reference.plan.columns}
-    named_effects = [
-        (entry.column, entry.effect) for entry in item.recomputed.named if entry.column in columns
-    ]
-    broken_columns = {breakage.column for breakage in item.recomputed.breakages}
+def _column_effects(reference: Reference, verdict: Verdict) -> list[tuple[str, str]]:
+    columns = {column.name for column in reference.plan.columns}
+    named_effects = [(entry.column, entry.effect) for entry in verdict.named if entry.column in columns]
+    broken_columns = {breakage.column for breakage in verdict.breakages}
     largest_effects: dict[str, str] = {}
-    for statistic in sorted(item.recomputed.statistics, key=lambda statistic: -comparable_size(statistic)):
+    for statistic in sorted(verdict.statistics, key=lambda statistic: -comparable_size(statistic)):
         traits = traits_of(statistic.detector)
         if (
             statistic.column is not None
