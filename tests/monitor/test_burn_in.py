@@ -151,12 +151,16 @@ def test_a_move_within_the_tolerance_is_learned_and_a_gross_one_pages_in_its_fir
     assert np.isfinite(monitor.segment_states[None].scores.log_m).any()
     (tmp_path / "gross").mkdir()
     path = world(tmp_path / "gross", [day_of(0), day_of(1, shift=2.0)], "    burn_in: 7d\n")
+    path.write_text(path.read_text() + "notify: [{type: webhook, url: 'http://127.0.0.1:9/'}]\n")
     verdicts, _ = checked(path, 0, 2)
     assert states(verdicts) == "calibrating drifting"
     assert verdicts[1].page
     assert {item.detector for item in verdicts[1].named} <= {"ks"}
     assert verdicts[1].calibrating_until == START + 7 * DAY
     assert "x" in verdicts[1].detail.partition("tolerance (")[2].partition(")")[0]
+    with open_session(load(path), ReplayClock(START), lambda _note: None) as session:
+        ((message,),) = session.database.query("SELECT message FROM outbox")
+    assert "what is usual is learned until 2026-03-09 00:00Z" in message
 
 
 def test_a_breakage_pages_during_the_burn_in(tmp_path: Path) -> None:

@@ -39,6 +39,20 @@ def test_drift() -> None:
     assert len(text.actions) == 2
 
 
+def test_learning_says_until_when_and_what_pages_already() -> None:
+    view = example.drifting()
+    assert view.segments[0].verdict is not None
+    verdict = replace(
+        view.segments[0].verdict, state=State.CALIBRATING, reason=Reason.BURN_IN,
+        calibrating_until=example.NOW + 2 * example.DAY, detail="learning until then: breakage pages already",
+    )  # fmt: skip
+    status = headline_of(view, replace(view.segments[0], verdict=verdict), example.NOW)
+    until = text_format.format_date(example.NOW + 2 * example.DAY, example.NOW)
+    assert status.kind == text_format.BLIND
+    assert status.headline.endswith(f"learning what is usual, until {until}")
+    assert status.why == verdict.detail
+
+
 def test_what_was_acknowledged_is_not_said_to_be_open() -> None:
     view = replace(example.drifting(), incidents=())
     segment = view.segments[0]
