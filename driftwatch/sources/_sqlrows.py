@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pyarrow as pa
 
 from driftwatch.columns.arrow.event_time import event_times
 from driftwatch.columns.rows.formatted_times import parse_times
 from driftwatch.columns.rows.nested import object_arrays
+from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.core.schema import Span
 from driftwatch.errors import SchemaMismatch
+from driftwatch.sources._sqlquery import one_select
 from driftwatch.sources._sqltime import (
     WIDEST,
     Bounds,
@@ -27,6 +28,8 @@ from driftwatch.sources._sqltime import (
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+#: The name of the table or query in every statement.
+ALIAS = "driftwatch_rows"
 #: Rows of the first fetch and of the largest, and how many times the rows of the last one a fetch may take.
 _FIRST_ROWS = 100
 _MAX_ROWS = 20_000
@@ -35,6 +38,8 @@ _GROWTH = 8
 _FETCH_BYTES = 8 << 20
 #: Values of the time column that tell how times are written.
 _EXAMPLES = 20
+
+_Page = TypeVar("_Page")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,8 @@ class TimeSettings:
     timezone: str
     #: Declared formats; with one, the database cannot compare times.
     formats: tuple[str, ...] = ()
+    #: A column that changes with every change of its row.
+    updated_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +59,7 @@ class SqlRows:
     connection: sa.Connection
     #: The name of the table or query in errors.
     name: str
-    #: A table or subquery of SQLAlchemy.
+    #: A table or subquery of SQLAlchemy, named ``ALIAS``.
     rows: Any
     settings: TimeSettings
     #: The time column, its values as the driver gives them.
@@ -68,19 +75,19 @@ class SqlRows:
         schema, _, name = table.rpartition(".")
         columns = sa.select(sa.text("*")).select_from(sa.table(name, schema=schema or None))
         names = list(connection.execute(columns.limit(0)).keys())
-        rows = sa.table(name, *(sa.column(column) for column in names), schema=schema or None)
+        table_rows = sa.table(name, *(sa.column(column) for column in names), schema=schema or None)
+        rows = table_rows.alias(ALIAS)
         return cls._of(connection, f"table {table!r}", rows, settings)
 
     @classmethod
     def of_query(cls, connection: sa.Connection, query: str, settings: TimeSettings) -> Self:
-        """Open a SELECT. Raises ``SchemaMismatch``."""
+        """Open a SELECT. Raises ``SchemaMismatch``, and ``ConfigError`` for another number of statements."""
         import sqlalchemy as sa
 
-        # Its last line may be a comment.
-        text = query.strip().rstrip(";").replace(":", "\\:") + "\n"
-        columns = sa.select(sa.text("*")).select_from(sa.text(f"(\n{text}) AS driftwatch_rows"))
+        text = one_select(query, connection.dialect.name).replace(":", "\\:") + "\n"
+        columns = sa.select(sa.text("*")).select_from(sa.text(f"(\n{text}) AS {ALIAS}"))
         names = list(connection.execute(columns.limit(0)).keys())
-        rows = sa.text(text).columns(*(sa.column(name) for name in names)).subquery("driftwatch_rows")
+        rows = sa.text(text).columns(*(sa.column(name) for name in names)).subquery(ALIAS)
         return cls._of(connection, "the query", rows, settings)
 
     @classmethod
@@ -89,11 +96,15 @@ class SqlRows:
 
         time_column = settings.column
 
-        if time_column not in rows.c:
-            raise SchemaMismatch(
-                f"{name}: expected the time column {time_column[:60]!r}. Got {_listed(list(rows.c.keys()))}. "
-                "Name the column of event times under source."
-            )
+        for key, column, is_for in (
+            ("time column", time_column, "event times"),
+            ("updated_column", settings.updated_column, "times of change"),
+        ):
+            if column is not None and column not in rows.c:
+                raise SchemaMismatch(
+                    f"{name}: expected the {key} {column[:60]!r}. Got {_listed(list(rows.c.keys()))}. "
+                    f"Name the column of {is_for} under source."
+                )
         time = sa.type_coerce(rows.c[time_column], sa.types.NullType())
         sample = sa.select(time).select_from(rows).where(time.is_not(None)).limit(_EXAMPLES)
         examples = list(connection.execute(sample).scalars())
@@ -117,13 +128,6 @@ class SqlRows:
             examples=tuple(examples),
         )
 
-    def version(self, span: Span | None) -> str:
-        import sqlalchemy as sa
-
-        statement = sa.select(sa.func.count(), sa.func.max(self.time)).select_from(self.rows)
-        count, newest = self.connection.execute(self._in_span(statement, span)).one()
-        return hashlib.sha256(f"{count} {newest!r}".encode()).hexdigest()
-
     def extent(self) -> Span | None:
         """Return the span of times by MIN and MAX, and by rows where values are not in the order of times."""
         import sqlalchemy as sa
@@ -137,7 +141,7 @@ class SqlRows:
         bounds = None if self.settings.formats else end_bounds(low, high)
         if bounds != [] or len(times) < 2:
             near = self._in_span(sa.select(self.time).select_from(self.rows), WIDEST)
-            for (arrays,) in self._arrays(self._within(near, bounds) if bounds else near):
+            for (arrays,) in self._arrays(self.within(near, bounds) if bounds else near):
                 times += self._times(arrays[-1])
                 times = [min(times), max(times)] if times else []
         return Span(start=min(times), end=max(times) + 1) if times else None
@@ -176,30 +180,44 @@ class SqlRows:
             )
 
     def _arrays(self, statement: Any) -> Iterator[list[list[pa.Array]]]:
-        """Yield the columns of as many rows as weigh a bounded number of bytes, judged by the rows before."""
+        """Yield the columns of some rows at a time."""
+        return self.pages(statement, _columns)
+
+    def pages(self, statement: Any, convert: Callable[[Sequence[Any]], tuple[_Page, int]]) -> Iterator[_Page]:
+        """Yield as many converted rows as weigh a bounded number of bytes, judged by the rows before.
+
+        ``convert`` also returns the weight of what it made.
+        """
         size = _FIRST_ROWS
         streaming = self.connection.execution_options(stream_results=True)
         with streaming.execute(statement) as result:
             while rows := result.fetchmany(size):
-                arrays = [object_arrays(values, value_array) for values in zip(*rows, strict=True)]
-                weight = sum(array.nbytes for parts in arrays for array in parts)
+                page, weight = convert(rows)
                 size = min(_MAX_ROWS, _GROWTH * size, max(_FETCH_BYTES * len(rows) // max(weight, 1), 1))
                 del rows
-                yield arrays
+                yield page
 
-    def _times(self, array: pa.Array) -> list[int]:
+    def event_times(self, array: pa.Array) -> tuple[Int64Array, BoolArray]:
+        """Return nanoseconds, and which of them are usable."""
         if self.settings.formats:
             array = parse_times(array, self.settings.formats, self.settings.timezone)
-        times, usable = event_times(array, self.settings.timezone)
+        return event_times(array, self.settings.timezone)
+
+    def _times(self, array: pa.Array) -> list[int]:
+        times, usable = self.event_times(array)
         return [int(time) for time in times[usable]]
 
-    def _in_span(self, statement: Any, span: Span | None) -> Any:
-        bounds = None
-        if span is not None and not self.settings.formats:
-            bounds = predicates(self.examples, span, self.settings.timezone)
-        return statement if bounds is None else self._within(statement, bounds)
+    def bounds(self, span: Span | None) -> list[Bounds] | None:
+        """Return bounds such that every row of the span lies within some; None for all rows."""
+        if span is None or self.settings.formats:
+            return None
+        return predicates(self.examples, span, self.settings.timezone)
 
-    def _within(self, statement: Any, bounds: list[Bounds]) -> Any:
+    def _in_span(self, statement: Any, span: Span | None) -> Any:
+        bounds = self.bounds(span)
+        return statement if bounds is None else self.within(statement, bounds)
+
+    def within(self, statement: Any, bounds: Sequence[Bounds]) -> Any:
         import sqlalchemy as sa
 
         column = self.rows.c[self.settings.column]
@@ -210,6 +228,11 @@ class SqlRows:
             for low, high in bounds
         ]
         return statement.where(sa.or_(*ranges))
+
+
+def _columns(rows: Sequence[Any]) -> tuple[list[list[pa.Array]], int]:
+    arrays = [object_arrays(values, value_array) for values in zip(*rows, strict=True)]
+    return arrays, sum(array.nbytes for parts in arrays for array in parts)
 
 
 def _serves(name: str, columns: Sequence[str]) -> bool:

@@ -87,13 +87,29 @@ def _moment_bounds(example: datetime | date | str, span: Span, timezone: str) ->
     if isinstance(example, datetime):
         if example.tzinfo is not None:
             return low, high
-        zone = ZoneInfo(timezone)
-        first = low.astimezone(zone).replace(tzinfo=None) - _CLOCK_CHANGE_MARGIN
-        return first, high.astimezone(zone).replace(tzinfo=None) + _CLOCK_CHANGE_MARGIN
+        zone, margin = ZoneInfo(timezone), timedelta() if timezone == "UTC" else _CLOCK_CHANGE_MARGIN
+        first = low.astimezone(zone).replace(tzinfo=None) - margin
+        return first, high.astimezone(zone).replace(tzinfo=None) + margin
     # Texts are compared by their date with a margin of a day: right for ISO 8601 in any zone and with any
     # separator.
     days = (low.date() - _DAY, high.date() + 2 * _DAY)
     return days if isinstance(example, date) else (days[0].isoformat(), days[1].isoformat())
+
+
+def merged_bounds(bounds: Sequence[Bounds]) -> list[Bounds]:
+    """Return bounds of the same values, those of one type apart from each other."""
+    by_type: dict[Any, list[Bounds]] = {}
+    for pair in sorted(bounds, key=lambda pair: str(type(pair[0]))):
+        by_type.setdefault(type(pair[0]), []).append(pair)
+    merged: list[Bounds] = []
+    for pairs in by_type.values():
+        first = len(merged)
+        for low, high in sorted(pairs):
+            if len(merged) > first and low <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+            else:
+                merged.append((low, high))
+    return merged
 
 
 def iso_date(text: str) -> date | None:

@@ -51,10 +51,12 @@ class Reading:
 
 class Source(Protocol):
     def version(self, span: Span | None) -> str:
-        """Return a short text that changes with the data of ``span`` (None: all), at less cost than a read.
+        """Return a short text that changes with the data of ``span`` (None: all), at most at a read's cost.
 
-        The same data has the same version in every process. Data far from the span does not change it, where
-        the source can tell. Some sources do not notice every change: see ``SqlSource.version``.
+        Also with a value changed in place, values that change places, a row moved to another time, and rows
+        removed and added again with other values. The same data has the same version in every process. Where
+        rows have no order, none changes it. Data far from the span does not change it, where the source can
+        tell.
         """
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:

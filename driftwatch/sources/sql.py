@@ -15,11 +15,12 @@ from driftwatch.columns.rows.declared_rows import declared_rows
 from driftwatch.columns.rows.nested import Flattening, check_lists, leaves
 from driftwatch.columns.rows.row_options import RowOptions
 from driftwatch.core.schema import Span
-from driftwatch.core.settings import Duration, exclusive_setting, read_secret
+from driftwatch.core.settings import Duration, Since, exclusive_setting, read_secret
 from driftwatch.errors import ConfigError, MissingExtra, SourceUnavailable
 from driftwatch.sources._formats.header import other_columns
 from driftwatch.sources._sqlconnection import connected
 from driftwatch.sources._sqlrows import SqlRows, TimeSettings
+from driftwatch.sources._sqlversions import row_versions
 from driftwatch.sources.base import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Reading, SourceConfig
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class SqlConfig(SourceConfig, RowOptions):
     query: str | None = None
     #: The server's limit on one statement, in seconds (PostgreSQL).
     timeout: Duration = 300
+    #: Changes with every change of its row: versions then read it and the time column alone.
+    updated_column: Annotated[str | None, Field(min_length=1), Since("0.2.0")] = None
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
@@ -68,12 +71,15 @@ class SqlSource:
     config: SqlConfig
 
     def version(self, span: Span | None) -> str:
-        """Return a hash of the span's row count and newest time; a value changed in place goes unnoticed."""
         return self.versions([span])[0]
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:
+        """Return hashes of the content of all rows, or of the time and ``updated_column`` of all rows.
+
+        PostgreSQL computes them in one statement; of other databases the rows are read.
+        """
         with self._opened() as rows:
-            return [rows.version(span) for span in spans]
+            return row_versions(rows, spans)
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Read rows through a server-side cursor where the database has one."""
@@ -113,7 +119,12 @@ class SqlSource:
     @contextmanager
     def _opened(self) -> Iterator[SqlRows]:
         config = self.config
-        time = TimeSettings(column=config.time_column, timezone=config.timezone, formats=config.time_formats)
+        time = TimeSettings(
+            column=config.time_column,
+            timezone=config.timezone,
+            formats=config.time_formats,
+            updated_column=config.updated_column,
+        )
         with connected(self._url(), config.timeout) as connection:
             if config.table is not None:
                 yield SqlRows.of_table(connection, config.table, time)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
+from functools import reduce
+from operator import xor
 from typing import Any
 
-from broken_sources.broken import Batches, Broken, Names, Part
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from broken_sources.broken import Batches, Broken, Names, Part, mapped
 from driftwatch.core.schema import Span
 from driftwatch.sources.base import Reading
 
@@ -54,6 +60,54 @@ class HasAVersionOfTheCount(Broken):
                 for batch in self.kept_batches(piece)
             )
         )
+
+
+class HasAVersionOfSomeColumns(Broken):
+    breaks = "any_value_changed_in_place_changes_the_version"
+
+    def cut(self, batch: pa.RecordBatch, span: Part) -> pa.RecordBatch:
+        return super().cut(batch, span).select(["t", "x"])
+
+
+class HasAVersionOfRoundedNumbers(Broken):
+    breaks = "any_value_changed_in_place_changes_the_version"
+
+    def cut(self, batch: pa.RecordBatch, span: Part) -> pa.RecordBatch:
+        return mapped(super().cut(batch, span), pa.types.is_floating, pc.round)
+
+
+class HasAVersionOfEachColumn(Broken):
+    breaks = "values_that_change_places_change_the_version"
+
+    def version_of(self, span: Part) -> str:
+        batches = [self.cut(batch, span) for piece in self.pieces() for batch in self.kept_batches(piece)]
+        columns = zip(*(batch.columns for batch in batches), strict=True)
+        return str([sorted(repr(value) for part in column for value in part) for column in columns])[-190:]
+
+
+class HasAVersionWithoutTimes(Broken):
+    breaks = "a_row_that_moves_changes_the_version"
+
+    def cut(self, batch: pa.RecordBatch, span: Part) -> pa.RecordBatch:
+        rows = super().cut(batch, span)
+        return rows.set_column(0, "t", pa.nulls(rows.num_rows, rows.schema.field("t").type))
+
+
+class TakesEqualRowsForNone(Broken):
+    """Of an even number of equal rows nothing is left of the hash."""
+
+    breaks = "rows_removed_and_added_again_change_the_version"
+
+    def version_of(self, span: Part) -> str:
+        hashes = [int(text, 16) for text in self.row_hashes(span)]
+        return str(reduce(xor, hashes, len(hashes)))
+
+
+class HasAVersionOfTheOrder(Broken):
+    breaks = "the_order_of_rows_changes_no_version"
+
+    def version_of(self, span: Part) -> str:
+        return hashlib.sha256("".join(self.row_hashes(span)).encode()).hexdigest()
 
 
 class HasAVersionOfEverything(Broken):

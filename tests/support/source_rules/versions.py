@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 from source_stands import Stand
-from source_tables import DAY, digest, hours, rows_of, span, table
+from source_tables import DAY, HOUR, START, VALUES, digest, hours, rows_of, span, table
 
 from driftwatch.core.schema import Span
+from driftwatch.sources.base import Source
 from source_rules.rule import child, days, filled, opened, rule
 
 _DAY_ONE = span(0, 24)
@@ -52,13 +53,67 @@ def the_version_notices_a_change(stand: Stand) -> None:
         "removed": pa.concat_tables([content.slice(0, middle), content.slice(middle + 1)]),
         "changed": changed,
     }
-    for what in sorted(stand.notices):
-        stand.put(content)
-        first = source.versions([None, _DAY_ONE])
-        stand.put(changes[what])
-        second = source.versions([None, _DAY_ONE])
-        assert first[0] != second[0], f"{what}: the version of all rows stays"
-        assert first[1] != second[1], f"{what}: the version of the span stays"
+    for what, change in changes.items():
+        _check_noticed(stand, source, content, change, what)
+
+
+def _check_noticed(stand: Stand, source: Source, before: pa.Table, after: pa.Table, what: str) -> None:
+    stand.put(before)
+    first = source.versions([None, _DAY_ONE])
+    stand.put(after)
+    second = source.versions([None, _DAY_ONE])
+    assert first[0] != second[0], f"{what}: the version of all rows stays"
+    assert first[1] != second[1], f"{what}: the version of the span stays"
+
+
+@rule("a value changed in place")
+def any_value_changed_in_place_changes_the_version(stand: Stand) -> None:
+    """Of every type, with the same number of rows and the same times."""
+    for name in sorted(stand.values):
+        values = VALUES[name]
+        distinct = {repr(value.as_py()): place for place, value in enumerate(values)}.values()
+        versions = [
+            filled(stand, hours(0, 5, 23, c=values.take(pa.array([0, place, 0])))).versions([None, _DAY_ONE])
+            for place in distinct
+        ]
+        for versions_of_span in zip(*versions, strict=True):
+            assert len(set(versions_of_span)) == len(distinct), name
+
+
+@rule("values that change places")
+def values_that_change_places_change_the_version(stand: Stand) -> None:
+    """Each column then has the same values as before."""
+    content = days(3)
+    swapped = content.set_column(1, "x", content.column("x").take(pa.array([0, 2, 1, *range(3, 18)])))
+    _check_noticed(stand, filled(stand, content), content, swapped, "two values")
+
+
+@rule("a row moved to another time")
+def a_row_that_moves_changes_the_version(stand: Stand) -> None:
+    """By a millisecond, to a time that the span had, or out of the span."""
+    for what, hour in {"a little": 5 + 1 / 3_600_000, "to another row": 3, "away": 30}.items():
+        before, after = hours(0, 3, 5, 23), table([START + int(at * HOUR) for at in (0, 3, hour, 23)])
+        _check_noticed(stand, filled(stand, before), before, after, what)
+
+
+@rule("rows removed and added again with other values")
+def rows_removed_and_added_again_change_the_version(stand: Stand) -> None:
+    """At the end, with the same times, also when the rows are equal to each other."""
+    for values in ([1, 2], [1, 1]):
+        before = hours(0, 3, 5, 5, 23, c=[0, 0, *values, 0]).drop_columns("x")
+        again = hours(5, 5, c=[value + 7 for value in values]).drop_columns("x")
+        after = pa.concat_tables([before.slice(0, 2), before.slice(4), again])
+        _check_noticed(stand, filled(stand, before), before, after, str(values))
+
+
+@rule("Where rows have no order, none changes it", needs=lambda stand: not stand.ordered)
+def the_order_of_rows_changes_no_version(stand: Stand) -> None:
+    content = days(3)
+    source = filled(stand, content)
+    versions = source.versions([None, _DAY_ONE])
+    for step in (5, 17):
+        stand.put(content.take(pa.array([place * step % len(content) for place in range(len(content))])))
+        assert source.versions([None, _DAY_ONE]) == versions
 
 
 @rule("Data far from the span does not change it", needs=lambda stand: stand.margin is not None)
@@ -91,7 +146,7 @@ def versions_are_those_of_each_span(stand: Stand) -> None:
         assert len(set(source.versions(parts))) > 2
 
 
-@rule("as it was before the rows were read", needs=lambda stand: "added" in stand.notices)
+@rule("as it was before the rows were read")
 def a_reading_has_the_version_from_before_its_rows(stand: Stand) -> None:
     content = days(3)
     source = filled(stand, content)

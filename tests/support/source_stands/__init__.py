@@ -44,8 +44,8 @@ class Stand:
     timeless: ClassVar[pa.Array | None] = pa.array([True, False])
     #: Bytes that may be read ahead of the batches.
     read_ahead: ClassVar[int] = 0
-    #: Changes that the version notices, of ``added``, ``removed``, ``changed``.
-    notices: ClassVar[frozenset[str]] = frozenset({"added", "removed", "changed"})
+    #: Rows have an order, which may be part of the version.
+    ordered: ClassVar[bool] = True
     #: Nanoseconds; rows that far from a span do not change its version. None: all rows may.
     margin: ClassVar[int | None]
     #: Adds a piece that cannot be read, with ``SECRET`` in it, and returns its name.

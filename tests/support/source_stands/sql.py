@@ -12,16 +12,15 @@ import psycopg
 import pyarrow as pa
 from peers import free_port
 from postgres import postgres_server
-from source_tables import DAY, TIMES, VALUES
+from source_tables import TIMES, VALUES
 
 from source_stands import SECRET, Outage, Stand
 
 
 class SqlStand(Stand):
     module = "driftwatch.sources.sql"
-    notices = frozenset({"added", "removed"})
-    #: Texts are compared by their dates.
-    margin = 3 * DAY
+    margin = 0
+    ordered = False
 
     @property
     def url(self) -> str:
