@@ -92,3 +92,31 @@ def test_a_slice_whose_messages_cannot_be_decoded_any_more_stays(
     )  # fmt: skip
     merged = tiles._merge(stored, tiles_read, [SPAN.start, SPAN.end], {SPAN.start: 1}, {SPAN.start})
     assert (merged.rows, merged.retained_slices) == (rows, retained)
+
+
+@pytest.mark.parametrize(
+    ("values", "late", "corrected"),
+    [
+        ([1.0, 2.0, 3.0], 0, 0),
+        ([1.0, 2.0, 30.0], 0, 1),
+        ([1.0, 2.0], 0, 1),
+        ([1.0, 2.0, 3.0, 4.0], 1, 0),
+        ([1.0, 2.0, 30.0, 4.0], 1, 0),
+    ],
+)
+def test_a_slice_with_other_rows_and_no_more_of_them_is_corrected(
+    values: list[float], late: int, corrected: int
+) -> None:
+    before, now = (
+        replace(window_of(REFERENCE.plan, {"x": rows}), span=SPAN) for rows in ([1.0, 2.0, 3.0], values)
+    )
+    stored = Reading(
+        tiles={(SPAN.start, None): before}, versions={SPAN.start: 1}, source_versions={SPAN.start: "old"}
+    )
+    tiles_read = TilesRead(
+        tiles={(SPAN.start, None): now}, versions=("new",), unchanged=False, rejected=(), files=1,
+        rows=now.rows, newest_row=None, untimed_rows=0, undecodable=(), seconds=0.0,
+    )  # fmt: skip
+    merged = tiles._merge(stored, tiles_read, [SPAN.start, SPAN.end], {SPAN.start: 1}, {SPAN.start})
+    assert (merged.late_rows, merged.corrected_slices) == (late, corrected)
+    assert merged.rows == (before if values == [1.0, 2.0, 3.0] else now).rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,21 @@ def postgres(server: str) -> Iterator[tuple[str, Execute]]:
 def database(tmp_path: Path) -> Iterator[tuple[str, Execute]]:
     with closing(sqlite3.connect(tmp_path / "rows.db", isolation_level=None)) as link:
         yield f"sqlite:///{tmp_path}/rows.db", lambda statement: link.execute(statement)
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """The statements that SQLAlchemy sends."""
+    statements: list[str] = []
+
+    def note(_link: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 #: A table of 48 hours, as each database writes it.
@@ -113,19 +128,11 @@ def test_a_change_is_one_of_its_hour_in_postgres(postgres: tuple[str, Execute], 
 def test_all_spans_cost_one_statement_in_postgres(postgres: tuple[str, Execute]) -> None:
     url, execute = postgres
     execute(IN_POSTGRES)
-    statements: list[str] = []
-
-    def note(_link: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
     source = sql(url)
-    event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
+    with noted() as statements:
         source.versions(HOURS)
         many = len(statements)
         source.versions(HOURS[:1])
-    finally:
-        event.remove(sa.Engine, "before_cursor_execute", note)
     assert many == len(statements) - many
     assert sum("hashtextextended" in statement for statement in statements) == 2
 
@@ -206,9 +213,14 @@ def test_a_timeout_of_a_version_is_an_outage(postgres: tuple[str, Execute]) -> N
     """It is not tried again in other ways."""
     url, execute = postgres
     execute("CREATE TABLE flights AS SELECT now() AS t, 1 AS x")
-    slow = sql(url, table=None, query="SELECT t, pg_sleep(x * 30)::text AS x FROM flights", timeout="1s")
-    with pytest.raises(SourceUnavailable, match="statement timeout"):
+    execute(
+        "CREATE OR REPLACE FUNCTION slow(x int) RETURNS text LANGUAGE sql STABLE "
+        "AS 'SELECT pg_sleep(30 * x)::text'"
+    )
+    slow = sql(url, table=None, query="SELECT t, slow(x) AS x FROM flights", timeout="1s")
+    with noted() as statements, pytest.raises(SourceUnavailable, match="statement timeout"):
         slow.version(None)
+    assert sum("CAST" in statement for statement in statements) == 1
 
 
 def _check_updated_column(url: str, execute: Execute) -> None:
@@ -227,6 +239,9 @@ def _check_updated_column(url: str, execute: Execute) -> None:
     execute("DELETE FROM flights WHERE x = 72")
     third = source.versions([*HOURS, None])
     assert [place for place in range(49) if second[place] != third[place]] == [11, 12, 48]
+    execute("UPDATE flights SET t = (SELECT t FROM flights AS o WHERE o.x = 78) WHERE x = 79")
+    fourth = source.versions([*HOURS, None])
+    assert [place for place in range(49) if third[place] != fourth[place]] == [13, 48]
     with pytest.raises(SchemaMismatch, match=r"expected the updated_column 'change'\. Got .*'changed'"):
         sql(url, updated_column="change").version(None)
 

@@ -82,10 +82,12 @@ def any_value_changed_in_place_changes_the_version(stand: Stand) -> None:
 
 @rule("values that change places")
 def values_that_change_places_change_the_version(stand: Stand) -> None:
-    """Each column then has the same values as before."""
+    """In one column, which then has the same values as before, and in one row."""
     content = days(3)
     swapped = content.set_column(1, "x", content.column("x").take(pa.array([0, 2, 1, *range(3, 18)])))
-    _check_noticed(stand, filled(stand, content), content, swapped, "two values")
+    _check_noticed(stand, filled(stand, content), content, swapped, "in a column")
+    before, after = (hours(0, 3, 5, y=[0, y, 2], z=[0, 15 - y, 2]) for y in (7, 8))
+    _check_noticed(stand, filled(stand, before), before, after, "in a row")
 
 
 @rule("a row moved to another time")
