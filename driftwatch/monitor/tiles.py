@@ -110,7 +110,9 @@ def read_missing(
     if not missing_slices:
         return stored
     read_edges = edges[missing_slices[0] : missing_slices[-1] + 2]
-    tiles_read = _read(tile_source, read_edges, [None] * (len(read_edges) - 1))
+    n_slices = len(read_edges) - 1
+    # As in ``_read_changes``: the version of a single slice comes with its rows.
+    tiles_read = _read(tile_source, read_edges, [None] * n_slices if n_slices > 1 else None)
     missing_starts = {edges[index] for index in missing_slices}
     newest_versions = tile_source.history.tiles.newest_versions(
         tile_source.config.name, read_edges[0], read_edges[-1]

@@ -86,7 +86,11 @@ class FilesSource:
     now: Callable[[], int] = field(default=time.time_ns)
 
     def version(self, span: Span | None) -> str:
-        """Return a SHA-256 of names, sizes and modification times of files that can hold rows of the span."""
+        """Return a SHA-256 of names, sizes and modification times of files that can hold rows of the span.
+
+        A file with other bytes but the same size and time goes unnoticed; ``settle`` of more than the file
+        system's clock step leaves that to those who set times by hand.
+        """
         return self.versions([span])[0]
 
     def versions(self, spans: Sequence[Span | None]) -> list[str]:

@@ -420,3 +420,19 @@ def test_a_file_url_and_another_file_system(tmp_path: Path) -> None:
     gone = FilesConfig(type="files", path="s3://nothing/*.csv")
     with pytest.raises(SourceUnavailable, match="expected at least one file"):
         open_source(gone, resolve=lambda url: (fake, url.removeprefix("s3://"))).version(None)
+
+
+def test_a_link_that_is_switched_has_another_version(tmp_path: Path) -> None:
+    """To a file of the same size, written at another time; of the link itself nothing is asked."""
+    for place, name in enumerate("ab"):
+        pq.write_table(pa.table({"t": [START + place], "x": [place]}), tmp_path / f"{name}.bin")
+        os.utime(tmp_path / f"{name}.bin", ns=(START, START + place * 10_000_000))
+    assert (tmp_path / "a.bin").stat().st_size == (tmp_path / "b.bin").stat().st_size
+    link = tmp_path / "rows.parquet"
+    link.symlink_to("a.bin")
+    opened = source(link, time_column="t")
+    first = opened.version(None)
+    link.unlink()
+    link.symlink_to("b.bin")
+    os.utime(link, ns=(START, START), follow_symlinks=False)
+    assert opened.version(None) != first
