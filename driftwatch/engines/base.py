@@ -99,6 +99,8 @@ class SourceRows:
     max_rows: int
     #: Rows before it, and at and after its end, are counted apart among those outside; None: none are.
     history: Span | None = None
+    #: False where the versions of the tiles were taken before.
+    needs_version: bool = True
     #: Turns messages into rows.
     decoded: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]] = _unchanged
     #: The report on ``batches``; complete once they are exhausted.
@@ -110,7 +112,8 @@ class SourceRows:
         if self.reading is not None:
             raise ValueError("the rows of a span are read once.")
         self.reading = self.source.read(self.span, self.columns)
-        self.source_version = self.reading.version
+        if self.source_version is None:
+            self.source_version = self.reading.version if self.needs_version else ""
         return self._bounded(self.decoded(self.reading.batches))
 
     def version(self) -> str:

@@ -40,7 +40,8 @@ class Reading:
     """The rows of one span, and a report on reading them."""
 
     batches: Iterator[pa.RecordBatch]
-    #: The span's version as it was before the rows were read.
+    #: The span's version as it was before the rows were read. Whoever needs it asks before the first row: a
+    #: source to which it is a cost may take it then, and say "" later, which is no version.
     version: str
     #: Pieces of the data that could not be read. Complete, as ``files`` is, once ``batches`` is exhausted.
     rejected: list[RejectedFile] = field(default_factory=list)

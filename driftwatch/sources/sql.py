@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,37 @@ def open_source(config: SqlConfig) -> SqlSource:
     return SqlSource(config=config)
 
 
+@dataclass(slots=True)
+class _LazyVersion:
+    take: Callable[[], str]
+    value: str | None = None
+
+    def before(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        # A later version could hold changes that the rows lack.
+        self.value = self.value or ""
+        yield from batches
+
+
+class _SqlReading(Reading):
+    """Takes the version when it is asked for: it costs a scan, and most readings need none."""
+
+    def __init__(
+        self, *, version: _LazyVersion, batches: Iterator[pa.RecordBatch], other_columns: list[str]
+    ) -> None:
+        self._lazy_version = version
+        super().__init__(batches=version.before(batches), version="", other_columns=other_columns)
+
+    @property
+    def version(self) -> str:
+        if self._lazy_version.value is None:
+            self._lazy_version.value = self._lazy_version.take()
+        return self._lazy_version.value
+
+    @version.setter
+    def version(self, _version: str) -> None:
+        pass
+
+
 @dataclass(slots=True, kw_only=True)
 class SqlSource:
     """A SQL source; every call is a read-only transaction of its own."""
@@ -83,9 +114,11 @@ class SqlSource:
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Read rows through a server-side cursor where the database has one."""
-        version, candidates = self.version(span), list[str]()
-        return Reading(
-            batches=self._batches(span, columns, candidates), version=version, other_columns=candidates
+        candidates = list[str]()
+        return _SqlReading(
+            version=_LazyVersion(take=lambda: self.version(span)),
+            batches=self._batches(span, columns, candidates),
+            other_columns=candidates,
         )
 
     def extent(self) -> Span | None:

@@ -92,6 +92,7 @@ class Worker:
         stored_versions: list[str | None] | None = header["stored_versions"]
         # Versions are taken before the rows: a change in between is read once more, never missed.
         versions = None if stored_versions is None else source.versions(spans)
+        takes_version = versions is None and len(spans) == 1
         totals = _Totals(versions=versions or [])
         for low, high in _changed_runs(stored_versions, versions, len(spans)):
             run = edges[low : high + 1]
@@ -102,6 +103,7 @@ class Worker:
                 columns=columns_of(plan),
                 max_rows=header["rows"],
                 history=_span(header, "history"),
+                needs_version=takes_version,
             )
             if header["decode"] is not None:
                 rows = _with_decoder(rows, header["decode"], plan, run, totals.undecodable)
@@ -114,7 +116,7 @@ class Worker:
                 types = counted.types.get(start, {}) if segment is None else {}
                 yield {**tile, "types": dict(types)}, encode_summary(part, level=0)
             totals.add(rows.reading, counted)
-            if versions is None and len(spans) == 1:
+            if takes_version:
                 totals.versions = [rows.version()]
         yield {"kind": "done", **totals.header()}, b""
 
