@@ -26,6 +26,7 @@ from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import DriftwatchError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session, open_session
+from driftwatch.monitor.succession.removed_monitors import RemovedMonitors
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import ActiveReference
@@ -58,6 +59,7 @@ class Daemon:
             self._quarantined = quarantine(self.config.storage.path, self.clock.now())
             session = stack.enter_context(open_session(self.config, self.clock, log.info, checkpoints=True))
             self._create_parts(session)
+            self.removed_monitors.close(session, ())
             stack.callback(self.loader.stop)
             # Before the first scrape, so that no alert resolves by a restart.
             self.views.show_configured(self.config.monitors)
@@ -94,6 +96,7 @@ class Daemon:
             on_round_end=self._all_loaded,
         )
         self.retention = Retention(session.history)
+        self.removed_monitors = RemovedMonitors()
         self.scheduler = Scheduler(self._tick, self.clock, self._tick_seconds)
         self.senders = Senders(session)
         app = create_app(self, self.config.web, self.config.export)
@@ -145,6 +148,7 @@ class Daemon:
         now = self.clock.now()
         self.loader.retry(self.session, now)
         self.retention.apply(self.config.retention, now)
+        self.removed_monitors.close(self.session, self.runner.leaving)
         notify_systemd("WATCHDOG=1")
 
     def snapshot(self) -> Snapshot:
@@ -161,6 +165,7 @@ class Daemon:
             store_errors=(self._quarantined is not None)
             + self.runner.store_errors
             + self.retention.store_errors
+            + self.removed_monitors.store_errors
             + self.senders.store_errors,
             checks_running=self.runner.running,
             monitors=self.views.all(),
@@ -219,6 +224,7 @@ class Daemon:
         for slot in self.runner.slots():
             if config.monitor(slot.monitor.config.name) is None:
                 self.runner.remove(slot.monitor.config.name)
+        self.removed_monitors.close(session, self.runner.leaving)
         # Missing or changed references are built in the background; until then a monitor keeps its old one.
         self.loader.load(session)
 

@@ -35,6 +35,7 @@ class Runner:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
         self._slots: dict[str, MonitorSlot] = {}
+        self._removed: list[MonitorSlot] = []
         self.store_errors = 0
 
     def add(self, monitor: Monitor, last_end: int | None, owed: int = 0) -> None:
@@ -42,7 +43,9 @@ class Runner:
         with self._lock:
             slot = self._slots.get(monitor.config.name)
             if slot is None:
-                self._slots[monitor.config.name] = MonitorSlot(monitor=monitor, last_end=last_end, owed=owed)
+                self._slots[monitor.config.name] = MonitorSlot(
+                    monitor=monitor, last_end=last_end, owed=owed, must_take_over=True
+                )
             else:
                 slot.replace_monitor(monitor)
 
@@ -52,6 +55,7 @@ class Runner:
             slot = self._slots.pop(name, None)
             if slot is not None:
                 slot.removed = True
+                self._removed = [item for item in (*self._removed, slot) if item.busy]
 
     def slot(self, name: str) -> MonitorSlot | None:
         with self._lock:
@@ -60,6 +64,12 @@ class Runner:
     def slots(self) -> list[MonitorSlot]:
         with self._lock:
             return list(self._slots.values())
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Return removed monitors whose last check is still running."""
+        with self._lock:
+            return frozenset(slot.monitor.config.name for slot in self._removed if slot.busy)
 
     @property
     def running(self) -> int:
@@ -77,7 +87,8 @@ class Runner:
         config = slot.monitor.config
         window, timezone = config.window, config.timezone
         is_due = not slot.backoff.is_waiting(now) and (
-            bool(backlog(window, timezone, slot.last_end, now, self.catch_up).windows)
+            slot.must_take_over
+            or bool(backlog(window, timezone, slot.last_end, now, self.catch_up).windows)
             or slot.owed_is_due(now, is_window_due=False)
             or slot.search_is_due(now)
             or due_refresh(window, timezone, slot.last_end, slot.last_refresh, now) is not None

@@ -1,4 +1,4 @@
-"""One monitor's turn: acknowledgements, due windows, late rows, gauges, the view.
+"""One monitor's turn: open incidents, acknowledgements, due windows, late rows, gauges, the view.
 
 A step that fails is logged and counted, and the next one runs: an acknowledgement that cannot be applied
 stops no check, and neither does a view that cannot be built. Only a store that fails makes the checks wait.
@@ -38,6 +38,7 @@ WINDOWS_PER_TURN = 16
 
 
 class Step(StrEnum):
+    TAKE_OVER = "taking over of open incidents"
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK = "check"
     OWED = "look at owed windows"
@@ -68,17 +69,26 @@ class Turn:
 
     def run(self) -> bool:
         """Run the steps; True means that more windows are due, but other monitors go first."""
-        self._slot.take_replacement()
-        self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
-        # Owed windows first, so that windows are judged in the order of time where there is a choice.
-        self._run_step(Step.OWED, self._judge_owed)
-        has_more = self._run_step(Step.CHECK, self._check_due_windows)
-        if self._slot.search_is_due(self._clock.now()):
-            self._run_step(Step.LATE_ROWS, self._search_late_rows)
+        has_more: bool | None = False
+        if self._take_replacement():
+            self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
+            # Owed windows first, so that windows are judged in the order of time where there is a choice.
+            self._run_step(Step.OWED, self._judge_owed)
+            has_more = self._run_step(Step.CHECK, self._check_due_windows)
+            if self._slot.search_is_due(self._clock.now()):
+                self._run_step(Step.LATE_ROWS, self._search_late_rows)
         # The next window may be a day away, and there may be a thousand monitors.
         self._slot.monitor.drop_derived_arrays()
         self._update_view()
         return bool(has_more)
+
+    def _take_replacement(self) -> bool:
+        """Go on with a replacement of the monitor; False means that it cannot take over yet."""
+        slot = self._slot
+        slot.take_replacement()
+        if slot.must_take_over and not slot.backoff.is_waiting(self._clock.now()):
+            self._run_step(Step.TAKE_OVER, partial(slot.take_over, self._clock.now()))
+        return not slot.must_take_over
 
     def _run_step(self, step: Step, work: Callable[[], T]) -> T | None:
         """Return what the step returns; None when it failed."""
@@ -139,7 +149,8 @@ class Turn:
             self._update_view()
             if len(windows) == 1:
                 self._run_step(Step.LATE_ROWS, self._search_late_rows)
-            self._slot.take_replacement()
+            if not self._take_replacement():
+                return False
         return True
 
     def _due_windows(self) -> tuple[Span, ...]:

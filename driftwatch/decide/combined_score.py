@@ -33,7 +33,7 @@ EFFECT_FLOOR = 0.2
 #: Largest deviation that a column counts, in standard deviations.
 MAX_DEVIATION = 5.0
 #: Columns that a combined score needs; fewer are judged one by one.
-_MIN_COLUMNS = 4
+MIN_COLUMNS = 4
 #: Columns named in the gauge's effect.
 _NAMED_COLUMNS = 3
 
@@ -60,7 +60,7 @@ def combine_scores(
     np.maximum.at(owner_z, history.keys.stream_owners[is_used], z[is_used])
     largest = owner_z[owner_z > -np.inf]
     n_suspended = np.count_nonzero(np.bincount(history.keys.stream_owners[is_suspended])) if suspended else 0
-    if len(largest) < max(_MIN_COLUMNS, 3 * n_suspended):
+    if len(largest) < max(MIN_COLUMNS, 3 * n_suspended):
         return None
     mean = float(largest.mean())
     effect = (
@@ -107,7 +107,7 @@ def with_combined_history(segment_state: SegmentState) -> SegmentState:
         if key[1] is not None and not np.isnan(history.values[:, position]).any()
     ]
     columns = sorted({history.keys[position][1] or "" for position in complete})
-    if len(history.values) <= MIN_HISTORY_WINDOWS or len(columns) < _MIN_COLUMNS:
+    if len(history.values) <= MIN_HISTORY_WINDOWS or len(columns) < MIN_COLUMNS:
         return segment_state
     z = np.zeros((len(history.values), len(history.keys)))
     z[:, complete] = leave_one_out(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from driftwatch.core.schema import Span
 from driftwatch.core.windows import season_slot
 from driftwatch.decide.decision import learn_block
 from driftwatch.decide.evalues.stream_index import owner_of
@@ -14,13 +16,25 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.decide.state_codec import encode
 from driftwatch.detectors.base import ReferenceContext
+from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.evaluation.evaluator import streams
+from driftwatch.monitor.succession.recount import (
+    TilesBySegment,
+    is_counted,
+    recounted_tiles,
+    stored_tiles,
+)
+from driftwatch.notify.base import minute_text
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
+from driftwatch.store.incident_table import IncidentTable
 from driftwatch.store.records import CheckRecord
-from driftwatch.summary.reference import Reference
+from driftwatch.summary.reference import AcceptedSpan, Reference
 from driftwatch.summary.serial import fingerprint_reference
 from driftwatch.summary.summary import Summary, total
+
+log = logging.getLogger(__name__)
+SegmentStates = dict[str | None, SegmentState]
 
 ACCEPTED, MUTED = "accepted", "muted"
 #: Joint statistics depend on every column, so they are learned again after a rebase.
@@ -42,6 +56,8 @@ def apply_acknowledgement(monitor: Monitor, acknowledgement: Acknowledgement, no
 def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Monitor:
     segment_states = {name: monitor.segment_state(name) for name in monitor.reference.plan.segments}
     old_reference = monitor.reference
+    # Not that of the active reference: one of newer settings may wait to be taken over.
+    source_key = monitor.history.references.source_key(monitor.config.name, old_reference.fingerprint)
     matches = [
         (name, incident)
         for name, segment_state in segment_states.items()
@@ -50,7 +66,7 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
     ]
     record = CheckRecord(monitor=monitor.config.name, now=now)
     if not matches:
-        outcome = f"no open incident {acknowledgement.incident}".strip()
+        outcome = ended_text(monitor.history.incidents, monitor.config.name, acknowledgement.incident)
         monitor.history.commit(replace(record, acknowledged=[(acknowledgement.id, outcome)]))
         return monitor
     if acknowledgement.verdict == MUTED:
@@ -79,7 +95,7 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
                 continue  # That window had no data that could become the reference.
             monitor, segment_states = rebase(monitor, segment_states, segment, incident)
         if monitor.reference is not old_reference:
-            record = replace(record, reference=(monitor.reference, _source_key(monitor)))
+            record = replace(record, reference=(monitor.reference, source_key))
     decided_until = max((segment_state.decided_until or 0) for segment_state in segment_states.values())
     monitor.history.commit(
         replace(
@@ -92,11 +108,6 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
         )
     )
     return monitor
-
-
-def _source_key(monitor: Monitor) -> str:
-    active = monitor.history.references.active(monitor.config.name)
-    return active.source_key if active else ""
 
 
 def _mute(
@@ -122,27 +133,62 @@ def _close(segment_state: SegmentState, matches: Sequence[tuple[str | None, Inci
     )
 
 
+def ended_text(incidents: IncidentTable, monitor: str, key: str) -> str:
+    """Say that an incident is not open, and when and why it ended; of several the newest."""
+    stored = incidents.of_monitor(monitor, only_open=False)
+    ended = [item for item in stored if item.resolved_at is not None and key in ("", item.key)]
+    if not ended:
+        return f"no open incident {key}".strip()
+    newest = max(ended, key=lambda item: (item.resolved_at or 0, item.key))
+    text = f"{newest.key} ended {minute_text(newest.resolved_at or 0)}: {newest.resolution}"
+    return f"no open incident; {text}"
+
+
 def rebase(
-    monitor: Monitor, segment_states: dict[str | None, SegmentState], segment: str | None, incident: Incident
-) -> tuple[Monitor, dict[str | None, SegmentState]]:
+    monitor: Monitor, segment_states: SegmentStates, segment: str | None, incident: Incident
+) -> tuple[Monitor, SegmentStates]:
     """Replace the reference counts of the incident's columns by production's counts since the onset.
 
-    Tiles are already counted on the frozen cells, so nothing is read again. Other columns stay.
+    Tiles are already counted on the frozen cells, so nothing is read again, unless the incident is older than
+    the plan. Other columns stay.
     """
-    columns = frozenset(incident.columns) & set(monitor.reference.summary.counts)
-    reference, onset = monitor.reference, incident.onset
-    accepted_tiles: dict[str | None, list[Summary]] = {}
-    for name in reference.plan.segments:
-        tiles = monitor.history.tiles.newest(
-            monitor.config.name, name, onset, _END_OF_TIME, reference.plan.fingerprint
-        )
-        accepted_tiles[name] = [item.summary for item in tiles if item.summary.rows]
-    if not accepted_tiles[segment]:
+    tiles = _accepted_tiles(monitor, segment_states, incident.onset)
+    if not tiles[segment]:
         return monitor, segment_states
-    reference = rebase_reference(reference, accepted_tiles, columns)
-    rebased_monitor = replace(monitor, reference=reference)
+    end = max(item.span.end for item in tiles[segment])
+    accepted = AcceptedSpan(columns=incident.columns, start=incident.onset, end=end)
+    return rebase_on(monitor, segment_states, tiles, accepted)
+
+
+def _accepted_tiles(monitor: Monitor, segment_states: SegmentStates, onset: int) -> TilesBySegment:
+    tiles = {
+        name: [item for item in items if item.rows]
+        for name, items in stored_tiles(monitor, Span(start=onset, end=_END_OF_TIME)).items()
+    }
+    decided_until = max((item.decided_until or onset) for item in segment_states.values())
+    if decided_until <= onset or is_counted(monitor, Span(start=onset, end=decided_until)):
+        return tiles
+    try:
+        return recounted_tiles(monitor, Span(start=onset, end=decided_until))
+    except DataError as error:
+        log.warning(
+            "what was accepted cannot be counted on the new plan, newer windows are used",
+            extra={"monitor": monitor.config.name, "error": str(error)},
+        )
+        return tiles
+
+
+def rebase_on(
+    monitor: Monitor, segment_states: SegmentStates, tiles: TilesBySegment, accepted: AcceptedSpan
+) -> tuple[Monitor, SegmentStates]:
+    """Replace the counts of the accepted columns by those of ``tiles``, and learn these columns from them."""
+    columns = frozenset(accepted.columns) & set(monitor.reference.summary.counts)
+    reference = rebase_reference(monitor.reference, tiles, columns)
+    provenance = reference.provenance
+    provenance = replace(provenance, accepted=(*provenance.accepted, accepted))
+    rebased_monitor = replace(monitor, reference=replace(reference, provenance=provenance))
     rebased_states = {
-        name: _relearn(rebased_monitor, segment_state, name, accepted_tiles[name], columns)
+        name: relearn(rebased_monitor, segment_state, name, tiles[name], columns)
         for name, segment_state in segment_states.items()
     }
     return rebased_monitor, rebased_states
@@ -180,7 +226,7 @@ def rebase_reference(
     return replace(draft, fingerprint=fingerprint_reference(draft))
 
 
-def _relearn(
+def relearn(
     monitor: Monitor,
     segment_state: SegmentState,
     segment: str | None,

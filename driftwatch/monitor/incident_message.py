@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from enum import StrEnum
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -25,6 +26,21 @@ _MAX_UNCHANGED = 6
 _MAX_GAP_WINDOWS = 1.5
 _BLIND_NOTE = "nothing is known about drift until this works again"
 _CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
+
+
+class Ending(StrEnum):
+    """Why an incident ended although nobody answered it and its inputs did not come back. Stored."""
+
+    REFERENCE_REPLACED = "reference replaced"
+    MONITOR_REMOVED = "monitor removed"
+    NOT_WATCHED = "no longer watched"
+
+
+_ENDING_CAUSES = {
+    Ending.REFERENCE_REPLACED: "the reference was replaced by one of other data",
+    Ending.MONITOR_REMOVED: "the configuration no longer has this monitor",
+    Ending.NOT_WATCHED: "what it names is no longer watched",
+}
 #: Share of the traffic; a test set that may represent this much is not reported as falling short.
 _MIN_REPRESENTED_SHARE = 0.95
 
@@ -94,19 +110,36 @@ def _moved_columns_text(n_moved: int, verdict: Verdict) -> str:
 
 
 def resolved_message(
-    firing: str, now: int, trail: Iterable[TrailPoint] = (), *, by_hand: bool = False
+    firing: str,
+    now: int,
+    trail: Iterable[TrailPoint] = (),
+    *,
+    by_hand: bool = False,
+    ending: Ending | None = None,
 ) -> str:
     """Return the stored firing message as a resolve message; ``trail`` is the evidence until then.
 
     ``by_hand`` says that somebody closed the incident; a could-not-look incident then gets another note.
     """
     message = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
-    if _BLIND_NOTE in message.lines:
+    if ending is not None:
+        message = _ended(message, ending)
+    elif _BLIND_NOTE in message.lines:
         note = _CLOSED_BY_HAND_NOTE if by_hand else _recovery_note(message)
         message = replace(
             message, lines=tuple(note if line == _BLIND_NOTE else line for line in message.lines)
         )
     return message_to_json(message)
+
+
+def _ended(message: Message, ending: Ending) -> Message:
+    is_blind = message.kind is IncidentKind.BLIND
+    note = f"ended because {_ENDING_CAUSES[ending]}, "
+    note += "not because it works again" if is_blind else "not because the inputs are back"
+    lines = [line for line in message.lines if line != _BLIND_NOTE]
+    # The line of the onset stays the first one: notifiers put it before the window.
+    lines.insert(1 if lines and lines[0].startswith("since ") else 0, note)
+    return replace(message, title=f"{message.title}; ended: {ending}", lines=tuple(lines))
 
 
 def _recovery_note(message: Message) -> str:

@@ -53,13 +53,14 @@ class References:
 
         Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for unknown column names.
         """
-        key = self._key(config)
+        version = self._data_version(config)
+        key = self._key(config, version)
         active = self.stored.active(config.name)
         if active is not None and active.source_key == key and not force:
             return self._checked(active.reference, config)
         reason = "it was asked for" if force else _MISSING if active is None else _CHANGED
         trial = None if force else self.trials.get(config.name, key)
-        reference, blocks = trial or self._build(config, reason)
+        reference, blocks = trial or self._build(config, reason, version)
         self.stored.store(reference, key, blocks, self.now)
         if trial:
             self.say(
@@ -74,7 +75,8 @@ class References:
         stored separately. One changed by ``ack --as accepted`` is used only with ``rebased``. Raises the
         errors of ``in_force``.
         """
-        name, key = config.name, self._key(config)
+        name, version = config.name, self._data_version(config)
+        key = self._key(config, version)
         active = self.stored.active(name)
         if active is not None and active.source_key == key:
             candidate = active.reference if rebased else self.stored.built(name, key)
@@ -90,7 +92,7 @@ class References:
         trial = self.trials.get(name, key)
         if trial is None:
             reason = _CHANGED if active is not None or self.trials.exists(name) else _MISSING
-            trial = self._build(config, reason)
+            trial = self._build(config, reason, version)
             self.trials.store(trial[0], key, trial[1])
         reference, blocks = self._checked(trial[0], config), trial[1]
         return reference, lambda segment: blocks.get(segment, ())
@@ -103,7 +105,7 @@ class References:
             self.say(f"{config.name}: {line}")
         return _with_valid_names(reference, config)
 
-    def _build(self, config: MonitorConfig, reason: str) -> _ReferenceAndBlocks:
+    def _build(self, config: MonitorConfig, reason: str, data_version: str) -> _ReferenceAndBlocks:
         from driftwatch.engines.local.pool import FilesRead
 
         source, limits = reference_source(config), config.limits
@@ -124,7 +126,7 @@ class References:
             if not files_read.rejected:
                 raise
             raise ReferenceUnusable(f"{error} {_file_note(files_read)}.") from error
-        reference = _with_file_notes(result.reference, files_read)
+        reference = _with_file_facts(result.reference, files_read, data_version)
         rows = f"{reference.summary.rows:,} rows in {files_read.files:,} file(s)"
         self.say(f"{config.name}: reference built from {rows}, since {reason}")
         for note in reference.provenance.notes[len(result.reference.provenance.notes) :]:
@@ -133,11 +135,14 @@ class References:
         blocks.update(result.segment_blocks)
         return reference, blocks
 
-    def _key(self, config: MonitorConfig) -> str:
+    def _data_version(self, config: MonitorConfig) -> str:
         limits = config.limits
         (version,) = self.readers.versions(
             reference_source(config), (None,), seconds=limits.seconds, memory=int(limits.memory)
         )
+        return version
+
+    def _key(self, config: MonitorConfig, version: str) -> str:
         data = as_json(config)
         # A key marked ``Since`` is not there at its default.
         parts = {name: data[name] for name in _REFERENCE_SETTINGS if name in data}
@@ -157,11 +162,13 @@ class References:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _with_file_notes(reference: Reference, files_read: FilesRead) -> Reference:
+def _with_file_facts(reference: Reference, files_read: FilesRead, data_version: str) -> Reference:
     notes = list(reference.provenance.notes)
     if files_read.rejected:
         notes.append(_file_note(files_read))
-    provenance = replace(reference.provenance, files=files_read.files, notes=tuple(notes))
+    provenance = replace(
+        reference.provenance, files=files_read.files, notes=tuple(notes), data_version=data_version
+    )
     return replace(reference, provenance=provenance)
 
 

@@ -21,16 +21,16 @@ class IncidentTable:
             " ORDER BY opened_at, key",
             (monitor,),
         )
-        return [
-            StoredIncident(
-                **{
-                    **dict(row),
-                    "segment": row["segment"] or None,
-                    "columns": tuple(json.loads(row["columns"])),
-                }
-            )
-            for row in rows
-        ]
+        return [_stored_incident(row) for row in rows]
+
+    def get(self, key: str) -> StoredIncident | None:
+        rows = self._db.query("SELECT * FROM incidents WHERE key = ?", (key,))
+        return _stored_incident(rows[0]) if rows else None
+
+    def monitors(self) -> frozenset[str]:
+        """Return the monitors with an open incident."""
+        rows = self._db.query("SELECT DISTINCT monitor FROM incidents WHERE resolved_at IS NULL")
+        return frozenset(row[0] for row in rows)
 
     @staticmethod
     def open(connection: sqlite3.Connection, incidents: Sequence[StoredIncident]) -> None:
@@ -57,3 +57,13 @@ class IncidentTable:
         """Mute incidents, each until its time; None ends the mute."""
         for key, until in mutes:
             connection.execute("UPDATE incidents SET muted_until = ? WHERE key = ?", (until, key))
+
+
+def _stored_incident(row: sqlite3.Row) -> StoredIncident:
+    return StoredIncident(
+        **{
+            **dict(row),
+            "segment": row["segment"] or None,
+            "columns": tuple(json.loads(row["columns"])),
+        }
+    )

@@ -36,6 +36,25 @@ class ReferenceTable:
         )
         return decode_reference(rows[0][0]) if rows else None
 
+    def active_fingerprint(self, monitor: str) -> str | None:
+        rows = self._db.query("SELECT fingerprint FROM active_references WHERE monitor = ?", (monitor,))
+        return rows[0][0] if rows else None
+
+    def activate(self, monitor: str, fingerprint: str, now: int) -> None:
+        """Make a stored reference active."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO active_references VALUES (?, ?, ?)", (monitor, fingerprint, now)
+            )
+
+    def source_key(self, monitor: str, fingerprint: str) -> str:
+        """Return the hash of the data and settings of a stored reference; empty when it is not stored."""
+        rows = self._db.query(
+            "SELECT source_key FROM reference_versions WHERE monitor = ? AND fingerprint = ?",
+            (monitor, fingerprint),
+        )
+        return rows[0][0] if rows else ""
+
     def built(self, monitor: str, source_key: str) -> Reference | None:
         """Return the newest reference built, not rebased, from the data and settings of ``source_key``."""
         rows = self._db.query(

@@ -21,6 +21,13 @@ class StateTable:
         )
         return rows[0][0] if rows else None
 
+    def of_monitor(self, monitor: str) -> list[tuple[str | None, bytes]]:
+        """Return the current state of every segment that ever had one."""
+        rows = self._db.query(
+            "SELECT segment, content FROM tracks WHERE monitor = ? ORDER BY segment", (monitor,)
+        )
+        return [(row[0] or None, row[1]) for row in rows]
+
     def checkpoint_before(self, monitor: str, segment: str | None, judged: int) -> tuple[int, bytes] | None:
         """Return the newest state stored before a place in the order of judging, and its own place."""
         rows = self._db.query(

@@ -12,6 +12,16 @@ from driftwatch.summary.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedSpan:
+    """Production data that somebody accepted as the new normal. Its field names are stored."""
+
+    #: Columns and joint detectors.
+    columns: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """The origin of a reference, which is not part of its fingerprint. Its field names are stored."""
 
@@ -23,6 +33,10 @@ class Provenance:
     notes: tuple[str, ...] = ()
     #: Types of the reference's values; none in references of 0.1.0.
     types: TypeNames = field(default_factory=dict)
+    #: The source's version of the data; empty where it is not stored, as in references of 0.1.0.
+    data_version: str = ""
+    #: Oldest first; none in references that 0.1.0 rebased.
+    accepted: tuple[AcceptedSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.named_rows import NamedColumns, NamedRows
 from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.projection import Projection, Sums
-from driftwatch.summary.reference import JointNull, Provenance, Reference
+from driftwatch.summary.reference import AcceptedSpan, JointNull, Provenance, Reference
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.summary import Summary
 
@@ -205,9 +205,10 @@ def encode_reference(reference: Reference) -> bytes:
         arrays |= {f"joint.{key}": getattr(reference.joint, key) for key in _JOINT}
     provenance = asdict(reference.provenance)
     provenance["set_aside"] = [_column_header(column) for column in reference.provenance.set_aside]
-    if not provenance["types"]:
-        # Stored as before there were such names.
-        del provenance["types"]
+    for name in ("types", "data_version", "accepted"):
+        if not provenance[name]:
+            # Stored as before there were such keys.
+            del provenance[name]
     header = {
         "monitor": reference.monitor,
         "fingerprint": reference.fingerprint,
@@ -238,6 +239,11 @@ def decode_reference(data: bytes) -> Reference:
             set_aside=tuple(_column(item) for item in provenance["set_aside"]),
             notes=tuple(provenance["notes"]),
             types={name: tuple(names) for name, names in provenance.get("types", {}).items()},
+            data_version=provenance.get("data_version", ""),
+            accepted=tuple(
+                AcceptedSpan(**{**item, "columns": tuple(item["columns"])})
+                for item in provenance.get("accepted", ())
+            ),
         ),
         blocks=header["blocks"],
         block_rows=header["block_rows"],

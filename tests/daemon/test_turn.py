@@ -15,6 +15,7 @@ import pytest
 from driftwatch.config.models import WindowConfig
 from driftwatch.core.clock import ReplayClock
 from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.daemon.status import monitor_slot
 from driftwatch.daemon.status.monitor_slot import MAX_BACKOFF_SECONDS, Backoff, MonitorSlot
 from driftwatch.daemon.turn import WINDOWS_PER_TURN, Turn
 from driftwatch.errors import SourceTimeout, StoreError
@@ -151,6 +152,22 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         "driftwatch.daemon.turn.look_again", lambda monitor, now, decided: monitor.look_again(now, decided)
     )
     return World()
+
+
+@pytest.fixture(autouse=True)
+def taken_over(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was taken over, in order; the first entry to fail is named ``fails``."""
+    names: list[str] = []
+
+    def take_over(monitor: Any, now: int, say: Any) -> Any:
+        if "fails" in names:
+            names.remove("fails")
+            raise StoreError("the disk is full")
+        names.append(monitor.config.name)
+        return monitor
+
+    monkeypatch.setattr(monitor_slot, "take_over", take_over)
+    return names
 
 
 def test_a_turn_checks_what_is_due_then_looks_for_late_rows_and_refreshes_the_gauges(world: World) -> None:
@@ -414,6 +431,25 @@ def test_a_replacement_takes_over_between_two_windows_and_ends_the_wait(world: W
     assert replacement.ends("owed") == [30]
     assert world.monitor.ends("check") == [30]
     assert not world.slot.has_replacement
+
+
+def test_nothing_is_checked_or_answered_until_open_incidents_are_taken_over(
+    world: World, taken_over: list[str]
+) -> None:
+    world.turn()
+    assert taken_over == [], "a monitor that goes on has nothing to take over"
+    replacement = FakeMonitor()
+    taken_over.append("fails")
+    world.acknowledgements.requests = ["k: fixed"]
+    world.slot.replace_monitor(replacement)  # type: ignore[arg-type]
+    world.clock.set(46 * MINUTE)
+    world.turn()
+    assert (replacement.calls, world.store_errors) == ([], 1)
+    assert world.failures == {"store_error": 1}
+    world.clock.set(47 * MINUTE)
+    world.turn()
+    assert taken_over == ["m"]
+    assert replacement.ends("check") == [40]
 
 
 def test_a_replacement_need_not_wait_for_the_end_of_a_turn(world: World) -> None:

@@ -45,7 +45,7 @@ def acknowledge(
     path: Path, name: str, incident: str | None, verdict: str, until: str | None, note: str
 ) -> str:
     from driftwatch.config.load import load
-    from driftwatch.monitor.acknowledge import MUTED
+    from driftwatch.monitor.acknowledge import MUTED, ended_text
     from driftwatch.monitor.session import select_monitors
     from driftwatch.store.acknowledgements import Acknowledgements
     from driftwatch.store.database import Database
@@ -59,14 +59,16 @@ def acknowledge(
     muted_until = None if until is None else _until(until)
     database = Database(config.storage.path)
     try:
-        open_keys = [item.key for item in IncidentTable(database).of_monitor(name)]
+        incidents = IncidentTable(database)
+        open_keys = [item.key for item in incidents.of_monitor(name)]
         if incident is not None and incident not in open_keys:
             keys = ", ".join(open_keys) or "none"
             raise ConfigError(
-                f'--incident: expected an open incident of {name}. Got "{incident}". Open: {keys}.'
+                f'--incident: expected an open incident of {name}. Got "{incident}" '
+                f"({ended_text(incidents, name, incident)}). Open: {keys}."
             )
         if not open_keys:
-            raise ConfigError(f"{name}: expected an open incident. There is none.")
+            raise ConfigError(f"{name}: expected an open incident. Got {ended_text(incidents, name, '')}.")
         number = Acknowledgements(database).ask(
             name, incident or "", verdict, until=muted_until, note=note, who=_user(), now=SystemClock().now()
         )
@@ -82,13 +84,17 @@ def _apply(config: Config, monitor_config: MonitorConfig, number: int) -> str:
     from driftwatch.daemon.notifiers import deliver_waiting
     from driftwatch.monitor.acknowledge import apply_pending
     from driftwatch.monitor.session import open_session
+    from driftwatch.monitor.succession.removed_monitors import close_removed
+    from driftwatch.monitor.succession.take_over import take_over
 
     with open_session(config, SystemClock(), say) as session:
         # The incident was opened under the reference in force; what its files say now must not replace it.
         active = session.history.references.active(monitor_config.name)
         if active is not None:
             monitor = session.with_reference(monitor_config, active.reference)
-            apply_pending(monitor, session.acknowledgements, session.clock.now())
+            now = session.clock.now()
+            close_removed(session)
+            apply_pending(take_over(monitor, now, session.say), session.acknowledgements, now)
             deliver_waiting(session)
         acknowledgement = session.acknowledgements.get(number)
         return acknowledgement.outcome if acknowledgement else "unknown"

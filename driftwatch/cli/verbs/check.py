@@ -112,6 +112,7 @@ def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
     from driftwatch.config.load import load
     from driftwatch.daemon.notifiers import deliver_waiting
     from driftwatch.monitor.session import open_session, select_monitors
+    from driftwatch.monitor.succession.removed_monitors import close_removed
     from driftwatch.store.locks import deciding
 
     config = load(path)
@@ -127,6 +128,7 @@ def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
             say("a daemon is running on this storage; these are its newest verdicts")
             return _daemon_verdicts(config, monitors)
         with open_session(config, SystemClock(), say) as session:
+            close_removed(session)
             results = _check_each(monitors, lambda monitor: _due_verdicts(session, monitor))
             # One attempt for every waiting message: nobody else sends them where no daemon runs.
             deliver_waiting(session)
@@ -187,9 +189,11 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
     from driftwatch.core.windows import due_windows
     from driftwatch.monitor.acknowledge import apply_pending
     from driftwatch.monitor.late_data import PASSING_FAILURES
+    from driftwatch.monitor.succession.take_over import take_over
 
     now = session.clock.now()
-    monitor = apply_pending(session.monitor(config), session.acknowledgements, now)
+    monitor = take_over(session.monitor(config), now, session.say)
+    monitor = apply_pending(monitor, session.acknowledgements, now)
     last_end = session.history.verdicts.last_end(config.name)
     windows = due_windows(last_end, now, config.window.length, config.window.lag, config.timezone)
     verdicts: Verdicts = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from driftwatch.daemon.status.verdict_reader import VerdictReader
 from driftwatch.errors import StoreError
+from driftwatch.monitor.acknowledge import ended_text
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
@@ -28,7 +29,10 @@ class HistoryView:
         """
         open_keys = {item.key for item in self.incidents.of_monitor(monitor)}
         if incident not in open_keys:
-            raise StoreError(f"{monitor}: expected an open incident. {incident!r} is not open any more.")
+            detail = ended_text(self.incidents, monitor, incident)
+            raise StoreError(
+                f"{monitor}: expected an open incident. {incident!r} is not open any more: {detail}."
+            )
         return self._acknowledgements.ask(
             monitor, incident, verdict, until=until, note=note, who=who, now=now
         )

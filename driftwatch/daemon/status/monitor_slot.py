@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from dataclasses import dataclass, field
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Monitor, Outcome
+from driftwatch.monitor.succession.take_over import take_over
+
+log = logging.getLogger(__name__)
 
 #: Seconds: the first wait, doubled after each further failure, and the longest.
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 600.0
@@ -62,6 +66,8 @@ class MonitorSlot:
     #: The newest turn: queued, running or done.
     running: Future[None] | None = None
     removed: bool = False
+    #: The monitor is new or a replacement, and has not taken over what is open in the store.
+    must_take_over: bool = False
     _replacement: Monitor | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -95,3 +101,9 @@ class MonitorSlot:
         with self._lock:
             if self._replacement is not None:
                 self.monitor, self._replacement = self._replacement, None
+                self.must_take_over = True
+
+    def take_over(self, now: int) -> None:
+        """Take over what is open in the store. Raises ``StoreError``."""
+        self.monitor = take_over(self.monitor, now, log.info)
+        self.must_take_over = False

@@ -1,0 +1,91 @@
+"""What a segment's state keeps when its reference or its settings change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from driftwatch.decide.combined_score import MIN_COLUMNS
+from driftwatch.decide.evalues.stream_index import COMBINED_SCORE, joint_owner
+from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident, SegmentState
+from driftwatch.errors import DataError
+from driftwatch.monitor.check import Monitor
+from driftwatch.monitor.succession.recount import recounted_tiles
+from driftwatch.monitor.succession.reference_change import ReferenceChange
+from driftwatch.summary.summary import Summary, total
+
+
+def is_followed(incident: Incident, change: ReferenceChange | None) -> bool:
+    return incident.kind == BLIND or (change is not None and change.same_data)
+
+
+def watched_part(incident: Incident, monitor: Monitor) -> Incident | None:
+    """Return the incident with its watched columns; None without any."""
+    if incident.kind == BLIND:
+        return incident
+    columns = _broken_columns(monitor) if incident.kind == BROKEN else _owners_with_evidence(monitor)
+    quiet = incident.quiet or (0,) * len(incident.columns)
+    parts = [
+        (column, count) for column, count in zip(incident.columns, quiet, strict=True) if column in columns
+    ]
+    if len(parts) == len(incident.columns):
+        return incident
+    names, counts = tuple(name for name, _ in parts), tuple(count for _, count in parts)
+    return replace(incident, columns=names, quiet=counts) if parts else None
+
+
+def _broken_columns(monitor: Monitor) -> frozenset[str]:
+    return frozenset(column.name for column in monitor.reference.plan.columns)
+
+
+def _owners_with_evidence(monitor: Monitor) -> frozenset[str]:
+    targets = [(detector, column) for detector, column in monitor.evaluator.targets if detector.evidence]
+    columns = {column for _, column in targets if column is not None}
+    owners = columns | {joint_owner(detector.name) for detector, column in targets if column is None}
+    if len(columns) >= MIN_COLUMNS:
+        owners.add(joint_owner(COMBINED_SCORE[0]))
+    return frozenset(owners)
+
+
+def begun_state(
+    state: SegmentState,
+    old: SegmentState,
+    incidents: tuple[Incident, ...],
+    monitor: Monitor,
+    segment: str | None,
+    change: ReferenceChange,
+) -> SegmentState:
+    columns = frozenset(column for item in incidents if item.kind == DRIFT for column in item.columns)
+    carried_rows = _carried_rows(old, monitor, segment) if change.same_data else None
+    return replace(
+        _with_shifts(state, old, columns),
+        incidents=incidents,
+        carried_over=carried_rows,
+        carried_silence=0.0 if carried_rows is None else old.carried_silence,
+    )
+
+
+def _with_shifts(state: SegmentState, old: SegmentState, columns: frozenset[str]) -> SegmentState:
+    # The shifts that pages found: an incident ends when they are gone, not when they are small.
+    scores = state.scores
+    shift, log_ratio = scores.shift.copy(), scores.shifted_log_ratio.copy()
+    old_positions = old.scores.keys.find(scores.keys)
+    is_shifted = scores.keys.owned_by(columns) & (old_positions >= 0)
+    shift[is_shifted] = old.scores.shift[old_positions[is_shifted]]
+    log_ratio[is_shifted] = old.scores.shifted_log_ratio[old_positions[is_shifted]]
+    if np.isnan(shift).all():
+        return state
+    return replace(state, scores=replace(scores, shift=shift, shifted_log_ratio=log_ratio))
+
+
+def _carried_rows(old: SegmentState, monitor: Monitor, segment: str | None) -> Summary | None:
+    # Rows that waited for enough others are counted again where the cells are other ones.
+    rows = old.carried_over
+    if rows is None or rows.plan == monitor.reference.plan.fingerprint:
+        return rows
+    try:
+        tiles = recounted_tiles(monitor, rows.span)[segment]
+    except DataError:
+        return None
+    return replace(total(tiles), span=rows.span).drop_sample() if tiles else None
