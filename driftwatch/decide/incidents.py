@@ -21,7 +21,7 @@ class SettledIncidents:
     resolved: tuple[Incident, ...]
 
 
-def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]) -> str:
+def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str], part: int = 0) -> str:
     """Return the key of an incident, the same however often it is computed or sent.
 
     >>> from driftwatch.core.schema import Span
@@ -30,6 +30,8 @@ def incident_key(policy: Policy, kind: str, window: Span, columns: Iterable[str]
     'm-drift-a2f3d11bda'
     """
     parts = [policy.monitor, policy.segment or "", kind, str(window.end), *sorted(columns)]
+    if part:
+        parts.append(f"part {part}")
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{policy.monitor}-{kind}-{digest[:10]}"
 
@@ -78,7 +80,7 @@ def breakage_incident(
         return ()
     return (
         Incident(
-            key=incident_key(policy, BROKEN, measurement.window, new),
+            key=incident_key(policy, BROKEN, measurement.window, new, measurement.part),
             kind=BROKEN,
             columns=new,
             opened_at=measurement.window.end,
@@ -90,7 +92,7 @@ def breakage_incident(
 def drift_incident(named: tuple[NamedColumn, ...], measurement: Measurement, policy: Policy) -> Incident:
     columns = with_groups((item.column for item in named), policy.groups)
     return Incident(
-        key=incident_key(policy, DRIFT, measurement.window, columns),
+        key=incident_key(policy, DRIFT, measurement.window, columns, measurement.part),
         kind=DRIFT,
         columns=columns,
         opened_at=measurement.window.end,

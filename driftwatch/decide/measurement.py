@@ -19,6 +19,8 @@ class Measurement:
     silence: float = 0.0
     #: Windows with rows among those judged together.
     windows: int = 1
+    #: The number of the part of late rows; 0 is the window itself.
+    part: int = 0
     #: Read only for the text of a page.
     statistics: Sequence[Statistic]
     streams: Streams

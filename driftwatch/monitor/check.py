@@ -255,6 +255,7 @@ class Monitor:
         part: int = 0,
     ) -> None:
         """Commit a window or a part of late rows in one transaction, and go on from its states."""
+        evaluations = self.recorder.with_new_keys(evaluations)
         if not self.recorder.commit(
             window, now, evaluations, tiles=tiles, selftest=selftest, owed=owed, part=part
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.config.shown import redacted_settings
@@ -13,7 +13,7 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.segment_state import BLIND, Incident
 from driftwatch.decide.state_codec import encode
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation
-from driftwatch.monitor.incident_message import message_for, resolved_message
+from driftwatch.monitor.incident_message import Ending, message_for, resolved_message
 from driftwatch.monitor.reading import Tiles
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
@@ -103,6 +103,38 @@ class Recorder:
                 configuration=configuration_of(self.config),
             )
         )
+
+    def with_new_keys(self, evaluations: Evaluations) -> Evaluations:
+        """Give another key to incidents whose key is that of one that a change ended.
+
+        A monitor that was removed and came back still cannot look at the same window: receivers resolved the
+        old key and would ignore it.
+        """
+        return {
+            segment: self._with_new_key(item) if isinstance(item, Decided) and item.opened else item
+            for segment, item in evaluations.items()
+        }
+
+    def _with_new_key(self, decided: Decided) -> Decided:
+        keys = {item.key: self._unused_key(item.key) for item in decided.opened}
+        return replace(
+            decided,
+            opened=tuple(replace(item, key=keys[item.key]) for item in decided.opened),
+            segment_state=replace(
+                decided.segment_state,
+                incidents=tuple(
+                    replace(item, key=keys.get(item.key, item.key))
+                    for item in decided.segment_state.incidents
+                ),
+            ),
+        )
+
+    def _unused_key(self, key: str) -> str:
+        number, candidate = 1, key
+        while (stored := self.history.incidents.get(candidate)) and stored.resolution in list(Ending):
+            number += 1
+            candidate = f"{key}-{number}"
+        return candidate
 
     def stored_tiles(
         self, tiles: Tiles, versions: Mapping[int, int], source_versions: Mapping[int, str]

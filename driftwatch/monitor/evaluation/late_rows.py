@@ -97,6 +97,7 @@ def evaluate_late_rows(
     carried_over = segment_state.carried_over
     segment_state = replace(segment_state, carried_over=None)
     measurement = evaluator.measure(summary, segment_state, segment, shares_only=True)
+    measurement = replace(measurement, part=late_rows.part)
     decision = decide_late_part(segment_state, measurement, policy, late_rows.earlier_rows[segment])
     verdict = verdict_of(
         measurement,
