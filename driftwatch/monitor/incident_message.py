@@ -139,7 +139,9 @@ def _ended(message: Message, ending: Ending) -> Message:
     lines = [line for line in message.lines if line != _BLIND_NOTE]
     # The line of the onset stays the first one: notifiers put it before the window.
     lines.insert(1 if lines and lines[0].startswith("since ") else 0, note)
-    return replace(message, title=f"{message.title}; ended: {ending}", lines=tuple(lines))
+    subject = message.title.partition(": ")[0]
+    # A telephone shows eighty characters: the reason instead of the symptom, which is in the lines.
+    return replace(message, title=f"{subject}: ended, {ending}", lines=tuple(lines))
 
 
 def _recovery_note(message: Message) -> str:

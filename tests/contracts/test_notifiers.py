@@ -27,10 +27,11 @@ from receivers import ACCEPTING_MODES, FLOOD_BYTES, MODES, RETRY_AFTER_SECONDS, 
 
 from driftwatch.core import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.monitor.incident_message import Ending, resolved_message
 from driftwatch.notify.base import REASONS, Delivery, IncidentKind, Notifier
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.outbox import OutboxTable, message_to_json
+from driftwatch.store.outbox import OutboxTable, message_from_json, message_to_json
 from driftwatch.store.records import CheckRecord
 
 GOLDEN = Path(__file__).parents[1] / "notify" / "golden"
@@ -52,6 +53,14 @@ CASES = {
                "nothing is known about drift until this works again"),
     ),
 }  # fmt: skip
+#: Incidents that a change ended.
+CASES |= {
+    name: message_from_json(resolved_message(message_to_json(case), NOW - 5 * SECOND, ending=ending))
+    for name, case, ending in (
+        ("ended", FIRING, Ending.REFERENCE_REPLACED),
+        ("stale_ended", CASES["stale"], Ending.MONITOR_REMOVED),
+    )
+}
 NOTIFIERS = plugins.names("notify")
 
 

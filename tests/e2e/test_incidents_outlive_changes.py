@@ -78,7 +78,7 @@ def assert_replaced(world: World, inside: Inside, peer: Peer, key: str) -> None:
         "ended because the reference was replaced by one of other data, not because the inputs are back"
         in text
     )
-    assert "[resolved] m: inputs drifted" in text
+    assert text.startswith("[resolved] m: ended, reference replaced")
     answer = driftwatch("ack", world.config, "--monitor", "m", "--incident", key, "--as", "fixed")
     assert answer.returncode == 2
     assert f"{key} ended 20" in answer.stderr

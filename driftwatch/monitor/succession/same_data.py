@@ -1,16 +1,16 @@
 """Decides whether a new reference was built of the same data as an older one.
 
-Files that did not change are the same data. Others are told by content: equally many rows in the same span of
-time that agree on every column of one name and kind, that is, on missing values, the smallest and largest
-value, the rows up to every common edge and of every common level. So a value corrected in place makes other
-data, and another version of the program, which may cut other cells, does not.
+Files that did not change are the same data, whatever the program and the settings made of them. Others are
+told by content: equally many rows in the same span of time, and the same counts in the same cells of every
+column of one name and kind. Cells follow from the values, so a value corrected in place makes other data; so
+do other cells that a newer program cut, if the files were written again as well.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from driftwatch.core.arrays import Int64Array
+from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
 
@@ -38,30 +38,16 @@ def _agree(old: Reference, new: Reference, name: str) -> bool:
     if not np.array_equal(old_counts.special, new_counts.special):
         return False
     if isinstance(old_grid, NumericGrid) and isinstance(new_grid, NumericGrid):
-        return _agree_on_numbers(old_grid, old_counts.cells, new_grid, new_counts.cells)
+        # Versions differ in what a grid says of its values' type.
+        return np.array_equal(old_grid.edges, new_grid.edges) and old_counts == new_counts
     if isinstance(old_grid, LevelGrid) and isinstance(new_grid, LevelGrid):
-        new_rows = dict(zip(new_grid.levels, new_counts.cells.tolist(), strict=False))
-        old_rows = dict(zip(old_grid.levels, old_counts.cells.tolist(), strict=False))
-        levels = old_rows.keys() & new_rows.keys()
-        is_empty = not old_rows and not new_rows
-        return (bool(levels) or is_empty) and all(old_rows[level] == new_rows[level] for level in levels)
+        return _rows_by_level(old_grid, old_counts) == _rows_by_level(new_grid, new_counts)
     return False
 
 
-def _agree_on_numbers(
-    old: NumericGrid, old_cells: Int64Array, new: NumericGrid, new_cells: Int64Array
-) -> bool:
-    if not len(old.edges) or not len(new.edges):
-        return len(old.edges) == len(new.edges)
-    if (old.edges[old.first], old.edges[old.last]) != (new.edges[new.first], new.edges[new.last]):
-        return False
-    _, old_positions, new_positions = np.intersect1d(old.edges, new.edges, return_indices=True)
-    old_sums, new_sums = np.cumsum(old_cells), np.cumsum(new_cells)
-    # Rows below an edge, and up to it.
-    return all(
-        np.array_equal(old_sums[2 * old_positions + cell], new_sums[2 * new_positions + cell])
-        for cell in (0, 1)
-    )
+def _rows_by_level(grid: LevelGrid, counts: Counts) -> dict[str, int]:
+    # The last cell is that of unseen levels.
+    return dict(zip(grid.levels, counts.cells[:-1].tolist(), strict=True))
 
 
 def same_grid(old: Grid, new: Grid) -> bool:
