@@ -7,7 +7,7 @@ column is compared with the reference as it was built, which people are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import Span
@@ -113,13 +113,8 @@ def _keep_counts(
         for name in columns
         if name in rebased.plan.grids and same_grid(rebased.plan.grids[name], reference.plan.grids[name])
     )
-    lost = [name for name in columns if name not in copied]
-    if lost:
-        say(
-            f"{monitor.config.name}: what was accepted of {', '.join(column_labels(lost))} cannot be counted "
-            "on the new reference, since the source no longer has those rows: it is compared with the "
-            "reference as built, and may page again"
-        )
+    for note in _loss_notes(reference, rebased, [name for name in columns if name not in copied], copied):
+        say(f"{monitor.config.name}: {note}: the source no longer has those rows, and it may page again")
 
     def copy(summary: Summary, old: Summary | None) -> Summary:
         if old is None:
@@ -142,3 +137,17 @@ def _keep_counts(
         name: relearn(monitor, segment_state, name, tiles[name], copied)
         for name, segment_state in segment_states.items()
     }
+
+
+def _loss_notes(
+    reference: Reference, rebased: Reference, lost: Sequence[str], copied: frozenset[str]
+) -> list[str]:
+    notes = []
+    if lost:
+        names = ", ".join(column_labels(lost))
+        notes.append(f"what was accepted of {names} cannot be counted on the new reference")
+    new_segments = [name for name in reference.segments if name not in rebased.segments]
+    if copied and new_segments:
+        names = ", ".join(column_labels(copied))
+        notes.append(f"what was accepted of {names} cannot be counted by segment, only of all rows")
+    return notes
