@@ -86,7 +86,7 @@ class Turn:
         """Go on with a replacement of the monitor; False means that it cannot take over yet."""
         slot = self._slot
         slot.take_replacement()
-        if slot.must_take_over and not slot.backoff.is_waiting(self._clock.now()):
+        if slot.must_take_over and not slot.removed and not slot.backoff.is_waiting(self._clock.now()):
             self._run_step(Step.TAKE_OVER, partial(slot.take_over, self._clock.now()))
         return not slot.must_take_over
 

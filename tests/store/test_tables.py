@@ -87,6 +87,9 @@ def test_a_replay_starts_from_the_checkpoint_before_its_window(database: Databas
             states.write(connection, "m", [(None, end, b"%d" % end)], checkpoint=end != 20)
         states.write_initial(connection, "m", "rebased", [(None, 30, b"first"), ("a", 30, b"first of a")])
     assert states.current("m", None) == b"30"
+    with database.transaction() as connection:
+        states.write(connection, "m", [("a", 30, b"of a")], checkpoint=False)
+    assert states.of_monitor("m") == [(None, b"30"), ("a", b"of a")]
     assert states.checkpoint_before("m", None, 30) == (10, b"10")
     assert states.checkpoint_before("m", None, 31) == (30, b"30")
     assert states.checkpoint_before("m", None, 10) is None
@@ -110,6 +113,13 @@ def test_a_rebased_reference_is_in_force_and_the_built_one_is_found(database: Da
     assert found is not None
     assert found.fingerprint == built.fingerprint
     assert references.built(built.monitor, "another key") is None
+    assert references.active_fingerprint(built.monitor) == "rebased"
+    assert references.source_key(built.monitor, "rebased") == "key"
+    assert references.source_key(built.monitor, "another") == ""
+    references.activate(built.monitor, built.fingerprint, 8)
+    active = references.active(built.monitor)
+    assert active is not None
+    assert (active.reference.fingerprint, active.since) == (built.fingerprint, 8)
     old = references.get(built.monitor, built.fingerprint)
     assert old is not None
     assert encode_reference(old) == encode_reference(built)
@@ -139,6 +149,8 @@ def test_an_incident_is_opened_and_resolved_once(database: Database) -> None:
     assert incidents.of_monitor("m") == [replace(second, muted_until=50)]
     resolved = replace(first, resolved_at=10, resolution="quiet")
     assert incidents.of_monitor("m", only_open=False) == [resolved, replace(second, muted_until=50)]
+    assert (incidents.get("k1"), incidents.get("k3")) == (resolved, None)
+    assert incidents.monitors() == {"m"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, StoreError])

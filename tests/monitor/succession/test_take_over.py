@@ -14,6 +14,7 @@ from daemon_world import MINUTE, Inside, World, write_rows
 from driftwatch.config.load import load
 from driftwatch.config.models import Config
 from driftwatch.decide.state_codec import decode, encode
+from driftwatch.errors import StoreError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.explain import explain
 from driftwatch.monitor.succession import take_over as succession
@@ -100,6 +101,19 @@ def test_an_incident_on_no_state_is_closed(world: World, inside: Inside) -> None
     assert [kind for _, kind in fired(inside)] == ["firing", "resolved"]
     take_over(monitor(inside), inside.clock.now(), notes.append)
     assert len(notes) == 1, "another run changes nothing"
+
+
+def test_an_answer_to_an_ended_incident_says_when_and_why_it_ended(world: World, inside: Inside) -> None:
+    produce(world, inside, range(6), shift=2.0)
+    (incident,) = inside.view().incidents
+    replace_reference(world, 2.0)
+    reload(inside, 6)
+    text = f"{incident.key} ended 2023-11-14 22:20Z: reference replaced"
+    assert ask(inside, "fixed", 6) == f"no open incident; {text}"
+    with pytest.raises(StoreError, match=text):
+        inside.daemon.past.ask(
+            "m", incident.key, "fixed", until=None, note="", who="me", now=inside.clock.now()
+        )
 
 
 def test_a_monitor_that_cannot_look_cannot_look_for_another_reference(world: World, inside: Inside) -> None:
