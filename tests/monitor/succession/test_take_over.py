@@ -289,6 +289,23 @@ def test_what_was_accepted_while_a_new_reference_was_built_counts_too(world: Wor
     assert monitor(inside).reference.fingerprint == reference.fingerprint, "nothing is built again"
 
 
+def test_what_was_accepted_while_other_data_came_into_force_ends_with_the_old_data(
+    world: World, inside: Inside
+) -> None:
+    produce(world, inside, range(2))
+    produce(world, inside, range(2, 8), shift=2.0)
+    replace_reference(world, 1.9)
+    session = inside.daemon.session
+    replacement = session.monitor(session.config.monitors[0])
+    assert ask(inside, "accepted", 8) == "accepted: 1 incident(s)"
+    assert history(inside).references.active_fingerprint("m") != replacement.reference.fingerprint
+    inside.daemon.runner.add(replacement, None)
+    inside.to(8)
+    assert history(inside).references.active_fingerprint("m") == replacement.reference.fingerprint
+    reload(inside, 8)
+    assert monitor(inside).reference.fingerprint == replacement.reference.fingerprint
+
+
 @pytest.mark.parametrize("options", [{"model": {"version": "2"}}, {"segment_by": {"column": "level"}}])
 def test_rows_that_wait_for_others_go_on_waiting(tmp_path: Path, options: dict[str, Any]) -> None:
     world = World(tmp_path)
