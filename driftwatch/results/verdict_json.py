@@ -5,6 +5,7 @@ Class names and docstrings of the ``TypedDict``s are part of the OpenAPI documen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
@@ -165,6 +166,12 @@ class WindowJson(TypedDict):
     configuration: str
 
 
+class JudgedWindowJson(WindowJson):
+    """The verdict on a window, with those on its rows that came late."""
+
+    late_parts: list[WindowJson]
+
+
 def _iso_or_none(nanoseconds: int | None) -> str | None:
     return None if nanoseconds is None else iso(nanoseconds)
 
@@ -225,6 +232,10 @@ def window_json(verdict: Verdict) -> WindowJson:
         "reference": verdict.reference,
         "configuration": verdict.configuration,
     }
+
+
+def judged_window_json(verdict: Verdict, late_parts: Iterable[Verdict] = ()) -> JudgedWindowJson:
+    return {**window_json(verdict), "late_parts": [window_json(item) for item in late_parts]}
 
 
 def _represented_json(item: Representativeness) -> RepresentedJson:

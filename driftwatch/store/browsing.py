@@ -23,14 +23,31 @@ _DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPart:
+    """The verdict on a part of late rows, without its statistics."""
+
+    number: int
+    state: str
+    page: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWindow:
-    """A decided window without its statistics."""
+    """A window without its statistics."""
 
     end: int
     state: str
     evidence: float | None
     page: bool
     decided_at: int
+    #: It waits for its rows.
+    owed: bool = False
+    #: Its rows that came late.
+    parts: tuple[StoredPart, ...] = ()
+
+    @property
+    def has_page(self) -> bool:
+        return self.page or any(part.page for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +99,41 @@ class Browsing:
             f"SELECT {_WINDOW_COLUMNS} AND window_end < ? ORDER BY window_end DESC LIMIT ?",
             (monitor, segment or "", _end_below(end_below), limit),
         )
-        return [_window(row) for row in rows]
+        return self._windows(monitor, segment, rows)
+
+    def _windows(self, monitor: str, segment: str | None, rows: Sequence[sqlite3.Row]) -> list[StoredWindow]:
+        ends = [row["window_end"] for row in rows]
+        span = (monitor, min(ends, default=0), max(ends, default=0))
+        owed = self._db.query(
+            "SELECT window_end FROM owed_windows WHERE monitor = ? AND window_end BETWEEN ? AND ?", span
+        )
+        parts = self._db.query(
+            "SELECT window_end, part, state, page FROM late_parts WHERE monitor = ? AND window_end BETWEEN ?"
+            " AND ? AND segment = ? ORDER BY window_end, part",
+            (*span, segment or ""),
+        )
+        parts_by_end: dict[int, list[StoredPart]] = {}
+        for row in parts:
+            part = StoredPart(number=row["part"], state=row["state"], page=bool(row["page"]))
+            parts_by_end.setdefault(row["window_end"], []).append(part)
+        owed_ends = {row["window_end"] for row in owed}
+        return [
+            StoredWindow(
+                end=row["window_end"],
+                state=row["state"],
+                evidence=row["evidence"],
+                page=bool(row["page"]),
+                decided_at=row["decided_at"],
+                owed=row["window_end"] in owed_ends,
+                parts=tuple(parts_by_end.get(row["window_end"], ())),
+            )
+            for row in rows
+        ]
 
     def trail(self, monitor: str, segment: str | None, *, end_below: int | None = None, limit: int) -> Trail:
         """Return the evidence of the newest windows that end before ``end_below``, oldest first."""
         windows = self.windows(monitor, segment, end_below=end_below, limit=limit)
-        return [(item.end, item.evidence, item.state, item.page) for item in reversed(windows)]
+        return [(item.end, item.evidence, item.state, item.has_page) for item in reversed(windows)]
 
     def following(self, monitor: str, segment: str | None, end: int, limit: int = 1) -> list[StoredWindow]:
         """Return windows that end after ``end``, oldest first."""
@@ -95,7 +141,7 @@ class Browsing:
             f"SELECT {_WINDOW_COLUMNS} AND window_end > ? ORDER BY window_end LIMIT ?",
             (monitor, segment or "", end, limit),
         )
-        return [_window(row) for row in rows]
+        return self._windows(monitor, segment, rows)
 
     def count(self, monitor: str, segment: str | None) -> int:
         rows = self._db.query(
@@ -177,14 +223,13 @@ class Browsing:
         )
         return [StoredSending(**dict(row)) for row in rows]
 
-    def tile_versions(self, monitor: str, start: int) -> list[tuple[int, int]]:
-        """Return (version, rows) of the tile of all rows that begins at ``start``, oldest first."""
+    def part_times(self, monitor: str, segment: str | None, end: int) -> dict[int, int]:
+        """Return when each part of a window's late rows was decided, in nanoseconds."""
         rows = self._db.query(
-            "SELECT version, rows FROM tiles WHERE monitor = ? AND segment = '' AND start = ?"
-            " ORDER BY version",
-            (monitor, start),
+            "SELECT part, decided_at FROM late_parts WHERE monitor = ? AND segment = ? AND window_end = ?",
+            (monitor, segment or "", end),
         )
-        return [(int(row[0]), int(row[1])) for row in rows]
+        return {int(row[0]): int(row[1]) for row in rows}
 
     def acknowledgements(self, monitor: str, limit: int = 50) -> list[Acknowledgement]:
         rows = self._db.query(
@@ -195,16 +240,6 @@ class Browsing:
 
 def _end_below(end: int | None) -> int:
     return (1 << 63) - 1 if end is None else end
-
-
-def _window(row: sqlite3.Row) -> StoredWindow:
-    return StoredWindow(
-        end=row["window_end"],
-        state=row["state"],
-        evidence=row["evidence"],
-        page=bool(row["page"]),
-        decided_at=row["decided_at"],
-    )
 
 
 def _value_of(text: str, mark: str) -> Any:

@@ -6,10 +6,12 @@ Rows have a fixed seed and are counted by the real summaries, so that pages look
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 import weakref
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +44,7 @@ from driftwatch.results.results import (
 from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.records import CheckRecord, StoredIncident, StoredTile
+from driftwatch.store.records import CheckRecord, OwedWindow, StoredIncident, StoredTile
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
 from driftwatch.summary.plan import Plan, Segmentation
@@ -55,6 +57,8 @@ NOW = parse_time("2013-02-14T06:05:00Z")
 END = parse_time("2013-02-14T00:00:00Z")
 WINDOW = Span(start=END - DAY, end=END)
 ONSET = parse_time("2013-02-09T00:00:00Z")
+#: End of the window of which rows came late.
+LATE_END = parse_time("2013-02-12T00:00:00Z")
 _CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV", "HA")
 Values = dict[str, Numbers | Levels]
 
@@ -218,7 +222,8 @@ def _monitor(
         "rows_read": 8211,
         "late_rows": 12,
         "corrected_slices": 2,
-        "owed_windows": 1,
+        "owed_windows": 0,
+        "patience_seconds": 7 * 86400,
         "untimed_rows": 3,
         "stray_rows": (2, 1),
     }
@@ -429,6 +434,7 @@ def blind() -> MonitorView:
         ),
         unchanged=(),
         move_limits=(),
+        owed=True,
     )
     values: list[float | None] = [round(0.03 + 0.04 * float(value), 3) for value in rng.random(38)]
     trail = _trail([State.OK] * 38 + [State.SOURCE_ERROR] * 2, [*values, None, None])
@@ -459,6 +465,7 @@ def blind() -> MonitorView:
         last_failure="source_unavailable: s3://inputs/credit answered 503",
         failures=(("source_unavailable", 5),),
         skipped=(("catch_up_limit", 1),),
+        owed_windows=2,
         read_seconds=None,
         decide_seconds=None,
     )
@@ -507,10 +514,16 @@ class ExampleDaemon:
         if view.reference is not None:
             self.history.references.store(view.reference, "example", {}, NOW - 60 * DAY)
         rng = np.random.default_rng(zlib.crc32(view.name.encode()))
+        windows: dict[int, list[tuple[Verdict, list[StoredTile]]]] = {}
         for segment in view.segments:
             # No source can deliver half a surrogate pair, and no store keeps one.
             if "\ud800" not in (segment.segment or ""):
-                self._store_trail(view, segment, rng)
+                for end, verdict, tiles in self._trail(view, segment, rng):
+                    windows.setdefault(end, []).append((verdict, tiles))
+        for end, items in sorted(windows.items()):
+            self._store_window(view.name, end, items)
+        if view.name == "churn" and view.reference is not None and "tenure" in view.reference.plan.grids:
+            self._store_late_rows(view.reference)
         incidents = [
             StoredIncident(
                 monitor=view.name, content="{}", resolved_at=None, resolution=None,
@@ -523,7 +536,9 @@ class ExampleDaemon:
         ]  # fmt: skip
         self.history.commit(CheckRecord(monitor=view.name, now=NOW, opened=incidents))
 
-    def _store_trail(self, view: MonitorView, segment: SegmentView, rng: np.random.Generator) -> None:
+    def _trail(
+        self, view: MonitorView, segment: SegmentView, rng: np.random.Generator
+    ) -> Iterator[tuple[int, Verdict, list[StoredTile]]]:
         verdicts = {
             item.window.end: item for item in (segment.usable_verdict, segment.verdict) if item is not None
         }
@@ -534,6 +549,8 @@ class ExampleDaemon:
             if verdict is None and template is not None:
                 evidence, state, page = ends[end]
                 verdict = _earlier_verdict(template, end, evidence, State(state), rng, page=page)
+                is_owed = not verdict.state.has_data and end > END - (view.owed_windows or 0) * DAY
+                verdict = replace(verdict, owed=is_owed)
             if verdict is None:
                 continue
             tiles = []
@@ -545,13 +562,53 @@ class ExampleDaemon:
                         source_version="a", summary=segment.window,
                     )
                 ]  # fmt: skip
+            yield end, verdict, tiles
+
+    def _store_window(self, name: str, end: int, items: Sequence[tuple[Verdict, list[StoredTile]]]) -> None:
+        first = items[0][0]
+        waited = 8 * 3600 * NANOSECONDS
+        self.history.commit(
+            CheckRecord(
+                monitor=name,
+                now=end + 300 * NANOSECONDS,
+                tiles=[tile for _, tiles in items for tile in tiles],
+                verdicts=[(verdict.segment, end, verdict_to_json(verdict)) for verdict, _ in items],
+                owed=OwedWindow(window=first.window, waited=waited) if first.owed else None,
+                configuration=(first.configuration, '{"name": "example", "window": {"length": "1d"}}'),
+            )
+        )
+
+    def _store_late_rows(self, reference: Reference) -> None:
+        """Late rows of one window: two parts, a correction in place, and rows too few to be judged."""
+        data = self.history.verdicts.get("churn", None, LATE_END)
+        assert data is not None
+        rng, window = np.random.default_rng(14), Span(start=LATE_END - DAY, end=LATE_END)
+        parts, growths = late_parts(reference, window), (2480, 1240, 320, None, 40)
+        summary, versions = Summary.zero(reference.plan, window), []
+        for version, rows in enumerate(growths, start=1):
+            if rows is None:
+                summary = Summary.from_batch(reference.plan, batch(churn(rng, summary.rows), rng), window)
+            else:
+                part = Summary.from_batch(reference.plan, batch(churn(rng, rows), rng), window)
+                summary = replace(summary + part, span=window)
+            versions.append(
+                StoredTile(
+                    segment=None, start=window.start, version=version, source_version=str(version),
+                    summary=summary,
+                )
+            )  # fmt: skip
+        self.history.commit(CheckRecord(monitor="churn", now=LATE_END, tiles=versions))
+        with self.database.transaction() as connection:
+            content = json.dumps({**data, "tiles": [[window.start, 1]]})
+            key = (content, "churn", LATE_END)
+            connection.execute("UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ?", key)
+        for hours, verdict in zip((9, 30), parts, strict=True):
             self.history.commit(
                 CheckRecord(
-                    monitor=view.name,
-                    now=end + 300 * NANOSECONDS,
-                    tiles=tiles,
-                    verdicts=[(segment.segment, end, verdict_to_json(verdict))],
-                    configuration=(verdict.configuration, '{"name": "example", "window": {"length": "1d"}}'),
+                    monitor="churn",
+                    now=LATE_END + hours * 3600 * NANOSECONDS,
+                    part=verdict.part,
+                    verdicts=[(None, LATE_END, verdict_to_json(verdict))],
                 )
             )
 
@@ -566,6 +623,61 @@ class ExampleDaemon:
             raise self.refusal
         self.reloads += 1
         return self.notes
+
+
+def late_parts(reference: Reference, window: Span) -> tuple[Verdict, Verdict]:
+    """The first part of a window's late rows paged, and the cause was repaired; the second is healthy."""
+    rng = np.random.default_rng(15)
+    late = Summary.from_batch(reference.plan, batch(churn(rng, 1240), rng), window)
+    effect = "median 64 → 192; looks like ×3"
+    moved = Verdict(
+        monitor="churn",
+        segment=None,
+        window=window,
+        rows=1240,
+        state=State.DRIFTING,
+        reason=Reason.EVIDENCE_COMPLETE,
+        detail="1,240 rows that came after the window was decided on 2,480",
+        statistics=tuple(
+            replace(item, value=0.71, p_value=0.0, effect=effect)
+            if (item.column, item.detector) == ("charges", "ks")
+            else item
+            for item in statistics(reference, late)
+        ),
+        evidence_before=0.04,
+        evidence=1.0,
+        page=True,
+        incident="churn-drift-77c1",
+        onset=window.start,
+        named=(NamedColumn(column="charges", detector="ks", share=0.97, effect=effect, onset=window.start),),
+        watched=WatchedColumns(drawn=3, of=3),
+        reference=reference.fingerprint,
+        configuration="9b1c" * 16,
+        tiles=((window.start, 2),),
+        late=True,
+        part=1,
+        earlier_tiles=((window.start, 1),),
+        earlier_rows=2480,
+    )
+    calm_part = replace(
+        moved,
+        rows=320,
+        state=State.OK,
+        reason=Reason.NOTHING_MOVED,
+        detail="320 rows that came after the window was decided on 3,720",
+        statistics=statistics(reference, late),
+        evidence_before=0.0,
+        evidence=0.0,
+        page=False,
+        incident=None,
+        onset=None,
+        named=(),
+        tiles=((window.start, 3),),
+        part=2,
+        earlier_tiles=((window.start, 2),),
+        earlier_rows=3720,
+    )
+    return moved, calm_part
 
 
 def _forget(database: Database, folder: Path) -> None:

@@ -162,10 +162,10 @@ def _incident_samples(view: MonitorView, segment: str | None) -> Iterator[Sample
 
 
 def _segment_samples(view: MonitorView, item: SegmentView, stale: bool) -> Iterator[Sample]:
-    labels = (view.name, segment_label(item.segment))
-    if item.verdict is not None:
+    labels, current_verdict = (view.name, segment_label(item.segment)), view.current(item).verdict
+    if item.verdict is not None and current_verdict is not None:
         for state in State:
-            yield "driftwatch_state", (*labels, state), item.verdict.state is state
+            yield "driftwatch_state", (*labels, state), current_verdict.state is state
         for reason, count in _unwatched_counts(item.verdict):
             yield "driftwatch_columns_unwatched", (*labels, reason), count
     if item.usable_verdict is None:

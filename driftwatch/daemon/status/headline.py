@@ -34,20 +34,11 @@ class Headline:
 
 def headline_of(view: MonitorView, segment: SegmentView | None, now: int) -> Headline:
     """Describe a segment's newest state in words; an outdated *ok* is shown as a failure to look."""
+    if segment is not None:
+        segment = view.current(segment)
     if segment is None or segment.verdict is None:
-        next_check = (
-            ""
-            if view.next_run_at is None
-            else f" The next one is due {text_format.format_relative_time(view.next_run_at, now)}."
-        )
-        failure = f" {view.last_failure}" if view.last_failure else ""
-        return Headline(
-            kind=text_format.BLIND,
-            headline="no check has completed yet",
-            why=f"{next_check}{failure}".strip(),
-        )
-    verdict = segment.verdict
-    incidents = open_incidents(view, segment.segment)
+        return _unchecked(view, now)
+    verdict, incidents = segment.verdict, open_incidents(view, segment.segment)
     if verdict.state.moved:
         headline = _moved(view, segment, now)
         if is_acknowledged(view, segment):
@@ -79,6 +70,20 @@ def headline_of(view: MonitorView, segment: SegmentView | None, now: int) -> Hea
         kind=text_format.SAME,
         headline=f"nothing moved in {watched}" if watched else "nothing moved",
         why=_detail(verdict),
+    )
+
+
+def _unchecked(view: MonitorView, now: int) -> Headline:
+    next_check = (
+        ""
+        if view.next_run_at is None
+        else f" The next one is due {text_format.format_relative_time(view.next_run_at, now)}."
+    )
+    failure = f" {view.last_failure}" if view.last_failure else ""
+    return Headline(
+        kind=text_format.BLIND,
+        headline="no check has completed yet",
+        why=f"{next_check}{failure}".strip(),
     )
 
 
@@ -139,8 +144,14 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
     subject = "inputs are broken" if is_broken else "inputs drifted"
     names, kind = moved_columns(view, segment), None
     columns = single_columns(names)
-    if verdict is not None and verdict.breakages:
-        columns, kind = [item.column for item in verdict.breakages], IncidentKind.BROKEN
+    if verdict is not None and is_broken:
+        kind = IncidentKind.BROKEN
+        incidents = [item for item in open_incidents(view, segment.segment) if item.kind == kind]
+        columns = (
+            [item.column for item in verdict.breakages]
+            or [column for item in incidents for column in item.columns]
+            or columns
+        )
     watched = None if view.reference is None else len(view.reference.plan.columns)
     total = "" if watched is None else f" of {watched}"
     noun = "column" if (watched or len(columns)) == 1 else "columns"

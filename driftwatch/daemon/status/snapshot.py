@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from driftwatch.decide.open_incidents import with_open_incidents
 from driftwatch.results.results import Verdict
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -79,6 +80,8 @@ class MonitorView:
     corrected_slices: int
     #: Windows that wait for their rows; None before the monitor is loaded.
     owed_windows: int | None
+    #: How long a window waits for its rows (``window.patience``).
+    patience_seconds: int
     untimed_rows: int | None
     #: Rows of the newest read stamped before the history, and in the future.
     stray_rows: tuple[int, int] | None = None
@@ -87,6 +90,14 @@ class MonitorView:
 
     def segment(self, name: str | None) -> SegmentView | None:
         return next((view for view in self.segments if view.segment == name), None)
+
+    def current(self, segment: SegmentView) -> SegmentView:
+        """Return the segment as it is while the monitor's incidents are open."""
+        verdict, usable_verdict = (
+            None if item is None else with_open_incidents(item, self.incidents)
+            for item in (segment.verdict, segment.usable_verdict)
+        )
+        return replace(segment, verdict=verdict, usable_verdict=usable_verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from driftwatch.daemon.status.snapshot import MonitorView
+from driftwatch.monitor.reading import is_growth, same_rows
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
+from driftwatch.store.records import OwedWindow
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
 
 #: Statistics in one answer: about five megabytes of JSON.
 MAX_STATISTICS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceChange:
+    """A slice of a decided window from one version to the next."""
+
+    start: int
+    rows_before: int
+    rows: int
+    #: Rows were added and none was changed; else the slice was corrected in place.
+    is_growth: bool
+    #: The part of late rows in which they were judged.
+    part: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartData:
+    verdict: Verdict
+    #: Nanoseconds.
+    decided_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +52,23 @@ class VerdictData:
     reference: Reference | None
     #: The window's summary on the reference's cells; None after retention deleted it.
     window: Summary | None
+    #: Set while the window waits for its rows.
+    owed: OwedWindow | None = None
+    #: Verdicts on rows that came late, the first part first.
+    late_parts: tuple[PartData, ...] = ()
+    #: What happened to its slices after it was decided, in order.
+    changes: tuple[SliceChange, ...] = ()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that came late and are not judged yet."""
+        return sum(
+            item.rows - item.rows_before for item in self.changes if item.is_growth and item.part is None
+        )
+
+    @property
+    def corrected_slices(self) -> int:
+        return len({item.start for item in self.changes if not item.is_growth})
 
 
 class VerdictReader:
@@ -55,7 +95,8 @@ class VerdictReader:
             verdict = self.get(monitor, segment, item.end)
             if verdict is None:
                 continue
-            size += len(verdict.statistics)
+            # A part has as many as its window.
+            size += len(verdict.statistics) * (1 + len(item.parts))
             if verdicts and size > MAX_STATISTICS:
                 break
             verdicts.append(verdict)
@@ -66,12 +107,53 @@ class VerdictReader:
         if verdict is None:
             return None
         reference = self._reference(view, verdict.reference)
+        late_parts = self.late_parts(view.name, segment, end)
+        owed = next(
+            (item for item in self._history.owed.of_monitor(view.name) if item.window.end == end), None
+        )
         return VerdictData(
             verdict=verdict,
             decided_at=self._history.verdicts.decided_at(view.name, segment, end),
             reference=None if reference is None else reference.for_segment(segment),
             window=self._window(view.name, verdict, reference),
+            owed=owed,
+            late_parts=tuple(late_parts),
+            changes=tuple(self._changes(verdict, [item.verdict for item in late_parts])),
         )
+
+    def late_parts(self, monitor: str, segment: str | None, end: int) -> list[PartData]:
+        times = self._browsing.part_times(monitor, segment, end)
+        verdicts = [
+            verdict_from_json(item) for item in self._history.verdicts.late_parts(monitor, segment, end)
+        ]
+        return [PartData(verdict=item, decided_at=times.get(item.part)) for item in verdicts]
+
+    def _changes(self, verdict: Verdict, parts: Sequence[Verdict]) -> Iterator[SliceChange]:
+        judged_steps = {
+            (start, earlier, later): part.part
+            for part in parts
+            for (start, later), (_, earlier) in zip(part.tiles, part.earlier_tiles, strict=True)
+        }
+        tiles = self._history.tiles
+        for start, decided_version in verdict.tiles:
+            tile = tiles.get(verdict.monitor, verdict.segment, start, decided_version)
+            if tile is None:
+                continue
+            versions = tiles.versions(verdict.monitor, start, tile.summary.plan)
+            for version in (item for item in versions if item > decided_version):
+                newer_tile = tiles.get(verdict.monitor, verdict.segment, start, version)
+                if newer_tile is None:
+                    continue
+                before, after = tile.summary, newer_tile.summary
+                if not same_rows({None: before}, {None: after}):
+                    yield SliceChange(
+                        start=start,
+                        rows_before=before.rows,
+                        rows=after.rows,
+                        is_growth=is_growth({None: before}, {None: after}),
+                        part=judged_steps.get((start, tile.version, version)),
+                    )
+                tile = newer_tile
 
     def _reference(self, view: MonitorView, fingerprint: str) -> Reference | None:
         if view.reference is not None and view.reference.fingerprint == fingerprint:

@@ -54,6 +54,7 @@ def unloaded_view(config: MonitorConfig, failure: str = "") -> MonitorView:
         late_rows=0,
         corrected_slices=0,
         owed_windows=None,
+        patience_seconds=config.window.patience_seconds,
         untimed_rows=None,
     )
 

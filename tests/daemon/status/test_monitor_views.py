@@ -24,7 +24,7 @@ def config(name: str) -> Any:
         name=name,
         source=SimpleNamespace(type="files"),
         model=SimpleNamespace(name="", version=""),
-        window=SimpleNamespace(length=60),
+        window=SimpleNamespace(length=60, patience_seconds=120),
         alarm=SimpleNamespace(false_pages="1 per quarter"),
     )
 

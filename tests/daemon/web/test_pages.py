@@ -117,10 +117,36 @@ def test_an_open_incident_is_said_although_nothing_moves_now() -> None:
     segment = view.segments[0]
     assert segment.verdict is not None
     calm_segment = replace(segment, verdict=replace(segment.verdict, state=State.OK))
+    view = replace(view, incidents=(replace(view.incidents[0], kind="broken"),))
     assert (
         headline_of(view, calm_segment, example.NOW).headline
         == "nothing moved of late, 1 incident still open"
     )
+
+
+def test_a_drift_incident_that_late_rows_opened_leaves_no_ok() -> None:
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    calm = replace(segment.verdict, state=State.OK, reason=Reason.NOTHING_MOVED, incident=None, detail="")
+    status = headline_of(view, replace(segment, verdict=calm), example.NOW)
+    assert (status.kind, status.headline) == (
+        text_format.MOVED,
+        "inputs drifted: 3 of 6 columns, since 9 Feb",
+    )
+    late = "It was opened by rows that came late, in the window to 2013-02-11 00:05 UTC"
+    assert status.why == f"An incident is still open. {late}"
+
+
+def test_late_rows_that_broke_the_newest_window_are_said() -> None:
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    calm = replace(segment.verdict, state=State.OK, reason=Reason.NOTHING_MOVED, named=(), onset=None)
+    broken = replace(view.incidents[0], kind="broken", columns=("visib",), opened_at=example.END, onset=1)
+    view = replace(view, incidents=(broken,))
+    status = headline_of(view, replace(segment, verdict=calm), example.NOW)
+    assert status.headline == "inputs are broken: 1 of 6 columns, since 1 Jan 1970"
 
 
 def test_blind_since_the_first_of_the_newest_failures() -> None:

@@ -39,7 +39,6 @@ from driftwatch.daemon.web.api.types import (
 )
 from driftwatch.daemon.web.http import query
 from driftwatch.daemon.web.pages.side_by_side import summary_pair
-from driftwatch.results.verdict_json import window_json
 
 _JSON = "application/json"
 _MONITOR = "/api/v1/monitors/{name}"
@@ -139,7 +138,11 @@ class Api:
 
     def monitor(self, request: Request) -> Response:
         return _json(
-            payloads.detail_json(query.monitor(self._daemon.snapshot(), request), self._daemon.now())
+            payloads.detail_json(
+                query.monitor(self._daemon.snapshot(), request),
+                self._daemon.now(),
+                self._daemon.past.verdicts,
+            )
         )
 
     def windows(self, request: Request) -> Response:
@@ -155,7 +158,7 @@ class Api:
             WindowsJson(
                 monitor=view.name,
                 segment=segment.segment,
-                windows=[window_json(verdict) for verdict in verdicts],
+                windows=[payloads.verdict_json(item, self._daemon.past.verdicts) for item in verdicts],
                 next_before=iso(verdicts[-1].window.end) if older_windows else None,
             )
         )
@@ -166,7 +169,7 @@ class Api:
         verdict_data = self._daemon.past.verdicts.data(view, segment.segment, end)
         if verdict_data is None:
             raise HTTPException(404, "No verdict is stored for a window that ends then.")
-        return _json(payloads.verdict_data_json(verdict_data, self._daemon.past.browsing))
+        return _json(payloads.verdict_data_json(view, verdict_data, self._daemon.past.browsing))
 
     def compare(self, request: Request) -> Response:
         view, segment = query.monitor_and_segment(self._daemon.snapshot(), request)

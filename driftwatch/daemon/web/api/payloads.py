@@ -10,12 +10,12 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from driftwatch.charts import bars
-from driftwatch.core.schema import Column, iso
+from driftwatch.core.schema import NANOSECONDS, Column, iso
 from driftwatch.daemon.status.column_order import by_distance, distance
 from driftwatch.daemon.status.headline import headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.trends import Trend
-from driftwatch.daemon.status.verdict_reader import VerdictData
+from driftwatch.daemon.status.verdict_reader import VerdictData, VerdictReader
 from driftwatch.daemon.status.worklog import worklog
 from driftwatch.daemon.web.api.types import (
     AcknowledgementJson,
@@ -26,6 +26,7 @@ from driftwatch.daemon.web.api.types import (
     IncidentJson,
     MonitorJson,
     OpenIncidentJson,
+    OwedJson,
     QuantileJson,
     ReferenceJson,
     SegmentJson,
@@ -36,10 +37,11 @@ from driftwatch.daemon.web.http.query import Side
 from driftwatch.daemon.web.pages.correlations import correlation_changes
 from driftwatch.daemon.web.pages.side_by_side import SummaryPair
 from driftwatch.daemon.web.pages.view_models import newest_evidence
-from driftwatch.results.verdict_json import statistic_json, window_json
+from driftwatch.results.results import Verdict
+from driftwatch.results.verdict_json import JudgedWindowJson, judged_window_json, statistic_json
 from driftwatch.store.acknowledgements import Acknowledgement
 from driftwatch.store.browsing import Browsing
-from driftwatch.store.records import StoredIncident
+from driftwatch.store.records import OwedWindow, StoredIncident
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, NumericGrid
 from driftwatch.summary.reference import Reference
@@ -77,28 +79,48 @@ def monitor_json(view: MonitorView, now: int) -> MonitorJson:
         "last_failure": view.last_failure or None,
         "next_run": _time(view.next_run_at),
         "newest_row": _time(view.newest_row_at),
+        "owed_windows": view.owed_windows,
     }
 
 
-def detail_json(view: MonitorView, now: int) -> DetailJson:
+def detail_json(view: MonitorView, now: int, verdicts: VerdictReader) -> DetailJson:
+    segments = [view.current(item) for item in view.segments]
     return {
         **monitor_json(view, now),
         "reference": None if view.reference is None else _reference_json(view.reference),
-        "windows": [window_json(item.verdict) for item in view.segments if item.verdict is not None],
+        "windows": [verdict_json(item.verdict, verdicts) for item in segments if item.verdict is not None],
         "looked": [
-            window_json(item.usable_verdict) for item in view.segments if item.usable_verdict is not None
+            verdict_json(item.usable_verdict, verdicts)
+            for item in segments
+            if item.usable_verdict is not None
         ],
     }
 
 
-def verdict_data_json(verdict_data: VerdictData, browsing: Browsing) -> WorkingJson:
+def verdict_data_json(view: MonitorView, verdict_data: VerdictData, browsing: Browsing) -> WorkingJson:
     verdict = verdict_data.verdict
     return {
         "monitor": verdict.monitor,
-        "window": window_json(verdict),
+        "window": judged_window_json(verdict, [item.verdict for item in verdict_data.late_parts]),
+        "owed": _owed_json(verdict_data.owed, view.patience_seconds),
         "decided_at": _time(verdict_data.decided_at),
         "configuration": browsing.configuration(verdict.monitor, verdict.configuration),
         "log": [{"at": _time(item.at), "what": item.what} for item in worklog(verdict_data, browsing)],
+    }
+
+
+def verdict_json(verdict: Verdict, verdicts: VerdictReader) -> JudgedWindowJson:
+    parts = verdicts.late_parts(verdict.monitor, verdict.segment, verdict.window.end)
+    return judged_window_json(verdict, [item.verdict for item in parts])
+
+
+def _owed_json(owed: OwedWindow | None, patience: int) -> OwedJson | None:
+    if owed is None:
+        return None
+    return {
+        "since": iso(owed.window.end),
+        "waited_seconds": owed.waited // NANOSECONDS,
+        "patience_seconds": patience,
     }
 
 
@@ -212,7 +234,8 @@ def acknowledgements_json(acknowledgements: Sequence[Acknowledgement]) -> list[A
 
 
 def _segment_json(view: MonitorView, segment: SegmentView, now: int) -> SegmentJson:
-    verdict, status = segment.verdict, headline_of(view, segment, now)
+    segment, status = view.current(segment), headline_of(view, segment, now)
+    verdict = segment.verdict
     return {
         "segment": segment.segment,
         "state": None if verdict is None else verdict.state,

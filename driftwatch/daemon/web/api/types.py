@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from driftwatch.core.schema import Unwatched
 from driftwatch.results.results import Reason, State
-from driftwatch.results.verdict_json import Moment, StatisticJson, WindowJson
+from driftwatch.results.verdict_json import JudgedWindowJson, Moment, StatisticJson
 
 
 class ErrorJson(TypedDict):
@@ -66,6 +66,7 @@ class MonitorJson(TypedDict):
     last_failure: str | None
     next_run: Moment | None
     newest_row: Moment | None
+    owed_windows: int | None
 
 
 class FleetJson(TypedDict):
@@ -108,8 +109,8 @@ class DetailJson(MonitorJson):
     """One monitor with its reference, its newest verdicts and the newest that could look."""
 
     reference: ReferenceJson | None
-    windows: list[WindowJson]
-    looked: list[WindowJson]
+    windows: list[JudgedWindowJson]
+    looked: list[JudgedWindowJson]
 
 
 class WindowsJson(TypedDict):
@@ -117,7 +118,7 @@ class WindowsJson(TypedDict):
 
     monitor: str
     segment: str | None
-    windows: list[WindowJson]
+    windows: list[JudgedWindowJson]
     next_before: Moment | None
 
 
@@ -128,11 +129,20 @@ class EntryJson(TypedDict):
     what: str
 
 
+class OwedJson(TypedDict):
+    """A window that waits for its rows. ``waited_seconds`` of ``patience_seconds`` are over."""
+
+    since: Moment
+    waited_seconds: int
+    patience_seconds: int
+
+
 class WorkingJson(TypedDict):
     """The working of one verdict. ``configuration`` is null when it was not stored."""
 
     monitor: str
-    window: WindowJson
+    window: JudgedWindowJson
+    owed: OwedJson | None
     decided_at: Moment | None
     configuration: dict[str, object] | None
     log: list[EntryJson]

@@ -33,7 +33,7 @@ def monitor(snapshot: Snapshot, request: Request) -> MonitorView:
 
 
 def monitor_and_segment(snapshot: Snapshot, request: Request) -> tuple[MonitorView, SegmentView]:
-    """Return the requested monitor and segment; all rows when no segment is named."""
+    """Return the requested monitor and current segment; all rows when no segment is named."""
     view = monitor(snapshot, request)
     name = request.query_params.get("segment")
     segment = view.segment(name)
@@ -43,7 +43,7 @@ def monitor_and_segment(snapshot: Snapshot, request: Request) -> tuple[MonitorVi
         )
     if segment is None:
         raise HTTPException(404, "The monitor has no segment of that name.")
-    return view, segment
+    return view, view.current(segment)
 
 
 def timestamp(text: str, status: int = 404, expectation: str = "the end of a window") -> int:

@@ -79,6 +79,9 @@ class PageRenderer:
             timeline=self._timeline(view, segment, windows, now),
             # The gauges may show a younger window than the newest one that was decided.
             newest_end=windows[0].end if windows else None,
+            window_ends={item.end for item in windows},
+            # Ends of windows of which only late rows paged.
+            late_pages={item.end for item in windows if item.has_page and not item.page},
             incidents=view_models.incident_views(view, segment.segment),
             columns=verdict_columns(
                 reference,
@@ -178,6 +181,10 @@ class PageRenderer:
             ),
             joint_statistics=[item for item in verdict.statistics if item.column is None],
             joint_named=view_models.joint_named(verdict),
+            owed=None
+            if verdict_data.owed is None
+            else view_models.owed_text(verdict_data.owed, view.patience_seconds),
+            late_parts=view_models.late_part_views(verdict_data),
             configuration=self._browsing.configuration(verdict.monitor, verdict.configuration),
             sample=None
             if user is None or verdict_data.reference is None

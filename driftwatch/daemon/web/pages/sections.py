@@ -116,7 +116,7 @@ def timeline(
 ) -> Markup:
     """Draw windows (newest first) with marks for alerts, onset and reference changes."""
     timeline_windows = list(reversed(windows[:TIMELINE_WINDOWS]))
-    trail = [(item.end, item.evidence, item.state, item.page) for item in timeline_windows]
+    trail = [(item.end, item.evidence, item.state, item.has_page) for item in timeline_windows]
     return evidence_chart.timeline(trail, now, onset, reference_changes(timeline_windows, versions), url)
 
 

@@ -10,17 +10,22 @@ from markupsafe import Markup
 
 from driftwatch.charts import column_chart
 from driftwatch.charts.evidence_chart import sparkline
-from driftwatch.core.schema import Kind, iso
+from driftwatch.core.schema import NANOSECONDS, Kind, iso
+from driftwatch.daemon.status.column_order import by_contribution
 from driftwatch.daemon.status.headline import Headline, headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView, Snapshot
+from driftwatch.daemon.status.verdict_reader import VerdictData
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.http.paging import ListPage, list_page
-from driftwatch.monitor.column_labels import single_columns
+from driftwatch.monitor.column_labels import comparable_size, single_columns
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
-from driftwatch.results.results import NamedColumn, Verdict
+from driftwatch.results.results import NamedColumn, Statistic, Verdict
+from driftwatch.store.records import OwedWindow
 
 MONITORS_PER_PAGE = 40
+#: Columns of which a part of late rows shows a gauge.
+MAX_PART_GAUGES = 6
 #: Kinds of headlines, the most urgent first.
 KIND_ORDER = (text_format.MOVED, text_format.BLIND, text_format.SAME)
 
@@ -40,6 +45,7 @@ class MonitorRow:
     incidents: tuple[OpenIncident, ...]
     #: (name, URL, headline) of each segment.
     segments: tuple[tuple[str, str, Headline], ...]
+    owed_windows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,21 @@ class AcknowledgeOption:
 class IncidentView:
     incident: OpenIncident
     options: tuple[AcknowledgeOption, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatePartView:
+    """Late rows of a window, judged as a part of their own."""
+
+    verdict: Verdict
+    decided_at: int | None
+    kind: str
+    gauges: tuple[Statistic, ...]
+    command: str
+
+    @property
+    def share(self) -> float:
+        return self.verdict.rows / max(self.verdict.rows + self.verdict.earlier_rows, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +149,7 @@ def _monitor_row(view: MonitorView, now: int, links: Links) -> MonitorRow:
         rows=None if usable_verdict is None else usable_verdict.rows,
         incidents=view.incidents,
         segments=tuple(sorted(segment_statuses, key=lambda item: KIND_ORDER.index(item[2].kind))),
+        owed_windows=view.owed_windows or 0,
     )
 
 
@@ -169,6 +191,40 @@ def _acknowledge_options(monitor: str, incident: OpenIncident) -> tuple[Acknowle
     )
 
 
+def late_part_views(verdict_data: VerdictData) -> list[LatePartView]:
+    return [
+        LatePartView(
+            verdict=item.verdict,
+            decided_at=item.decided_at,
+            kind=text_format.state_kind(item.verdict.state),
+            gauges=_largest_gauges(item.verdict),
+            command=explain_command(item.verdict),
+        )
+        for item in verdict_data.late_parts
+    ]
+
+
+def _largest_gauges(verdict: Verdict) -> tuple[Statistic, ...]:
+    """Return the largest comparable gauge of each of the columns that differ most."""
+    largest: dict[str, Statistic] = {}
+    for item in sorted(verdict.statistics, key=comparable_size, reverse=True):
+        if item.column is not None and comparable_size(item) >= 0:
+            largest.setdefault(item.column, item)
+    names = [name for name in by_contribution(verdict) if name in largest]
+    return tuple(largest[name] for name in names[:MAX_PART_GAUGES])
+
+
+def owed_text(owed: OwedWindow, patience_seconds: int) -> str:
+    """Say what an owed window waits for."""
+    patience = text_format.format_coarse_duration(patience_seconds)
+    waited = text_format.format_coarse_duration(owed.waited / NANOSECONDS)
+    return (
+        f"Owed since {text_format.format_time(owed.window.end)}: nobody could look at it yet. It is judged "
+        f"when its rows come, and given up when the source has answered for {patience} without them "
+        f"(window.patience); {waited} of these are over."
+    )
+
+
 def joint_named(verdict: Verdict) -> list[NamedColumn]:
     """Return the joint detectors that the verdict names; they concern no single column."""
     return [item for item in verdict.named if not single_columns([item.column])]
@@ -178,6 +234,8 @@ def explain_command(verdict: Verdict) -> str:
     parts = ["--monitor", verdict.monitor, "--window", iso(verdict.window.end)]
     if verdict.segment is not None:
         parts += ["--segment", text_format.escape_invisible(verdict.segment)]
+    if verdict.part:
+        parts += ["--part", str(verdict.part)]
     return f"driftwatch explain CONFIG {shlex.join(parts)}"
 
 

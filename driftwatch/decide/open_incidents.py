@@ -1,0 +1,64 @@
+"""What open incidents make of the newest verdict, which may have been decided before they opened.
+
+A window judged late, or late rows, open an incident after younger windows were decided. The next verdict will
+say that it is open; until then the newest one is shown so, and stays as it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from driftwatch.decide.segment_state import BROKEN, DRIFT
+from driftwatch.results.results import Reason, State, Verdict
+from driftwatch.results.text_format import format_time
+
+#: Verdicts without evidence of their own: with an open incident or without, they say what they say.
+_UNJUDGED = (Reason.TOO_FEW_ROWS, Reason.EXCLUDED)
+
+
+class OpenedIncident(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def segment(self) -> str | None: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def opened_at(self) -> int: ...
+    @property
+    def onset(self) -> int | None: ...
+
+
+def with_open_incidents(verdict: Verdict, incidents: Iterable[OpenedIncident]) -> Verdict:
+    """Return a segment's newest verdict as it reads while ``incidents`` are open.
+
+    A drift incident suspends its columns: a window decided before cannot say that nothing moved. A broken one
+    makes its own window broken, whose late rows may have opened it; a younger window tells for itself.
+    """
+    if verdict.state.moved or not verdict.state.has_data or verdict.reason in _UNJUDGED:
+        return verdict
+    segment_incidents = [item for item in incidents if item.segment == verdict.segment]
+    drift = [item for item in segment_incidents if item.kind == DRIFT]
+    broken = [
+        item for item in segment_incidents if item.kind == BROKEN and item.opened_at == verdict.window.end
+    ]
+    if not drift and not broken:
+        return verdict
+    standing = (broken or drift)[-1]
+    columns = {column for item in segment_incidents for column in item.columns}
+    text = f"It was opened by rows that came late, in the window to {format_time(standing.opened_at)}"
+    return replace(
+        verdict,
+        state=State.BROKEN if broken else State.DRIFTING,
+        reason=Reason.INCIDENT_OPEN,
+        detail="; ".join(part for part in (text, verdict.detail) if part),
+        incident=standing.key,
+        onset=standing.onset,
+        unchanged=tuple(name for name in verdict.unchanged if name not in columns),
+        could_not_tell=tuple(name for name in verdict.could_not_tell if name not in columns),
+        move_limits=tuple(item for item in verdict.move_limits if item.column not in columns),
+    )
