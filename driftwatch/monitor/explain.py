@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.replay import Replay
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
-from driftwatch.results.verdict_json import window_json
+from driftwatch.results.verdict_json import judged_window_json
 from driftwatch.store.history import History
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
@@ -30,9 +30,11 @@ class Explanation:
     reference: Reference | None
     design_effects: Mapping[str, float | None] = field(default_factory=dict)
     healthy_windows: int | None = None
-    #: None when the check had no data.
+    #: None when the check had no data; of a part, its late rows.
     window: Summary | None = None
     gone: StoreForgot | None = None
+    #: Verdicts on the window's rows that came late.
+    late_parts: tuple[Verdict, ...] = ()
 
     @property
     def equal(self) -> bool | None:
@@ -41,8 +43,10 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         return {
             "monitor": self.stored.monitor,
-            "window": window_json(self.stored),
-            "recomputed": None if self.recomputed is None else window_json(self.recomputed),
+            "window": judged_window_json(self.stored, self.late_parts),
+            "recomputed": None
+            if self.recomputed is None
+            else judged_window_json(self.recomputed, self.late_parts),
             "equal": self.equal,
             "design_effects": self.design_effects,
             "healthy_windows": self.healthy_windows,
@@ -60,29 +64,28 @@ def _reference_json(reference: Reference) -> dict[str, Any]:
     }
 
 
-def explain(config: MonitorConfig, history: History, segment: str | None, end: int) -> Explanation:
-    """Recompute the verdict of the window ending at ``end`` by a replay from the nearest checkpoint.
+def explain(
+    config: MonitorConfig, history: History, segment: str | None, end: int, part: int = 0
+) -> Explanation:
+    """Recompute the verdict of the window ending at ``end``, or of a part of its late rows.
+
+    It is a replay from the nearest checkpoint.
 
     Detectors, policy and columns are the current ones, so a verdict of another configuration comes out
     unequal. Raises ``StoreError``; ``StoreForgot`` only if no verdict is stored.
     """
-    data = history.verdicts.get(config.name, segment, end)
-    if data is None:
-        raise StoreForgot(
-            f"{config.name}: expected a stored verdict of the window ending {iso(end)}"
-            f"{f' in segment {segment}' if segment else ''}. None is stored."
-        )
-    stored = verdict_from_json(data)
+    stored, late_parts = _stored(config.name, history, segment, end, part)
     reference = history.references.get(config.name, stored.reference)
     if reference is None:
         gone = StoreForgot(
             f"{config.name}: expected reference {stored.reference[:12]} in the store. It is gone."
         )
-        return Explanation(stored=stored, recomputed=None, reference=None, gone=gone)
+        return Explanation(stored=stored, recomputed=None, reference=None, gone=gone, late_parts=late_parts)
     try:
-        return _recomputed(config, history, stored, reference)
+        explanation = _recomputed(config, history, stored, reference)
     except StoreForgot as error:
-        return Explanation(stored=stored, recomputed=None, reference=reference, gone=error)
+        explanation = Explanation(stored=stored, recomputed=None, reference=reference, gone=error)
+    return replace(explanation, late_parts=late_parts)
 
 
 def _recomputed(
@@ -96,7 +99,7 @@ def _recomputed(
         configuration=stored.configuration,
     )
     try:
-        segment_state = replay.state_before(segment, stored.window.end)
+        segment_state = replay.state_before(segment, stored.window.end, stored.part)
     except StoreForgot:
         if stored.state.has_data:
             raise
@@ -124,3 +127,19 @@ def _recomputed(
         healthy_windows=segment_state.healthy_windows,
         window=replay.window_summary(stored),
     )
+
+
+def _stored(
+    name: str, history: History, segment: str | None, end: int, part: int
+) -> tuple[Verdict, tuple[Verdict, ...]]:
+    """Return the verdict, and those on the late rows of its window, which a part has none of."""
+    data = history.verdicts.get(name, segment, end)
+    parts = [verdict_from_json(item) for item in history.verdicts.late_parts(name, segment, end)]
+    verdicts = {0: None if data is None else verdict_from_json(data), **{item.part: item for item in parts}}
+    stored = verdicts.get(part)
+    if stored is None:
+        raise StoreForgot(
+            f"{name}: expected a stored verdict of {f'part {part} of the late rows of ' if part else ''}the "
+            f"window ending {iso(end)}{f' in segment {segment}' if segment else ''}. None is stored."
+        )
+    return stored, () if part else tuple(parts)

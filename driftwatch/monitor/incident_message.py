@@ -161,14 +161,23 @@ def _lines(incident: Incident, verdict: Verdict) -> list[str]:
             f"{named_column_text(item)} ({item.share:.0%} of the evidence)" for item in verdict.named
         ]
         opening = f"since {minute_text(incident.onset)}, {verdict.rows:,} rows"
-        return [opening, *moved_lines, *_unrepresented(verdict), *_burn_in(verdict)]
+        return [opening, *_lateness(verdict), *moved_lines, *_unrepresented(verdict), *_burn_in(verdict)]
     if incident.kind == BROKEN:
         incident_columns = set(incident.columns)
         broken_lines = [
             f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in incident_columns
         ]
-        return [*broken_lines, *_burn_in(verdict)]
+        return [*_lateness(verdict), *broken_lines, *_burn_in(verdict)]
     return [verdict.detail, _BLIND_NOTE]
+
+
+def _lateness(verdict: Verdict) -> list[str]:
+    if verdict.part:
+        text = f"{verdict.rows:,} rows of the window to {minute_text(verdict.window.end)} came late"
+        return [f"judged late: {text}, {verdict.earlier_rows:,} were judged before"]
+    if verdict.late:
+        return [f"judged late: the rows of the window to {minute_text(verdict.window.end)} came late"]
+    return []
 
 
 def _unrepresented(verdict: Verdict) -> list[str]:
@@ -189,7 +198,10 @@ def _burn_in(verdict: Verdict) -> list[str]:
 
 
 def _unchanged(verdict: Verdict) -> str:
-    parts = []
+    parts: list[str] = []
+    if verdict.part:
+        # Late rows alone tell nothing of the columns of their window.
+        return ""
     for opening, names in (("Did not change", verdict.unchanged), ("Could not tell", verdict.could_not_tell)):
         if names:
             texts = text_format.move_texts(names, verdict.move_limits)
@@ -204,4 +216,5 @@ def _link(incident: Incident, verdict: Verdict, external_url: str) -> str:
     query = f"?segment={quote(verdict.segment, safe='')}" if verdict.segment is not None else ""
     # The monitor's page, because a window without data may stay undecided.
     window = "" if incident.kind == BLIND else f"/windows/{iso(verdict.window.end)}"
-    return f"{base}/monitors/{quote(verdict.monitor)}{window}{query}"
+    part = f"#part-{verdict.part}" if verdict.part else ""
+    return f"{base}/monitors/{quote(verdict.monitor)}{window}{query}{part}"

@@ -127,7 +127,12 @@ class Replay:
         return segment_state
 
     def window_summary(self, stored: Verdict) -> Summary:
-        """Sum the tiles of a stored verdict. Raises ``StoreForgot`` when one is past retention."""
+        """Sum the rows of a stored verdict. Raises ``StoreForgot`` when a tile is past retention."""
+        if stored.part:
+            self._reading(stored)
+            return self._late_rows(stored).summary(stored.segment) or Summary.zero(
+                self.reference.plan, stored.window
+            )
         return _window_sum(self._reading(stored), self.reference.plan, stored.window)
 
     def _reading(self, stored: Verdict) -> Reading:

@@ -562,7 +562,7 @@ class ExampleDaemon:
                         source_version="a", summary=segment.window,
                     )
                 ]  # fmt: skip
-            yield end, verdict, tiles
+            yield end, replace(verdict, segment=segment.segment), tiles
 
     def _store_window(self, name: str, end: int, items: Sequence[tuple[Verdict, list[StoredTile]]]) -> None:
         first = items[0][0]

@@ -5,7 +5,7 @@ from driftwatch.cli.output.comparisons import show_comparison
 from driftwatch.cli.output.explanations import show_explanation
 from driftwatch.cli.output.progress import progress
 from driftwatch.cli.output.screen import show_json
-from driftwatch.cli.output.verdicts import show_checks, show_failure
+from driftwatch.cli.output.verdicts import show_checks, show_failure, show_late_verdicts
 
 __all__ = [
     "progress",
@@ -15,5 +15,6 @@ __all__ = [
     "show_explanation",
     "show_failure",
     "show_json",
+    "show_late_verdicts",
     "show_pages",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from driftwatch.charts.bars import column_bars
 from driftwatch.cli.output.plots import column_plot
 from driftwatch.cli.output.screen import add_row, fact_table, literal, show, show_line, table, width
-from driftwatch.cli.output.verdicts import show_verdict
+from driftwatch.cli.output.verdicts import show_late_verdicts, show_verdict
 from driftwatch.detectors.base import traits_of
 from driftwatch.monitor.column_labels import comparable_size
 from driftwatch.monitor.explain import Explanation
@@ -30,6 +30,7 @@ def show_explanation(item: Explanation, trail: Trail) -> None:
         add_row(facts, "  learned from", text_format.format_count(item.healthy_windows, "healthy window"))
     show("", literal("what it rests on", "bold"), facts)
     _show_effects(item)
+    show_late_verdicts(item.late_parts, "rows of it that came late; explain them with --part")
     if item.gone is not None:
         show_line("", f"NOT recomputed: {item.gone}", "bold yellow")
     elif item.equal:

@@ -56,6 +56,28 @@ def show_failure(monitor: str, error: str) -> None:
     show_line(f"{monitor}: ", error.removeprefix(f"{monitor}: "), _BLIND_STYLE)
 
 
+def show_late_verdicts(verdicts: Sequence[Verdict], title: str) -> None:
+    """Show a line for each window or part of late rows, then details of those that moved."""
+    if not verdicts:
+        return
+    rows = table("monitor", "segment", "window to", "judged", "state", "evidence", ">rows")
+    for verdict in verdicts:
+        add_row(
+            rows,
+            verdict.monitor,
+            verdict.segment or "all",
+            text_format.format_time(verdict.window.end).removesuffix(" UTC"),
+            f"late rows, part {verdict.part}" if verdict.part else "the window",
+            _state_text(verdict),
+            meter(verdict.evidence),
+            f"{verdict.rows:,}",
+        )
+    show("", literal(title, "bold"), rows)
+    for verdict in verdicts:
+        if verdict.state.moved:
+            show_verdict(verdict, ())
+
+
 def _verdict_table(verdicts: Sequence[Verdict], trails: Trails) -> Table:
     rows = table("monitor", "segment", "state", "evidence", "lately", ">rows", "window to")
     n_windows = min(max(width() - 80, 6), 24)
@@ -95,7 +117,7 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
     start, end = (text_format.format_time(moment) for moment in (verdict.window.start, verdict.window.end))
     facts: list[tuple[str, Sequence[Any]]] = [
         ("says", [f"{text_format.STATE_WORDS[verdict.state]}: {text_format.REASON_WORDS[verdict.reason]}"]),
-        ("window", [f"{start.removesuffix(' UTC')} – {end}, {verdict.rows:,} rows"]),
+        ("window", [f"{start.removesuffix(' UTC')} – {end}, {verdict.rows:,} {_rows_word(verdict)}"]),
         ("evidence", [_evidence(verdict)]),
     ]
     if len(trail) > 1:
@@ -106,6 +128,8 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
                 [*sparkline(newest), f"{text_format.format_count(len(newest), 'window')}, newest last"],
             )
         )
+    if verdict.owed:
+        facts.append(("owed", ["it is judged when its rows come, see window.patience"]))
     if verdict.onset is not None:
         facts.append(("since", [text_format.format_time(verdict.onset)]))
     if verdict.incident:
@@ -125,7 +149,8 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
             ("not at", _first_items([text_format.unwatched_text(item) for item in verdict.unwatched]))
         )
     for label, names in (("did not change", verdict.unchanged), ("could not tell", verdict.could_not_tell)):
-        if names:
+        # Late rows alone tell nothing of the columns of their window.
+        if names and not verdict.part:
             facts.append((label, [_name_list(text_format.move_texts(names, verdict.move_limits))]))
     if verdict.type_changes:
         facts.append(("another type", [text_format.type_changes_text(verdict.type_changes)]))
@@ -133,6 +158,10 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
         files = [f"{item.name}: {item.problem} {item.detail}" for item in verdict.rejected_files]
         facts.append(("left out", _first_items(files)))
     return facts
+
+
+def _rows_word(verdict: Verdict) -> str:
+    return f"late rows, part {verdict.part}" if verdict.part else "rows"
 
 
 def _evidence(verdict: Verdict) -> Text:

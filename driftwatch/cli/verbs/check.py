@@ -22,6 +22,7 @@ from driftwatch.errors import DataError, StoreForgot
 
 if TYPE_CHECKING:
     from driftwatch.config.models import Config, MonitorConfig
+    from driftwatch.monitor.check import Monitor
     from driftwatch.monitor.session import Session
     from driftwatch.results.evidence_trail import Trail
     from driftwatch.results.results import Verdict
@@ -32,9 +33,29 @@ Verdicts = tuple["Verdict", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorCheck:
+    #: The newest verdicts: all rows, then segments.
+    verdicts: Verdicts
+    #: Of these, the verdicts on late rows of their window.
+    late_parts: Verdicts = ()
+    #: What this check judged of older windows: owed ones whose rows came and late rows, in this order.
+    late_windows: Verdicts = ()
+
+    def to_json(self, name: str) -> dict[str, Any]:
+        from driftwatch.results.verdict_json import judged_window_json
+
+        windows = [
+            judged_window_json(verdict, [item for item in self.late_parts if item.segment == verdict.segment])
+            for verdict in self.verdicts
+        ]
+        late_windows = [judged_window_json(verdict) for verdict in self.late_windows]
+        return {"monitor": name, **windows[0], "segments": windows[1:], "late_windows": late_windows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    #: The newest verdicts of each monitor: all rows, then segments.
-    monitors: tuple[MonitorResult[Verdicts], ...]
+    #: The result of each monitor.
+    monitors: tuple[MonitorResult[MonitorCheck], ...]
     #: By (monitor, segment).
     trails: Mapping[tuple[str, str | None], Trail]
 
@@ -42,17 +63,22 @@ class CheckResult:
     def exit_code(self) -> int:
         return exit_code_of(_exit_code(item.content) for item in self.monitors)
 
+    @property
+    def late_windows(self) -> Verdicts:
+        return tuple(verdict for check in self._checks for verdict in check.late_windows)
+
+    @property
+    def _checks(self) -> list[MonitorCheck]:
+        return [item.content for item in self.monitors if isinstance(item.content, MonitorCheck)]
+
     def to_json(self) -> Any:
         return as_one_or_many([_result_json(item) for item in self.monitors])
 
 
-def _result_json(result: MonitorResult[Verdicts]) -> dict[str, Any]:
-    from driftwatch.results.verdict_json import window_json
-
+def _result_json(result: MonitorResult[MonitorCheck]) -> dict[str, Any]:
     if isinstance(result.content, MonitorFailure):
         return {**result.content.to_json()}
-    windows = [window_json(verdict) for verdict in result.content]
-    return {"monitor": result.monitor, **windows[0], "segments": windows[1:]}
+    return result.content.to_json(result.monitor)
 
 
 @click.command()
@@ -64,12 +90,14 @@ def _result_json(result: MonitorResult[Verdicts]) -> dict[str, Any]:
 def check(config: Path, monitor: str | None, at: str | None, output_format: str) -> int:
     """Check the newest closed window of each monitor, now.
 
+    Older windows whose rows came late are judged first.
+
     \b
     Examples:
       driftwatch check driftwatch.yaml
       driftwatch check driftwatch.yaml --monitor test --at 2026-03-01 --format json
     """
-    from driftwatch.cli.output import show_checks, show_json
+    from driftwatch.cli.output import show_checks, show_json, show_late_verdicts
 
     result = check_monitors(config, monitor, at)
     if output_format == "json":
@@ -80,17 +108,20 @@ def check(config: Path, monitor: str | None, at: str | None, output_format: str)
             [
                 (
                     item.monitor,
-                    item.content.error if isinstance(item.content, MonitorFailure) else item.content,
+                    item.content.error if isinstance(item.content, MonitorFailure) else item.content.verdicts,
                 )
                 for item in result.monitors
             ],
             result.trails,
         )
+        show_late_verdicts(result.late_windows, "judged late, because the rows came late")
     return result.exit_code
 
 
-def _exit_code(content: Verdicts | MonitorFailure) -> int:
+def _exit_code(content: MonitorCheck | MonitorFailure) -> int:
     """Return 1 moved, 3 could not look, 5 not judged yet, 0 ok, or that of the failure.
+
+    What was judged late counts if it moved.
 
     Segments count only if they moved: rare levels are mostly too small to be judged, and would keep a healthy
     monitor from ever being ok.
@@ -99,9 +130,9 @@ def _exit_code(content: Verdicts | MonitorFailure) -> int:
 
     if isinstance(content, MonitorFailure):
         return content.exit_code
-    if any(verdict.state.moved for verdict in content):
+    if any(verdict.state.moved for verdict in (*content.verdicts, *content.late_windows)):
         return 1
-    states = {verdict.state for verdict in content if verdict.segment is None}
+    states = {verdict.state for verdict in content.verdicts if verdict.segment is None}
     if any(not state.has_data for state in states):
         return 3
     return 5 if states & {State.CALIBRATING, State.INSUFFICIENT} else 0
@@ -136,28 +167,28 @@ def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
 
 
 def _check_each(
-    monitors: Sequence[MonitorConfig], check_monitor: Callable[[MonitorConfig], Verdicts]
-) -> tuple[MonitorResult[Verdicts], ...]:
+    monitors: Sequence[MonitorConfig], check_monitor: Callable[[MonitorConfig], MonitorCheck]
+) -> tuple[MonitorResult[MonitorCheck], ...]:
     from driftwatch.cli.output import progress
 
     with progress("monitors checked") as advance:
         return for_each_monitor(monitors, check_monitor, advance)
 
 
-def _check_result(database: Database, results: tuple[MonitorResult[Verdicts], ...]) -> CheckResult:
+def _check_result(database: Database, results: tuple[MonitorResult[MonitorCheck], ...]) -> CheckResult:
     return CheckResult(monitors=results, trails=dict(_trails(database, results)))
 
 
 def _trails(
-    database: Database, results: Sequence[MonitorResult[Verdicts]]
+    database: Database, results: Sequence[MonitorResult[MonitorCheck]]
 ) -> Iterator[tuple[tuple[str, str | None], Trail]]:
     for item in results:
         if not isinstance(item.content, MonitorFailure):
-            for verdict in item.content:
+            for verdict in item.content.verdicts:
                 yield (verdict.monitor, verdict.segment), trail_to(database, verdict)
 
 
-def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
+def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> MonitorCheck:
     """Judge the window that was newest at ``at``, from the state before it."""
     from driftwatch.core.windows import newest_closed_window
     from driftwatch.monitor.evaluation.initial_state import with_production_windows
@@ -182,10 +213,11 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> Verdicts:
             session.say(f"{error} Judged by what the reference alone teaches.")
             monitor.segment_states[segment] = replay.initial_state(segment)
     # Rows later than a moment of the past are in no future.
-    return monitor.check(window, max(at, session.clock.now()), record=False).verdicts
+    outcome = monitor.check(window, max(at, session.clock.now()), record=False)
+    return MonitorCheck(verdicts=outcome.verdicts)
 
 
-def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
+def _due_verdicts(session: Session, config: MonitorConfig) -> MonitorCheck:
     from driftwatch.core.windows import due_windows
     from driftwatch.monitor.acknowledge import apply_pending
     from driftwatch.monitor.late_data import PASSING_FAILURES
@@ -194,6 +226,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
     now = session.clock.now()
     monitor = take_over(session.monitor(config), now, session.say)
     monitor = apply_pending(monitor, session.acknowledgements, now)
+    late_windows = tuple(_late_verdicts(session, monitor, now))
     last_end = session.history.verdicts.last_end(config.name)
     windows = due_windows(last_end, now, config.window.length, config.window.lag, config.timezone)
     verdicts: Verdicts = ()
@@ -202,7 +235,41 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> Verdicts:
         verdicts = outcome.verdicts
         if outcome.failure in PASSING_FAILURES:
             break
-    return verdicts or _stored_verdicts(session.history, config)
+    return _newest_verdicts(session.history, config, verdicts, late_windows)
+
+
+def _late_verdicts(session: Session, monitor: Monitor, now: int) -> Iterator[Verdict]:
+    """Judge owed windows whose rows came, and late rows; a source that fails stops no due window."""
+    from driftwatch.monitor.late_data import look_again, windows_within_patience
+
+    config, last_end = monitor.config, session.history.verdicts.last_end(monitor.config.name)
+    decided = (
+        [] if last_end is None else windows_within_patience(last_end, config.window, config.timezone, now)
+    )
+    try:
+        for look in look_again(monitor, now, decided):
+            outcome = look.outcome if look.late_data is None else look.late_data.outcome
+            if outcome is not None and outcome.failure is None:
+                yield from outcome.verdicts
+    except DataError as error:
+        session.say(f"{config.name}: could not look at past windows again. {error}")
+
+
+def _newest_verdicts(
+    history: History, config: MonitorConfig, verdicts: Verdicts = (), late_windows: Verdicts = ()
+) -> MonitorCheck:
+    """Return the newest verdicts, of this check or stored, as they read while incidents are open."""
+    from driftwatch.decide.open_incidents import with_open_incidents
+    from driftwatch.results.stored_verdict import verdict_from_json
+
+    incidents = history.incidents.of_monitor(config.name)
+    newest = [with_open_incidents(item, incidents) for item in verdicts or _stored_verdicts(history, config)]
+    late_parts = [
+        verdict_from_json(data)
+        for item in newest
+        for data in history.verdicts.late_parts(config.name, item.segment, item.window.end)
+    ]
+    return MonitorCheck(verdicts=tuple(newest), late_parts=tuple(late_parts), late_windows=late_windows)
 
 
 def _stored_verdicts(history: History, config: MonitorConfig) -> Verdicts:
@@ -226,7 +293,7 @@ def _daemon_verdicts(config: Config, monitors: Sequence[MonitorConfig]) -> Check
     database = Database(config.storage.path, read_only=True)
     try:
         history = History(database)
-        results = for_each_monitor(monitors, lambda monitor: _stored_verdicts(history, monitor))
+        results = for_each_monitor(monitors, lambda monitor: _newest_verdicts(history, monitor))
         return _check_result(database, results)
     finally:
         database.close()

@@ -27,10 +27,17 @@ _DAY = 86400
 @THE_MONITOR
 @click.option("--window", metavar="END", required=True, help="End of the window.", shell_complete=window_ends)
 @click.option("--segment", metavar="S", help="The segment; default: all rows.")
+@click.option(
+    "--part", metavar="N", type=click.IntRange(min=1), help="A part of the window's late rows; default: none."
+)
 @FORMAT
 @guarded
-def explain(config: Path, monitor: str, window: str, segment: str | None, output_format: str) -> int:
+def explain(
+    config: Path, monitor: str, window: str, segment: str | None, part: int | None, output_format: str
+) -> int:
     """Show the working behind one verdict, recomputed from the store.
+
+    Rows that came after a window was decided are judged in parts of their own, which its verdict lists.
 
     Where retention has deleted what it needs, the verdict is shown as it was stored, with exit code 3. In
     JSON "recomputed" and "equal" are then null, and "error" says which retention would have kept it.
@@ -39,10 +46,11 @@ def explain(config: Path, monitor: str, window: str, segment: str | None, output
     Examples:
       driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01
       driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01 --format json
+      driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01 --part 1
     """
     from driftwatch.cli.output import show_explanation, show_json
 
-    explanation, trail = explain_window(config, monitor, window, segment)
+    explanation, trail = explain_window(config, monitor, window, segment, part or 0)
     if output_format == "json":
         show_json(explanation.to_json())
         if explanation.gone is not None:
@@ -52,10 +60,13 @@ def explain(config: Path, monitor: str, window: str, segment: str | None, output
     return 0 if explanation.gone is None else explanation.gone.exit_code
 
 
-def explain_window(path: Path, name: str, window: str, segment: str | None) -> tuple[Explanation, Trail]:
+def explain_window(
+    path: Path, name: str, window: str, segment: str | None, part: int = 0
+) -> tuple[Explanation, Trail]:
     from driftwatch.config.load import load
     from driftwatch.monitor.explain import explain as explain_verdict
     from driftwatch.monitor.session import select_monitors
+    from driftwatch.results.text_format import format_count
     from driftwatch.store.database import Database
     from driftwatch.store.history import History
 
@@ -69,7 +80,12 @@ def explain_window(path: Path, name: str, window: str, segment: str | None) -> t
             if _was_decided(monitor, history, segment, end):
                 raise StoreForgot(_forgotten_text(name, window, end, config.retention))
             raise ConfigError(_no_window_text(history, name, segment, window))
-        explanation = explain_verdict(monitor, history, segment, end)
+        if part > (n_parts := len(history.verdicts.late_parts(name, segment, end))):
+            count = format_count(n_parts, "part") if n_parts else "none"
+            raise ConfigError(
+                f"--part: expected a part of the late rows of that window. Got {part}; it has {count}."
+            )
+        explanation = explain_verdict(monitor, history, segment, end, part)
         if explanation.gone is not None:
             explanation = replace(explanation, gone=_with_retention(explanation.gone, config.retention))
         return explanation, trail_to(database, explanation.stored)
