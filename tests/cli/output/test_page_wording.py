@@ -95,3 +95,38 @@ def test_the_end_of_blindness_promises_nothing_it_does_not_know(
     resolved = message_from_json(resolved_message(message_to_json(firing), 40, trail, by_hand=by_hand))
     assert resolved.lines == ("it is late", line)
     assert (resolved.resolved, resolved.resolved_at, resolved.trail) == (True, 40, trail)
+
+
+LATE_PART = replace(PAGE, late=True, part=2, rows=1_800, earlier_rows=200, unchanged=("income",))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line", "anchor"),
+    [
+        (replace(PAGE, late=True), "judged late: the rows of the window to 1970-01-01 00:00Z came late", ""),
+        (
+            LATE_PART,
+            "judged late: 1,800 rows of the window to 1970-01-01 00:00Z came late, 200 were judged before",
+            "#part-2",
+        ),
+    ],
+)
+def test_a_page_of_what_came_late_says_so(verdict: Verdict, line: str, anchor: str) -> None:
+    incident = Incident(key="k", kind="drift", columns=("age",), opened_at=1, onset=0)
+    config = MonitorConfig.model_construct(name="m")
+    message = message_for(incident, verdict, config, "https://drift.example")
+    assert message.lines[1] == line
+    assert message.key == "k"
+    assert message.url == f"https://drift.example/monitors/m/windows/1970-01-01T00:00:00Z{anchor}"
+    broken = Incident(key="b", kind="broken", columns=("age",), opened_at=1, onset=0)
+    assert message_for(broken, verdict, config, "").lines[0] == line
+    assert not message_for(incident, PAGE, config, "").lines[1].startswith("judged late")
+
+
+def test_late_rows_do_not_say_what_did_not_change() -> None:
+    incident = Incident(key="k", kind="drift", columns=("age",), opened_at=1, onset=0)
+    config = MonitorConfig.model_construct(name="m")
+    assert message_for(incident, LATE_PART, config, "").unchanged == ""
+    assert (
+        message_for(incident, replace(LATE_PART, part=0), config, "").unchanged == "Did not change: income."
+    )

@@ -24,8 +24,11 @@ from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.metrics import series
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.metrics.families import FAMILIES
+from driftwatch.daemon.status.headline import headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
-from driftwatch.results.results import FileProblem, State, Statistic
+from driftwatch.daemon.web.api.payloads import monitor_json
+from driftwatch.results import text_format
+from driftwatch.results.results import FileProblem, Reason, State, Statistic
 
 GOLDEN = Path(__file__).parent / "metrics.txt"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -169,6 +172,27 @@ def test_a_mute_is_told_where_every_open_incident_has_one() -> None:
     assert value(text, "driftwatch_incident_open", **labels) == 1, "it is open all the same"
     pair = replace(view, incidents=(muted, replace(first, key="another")))
     assert not re.search(rf"^{name}\{{", body(example.snapshot(pair)), re.M)
+
+
+def test_an_incident_of_an_older_window_is_the_state_of_metric_page_and_api() -> None:
+    """Rows that came late opened it after the newest window was decided."""
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    calm = replace(segment.verdict, state=State.OK, reason=Reason.NOTHING_MOVED, incident=None, named=())
+    view = replace(view, segments=(replace(segment, verdict=calm, usable_verdict=calm),))
+    text = body(example.snapshot(view))
+    assert value(text, "driftwatch_state", monitor=view.name, segment="", state="drifting") == 1
+    assert value(text, "driftwatch_state", monitor=view.name, segment="", state="ok") == 0
+    assert headline_of(view, view.segments[0], example.NOW).kind == text_format.MOVED
+    segment_json = monitor_json(view, example.NOW)["segments"][0]
+    assert (segment_json["state"], segment_json["reason"], segment_json["kind"]) == (
+        "drifting", "incident_open", "moved",
+    )  # fmt: skip
+    repaired = replace(view, incidents=())
+    assert value(
+        body(example.snapshot(repaired)), "driftwatch_state", monitor=view.name, segment="", state="ok"
+    )
 
 
 def test_health_series_are_there_before_the_first_check() -> None:
