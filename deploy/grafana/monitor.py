@@ -198,18 +198,21 @@ def _looking(made: Dashboard) -> None:
             (f"max(driftwatch_check_interval_seconds{{{_ONE}}})", "interval"),
         ),
         (
-            "Failed checks",
-            "By reason.",
+            "Failed checks, windows owed",
+            "By reason. Owed windows wait for their rows and are judged when these come.",
             "short",
             (f"sum by (reason) ({failures})", "{{reason}}"),
+            (f"max(driftwatch_windows_owed{{{_ONE}}})", "owed"),
         ),
         (
             "Rows read, late and without a time",
-            "Late rows came after their window was decided; rows without a usable time are in no window.",
+            "Late rows came after their window was decided and are judged as parts of their own; rows without a "
+            "usable time are in no window.",
             "short",
             (f"sum(increase(driftwatch_rows_read_total{{{_ONE}}}[$__rate_interval]))", "read"),
             (f"sum(increase(driftwatch_late_rows_total{{{_ONE}}}[$__rate_interval]))", "late"),
             (f"sum(driftwatch_untimed_rows{{{_ONE}}})", "without a time"),
+            (f"sum(increase(driftwatch_corrected_slices_total{{{_ONE}}}[$__rate_interval]))", "slices corrected"),
         ),
         (
             "Duration of a check",
