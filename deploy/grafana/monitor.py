@@ -212,7 +212,10 @@ def _looking(made: Dashboard) -> None:
             (f"sum(increase(driftwatch_rows_read_total{{{_ONE}}}[$__rate_interval]))", "read"),
             (f"sum(increase(driftwatch_late_rows_total{{{_ONE}}}[$__rate_interval]))", "late"),
             (f"sum(driftwatch_untimed_rows{{{_ONE}}})", "without a time"),
-            (f"sum(increase(driftwatch_corrected_slices_total{{{_ONE}}}[$__rate_interval]))", "slices corrected"),
+            (
+                f"sum(increase(driftwatch_corrected_slices_total{{{_ONE}}}[$__rate_interval]))",
+                "slices corrected",
+            ),
         ),
         (
             "Duration of a check",

@@ -198,7 +198,7 @@ def _window_lines(window: Window, reference: Side) -> list[str]:
         f"      length: {'7d' if window.length == LENGTHS[-1] else format_duration(window.length)}",
         f"      min_rows: {window.min_rows}                       # fewer rows: insufficient, never ok",
         "      # every: 1h                          # look more often (evidence stays with whole windows)",
-        "      # lag: 0s                            # how late rows may arrive",
+        "      # lag: 0s                            # how late rows usually come",
     ]
     history = history_of(reference)
     if history is not None:

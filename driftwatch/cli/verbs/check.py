@@ -259,7 +259,7 @@ def _newest_verdicts(
     history: History, config: MonitorConfig, verdicts: Verdicts = (), late_windows: Verdicts = ()
 ) -> MonitorCheck:
     """Return the newest verdicts, of this check or stored, as they read while incidents are open."""
-    from driftwatch.decide.open_incidents import with_open_incidents
+    from driftwatch.decide.incidents import with_open_incidents
     from driftwatch.results.stored_verdict import verdict_from_json
 
     incidents = history.incidents.of_monitor(config.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from driftwatch.decide.open_incidents import with_open_incidents
+from driftwatch.decide.incidents import with_open_incidents
 from driftwatch.results.results import Verdict
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
