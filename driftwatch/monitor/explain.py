@@ -132,7 +132,7 @@ def _recomputed(
 def _stored(
     name: str, history: History, segment: str | None, end: int, part: int
 ) -> tuple[Verdict, tuple[Verdict, ...]]:
-    """Return the verdict, and those on the late rows of its window, which a part has none of."""
+    """Return the verdict and its late parts."""
     data = history.verdicts.get(name, segment, end)
     parts = [verdict_from_json(item) for item in history.verdicts.late_parts(name, segment, end)]
     verdicts = {0: None if data is None else verdict_from_json(data), **{item.part: item for item in parts}}

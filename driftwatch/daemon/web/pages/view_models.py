@@ -73,8 +73,6 @@ class IncidentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatePartView:
-    """Late rows of a window, judged as a part of their own."""
-
     verdict: Verdict
     decided_at: int | None
     kind: str
@@ -205,7 +203,7 @@ def late_part_views(verdict_data: VerdictData) -> list[LatePartView]:
 
 
 def _largest_gauges(verdict: Verdict) -> tuple[Statistic, ...]:
-    """Return the largest comparable gauge of each of the columns that differ most."""
+    # One of each of the columns that differ most.
     largest: dict[str, Statistic] = {}
     for item in sorted(verdict.statistics, key=comparable_size, reverse=True):
         if item.column is not None and comparable_size(item) >= 0:
