@@ -46,7 +46,6 @@ def explain(
     Examples:
       driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01
       driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01 --format json
-      driftwatch explain driftwatch.yaml --monitor test --window 2026-03-01 --part 1
     """
     from driftwatch.cli.output import show_explanation, show_json
 
