@@ -15,7 +15,7 @@ from web_site import Serve, Site
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.status.headline import blind_since, headline_of
-from driftwatch.daemon.status.snapshot import MonitorView
+from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident
 from driftwatch.daemon.web.pages.cards import COLUMNS_PER_PAGE
 from driftwatch.daemon.web.pages.view_models import incident_views
 from driftwatch.results import text_format
@@ -260,3 +260,17 @@ def test_a_window_on_other_cells_is_not_drawn(serve: Serve) -> None:
     assert page.count("<article") == 3
     assert 'class="chart"' not in page
     assert "past retention" in page
+
+
+def test_an_incident_that_late_rows_opened_links_to_their_window(serve: Serve) -> None:
+    view = example.calm()
+    incident = OpenIncident(
+        key="churn-drift-77c1", kind="drift", segment=None, columns=("charges",),
+        opened_at=example.LATE_END, onset=example.LATE_END - example.DAY, muted_until=None,
+    )  # fmt: skip
+    site = serve(example.ExampleDaemon(example.snapshot(replace(view, incidents=(incident,)))))
+    page = site.get("/monitors/churn").data.decode()
+    link = '<a href="/monitors/churn/windows/2013-02-12T00:00:00Z">2013-02-12 00:00 UTC</a>'
+    assert f"{link} by rows that came late" in page
+    assert "inputs drifted: 1 of 3 columns, since 11 Feb" in page
+    assert "charges" in page.partition('class="moves"')[2].partition("</ul>")[0]
