@@ -206,8 +206,8 @@ def _looking(made: Dashboard) -> None:
         ),
         (
             "Rows read, late and without a time",
-            "Late rows came after their window was decided and are judged as parts of their own; rows without "
-            "a usable time are in no window.",
+            "Late rows came after their window was decided, and are judged as parts of their own; rows "
+            "without a usable time are in no window.",
             "short",
             (f"sum(increase(driftwatch_rows_read_total{{{_ONE}}}[$__rate_interval]))", "read"),
             (f"sum(increase(driftwatch_late_rows_total{{{_ONE}}}[$__rate_interval]))", "late"),

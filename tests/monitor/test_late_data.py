@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.explain import explain
 from driftwatch.results.results import Reason, State
 from tests.support.late_world import DAY, FIRST, LateWorld
@@ -268,3 +269,25 @@ def test_a_quiet_night_opens_no_incident(tmp_path: Path) -> None:
         assert not monitor.history.incidents.of_monitor("m", only_open=False)
         assert monitor.history.owed.count("m") == 1
         assert world.end(1) > FIRST
+
+
+def test_late_rows_page_anew_after_their_window_was_repaired(tmp_path: Path) -> None:
+    """Window and part name the same column: two incidents, so that the second is told as well."""
+    world = LateWorld(folder=tmp_path, settings={"detectors": ["ks"]})
+    with world.session() as (session, monitor):
+        world.write(0)
+        world.run(monitor, [24])
+        world.write(1, 1_000, scale=3)
+        world.run(monitor, [48])
+        (first,) = monitor.history.incidents.of_monitor("m")
+        session.acknowledgements.ask("m", first.key, "fixed", until=None, note="", who="x", now=1)
+        monitor = apply_pending(monitor, session.acknowledgements, FIRST + 2 * DAY)
+        assert not monitor.history.incidents.of_monitor("m")
+        world.write(2)
+        world.run(monitor, [72])
+        world.write(1, 3_000, name="late", scale=3)
+        world.run(monitor, [75])
+        (part,) = world.parts(monitor, 1)
+        (second,) = monitor.history.incidents.of_monitor("m")
+        assert second.columns == first.columns == ("amount",)
+        assert (second.key, part.incident) == (f"{first.key}-1", f"{first.key}-1")

@@ -151,3 +151,19 @@ def test_the_page_and_the_api_say_the_same(site: Site) -> None:
         assert f'<p class="headline">{item["segments"][0]["headline"]}</p>' in page
         for incident in item["incidents"]:
             assert incident["key"] in page
+
+
+def test_late_parts_and_owed_windows_are_told(site: Site) -> None:
+    late = site.get("/api/v1/monitors/churn/windows/2013-02-12T00:00:00Z").json()
+    assert (late["window"]["state"], late["window"]["late"], late["owed"]) == ("ok", False, None)
+    parts = late["window"]["late_parts"]
+    assert [(item["part"], item["late"], item["state"], item["rows"]) for item in parts] == [
+        (1, True, "drifting", 1240),
+        (2, True, "ok", 320),
+    ]
+    windows = site.get("/api/v1/monitors/churn/windows?limit=5").json()["windows"]
+    assert [len(item["late_parts"]) for item in windows] == [0, 0, 2, 0, 0]
+    owed = site.get(f"/api/v1/monitors/credit-risk/windows/{END}").json()
+    assert owed["window"]["owed"]
+    assert owed["owed"] == {"since": END, "waited_seconds": 8 * 3600, "patience_seconds": 7 * 86400}
+    assert site.get("/api/v1/monitors/credit-risk").json()["owed_windows"] == 2
