@@ -73,7 +73,8 @@ class Turn:
         if self._take_replacement():
             self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
             # Owed windows first, so that windows are judged in the order of time where there is a choice.
-            self._run_step(Step.OWED, self._judge_owed)
+            if self._slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
+                self._run_step(Step.OWED, partial(self._look_again, ()))
             has_more = self._run_step(Step.CHECK, self._check_due_windows)
             if self._slot.search_is_due(self._clock.now()):
                 self._run_step(Step.LATE_ROWS, self._search_late_rows)
@@ -182,11 +183,6 @@ class Turn:
             slot.backoff.extend(self._clock.now())
             return False
         return True
-
-    def _judge_owed(self) -> None:
-        slot = self._slot
-        if slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
-            self._look_again(())
 
     def _search_late_rows(self) -> None:
         """Search decided windows for late rows: several after a new one, between times the newest."""

@@ -27,8 +27,8 @@ from driftwatch.monitor.succession.recount import (
 )
 from driftwatch.notify.base import minute_text
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
-from driftwatch.store.incident_table import IncidentTable
 from driftwatch.store.records import CheckRecord
+from driftwatch.store.tables.incident_table import IncidentTable
 from driftwatch.summary.reference import AcceptedSpan, Reference
 from driftwatch.summary.serial import fingerprint_reference
 from driftwatch.summary.summary import Summary, total

@@ -134,7 +134,7 @@ def _stored(
 ) -> tuple[Verdict, tuple[Verdict, ...]]:
     """Return the verdict and its late parts."""
     data = history.verdicts.get(name, segment, end)
-    parts = [verdict_from_json(item) for item in history.verdicts.late_parts(name, segment, end)]
+    parts = [verdict_from_json(item) for item in history.late_parts.of_window(name, segment, end)]
     verdicts = {0: None if data is None else verdict_from_json(data), **{item.part: item for item in parts}}
     stored = verdicts.get(part)
     if stored is None:

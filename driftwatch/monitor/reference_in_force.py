@@ -19,7 +19,7 @@ from driftwatch.errors import ConfigError, ReferenceUnusable
 from driftwatch.reference.build import build_reference, require_features
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.records import Blocks
-from driftwatch.store.reference_tables import BacktestReferences, BlocksBySegment, ReferenceTable
+from driftwatch.store.tables.reference_tables import BacktestReferences, BlocksBySegment, ReferenceTable
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 

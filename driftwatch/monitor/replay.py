@@ -20,7 +20,7 @@ from driftwatch.results.results import Reason, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
-from driftwatch.store.verdict_table import NO_PLACE
+from driftwatch.store.tables.judging_order import NO_PLACE
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -48,10 +48,10 @@ class Replay:
 
         Raises ``StoreForgot`` when windows judged before are stored and their tiles are past retention.
         """
-        judged = self.history.verdicts.judged_at(self.config.name, segment, end, part)
+        judged = self.history.judging.place(self.config.name, segment, end, part)
         place, segment_state = self._start(segment, judged)
         segment_state = replace(segment_state, configuration=self.configuration)
-        for data in self.history.verdicts.judged_between(self.config.name, segment, place, judged):
+        for data in self.history.judging.between(self.config.name, segment, place, judged):
             stored = verdict_from_json(data)
             if stored.state.has_data and stored.reference == self.reference.fingerprint:
                 segment_state, _ = self.reevaluate(segment_state, stored, gauges=False)

@@ -18,7 +18,7 @@ from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History, checkpoint_windows
-from driftwatch.store.reference_tables import BacktestReferences
+from driftwatch.store.tables.reference_tables import BacktestReferences
 from driftwatch.summary.reference import Reference
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ class Reading:
 
 class Source(Protocol):
     def version(self, span: Span | None) -> str:
-        """Return a short text that changes with the data of ``span`` (None: all), at most at a read's cost.
+        """Return a short text that changes with the data of ``span`` (None: all), for about a read at most.
 
         Also with a value changed in place, values that change places, a row moved to another time, and rows
         removed and added again with other values. The same data has the same version in every process. Where

@@ -6,15 +6,17 @@ import sqlite3
 
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import Database
-from driftwatch.store.incident_table import IncidentTable
 from driftwatch.store.outbox import OutboxTable
-from driftwatch.store.owed_table import OwedTable
 from driftwatch.store.records import CheckRecord
-from driftwatch.store.reference_tables import ReferenceTable
-from driftwatch.store.selftest_table import SelftestTable
-from driftwatch.store.state_table import StateTable
-from driftwatch.store.tile_table import TileTable
-from driftwatch.store.verdict_table import VerdictTable
+from driftwatch.store.tables.incident_table import IncidentTable
+from driftwatch.store.tables.judging_order import JudgingOrder
+from driftwatch.store.tables.late_part_table import LatePartTable
+from driftwatch.store.tables.owed_table import OwedTable
+from driftwatch.store.tables.reference_tables import ReferenceTable
+from driftwatch.store.tables.selftest_table import SelftestTable
+from driftwatch.store.tables.state_table import StateTable
+from driftwatch.store.tables.tile_table import TileTable
+from driftwatch.store.tables.verdict_table import VerdictTable
 
 #: Judged windows between two stored segment states, at most: a replay starts from the nearest one.
 CHECKPOINT_WINDOWS = 64
@@ -40,6 +42,8 @@ class History:
         self.states = StateTable(database)
         self.incidents = IncidentTable(database)
         self.owed = OwedTable(database)
+        self.late_parts = LatePartTable(database)
+        self.judging = JudgingOrder(database)
         self.references = ReferenceTable(database)
         self.selftests = SelftestTable(database)
 
@@ -73,7 +77,7 @@ class History:
         monitor = record.monitor
         for segment, end, _ in record.verdicts:
             if record.part:
-                if len(self.verdicts.late_parts(monitor, segment, end)) >= record.part:
+                if len(self.late_parts.of_window(monitor, segment, end)) >= record.part:
                     return True
             elif self.verdicts.decided_at(monitor, segment, end) is not None:
                 return not OwedTable.holds(connection, monitor, end)
@@ -114,12 +118,12 @@ class History:
 def _write_verdicts(connection: sqlite3.Connection, record: CheckRecord) -> int:
     """Write the verdicts of one window or part, and return the newest place in the order of judging."""
     monitor, now = record.monitor, record.now
-    last = VerdictTable.last_judged(connection, monitor)
+    last = JudgingOrder.last_place(connection, monitor)
     if not record.verdicts:
         return last
     end = record.verdicts[0][1]
     if record.part:
-        VerdictTable.write_part(connection, monitor, record.verdicts, record.part, now, last + 1)
+        LatePartTable.write(connection, monitor, record.verdicts, record.part, now, last + 1)
         return last + 1
     if OwedTable.holds(connection, monitor, end):
         VerdictTable.delete(connection, monitor, end)

@@ -12,12 +12,12 @@ import pytest
 
 from driftwatch.errors import StoreError
 from driftwatch.store.database import Database
-from driftwatch.store.incident_table import IncidentTable
 from driftwatch.store.records import StoredIncident, StoredTile
-from driftwatch.store.reference_tables import ReferenceTable
-from driftwatch.store.state_table import StateTable
-from driftwatch.store.tile_table import TileTable
-from driftwatch.store.verdict_table import VerdictTable
+from driftwatch.store.tables.incident_table import IncidentTable
+from driftwatch.store.tables.reference_tables import ReferenceTable
+from driftwatch.store.tables.state_table import StateTable
+from driftwatch.store.tables.tile_table import TileTable
+from driftwatch.store.tables.verdict_table import VerdictTable
 from driftwatch.summary.serial import encode_reference
 from driftwatch.summary.summary import Summary
 

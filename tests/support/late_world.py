@@ -108,5 +108,5 @@ class LateWorld:
         return [verdict_from_json(item) for item in monitor.history.verdicts.newest("m", None)]
 
     def parts(self, monitor: Monitor, day: int) -> list[Verdict]:
-        stored = monitor.history.verdicts.late_parts("m", None, self.end(day))
+        stored = monitor.history.late_parts.of_window("m", None, self.end(day))
         return [verdict_from_json(item) for item in stored]

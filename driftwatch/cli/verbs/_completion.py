@@ -72,7 +72,7 @@ def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -
 def incident_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
     from driftwatch.monitor.column_labels import column_labels
     from driftwatch.results import text_format
-    from driftwatch.store.incident_table import IncidentTable
+    from driftwatch.store.tables.incident_table import IncidentTable
 
     monitor = _option_value(context, "monitor")
     if monitor is None:

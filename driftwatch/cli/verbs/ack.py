@@ -49,8 +49,8 @@ def acknowledge(
     from driftwatch.monitor.session import select_monitors
     from driftwatch.store.acknowledgements import Acknowledgements
     from driftwatch.store.database import Database
-    from driftwatch.store.incident_table import IncidentTable
     from driftwatch.store.locks import deciding
+    from driftwatch.store.tables.incident_table import IncidentTable
 
     config = load(path)
     (monitor,) = select_monitors(config, name)

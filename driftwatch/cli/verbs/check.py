@@ -267,7 +267,7 @@ def _newest_verdicts(
     late_parts = [
         verdict_from_json(data)
         for item in newest
-        for data in history.verdicts.late_parts(config.name, item.segment, item.window.end)
+        for data in history.late_parts.of_window(config.name, item.segment, item.window.end)
     ]
     return MonitorCheck(verdicts=tuple(newest), late_parts=tuple(late_parts), late_windows=late_windows)
 

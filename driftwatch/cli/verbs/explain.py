@@ -79,7 +79,7 @@ def explain_window(
             if _was_decided(monitor, history, segment, end):
                 raise StoreForgot(_forgotten_text(name, window, end, config.retention))
             raise ConfigError(_no_window_text(history, name, segment, window))
-        if part > (n_parts := len(history.verdicts.late_parts(name, segment, end))):
+        if part > (n_parts := len(history.late_parts.of_window(name, segment, end))):
             count = format_count(n_parts, "part") if n_parts else "none"
             raise ConfigError(
                 f"--part: expected a part of the late rows of that window. Got {part}; it has {count}."

@@ -8,7 +8,7 @@ from driftwatch.monitor.acknowledge import ended_text
 from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
-from driftwatch.store.incident_table import IncidentTable
+from driftwatch.store.tables.incident_table import IncidentTable
 
 
 class HistoryView:

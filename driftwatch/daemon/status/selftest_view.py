@@ -10,7 +10,7 @@ from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.selftest import TrialOutcome
 from driftwatch.results import text_format
 from driftwatch.store.records import StoredTrial
-from driftwatch.store.selftest_table import SelftestTable
+from driftwatch.store.tables.selftest_table import SelftestTable
 from driftwatch.summary.faults import Fault
 
 

@@ -124,7 +124,7 @@ class VerdictReader:
     def late_parts(self, monitor: str, segment: str | None, end: int) -> list[PartData]:
         times = self._browsing.part_times(monitor, segment, end)
         verdicts = [
-            verdict_from_json(item) for item in self._history.verdicts.late_parts(monitor, segment, end)
+            verdict_from_json(item) for item in self._history.late_parts.of_window(monitor, segment, end)
         ]
         return [PartData(verdict=item, decided_at=times.get(item.part)) for item in verdicts]
 

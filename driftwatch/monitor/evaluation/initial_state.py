@@ -16,7 +16,7 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.monitor.evaluation.evaluator import streams
 from driftwatch.monitor.evaluation.targets import policy_for, touches_excluded_day
-from driftwatch.store.verdict_table import VerdictTable
+from driftwatch.store.tables.verdict_table import VerdictTable
 from driftwatch.summary.summary import Summary, total
 
 #: Reference blocks that the baseline is learned from; the newest ones when there are more.

@@ -9,19 +9,8 @@ from typing import Any
 
 from driftwatch.store.database import Database
 
-#: Before every place in the order of judging.
-NO_PLACE = -(1 << 62)
 #: (segment, window end, JSON object).
 StoredVerdicts = Sequence[tuple[str | None, int, Mapping[str, Any]]]
-#: The verdicts of one segment between two places in the order of judging.
-_JUDGED = (
-    "SELECT content, window_end AS place FROM verdicts WHERE monitor = ?1 AND segment = ?2"
-    " AND judged IS NULL AND window_end > ?3 AND window_end < ?4 UNION ALL"
-    " SELECT content, judged FROM verdicts INDEXED BY verdicts_judged WHERE monitor = ?1 AND segment = ?2"
-    " AND judged > ?3 AND judged < ?4 UNION ALL"
-    " SELECT content, judged FROM late_parts WHERE monitor = ?1 AND segment = ?2"
-    " AND judged > ?3 AND judged < ?4 ORDER BY place"
-)
 
 
 class VerdictTable:
@@ -34,37 +23,6 @@ class VerdictTable:
             (monitor, segment or "", end),
         )
         return json.loads(rows[0][0]) if rows else None
-
-    def late_parts(self, monitor: str, segment: str | None, end: int) -> list[dict[str, Any]]:
-        """Return the verdicts on a window's late rows, the first part first."""
-        rows = self._db.query(
-            "SELECT content FROM late_parts WHERE monitor = ? AND segment = ? AND window_end = ?"
-            " ORDER BY part",
-            (monitor, segment or "", end),
-        )
-        return [json.loads(row[0]) for row in rows]
-
-    def judged_at(self, monitor: str, segment: str | None, end: int, part: int = 0) -> int:
-        """Return the place of a stored verdict in the order of judging."""
-        key = (monitor, segment or "", end)
-        if part:
-            rows = self._db.query(
-                "SELECT judged FROM late_parts WHERE monitor = ? AND segment = ? AND window_end = ?"
-                " AND part = ?",
-                (*key, part),
-            )
-        else:
-            rows = self._db.query(
-                "SELECT judged FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?", key
-            )
-        return end if not rows or rows[0][0] is None else int(rows[0][0])
-
-    def judged_between(
-        self, monitor: str, segment: str | None, first: int, last: int
-    ) -> list[dict[str, Any]]:
-        """Return the verdicts judged after place ``first`` and before ``last``, in the order of judging."""
-        rows = self._db.query(_JUDGED, (monitor, segment or "", first, last))
-        return [json.loads(row[0]) for row in rows]
 
     def newest(
         self, monitor: str, segment: str | None, *, end_above: int = -(1 << 62), limit: int = 400
@@ -124,19 +82,6 @@ class VerdictTable:
         return end
 
     @staticmethod
-    def last_judged(connection: sqlite3.Connection, monitor: str) -> int:
-        """Return the newest place in the order of judging."""
-        places = [
-            connection.execute(query, (monitor,)).fetchone()[0]
-            for query in (
-                "SELECT max(window_end) FROM verdicts WHERE monitor = ? AND segment = ''",
-                "SELECT max(judged) FROM verdicts WHERE monitor = ? AND segment = '' AND judged IS NOT NULL",
-                "SELECT max(judged) FROM late_parts WHERE monitor = ? AND segment = ''",
-            )
-        ]
-        return max((place for place in places if place is not None), default=NO_PLACE)
-
-    @staticmethod
     def write(
         connection: sqlite3.Connection,
         monitor: str,
@@ -159,26 +104,6 @@ class VerdictTable:
     @staticmethod
     def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
         connection.execute("DELETE FROM verdicts WHERE monitor = ? AND window_end = ?", (monitor, end))
-
-    @staticmethod
-    def write_part(
-        connection: sqlite3.Connection,
-        monitor: str,
-        verdicts: StoredVerdicts,
-        part: int,
-        now: int,
-        judged: int,
-    ) -> None:
-        connection.executemany(
-            "INSERT INTO late_parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    monitor, segment or "", end, part, content["state"], int(content["page"]), now, judged,
-                    json.dumps(content, ensure_ascii=True),
-                )
-                for segment, end, content in verdicts
-            ],
-        )  # fmt: skip
 
     @staticmethod
     def write_configuration(
