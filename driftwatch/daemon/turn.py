@@ -219,6 +219,10 @@ class Turn:
     def _report_look(self, look: Look, now: int) -> None:
         slot, late_data = self._slot, look.late_data
         if late_data is not None:
+            if late_data.error:
+                slot.tally.count_failure("late_rows")
+                extra = {"monitor": self._name, "error": late_data.error}
+                log.warning("cannot look at a past window", extra=extra)
             slot.tally.late_rows += late_data.rows
             slot.tally.corrected_slices += late_data.corrected_slices
             log_late_rows(self._name, look.window, late_data.rows, late_data.corrected_slices)

@@ -14,13 +14,13 @@ Only versions are compared, in one call, until one of them changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from driftwatch.config.models import WindowConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.core.windows import slice_boundaries, window_at
-from driftwatch.errors import DataError
+from driftwatch.core.windows import slice_boundaries, window_at, window_boundaries
+from driftwatch.errors import DataError, SourceUnavailable
 from driftwatch.monitor.check import Monitor, Outcome, OwedLook
 from driftwatch.monitor.evaluation.could_not_look import opens_incident
 from driftwatch.monitor.evaluation.late_rows import (
@@ -57,6 +57,8 @@ class LateData:
     retained_slices: int = 0
     #: On the late rows, if there were enough to judge.
     outcome: Outcome | None = None
+    #: Why the window could not be read.
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,8 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
 
     Raises the source's errors.
     """
-    name, history = monitor.config.name, monitor.history
-    owed = {item.window.end: item for item in history.owed.of_monitor(name)}
+    _recut(monitor)
+    owed = {item.window.end: item for item in monitor.history.owed.of_monitor(monitor.config.name)}
     slices = {window: _stored_slices(monitor, window) for window in decided if window.end not in owed}
     spans = [item.window for item in owed.values()]
     spans += [span for stored in slices.values() for span in stored]
@@ -129,7 +131,14 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
             if outcome.failure in PASSING_FAILURES:
                 return
         elif any(versions[span] != version for span, version in slices[window].items()):
-            late_data = _reread(monitor, window, now)
+            try:
+                late_data = _reread(monitor, window, now)
+            except SourceUnavailable:
+                raise
+            except DataError as error:
+                # Others are looked at, and this one again at its next look.
+                yield Look(window=window, late_data=LateData(window=window, error=str(error)))
+                continue
             monitor.slice_versions.update({span.start: versions[span] for span in slices[window]})
             if late_data is not None:
                 yield Look(window=window, late_data=late_data)
@@ -138,6 +147,20 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
     horizon = _horizon(monitor.config.window, now)
     for start in [start for start in monitor.slice_versions if start < horizon]:
         del monitor.slice_versions[start]
+
+
+def _recut(monitor: Monitor) -> None:
+    """Cut owed windows of another length anew; what fits none of today's is owed no longer."""
+    config, owed_table = monitor.config, monitor.history.owed
+    length, timezone = config.window.length, config.timezone
+    for item in owed_table.of_monitor(config.name):
+        span = item.window
+        if window_at(span.start, length, timezone) == span:
+            continue
+        edges = window_boundaries(length, timezone, span.start, span.end)
+        windows = [Span(start=start, end=end) for start, end in pairwise(edges)]
+        inner = [window for window in windows if span.start <= window.start and window.end <= span.end]
+        owed_table.replace(config.name, span.end, [replace(item, window=window) for window in inner])
 
 
 def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
@@ -152,14 +175,13 @@ def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
 def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
     # No row of a slice that was never stored can be late.
     config, plan = monitor.config, monitor.reference.plan
+    # A version may change with other data, and the rows be the same: those are not stored again.
     stored = {
-        start: version
+        start: monitor.slice_versions.get(start, version) if version else version
         for start, _, version in monitor.history.tiles.newest_keys(
             config.name, None, window.start, window.end, plan.fingerprint
         )
     }
-    # A version may change with other data, and the rows be the same: those are not stored again.
-    stored |= {start: version for start, version in monitor.slice_versions.items() if stored.get(start)}
     edges = slice_boundaries(window, config.window.length, config.window.step, config.timezone)
     return {Span(start=start, end=end): stored[start] for start, end in pairwise(edges) if start in stored}
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from driftwatch.core.schema import Span
+from driftwatch.errors import SourceTimeout
 from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.explain import explain
+from driftwatch.monitor.tiles import reread_window
 from driftwatch.results.results import Reason, State
 from tests.support.late_world import DAY, FIRST, LateWorld
 
@@ -291,3 +294,48 @@ def test_late_rows_page_anew_after_their_window_was_repaired(tmp_path: Path) -> 
         (second,) = monitor.history.incidents.of_monitor("m")
         assert second.columns == first.columns == ("amount",)
         assert second.key == part.incident != first.key
+
+
+def test_owed_windows_of_another_length_are_cut_anew(tmp_path: Path) -> None:
+    """A day judged beside hours would be a window of 24 times their rows."""
+    world = LateWorld(folder=tmp_path)
+    with world.session() as (_, monitor):
+        for day in (0, 2):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        assert [item.window for item in monitor.history.owed.of_monitor("m")] == [world.window(1)]
+    world.configure({"window": {"length": "6h"}})
+    with world.session() as (_, monitor):
+        world.run(monitor, [73])
+        owed = [item.window for item in monitor.history.owed.of_monitor("m")]
+        quarter = DAY // 4
+        assert [(item.start, item.end) for item in owed] == [
+            (FIRST + DAY + k * quarter, FIRST + DAY + (k + 1) * quarter) for k in range(4)
+        ]
+        world.write(1)
+        world.run(monitor, [74])
+        late = [verdict for verdict in world.verdicts(monitor) if verdict.late]
+        assert [verdict.rows for verdict in late] == [250] * 4
+
+
+def test_one_decided_window_that_cannot_be_read_hides_no_other(
+    world: LateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+
+        def refuse(tile_source: object, window: Span) -> object:
+            if window == world.window(0):
+                raise SourceTimeout("too slow")
+            return reread_window(tile_source, window)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("driftwatch.monitor.late_data.reread_window", refuse)
+        for day in (0, 2):
+            world.write(day, 300, name="late")
+        found = world.run(monitor, [73])
+        assert [(item.error, item.rows) for item in found] == [("too slow", 0), ("", 300)]  # type: ignore[union-attr]
+        monkeypatch.undo()
+        (again,) = world.run(monitor, [74])
+        assert again.rows == 300  # type: ignore[union-attr]

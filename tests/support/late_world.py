@@ -54,6 +54,10 @@ class LateWorld:
         (self.folder / "production").mkdir()
         reference = [rows(START + timedelta(days=k), 1_000, k) for k in range(REFERENCE_DAYS)]
         pq.write_table(pa.concat_tables(reference), self.folder / "reference.parquet")
+        self.configure(self.settings)
+        self.clock = ReplayClock(FIRST)
+
+    def configure(self, settings: dict[str, Any]) -> None:
         monitor = {
             "name": "m",
             "reference": {"path": str(self.folder / "reference.parquet"), "time_column": "ts"},
@@ -63,12 +67,11 @@ class LateWorld:
                 "time_column": "ts",
                 "unfinished": "0s",
             },
-            **self.settings,
+            **settings,
         }
         config = {"version": 1, "storage": {"path": str(self.folder / "store")}, "monitors": [monitor]}
         self.path = self.folder / "driftwatch.yaml"
         self.path.write_text(json.dumps(config))
-        self.clock = ReplayClock(FIRST)
 
     @staticmethod
     def window(day: int) -> Span:

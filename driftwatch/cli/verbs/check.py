@@ -249,6 +249,8 @@ def _late_verdicts(session: Session, monitor: Monitor, now: int) -> Iterator[Ver
     try:
         for look in look_again(monitor, now, decided):
             outcome = look.outcome if look.late_data is None else look.late_data.outcome
+            if look.late_data is not None and look.late_data.error:
+                session.say(f"{config.name}: could not look at a past window again. {look.late_data.error}")
             if outcome is not None and outcome.failure is None:
                 yield from outcome.verdicts
     except DataError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 from driftwatch.core.schema import Span
 from driftwatch.store.database import Database
@@ -60,6 +61,14 @@ class OwedTable:
             for end in ends:
                 _mark_final(connection, monitor, end)
             return ends
+
+    def replace(self, monitor: str, end: int, windows: Sequence[OwedWindow]) -> None:
+        """Make the verdict of the owed window ending at ``end`` final, and owe these instead."""
+        with self._db.transaction() as connection:
+            self.delete(connection, monitor, end)
+            _mark_final(connection, monitor, end)
+            for item in windows:
+                self.write(connection, monitor, item)
 
     @staticmethod
     def holds(connection: sqlite3.Connection, monitor: str, end: int) -> bool:
