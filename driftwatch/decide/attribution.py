@@ -42,7 +42,9 @@ def named_columns(
     active: PerKind[BoolArray],
 ) -> tuple[NamedColumn, ...]:
     start = measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
-    windows = (measurement.window.end - start) / (measurement.window.end - measurement.window.start)
+    # A window judged late ends before others that were judged since the last page.
+    end = max(measurement.window.end, segment_state.decided_until or measurement.window.end)
+    windows = (end - start) / (measurement.window.end - measurement.window.start)
     return name_columns(
         owner_evidence(evidence_by_owner(segment_state, e_values, weights, active), windows),
         (*measurement.statistics, *measurement.combined_statistics),

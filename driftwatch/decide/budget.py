@@ -150,4 +150,6 @@ def update_cusum(
     # more evidence than the CUSUM is a new onset.
     is_new = (log_e >= MIN_SUSPECT_CUSUM) & (cusum < _MAX_CHANCE_PART * log_e)
     new_onset = np.where(active & ((cusum <= 0) | is_new), start, onset)
+    # A suspect window that is judged late, after the CUSUM began, is an earlier onset.
+    new_onset = np.where(active & (log_e >= MIN_SUSPECT_CUSUM), np.minimum(new_onset, start), new_onset)
     return np.where(active, np.maximum(cusum, 0.0) + log_e, cusum), new_onset

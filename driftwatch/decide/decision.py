@@ -156,8 +156,9 @@ def _prepare(
             baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
         for score in scores:
             value[segment_state.scores.keys.positions[stream_key(score)]] = np.float32(score.value)
+    start = measurement.window.start
     evidence_start = (
-        measurement.window.start if segment_state.evidence_start is None else segment_state.evidence_start
+        start if segment_state.evidence_start is None else min(segment_state.evidence_start, start)
     )
     score_model = refit_if_grown(segment_state.score_model, segment_state.scores)
     segment_state = replace(

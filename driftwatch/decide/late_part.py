@@ -4,23 +4,16 @@ A window's evidence is drawn once, with its budget; its late rows get none (``w 
 evidence that there is: ``M <- M e``. That keeps the promise (``__init__.py``) while ``E[e] <= 1`` given the
 past.
 
-Null hypothesis (tolerance): of all rows of the window together, at most ``tolerance`` differ from the
-reference. A part that is a fraction ``f`` of these moves them by ``f`` times its own difference, so that its
-share is within ``tolerance / f`` of the reference's, unless the other rows differ in the opposite direction:
-the e-values of ``e_values.py`` at that tolerance. False
-alarms: late rows that differ from the others every day (other regions, other devices) are within it as long
-as the whole day is (``make bench-alarms``). Scores are left out: a part is not exchangeable with windows.
-Nothing is learned from a part, and it ends no incident.
-
->>> part_tolerance(0.05, rows=100, earlier_rows=900)
-0.5
->>> round(part_tolerance(0.05, rows=1_800, earlier_rows=200), 4)
-0.0556
+Null hypothesis (tolerance): a window's rows so far, those before the part as counted, are together within
+``tolerance`` of the reference (``share_terms.late_tolerance``). False alarms: late rows that differ from the
+others every day (other regions, one device) are within it as long as the whole day is (``make
+bench-alarms``). The whole window's scores limit the shares, as on time. Nothing is learned from a part, and
+it ends no incident.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,52 +27,70 @@ from driftwatch.decide.incidents import after_page, breakage_incident, drift_inc
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
 from driftwatch.decide.segment_state import DRIFT, Incident, SegmentState
-from driftwatch.decide.window_e_values import design_effects, late_e_values
-from driftwatch.results.results import NamedColumn, Reason, State
+from driftwatch.decide.window_e_values import WindowEValues, design_effects, late_e_values
+from driftwatch.results.results import Breakage, NamedColumn, Reason, State
 
 #: Of its window's rows, a part of at least this share can break a column for the whole window.
 _MIN_BREAKING_SHARE = 0.5
+#: Faults of a file as a whole. Others may be those of one device among many: the whole window shows them.
+_FILE_FAULTS = frozenset({Reason.COLUMN_MISSING, Reason.COLUMN_WRONG_TYPE})
+#: A log e-value closer to 0 is rounding: the part could not be evidence.
+_MIN_LOG_E = 1e-9
 
 
-def part_tolerance(tolerance: float, *, rows: int, earlier_rows: int) -> float:
-    """Return how far the share of ``rows`` late rows may be from the reference's."""
-    return tolerance * (rows + earlier_rows) / rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartDecision:
+    decision: Decision
+    #: Of the part, with the columns that its rows could be evidence on.
+    measurement: Measurement
 
 
 def decide_late_part(
-    segment_state: SegmentState, measurement: Measurement, policy: Policy, earlier_rows: int
-) -> Decision:
-    """Decide ``measurement.rows`` late rows of a window of which ``earlier_rows`` were judged before."""
-    if measurement.excluded or measurement.rows <= policy.tolerance * (measurement.rows + earlier_rows):
-        return _skipped(segment_state, measurement)
-    tolerance = part_tolerance(policy.tolerance, rows=measurement.rows, earlier_rows=earlier_rows)
-    is_breaking = measurement.rows >= _MIN_BREAKING_SHARE * (measurement.rows + earlier_rows)
-    measurement = replace(measurement, breakages=measurement.breakages if is_breaking else ())
-    weights = log_weights(segment_state, policy, measurement.window)
+    segment_state: SegmentState, part: Measurement, whole: Measurement, policy: Policy
+) -> PartDecision:
+    """Decide late rows of a window that with them is as measured in ``whole``."""
+    if part.excluded:
+        return PartDecision(decision=_skipped(segment_state, Reason.EXCLUDED), measurement=part)
+    part = replace(part, breakages=_breakages(part, whole))
+    weights = log_weights(segment_state, policy, part.window)
     effects = design_effects(segment_state, policy)
-    segment_state = segment_state.with_streams(measurement.streams)
+    segment_state = segment_state.with_streams(whole.streams).with_streams(part.streams)
     e_values = late_e_values(
-        segment_state,
-        measurement.streams,
-        replace(policy, tolerance=tolerance),
-        with_unmeasured(effects, segment_state),
+        segment_state, part.streams, whole, policy, with_unmeasured(effects, segment_state)
     )
     weights = with_unbudgeted(weights, segment_state)
-    broken = frozenset(item.column for item in measurement.breakages)
+    broken = frozenset(item.column for item in part.breakages)
     active = active_streams(segment_state, segment_state.suspended | broken)
+    part = replace(part, outcomes=part.outcomes.only_drawn(_drawn(segment_state, e_values)))
+    if not part.outcomes.watched.drawn and not broken and not segment_state.incidents:
+        reason = Reason.TOO_FEW_ROWS if segment_state.has_evidence else Reason.COLUMNS_UNWATCHED
+        return PartDecision(decision=_skipped(segment_state, reason), measurement=part)
+    decision = _decide(segment_state, part, policy, e_values, weights, active)
+    if decision.state is State.OK and part.rows <= policy.tolerance * whole.rows:
+        decision = replace(decision, state=State.INSUFFICIENT, reason=Reason.TOO_FEW_ROWS)
+    return PartDecision(decision=decision, measurement=part)
+
+
+def _decide(
+    segment_state: SegmentState,
+    part: Measurement,
+    policy: Policy,
+    e_values: WindowEValues,
+    weights: PerKind[Float64Array],
+    active: PerKind[BoolArray],
+) -> Decision:
     evidence_before = evidence_of(segment_state)
-    next_state = update_evidence(
-        segment_state, e_values, _no_budget(weights), _shares_only(active), measurement.window.start
-    )
+    bets = PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
+    next_state = update_evidence(segment_state, e_values, _no_budget(weights), bets, part.window.start)
     evidence = evidence_of(next_state)
     named: tuple[NamedColumn, ...] = ()
-    opened = breakage_incident(next_state, measurement, policy)
+    opened = breakage_incident(next_state, part, policy)
     if evidence >= 1:
-        named = named_columns(next_state, measurement, e_values, weights, active)
-        opened = (*opened, drift_incident(named, measurement, policy))
+        named = named_columns(next_state, part, e_values, weights, active)
+        opened = (*opened, drift_incident(named, part, policy))
         next_state = after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
     next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
-    state, reason = _state(next_state, measurement, opened)
+    state, reason = _state(next_state, part, opened)
     return Decision(
         segment_state=next_state,
         state=state,
@@ -92,12 +103,31 @@ def decide_late_part(
     )
 
 
-def _skipped(segment_state: SegmentState, measurement: Measurement) -> Decision:
+def _breakages(part: Measurement, whole: Measurement) -> tuple[Breakage, ...]:
+    if part.rows < _MIN_BREAKING_SHARE * whole.rows:
+        return ()
+    of_whole = {(item.column, item.reason) for item in whole.breakages}
+    return tuple(
+        item
+        for item in part.breakages
+        if item.reason in _FILE_FAULTS or (item.column, item.reason) in of_whole
+    )
+
+
+def _drawn(segment_state: SegmentState, e_values: WindowEValues) -> frozenset[str]:
+    """Return the owners on which the part could be evidence."""
+    shares = segment_state.shares
+    is_bet = np.isfinite(shares.log_m) & (np.abs(e_values.shares) > _MIN_LOG_E)
+    streams = np.unique(shares.label_streams[is_bet.any(axis=(1, 2))])
+    return frozenset(shares.keys.owners[position] for position in shares.keys.stream_owners[streams])
+
+
+def _skipped(segment_state: SegmentState, reason: Reason) -> Decision:
     evidence = evidence_of(segment_state)
     return Decision(
         segment_state=segment_state,
         state=State.INSUFFICIENT,
-        reason=Reason.EXCLUDED if measurement.excluded else Reason.TOO_FEW_ROWS,
+        reason=reason,
         evidence_before=evidence,
         evidence=evidence,
     )
@@ -107,20 +137,16 @@ def _no_budget(weights: PerKind[Float64Array]) -> PerKind[Float64Array]:
     return PerKind(shares=np.full_like(weights.shares, -np.inf), scores=np.full_like(weights.scores, -np.inf))
 
 
-def _shares_only(active: PerKind[BoolArray]) -> PerKind[BoolArray]:
-    return PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
-
-
 def _state(
-    segment_state: SegmentState, measurement: Measurement, opened: tuple[Incident, ...]
+    segment_state: SegmentState, part: Measurement, opened: tuple[Incident, ...]
 ) -> tuple[State, Reason]:
-    if measurement.breakages:
-        return State.BROKEN, measurement.breakages[0].reason
+    if part.breakages:
+        return State.BROKEN, part.breakages[0].reason
     if any(item.kind == DRIFT for item in opened):
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
     if any(item.kind == DRIFT for item in segment_state.incidents):
         return State.DRIFTING, Reason.INCIDENT_OPEN
     # A part has no next one that could watch its columns.
-    if is_unwatched(measurement.outcomes, measurement.outcomes.passing):
+    if is_unwatched(part.outcomes, part.outcomes.passing):
         return State.INSUFFICIENT, Reason.COLUMNS_UNWATCHED
     return State.OK, Reason.NOTHING_MOVED

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from driftwatch.core.memo import NO_MEMO, Memo
+from driftwatch.core.schema import Span
 from driftwatch.decide.baseline.recent_shares import RecentShares
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import ScoreModel
@@ -52,6 +53,9 @@ class SegmentState:
     carried_over: Summary | None = None
     #: Seconds of silent windows within the span of the carried-over rows.
     carried_silence: float = 0.0
+    #: Windows with carried-over rows and without rows, if these do not fill their span between them.
+    carried_spans: tuple[Span, ...] | None = None
+    silent_spans: tuple[Span, ...] = ()
     shares: ShareHistory = field(default_factory=ShareHistory.empty)
     scores: ScoreHistory = field(default_factory=ScoreHistory.empty)
     score_model: ScoreModel | None = None
@@ -63,6 +67,25 @@ class SegmentState:
     #: Shares of the newest windows, which tell how far a column moved since an onset.
     recent_shares: RecentShares = field(default_factory=RecentShares)
 
+    def carries(self, window: Span) -> bool:
+        """Whether the window's rows are carried over."""
+        if self.carried_over is None:
+            return False
+        spans = (self.carried_over.span,) if self.carried_spans is None else self.carried_spans
+        return any(span.start <= window.start and window.end <= span.end for span in spans)
+
+    def without_carried(self) -> SegmentState:
+        return self.with_carried_of(SegmentState(reference=self.reference, configuration=self.configuration))
+
+    def with_carried_of(self, other: SegmentState) -> SegmentState:
+        return replace(
+            self,
+            carried_over=other.carried_over,
+            carried_silence=other.carried_silence,
+            carried_spans=other.carried_spans,
+            silent_spans=other.silent_spans,
+        )
+
     @property
     def incident_columns(self) -> frozenset[str]:
         return frozenset(column for incident in self.incidents for column in incident.columns)
@@ -73,6 +96,11 @@ class SegmentState:
         return frozenset(
             column for incident in self.incidents if incident.kind == DRIFT for column in incident.columns
         )
+
+    @property
+    def has_evidence(self) -> bool:
+        # False after a page, until a window with a budget was judged.
+        return self.log_evidence() > float("-inf")
 
     def log_evidence(self, memo: Memo = NO_MEMO) -> float:
         """Return the log of the evidence summed over all streams, -inf without evidence."""

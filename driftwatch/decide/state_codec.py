@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from driftwatch.core.arrays import Int64Array
 from driftwatch.core.codec import Arrays
+from driftwatch.core.schema import Span
 from driftwatch.core.stored_format import Header, Migration, StoredFormat
 from driftwatch.decide.baseline.recent_shares import RecentShares, ShareBlock
 from driftwatch.decide.baseline.score_history import SCORE_ARRAYS, ScoreHistory
@@ -64,10 +66,15 @@ def encode(segment_state: SegmentState) -> bytes:
     }
     # Lossless, because values are rounded to single precision when they are learned.
     arrays["scores.values"] = segment_state.scores.values.astype(np.float32)
+    if segment_state.scores.late.any():
+        arrays["scores.late"] = segment_state.scores.late
     if segment_state.carried_over is not None:
         arrays["held"] = np.frombuffer(encode_summary(segment_state.carried_over), dtype=np.uint8)
     if segment_state.carried_silence:
         arrays["held_silence"] = np.array([segment_state.carried_silence])
+    if segment_state.carried_spans is not None:
+        arrays["held_spans"] = _span_array(segment_state.carried_spans)
+        arrays["silent"] = _span_array(segment_state.silent_spans)
     if segment_state.score_model is not None:
         arrays |= {
             f"usual.{name}": getattr(segment_state.score_model, attribute)
@@ -121,6 +128,8 @@ def decode(data: bytes) -> SegmentState:
         evidence_start=header["since"],
         carried_over=decode_summary(arrays["held"].tobytes()) if "held" in arrays else None,
         carried_silence=float(arrays["held_silence"][0]) if "held_silence" in arrays else 0.0,
+        carried_spans=_spans(arrays["held_spans"]) if "held_spans" in arrays else None,
+        silent_spans=_spans(arrays["silent"]) if "silent" in arrays else (),
         shares=ShareHistory.from_arrays(
             _stream_index(header["shares"]),
             {attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},
@@ -129,6 +138,8 @@ def decode(data: bytes) -> SegmentState:
             keys=scores,
             windows=windows,
             level_end=level_end,
+            # Stored only where some windows came late.
+            late=arrays.get("scores.late", np.zeros(len(arrays["scores.ends"]), dtype=np.int64)),
             **{attribute: arrays[f"scores.{name}"] for name, attribute in SCORE_ARRAYS.items()},
         ),
         score_model=score_model,
@@ -140,6 +151,14 @@ def decode(data: bytes) -> SegmentState:
         unwatched=frozenset(header.get("unwatched", ())),
         recent_shares=_recent_shares(header.get("recent", ()), arrays),
     )
+
+
+def _span_array(spans: Sequence[Span]) -> Int64Array:
+    return np.array([[span.start, span.end] for span in spans], dtype=np.int64).reshape(-1, 2)
+
+
+def _spans(stored: Int64Array) -> tuple[Span, ...]:
+    return tuple(Span(start=start, end=end) for start, end in stored.tolist())
 
 
 def _recent_shares(stored: Sequence[Sequence[int]], arrays: Arrays) -> RecentShares:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Span
-from driftwatch.decide.baseline.prediction import Baseline, PValues, p_values
+from driftwatch.decide.baseline.prediction import Baseline, PValues, baseline_for, p_values
+from driftwatch.decide.baseline.score_model import refit_if_grown
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
 from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.evalues.stream_index import owner_of
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.decide.share_terms import share_terms
+from driftwatch.decide.share_terms import EarlierCounts, share_terms
 from driftwatch.results.streams import Streams
 
 #: P-value at or below which a score is out of its normal range; above it the window is quiet.
@@ -103,15 +105,36 @@ def window_e_values(
 
 
 def late_e_values(
-    segment_state: SegmentState, streams: Streams, policy: Policy, effects: Float64Array
+    segment_state: SegmentState,
+    late: Streams,
+    whole: Measurement,
+    policy: Policy,
+    effects: Float64Array,
 ) -> WindowEValues:
-    """Compute the e-values of the shares of late rows; these have no scores."""
-    shares = align_shares(segment_state.shares, streams)
-    log_e, log_weights, shares_out = _share_e_values(segment_state, shares, policy, effects, NO_MEMO)
+    """Compute the e-values of the shares of late rows, with which their ``whole`` window is as measured."""
     scores = segment_state.scores
+    shares, all_shares = (align_shares(segment_state.shares, item) for item in (late, whole.streams))
+    earlier = EarlierCounts(
+        successes=all_shares.successes - shares.successes, trials=all_shares.trials - shares.trials
+    )
+    log_e, log_weights, shares_out = _share_e_values(segment_state, shares, policy, effects, NO_MEMO, earlier)
+    baseline = baseline_for(scores, whole.slot, whole.rows)
+    predicted = p_values(
+        scores,
+        refit_if_grown(segment_state.score_model, scores),
+        scores.align(whole.streams),
+        effect_floors(segment_state, policy),
+        whole.window.start,
+        baseline,
+    )
+    limit = _share_limits(segment_state, shares, predicted, baseline.n, NO_MEMO)
+    # The limit is that of the whole window: what its first rows took from the evidence may be gained again.
+    first_shares = replace(all_shares, successes=earlier.successes, trials=earlier.trials)
+    first_log_e, _, _ = _share_e_values(segment_state, first_shares, policy, effects, NO_MEMO)
+    room = np.maximum(limit[segment_state.shares.label_streams][:, None, None] - first_log_e, 0.0)
     unmeasured = np.full(len(scores.keys), np.nan)
     return WindowEValues(
-        shares=log_e,
+        shares=np.minimum(log_e, room),
         log_weights=log_weights,
         scores=np.zeros_like(scores.log_m),
         shares_out=shares_out,
@@ -161,11 +184,16 @@ def _share_limits(
 
 
 def _share_e_values(
-    segment_state: SegmentState, shares: WindowShares, policy: Policy, effects: Float64Array, memo: Memo
+    segment_state: SegmentState,
+    shares: WindowShares,
+    policy: Policy,
+    effects: Float64Array,
+    memo: Memo,
+    earlier: EarlierCounts | None = None,
 ) -> tuple[Float64Array, Float64Array, BoolArray]:
     label_streams, terms = (
         segment_state.shares.label_streams,
-        share_terms(segment_state.shares, shares, policy, effects, memo),
+        share_terms(segment_state.shares, shares, policy, effects, memo, earlier),
     )
     log_e = share_log_e(shares.successes, shares.trials, terms.log_ratios, terms.design_effect)
     for bets in terms.cdf_bets:

@@ -295,10 +295,12 @@ def _judged_versions(verdict: Verdict, parts: Sequence[Verdict]) -> dict[int, in
 
 def _growths(monitor: Monitor, judged: Mapping[int, int], reading: Reading) -> list[Growth]:
     """Return each step from the judged version of a slice to its newest one that only added rows."""
+    # A slice that ends with no such step has one without rows, so that the steps lead to the whole window.
     growths = []
     plan, name = monitor.reference.plan.fingerprint, monitor.config.name
     for start, newest in sorted(reading.versions.items()):
         if start not in judged:
+            growths.append(_no_step(monitor, reading, start, newest))
             continue
         versions = {*monitor.history.tiles.versions(name, start, plan), newest, judged[start]}
         steps = sorted(version for version in versions if judged[start] <= version <= newest)
@@ -306,7 +308,14 @@ def _growths(monitor: Monitor, judged: Mapping[int, int], reading: Reading) -> l
             before, after = (_slice(monitor, reading, start, version) for version in (earlier, later))
             if None in before and None in after and is_growth(before, after):
                 growths.append(Growth(start=start, versions=(earlier, later), before=before, after=after))
+        if not growths or (growths[-1].start, growths[-1].versions[1]) != (start, newest):
+            growths.append(_no_step(monitor, reading, start, newest))
     return growths
+
+
+def _no_step(monitor: Monitor, reading: Reading, start: int, version: int) -> Growth:
+    parts = _slice(monitor, reading, start, version)
+    return Growth(start=start, versions=(version, version), before=parts, after=parts)
 
 
 def _slice(monitor: Monitor, reading: Reading, start: int, version: int) -> Parts:

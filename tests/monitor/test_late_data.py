@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from driftwatch.core.schema import Span
@@ -13,7 +15,7 @@ from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.explain import explain
 from driftwatch.monitor.tiles import reread_window
 from driftwatch.results.results import Reason, State
-from tests.support.late_world import DAY, FIRST, LateWorld
+from tests.support.late_world import DAY, FIRST, PRODUCTION, LateWorld, rows
 
 
 @pytest.fixture
@@ -274,22 +276,24 @@ def test_a_quiet_night_opens_no_incident(tmp_path: Path) -> None:
         assert world.end(1) > FIRST
 
 
-def test_late_rows_page_anew_after_their_window_was_repaired(tmp_path: Path) -> None:
+def test_late_rows_page_anew_after_their_window_was_repaired(world: LateWorld) -> None:
     """Window and part name the same column: two incidents, so that the second is told as well."""
-    world = LateWorld(folder=tmp_path, settings={"detectors": ["ks"]})
+
+    def write_without_amount(count: int, name: str) -> None:
+        table = rows(PRODUCTION + timedelta(days=1), count, 7).drop_columns(["amount"])
+        pq.write_table(table, world.folder / "production" / f"01{name}.parquet")
+
     with world.session() as (session, monitor):
         world.write(0)
         world.run(monitor, [24])
-        world.write(1, 1_000, scale=3)
+        write_without_amount(1_000, "")
         world.run(monitor, [48])
         (first,) = monitor.history.incidents.of_monitor("m")
         session.acknowledgements.ask("m", first.key, "fixed", until=None, note="", who="x", now=1)
         monitor = apply_pending(monitor, session.acknowledgements, FIRST + 2 * DAY)
         assert not monitor.history.incidents.of_monitor("m")
-        world.write(2)
-        world.run(monitor, [72])
-        world.write(1, 3_000, name="late", scale=3)
-        world.run(monitor, [75])
+        write_without_amount(3_000, "late")
+        world.run(monitor, [50])
         (part,) = world.parts(monitor, 1)
         (second,) = monitor.history.incidents.of_monitor("m")
         assert second.columns == first.columns == ("amount",)

@@ -134,3 +134,32 @@ def test_a_silence_adds_no_budget() -> None:
     assert measurement.window == Span(start=0, end=10 * STEP)
     assert budgets.shares.tolist() == of_two_hours.shares.tolist()
     assert budgets.scores.tolist() == of_two_hours.scores.tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@example([(5, 40), (4, 200), (3, 40), (4, 30)])
+@example([(3, 30), (5, 30), (5, 20), (4, 90)])
+@example([(1, 0), (2, 30), (1, 20), (0, 20), (1, 10)])
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 130)), min_size=1, max_size=12))
+def test_every_window_spends_its_budget_once_in_any_order(visits: list[tuple[int, int]]) -> None:
+    """Windows come in any order, each with its late rows; a judged window's late rows have no budget."""
+    evaluator, segment_state = Evaluator(ReferenceContext(REFERENCE), TARGETS, CONFIG), empty_state()
+    visited, carried, silent = set[int](), set[int](), set[int]()
+    for number, count in visits:
+        span = span_of(number)
+        assert segment_state.carries(span) == (number in carried)
+        assert (span in segment_state.silent_spans) == (number in silent)
+        if number in visited and number not in carried | silent:
+            continue  # its late rows are a part of their own
+        if number in visited and not count:
+            continue
+        visited.add(number)
+        (carried if count else silent).add(number)
+        silent -= carried
+        summary = window(number, count) if count else Summary.zero(REFERENCE.plan, span)
+        assert evaluator.measure(summary.seal(REFERENCE.plan), segment_state).seconds == 3600.0 * len(carried)
+        segment_state = evaluator.evaluate(summary.seal(REFERENCE.plan), segment_state).segment_state
+        segment_state = decode(encode(segment_state))
+        if segment_state.carried_over is None:
+            carried.clear()
+            silent.clear()

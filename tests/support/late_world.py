@@ -30,7 +30,15 @@ DAY = 86_400 * NANOSECONDS
 FIRST = int(PRODUCTION.timestamp()) * NANOSECONDS
 
 
-def rows(day: datetime, count: int, seed: int, *, scale: float = 1.0, first_hour: float = 0.0) -> pa.Table:
+def rows(
+    day: datetime,
+    count: int,
+    seed: int,
+    *,
+    scale: float = 1.0,
+    first_hour: float = 0.0,
+    regions: bool = False,
+) -> pa.Table:
     rng = np.random.default_rng(seed)
     step = (24 - first_hour) * 3600 / count
     moments = [day + timedelta(hours=first_hour, seconds=row * step) for row in range(count)]
@@ -39,6 +47,7 @@ def rows(day: datetime, count: int, seed: int, *, scale: float = 1.0, first_hour
             "ts": pa.array(moments, pa.timestamp("us", "UTC")),
             "amount": rng.lognormal(size=count) * scale,
             "age": rng.normal(40, 10, count),
+            **({"region": rng.choice(["north", "south"], count, p=[0.7, 0.3])} if regions else {}),
         }
     )
 
@@ -52,7 +61,10 @@ class LateWorld:
 
     def __post_init__(self) -> None:
         (self.folder / "production").mkdir()
-        reference = [rows(START + timedelta(days=k), 1_000, k) for k in range(REFERENCE_DAYS)]
+        regions = "segment_by" in self.settings
+        reference = [
+            rows(START + timedelta(days=k), 1_000, k, regions=regions) for k in range(REFERENCE_DAYS)
+        ]
         pq.write_table(pa.concat_tables(reference), self.folder / "reference.parquet")
         self.configure(self.settings)
         self.clock = ReplayClock(FIRST)
@@ -82,7 +94,13 @@ class LateWorld:
         return FIRST + (day + 1) * DAY
 
     def write(self, day: int, count: int = 1_000, *, name: str = "", **options: float) -> None:
-        table = rows(PRODUCTION + timedelta(days=day), count, 100 + day + len(name), **options)
+        table = rows(
+            PRODUCTION + timedelta(days=day),
+            count,
+            100 + day + len(name),
+            regions="segment_by" in self.settings,
+            **options,
+        )
         pq.write_table(table, self.folder / "production" / f"{day:02d}{name}.parquet")
 
     @contextmanager

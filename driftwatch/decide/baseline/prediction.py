@@ -27,6 +27,8 @@ from driftwatch.decide.baseline.weighted_series import Series, count_measured, c
 MIN_SCALE_FLOORS = 0.25
 #: Smallest p-value of a prediction.
 _MIN_P_VALUE = 1e-12
+#: Windows on either side of one judged late that tell the level there; older ones hardly matter.
+_BESIDE_WINDOWS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +92,11 @@ def p_values(
     ranked, heavy_tailed = model.ranked, model.heavy_tailed & history.keys.has_column
     # All others have a p-value of 1 or NaN, or one from ranks.
     needs_tail = ~ranked & (n >= MIN_HISTORY_WINDOWS) & (np.abs(value - fit.location) >= floor)
-    lower = _lower_tail(deviation, level, model, baseline, np.flatnonzero(needs_tail))
+    prediction = _prediction(level, model, baseline)
+    if start < history.level_end:
+        levels = levels_beside(history, model, fit, floor, start)
+        prediction = _interpolation(*levels, model, baseline)
+    lower = _lower_tail(deviation, *prediction, model, baseline, np.flatnonzero(needs_tail))
     smallest_p = np.empty((len(value), 2))
     smallest_p[:] = np.where(heavy_tailed, 1 / (n + 1), _MIN_P_VALUE)[:, None]
     p, is_usual, excess = (
@@ -180,10 +186,10 @@ def mean_deviation_since_onset(
     return np.where(history.suspected, total / np.maximum(windows, 1), np.nan)
 
 
-def _lower_tail(
-    deviation: Float64Array, level: Float64Array, model: ScoreModel, baseline: Baseline, scores: Int64Array
-) -> Float64Array:
-    # ``level`` is that after the last window, NaN if unknown.
+def _prediction(
+    level: Float64Array, model: ScoreModel, baseline: Baseline
+) -> tuple[Float64Array, Float64Array]:
+    # Mean and variance; ``level`` is that after the last window, NaN if unknown.
     is_known = ~np.isnan(level)
     last_level = np.where(is_known, level, 0.0)
     memory_error = model.phi_variance + (1 - model.phi**2) / np.maximum(baseline.n, 1)
@@ -192,7 +198,58 @@ def _lower_tail(
         np.where(is_known, model.innovation_variance, 1.0) * (1 + location_error)
         + last_level**2 * memory_error
     )
-    z = (deviation - model.phi * last_level) / np.sqrt(variance)
+    return model.phi * last_level, variance
+
+
+def levels_beside(
+    history: ScoreHistory, model: ScoreModel, fit: LocationScale, floor: Float64Array, start: int
+) -> tuple[Float64Array, Float64Array]:
+    """Return the filter's levels before and, run backwards, after a window that is judged late."""
+    unknown = np.full(len(history.keys), np.nan)
+    steps = np.diff(history.ends[-_BESIDE_WINDOWS:])
+    if history.slots.any() or not len(steps):
+        return unknown, unknown  # a window of another slot has another location
+    step, positions = int(steps.min()), {end: row for row, end in enumerate(history.ends.tolist())}
+    levels = []
+    for end, direction in ((start, -step), (start + 2 * step, step)):
+        rows: list[int] = []
+        while end in positions and len(rows) < _BESIDE_WINDOWS:
+            rows.append(positions[end])
+            end += direction
+        level = unknown
+        for row in reversed(rows):
+            weight = np.where(history.keys.has_column, deviation_weight(history.rows[row], history.rows), 1.0)
+            predicted = model.phi * np.where(np.isnan(level), 0.0, level)
+            deviation = _deviations(history.values[row], fit, floor) * weight
+            level = predicted + model.gain * (deviation - predicted)
+        levels.append(level)
+    return levels[0], levels[1]
+
+
+def _interpolation(
+    before: Float64Array, after: Float64Array, model: ScoreModel, baseline: Baseline
+) -> tuple[Float64Array, Float64Array]:
+    # Of two predictions, each of which contains the stationary distribution.
+    (mean, variance), (other_mean, other_variance) = (
+        _prediction(level, model, baseline) for level in (before, after)
+    )
+    stationary = 1 + baseline.fit.location_variance(baseline.weight)
+    precision = 1 / variance + 1 / other_variance - 1 / stationary
+    is_usable = precision > 1 / stationary
+    precision = np.where(is_usable, precision, 1 / stationary)
+    combined = (mean / variance + other_mean / other_variance) / precision
+    return np.where(is_usable, combined, 0.0), 1 / precision
+
+
+def _lower_tail(
+    deviation: Float64Array,
+    mean: Float64Array,
+    variance: Float64Array,
+    model: ScoreModel,
+    baseline: Baseline,
+    scores: Int64Array,
+) -> Float64Array:
+    z = (deviation - mean) / np.sqrt(variance)
     degrees = np.minimum(DEGREES_OF_FREEDOM[:, None], baseline.fit.degrees[scores])
     parts = model.tail_weights[:, scores] * stdtr(degrees, z[scores] / model.tail_scales[:, scores])
     # The distribution is expensive, so only ``scores`` are computed; the others get 0.5.

@@ -40,10 +40,10 @@ class RecentShares:
     ) -> RecentShares:
         """Add a window; no block will span one of the ``onsets`` (starts of windows).
 
-        A window judged late is added to the block of its time, if there is one.
+        A window judged late is added to the block of its time, or is one if an incident begins with it.
         """
         if self.blocks and start < self.blocks[-1].start:
-            return self._add_late(start, np.stack([successes, trials]))
+            return self._add_late(start, np.stack([successes, trials]), onsets)
         blocks = [*self.blocks, ShareBlock(start=start, windows=1, counts=np.stack([successes, trials]))]
         # The newest block of a size; the two before it are merged if they are as large.
         position = len(blocks) - 1
@@ -57,11 +57,12 @@ class RecentShares:
             del blocks[0]
         return RecentShares(blocks=tuple(blocks))
 
-    def _add_late(self, start: int, counts: Int64Array) -> RecentShares:
+    def _add_late(self, start: int, counts: Int64Array, onsets: Collection[int]) -> RecentShares:
         position = sum(block.start <= start for block in self.blocks) - 1
-        if position < 0:
-            return self
         blocks = list(self.blocks)
+        if position < 0 or (start in onsets and blocks[position].start < start):
+            blocks.insert(position + 1, ShareBlock(start=start, windows=1, counts=counts))
+            return RecentShares(blocks=tuple(blocks))
         late = ShareBlock(start=blocks[position].start, windows=0, counts=counts)
         blocks[position] = _merged(blocks[position], late)
         return RecentShares(blocks=tuple(blocks))
@@ -87,6 +88,8 @@ class RecentShares:
 
 
 def _merged(older: ShareBlock, newer: ShareBlock) -> ShareBlock:
-    counts = newer.counts.copy()
-    counts[:, : older.counts.shape[1]] += older.counts
+    # The older one may have more labels: part of it was judged after the newer one.
+    counts = np.zeros((2, max(older.counts.shape[1], newer.counts.shape[1])), dtype=np.int64)
+    for block in (older, newer):
+        counts[:, : block.counts.shape[1]] += block.counts
     return ShareBlock(start=older.start, windows=older.windows + newer.windows, counts=counts)

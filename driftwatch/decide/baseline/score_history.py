@@ -59,6 +59,8 @@ class ScoreHistory:
     #: being still shifted against being back at its baseline.
     shift: Float64Array
     shifted_log_ratio: Float64Array
+    #: ``[window]``: of a window judged after a newer one, ``windows`` at that time; 0 for others.
+    late: Int64Array
     #: Number of windows ever added, including dropped ones.
     windows: int = 0
     level_end: int = 0
@@ -88,6 +90,7 @@ class ScoreHistory:
             learned_until=np.full(count, _MIN_TIME, dtype=np.int64),
             shift=np.full(count, np.nan),
             shifted_log_ratio=np.zeros(count),
+            late=np.zeros(windows, dtype=np.int64),
         )
 
     def with_streams(self, streams: Streams, memo: Memo = NO_MEMO) -> ScoreHistory:
@@ -128,15 +131,24 @@ class ScoreHistory:
         """True for the windows of each score that are not learned yet.
 
         These are the newest ``PENDING_WINDOWS`` windows (fewer while few are learned), or all since a
-        suspected score's onset.
+        suspected score's onset; of windows judged late, those among the last that were judged.
         """
-        # ``[window, score]``, for the newest ``MAX_PENDING_WINDOWS`` windows.
-        ends = self.ends[-MAX_PENDING_WINDOWS:, None]
+        # ``[window, score]``, for the newest ``MAX_PENDING_WINDOWS`` windows, or more for a late one.
+        late_age = np.where(self.late > 0, self.windows - self.late + 1, _MAX_TIME)
+        late = np.flatnonzero(late_age <= MAX_PENDING_WINDOWS)
+        first = min([max(len(self.ends) - MAX_PENDING_WINDOWS, 0), *late[:1].tolist()])
+        ends = self.ends[first:, None]
         age = np.arange(len(ends), 0, -1)[:, None]
-        pending, suspected = age <= _pending_windows(self.values), self.suspected
+        n_pending, suspected = _pending_windows(self.values), self.suspected
+        pending = age <= n_pending
         if suspected.any():
-            pending |= ends > np.where(suspected, cusum_start(self), _MAX_TIME)
-        return np.asarray(pending & (ends > self.learned_until))
+            is_recent = age <= MAX_PENDING_WINDOWS
+            pending |= is_recent & (ends > np.where(suspected, cusum_start(self), _MAX_TIME))
+        pending &= ends > self.learned_until
+        if len(late):
+            n_pending = np.where(suspected, MAX_PENDING_WINDOWS, n_pending)
+            pending[late - first] |= late_age[late, None] <= n_pending
+        return np.asarray(pending)
 
     @property
     def suspected(self) -> BoolArray:
@@ -178,9 +190,9 @@ class ScoreHistory:
     def learn(self, value: Float64Array, slot: int, end: int, rows: float) -> ScoreHistory:
         """Add a window that is known to be healthy."""
         learned_until = np.where(np.isnan(value), self.learned_until, np.maximum(self.learned_until, end))
-        return replace(
-            self._with_window(value, slot, end, rows, _NO_FLAGS[:, None]), learned_until=learned_until
-        )
+        history = self._with_window(value, slot, end, rows, _NO_FLAGS[:, None])
+        late = np.where(history.ends == end, 0, history.late)
+        return replace(history, learned_until=learned_until, late=late)
 
     def add_window(
         self, value: Float64Array, slot: int, end: int, rows: float, suspended: BoolArray
@@ -212,6 +224,7 @@ class ScoreHistory:
             slots=slots[-limit:],
             ends=_insert(self.ends, index, end)[-limit:],
             rows=_insert(self.rows, index, rows)[-limit:],
+            late=_insert(self.late, index, self.windows + 1 if index < count else 0)[-limit:],
             windows=self.windows + 1,
         )
 

@@ -82,8 +82,12 @@ def log_side_weights(reference: Float64Array, tolerance: Float64Array) -> Float6
 
 
 def tolerated_shares(reference: Float64Array, tolerance: Float64Array) -> Float64Array:
-    """Return each label's largest tolerated share, and the largest tolerated one of its complement."""
-    return np.stack([reference + tolerance, 1 - reference + tolerance], axis=1)
+    """Return each label's largest tolerated share, and the largest tolerated one of its complement.
+
+    ``tolerance`` may have one entry per label and side.
+    """
+    shares = np.stack([reference, 1 - reference], axis=1)
+    return np.asarray(shares + (tolerance if tolerance.ndim == 2 else tolerance[:, None]))
 
 
 def alternative_shares(

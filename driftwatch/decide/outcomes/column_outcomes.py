@@ -8,7 +8,7 @@ what can recover by itself, such as a column with few values, from the second wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,17 @@ class ColumnOutcomes:
             item.column
             for item in self.unwatched
             if item.reason is not Unwatched.INCIDENT_OPEN and item.column not in self.features.unwatched
+        )
+
+    def only_drawn(self, drawn: frozenset[str]) -> ColumnOutcomes:
+        # Of late rows that could be evidence on the ``drawn`` columns alone.
+        unwatched = {item.column: item for item in self.unwatched}
+        missed = [name for name in self.features.columns if name not in drawn and name not in unwatched]
+        items = [UnwatchedColumn(column=name, reason=Unwatched.TOO_FEW_VALUES) for name in missed]
+        return replace(
+            self,
+            watched=replace(self.watched, drawn=max(self.watched.drawn - len(missed), 0)),
+            unwatched=tuple(sorted([*self.unwatched, *items], key=lambda item: item.column)),
         )
 
 

@@ -26,12 +26,13 @@ from driftwatch.detectors.base import (
     streams_of,
     targets_by_detector,
 )
+from driftwatch.monitor.evaluation.carried_rows import carry_over, silence_within
 from driftwatch.monitor.evaluation.features import features_of, stream_owners
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
 from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Breakage, Reason
+from driftwatch.results.results import Breakage
 from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -46,29 +47,6 @@ def streams(context: WindowContext, targets: Sequence[Target]) -> Streams:
         ],
         context.reference_context.memo,
     )
-
-
-def carry_over(segment_state: SegmentState, decision: Decision, window: Summary) -> Decision:
-    """Add a window with too few rows to the carried-over rows, or drop these after a judged window."""
-    carried_rows, silence = segment_state.carried_over, segment_state.carried_silence
-    if decision.reason is Reason.TOO_FEW_ROWS:
-        carried_rows = (window if carried_rows is None else total([carried_rows, window])).drop_sample()
-        silence = _silence(segment_state.carried_over, silence, window, carried_rows)
-    elif decision.reason is not Reason.EXCLUDED:
-        carried_rows, silence = None, 0.0
-    if carried_rows is decision.segment_state.carried_over:
-        return decision
-    next_state = replace(decision.segment_state, carried_over=carried_rows, carried_silence=silence)
-    return replace(decision, segment_state=next_state)
-
-
-def _silence(carried_rows: Summary | None, silence: float, window: Summary, pooled: Summary) -> float:
-    """Return the seconds of silent windows within ``pooled``; ``silence`` of them were carried over."""
-    seconds = window.span.seconds if window.rows else 0.0
-    if carried_rows is not None:
-        seconds += carried_rows.span.seconds - silence
-    # Late rows lie within the span of the rows that came before.
-    return max(pooled.span.seconds - seconds, 0.0)
 
 
 def without_blind(segment_state: SegmentState) -> tuple[SegmentState, tuple[Incident, ...]]:
@@ -207,7 +185,7 @@ class Evaluator:
         window_streams = streams(context, stream_targets)
         if shares_only:
             window_streams = window_streams.shares_only()
-        silence = _silence(carried_rows, segment_state.carried_silence, window, pooled_window)
+        silence = silence_within(pooled_window, replace(segment_state, carried_over=carried_rows), window)
         window_breakages = breakages(
             context.reference, pooled_window, segment_state.healthy_breakages, other_columns
         )

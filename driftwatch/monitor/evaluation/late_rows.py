@@ -14,7 +14,7 @@ from driftwatch.monitor.evaluation.evaluator import Evaluator, with_incidents, w
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Reason
+from driftwatch.results.results import Reason, State
 from driftwatch.summary.summary import Summary, total
 
 _NO_RESOLUTION = Resolution(
@@ -28,7 +28,7 @@ _NO_RESOLUTION = Resolution(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """A slice that has more rows than before, each segment before and after; no cell has fewer."""
+    """A slice that has as many rows as before or more, by segment, before and after; no cell has fewer."""
 
     start: int
     versions: tuple[int, int]
@@ -45,6 +45,12 @@ class LateRows:
     growths: tuple[Growth, ...]
     #: Rows of the window that were judged before, by segment.
     earlier_rows: Mapping[str | None, int]
+
+    def whole(self, segment: str | None) -> Summary:
+        """Sum the segment's newest slices."""
+        newest = {item.start: item.after for item in sorted(self.growths, key=lambda item: item.versions[1])}
+        parts = [after[segment] for after in newest.values() if segment in after]
+        return replace(total(parts), span=self.window)
 
     @property
     def rows(self) -> int:
@@ -85,22 +91,42 @@ def evaluate_late_rows(
         "earlier_rows": late_rows.earlier_rows[segment],
         "earlier_tiles": tuple((item.start, item.versions[0]) for item in late_rows.growths),
     }
-    if _is_carried_over(segment_state, late_rows.window):
+    if segment_state.carries(late_rows.window) or late_rows.window in segment_state.silent_spans:
         decided = evaluator.evaluate(
             summary, segment_state, segment=segment, reading=reading, gauges=gauges, is_blind=True
         )
-        text = _late_text(summary.rows, late_rows.earlier_rows[segment])
-        detail = "; ".join(part for part in (text, decided.verdict.detail) if part)
-        return replace(decided, verdict=replace(decided.verdict, detail=detail, **marks))
+        note = decided.verdict.detail
+    else:
+        decided, note = _evaluate_part(evaluator, late_rows, segment_state, segment, reading, gauges)
+    text = _late_text(summary.rows, late_rows.earlier_rows[segment])
+    marks["detail"] = "; ".join(part for part in (text, note) if part)
+    return replace(decided, verdict=replace(decided.verdict, **marks))
+
+
+def _evaluate_part(
+    evaluator: Evaluator,
+    late_rows: LateRows,
+    segment_state: SegmentState,
+    segment: str | None,
+    reading: Reading,
+    gauges: bool,
+) -> tuple[Decided, str]:
+    # Also returned is what the verdict says beside the number of rows.
+    summary = late_rows.summary(segment)
+    if summary is None:
+        raise ValueError("expected a segment with late rows. It has none.")
     segment_state, blind_incidents = without_blind(segment_state)
     policy = policy_for(evaluator.config, segment, len(evaluator.reference.plan.segments))
-    carried_over = segment_state.carried_over
-    segment_state = replace(segment_state, carried_over=None)
-    measurement = evaluator.measure(summary, segment_state, segment, shares_only=True)
-    measurement = replace(measurement, part=late_rows.part)
-    decision = decide_late_part(segment_state, measurement, policy, late_rows.earlier_rows[segment])
+    pooled, segment_state = segment_state, segment_state.without_carried()
+    part = decide_late_part(
+        segment_state,
+        replace(evaluator.measure(summary, segment_state, segment, shares_only=True), part=late_rows.part),
+        evaluator.measure(late_rows.whole(segment), segment_state, segment),
+        policy,
+    )
+    decision = part.decision
     verdict = verdict_of(
-        measurement,
+        part.measurement,
         decision,
         window=summary,
         resolution=_NO_RESOLUTION,
@@ -108,18 +134,17 @@ def evaluate_late_rows(
         gauges=gauges,
         reading=reading,
     )
-    next_state = replace(decision.segment_state, carried_over=carried_over)
-    text = _late_text(summary.rows, late_rows.earlier_rows[segment])
+    note = verdict.detail
     if decision.reason is Reason.TOO_FEW_ROWS:
-        detail = f"{text}; so few cannot move the window's traffic by more than the tolerance"
-    else:
-        detail = "; ".join(part for part in (text, verdict.detail) if part)
+        note = "so few cannot move the window's traffic by more than the tolerance"
+    elif decision.state is State.INSUFFICIENT and not segment_state.has_evidence:
+        note = "a page took the evidence that they could add to, so that nothing could be seen in them"
     return Decided(
-        verdict=replace(verdict, detail=detail, **marks),
-        segment_state=with_incidents(next_state, blind_incidents),
+        verdict=verdict,
+        segment_state=with_incidents(decision.segment_state.with_carried_of(pooled), blind_incidents),
         opened=decision.opened,
         resolved=decision.resolved,
-    )
+    ), note
 
 
 def earlier_rows_of(
@@ -145,12 +170,3 @@ def _difference(before: Summary | None, after: Summary) -> Summary:
     # The sums are over a sample of the rows, of which another one was drawn.
     late = after if before is None else after - before
     return replace(late, sums=None, sample=None)
-
-
-def _is_carried_over(segment_state: SegmentState, window: Span) -> bool:
-    carried_over = segment_state.carried_over
-    return (
-        carried_over is not None
-        and carried_over.span.start <= window.start
-        and window.end <= carried_over.span.end
-    )

@@ -3,5 +3,5 @@
 ``make bench-alarms`` runs it. ``worlds``, ``healthy`` and ``shifts`` draw rows, ``path`` takes them through
 the real code (``Summary.from_batch``, ``initial_segment_state``, ``decide``), ``oracle`` says what can be
 detected at all, ``rivals`` are other rules on the same windows, ``nulls`` and ``delays`` are one piece of
-work each, ``report`` makes the tables.
+work each, ``report`` makes the tables. ``late``, ``late_worlds``, ``late_report``: where rows come late.
 """

@@ -22,7 +22,8 @@ from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, WindowGauges
-from driftwatch.monitor.evaluation.evaluator import Evaluator, carry_over, streams
+from driftwatch.monitor.evaluation.carried_rows import carry_over
+from driftwatch.monitor.evaluation.evaluator import Evaluator, streams
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.reference.choose_projection import choose_projection, pool

@@ -20,11 +20,16 @@ from typing import Any
 from records import open_to_append, read
 
 import driftwatch
-from alarms import delays, nulls, report
+from alarms import delays, late, nulls, report
 from alarms.healthy import SETTINGS
+from alarms.late_report import late_nulls, late_shifts
+from alarms.late_worlds import LATE_WORLDS
 from alarms.shifts import LINES
 from alarms.worlds import WORLDS
 
+LATE_KINDS = ("late", "late shift")
+#: Null and shifted worlds whose rows come late.
+LATE = dict.fromkeys([*LATE_WORLDS, *late.SHIFTED])
 Result = dict[str, Any]
 Piece = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -43,7 +48,13 @@ def pieces(options: argparse.Namespace, results: list[Result]) -> Iterator[Piece
     """Missing pieces, in the order that gives every world its first quarters first."""
     quarters = {(r["world"], r["number"]) for r in results if r["kind"] == "null"}
     runs = {(r["setting"], r["number"], r["line"]) for r in results if r["kind"] == "shift"}
+    late_runs = {(r["world"], r["number"]) for r in results if r["kind"] in LATE_KINDS}
     for number in range(max(options.quarters, options.hourly_quarters or 0, options.repeats)):
+        for name in options.late:
+            is_null = name in LATE_WORLDS
+            limit = options.quarters if is_null else options.repeats
+            if number < limit and (name, number) not in late_runs:
+                yield late.quarter if is_null else late.repeat, (name, number, options.budget)
         for world in options.worlds:
             hourly = WORLDS[world].length == "1h"
             n_quarters = (
@@ -96,6 +107,8 @@ def tables(results: list[Result], max_windows: int) -> str:
         shift_results = [item for item in items if item["kind"] == "shift"]
         lines += report.nulls(null_results, budget) + report.shifts(shift_results, budget, max_windows)
         lines += report.compare_rules(null_results, shift_results, budget, max_windows)
+        lines += late_nulls([item for item in items if item["kind"] == "late"], budget)
+        lines += late_shifts([item for item in items if item["kind"] == "late shift"])
     return "\n".join(lines)
 
 
@@ -129,6 +142,9 @@ def main() -> None:
         "--settings", type=_name_parser(SETTINGS), default=list(SETTINGS), help="rows and cadence"
     )
     parser.add_argument("--lines", type=_name_parser(dict(LINES)), default=list(LINES), help="changes")
+    parser.add_argument(
+        "--late", type=_name_parser(LATE), default=list(LATE), help="worlds whose rows come late"
+    )
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--tables", action="store_true", help="print the tables only")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
