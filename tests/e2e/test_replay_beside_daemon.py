@@ -41,6 +41,8 @@ def looked_back(world: World, minutes: int) -> tuple[list[dict[str, Any]], str]:
     answer = json.loads(result.stdout)
     assert answer.pop("monitor") == "m"
     segments = answer.pop("segments")
+    assert answer.pop("late_windows") == []
+    assert all(item.pop("late_parts") == [] for item in (answer, *segments))
     return [unread(item) for item in (answer, *segments)], result.stderr
 
 

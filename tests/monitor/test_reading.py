@@ -101,10 +101,10 @@ def test_a_slice_whose_messages_cannot_be_decoded_any_more_stays(
         ([1.0, 2.0, 30.0], 0, 1),
         ([1.0, 2.0], 0, 1),
         ([1.0, 2.0, 3.0, 4.0], 1, 0),
-        ([1.0, 2.0, 30.0, 4.0], 1, 0),
+        ([1.0, 2.0, 30.0, 4.0], 1, 1),
     ],
 )
-def test_a_slice_with_other_rows_and_no_more_of_them_is_corrected(
+def test_a_slice_whose_rows_changed_is_corrected(
     values: list[float], late: int, corrected: int
 ) -> None:
     before, now = (
