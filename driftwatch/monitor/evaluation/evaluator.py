@@ -201,7 +201,8 @@ class Evaluator:
             outcomes=self._outcomes(
                 context,
                 window_streams,
-                window_breakages,
+                # Of a part it is decided later what it breaks.
+                () if shares_only else window_breakages,
                 segment_state,
                 is_excluded,
                 min_rows=_part_min_rows(self.config, pooled_window) if shares_only else None,
