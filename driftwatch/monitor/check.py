@@ -80,6 +80,8 @@ class OwedLook:
     is_settled: bool = False
     #: The source had no newer row either: once it has, the window is quiet and not late.
     is_behind: bool = False
+    #: Nanoseconds.
+    looked_at: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,8 +93,8 @@ class Monitor:
     recorder: Recorder
     #: What was seen of owed windows, by their end.
     owed_looks: dict[int, OwedLook] = field(default_factory=dict)
-    #: The source's versions of decided slices at the newest look, by their start.
-    slice_versions: dict[int, str] = field(default_factory=dict)
+    #: The source's versions of decided slices at the newest look.
+    slice_versions: dict[Span, str] = field(default_factory=dict)
     segment_states: dict[str | None, SegmentState] = field(default_factory=dict)
     #: The plan's fingerprint, and the sums of the last gauge refresh by segment.
     moving_sums: tuple[str, dict[str | None, MovingSum]] | None = None

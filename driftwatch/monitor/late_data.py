@@ -31,8 +31,9 @@ from driftwatch.monitor.evaluation.late_rows import (
 )
 from driftwatch.monitor.evaluation.window_verdict import Evaluation
 from driftwatch.monitor.reading import Parts, Reading, is_growth
-from driftwatch.monitor.tiles import reread_window
-from driftwatch.results.results import Reason, Verdict
+from driftwatch.monitor.succession.decided_windows import decided_edges, decided_windows
+from driftwatch.monitor.tiles import reread_window, stored_tiles
+from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.records import CheckRecord, OwedWindow
 
@@ -40,8 +41,10 @@ from driftwatch.store.records import CheckRecord, OwedWindow
 MIN_LATE_SHARE = 0.1
 #: Seconds between two answers of a source that count as waiting at most: nobody looked meanwhile.
 _MAX_WAIT_SECONDS = 86_400
-#: Failed reads of one version of an owed window before it is read again only when it changes.
+#: Failed reads of one version of an owed window before it is read again only after a wait or a change.
 _MAX_FAILURES = 3
+#: Seconds. What made a read fail may pass while the data stay as they are: a file's rights, memory, a load.
+_FAILURE_WAIT_SECONDS = 3600
 #: Failures that may pass without a change of the data.
 PASSING_FAILURES = frozenset({Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_TIMEOUT, Reason.READER_DIED})
 
@@ -107,7 +110,11 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
     """
     _recut(monitor)
     owed = {item.window.end: item for item in monitor.history.owed.of_monitor(monitor.config.name)}
-    slices = {window: _stored_slices(monitor, window) for window in decided if window.end not in owed}
+    slices = {
+        window: _stored_slices(monitor, window)
+        for window in decided_windows(monitor, decided)
+        if window.end not in owed
+    }
     spans = [item.window for item in owed.values()]
     spans += [span for stored in slices.values() for span in stored]
     if not spans:
@@ -126,7 +133,7 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
             if not _is_worth_a_look(monitor, owed[window.end], versions[window], now):
                 continue
             outcome = monitor.check(window, now)
-            _remember(monitor, window, versions[window], outcome)
+            _remember(monitor, window, versions[window], outcome, now)
             yield Look(window=window, outcome=outcome)
             if outcome.failure in PASSING_FAILURES:
                 return
@@ -139,14 +146,14 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
                 # Others are looked at, and this one again at its next look.
                 yield Look(window=window, late_data=LateData(window=window, error=str(error)))
                 continue
-            monitor.slice_versions.update({span.start: versions[span] for span in slices[window]})
+            monitor.slice_versions.update({span: versions[span] for span in slices[window]})
             if late_data is not None:
                 yield Look(window=window, late_data=late_data)
     for end in _wait(monitor, now, answered=True):
         monitor.owed_looks.pop(end, None)
     horizon = _horizon(monitor.config.window, now)
-    for start in [start for start in monitor.slice_versions if start < horizon]:
-        del monitor.slice_versions[start]
+    for span in [span for span in monitor.slice_versions if span.start < horizon]:
+        del monitor.slice_versions[span]
 
 
 def _recut(monitor: Monitor) -> None:
@@ -174,16 +181,20 @@ def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
 
 def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
     # No row of a slice that was never stored can be late.
-    config, plan = monitor.config, monitor.reference.plan
-    # A version may change with other data, and the rows be the same: those are not stored again.
-    stored = {
-        start: monitor.slice_versions.get(start, version) if version else version
-        for start, _, version in monitor.history.tiles.newest_keys(
+    config, plan, edges = monitor.config, monitor.reference.plan, decided_edges(monitor, window)
+    if edges == slice_boundaries(window, config.window.length, config.window.step, config.timezone):
+        keys = monitor.history.tiles.newest_keys(
             config.name, None, window.start, window.end, plan.fingerprint
         )
+        versions = {start: version for start, _, version in keys}
+    else:
+        versions = dict(stored_tiles(monitor.tile_source(), edges).source_versions)
+    slices = [Span(start=start, end=end) for start, end in pairwise(edges) if start in versions]
+    # A version may change with other data, and the rows be the same: those are not stored again.
+    return {
+        item: monitor.slice_versions.get(item, version) if (version := versions[item.start]) else version
+        for item in slices
     }
-    edges = slice_boundaries(window, config.window.length, config.window.step, config.timezone)
-    return {Span(start=start, end=end): stored[start] for start, end in pairwise(edges) if start in stored}
 
 
 def _wait(monitor: Monitor, now: int, *, answered: bool) -> list[int]:
@@ -201,6 +212,8 @@ def _is_worth_a_look(monitor: Monitor, owed: OwedWindow, version: str, now: int)
     look = monitor.owed_looks.get(owed.window.end)
     if look is None or look.version != version or not look.is_settled:
         return True
+    if look.failures and now - look.looked_at >= _FAILURE_WAIT_SECONDS * NANOSECONDS:
+        return True
     decided_until = monitor.segment_state(None).decided_until
     if look.is_behind and decided_until is not None and decided_until > owed.window.end:
         return True
@@ -212,23 +225,27 @@ def _opens_incident(monitor: Monitor, window: Span, now: int) -> bool:
     return opens_incident(window, monitor.overdue(window, now), last_end, monitor.segment_state(None))
 
 
-def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome) -> None:
+def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, now: int) -> None:
     look = monitor.owed_looks.pop(window.end, None)
     if outcome.failure is None:
         return
-    failures = 1 + (look.failures if look is not None and look.version == version else 0)
+    # A window without rows was read.
+    failures = int(outcome.verdicts[0].state is State.SOURCE_ERROR)
+    failures += look.failures if look is not None and look.version == version else 0
     is_settled = outcome.failure not in PASSING_FAILURES or failures >= _MAX_FAILURES
     monitor.owed_looks[window.end] = OwedLook(
         version=version,
         failures=failures,
         is_settled=is_settled,
         is_behind=outcome.failure is Reason.SOURCE_BEHIND,
+        looked_at=now,
     )
 
 
 def _reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
     """Store a decided window's changed data as new tile versions, and judge late rows if there are enough."""
-    reading = reread_window(monitor.tile_source(), window)
+    edges = decided_edges(monitor, window)
+    reading = reread_window(monitor.tile_source(), edges)
     if reading is None or not (reading.new_tiles or reading.retained_slices):
         return None
     name, tiles = monitor.config.name, monitor.tiles_to_store(reading)
@@ -303,9 +320,12 @@ def _growths(monitor: Monitor, judged: Mapping[int, int], reading: Reading) -> l
             growths.append(_no_step(monitor, reading, start, newest))
             continue
         versions = {*monitor.history.tiles.versions(name, start, plan), newest, judged[start]}
-        steps = sorted(version for version in versions if judged[start] <= version <= newest)
-        for earlier, later in pairwise(steps):
-            before, after = (_slice(monitor, reading, start, version) for version in (earlier, later))
+        steps = [
+            (version, _slice(monitor, reading, start, version))
+            for version in sorted(versions)
+            if judged[start] <= version <= newest
+        ]
+        for (earlier, before), (later, after) in pairwise(_of_one_cut(steps)):
             if None in before and None in after and is_growth(before, after):
                 growths.append(Growth(start=start, versions=(earlier, later), before=before, after=after))
         if not growths or (growths[-1].start, growths[-1].versions[1]) != (start, newest):
@@ -316,6 +336,17 @@ def _growths(monitor: Monitor, judged: Mapping[int, int], reading: Reading) -> l
 def _no_step(monitor: Monitor, reading: Reading, start: int, version: int) -> Growth:
     parts = _slice(monitor, reading, start, version)
     return Growth(start=start, versions=(version, version), before=parts, after=parts)
+
+
+def _of_one_cut(steps: Sequence[tuple[int, Parts]]) -> list[tuple[int, Parts]]:
+    """Return the versions of a slice with the cells and the span of the newest one, and lost ones."""
+    newest = steps[-1][1].get(None)
+    cut = None if newest is None else (newest.plan, newest.span)
+    return [
+        (version, parts)
+        for version, parts in steps
+        if (summary := parts.get(None)) is None or (summary.plan, summary.span) == cut
+    ]
 
 
 def _slice(monitor: Monitor, reading: Reading, start: int, version: int) -> Parts:

@@ -83,14 +83,13 @@ def read_window(tile_source: TileSource, window: Span, now: int) -> Reading:
     """
     config, edges = tile_source.config, _slice_edges(tile_source.config, window)
     past = past_of(config, tile_source.history, window, now)
-    reading, tiles_read = _read_changes(tile_source, edges, _stored_tiles(tile_source, edges), past)
+    reading, tiles_read = _read_changes(tile_source, edges, stored_tiles(tile_source, edges), past)
     return with_strays(reading, tiles_read, reading.rows, window, config.window)
 
 
-def reread_window(tile_source: TileSource, window: Span) -> Reading | None:
+def reread_window(tile_source: TileSource, edges: list[int]) -> Reading | None:
     """Read a decided window again for late rows; None when not all of its tiles are stored."""
-    edges = _slice_edges(tile_source.config, window)
-    stored = _stored_tiles(tile_source, edges)
+    stored = stored_tiles(tile_source, edges)
     # No row of a tile that was never stored can be late.
     if len(stored.versions) < len(edges) - 1:
         return None
@@ -155,7 +154,8 @@ def _slice_edges(config: MonitorConfig, window: Span) -> list[int]:
     return slice_boundaries(window, config.window.length, config.window.step, config.timezone)
 
 
-def _stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
+def stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
+    """Return the newest stored version of each slice between the edges."""
     tiles: dict[tuple[int, str | None], Summary] = {}
     versions: dict[int, int] = {}
     source_versions: dict[int, str] = {}
@@ -163,9 +163,17 @@ def _stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
     plan, name = tile_source.plan, tile_source.config.name
     for segment in plan.segments:
         for tile in tile_source.history.tiles.newest(name, segment, edges[0], edges[-1], plan.fingerprint):
-            # Another configuration cut slices of another length.
-            if ends.get(tile.start) != tile.summary.span.end:
+            end = ends.get(tile.start)
+            if end is None:
                 continue
+            if end != tile.summary.span.end:
+                # Another configuration cut slices of another length since, or before.
+                older = tile_source.history.tiles.newest_of_span(
+                    name, segment, Span(start=tile.start, end=end), plan.fingerprint
+                )
+                if older is None:
+                    continue
+                tile = older
             tiles[tile.start, segment] = tile.summary
             if segment is None:
                 versions[tile.start] = tile.version

@@ -8,12 +8,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.late_world import LateWorld
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.monitor.check import Monitor
+from driftwatch.monitor.explain import explain
+from driftwatch.monitor.reading import Reading
+from driftwatch.results.results import FileProblem, RejectedFile
+from tests.support.late_world import FIRST, LateWorld
+
+HOUR = 3600 * NANOSECONDS
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> LateWorld:
     return LateWorld(folder=tmp_path)
+
+
+def states(world: LateWorld, monitor: Monitor) -> list[str]:
+    return [str(verdict.state) for verdict in world.verdicts(monitor)]
 
 
 def make_constant(world: LateWorld, name: str) -> None:
@@ -48,3 +59,57 @@ def test_a_part_that_is_most_of_its_window_may_break_a_column(world: LateWorld) 
         (part,) = world.parts(monitor, 0)
         assert [item.column for item in part.breakages] == ["age"]
         assert str(part.state) == "broken"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"length": "1d"}, {"length": "1d", "every": "6h"}),
+        ({"length": "1d", "every": "6h"}, {"length": "1d"}),
+        ({"length": "1d", "every": "6h"}, {"length": "1d", "every": "3h"}),
+        ({"length": "12h"}, {"length": "1d"}),
+    ],
+)
+def test_late_rows_are_judged_in_windows_that_other_settings_cut(
+    tmp_path: Path, before: dict[str, str], after: dict[str, str]
+) -> None:
+    world = LateWorld(folder=tmp_path, settings={"window": before})
+    world.write(0, 600)
+    with world.session() as (_, monitor):
+        world.run(monitor, [12, 24])
+    world.configure({"window": after})
+    with world.session() as (_, monitor):
+        monitor.refresh_gauges(Span(start=world.window(0).start + 6 * HOUR, end=FIRST + 30 * HOUR), 0)
+        world.write(1)
+        world.run(monitor, [48])
+        world.write(0, 900, name="b", scale=3)
+        world.run(monitor, [54])
+        parts = world.parts(monitor, 0)
+        assert [(part.part, part.state.moved, part.window.end) for part in parts] == [(1, True, world.end(0))]
+        assert sum(part.rows for part in parts) == (450 if before["length"] == "12h" else 900)
+        explanation = explain(monitor.config, monitor.history, None, world.end(0), part=1)
+        assert explanation.recomputed is not None
+        assert explanation.recomputed.evidence == parts[0].evidence
+        assert not world.run(monitor, [55])
+
+
+def test_a_window_that_could_not_be_read_is_read_again_though_its_files_stay_as_they_are(
+    world: LateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rights of a file are mended: neither its size nor its time changes."""
+
+    def refuse(tile_source: object, window: Span, now: int) -> Reading:
+        return Reading(
+            rejected=(RejectedFile(name="00.parquet", problem=FileProblem.UNREADABLE, detail="no right"),)
+        )
+
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.write(1)
+        monkeypatch.setattr("driftwatch.monitor.check.read_window", refuse)
+        world.run(monitor, [24, 24.1, 48, 48.1, 72, 72.1])
+        assert all(verdict.owed for verdict in world.verdicts(monitor))
+        monkeypatch.undo()
+        assert not world.run(monitor, [72.5])
+        world.run(monitor, [73.2])
+        assert states(world, monitor) == ["ok", "ok", "stale"]

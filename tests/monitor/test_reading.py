@@ -104,9 +104,7 @@ def test_a_slice_whose_messages_cannot_be_decoded_any_more_stays(
         ([1.0, 2.0, 30.0, 4.0], 1, 1),
     ],
 )
-def test_a_slice_whose_rows_changed_is_corrected(
-    values: list[float], late: int, corrected: int
-) -> None:
+def test_a_slice_whose_rows_changed_is_corrected(values: list[float], late: int, corrected: int) -> None:
     before, now = (
         replace(window_of(REFERENCE.plan, {"x": rows}), span=SPAN) for rows in ([1.0, 2.0, 3.0], values)
     )

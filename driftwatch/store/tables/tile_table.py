@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from driftwatch.core.schema import Span
 from driftwatch.store.database import Database
 from driftwatch.store.records import StoredTile
 from driftwatch.summary.serial import decode_summary, encode_summary
@@ -57,6 +58,13 @@ class TileTable:
             (monitor, start, plan),
         )
         return [row[0] for row in rows]
+
+    def newest_of_span(self, monitor: str, segment: str | None, span: Span, plan: str) -> StoredTile | None:
+        for version in reversed(self.versions(monitor, span.start, plan)):
+            tile = self.get(monitor, None, span.start, version)
+            if tile is not None and tile.summary.span == span:
+                return tile if segment is None else self.get(monitor, segment, span.start, version)
+        return None
 
     def get(self, monitor: str, segment: str | None, start: int, version: int) -> StoredTile | None:
         rows = self._db.query(

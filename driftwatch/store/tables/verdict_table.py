@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from driftwatch.core.schema import Span
 from driftwatch.store.database import Database
 
 #: (segment, window end, JSON object).
@@ -80,6 +81,16 @@ class VerdictTable:
         rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))
         end: int | None = rows[0][0]
         return end
+
+    def spans(self, monitor: str, within: Span) -> list[Span]:
+        """Return the decided windows that overlap a span."""
+        rows = self._db.query(
+            "SELECT json_extract(content, '$.window.start'), window_end FROM verdicts WHERE monitor = ?1"
+            " AND segment = '' AND window_end > ?2 AND window_end <= coalesce((SELECT min(window_end)"
+            " FROM verdicts WHERE monitor = ?1 AND segment = '' AND window_end >= ?3), ?3)",
+            (monitor, within.start, within.end),
+        )
+        return [Span(start=row[0], end=row[1]) for row in rows if row[0] < within.end]
 
     @staticmethod
     def write(
