@@ -18,6 +18,7 @@ from driftwatch.decide.state_codec import decode
 from driftwatch.detectors.base import requires_sums
 from driftwatch.errors import DataError
 from driftwatch.monitor.evaluation.could_not_look import (
+    blind_key,
     could_not_look,
     explain_empty,
     explain_rejected,
@@ -27,6 +28,7 @@ from driftwatch.monitor.evaluation.could_not_look import (
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, mark_verdict, render_gauges
+from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
 from driftwatch.monitor.selftest import Selftest, abandon_after_error
@@ -182,16 +184,14 @@ class Monitor:
         self, window: Span, now: int, reading: Reading, summaries: Mapping[str | None, Summary]
     ) -> dict[str | None, Evaluation]:
         if reading.failure:
-            segment_state = self.segment_state(None)
-            last_end = self.history.verdicts.last_end(self.config.name)
-            is_lasting = opens_incident(window, self.overdue(window, now), last_end, segment_state)
+            is_lasting = opens_blind_incident(self, window, now)
             return could_not_look(
                 reading,
                 reading.failure,
                 window,
                 self.evaluator,
                 self.configuration,
-                segment_state if is_lasting else None,
+                self.segment_state(None) if is_lasting else None,
             )
         blind_state = self.segment_state(None)
         is_blind = any(item.kind == BLIND for item in blind_state.incidents) and any(
@@ -314,3 +314,12 @@ class Monitor:
                 {segment: MovingSum(sums=needs_sums, max_sum_bytes=max_bytes) for segment in plan.segments},
             )
         return self.moving_sums[1]
+
+
+def opens_blind_incident(monitor: Monitor, window: Span, now: int) -> bool:
+    """Whether a look that fails opens an incident: none that somebody closed, but the next window's."""
+    last_end = monitor.history.verdicts.last_end(monitor.config.name)
+    if not opens_incident(window, monitor.overdue(window, now), last_end, monitor.segment_state(None)):
+        return False
+    stored = monitor.history.incidents.get(blind_key(monitor.config, window))
+    return stored is None or stored.resolution in list(Ending)

@@ -21,8 +21,7 @@ from driftwatch.config.models import WindowConfig
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import slice_boundaries, window_at, window_boundaries
 from driftwatch.errors import DataError, SourceUnavailable
-from driftwatch.monitor.check import Monitor, Outcome, OwedLook
-from driftwatch.monitor.evaluation.could_not_look import opens_incident
+from driftwatch.monitor.check import Monitor, Outcome, OwedLook, opens_blind_incident
 from driftwatch.monitor.evaluation.late_rows import (
     Growth,
     LateRows,
@@ -31,10 +30,16 @@ from driftwatch.monitor.evaluation.late_rows import (
 )
 from driftwatch.monitor.evaluation.window_verdict import Evaluation
 from driftwatch.monitor.reading import Parts, Reading, is_growth
-from driftwatch.monitor.succession.decided_windows import decided_edges, decided_windows
-from driftwatch.monitor.tiles import reread_window, stored_tiles
+from driftwatch.monitor.succession.decided_windows import (
+    decided_edges,
+    decided_windows,
+    judged_rows,
+    versions_on_other_cells,
+)
+from driftwatch.monitor.tiles import read_tiles, reread_window, stored_tiles
 from driftwatch.results.results import Reason, State, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
+from driftwatch.results.text_format import format_time
 from driftwatch.store.records import CheckRecord, OwedWindow
 
 #: Late rows are judged when they are this share of their window, or ``min_rows``.
@@ -125,7 +130,7 @@ def look_again(monitor: Monitor, now: int, decided: Sequence[Span] = ()) -> Iter
         _wait(monitor, now, answered=False)
         # The check finds the same failure, and opens the incident that is due.
         for item in owed.values():
-            if _opens_incident(monitor, item.window, now):
+            if opens_blind_incident(monitor, item.window, now):
                 yield Look(window=item.window, outcome=monitor.check(item.window, now))
         raise
     for window in sorted([*(item.window for item in owed.values()), *slices], key=lambda item: item.end):
@@ -189,6 +194,7 @@ def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
         versions = {start: version for start, _, version in keys}
     else:
         versions = dict(stored_tiles(monitor.tile_source(), edges).source_versions)
+    versions = versions or versions_on_other_cells(monitor, window)
     slices = [Span(start=start, end=end) for start, end in pairwise(edges) if start in versions]
     # A version may change with other data, and the rows be the same: those are not stored again.
     return {
@@ -217,12 +223,7 @@ def _is_worth_a_look(monitor: Monitor, owed: OwedWindow, version: str, now: int)
     decided_until = monitor.segment_state(None).decided_until
     if look.is_behind and decided_until is not None and decided_until > owed.window.end:
         return True
-    return _opens_incident(monitor, owed.window, now)
-
-
-def _opens_incident(monitor: Monitor, window: Span, now: int) -> bool:
-    last_end = monitor.history.verdicts.last_end(monitor.config.name)
-    return opens_incident(window, monitor.overdue(window, now), last_end, monitor.segment_state(None))
+    return opens_blind_incident(monitor, owed.window, now)
 
 
 def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, now: int) -> None:
@@ -245,6 +246,8 @@ def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, no
 def _reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
     """Store a decided window's changed data as new tile versions, and judge late rows if there are enough."""
     edges = decided_edges(monitor, window)
+    if versions_on_other_cells(monitor, window):
+        return _count_rows(monitor, window, edges)
     reading = reread_window(monitor.tile_source(), edges)
     if reading is None or not (reading.new_tiles or reading.retained_slices):
         return None
@@ -262,6 +265,18 @@ def _reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
         retained_slices=reading.retained_slices,
         outcome=_outcome(evaluations, reading),
     )
+
+
+def _count_rows(monitor: Monitor, window: Span, edges: list[int]) -> LateData | None:
+    """Count the late rows of a window that was decided on cells of another reference: none can be judged."""
+    earlier_rows = judged_rows(monitor, window)
+    tiles = read_tiles(monitor.config, monitor.reference.plan, monitor.readers, edges, sums=False).tiles
+    rows = sum(tile.rows for (_, segment), tile in tiles.items() if segment is None) - earlier_rows
+    if rows <= 0 or rows < min(monitor.config.window.min_rows, MIN_LATE_SHARE * earlier_rows):
+        return LateData(window=window, rows=rows) if rows > 0 else None
+    text = f"{rows:,} rows came after the window to {format_time(window.end)} was judged on {earlier_rows:,}."
+    text += " They are not judged, since the reference, its columns or its segments changed in between."
+    return LateData(window=window, rows=rows, error=text)
 
 
 def _outcome(evaluations: Mapping[str | None, Evaluation], reading: Reading) -> Outcome | None:

@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.explain import explain
+from driftwatch.monitor.late_data import LateData
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import FileProblem, RejectedFile
 from tests.support.late_world import FIRST, LateWorld
@@ -113,3 +115,40 @@ def test_a_window_that_could_not_be_read_is_read_again_though_its_files_stay_as_
         assert not world.run(monitor, [72.5])
         world.run(monitor, [73.2])
         assert states(world, monitor) == ["ok", "ok", "stale"]
+
+
+def test_late_rows_that_another_reference_keeps_from_being_judged_are_counted_and_told(
+    world: LateWorld,
+) -> None:
+    world.write(0, 600)
+    with world.session() as (_, monitor):
+        world.run(monitor, [24])
+    world.configure({"columns": {"age": {"role": "ignore"}}})
+    with world.session() as (_, monitor):
+        assert not world.run(monitor, [25])
+        world.write(0, 400, name="b", scale=3)
+        (late_data,) = world.run(monitor, [30])
+        assert isinstance(late_data, LateData)
+        assert (late_data.rows, late_data.outcome) == (400, None)
+        assert "400 rows came after the window to 2026-01-30 00:00 UTC was judged on 600" in late_data.error
+        assert not world.run(monitor, [31])
+        world.write(0, 50, name="c")
+        (more,) = world.run(monitor, [32])
+        assert more.rows == 450  # type: ignore[union-attr]
+
+
+def test_an_outage_that_goes_on_after_somebody_closed_its_incident_opens_the_next_one(
+    world: LateWorld,
+) -> None:
+    with world.session() as (session, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48, 72, 72.1])
+        (first,) = monitor.history.incidents.of_monitor("m")
+        session.acknowledgements.ask("m", first.key, "fixed", until=None, note="", who="x", now=1)
+        monitor = apply_pending(monitor, session.acknowledgements, FIRST + 73 * HOUR)
+        world.run(monitor, [74, 95])
+        assert not monitor.history.incidents.of_monitor("m")
+        world.run(monitor, [96.5, 97])
+        (second,) = monitor.history.incidents.of_monitor("m")
+        assert (second.kind, second.key == first.key) == ("blind", False)
+        assert [item.key for item in monitor.segment_state(None).incidents] == [second.key]

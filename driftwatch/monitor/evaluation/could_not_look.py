@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, Unwatched
 from driftwatch.decide.incidents import incident_key
 from driftwatch.decide.outcomes.column_outcomes import nothing_watched
@@ -67,6 +68,10 @@ def opens_incident(window: Span, overdue: int, last_end: int | None, segment_sta
     )
 
 
+def blind_key(config: MonitorConfig, window: Span) -> str:
+    return incident_key(policy_for(config, None, 1), BLIND, window, ())
+
+
 def could_not_look(
     reading: Reading,
     failure: Failure,
@@ -98,7 +103,7 @@ def could_not_look(
     }
     if overdue_state is not None:
         incident = Incident(
-            key=incident_key(policy_for(config, None, 1), BLIND, window, ()),
+            key=blind_key(config, window),
             kind=BLIND,
             columns=(),
             opened_at=window.end,

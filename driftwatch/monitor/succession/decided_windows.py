@@ -34,3 +34,23 @@ def decided_edges(monitor: Monitor, window: Span) -> list[int]:
     if not spans or not is_whole or (spans[0].start, spans[-1].end) != (window.start, window.end):
         return today
     return [*(span.start for span in spans), window.end]
+
+
+def versions_on_other_cells(monitor: Monitor, window: Span) -> dict[int, str]:
+    """Return the source's versions of a window that was judged on other cells, by start of the slice."""
+    name, plan = monitor.config.name, monitor.reference.plan.fingerprint
+    data = monitor.history.verdicts.get(name, None, window.end)
+    if data is None or data["reference"] == monitor.reference.fingerprint:
+        return {}
+    tiles = [monitor.history.tiles.get(name, None, start, version) for start, version in data["tiles"]]
+    return {
+        tile.start: tile.source_version for tile in tiles if tile is not None and tile.summary.plan != plan
+    }
+
+
+def judged_rows(monitor: Monitor, window: Span) -> int:
+    """Return the rows of a window that its verdict and its late parts rest on."""
+    name, history = monitor.config.name, monitor.history
+    parts = history.late_parts.of_window(name, None, window.end)
+    data = history.verdicts.get(name, None, window.end)
+    return sum(int(item["rows"]) for item in (*parts, data) if item is not None)
