@@ -194,9 +194,9 @@ class Monitor:
                 self.segment_state(None) if is_lasting else None,
             )
         blind_state = self.segment_state(None)
-        is_blind = any(item.kind == BLIND for item in blind_state.incidents) and any(
-            item.window.end > window.end for item in self.history.owed.of_monitor(self.config.name)
-        )
+        is_blind = any(
+            item.kind == BLIND for item in blind_state.incidents
+        ) and self.history.owed.holds_newer(self.config.name, window.end)
         evaluations: dict[str | None, Evaluation] = {}
         for segment, summary in summaries.items():
             evaluation = self.evaluator.evaluate(

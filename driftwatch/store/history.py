@@ -32,6 +32,15 @@ def checkpoint_windows(length: int, retention: int) -> int:
 
 
 _END_OF_TIME = 1 << 62
+#: A window that paged stays, also where its late rows did: a post-mortem links to it. The page budget bounds
+#: their number.
+_FORGET_VERDICTS = (
+    "DELETE FROM verdicts WHERE monitor = ? AND window_end < ? AND page = 0 AND NOT EXISTS (SELECT 1"
+    " FROM late_parts p WHERE p.monitor = verdicts.monitor AND p.segment = verdicts.segment"
+    " AND p.window_end = verdicts.window_end AND p.page = 1)"
+)
+#: A replay needs the parts that were judged between the windows that stay.
+_FORGET_PARTS = "DELETE FROM late_parts WHERE monitor = ? AND window_end < ? AND page = 0"
 
 
 class History:
@@ -96,12 +105,11 @@ class History:
                 for sql, cutoff in (
                     ("DELETE FROM tiles WHERE monitor = ? AND start < ?", tiles_from),
                     ("DELETE FROM checkpoints WHERE monitor = ? AND decided_until < ?", tiles_from),
-                    # One that paged stays: a post-mortem links to it. The page budget bounds their number.
-                    ("DELETE FROM verdicts WHERE monitor = ? AND window_end < ? AND page = 0", verdicts_from),
+                    (_FORGET_VERDICTS, verdicts_from),
+                    (_FORGET_PARTS, verdicts_from),
                 ):
                     connection.execute(sql, (monitor, cutoff))
             for sql, cutoff in (
-                ("DELETE FROM late_parts WHERE window_end < ? AND page = 0", verdict_cutoff),
                 ("DELETE FROM owed_windows WHERE window_end < ?", verdict_cutoff),
                 ("DELETE FROM incidents WHERE resolved_at < ?", verdict_cutoff),
                 ("DELETE FROM selftest_trials WHERE ended_at < ?", verdict_cutoff),

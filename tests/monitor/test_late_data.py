@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -342,3 +343,38 @@ def test_one_decided_window_that_cannot_be_read_hides_no_other(
         monkeypatch.undo()
         (again,) = world.run(monitor, [74])
         assert again.rows == 300  # type: ignore[union-attr]
+
+
+def test_windows_kept_by_retention_are_explained_with_the_late_parts_judged_between(tmp_path: Path) -> None:
+    world = LateWorld(folder=tmp_path, settings={"window": {"min_rows": 50}})
+    with world.session() as (_, monitor):
+        monitor.recorder = replace(monitor.recorder, checkpoint_windows=4)
+        for day in range(14):
+            world.write(day, 600)
+            world.run(monitor, [24 * (day + 1)])
+            world.write(day, 700, name="late", scale=1.1)
+            world.run(monitor, [24 * (day + 1) + 1])
+        cutoff = world.end(9) + DAY // 2
+        monitor.history.forget(cutoff, cutoff)
+        kept = range(10, 14)
+        assert [explain(monitor.config, monitor.history, None, world.end(day)).equal for day in kept] == [
+            True
+        ] * 4
+        parts = [explain(monitor.config, monitor.history, None, world.end(day), 1) for day in kept]
+        assert [part.equal for part in parts] == [True] * 4
+
+
+def test_a_window_whose_late_rows_paged_stays_when_retention_ends(world: LateWorld) -> None:
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        world.write(3, 200)
+        world.run(monitor, [96])
+        world.write(3, 1_800, name="late", scale=3)
+        world.run(monitor, [99])
+        (part,) = world.parts(monitor, 3)
+        assert part.page
+        monitor.history.forget(world.end(100), world.end(100))
+        assert [verdict.window for verdict in world.verdicts(monitor)] == [world.window(3)]
+        assert world.parts(monitor, 3) == [part]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
 from driftwatch.core.schema import Span
 from driftwatch.store.database import Database
 from driftwatch.store.records import OwedWindow
+from driftwatch.store.tables.verdict_table import VerdictTable
 
 
 class OwedTable:
@@ -38,6 +38,10 @@ class OwedTable:
         query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
         return bool(self._db.query(query, (monitor, end)))
 
+    def holds_newer(self, monitor: str, end: int) -> bool:
+        query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end > ? LIMIT 1"
+        return bool(self._db.query(query, (monitor, end)))
+
     def wait(self, monitor: str, now: int, *, answered: bool, max_gap: int, patience: int) -> list[int]:
         """Add the time since the source's last answer to every owed window, if it answered again.
 
@@ -59,14 +63,14 @@ class OwedTable:
             ).fetchall()
             ends = sorted(int(row[0]) for row in rows)
             for end in ends:
-                _mark_final(connection, monitor, end)
+                VerdictTable.mark_final(connection, monitor, end)
             return ends
 
     def replace(self, monitor: str, end: int, windows: Sequence[OwedWindow]) -> None:
         """Make the verdict of the owed window ending at ``end`` final, and owe these instead."""
         with self._db.transaction() as connection:
             self.delete(connection, monitor, end)
-            _mark_final(connection, monitor, end)
+            VerdictTable.mark_final(connection, monitor, end)
             for item in windows:
                 self.write(connection, monitor, item)
 
@@ -87,14 +91,3 @@ class OwedTable:
     @staticmethod
     def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
         connection.execute("DELETE FROM owed_windows WHERE monitor = ? AND window_end = ?", (monitor, end))
-
-
-def _mark_final(connection: sqlite3.Connection, monitor: str, end: int) -> None:
-    key = (monitor, end)
-    query = "SELECT segment, content FROM verdicts WHERE monitor = ? AND window_end = ?"
-    for segment, content in connection.execute(query, key).fetchall():
-        final = {name: value for name, value in json.loads(content).items() if name != "owed"}
-        connection.execute(
-            "UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ? AND segment = ?",
-            (json.dumps(final, ensure_ascii=True), *key, segment),
-        )

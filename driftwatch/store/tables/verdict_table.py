@@ -12,6 +12,20 @@ from driftwatch.store.database import Database
 
 #: (segment, window end, JSON object).
 StoredVerdicts = Sequence[tuple[str | None, int, Mapping[str, Any]]]
+#: The segments of a monitor (?1), from one to the next: without a segment, SQLite reads all of its verdicts.
+_SEGMENTS = (
+    "WITH RECURSIVE segments (name) AS (SELECT min(segment) FROM verdicts WHERE monitor = ?1 UNION ALL"
+    " SELECT (SELECT min(segment) FROM verdicts WHERE monitor = ?1 AND segment > name)"
+    " FROM segments WHERE name IS NOT NULL)"
+)
+#: ?2: the end of a window.
+_OF_WINDOW = f"monitor = ?1 AND window_end = ?2 AND segment IN ({_SEGMENTS} SELECT name FROM segments)"  # noqa: S608 - constant
+_DELETE = f"DELETE FROM verdicts WHERE {_OF_WINDOW}"  # noqa: S608 - constant
+_CONTENTS = f"SELECT segment, content FROM verdicts WHERE {_OF_WINDOW}"  # noqa: S608 - constant
+_LAST_END = (
+    f"{_SEGMENTS} SELECT max((SELECT max(window_end) FROM verdicts WHERE monitor = ?1"  # noqa: S608 - constant
+    " AND segment = name)) FROM segments"
+)
 
 
 class VerdictTable:
@@ -78,7 +92,7 @@ class VerdictTable:
 
     def last_end(self, monitor: str) -> int | None:
         """Return the end of the newest decided window."""
-        rows = self._db.query("SELECT max(window_end) FROM verdicts WHERE monitor = ?", (monitor,))
+        rows = self._db.query(_LAST_END, (monitor,))
         end: int | None = rows[0][0]
         return end
 
@@ -114,7 +128,18 @@ class VerdictTable:
 
     @staticmethod
     def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
-        connection.execute("DELETE FROM verdicts WHERE monitor = ? AND window_end = ?", (monitor, end))
+        """Delete the verdicts of one window."""
+        connection.execute(_DELETE, (monitor, end))
+
+    @staticmethod
+    def mark_final(connection: sqlite3.Connection, monitor: str, end: int) -> None:
+        """Say of the verdicts of one window that they wait for nothing."""
+        for segment, content in connection.execute(_CONTENTS, (monitor, end)).fetchall():
+            final = {name: value for name, value in json.loads(content).items() if name != "owed"}
+            connection.execute(
+                "UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ? AND segment = ?",
+                (json.dumps(final, ensure_ascii=True), monitor, end, segment),
+            )
 
     @staticmethod
     def write_configuration(
