@@ -22,6 +22,7 @@ from driftwatch.sources._sqltime import (
     is_number,
     is_time_value,
     predicates,
+    usable_times,
     value_array,
 )
 
@@ -64,7 +65,7 @@ class SqlRows:
     settings: TimeSettings
     #: The time column, its values as the driver gives them.
     time: Any
-    #: Values of the time column.
+    #: Usable values of the time column; none where formats are declared.
     examples: tuple[Any, ...]
 
     @classmethod
@@ -125,7 +126,8 @@ class SqlRows:
             rows=rows,
             settings=settings,
             time=time,
-            examples=tuple(examples),
+            # Once, for all spans: each costs a conversion.
+            examples=() if settings.formats else usable_times(examples, settings.timezone),
         )
 
     def extent(self) -> Span | None:

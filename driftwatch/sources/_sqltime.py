@@ -48,15 +48,18 @@ def value_array(values: list[Any]) -> pa.Array:
         return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts])
 
 
+def usable_times(values: Sequence[Any], timezone: str) -> tuple[Any, ...]:
+    return tuple(value for value in values if event_times(value_array([value]), timezone)[1][0])
+
+
 def predicates(examples: Sequence[Any], span: Span, timezone: str) -> list[Bounds] | None:
     """Return bounds such that every row of the span lies within some.
 
-    ``examples`` are values of the column, of numbers also the least and the greatest. Returns None when its
-    values cannot be compared: then all rows are read.
+    ``examples`` are usable times of the column, of numbers also the least and the greatest. Returns None when
+    they cannot be compared: then all rows are read.
     """
-    values = [value for value in examples if event_times(value_array([value]), timezone)[1][0]]
-    bounds = _number_bounds([float(value) for value in values if is_number(value)], span)
-    by_type = {type(value): value for value in values if not is_number(value)}
+    bounds = _number_bounds([float(value) for value in examples if is_number(value)], span)
+    by_type = {type(value): value for value in examples if not is_number(value)}
     for example in by_type.values():
         if isinstance(example, str) and iso_date(example) is None:
             return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from driftwatch.core.arrays import Int64Array
+from driftwatch.core.arrays import Int64Array, UInt64Array
 from driftwatch.core.schema import Span
 from driftwatch.sources._sqlhashes import LANES, row_hashes
 from driftwatch.sources._sqlrows import ALIAS, SqlRows
@@ -47,11 +47,22 @@ _Pieces = Mapping[int, tuple[int, int, int]]
 def row_versions(rows: SqlRows, spans: Sequence[Span | None]) -> list[str]:
     unique = list(dict.fromkeys(spans))
     versions: dict[Span | None, str] = {}
-    for first in range(0, len(unique), _MAX_SPANS):
-        part = unique[first : first + _MAX_SPANS]
+    size = len(unique) if _is_read_at_once(rows, unique) else _MAX_SPANS
+    for first in range(0, len(unique), size or 1):
+        part = unique[first : first + size]
         contents = _contents(rows, part)
         versions |= {span: content.version for span, content in zip(part, contents, strict=True)}
     return [versions[span] for span in spans]
+
+
+def _is_read_at_once(rows: SqlRows, spans: Sequence[Span | None]) -> bool:
+    """Whether one statement can read all spans: thousands of neighbours have the bounds of one."""
+    if rows.connection.dialect.name == "postgresql":
+        return False
+    bounds = [rows.bounds(span) for span in spans]
+    return (
+        None in bounds or len(merged_bounds([pair for item in bounds for pair in item or ()])) <= _MAX_SPANS
+    )
 
 
 def _contents(rows: SqlRows, spans: Sequence[Span | None]) -> list[_Content]:
@@ -171,12 +182,20 @@ def _read_contents(
 
     for _ in rows.pages(statement, add):
         pass
-    pieces = {
-        place: (int(count), int(first), int(second))
-        for place, (count, (first, second)) in enumerate(zip(counts, sums, strict=True))
-    }
-    ranges = [None if span is None else [(span.start, span.end)] for span in spans]
-    return [_sum_of(pieces, edges, item) for item in ranges]
+    totals = np.cumsum(counts), np.cumsum(sums, axis=0)
+    places = {edge: place for place, edge in enumerate(edges)}
+    ends = [
+        (-1, len(edges) + 1) if span is None else (places[span.start], places[span.end]) for span in spans
+    ]
+    return [_content_between(*totals, low, high) for low, high in ends]
+
+
+def _content_between(counts: Int64Array, sums: UInt64Array, low: int, high: int) -> _Content:
+    """Return the content after a piece and up to another, from totals up to each; -1: before all pieces."""
+    content = _Content(rows=int(counts[high]), first=int(sums[high, 0]), second=int(sums[high, 1]))
+    if low >= 0:
+        content.add(-int(counts[low]), -int(sums[low, 0]), -int(sums[low, 1]))
+    return content
 
 
 def _pieces(rows: SqlRows, values: Sequence[Any], edges: Sequence[int]) -> Int64Array:

@@ -97,6 +97,28 @@ def test_a_change_is_one_of_its_hour_in_sqlite(database: tuple[str, Execute]) ->
     _check_hours(sql(url), execute)
 
 
+def test_thousands_of_neighbouring_spans_are_read_at_once_and_far_ones_in_parts(
+    database: tuple[str, Execute],
+) -> None:
+    url, execute = database
+    execute(IN_SQLITE)
+    minute = HOUR // 60
+    minutes = [Span(start=START + k * minute, end=START + (k + 1) * minute) for k in range(2_880)]
+    days = [
+        Span(start=item.start + k * 86_400_000_000_000, end=item.end + k * 86_400_000_000_000)
+        for k, item in enumerate(HOURS * 9)
+    ]
+    source = sql(url)
+    with noted() as statements:
+        versions = source.versions(minutes)
+    assert sum("BETWEEN" in item or ">=" in item for item in statements) == 1
+    assert [versions[k] for k in (0, 1, 610, 2_879)] == [
+        source.version(minutes[k]) for k in (0, 1, 610, 2_879)
+    ]
+    assert len(set(versions)) == 289, "a row every ten minutes, and nothing between"
+    assert source.versions(days)[0] == source.version(HOURS[0])
+
+
 def test_a_change_is_one_of_its_hour_whatever_the_format_of_times(database: tuple[str, Execute]) -> None:
     url, execute = database
     execute(IN_SQLITE)
