@@ -6,7 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from driftwatch.core.schema import Span, iso
+from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.status.tally import Tally
+from driftwatch.monitor.past.look_again import Look
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Verdict
 
@@ -63,3 +65,23 @@ def report_outside_rows(name: str, tally: Tally, reading: Reading, *, with_stray
         extra = {"monitor": name, "before_history": strays[0], "future": strays[1]}
         log.warning("rows stamped before the history or in the future are in no window", extra=extra)
     tally.stray_rows = strays
+
+
+def report_look(monitor: str, slot: MonitorSlot, look: Look, now: int) -> None:
+    """Count and log a look at a past window."""
+    late_data = look.late_data
+    if late_data is not None:
+        if late_data.error:
+            slot.tally.count_failure("late_rows")
+            log.warning("cannot look at a past window", extra={"monitor": monitor, "error": late_data.error})
+        slot.tally.late_rows += late_data.rows
+        slot.tally.corrected_slices += late_data.corrected_slices
+        log_late_rows(monitor, look.window, late_data.rows, late_data.corrected_slices)
+        log_retained_slices(monitor, look.window, late_data.retained_slices)
+    outcome = look.outcome if late_data is None else late_data.outcome
+    if outcome is None:
+        return
+    slot.tally.count_look(outcome, now)
+    log_verdicts(outcome.verdicts)
+    # What is shown comes from the store, since the window may be any of the past.
+    slot.outcome, slot.is_outdated = None, True

@@ -80,7 +80,9 @@ class Runner:
         now = self._clock.now()
         for slot in self.slots():
             with self._lock:
-                if not slot.busy and not self._stopping.is_set() and self._has_work(slot, now):
+                if slot.removed or slot.busy or self._stopping.is_set():
+                    continue
+                if self._has_work(slot, now):
                     slot.running = self._pool.submit(self._run_turn, slot)
 
     def _has_work(self, slot: MonitorSlot, now: int) -> bool:
@@ -89,7 +91,7 @@ class Runner:
         is_due = not slot.backoff.is_waiting(now) and (
             slot.must_take_over
             or bool(backlog(window, timezone, slot.last_end, now, self.catch_up).windows)
-            or slot.owed_is_due(now, is_window_due=False)
+            or slot.owed_is_due(now)
             or slot.search_is_due(now)
             or due_refresh(window, timezone, slot.last_end, slot.last_refresh, now) is not None
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -18,16 +18,16 @@ from driftwatch.core.clock import Clock
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import window_at
 from driftwatch.daemon.check_log import (
-    log_late_rows,
     log_retained_slices,
     log_verdicts,
+    report_look,
     report_outside_rows,
 )
 from driftwatch.daemon.due_windows import backlog, due_refresh, late_search_time
-from driftwatch.daemon.status.monitor_slot import MonitorSlot
+from driftwatch.daemon.status.monitor_slot import MonitorSlot, OwedLooks
 from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor.acknowledge import apply_acknowledgement
-from driftwatch.monitor.late_data import PASSING_FAILURES, Look, look_again, windows_to_reread
+from driftwatch.monitor.past.look_again import PASSING_FAILURES, Look, look_again, windows_to_reread
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
 
 log = logging.getLogger(__name__)
@@ -69,19 +69,20 @@ class Turn:
 
     def run(self) -> bool:
         """Run the steps; True means that more windows are due, but other monitors go first."""
-        has_more: bool | None = False
+        slot, has_judged, has_more = self._slot, None, None
         if self._take_replacement():
             self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
             # Owed windows first, so that windows are judged in the order of time where there is a choice.
-            if self._slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
-                self._run_step(Step.OWED, partial(self._look_again, ()))
-            has_more = self._run_step(Step.CHECK, self._check_due_windows)
-            if self._slot.search_is_due(self._clock.now()):
-                self._run_step(Step.LATE_ROWS, self._search_late_rows)
+            if slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
+                has_judged = self._run_step(Step.OWED, self._look_at_owed)
+            if not (has_judged and slot.is_looking):
+                has_more = self._run_step(Step.CHECK, self._check_due_windows)
+                if slot.search_is_due(self._clock.now()):
+                    self._run_step(Step.LATE_ROWS, self._search_late_rows)
         # The next window may be a day away, and there may be a thousand monitors.
-        self._slot.monitor.drop_derived_arrays()
+        slot.monitor.drop_derived_arrays()
         self._update_view()
-        return bool(has_more)
+        return bool(has_more) or (slot.is_looking and slot.owed_is_due(self._clock.now()))
 
     def _take_replacement(self) -> bool:
         """Go on with a replacement of the monitor; False means that it cannot take over yet."""
@@ -176,8 +177,7 @@ class Turn:
         if outcome.failure is None:
             slot.backoff.reset()
             return True
-        slot.owed += 1
-        slot.owed_backoff.reset()
+        slot.add_owed()
         slot.tally.count_failure(str(outcome.failure), outcome.verdicts[0].detail)
         if outcome.failure in PASSING_FAILURES:
             slot.backoff.extend(self._clock.now())
@@ -195,45 +195,37 @@ class Turn:
         if slot.searched_until != slot.last_end:
             windows = windows_to_reread(newest, config.window, config.timezone, now)
         slot.search_at(late_search_time(config.window, now))
-        self._look_again(windows)
+        # A few owed windows cost nothing beside the decided ones.
+        with_owed = not slot.owes_many
+        has_judged = self._report_looks(look_again(slot.monitor, now, windows, with_owed=with_owed), now)
+        if with_owed:
+            slot.end_round(now, has_judged=has_judged)
 
-    def _look_again(self, decided: Sequence[Span]) -> None:
-        """Look at owed and at decided windows; the newest window's failures alone delay the next check."""
-        slot, now, has_judged = self._slot, self._clock.now(), False
+    def _look_at_owed(self) -> bool:
+        """Look at so many owed windows; True means that one was judged. The next turn goes on with others."""
+        slot, now = self._slot, self._clock.now()
+        if not slot.is_looking:
+            slot.looks = OwedLooks(slot.monitor, look_again(slot.monitor, now))
+        has_judged = self._report_looks(slot.looks.some(WINDOWS_PER_TURN), now)
+        if not slot.is_looking:
+            slot.end_round(now, has_judged=has_judged)
+        return has_judged
+
+    def _report_looks(self, looks: Iterator[Look], now: int) -> bool:
+        """Report looks as they come; True means that an owed window was judged."""
+        slot, has_judged = self._slot, False
         try:
-            for look in look_again(slot.monitor, now, decided):
-                self._report_look(look, now)
+            for look in looks:
+                report_look(self._name, slot, look, now)
                 has_judged |= look.outcome is not None and look.outcome.failure is None
                 if self._stopping.is_set() or slot.removed:
                     break
         except DataError as error:
             slot.tally.count_failure("late_rows")
             log.warning("cannot look at past windows", extra={"monitor": self._name, "error": str(error)})
-        slot.owed = slot.monitor.history.owed.count(self._name)
-        slot.owed_backoff.extend(now)
-        if has_judged:
-            slot.owed_backoff.reset()
         if slot.is_outdated:
             self._update_view()
-
-    def _report_look(self, look: Look, now: int) -> None:
-        slot, late_data = self._slot, look.late_data
-        if late_data is not None:
-            if late_data.error:
-                slot.tally.count_failure("late_rows")
-                extra = {"monitor": self._name, "error": late_data.error}
-                log.warning("cannot look at a past window", extra=extra)
-            slot.tally.late_rows += late_data.rows
-            slot.tally.corrected_slices += late_data.corrected_slices
-            log_late_rows(self._name, look.window, late_data.rows, late_data.corrected_slices)
-            log_retained_slices(self._name, look.window, late_data.retained_slices)
-        outcome = look.outcome if late_data is None else late_data.outcome
-        if outcome is None:
-            return
-        slot.tally.count_look(outcome, now)
-        log_verdicts(outcome.verdicts)
-        # What is shown comes from the store, since the window may be any of the past.
-        slot.outcome, slot.is_outdated = None, True
+        return has_judged
 
     def _refresh(self) -> None:
         slot, config, now = self._slot, self._slot.monitor.config, self._clock.now()

@@ -74,16 +74,17 @@ class Outcome:
 class OwedLook:
     """What the newest look at an owed window found."""
 
-    #: The source's version of the window's data; None until the source told one.
-    version: str | None = None
-    #: Reads of that version that failed.
-    failures: int = 0
-    #: Another read of that version would find the same.
-    is_settled: bool = False
+    #: Nanoseconds.
+    at: int
+    #: The source's version of the window's data.
+    version: str
+    failures: int
+    #: Another read of that version would find the same, or fail as well.
+    is_settled: bool
+    #: It could not be read, for a reason that may pass without a change of the data.
+    has_failed: bool
     #: The source had no newer row either: once it has, the window is quiet and not late.
     is_behind: bool = False
-    #: Nanoseconds.
-    looked_at: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

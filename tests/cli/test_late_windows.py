@@ -112,7 +112,7 @@ def test_a_source_that_fails_for_past_windows_stops_no_due_one(
         raise SourceUnavailable("the archive does not answer")
         yield
 
-    monkeypatch.setattr("driftwatch.monitor.late_data.look_again", fails)
+    monkeypatch.setattr("driftwatch.monitor.past.look_again.look_again", fails)
     world.write(1)
     world.clock.set(FIRST + 48 * 3600 * NANOSECONDS)
     result = call("check", world.path, "--format", "json")

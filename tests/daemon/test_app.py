@@ -536,3 +536,18 @@ def test_a_clock_set_back_does_not_stop_the_retries(world: World) -> None:
         slot.backoff.until = inside.clock.now() + 86400 * NS
         inside.to(9)
         assert inside.view().checks > failures
+
+
+def test_a_tick_starts_no_turn_of_a_monitor_that_is_being_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removed monitor's incidents are closed at once unless its check is running: none may begin."""
+    world = World(tmp_path)
+    world.minute(0)
+    with world.inside(1) as inside:
+        runner = inside.daemon.runner
+        slots = runner.slots()
+        runner.remove("m")
+        monkeypatch.setattr(runner, "slots", lambda: slots)
+        runner.tick()
+        assert slots[0].running is None

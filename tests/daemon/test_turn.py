@@ -20,7 +20,8 @@ from driftwatch.daemon.status.monitor_slot import MAX_BACKOFF_SECONDS, Backoff, 
 from driftwatch.daemon.turn import WINDOWS_PER_TURN, Turn
 from driftwatch.errors import SourceTimeout, StoreError
 from driftwatch.monitor.check import Outcome
-from driftwatch.monitor.late_data import LateData, Look
+from driftwatch.monitor.past.late_parts import LateData
+from driftwatch.monitor.past.look_again import Look
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.results.results import Reason, State, Verdict
 
@@ -73,9 +74,9 @@ class FakeMonitor:
             self.owed.append(window.end)
         return outcome(window, failure=self.failure)
 
-    def look_again(self, now: int, decided: Sequence[Span]) -> Iterator[Look]:
+    def look_again(self, now: int, decided: Sequence[Span], *, with_owed: bool = True) -> Iterator[Look]:
         """Owed windows are judged, and each decided one has late rows."""
-        for end in list(self.owed):
+        for end in list(self.owed) if with_owed else ():
             self.step("owed", end)
             result = outcome(Span(start=end - 10 * MINUTE, end=end), failure=self.failure)
             if result.failure is None:
@@ -149,7 +150,8 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(
-        "driftwatch.daemon.turn.look_again", lambda monitor, now, decided: monitor.look_again(now, decided)
+        "driftwatch.daemon.turn.look_again",
+        lambda monitor, now, decided=(), **options: monitor.look_again(now, decided, **options),
     )
     return World()
 
@@ -404,6 +406,44 @@ def test_a_window_without_rows_delays_no_other(world: World) -> None:
     world.clock.set(47 * MINUTE)
     world.turn()
     assert world.monitor.ends("owed")[-2:] == [30, 40]
+
+
+def test_many_owed_windows_are_looked_at_over_several_turns_and_delay_no_due_one(world: World) -> None:
+    world.monitor.failure = Reason.NO_ROWS
+    world.monitor.owed = [-end * MINUTE for end in range(100)]
+    world.slot.owed = 100
+    assert world.turn(), "other monitors go first"
+    assert len(world.monitor.ends("owed")) == WINDOWS_PER_TURN
+    assert world.monitor.ends("check") == [30]
+    turns = 1
+    while world.turn():
+        turns += 1
+    assert (turns, len(world.monitor.ends("owed"))) == (100 // WINDOWS_PER_TURN, 100)
+    assert not world.slot.owed_is_due(world.clock.now())
+    world.clock.set(40 * MINUTE)
+    world.slot.owed_backoff.until = 41 * MINUTE
+    world.turn()
+    assert world.monitor.ends("check") == [30, 40]
+    assert len(world.monitor.ends("owed")) == 100, "no reason to ask for so many versions"
+
+
+def test_many_owed_windows_whose_rows_come_are_judged_before_the_next_one(world: World) -> None:
+    world.monitor.owed = [end * MINUTE for end in range(-100, 0)]
+    world.slot.owed = 100
+    while world.turn():
+        pass
+    assert [call for call, _ in world.monitor.calls[:101]] == ["owed"] * 100 + ["check"]
+
+
+def test_a_replaced_monitor_begins_another_round_of_looks(world: World) -> None:
+    world.monitor.owed = [end * MINUTE for end in range(-100, 0)]
+    world.slot.owed = 100
+    assert world.turn()
+    replacement = FakeMonitor(owed=list(world.monitor.owed))
+    world.slot.replace_monitor(replacement)  # type: ignore[arg-type]
+    world.turn()
+    assert len(world.monitor.ends("owed")) == WINDOWS_PER_TURN
+    assert replacement.ends("owed")[0] == -84
 
 
 def test_between_windows_the_newest_one_is_searched_for_late_rows(world: World) -> None:

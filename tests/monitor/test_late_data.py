@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from driftwatch.core.schema import Span
 from driftwatch.errors import SourceTimeout
 from driftwatch.monitor.acknowledge import apply_pending
+from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.explain import explain
 from driftwatch.monitor.tiles import reread_window
 from driftwatch.results.results import Reason, State
@@ -335,7 +338,7 @@ def test_one_decided_window_that_cannot_be_read_hides_no_other(
                 raise SourceTimeout("too slow")
             return reread_window(tile_source, edges)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("driftwatch.monitor.late_data.reread_window", refuse)
+        monkeypatch.setattr("driftwatch.monitor.past.late_parts.reread_window", refuse)
         for day in (0, 2):
             world.write(day, 300, name="late")
         found = world.run(monitor, [73])
@@ -378,3 +381,85 @@ def test_a_window_whose_late_rows_paged_stays_when_retention_ends(world: LateWor
         monitor.history.forget(world.end(100), world.end(100))
         assert [verdict.window for verdict in world.verdicts(monitor)] == [world.window(3)]
         assert world.parts(monitor, 3) == [part]
+
+
+def test_rows_that_were_judged_go_and_come_back_are_no_late_rows(world: LateWorld) -> None:
+    """A file is written again in two steps, both readable: no row is evidence twice."""
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24, 48, 72])
+        path = world.folder / "production" / "02.parquet"
+        whole = pq.read_table(path)
+        pq.write_table(whole.slice(0, 100), path)
+        world.run(monitor, [73])
+        pq.write_table(whole, path)
+        world.run(monitor, [74])
+        assert world.parts(monitor, 2) == []
+        world.write(2, 500, name="late")
+        world.run(monitor, [75])
+        assert [part.rows for part in world.parts(monitor, 2)] == [500]
+        assert explain(monitor.config, monitor.history, None, world.end(2), 1).equal
+
+
+def test_the_clock_set_forward_takes_a_quarter_of_the_patience_at_most(tmp_path: Path) -> None:
+    world = LateWorld(folder=tmp_path, settings={"window": {"length": "1h", "patience": "8h"}})
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 25, 25 + 48, 25.1, 25.2])
+        first, *_ = monitor.history.owed.of_monitor("m")
+        assert first.window.end == FIRST + 25 * DAY // 24
+        assert 2 * DAY // 24 <= first.waited <= 2.2 * DAY // 24
+
+
+def failing(monitor: Monitor, monkeypatch: pytest.MonkeyPatch, ends: set[int], version: str) -> list[int]:
+    """Let reads of the windows with these ends time out, and every version be a new one if it is empty."""
+    reads: list[int] = []
+    whole, count = monitor.readers.tiles, [0]
+
+    def tiles(plan: object, source: object, edges: list[int], **options: object) -> object:
+        reads.append(edges[-1])
+        if edges[-1] in ends:
+            raise SourceTimeout("too slow")
+        return whole(plan, source, edges, **options)  # type: ignore[arg-type]
+
+    def versions(_source: object, spans: Sequence[Span], **_options: object) -> list[str]:
+        count[0] += 1
+        return [version or str(count[0]) for _ in spans]
+
+    monkeypatch.setattr(monitor.readers, "tiles", tiles)
+    monkeypatch.setattr(monitor.readers, "versions", versions)
+    return reads
+
+
+def test_three_timeouts_in_a_minute_are_not_the_end_of_a_window(
+    world: LateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are there all the time, so that their version never changes."""
+    with world.session() as (_, monitor):
+        for day in range(3):
+            world.write(day)
+        world.run(monitor, [24])
+        slow = {world.end(1)}
+        reads = failing(monitor, monkeypatch, slow, "same")
+        world.run(monitor, [48, 48.01, 48.02, 48.03, 48.04, 48.05])
+        assert 3 <= reads.count(world.end(1)) <= 4
+        slow.clear()
+        world.run(monitor, [49.1])
+        assert states(world, monitor) == ["ok", "ok"]
+
+
+def test_a_window_that_is_never_read_in_time_hides_no_other_though_the_source_always_changes(
+    world: LateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.session() as (_, monitor):
+        world.write(0)
+        world.run(monitor, [24, 48, 72])
+        world.write(2)
+        failing(monitor, monkeypatch, {world.end(1)}, "")
+        world.run(monitor, [73, 74, 75, 76])
+        assert states(world, monitor)[2] == "ok"
+        world.run(monitor, [77, 78])
+        (owed,) = monitor.history.owed.of_monitor("m")
+        assert owed.window == world.window(1)
+        assert owed.waited > 0, "and its patience ends one day"

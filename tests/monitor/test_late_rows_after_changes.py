@@ -12,7 +12,7 @@ from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.monitor.acknowledge import apply_pending
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.explain import explain
-from driftwatch.monitor.late_data import LateData
+from driftwatch.monitor.past.late_parts import LateData
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import FileProblem, RejectedFile
 from tests.support.late_world import FIRST, LateWorld

@@ -19,7 +19,8 @@ from driftwatch.core.clock import ReplayClock
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import due_windows
 from driftwatch.monitor.check import Monitor, Outcome
-from driftwatch.monitor.late_data import LateData, look_again, windows_within_patience
+from driftwatch.monitor.past.late_parts import LateData
+from driftwatch.monitor.past.look_again import look_again, windows_within_patience
 from driftwatch.monitor.session import Session, open_session
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_from_json

@@ -220,7 +220,7 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> MonitorChe
 def _due_verdicts(session: Session, config: MonitorConfig) -> MonitorCheck:
     from driftwatch.core.windows import due_windows
     from driftwatch.monitor.acknowledge import apply_pending
-    from driftwatch.monitor.late_data import PASSING_FAILURES
+    from driftwatch.monitor.past.look_again import PASSING_FAILURES
     from driftwatch.monitor.succession.take_over import take_over
 
     now = session.clock.now()
@@ -240,7 +240,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> MonitorCheck:
 
 def _late_verdicts(session: Session, monitor: Monitor, now: int) -> Iterator[Verdict]:
     """Judge owed windows whose rows came, and late rows; a source that fails stops no due window."""
-    from driftwatch.monitor.late_data import look_again, windows_within_patience
+    from driftwatch.monitor.past.look_again import look_again, windows_within_patience
 
     config, last_end = monitor.config, session.history.verdicts.last_end(monitor.config.name)
     decided = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Monitor, Outcome
+from driftwatch.monitor.past.look_again import Look
 from driftwatch.monitor.succession.take_over import take_over
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,8 @@ log = logging.getLogger(__name__)
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 2.0, 600.0
 #: Doublings after which every wait is the longest; an outage may have thousands of failures.
 _MAX_DOUBLINGS = 9
+#: Owed windows up to which all are looked at before each due window: the versions of thousands take a while.
+MANY_OWED = 64
 
 
 @dataclass(slots=True)
@@ -45,6 +49,25 @@ class Backoff:
         self.until = 0
 
 
+class OwedLooks:
+    """A round of looks at a monitor's owed windows, over several turns: there may be thousands."""
+
+    def __init__(self, monitor: Monitor, looks: Iterator[Look]) -> None:
+        self.monitor = monitor
+        self._looks = looks
+        self.is_over = False
+
+    def some(self, limit: int) -> Iterator[Look]:
+        """Yield up to ``limit`` looks; the round is over too when it fails or is broken off."""
+        self.is_over = True
+        for _ in range(limit):
+            look = next(self._looks, None)
+            if look is None:
+                return
+            yield look
+        self.is_over = False
+
+
 @dataclass(slots=True)
 class MonitorSlot:
     """The monitor's turn changes it; any other thread may hand over a replacement of the monitor."""
@@ -57,6 +80,7 @@ class MonitorSlot:
     #: Windows that wait for their rows, and the wait before they are looked at again.
     owed: int = 0
     owed_backoff: Backoff = field(default_factory=Backoff)
+    looks: OwedLooks = field(init=False)
     #: When decided windows are searched for late rows again, and the newest one at the last search.
     next_search: int | None = None
     searched_until: int | None = None
@@ -75,10 +99,37 @@ class MonitorSlot:
     def busy(self) -> bool:
         return self.running is not None and not self.running.done()
 
-    def owed_is_due(self, now: int, *, is_window_due: bool) -> bool:
-        if not self.owed or self.backoff.is_waiting(now):
+    def __post_init__(self) -> None:
+        self.looks = OwedLooks(self.monitor, iter(()))
+        self.looks.is_over = True
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a round of looks goes on; a replacement of the monitor begins another."""
+        return not self.looks.is_over and self.looks.monitor is self.monitor
+
+    @property
+    def owes_many(self) -> bool:
+        return self.owed > MANY_OWED
+
+    def add_owed(self) -> None:
+        """Count one more owed window; a few are looked at again soon."""
+        self.owed += 1
+        if not self.owes_many:
+            self.owed_backoff.reset()
+
+    def end_round(self, now: int, *, has_judged: bool) -> None:
+        """Wait before the next round of looks. Raises ``StoreError``."""
+        self.owed = self.monitor.history.owed.count(self.monitor.config.name)
+        self.owed_backoff.extend(now)
+        if has_judged:
+            self.owed_backoff.reset()
+
+    def owed_is_due(self, now: int, *, is_window_due: bool = False) -> bool:
+        if self.backoff.is_waiting(now) or not (self.owed or self.is_looking):
             return False
-        return is_window_due or not self.owed_backoff.is_waiting(now)
+        is_first = is_window_due and not self.owes_many
+        return is_first or self.is_looking or not self.owed_backoff.is_waiting(now)
 
     def search_is_due(self, now: int) -> bool:
         return self.next_search is not None and now >= self.next_search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.monitor.evaluation.evaluator import Evaluator, with_incidents, without_blind
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
-from driftwatch.monitor.reading import Reading
+from driftwatch.monitor.reading import Parts, Reading, is_growth
 from driftwatch.results.results import Reason, State
 from driftwatch.summary.summary import Summary, total
 
@@ -145,6 +145,22 @@ def _evaluate_part(
         opened=decision.opened,
         resolved=decision.resolved,
     ), note
+
+
+def growths_of(start: int, versions: Iterable[tuple[int, Parts]]) -> Iterator[Growth]:
+    """Yield the steps between a slice's versions, the judged one first, that only added rows to it.
+
+    Rows that were removed and come back were judged: they are no late rows.
+    """
+    basis: tuple[int, Parts] | None = None
+    for number, parts in versions:
+        if None not in parts:
+            continue
+        if basis is not None and is_growth(basis[1], parts):
+            yield Growth(start=start, versions=(basis[0], number), before=basis[1], after=parts)
+        elif basis is not None and parts[None].rows < basis[1][None].rows:
+            continue
+        basis = (number, parts)
 
 
 def earlier_rows_of(

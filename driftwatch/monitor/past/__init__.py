@@ -1,0 +1,1 @@
+"""Past windows looked at again: owed ones, and decided ones for rows that came late."""

@@ -1,0 +1,242 @@
+"""Looks at past windows again: at owed ones, and at decided ones for rows that came late.
+
+An owed window is judged when its rows come, whatever was judged meanwhile, and is given up when the source
+has answered for the monitor's patience without them. Rows that come after a window was decided are judged as
+a part of their own once there are enough; a correction in place changes no verdict, and is counted.
+
+Why the promise of ``driftwatch.decide`` holds: the recursion takes windows in the order in which they are
+judged. Which one is next follows from which rows there are, never from what is in them, so that each window's
+null holds given all that was judged before; its budget is that of its own time, and is spent once.
+
+Only versions are compared, in one call, until one of them changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from driftwatch.config.models import WindowConfig
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.windows import slice_boundaries, window_at, window_boundaries
+from driftwatch.errors import DataError, SourceUnavailable
+from driftwatch.monitor.check import Monitor, Outcome, OwedLook, opens_blind_incident
+from driftwatch.monitor.evaluation.could_not_look import opens_incident
+from driftwatch.monitor.past.decided_windows import decided_edges, decided_windows, versions_on_other_cells
+from driftwatch.monitor.past.late_parts import LateData, reread
+from driftwatch.monitor.tiles import stored_tiles
+from driftwatch.results.results import Reason, State
+from driftwatch.store.records import OwedWindow
+
+#: Seconds between two answers of a source that count as waiting at most, and the part of the patience that
+#: they are at most, unless one window is longer: nobody looked meanwhile, or the clock was set.
+_MAX_WAIT_SECONDS, _MAX_WAIT_PART = 86_400, 4
+#: Failed reads of an owed window before it hides no other and waits for a change, or so many seconds: three
+#: timeouts in a minute do not say that its rows cannot be read tomorrow.
+_MAX_FAILURES, _RETRY_SECONDS = 3, 3600
+#: Failures that may pass without a change of the data.
+PASSING_FAILURES = frozenset({Reason.SOURCE_UNAVAILABLE, Reason.SOURCE_TIMEOUT, Reason.READER_DIED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """An owed window that was checked, or late data of a decided one."""
+
+    window: Span
+    outcome: Outcome | None = None
+    late_data: LateData | None = None
+
+
+def windows_to_reread(newest: Span, window: WindowConfig, timezone: str, now: int) -> list[Span]:
+    """Return decided windows at 1, 2, 4, ... windows before the newest one, oldest first.
+
+    Each window is so looked at about ``log2`` times within the patience, at twice its age each time: what is
+    late by some time is found by twice that time.
+    """
+    horizon, half, distance = _horizon(window, now), window.length * NANOSECONDS // 2, 1
+    windows: list[Span] = []
+    while True:
+        # Its middle, since a day has 23 or 25 hours when clocks change.
+        middle = newest.start - (distance - 1) * window.length * NANOSECONDS - half
+        if middle < horizon:
+            return windows[::-1]
+        windows.append(window_at(middle, window.length, timezone))
+        distance *= 2
+
+
+def windows_within_patience(newest_end: int, window: WindowConfig, timezone: str, now: int) -> list[Span]:
+    """Return all windows up to the newest decided one that late rows may still reach, oldest first."""
+    windows, end, horizon = list[Span](), newest_end, _horizon(window, now)
+    while end > horizon:
+        windows.append(window_at(end - 1, window.length, timezone))
+        end = windows[-1].start
+    return windows[::-1]
+
+
+def _horizon(window: WindowConfig, now: int) -> int:
+    return now - (window.lag + window.patience_seconds) * NANOSECONDS
+
+
+class _OwedLooks:
+    """What decides whether an owed window is looked at again; read once for many windows."""
+
+    def __init__(self, monitor: Monitor, now: int) -> None:
+        self._monitor, self._now = monitor, now
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._state = self._monitor.segment_state(None)
+        self._last_end = self._monitor.history.verdicts.last_end(self._monitor.config.name)
+
+    def is_worth_a_look(self, owed: OwedWindow, version: str) -> bool:
+        look = self._monitor.owed_looks.get(owed.window.end)
+        if look is None or look.version != version or not look.is_settled:
+            return True
+        if look.has_failed and abs(self._now - look.at) >= _RETRY_SECONDS * NANOSECONDS:
+            return True
+        decided_until = self._state.decided_until
+        if look.is_behind and decided_until is not None and decided_until > owed.window.end:
+            return True
+        return self.opens_incident(owed.window)
+
+    def opens_incident(self, window: Span) -> bool:
+        overdue = self._monitor.overdue(window, self._now)
+        is_due = opens_incident(window, overdue, self._last_end, self._state)
+        return is_due and opens_blind_incident(self._monitor, window, self._now)
+
+
+def look_again(
+    monitor: Monitor, now: int, decided: Sequence[Span] = (), *, with_owed: bool = True
+) -> Iterator[Look]:
+    """Look at the owed windows, and at ``decided`` ones for late rows; oldest first.
+
+    Raises the source's errors.
+    """
+    _recut(monitor)
+    name = monitor.config.name
+    owed = {item.window.end: item for item in monitor.history.owed.of_monitor(name)}
+    slices = {
+        window: _stored_slices(monitor, window)
+        for window in decided_windows(monitor, decided)
+        if window.end not in owed
+    }
+    owed = owed if with_owed else {}
+    spans = [item.window for item in owed.values()]
+    spans += [span for stored in slices.values() for span in stored]
+    if not spans:
+        return
+    standing = _OwedLooks(monitor, now)
+    try:
+        versions = _versions(monitor, spans)
+    except DataError:
+        _wait(monitor, now, answered=False)
+        # The check finds the same failure, and opens the incident that is due.
+        for item in owed.values():
+            if standing.opens_incident(item.window):
+                yield Look(window=item.window, outcome=monitor.check(item.window, now))
+                standing.refresh()
+        raise
+    for window in sorted([*(item.window for item in owed.values()), *slices], key=lambda item: item.end):
+        if window.end in owed:
+            if not standing.is_worth_a_look(owed[window.end], versions[window]):
+                continue
+            outcome = monitor.check(window, now)
+            standing.refresh()
+            hides_others = _remember(monitor, window, versions[window], outcome, now)
+            yield Look(window=window, outcome=outcome)
+            if hides_others:
+                _wait(monitor, now, answered=False)
+                return
+        elif any(versions[span] != version for span, version in slices[window].items()):
+            try:
+                late_data = reread(monitor, window, now)
+            except SourceUnavailable:
+                raise
+            except DataError as error:
+                # Others are looked at, and this one again at its next look.
+                yield Look(window=window, late_data=LateData(window=window, error=str(error)))
+                continue
+            monitor.slice_versions.update({span: versions[span] for span in slices[window]})
+            if late_data is not None:
+                yield Look(window=window, late_data=late_data)
+    if with_owed:
+        _wait(monitor, now, answered=True)
+    horizon = _horizon(monitor.config.window, now)
+    for span in [span for span in monitor.slice_versions if span.start < horizon]:
+        del monitor.slice_versions[span]
+
+
+def _recut(monitor: Monitor) -> None:
+    """Cut owed windows of another length anew; what fits none of today's is owed no longer."""
+    config, owed_table = monitor.config, monitor.history.owed
+    length, timezone = config.window.length, config.timezone
+    for item in owed_table.of_monitor(config.name):
+        span = item.window
+        if window_at(span.start, length, timezone) == span:
+            continue
+        edges = window_boundaries(length, timezone, span.start, span.end)
+        windows = [Span(start=start, end=end) for start, end in pairwise(edges)]
+        inner = [window for window in windows if span.start <= window.start and window.end <= span.end]
+        owed_table.replace(config.name, span.end, [replace(item, window=window) for window in inner])
+
+
+def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
+    config = monitor.config
+    limits = config.limits
+    versions = monitor.readers.versions(
+        config.source, spans, seconds=limits.seconds, memory=int(limits.memory)
+    )
+    return dict(zip(spans, versions, strict=True))
+
+
+def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
+    # No row of a slice that was never stored can be late.
+    config, plan, edges = monitor.config, monitor.reference.plan, decided_edges(monitor, window)
+    if edges == slice_boundaries(window, config.window.length, config.window.step, config.timezone):
+        keys = monitor.history.tiles.newest_keys(
+            config.name, None, window.start, window.end, plan.fingerprint
+        )
+        versions = {start: version for start, _, version in keys}
+    else:
+        versions = dict(stored_tiles(monitor.tile_source(), edges).source_versions)
+    versions = versions or versions_on_other_cells(monitor, window)
+    slices = [Span(start=start, end=end) for start, end in pairwise(edges) if start in versions]
+    # A version may change with other data, and the rows be the same: those are not stored again.
+    return {
+        item: monitor.slice_versions.get(item, version) if (version := versions[item.start]) else version
+        for item in slices
+    }
+
+
+def _wait(monitor: Monitor, now: int, *, answered: bool) -> None:
+    window = monitor.config.window
+    longest = max(window.length, min(_MAX_WAIT_SECONDS, window.patience_seconds // _MAX_WAIT_PART))
+    ends = monitor.history.owed.wait(
+        monitor.config.name,
+        now,
+        answered=answered,
+        max_gap=longest * NANOSECONDS,
+        patience=window.patience_seconds * NANOSECONDS,
+    )
+    for end in ends:
+        monitor.owed_looks.pop(end, None)
+
+
+def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, now: int) -> bool:
+    """Remember a look; True means that the next windows would fail as well."""
+    look = monitor.owed_looks.pop(window.end, None)
+    if outcome.failure is None:
+        return False
+    failures = 1 + (look.failures if look is not None else 0)
+    may_pass = outcome.failure in PASSING_FAILURES
+    monitor.owed_looks[window.end] = OwedLook(
+        at=now,
+        version=version,
+        failures=failures,
+        is_settled=not may_pass or failures >= _MAX_FAILURES,
+        has_failed=outcome.verdicts[0].state is State.SOURCE_ERROR,
+        is_behind=outcome.failure is Reason.SOURCE_BEHIND,
+    )
+    # A source may change with every look, and one window of it be too much to read for ever.
+    return outcome.failure is Reason.SOURCE_UNAVAILABLE or (may_pass and failures < _MAX_FAILURES)
