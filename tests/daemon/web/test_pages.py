@@ -274,3 +274,13 @@ def test_an_incident_that_late_rows_opened_links_to_their_window(serve: Serve) -
     assert f"{link} by rows that came late" in page
     assert "inputs drifted: 1 of 3 columns, since 11 Feb" in page
     assert "charges" in page.partition('class="moves"')[2].partition("</ul>")[0]
+
+
+def test_one_owed_window_waits_for_its_rows_and_several_for_theirs(serve: Serve) -> None:
+    texts = []
+    for owed_windows in (1, 3):
+        view = replace(example.calm(), owed_windows=owed_windows)
+        site = serve(example.ExampleDaemon(example.snapshot(view)))
+        page = site.get(f"/monitors/{view.name}").data.decode()
+        texts += re.findall(r"<dd>(\d windows?) <span class=\"quiet\">(waits? for \w+ rows),", page)
+    assert texts == [("1 window", "waits for its rows"), ("3 windows", "wait for their rows")]
