@@ -70,7 +70,7 @@ def _contents(rows: SqlRows, spans: Sequence[Span | None]) -> list[_Content]:
     columns = None if updated is None else [rows.settings.column, updated]
     if rows.connection.dialect.name == "postgresql":
         contents = _server_contents(rows, spans, columns)
-        if contents is None:
+        if contents is None and _has_hash(rows):
             columns = _columns_with_text(rows, columns or rows.names)
             contents = _server_contents(rows, spans, columns)
         if contents is not None:
@@ -129,6 +129,13 @@ def _sum_of(pieces: _Pieces, edges: Sequence[Any], bounds: Sequence[Bounds] | No
         if ranges is None or any(low < piece <= high for low, high in ranges):
             content.add(*sums)
     return content
+
+
+def _has_hash(rows: SqlRows) -> bool:
+    """Whether the server has the hash and this user may call it: what else it refuses costs scans to find."""
+    import sqlalchemy as sa
+
+    return _unless_refused(rows, sa.select(sa.func.hashtextextended("", 0))) is not None
 
 
 def _columns_with_text(rows: SqlRows, names: Sequence[str]) -> list[str]:

@@ -231,6 +231,28 @@ def test_a_server_without_the_hash_has_its_rows_read(
 
 
 @pytest.mark.peer
+def test_a_user_who_may_not_call_the_hash_has_the_rows_of_the_spans_read_alone(
+    postgres: tuple[str, Execute],
+) -> None:
+    url, execute = postgres
+    execute(IN_POSTGRES)
+    execute("DROP ROLE IF EXISTS guest")
+    execute("CREATE ROLE guest LOGIN")
+    execute("GRANT SELECT ON flights TO guest")
+    execute("REVOKE EXECUTE ON FUNCTION hashtextextended(text, bigint) FROM PUBLIC")
+    try:
+        guest = sql(url.replace("me:hunter2", "guest"))
+        with noted() as statements:
+            guest.versions(HOURS[:2])
+        assert not [item for item in statements if "length" in item]
+        _check_hours(guest, execute)
+    finally:
+        execute("GRANT EXECUTE ON FUNCTION hashtextextended(text, bigint) TO PUBLIC")
+        execute("DROP OWNED BY guest")
+        execute("DROP ROLE guest")
+
+
+@pytest.mark.peer
 def test_a_timeout_of_a_version_is_an_outage(postgres: tuple[str, Execute]) -> None:
     """It is not tried again in other ways."""
     url, execute = postgres
