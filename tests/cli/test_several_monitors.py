@@ -179,3 +179,17 @@ def test_of_several_exit_codes_the_first_of_the_order_applies() -> None:
     for position, code in enumerate(order):
         assert exit_code_of(reversed(order[position:])) == code
     assert exit_code_of([]) == 0
+
+
+def test_a_name_in_an_error_does_not_control_the_terminal(config: Path) -> None:
+    """A reference file without rows, whose name sets the title of the window."""
+    evil = config.parent / "\x1b]0;pwn\x07.csv"
+    evil.write_text("when,fare\n")
+    config.write_text(
+        config.read_text().replace(f"{config.parent}/gone.csv", f'"{config.parent}/\\e]0;pwn\\a.csv"')
+    )
+    result = call("check", config, "--format", "json")
+    assert "\x1b]0;pwn" in contents(result)["two"]["error"]
+    assert "two: monitor 'two': reference" in result.stderr
+    assert "\x1b" not in result.stderr + result.stdout
+    assert "\x07" not in result.stderr + result.stdout

@@ -29,7 +29,8 @@ class Failure:
 
 
 def say(text: str) -> None:
-    click.echo(text, err=True)
+    """Print a note; a name in it must not control the terminal."""
+    click.echo("".join(char if char.isprintable() or char == "\n" else "?" for char in text), err=True)
 
 
 def attempt(work: Callable[[], T]) -> T | Failure:
