@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, merge_type_names
 from driftwatch.core.windows import slice_boundaries
+from driftwatch.errors import DataError
 from driftwatch.monitor.reading import Parts, Reading, Tiles, is_growth, lost_rows, same_rows
 from driftwatch.monitor.stray_rows import past_of, with_strays
 from driftwatch.store.history import History
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 #: Source version of a slice with an unreadable file or message: it matches no version, so the slice is read
 #: again.
 INCOMPLETE_SOURCE_VERSION = ""
+#: Neighbouring windows that one read tells to be empty: it has a summary of each.
+_WINDOWS_PER_READ = 64
 
 
 def read_tiles(
@@ -94,6 +97,44 @@ def reread_window(tile_source: TileSource, edges: list[int]) -> Reading | None:
     if len(stored.versions) < len(edges) - 1:
         return None
     return _read_changes(tile_source, edges, stored)[0]
+
+
+class EmptyWindows:
+    """Tells by one read of many windows, which were empty, that they still are."""
+
+    # A folder of files has another version with each new file, whatever window its rows are of.
+
+    def __init__(self, tile_source: TileSource, windows: Sequence[Span]) -> None:
+        # What is read of windows with rows is read again for their verdicts, without sums here.
+        self._tile_source = replace(tile_source, sums=False, sample=False)
+        self._runs: dict[int, list[Span]] = {}
+        self._ends: set[int] = set()
+        run: list[Span] = []
+        for window in windows:
+            if not run or run[-1].end != window.start or len(run) == _WINDOWS_PER_READ:
+                run = []
+            run.append(window)
+            self._runs[window.end] = run
+
+    def holds(self, window: Span) -> bool:
+        run = self._runs.get(window.end, [])
+        if len(run) > 1:
+            self._read(run)
+            run.clear()
+        return window.end in self._ends
+
+    def _read(self, run: Sequence[Span]) -> None:
+        edges = [run[0].start, *(window.end for window in run)]
+        try:
+            tiles_read = _read(self._tile_source, edges, [None] * len(run))
+        except DataError:
+            # Each window will say what fails.
+            return
+        if not tiles_read.rejected and not tiles_read.undecodable:
+            rows = {
+                start: tile.rows for (start, segment), tile in tiles_read.tiles.items() if segment is None
+            }
+            self._ends |= {window.end for window in run if not rows.get(window.start)}
 
 
 def read_missing(

@@ -56,7 +56,7 @@ def row_versions(rows: SqlRows, spans: Sequence[Span | None]) -> list[str]:
 
 
 def _is_read_at_once(rows: SqlRows, spans: Sequence[Span | None]) -> bool:
-    """Whether one statement can read all spans: thousands of neighbours have the bounds of one."""
+    # Thousands of neighbours have the bounds of one.
     if rows.connection.dialect.name == "postgresql":
         return False
     bounds = [rows.bounds(span) for span in spans]
@@ -132,7 +132,7 @@ def _sum_of(pieces: _Pieces, edges: Sequence[Any], bounds: Sequence[Bounds] | No
 
 
 def _has_hash(rows: SqlRows) -> bool:
-    """Whether the server has the hash and this user may call it: what else it refuses costs scans to find."""
+    # And this user may call it: what else the server refuses costs scans to find.
     import sqlalchemy as sa
 
     return _unless_refused(rows, sa.select(sa.func.hashtextextended("", 0))) is not None
@@ -198,7 +198,7 @@ def _read_contents(
 
 
 def _content_between(counts: Int64Array, sums: UInt64Array, low: int, high: int) -> _Content:
-    """Return the content after a piece and up to another, from totals up to each; -1: before all pieces."""
+    """Return the content after one piece, or -1, and up to another, from totals."""
     content = _Content(rows=int(counts[high]), first=int(sums[high, 0]), second=int(sums[high, 1]))
     if low >= 0:
         content.add(-int(counts[low]), -int(sums[low, 0]), -int(sums[low, 1]))

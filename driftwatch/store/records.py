@@ -103,6 +103,8 @@ class OwedWindow:
     waited: int = 0
     #: Time of the source's last answer; None when the last attempt failed.
     answered_at: int | None = None
+    #: That of its verdict; empty when there is none.
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

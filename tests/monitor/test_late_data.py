@@ -463,3 +463,24 @@ def test_a_window_that_is_never_read_in_time_hides_no_other_though_the_source_al
         (owed,) = monitor.history.owed.of_monitor("m")
         assert owed.window == world.window(1)
         assert owed.waited > 0, "and its patience ends one day"
+
+
+def test_one_read_tells_that_neighbouring_windows_are_still_without_rows(
+    world: LateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each new file changes the version of every span of its folder, and a restart forgets the versions."""
+    for day in (0, 9):
+        world.write(day)
+    with world.session() as (_, monitor):
+        world.run(monitor, [24, 24 * 10])
+        assert len(monitor.history.owed.of_monitor("m")) == 8
+    with world.session() as (_, monitor):
+        reads = failing(monitor, monkeypatch, set(), "")
+        world.run(monitor, [24 * 10.1])
+        assert reads.count(world.end(8)) == 1
+        assert not {world.end(day) for day in range(1, 8)} & set(reads)
+        world.write(4, scale=3)
+        world.run(monitor, [24 * 10.2])
+        owed = [item.window for item in monitor.history.owed.of_monitor("m")]
+        assert owed == [world.window(day) for day in (1, 2, 3, 5, 6, 7, 8)]
+        assert world.verdicts(monitor)[4].late

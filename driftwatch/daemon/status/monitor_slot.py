@@ -50,7 +50,7 @@ class Backoff:
 
 
 class OwedLooks:
-    """A round of looks at a monitor's owed windows, over several turns: there may be thousands."""
+    """A round of looks at a monitor's owed windows, over several turns."""
 
     def __init__(self, monitor: Monitor, looks: Iterator[Look]) -> None:
         self.monitor = monitor
@@ -105,7 +105,7 @@ class MonitorSlot:
 
     @property
     def is_looking(self) -> bool:
-        """Whether a round of looks goes on; a replacement of the monitor begins another."""
+        # A replacement of the monitor begins another round.
         return not self.looks.is_over and self.looks.monitor is self.monitor
 
     @property
@@ -113,7 +113,6 @@ class MonitorSlot:
         return self.owed > MANY_OWED
 
     def add_owed(self) -> None:
-        """Count one more owed window; a few are looked at again soon."""
         self.owed += 1
         if not self.owes_many:
             self.owed_backoff.reset()

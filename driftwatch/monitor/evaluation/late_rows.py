@@ -148,10 +148,8 @@ def _evaluate_part(
 
 
 def growths_of(start: int, versions: Iterable[tuple[int, Parts]]) -> Iterator[Growth]:
-    """Yield the steps between a slice's versions, the judged one first, that only added rows to it.
-
-    Rows that were removed and come back were judged: they are no late rows.
-    """
+    """Yield the steps between versions of a slice, the judged one first, that only added rows."""
+    # Rows that were removed and come back were judged.
     basis: tuple[int, Parts] | None = None
     for number, parts in versions:
         if None not in parts:

@@ -13,7 +13,7 @@ Only versions are compared, in one call, until one of them changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ from driftwatch.monitor.check import Monitor, Outcome, OwedLook, opens_blind_inc
 from driftwatch.monitor.evaluation.could_not_look import opens_incident
 from driftwatch.monitor.past.decided_windows import decided_edges, decided_windows, versions_on_other_cells
 from driftwatch.monitor.past.late_parts import LateData, reread
-from driftwatch.monitor.tiles import stored_tiles
+from driftwatch.monitor.tiles import EmptyWindows, stored_tiles
 from driftwatch.results.results import Reason, State
 from driftwatch.store.records import OwedWindow
 
@@ -79,7 +79,7 @@ def _horizon(window: WindowConfig, now: int) -> int:
 
 
 class _OwedLooks:
-    """What decides whether an owed window is looked at again; read once for many windows."""
+    # Read once for many windows.
 
     def __init__(self, monitor: Monitor, now: int) -> None:
         self._monitor, self._now = monitor, now
@@ -99,6 +99,14 @@ class _OwedLooks:
         if look.is_behind and decided_until is not None and decided_until > owed.window.end:
             return True
         return self.opens_incident(owed.window)
+
+    def was_empty(self, owed: OwedWindow) -> bool:
+        # And would get the same verdict without rows.
+        if owed.state == State.NO_DATA:
+            return not self.opens_incident(owed.window)
+        decided_until = self._state.decided_until
+        is_newest = decided_until is None or decided_until <= owed.window.end
+        return owed.state == State.STALE and is_newest and not self.opens_incident(owed.window)
 
     def opens_incident(self, window: Span) -> bool:
         overdue = self._monitor.overdue(window, self._now)
@@ -137,9 +145,13 @@ def look_again(
                 yield Look(window=item.window, outcome=monitor.check(item.window, now))
                 standing.refresh()
         raise
+    empty = _empty_windows(monitor, owed.values(), versions, standing)
     for window in sorted([*(item.window for item in owed.values()), *slices], key=lambda item: item.end):
         if window.end in owed:
             if not standing.is_worth_a_look(owed[window.end], versions[window]):
+                continue
+            if empty.holds(window):
+                _remember_empty(monitor, owed[window.end], versions[window], now)
                 continue
             outcome = monitor.check(window, now)
             standing.refresh()
@@ -162,9 +174,24 @@ def look_again(
                 yield Look(window=window, late_data=late_data)
     if with_owed:
         _wait(monitor, now, answered=True)
+    _drop_old_versions(monitor, now)
+
+
+def _drop_old_versions(monitor: Monitor, now: int) -> None:
     horizon = _horizon(monitor.config.window, now)
     for span in [span for span in monitor.slice_versions if span.start < horizon]:
         del monitor.slice_versions[span]
+
+
+def _empty_windows(
+    monitor: Monitor, owed: Iterable[OwedWindow], versions: Mapping[Span, str], standing: _OwedLooks
+) -> EmptyWindows:
+    windows = [
+        item.window
+        for item in owed
+        if standing.is_worth_a_look(item, versions[item.window]) and standing.was_empty(item)
+    ]
+    return EmptyWindows(monitor.tile_source(), windows)
 
 
 def _recut(monitor: Monitor) -> None:
@@ -224,7 +251,7 @@ def _wait(monitor: Monitor, now: int, *, answered: bool) -> None:
 
 
 def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, now: int) -> bool:
-    """Remember a look; True means that the next windows would fail as well."""
+    """Return whether the next windows would fail as well."""
     look = monitor.owed_looks.pop(window.end, None)
     if outcome.failure is None:
         return False
@@ -240,3 +267,14 @@ def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, no
     )
     # A source may change with every look, and one window of it be too much to read for ever.
     return outcome.failure is Reason.SOURCE_UNAVAILABLE or (may_pass and failures < _MAX_FAILURES)
+
+
+def _remember_empty(monitor: Monitor, owed: OwedWindow, version: str, now: int) -> None:
+    monitor.owed_looks[owed.window.end] = OwedLook(
+        at=now,
+        version=version,
+        failures=0,
+        is_settled=True,
+        has_failed=False,
+        is_behind=owed.state == State.STALE,
+    )

@@ -18,8 +18,9 @@ class OwedTable:
     def of_monitor(self, monitor: str) -> list[OwedWindow]:
         """Return the monitor's owed windows, oldest first."""
         rows = self._db.query(
-            "SELECT window_start, window_end, waited, answered_at FROM owed_windows WHERE monitor = ?"
-            " ORDER BY window_end",
+            "SELECT window_start, o.window_end, waited, answered_at, coalesce(state, '') AS state"
+            " FROM owed_windows o LEFT JOIN verdicts v ON v.monitor = o.monitor AND v.segment = ''"
+            " AND v.window_end = o.window_end WHERE o.monitor = ? ORDER BY o.window_end",
             (monitor,),
         )
         return [
@@ -27,6 +28,7 @@ class OwedTable:
                 window=Span(start=row["window_start"], end=row["window_end"]),
                 waited=row["waited"],
                 answered_at=row["answered_at"],
+                state=row["state"],
             )
             for row in rows
         ]

@@ -128,12 +128,10 @@ class VerdictTable:
 
     @staticmethod
     def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
-        """Delete the verdicts of one window."""
         connection.execute(_DELETE, (monitor, end))
 
     @staticmethod
     def mark_final(connection: sqlite3.Connection, monitor: str, end: int) -> None:
-        """Say of the verdicts of one window that they wait for nothing."""
         for segment, content in connection.execute(_CONTENTS, (monitor, end)).fetchall():
             final = {name: value for name, value in json.loads(content).items() if name != "owed"}
             connection.execute(
