@@ -117,10 +117,7 @@ class _OwedLooks:
 def look_again(
     monitor: Monitor, now: int, decided: Sequence[Span] = (), *, with_owed: bool = True
 ) -> Iterator[Look]:
-    """Look at the owed windows, and at ``decided`` ones for late rows; oldest first.
-
-    Raises the source's errors.
-    """
+    """Look at owed windows, and ``decided`` ones for late rows, oldest first. Raises the source's errors."""
     _recut(monitor)
     name = monitor.config.name
     owed = {item.window.end: item for item in monitor.history.owed.of_monitor(name)}
