@@ -152,10 +152,10 @@ def checks(path: Path) -> list[Outcome]:
             window = Span(start=START + day * DAY, end=START + (day + 1) * DAY)
             for now in (window.end, window.end + DAY):
                 outcomes.append(monitor.check(window, now))
-                if outcomes[-1].final:
+                if outcomes[-1].failure is None:
                     break
         for outcome in outcomes:
-            if outcome.final:
+            if outcome.failure is None:
                 explanation = explain(monitor.config, session.history, None, outcome.verdicts[0].window.end)
                 assert explanation.equal
     return outcomes
@@ -174,7 +174,7 @@ def test_the_daemon_s_checks_are_the_same(
     assert [[as_clean(item) for item in outcome.verdicts] for outcome in outcomes] == [
         [as_clean(item) for item in outcome.verdicts] for outcome in clean_checks
     ]
-    assert [outcome.final for outcome in outcomes] == [outcome.final for outcome in clean_checks]
+    assert [outcome.failure for outcome in outcomes] == [outcome.failure for outcome in clean_checks]
     assert {counts(outcome.verdicts[0]) for outcome in outcomes} == {early_and_future(strays)}
 
 
