@@ -1,7 +1,7 @@
 """Checks one window: reads its tiles, evaluates every segment, records. The time is an argument.
 
 "Could not look" is a verdict on the same road: the reading carries the failure, the evaluation turns it into
-verdicts that change neither baseline nor evidence, and the window stays owed (``late_data.py``).
+verdicts that change neither baseline nor evidence, and the window stays owed (``past/look_again.py``).
 """
 
 from __future__ import annotations
