@@ -57,13 +57,11 @@ def begun_state(
     change: ReferenceChange,
 ) -> SegmentState:
     columns = frozenset(column for item in incidents if item.kind == DRIFT for column in item.columns)
+    state = replace(_with_shifts(state, old, columns), incidents=incidents)
     carried_rows = _carried_rows(old, monitor, segment) if change.same_data else None
-    return replace(
-        _with_shifts(state, old, columns),
-        incidents=incidents,
-        carried_over=carried_rows,
-        carried_silence=0.0 if carried_rows is None else old.carried_silence,
-    )
+    if carried_rows is None:
+        return state.without_carried()
+    return replace(state.with_carried_of(old), carried_over=carried_rows)
 
 
 def _with_shifts(state: SegmentState, old: SegmentState, columns: frozenset[str]) -> SegmentState:
@@ -84,8 +82,10 @@ def _carried_rows(old: SegmentState, monitor: Monitor, segment: str | None) -> S
     rows = old.carried_over
     if rows is None or rows.plan == monitor.reference.plan.fingerprint:
         return rows
+    # Other windows in between were judged, or are owed.
+    spans = old.carried_spans or (rows.span,)
     try:
-        tiles = recounted_tiles(monitor, rows.span)[segment]
+        tiles = [tile for span in spans for tile in recounted_tiles(monitor, span)[segment]]
     except DataError:
         return None
     return replace(total(tiles), span=rows.span).drop_sample() if tiles else None

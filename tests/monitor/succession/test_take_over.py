@@ -325,6 +325,23 @@ def test_rows_that_wait_for_others_go_on_waiting(tmp_path: Path, options: dict[s
         assert state.carried_over.plan == monitor(inside).reference.plan.fingerprint
 
 
+def test_an_owed_window_between_rows_that_wait_is_counted_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with world.inside(1, deliver=False) as inside:
+        produce(world, inside, range(1), rows=20)
+        produce(world, inside, range(2, 3), rows=20)
+        waiting = monitor(inside).segment_state(None).carried_over
+        assert waiting is not None
+        assert (waiting.rows, inside.view().owed_windows) == (40, 1)
+        world.minute(1, rows=20)
+        world.options = {"segment_by": {"column": "level"}}
+        world.write()
+        reload(inside, 3)
+        late = inside.verdicts()[1]
+        assert (late["rows"], late["judged_rows"]) == (20, 60)
+        assert inside.view().owed_windows == 0
+
+
 def test_explain_repeats_a_window_after_a_take_over(world: World, inside: Inside) -> None:
     produce(world, inside, range(2))
     produce(world, inside, range(2, 6), shift=2.0)
