@@ -1,4 +1,4 @@
-"""The log lines of checks."""
+"""The log lines and counts of checks and looks."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from driftwatch.daemon.check_log import (
     report_outside_rows,
 )
 from driftwatch.daemon.due_windows import backlog, due_refresh, late_search_time
-from driftwatch.daemon.status.monitor_slot import MonitorSlot, OwedLooks
+from driftwatch.daemon.status.monitor_slot import LookRound, MonitorSlot
 from driftwatch.errors import DataError, StoreError
 from driftwatch.monitor.acknowledge import apply_acknowledgement
 from driftwatch.monitor.past.look_again import PASSING_FAILURES, Look, look_again, windows_to_reread
@@ -205,7 +205,7 @@ class Turn:
         """Look at so many owed windows; True means that one was judged. The next turn goes on with others."""
         slot, now = self._slot, self._clock.now()
         if not slot.is_looking:
-            slot.looks = OwedLooks(slot.monitor, look_again(slot.monitor, now))
+            slot.looks = LookRound(slot.monitor, look_again(slot.monitor, now))
         has_judged = self._report_looks(slot.looks.some(WINDOWS_PER_TURN), now)
         if not slot.is_looking:
             slot.end_round(now, has_judged=has_judged)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, merge_type_names
 from driftwatch.core.windows import slice_boundaries
-from driftwatch.errors import DataError
 from driftwatch.monitor.reading import Parts, Reading, Tiles, is_growth, lost_rows, same_rows
 from driftwatch.monitor.stray_rows import past_of, with_strays
 from driftwatch.store.history import History
@@ -33,15 +32,13 @@ if TYPE_CHECKING:
 #: Source version of a slice with an unreadable file or message: it matches no version, so the slice is read
 #: again.
 INCOMPLETE_SOURCE_VERSION = ""
-#: Neighbouring windows that one read tells to be empty: it has a summary of each.
-_WINDOWS_PER_READ = 64
 
 
 def read_tiles(
     config: MonitorConfig,
     plan: Plan,
     readers: ReaderPool,
-    edges: list[int],
+    edges: Sequence[int],
     stored_versions: Sequence[str | None] | None = None,
     *,
     history: Span | None = None,
@@ -90,51 +87,13 @@ def read_window(tile_source: TileSource, window: Span, now: int) -> Reading:
     return with_strays(reading, tiles_read, reading.rows, window, config.window)
 
 
-def reread_window(tile_source: TileSource, edges: list[int]) -> Reading | None:
+def reread_window(tile_source: TileSource, edges: Sequence[int]) -> Reading | None:
     """Read a decided window again for late rows; None when not all of its tiles are stored."""
     stored = stored_tiles(tile_source, edges)
     # No row of a tile that was never stored can be late.
     if len(stored.versions) < len(edges) - 1:
         return None
     return _read_changes(tile_source, edges, stored)[0]
-
-
-class EmptyWindows:
-    """Tells by one read of many windows, which were empty, that they still are."""
-
-    # A folder of files has another version with each new file, whatever window its rows are of.
-
-    def __init__(self, tile_source: TileSource, windows: Sequence[Span]) -> None:
-        # What is read of windows with rows is read again for their verdicts, without sums here.
-        self._tile_source = replace(tile_source, sums=False, sample=False)
-        self._runs: dict[int, list[Span]] = {}
-        self._ends: set[int] = set()
-        run: list[Span] = []
-        for window in windows:
-            if not run or run[-1].end != window.start or len(run) == _WINDOWS_PER_READ:
-                run = []
-            run.append(window)
-            self._runs[window.end] = run
-
-    def holds(self, window: Span) -> bool:
-        run = self._runs.get(window.end, [])
-        if len(run) > 1:
-            self._read(run)
-            run.clear()
-        return window.end in self._ends
-
-    def _read(self, run: Sequence[Span]) -> None:
-        edges = [run[0].start, *(window.end for window in run)]
-        try:
-            tiles_read = _read(self._tile_source, edges, [None] * len(run))
-        except DataError:
-            # Each window will say what fails.
-            return
-        if not tiles_read.rejected and not tiles_read.undecodable:
-            rows = {
-                start: tile.rows for (start, segment), tile in tiles_read.tiles.items() if segment is None
-            }
-            self._ends |= {window.end for window in run if not rows.get(window.start)}
 
 
 def read_missing(
@@ -161,7 +120,7 @@ def read_missing(
 
 
 def _read_changes(
-    tile_source: TileSource, edges: list[int], stored: Reading, past: Span | None = None
+    tile_source: TileSource, edges: Sequence[int], stored: Reading, past: Span | None = None
 ) -> tuple[Reading, TilesRead]:
     # The source version of a single slice comes with its rows: a source that is slow to list is listed once.
     stored_versions = (
@@ -175,7 +134,7 @@ def _read_changes(
 
 def _read(
     tile_source: TileSource,
-    edges: list[int],
+    edges: Sequence[int],
     stored_versions: Sequence[str | None] | None,
     past: Span | None = None,
 ) -> TilesRead:
@@ -195,7 +154,7 @@ def _slice_edges(config: MonitorConfig, window: Span) -> list[int]:
     return slice_boundaries(window, config.window.length, config.window.step, config.timezone)
 
 
-def stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
+def stored_tiles(tile_source: TileSource, edges: Sequence[int]) -> Reading:
     """Return the newest stored version of each slice between the edges."""
     tiles: dict[tuple[int, str | None], Summary] = {}
     versions: dict[int, int] = {}
@@ -223,7 +182,7 @@ def stored_tiles(tile_source: TileSource, edges: list[int]) -> Reading:
 
 
 def _listed_tiles(
-    tile_source: TileSource, edges: list[int], moving_sums: Mapping[str | None, MovingSum]
+    tile_source: TileSource, edges: Sequence[int], moving_sums: Mapping[str | None, MovingSum]
 ) -> Reading:
     tiles: dict[tuple[int, str | None], Summary] = {}
     versions: dict[int, int] = {}
@@ -287,7 +246,7 @@ def moved_window(
 def _merge(
     stored_reading: Reading,
     tiles_read: TilesRead,
-    edges: list[int],
+    edges: Sequence[int],
     newest_versions: dict[int, int],
     starts: set[int],
 ) -> Reading:

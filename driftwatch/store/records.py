@@ -95,6 +95,17 @@ class StoredSelftest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCut:
+    """What a decided window was cut by: its settings, its reference and its tiles."""
+
+    window: Span
+    configuration: str
+    reference: str
+    #: (start, version).
+    tiles: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwedWindow:
     """A closed window whose rows nobody could look at, and that is judged when they come."""
 

@@ -49,7 +49,7 @@ class Backoff:
         self.until = 0
 
 
-class OwedLooks:
+class LookRound:
     """A round of looks at a monitor's owed windows, over several turns."""
 
     def __init__(self, monitor: Monitor, looks: Iterator[Look]) -> None:
@@ -80,7 +80,7 @@ class MonitorSlot:
     #: Windows that wait for their rows, and the wait before they are looked at again.
     owed: int = 0
     owed_backoff: Backoff = field(default_factory=Backoff)
-    looks: OwedLooks = field(init=False)
+    looks: LookRound = field(init=False)
     #: When decided windows are searched for late rows again, and the newest one at the last search.
     next_search: int | None = None
     searched_until: int | None = None
@@ -100,7 +100,7 @@ class MonitorSlot:
         return self.running is not None and not self.running.done()
 
     def __post_init__(self) -> None:
-        self.looks = OwedLooks(self.monitor, iter(()))
+        self.looks = LookRound(self.monitor, iter(()))
         self.looks.is_over = True
 
     @property

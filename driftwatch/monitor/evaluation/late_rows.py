@@ -97,7 +97,7 @@ def evaluate_late_rows(
         )
         note = decided.verdict.detail
     else:
-        decided, note = _evaluate_part(evaluator, late_rows, segment_state, segment, reading, gauges)
+        decided, note = _evaluate_part(evaluator, late_rows, summary, segment_state, segment, reading, gauges)
     text = _late_text(summary.rows, late_rows.earlier_rows[segment])
     marks["detail"] = "; ".join(part for part in (text, note) if part)
     return replace(decided, verdict=replace(decided.verdict, **marks))
@@ -106,15 +106,13 @@ def evaluate_late_rows(
 def _evaluate_part(
     evaluator: Evaluator,
     late_rows: LateRows,
+    summary: Summary,
     segment_state: SegmentState,
     segment: str | None,
     reading: Reading,
     gauges: bool,
 ) -> tuple[Decided, str]:
     # Also returned is what the verdict says beside the number of rows.
-    summary = late_rows.summary(segment)
-    if summary is None:
-        raise ValueError("expected a segment with late rows. It has none.")
     segment_state, blind_incidents = without_blind(segment_state)
     policy = policy_for(evaluator.config, segment, len(evaluator.reference.plan.segments))
     pooled, segment_state = segment_state, segment_state.without_carried()

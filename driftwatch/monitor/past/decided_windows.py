@@ -2,47 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from driftwatch.core.schema import Span
 from driftwatch.core.windows import slice_boundaries
 from driftwatch.monitor.check import Monitor
+from driftwatch.monitor.tiles import stored_tiles
+from driftwatch.store.records import StoredCut
 
 
-def decided_windows(monitor: Monitor, windows: Sequence[Span]) -> list[Span]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedWindow:
+    cut: StoredCut
+    #: Boundaries of its slices.
+    edges: tuple[int, ...]
+    #: The source's version of each slice that was stored, when it was read.
+    versions: Mapping[Span, str]
+
+    @property
+    def window(self) -> Span:
+        return self.cut.window
+
+
+def decided_windows(monitor: Monitor, windows: Sequence[Span]) -> list[DecidedWindow]:
     """Return the windows with a verdict that overlap ``windows`` of today's length, oldest first."""
     verdicts, name = monitor.history.verdicts, monitor.config.name
-    spans = {span for window in windows for span in verdicts.spans(name, window)}
-    return sorted(spans, key=lambda span: (span.end, span.start))
+    cuts = {cut for window in windows for cut in verdicts.cuts(name, window)}
+    ordered = sorted(cuts, key=lambda cut: (cut.window.end, cut.window.start))
+    return [_decided_window(monitor, cut) for cut in ordered]
 
 
-def decided_edges(monitor: Monitor, window: Span) -> list[int]:
-    """Return the boundaries of the slices that a window was decided on, of which the last one is its end."""
-    config, name = monitor.config, monitor.config.name
+def _decided_window(monitor: Monitor, cut: StoredCut) -> DecidedWindow:
+    config, plan, window = monitor.config, monitor.reference.plan, cut.window
     today = slice_boundaries(window, config.window.length, config.window.step, config.timezone)
-    data = monitor.history.verdicts.get(name, None, window.end)
-    if data is None or data["configuration"] == monitor.configuration:
-        return today
-    spans = []
-    for start, version in data["tiles"]:
-        tile = monitor.history.tiles.get(name, None, start, version)
-        if tile is not None:
-            spans.append(tile.summary.span)
-    spans.sort(key=lambda span: span.start)
+    edges = today if cut.configuration == monitor.configuration else _edges_of_tiles(monitor, cut) or today
+    if edges == today:
+        keys = monitor.history.tiles.newest_keys(
+            config.name, None, window.start, window.end, plan.fingerprint
+        )
+        versions = {start: version for start, _, version in keys}
+    else:
+        versions = dict(stored_tiles(monitor.tile_source(), edges).source_versions)
+    # No row of a slice that was never stored can be late.
+    versions = versions or versions_on_other_cells(monitor, cut)
+    slices = [Span(start=start, end=end) for start, end in pairwise(edges) if start in versions]
+    return DecidedWindow(
+        cut=cut, edges=tuple(edges), versions={item: versions[item.start] for item in slices}
+    )
+
+
+def _edges_of_tiles(monitor: Monitor, cut: StoredCut) -> list[int] | None:
+    """Return the boundaries of the slices that a window was decided on; None if the store has lost some."""
+    tiles = [monitor.history.tiles.get(monitor.config.name, None, *tile) for tile in cut.tiles]
+    spans = sorted((tile.summary.span for tile in tiles if tile is not None), key=lambda span: span.start)
     is_whole = all(first.end == second.start for first, second in pairwise(spans))
-    if not spans or not is_whole or (spans[0].start, spans[-1].end) != (window.start, window.end):
-        return today
-    return [*(span.start for span in spans), window.end]
+    if not spans or not is_whole or (spans[0].start, spans[-1].end) != (cut.window.start, cut.window.end):
+        return None
+    return [*(span.start for span in spans), cut.window.end]
 
 
-def versions_on_other_cells(monitor: Monitor, window: Span) -> dict[int, str]:
+def versions_on_other_cells(monitor: Monitor, cut: StoredCut) -> dict[int, str]:
     """Return the source's versions of a window that was judged on other cells, by start of the slice."""
-    name, plan = monitor.config.name, monitor.reference.plan.fingerprint
-    data = monitor.history.verdicts.get(name, None, window.end)
-    if data is None or data["reference"] == monitor.reference.fingerprint:
+    if cut.reference == monitor.reference.fingerprint:
         return {}
-    tiles = [monitor.history.tiles.get(name, None, start, version) for start, version in data["tiles"]]
+    plan = monitor.reference.plan.fingerprint
+    tiles = [monitor.history.tiles.get(monitor.config.name, None, *tile) for tile in cut.tiles]
     return {
         tile.start: tile.source_version for tile in tiles if tile is not None and tile.summary.plan != plan
     }

@@ -15,7 +15,7 @@ from driftwatch.monitor.evaluation.late_rows import (
     growths_of,
 )
 from driftwatch.monitor.evaluation.window_verdict import Evaluation
-from driftwatch.monitor.past.decided_windows import decided_edges, judged_rows, versions_on_other_cells
+from driftwatch.monitor.past.decided_windows import DecidedWindow, judged_rows, versions_on_other_cells
 from driftwatch.monitor.reading import Parts, Reading
 from driftwatch.monitor.tiles import read_tiles, reread_window
 from driftwatch.results.results import Reason, Verdict
@@ -42,12 +42,12 @@ class LateData:
     error: str = ""
 
 
-def reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
+def reread(monitor: Monitor, decided: DecidedWindow, now: int) -> LateData | None:
     """Store a decided window's changed data as new tile versions, and judge late rows if there are enough."""
-    edges = decided_edges(monitor, window)
-    if versions_on_other_cells(monitor, window):
-        return _count_rows(monitor, window, edges)
-    reading = reread_window(monitor.tile_source(), edges)
+    window = decided.window
+    if versions_on_other_cells(monitor, decided.cut):
+        return _count_rows(monitor, decided)
+    reading = reread_window(monitor.tile_source(), decided.edges)
     if reading is None or not (reading.new_tiles or reading.retained_slices):
         return None
     name, tiles = monitor.config.name, monitor.tiles_to_store(reading)
@@ -66,8 +66,9 @@ def reread(monitor: Monitor, window: Span, now: int) -> LateData | None:
     )
 
 
-def _count_rows(monitor: Monitor, window: Span, edges: list[int]) -> LateData | None:
+def _count_rows(monitor: Monitor, decided: DecidedWindow) -> LateData | None:
     """Count the late rows of a window that was decided on cells of another reference: none can be judged."""
+    window, edges = decided.window, decided.edges
     earlier_rows = judged_rows(monitor, window)
     tiles = read_tiles(monitor.config, monitor.reference.plan, monitor.readers, edges, sums=False).tiles
     rows = sum(tile.rows for (_, segment), tile in tiles.items() if segment is None) - earlier_rows
@@ -113,7 +114,8 @@ def _late_rows(monitor: Monitor, window: Span, reading: Reading) -> LateRows | N
         earlier_rows=earlier_rows_of(newest, growths),
     )
     least = min(config.window.min_rows, MIN_LATE_SHARE * late_rows.earlier_rows.get(None, 0))
-    return late_rows if late_rows.rows and late_rows.rows >= least else None
+    rows = late_rows.rows
+    return late_rows if rows and rows >= least else None
 
 
 def _judged_versions(verdict: Verdict, parts: Sequence[Verdict]) -> dict[int, int]:

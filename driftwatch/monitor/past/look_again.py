@@ -19,13 +19,13 @@ from itertools import pairwise
 
 from driftwatch.config.models import WindowConfig
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.core.windows import slice_boundaries, window_at, window_boundaries
+from driftwatch.core.windows import window_at, window_boundaries
 from driftwatch.errors import DataError, SourceUnavailable
 from driftwatch.monitor.check import Monitor, Outcome, OwedLook, opens_blind_incident
 from driftwatch.monitor.evaluation.could_not_look import opens_incident
-from driftwatch.monitor.past.decided_windows import decided_edges, decided_windows, versions_on_other_cells
+from driftwatch.monitor.past.decided_windows import DecidedWindow, decided_windows
+from driftwatch.monitor.past.empty_windows import EmptyWindows
 from driftwatch.monitor.past.late_parts import LateData, reread
-from driftwatch.monitor.tiles import EmptyWindows, stored_tiles
 from driftwatch.results.results import Reason, State
 from driftwatch.store.records import OwedWindow
 
@@ -78,40 +78,110 @@ def _horizon(window: WindowConfig, now: int) -> int:
     return now - (window.lag + window.patience_seconds) * NANOSECONDS
 
 
-class _OwedLooks:
-    # Read once for many windows.
+class _Round:
+    """Looks at the past windows of a monitor; what they depend on is read once for many windows."""
 
-    def __init__(self, monitor: Monitor, now: int) -> None:
-        self._monitor, self._now = monitor, now
-        self.refresh()
+    def __init__(
+        self, monitor: Monitor, now: int, owed: Iterable[OwedWindow], versions: Mapping[Span, str]
+    ) -> None:
+        self._monitor, self._now, self._versions = monitor, now, versions
+        #: The next owed windows would fail as well.
+        self.is_over = False
+        self._refresh()
+        empty = [item.window for item in owed if self._is_worth_a_look(item) and self._was_empty(item)]
+        self._empty = EmptyWindows(monitor, empty)
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         self._state = self._monitor.segment_state(None)
         self._last_end = self._monitor.history.verdicts.last_end(self._monitor.config.name)
 
-    def is_worth_a_look(self, owed: OwedWindow, version: str) -> bool:
-        look = self._monitor.owed_looks.get(owed.window.end)
-        if look is None or look.version != version or not look.is_settled:
-            return True
-        if look.has_failed and abs(self._now - look.at) >= _RETRY_SECONDS * NANOSECONDS:
-            return True
-        decided_until = self._state.decided_until
-        if look.is_behind and decided_until is not None and decided_until > owed.window.end:
-            return True
-        return self.opens_incident(owed.window)
+    def check(self, window: Span) -> Outcome:
+        outcome = self._monitor.check(window, self._now)
+        self._refresh()
+        return outcome
 
-    def was_empty(self, owed: OwedWindow) -> bool:
-        # And would get the same verdict without rows.
-        if owed.state == State.NO_DATA:
-            return not self.opens_incident(owed.window)
-        decided_until = self._state.decided_until
-        is_newest = decided_until is None or decided_until <= owed.window.end
-        return owed.state == State.STALE and is_newest and not self.opens_incident(owed.window)
+    def look_at_owed(self, owed: OwedWindow) -> Look | None:
+        if not self._is_worth_a_look(owed):
+            return None
+        if self._empty.holds(owed.window):
+            self._remember(owed.window, is_behind=owed.state == State.STALE)
+            return None
+        outcome = self.check(owed.window)
+        look = Look(window=owed.window, outcome=outcome)
+        failure, earlier = outcome.failure, self._monitor.owed_looks.pop(owed.window.end, None)
+        if failure is None:
+            return look
+        failures = 1 + (earlier.failures if earlier is not None else 0)
+        may_pass = failure in PASSING_FAILURES
+        self._remember(
+            owed.window,
+            failures=failures,
+            is_settled=not may_pass or failures >= _MAX_FAILURES,
+            has_failed=outcome.verdicts[0].state is State.SOURCE_ERROR,
+            is_behind=failure is Reason.SOURCE_BEHIND,
+        )
+        # A source may change with every look, and one window of it be too much to read for ever.
+        self.is_over = failure is Reason.SOURCE_UNAVAILABLE or (may_pass and failures < _MAX_FAILURES)
+        return look
+
+    def look_at_decided(self, decided: DecidedWindow) -> Look | None:
+        monitor, window = self._monitor, decided.window
+        if not any(self._has_changed(span, version) for span, version in decided.versions.items()):
+            return None
+        try:
+            late_data = reread(monitor, decided, self._now)
+        except SourceUnavailable:
+            raise
+        except DataError as error:
+            # Others are looked at, and this one again at its next look.
+            return Look(window=window, late_data=LateData(window=window, error=str(error)))
+        monitor.slice_versions.update({span: self._versions[span] for span in decided.versions})
+        return None if late_data is None else Look(window=window, late_data=late_data)
 
     def opens_incident(self, window: Span) -> bool:
         overdue = self._monitor.overdue(window, self._now)
         is_due = opens_incident(window, overdue, self._last_end, self._state)
         return is_due and opens_blind_incident(self._monitor, window, self._now)
+
+    def _has_changed(self, span: Span, stored: str) -> bool:
+        # A version may change with other data, and the rows be the same: those are not stored again.
+        newest = self._monitor.slice_versions.get(span, stored) if stored else stored
+        return self._versions[span] != newest
+
+    def _is_worth_a_look(self, owed: OwedWindow) -> bool:
+        look = self._monitor.owed_looks.get(owed.window.end)
+        if look is None or look.version != self._versions[owed.window] or not look.is_settled:
+            return True
+        if look.has_failed and abs(self._now - look.at) >= _RETRY_SECONDS * NANOSECONDS:
+            return True
+        return (look.is_behind and not self._is_newest(owed)) or self.opens_incident(owed.window)
+
+    def _was_empty(self, owed: OwedWindow) -> bool:
+        # And would get the same verdict without rows.
+        is_same = owed.state == State.NO_DATA or (owed.state == State.STALE and self._is_newest(owed))
+        return is_same and not self.opens_incident(owed.window)
+
+    def _is_newest(self, owed: OwedWindow) -> bool:
+        decided_until = self._state.decided_until
+        return decided_until is None or decided_until <= owed.window.end
+
+    def _remember(
+        self,
+        window: Span,
+        *,
+        failures: int = 0,
+        is_settled: bool = True,
+        has_failed: bool = False,
+        is_behind: bool = False,
+    ) -> None:
+        self._monitor.owed_looks[window.end] = OwedLook(
+            at=self._now,
+            version=self._versions[window],
+            failures=failures,
+            is_settled=is_settled,
+            has_failed=has_failed,
+            is_behind=is_behind,
+        )
 
 
 def look_again(
@@ -119,56 +189,33 @@ def look_again(
 ) -> Iterator[Look]:
     """Look at owed windows, and ``decided`` ones for late rows, oldest first. Raises the source's errors."""
     _recut(monitor)
-    name = monitor.config.name
-    owed = {item.window.end: item for item in monitor.history.owed.of_monitor(name)}
-    slices = {
-        window: _stored_slices(monitor, window)
-        for window in decided_windows(monitor, decided)
-        if window.end not in owed
+    owed = {item.window.end: item for item in monitor.history.owed.of_monitor(monitor.config.name)}
+    rereads = {
+        item.window.end: item for item in decided_windows(monitor, decided) if item.window.end not in owed
     }
     owed = owed if with_owed else {}
     spans = [item.window for item in owed.values()]
-    spans += [span for stored in slices.values() for span in stored]
+    spans += [span for item in rereads.values() for span in item.versions]
     if not spans:
         return
-    standing = _OwedLooks(monitor, now)
     try:
         versions = _versions(monitor, spans)
     except DataError:
         _wait(monitor, now, answered=False)
         # The check finds the same failure, and opens the incident that is due.
+        looks = _Round(monitor, now, (), {})
         for item in owed.values():
-            if standing.opens_incident(item.window):
-                yield Look(window=item.window, outcome=monitor.check(item.window, now))
-                standing.refresh()
+            if looks.opens_incident(item.window):
+                yield Look(window=item.window, outcome=looks.check(item.window))
         raise
-    empty = _empty_windows(monitor, owed.values(), versions, standing)
-    for window in sorted([*(item.window for item in owed.values()), *slices], key=lambda item: item.end):
-        if window.end in owed:
-            if not standing.is_worth_a_look(owed[window.end], versions[window]):
-                continue
-            if empty.holds(window):
-                _remember_empty(monitor, owed[window.end], versions[window], now)
-                continue
-            outcome = monitor.check(window, now)
-            standing.refresh()
-            hides_others = _remember(monitor, window, versions[window], outcome, now)
-            yield Look(window=window, outcome=outcome)
-            if hides_others:
-                _wait(monitor, now, answered=False)
-                return
-        elif any(versions[span] != version for span, version in slices[window].items()):
-            try:
-                late_data = reread(monitor, window, now)
-            except SourceUnavailable:
-                raise
-            except DataError as error:
-                # Others are looked at, and this one again at its next look.
-                yield Look(window=window, late_data=LateData(window=window, error=str(error)))
-                continue
-            monitor.slice_versions.update({span: versions[span] for span in slices[window]})
-            if late_data is not None:
-                yield Look(window=window, late_data=late_data)
+    looks = _Round(monitor, now, owed.values(), versions)
+    for end in sorted(owed.keys() | rereads.keys()):
+        look = looks.look_at_owed(owed[end]) if end in owed else looks.look_at_decided(rereads[end])
+        if look is not None:
+            yield look
+        if looks.is_over:
+            _wait(monitor, now, answered=False)
+            return
     if with_owed:
         _wait(monitor, now, answered=True)
     _drop_old_versions(monitor, now)
@@ -178,17 +225,6 @@ def _drop_old_versions(monitor: Monitor, now: int) -> None:
     horizon = _horizon(monitor.config.window, now)
     for span in [span for span in monitor.slice_versions if span.start < horizon]:
         del monitor.slice_versions[span]
-
-
-def _empty_windows(
-    monitor: Monitor, owed: Iterable[OwedWindow], versions: Mapping[Span, str], standing: _OwedLooks
-) -> EmptyWindows:
-    windows = [
-        item.window
-        for item in owed
-        if standing.is_worth_a_look(item, versions[item.window]) and standing.was_empty(item)
-    ]
-    return EmptyWindows(monitor.tile_source(), windows)
 
 
 def _recut(monitor: Monitor) -> None:
@@ -214,25 +250,6 @@ def _versions(monitor: Monitor, spans: Sequence[Span]) -> Mapping[Span, str]:
     return dict(zip(spans, versions, strict=True))
 
 
-def _stored_slices(monitor: Monitor, window: Span) -> dict[Span, str]:
-    # No row of a slice that was never stored can be late.
-    config, plan, edges = monitor.config, monitor.reference.plan, decided_edges(monitor, window)
-    if edges == slice_boundaries(window, config.window.length, config.window.step, config.timezone):
-        keys = monitor.history.tiles.newest_keys(
-            config.name, None, window.start, window.end, plan.fingerprint
-        )
-        versions = {start: version for start, _, version in keys}
-    else:
-        versions = dict(stored_tiles(monitor.tile_source(), edges).source_versions)
-    versions = versions or versions_on_other_cells(monitor, window)
-    slices = [Span(start=start, end=end) for start, end in pairwise(edges) if start in versions]
-    # A version may change with other data, and the rows be the same: those are not stored again.
-    return {
-        item: monitor.slice_versions.get(item, version) if (version := versions[item.start]) else version
-        for item in slices
-    }
-
-
 def _wait(monitor: Monitor, now: int, *, answered: bool) -> None:
     window = monitor.config.window
     longest = max(window.length, min(_MAX_WAIT_SECONDS, window.patience_seconds // _MAX_WAIT_PART))
@@ -245,33 +262,3 @@ def _wait(monitor: Monitor, now: int, *, answered: bool) -> None:
     )
     for end in ends:
         monitor.owed_looks.pop(end, None)
-
-
-def _remember(monitor: Monitor, window: Span, version: str, outcome: Outcome, now: int) -> bool:
-    """Return whether the next windows would fail as well."""
-    look = monitor.owed_looks.pop(window.end, None)
-    if outcome.failure is None:
-        return False
-    failures = 1 + (look.failures if look is not None else 0)
-    may_pass = outcome.failure in PASSING_FAILURES
-    monitor.owed_looks[window.end] = OwedLook(
-        at=now,
-        version=version,
-        failures=failures,
-        is_settled=not may_pass or failures >= _MAX_FAILURES,
-        has_failed=outcome.verdicts[0].state is State.SOURCE_ERROR,
-        is_behind=outcome.failure is Reason.SOURCE_BEHIND,
-    )
-    # A source may change with every look, and one window of it be too much to read for ever.
-    return outcome.failure is Reason.SOURCE_UNAVAILABLE or (may_pass and failures < _MAX_FAILURES)
-
-
-def _remember_empty(monitor: Monitor, owed: OwedWindow, version: str, now: int) -> None:
-    monitor.owed_looks[owed.window.end] = OwedLook(
-        at=now,
-        version=version,
-        failures=0,
-        is_settled=True,
-        has_failed=False,
-        is_behind=owed.state == State.STALE,
-    )

@@ -10,6 +10,8 @@ from driftwatch.store.database import Database
 from driftwatch.store.records import OwedWindow
 from driftwatch.store.tables.verdict_table import VerdictTable
 
+_HOLDS = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
+
 
 class OwedTable:
     def __init__(self, database: Database) -> None:
@@ -37,8 +39,7 @@ class OwedTable:
         return int(self._db.query("SELECT count(*) FROM owed_windows WHERE monitor = ?", (monitor,))[0][0])
 
     def holds_window(self, monitor: str, end: int) -> bool:
-        query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
-        return bool(self._db.query(query, (monitor, end)))
+        return bool(self._db.query(_HOLDS, (monitor, end)))
 
     def holds_newer(self, monitor: str, end: int) -> bool:
         query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end > ? LIMIT 1"
@@ -78,8 +79,7 @@ class OwedTable:
 
     @staticmethod
     def holds(connection: sqlite3.Connection, monitor: str, end: int) -> bool:
-        query = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
-        return connection.execute(query, (monitor, end)).fetchone() is not None
+        return connection.execute(_HOLDS, (monitor, end)).fetchone() is not None
 
     @staticmethod
     def write(connection: sqlite3.Connection, monitor: str, owed: OwedWindow) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from driftwatch.core.schema import Span
 from driftwatch.store.database import Database
+from driftwatch.store.records import StoredCut
 
 #: (segment, window end, JSON object).
 StoredVerdicts = Sequence[tuple[str | None, int, Mapping[str, Any]]]
@@ -96,15 +97,28 @@ class VerdictTable:
         end: int | None = rows[0][0]
         return end
 
-    def spans(self, monitor: str, within: Span) -> list[Span]:
+    def cuts(self, monitor: str, within: Span) -> list[StoredCut]:
         """Return the decided windows that overlap a span."""
+        # SQLite takes these few values out of a text that has hundreds of statistics.
         rows = self._db.query(
-            "SELECT json_extract(content, '$.window.start'), window_end FROM verdicts WHERE monitor = ?1"
-            " AND segment = '' AND window_end > ?2 AND window_end <= coalesce((SELECT min(window_end)"
-            " FROM verdicts WHERE monitor = ?1 AND segment = '' AND window_end >= ?3), ?3)",
+            "SELECT json_extract(content, '$.window.start') AS start, window_end,"
+            " json_extract(content, '$.configuration') AS configuration,"
+            " json_extract(content, '$.reference') AS reference, json_extract(content, '$.tiles') AS tiles"
+            " FROM verdicts WHERE monitor = ?1 AND segment = '' AND window_end > ?2 AND window_end <="
+            " coalesce((SELECT min(window_end) FROM verdicts WHERE monitor = ?1 AND segment = ''"
+            " AND window_end >= ?3), ?3)",
             (monitor, within.start, within.end),
         )
-        return [Span(start=row[0], end=row[1]) for row in rows if row[0] < within.end]
+        return [
+            StoredCut(
+                window=Span(start=row["start"], end=row["window_end"]),
+                configuration=row["configuration"],
+                reference=row["reference"],
+                tiles=tuple((start, version) for start, version in json.loads(row["tiles"])),
+            )
+            for row in rows
+            if row["start"] < within.end
+        ]
 
     @staticmethod
     def write(
