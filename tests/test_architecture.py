@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 #: The same within a room; a file of a room that is not named here stands above its own folders.
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "cli": (("__init__",), ("verbs",), ("demo",), ("output",)),
-    "daemon": (("web",), ("metrics",), ("status",)),
+    "daemon": (("web",), ("metrics",), ("status",), ("own_health",)),
     "daemon/web": (("api",), ("pages",), ("http",)),
     "decide": (("baseline",), ("evalues",)),
     "detectors": (("_support",),),

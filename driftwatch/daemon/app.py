@@ -12,6 +12,7 @@ from driftwatch.config.models import Config, MonitorConfig
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.notifiers import Senders
+from driftwatch.daemon.own_health.health_board import HealthBoard
 from driftwatch.daemon.reference_loader import ReferenceLoader
 from driftwatch.daemon.retention import Retention
 from driftwatch.daemon.runner import Runner
@@ -50,6 +51,7 @@ class Daemon:
         self._reload_ok, self._reloaded_at = True, clock.now()
         self._started_at = clock.now()
         self._ready = self._ticking = False
+        self.health = HealthBoard()
 
     def start(self, *, wait_loaded: bool = True) -> None:
         """Start the daemon; without ``wait_loaded``, return before all references are built."""
@@ -170,6 +172,7 @@ class Daemon:
             checks_running=self.runner.running,
             monitors=self.views.all(),
             sinks=self.senders.views(),
+            own_health=self.health.view(),
         )
 
     def now(self) -> int:

@@ -99,4 +99,19 @@ _VERSION_5 = (
     "ALTER TABLE checkpoints ADD COLUMN judged INTEGER",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+_VERSION_6 = (
+    # Files that ended their reader. A changed size or mtime (nanoseconds) is tried at once.
+    """CREATE TABLE quarantined_files (
+        monitor TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
+        reason TEXT NOT NULL, detail TEXT NOT NULL, found_at INTEGER NOT NULL,
+        PRIMARY KEY (monitor, name)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+)

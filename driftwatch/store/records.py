@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from driftwatch.core.schema import Span
@@ -12,6 +13,17 @@ from driftwatch.summary.summary import Summary
 
 #: A reference's own blocks of a segment, oldest first.
 Blocks = Callable[[str | None], Sequence[Summary]]
+
+
+class StoreState(StrEnum):
+    """What the store's file is to its daemon: the values of the metric's label."""
+
+    OK = "ok"
+    FULL = "full"
+    READ_ONLY = "read_only"
+    GONE = "gone"
+    REPLACED = "replaced"
+    CORRUPT = "corrupt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

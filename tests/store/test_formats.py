@@ -61,6 +61,15 @@ VERSIONS: Mapping[int, Mapping[str, int]] = {
         "verdict": 1,
         "message": 1,
     },
+    6: {
+        "plan": 1,
+        "summary": 1,
+        "reference": 1,
+        "segment state": 1,
+        "trial of a self-test": 1,
+        "verdict": 1,
+        "message": 1,
+    },
 }
 #: The early stores whose segment states 0.1.0 reads, by what these have not yet.
 LOST, *READABLE = COMMITS
@@ -285,7 +294,7 @@ def test_stored_objects_are_packed_with_their_version_only() -> None:
 def test_a_reader_says_that_an_older_schema_has_to_be_migrated_first(tmp_path: Path) -> None:
     folder = tmp_path / "early"
     early_store(LOST, folder)
-    with pytest.raises(StoreUnusable, match=r"expected schema 5. Got 1: an older driftwatch wrote it. Run"):
+    with pytest.raises(StoreUnusable, match=r"expected schema 6. Got 1: an older driftwatch wrote it. Run"):
         Database(folder, read_only=True)
     Database(folder).close()
     Database(folder, read_only=True).close()

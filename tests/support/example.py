@@ -19,6 +19,8 @@ import numpy as np
 
 from driftwatch.core.schema import NANOSECONDS, Column, Kind, Role, Span, Unwatched
 from driftwatch.core.windows import parse_time
+from driftwatch.daemon.own_health.own_health import ClockHealth, LoopHealth, OwnHealth
+from driftwatch.daemon.own_health.troubles import Trouble
 from driftwatch.daemon.status.history_view import HistoryView
 from driftwatch.daemon.status.snapshot import (
     MonitorView,
@@ -487,6 +489,26 @@ def snapshot(*monitors: MonitorView) -> Snapshot:
         checks_running=1,
         monitors=monitors or (calm(), blind(), drifting()),
         sinks=(SinkView(name="alertmanager", delivered=4, failed=(("timeout", 2),), pending=1),),
+        own_health=OwnHealth(
+            loops=(
+                LoopHealth(
+                    name="scheduler",
+                    last_progress_at=NOW - NANOSECONDS,
+                    silent_seconds=1.0,
+                    limit_seconds=12.0,
+                ),
+            ),
+            clock=ClockHealth(jumps=1),
+            oldest_check_seconds=3.5,
+            troubles=(
+                Trouble(
+                    subject="clock",
+                    words="The clock was set back by 60 s.",
+                    began_at=NOW - DAY,
+                    ended_at=NOW - DAY,
+                ),
+            ),
+        ),
     )
 
 

@@ -54,6 +54,18 @@ PROCESS = (
         "Scheduler ticks that were missed, overlapped or failed, since the process started.",
     ),
     _gauge("checks_running", (), "Checks running now."),
+    _gauge("check_oldest_seconds", (), "Age of the check that runs longest; absent when none runs."),
+    _gauge(
+        "loop_last_progress_timestamp_seconds",
+        ("loop",),
+        "When one of the daemon's loops last went on: scheduler, web, checks, readers, one per notifier.",
+    ),
+    _gauge("store_state", ("state",), "1 for the state of the history's file, 0 for every other state."),
+    _counter(
+        "clock_jumps",
+        (),
+        "Jumps of the wall clock against the monotonic clock since the process started.",
+    ),
     _counter("notifications", ("sink",), "Notifications delivered since the process started."),
     _counter(
         "notifications_failed",

@@ -10,10 +10,12 @@ from math import isfinite
 
 from driftwatch.config.models import ExportConfig
 from driftwatch.core.schema import NANOSECONDS, Unwatched
+from driftwatch.daemon.own_health.own_health import OwnHealth
 from driftwatch.daemon.status.column_order import by_contribution
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView, Snapshot
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results.results import FileProblem, Reason, State, Statistic, Verdict
+from driftwatch.store.records import StoreState
 
 #: (family name, label values in the family's order, value).
 Sample = tuple[str, tuple[str, ...], float]
@@ -74,12 +76,24 @@ def process_samples(snapshot: Snapshot, python_version: str, dropped: int) -> It
     yield from _moment("driftwatch_scheduler_last_tick_timestamp_seconds", (), snapshot.scheduler_tick_at)
     yield "driftwatch_scheduler_ticks_lost_total", (), snapshot.scheduler_ticks_lost
     yield "driftwatch_checks_running", (), snapshot.checks_running
+    yield from _own_health_samples(snapshot.own_health)
     yield "driftwatch_series_dropped", (), dropped
     for sink in snapshot.sinks:
         name = label(sink.name)
         yield "driftwatch_notifications_total", (name,), sink.delivered
         yield "driftwatch_notifications_pending", (name,), sink.pending
         yield from _counted("driftwatch_notifications_failed_total", name, sink.failed, ())
+
+
+def _own_health_samples(health: OwnHealth) -> Iterator[Sample]:
+    yield from _defined("driftwatch_check_oldest_seconds", (), health.oldest_check_seconds)
+    for loop in health.loops:
+        yield from _moment(
+            "driftwatch_loop_last_progress_timestamp_seconds", (label(loop.name),), loop.last_progress_at
+        )
+    for state in StoreState:
+        yield "driftwatch_store_state", (str(state),), state is health.store.state
+    yield "driftwatch_clock_jumps_total", (), health.clock.jumps
 
 
 def health_samples(view: MonitorView, stale: frozenset[str | None]) -> Iterator[Sample]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from driftwatch.daemon.own_health.own_health import OwnHealth
 from driftwatch.decide.incidents import with_open_incidents
 from driftwatch.results.results import Verdict
 from driftwatch.summary.reference import Reference
@@ -126,6 +127,7 @@ class Snapshot:
     checks_running: int
     monitors: tuple[MonitorView, ...]
     sinks: tuple[SinkView, ...]
+    own_health: OwnHealth = field(default_factory=OwnHealth)
 
     def monitor(self, name: str) -> MonitorView | None:
         return next((view for view in self.monitors if view.name == name), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -42,14 +44,22 @@ class OperatorEndpoints:
         return Response(page.body, headers=headers)
 
     async def healthy(self, request: Request) -> Response:
-        if self._daemon.snapshot().scheduler_alive:
-            return PlainTextResponse("driftwatch is healthy.\n")
-        return PlainTextResponse("The scheduler is dead: nothing is being checked.\n", status_code=503)
+        snapshot = self._daemon.snapshot()
+        reasons = snapshot.own_health.unhealthy_reasons()
+        if not snapshot.scheduler_alive:
+            reasons = ("The scheduler is dead: nothing is being checked.", *reasons)
+        if reasons:
+            return PlainTextResponse(_lines(reasons), status_code=503)
+        return PlainTextResponse("driftwatch is healthy.\n")
 
     async def ready(self, request: Request) -> Response:
-        if self._daemon.snapshot().ready:
-            return PlainTextResponse("driftwatch is ready.\n")
-        return PlainTextResponse("Configuration, references and state are being loaded.\n", status_code=503)
+        snapshot = self._daemon.snapshot()
+        reasons = snapshot.own_health.not_ready_reasons()
+        if not snapshot.ready:
+            reasons = ("Configuration, references and state are being loaded.", *reasons)
+        if reasons:
+            return PlainTextResponse(_lines(reasons), status_code=503)
+        return PlainTextResponse("driftwatch is ready.\n")
 
     def reload(self, request: Request) -> Response:
         if "origin" in request.headers:
@@ -57,5 +67,9 @@ class OperatorEndpoints:
         try:
             notes = self._daemon.reload()
         except DriftwatchError as error:
-            return PlainTextResponse(f"{printable(str(error))}\n", status_code=500)
-        return PlainTextResponse("".join(f"{line}\n" for line in ("The configuration was reloaded.", *notes)))
+            return PlainTextResponse(_lines([str(error)]), status_code=500)
+        return PlainTextResponse(_lines(("The configuration was reloaded.", *notes)))
+
+
+def _lines(texts: Iterable[str]) -> str:
+    return "".join(f"{printable(text)}\n" for text in texts)
