@@ -23,6 +23,7 @@ from driftwatch.summary.summary import Summary
 
 PAGES = {
     "index": "/",
+    "daemon": "/daemon",
     "drifting": "/monitors/flight-delays",
     "insufficient": "/monitors/flight-delays?segment=EWR",
     "ok": "/monitors/churn",

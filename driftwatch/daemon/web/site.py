@@ -77,6 +77,7 @@ class _Site:
     def routes(self) -> list[Route]:
         get_routes: list[tuple[str, Callable[[Request], Any]]] = [
             ("/", self.index),
+            ("/daemon", self.daemon),
             ("/monitors/{name}", self.monitor),
             ("/monitors/{name}/column", self.column),
             ("/monitors/{name}/compare", self.compare),
@@ -97,6 +98,9 @@ class _Site:
         return html_response(
             self._pages.index(snapshot, self._daemon.now(), search, kind, query.page(request))
         )
+
+    def daemon(self, request: Request) -> Response:
+        return html_response(self._pages.daemon(self._daemon.snapshot(), self._daemon.now()))
 
     def monitor(self, request: Request) -> Response:
         snapshot = self._daemon.snapshot()

@@ -21,6 +21,9 @@ class Links:
     def fleet(self, **query: object) -> str:
         return f"{self.prefix}/{_query(query)}"
 
+    def daemon(self) -> str:
+        return f"{self.prefix}/daemon"
+
     def monitor(self, name: str, segment: str | None = None, **query: object) -> str:
         return f"{self._base(name)}{_query({'segment': segment, **query})}"
 

@@ -20,6 +20,7 @@ from driftwatch.daemon.web.http.query import Side
 from driftwatch.daemon.web.pages import view_models
 from driftwatch.daemon.web.pages.cards import ComparedSummaries, column_cards
 from driftwatch.daemon.web.pages.incident_text import incident_text
+from driftwatch.daemon.web.pages.own_health_page import own_health_page
 from driftwatch.daemon.web.pages.sample_rows import sample_rows
 from driftwatch.daemon.web.pages.sections import TIMELINE_WINDOWS, ColumnSelection, timeline, verdict_columns
 from driftwatch.daemon.web.pages.side_by_side import Comparison
@@ -46,6 +47,10 @@ class PageRenderer:
     def index(self, snapshot: Snapshot, now: int, search: str = "", kind: str = "", page: int = 1) -> str:
         fleet = view_models.fleet(snapshot, now, self.links, search, kind, page)
         return self._render("index.html", snapshot=snapshot, now=now, fleet=fleet)
+
+    def daemon(self, snapshot: Snapshot, now: int) -> str:
+        page = own_health_page(snapshot, self.links)
+        return self._render("daemon.html", snapshot=snapshot, now=now, page=page)
 
     def monitor(
         self,

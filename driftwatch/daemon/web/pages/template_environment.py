@@ -11,7 +11,7 @@ from driftwatch.core.schema import iso
 from driftwatch.core.settings import format_duration
 from driftwatch.daemon.web.http.assets import Asset
 from driftwatch.daemon.web.http.links import Links
-from driftwatch.daemon.web.pages import view_models
+from driftwatch.daemon.web.pages import own_health_page, view_models
 from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text
 from driftwatch.results import text_format
 
@@ -34,6 +34,7 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         p_value=text_format.format_p_value,
         time=text_format.format_time,
         relative_time=text_format.format_relative_time,
+        seconds_since=own_health_page.seconds_text,
         date=text_format.format_date,
         printable=lambda text: _printable(text, _MAX_TEXT_CHARS),
         name=lambda text: _printable(text, _MAX_NAME_CHARS),
@@ -59,6 +60,7 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         SYMBOL=text_format.KIND_SYMBOLS,
         WORD=text_format.KIND_WORDS,
         counted_quantity=view_models.counted_quantity,
+        present_reasons=own_health_page.present_reasons,
     )
     return environment
 
