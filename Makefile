@@ -9,7 +9,7 @@ PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Where it is set, every process of a test compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test soak bench bench-peers bench-alarms bench-streams screenshots clean
+.PHONY: help install demo test soak bench bench-scrape bench-peers bench-alarms bench-streams screenshots clean
 
 help:
 	@echo "make demo         the daemon on New York's flights of 2013, replayed in under a minute"
@@ -18,6 +18,7 @@ help:
 	@echo "make install      $(BIN)/driftwatch"
 	@echo "make bench        every speed promise beside its floor, and the growth curves (BENCH='--only small --runs 9');"
 	@echo "                  AGAINST=COMMIT: each line beside that commit's, worse or not (BENCH='--only small --pairs 18')"
+	@echo "make bench-scrape what a scrape of 300 busy monitors waits, p50 to max (SCRAPE='--policies all')"
 	@echo "make bench-peers  the same work by the peers, each in its own environment (PEERS='--rows 1000000')"
 	@echo "make bench-alarms false pages, delays and rivals; goes on where it was stopped (hours: ALARMS='--quarters 4')"
 	@echo "make bench-streams every page on real streams, and what season slots buy (STREAMS='--only flights,loan')"
@@ -59,6 +60,10 @@ endif
 
 bench-peers: $(VENV)/.developing
 	$(BIN)/python tests/bench/peer_tools.py $(PEERS)
+
+# 300 monitors while their checks run. SCRAPE are more options, see --help.
+bench-scrape: $(VENV)/.developing
+	$(BIN)/python tests/bench/bench_exporter.py --monitors 300 --columns 20 --times 200 --policies drifted $(SCRAPE)
 
 $(VENV)/.benching: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'

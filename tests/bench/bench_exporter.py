@@ -119,6 +119,7 @@ def scrape(url: str, headers: dict[str, str], times: int, pause: float) -> dict[
     return {
         "p50": statistics.median(latencies),
         "p95": latencies[math.ceil(0.95 * len(latencies)) - 1],
+        "p99": latencies[math.ceil(0.99 * len(latencies)) - 1],
         "max": latencies[-1],
         "bytes": size,
     }
@@ -177,11 +178,8 @@ def fetch_metrics(url: str) -> str:
 
 
 def report(what: str, figures: dict[str, Any]) -> None:
-    print(
-        f"{what:42} p50 {figures['p50']:6.0f} ms  p95 {figures['p95']:6.0f} ms  max {figures['max']:6.0f} ms"
-        f"  {figures['bytes'] / 1e6:6.2f} MB",
-        flush=True,
-    )
+    latencies = "  ".join(f"{name} {figures[name]:6.0f} ms" for name in ("p50", "p95", "p99", "max"))
+    print(f"{what:42} {latencies}  {figures['bytes'] / 1e6:6.2f} MB", flush=True)
 
 
 def main() -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from driftwatch.config.models import ExportConfig
 from driftwatch.daemon.metrics import exposition, series
 from driftwatch.daemon.metrics.blocks import Block, render
 from driftwatch.daemon.metrics.exposition import Lines
-from driftwatch.daemon.metrics.families import FAMILIES
+from driftwatch.daemon.metrics.families import COLUMNS, FAMILIES, HEALTH, PROCESS, Family
 from driftwatch.daemon.metrics.gzip_pieces import Piece, gzipped, piece
 from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
 
@@ -100,16 +101,20 @@ class MetricsPage:
         return cut, sum(block.wanted - block.share for block in cut)
 
     def _parts(self, shared: Lines, blocks: list[Block], *, open_metrics: bool) -> list[bytes | Piece]:
+        # Each family is looked up where it can be: this runs 20,000 times with 300 monitors.
+        health = [block.health for block in blocks]
+        published = [block.published for block in blocks]
+        rooms: tuple[tuple[tuple[Family, ...], Sequence[Mapping[str, bytes | Piece]]], ...] = (
+            (PROCESS, [shared]),
+            (HEALTH, health),
+            (COLUMNS, published),
+        )
         parts: list[bytes | Piece] = []
-        for family in FAMILIES:
-            name = family.name
-            texts: list[bytes | Piece] = [shared[name]] if name in shared else []
-            for block in blocks:
-                text = block.health.get(name) or block.published.get(name)
-                if text is not None:
-                    texts.append(text)
-            if texts:
-                parts += [self._headers[open_metrics][name], *texts]
+        for families, texts_by_family in rooms:
+            for family in families:
+                texts = [text for item in texts_by_family if (text := item.get(family.name)) is not None]
+                if texts:
+                    parts += [self._headers[open_metrics][family.name], *texts]
         return parts
 
 
