@@ -77,6 +77,8 @@ _CASES = [
     inhibits("CheckStale", "CheckFailing", _MINE, _MINE, want=False),
     inhibits("NotLooking", "Drift", _PUSHED, {**_PUSHED, "incident": "credit-2"}, want=True),
     inhibits("NotLooking", "Drift", _PUSHED, {**_PUSHED, "segment": "north"}, want=False),
+    inhibits("CannotStore", "StoreFailing", _DAEMON, _DAEMON, want=True),
+    inhibits("CannotStore", "Drift", _DAEMON, _MINE, want=False),
     inhibits("InsufficientForLong", "Drift", _MINE, _MINE, want=False),
     inhibits("Drift", "CheckStale", _MINE, _MINE, want=False),
 ]

@@ -60,6 +60,11 @@ PROCESS = (
         ("loop",),
         "When one of the daemon's loops last went on: scheduler, web, checks, readers, one per notifier.",
     ),
+    _gauge(
+        "loop_limit_seconds",
+        ("loop",),
+        "Time within which a healthy loop goes on: its longest allowed step plus two ticks.",
+    ),
     _gauge("store_state", ("state",), "1 for the state of the history's file, 0 for every other state."),
     _counter(
         "clock_jumps",
