@@ -167,9 +167,13 @@ def _daemon(made: Dashboard) -> None:
             (f"sum by (sink) (driftwatch_notifications_pending{{{_DAEMON}}})", "{{sink}} waiting"),
         ),
         (
-            "Since the scheduler's last tick",
-            "Beyond two minutes nothing is checked any more.",
+            "Since the last step of each loop",
+            "Beyond two minutes without a tick of the scheduler nothing is checked any more.",
             "s",
+            (
+                f"time() - driftwatch_loop_last_progress_timestamp_seconds{{{_DAEMON}}}",
+                "{{instance}} {{loop}}",
+            ),
             (f"time() - driftwatch_scheduler_last_tick_timestamp_seconds{{{_DAEMON}}}", "{{instance}}"),
         ),
         (
@@ -180,8 +184,10 @@ def _daemon(made: Dashboard) -> None:
         ),
         (
             "Errors",
-            "Errors of the history, lost ticks of the scheduler, series left out for export.max_series.",
+            "Errors and state of the history, lost ticks, clock jumps, series left out for max_series.",
             "short",
+            (f'driftwatch_store_state{{{_DAEMON}, state!="ok"}} == 1', "store: {{state}}"),
+            (f"increase(driftwatch_clock_jumps_total{{{_DAEMON}}}[$__rate_interval])", "clock jumps"),
             (f"increase(driftwatch_store_errors_total{{{_DAEMON}}}[$__rate_interval])", "history"),
             (f"increase(driftwatch_scheduler_ticks_lost_total{{{_DAEMON}}}[$__rate_interval])", "lost ticks"),
             (f"driftwatch_series_dropped{{{_DAEMON}}}", "series left out"),
