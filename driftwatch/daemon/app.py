@@ -12,6 +12,8 @@ from driftwatch.config.models import Config, MonitorConfig
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.notifiers import Senders
+from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock_witness import compare_with_store
 from driftwatch.daemon.own_health.health_board import HealthBoard
 from driftwatch.daemon.reference_loader import ReferenceLoader
 from driftwatch.daemon.retention import Retention
@@ -41,7 +43,9 @@ class Daemon:
     ) -> None:
         #: Loads the configuration.
         self._read = read
-        self.clock = clock
+        self.health = HealthBoard()
+        self.clock = TrustedClock(clock, self.health.troubles)
+        self.health.clock = self.clock.health
         self._tick_seconds = tick_seconds
         #: If false, messages wait in the outbox until ``senders.start`` is called.
         self._deliver = deliver
@@ -51,7 +55,6 @@ class Daemon:
         self._reload_ok, self._reloaded_at = True, clock.now()
         self._started_at = clock.now()
         self._ready = self._ticking = False
-        self.health = HealthBoard()
 
     def start(self, *, wait_loaded: bool = True) -> None:
         """Start the daemon; without ``wait_loaded``, return before all references are built."""
@@ -82,6 +85,7 @@ class Daemon:
 
     def _create_parts(self, session: Session) -> None:
         self.session = session
+        compare_with_store(self.clock, session.history, [item.name for item in self.config.monitors])
         self.past = HistoryView(session.database)
         self.views = MonitorViews(session.history, self.clock)
         self.runner = Runner(
@@ -147,9 +151,10 @@ class Daemon:
 
     def _tick(self) -> None:
         self.runner.tick()
-        now = self.clock.now()
-        self.loader.retry(self.session, now)
-        self.retention.apply(self.config.retention, now)
+        steady = self.clock.steady()
+        self.loader.retry(self.session, steady)
+        if self.clock.is_proven:
+            self.retention.apply(self.config.retention, self.clock.now(), steady)
         self.removed_monitors.close(self.session, self.runner.leaving)
         notify_systemd("WATCHDOG=1")
 

@@ -26,10 +26,11 @@ class DeliveryLoop:
         *,
         clock: Callable[[], int],  # nanoseconds since 1970
         rng: random.Random,  # the jitter of the waits
+        steady: Callable[[], int] | None = None,  # nanoseconds by which waits are measured; None: the clock
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._workers = [SinkWorker(sink, notifiers[sink], outbox, rng) for sink in sorted(notifiers)]
+        self._workers = [SinkWorker(sink, notifiers[sink], outbox, rng, steady) for sink in sorted(notifiers)]
         self._stopping = threading.Event()
         self._wakes = {worker.sink: threading.Event() for worker in self._workers}
         self._threads: list[threading.Thread] = []

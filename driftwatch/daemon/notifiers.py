@@ -28,6 +28,7 @@ def _loop(session: Session, notifiers: Mapping[str, Notifier]) -> DeliveryLoop:
         OutboxTable(session.database, session.clock.now),
         notifiers,
         clock=session.clock.now,
+        steady=session.clock.steady,
         rng=random.Random(),  # noqa: S311 - spreads retries, protects nothing
     )
 

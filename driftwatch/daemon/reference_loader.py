@@ -70,7 +70,7 @@ class ReferenceLoader:
         self._start_round(session, {item.name for item in session.config.monitors})
 
     def retry(self, session: Session, now: int) -> None:
-        """Retry failed references at intervals; ``now`` is in nanoseconds."""
+        """Retry failed references at intervals; ``now`` is on the steady clock."""
         is_idle = self._round_end is None or self._round_end.done()
         if self._missing and is_idle and abs(now - self._tried_at) >= _RETRY_SECONDS * NANOSECONDS:
             self._tried_at = now

@@ -17,13 +17,14 @@ _HOUR = 3600 * NANOSECONDS
 class Retention:
     def __init__(self, history: History) -> None:
         self._history = history
-        self._applied_at = 0
+        # On the steady clock.
+        self._applied_at: int | None = None
         self.store_errors = 0
 
-    def apply(self, config: RetentionConfig, now: int) -> None:
-        if abs(now - self._applied_at) <= _HOUR:
+    def apply(self, config: RetentionConfig, now: int, steady: int) -> None:
+        if self._applied_at is not None and abs(steady - self._applied_at) <= _HOUR:
             return
-        self._applied_at = now
+        self._applied_at = steady
         try:
             self._history.forget(now - config.tiles * NANOSECONDS, now - config.verdicts * NANOSECONDS)
         except StoreError as error:

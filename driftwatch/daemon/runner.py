@@ -6,9 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 from driftwatch.core.clock import Clock
-from driftwatch.daemon.due_windows import backlog, due_refresh
+from driftwatch.daemon.due_windows import backlog, due_refresh, follow_clock, is_set_back
+from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock_witness import ASK_SECONDS, ask_source
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.turn import Turn
 from driftwatch.errors import StoreError
@@ -26,7 +29,7 @@ class Runner:
         workers: int,
         catch_up: int,
     ) -> None:
-        self._clock = clock
+        self._clock = clock if isinstance(clock, TrustedClock) else TrustedClock(clock)
         self._acknowledgements = acknowledgements
         self._on_change = on_change
         self.catch_up = catch_up
@@ -77,22 +80,28 @@ class Runner:
 
     def tick(self) -> None:
         """Start a turn of every monitor that has work."""
-        now = self._clock.now()
-        for slot in self.slots():
+        slots = self.slots()
+        if not self._clock.settle(slot.monitor.config.name for slot in slots):
+            return
+        for slot in slots:
             with self._lock:
                 if slot.removed or slot.busy or self._stopping.is_set():
                     continue
-                if self._has_work(slot, now):
+                if self._has_work(slot):
                     slot.running = self._pool.submit(self._run_turn, slot)
 
-    def _has_work(self, slot: MonitorSlot, now: int) -> bool:
+    def _has_work(self, slot: MonitorSlot) -> bool:
         config = slot.monitor.config
+        steady = self._clock.steady()
+        now = steady + self._clock.offset(config.name)
         window, timezone = config.window, config.timezone
-        is_due = not slot.backoff.is_waiting(now) and (
+        is_due = not slot.backoff.is_waiting(steady) and (
             slot.must_take_over
+            or is_set_back(slot, now)
+            or self._clock.question(config.name, ASK_SECONDS) is not None
             or bool(backlog(window, timezone, slot.last_end, now, self.catch_up).windows)
-            or slot.owed_is_due(now)
-            or slot.search_is_due(now)
+            or slot.owed_is_due(steady)
+            or slot.search_is_due(steady)
             or due_refresh(window, timezone, slot.last_end, slot.last_refresh, now) is not None
         )
         return is_due or slot.has_replacement or self._has_acknowledgement(config.name)
@@ -106,17 +115,25 @@ class Runner:
     def _run_turn(self, slot: MonitorSlot) -> None:
         turn = Turn(
             slot,
-            self._clock,
+            self._clock.for_monitor(slot.monitor.config.name),
             self._acknowledgements,
             self._on_change,
             catch_up=self.catch_up,
             stopping=self._stopping,
+            look_at_clock=partial(self._look_at_clock, slot),
         )
         has_more = turn.run()
         with self._lock:
             self.store_errors += turn.store_errors
             if has_more and not self._stopping.is_set():
                 slot.running = self._pool.submit(self._run_turn, slot)
+
+    def _look_at_clock(self, slot: MonitorSlot) -> None:
+        ask_source(self._clock, slot.monitor)
+        follow_clock(slot, self._clock)
+        reading = self._clock.reading_to_store()
+        if reading is not None:
+            slot.monitor.history.clock.write(reading)
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until no check is running; False means that ``seconds`` passed first."""

@@ -4,7 +4,8 @@ It avoids these traps of APScheduler. A misfire grace of 1 s drops late runs; he
 overlaps the previous one is skipped with only a log line; here it is counted. A scheduler with a dead thread
 reports that it runs; here the thread is examined. Jitter drifts and a restart shifts the phase; here there is
 no jitter, and due windows follow from the history, so a tick at any time finds them. Stored jobs are
-unpickled; here they stay in memory.
+unpickled; here they stay in memory. It waits for a moment on the wall clock, so that a clock set back stops
+it for as long; here its zone's time is steady, and nobody sets it.
 """
 
 from __future__ import annotations
@@ -12,34 +13,80 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
-from driftwatch.core.clock import Clock
+from driftwatch.core.clock import Clock, steady_now
+from driftwatch.core.schema import NANOSECONDS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Lost ticks in a row after which the scheduler counts as dead.
 _MAX_LOST_TICKS = 10
 
 
+class SteadyZone(tzinfo):
+    """A zone whose present is a steady clock: ``datetime.now(zone)`` never jumps.
+
+    APScheduler asks for the time in no other way. No other moment can be converted to the zone.
+    """
+
+    def __init__(self, steady: Callable[[], int]) -> None:
+        self._steady = steady
+
+    def moment(self, nanoseconds: int) -> datetime:
+        return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).replace(tzinfo=self)
+
+    def fromutc(self, _moment: datetime) -> datetime:
+        return self.moment(self._steady())
+
+    def utcoffset(self, _moment: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def dst(self, _moment: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def tzname(self, _moment: datetime | None) -> str:
+        return "steady"
+
+
+class _SteadyTrigger(BaseTrigger):  # type: ignore[misc]
+    """Fires at multiples of an interval; those that passed in a suspend are one."""
+
+    def __init__(self, zone: SteadyZone, seconds: float) -> None:
+        self._zone = zone
+        self._step = int(seconds * NANOSECONDS)
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        steady = (now - _EPOCH) // timedelta(microseconds=1) * 1000
+        return self._zone.moment(steady // self._step * self._step + self._step)
+
+
 class Scheduler:
     """Calls ``tick`` every ``seconds``, never twice at a time."""
 
-    def __init__(self, tick: Callable[[], None], clock: Clock, seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        tick: Callable[[], None],
+        clock: Clock,
+        seconds: float = 1.0,
+        *,
+        steady: Callable[[], int] = steady_now,  # nanoseconds, also while ``clock`` is replayed
+    ) -> None:
         self._tick = tick
         self._clock = clock
         self._seconds = seconds
+        self._zone = SteadyZone(steady)
         self._lock = threading.Lock()
         self._last: int | None = None
         #: Ticks that were missed, overlapped or failed.
         self._lost = 0
         self._marked = time.monotonic()
         self._scheduler = BackgroundScheduler(
-            timezone=UTC,
+            timezone=self._zone,
             executors={"default": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -48,8 +95,7 @@ class Scheduler:
         )
 
     def start(self) -> None:
-        trigger = IntervalTrigger(seconds=self._seconds, start_date=_EPOCH, timezone=UTC)
-        self._scheduler.add_job(self._run, trigger, id="tick")
+        self._scheduler.add_job(self._run, _SteadyTrigger(self._zone, self._seconds), id="tick")
         self._scheduler.start()
         self._marked = time.monotonic()
 
@@ -80,6 +126,7 @@ class Scheduler:
         """Return True while the thread lives and a recent tick succeeded."""
         thread = getattr(self._scheduler, "_thread", None)
         limit = max(_MAX_LOST_TICKS * self._seconds, 10.0)
+        # A suspended machine's scheduler is not dead: this clock stands still meanwhile.
         return thread is not None and thread.is_alive() and time.monotonic() - self._marked < limit
 
     def stop(self) -> None:

@@ -83,22 +83,51 @@ def backoff(attempts: int, rng: random.Random) -> float:
     return max(step / 20, rng.random() * step)
 
 
+class _Ages:
+    """Ages of rows that failed: at their first failure by the clock, from then on by the steady one."""
+
+    def __init__(self) -> None:
+        # By row: when it was queued, and the steady time at which it was of no age.
+        self._beginnings: dict[int, tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._beginnings)
+
+    def age(self, row: OutboxRow, now: int, moment: int) -> int:
+        """Return the nanoseconds since the row was queued, or its mute ended."""
+        queued_at = row.queued_at or 0
+        if row.id not in self._beginnings or self._beginnings[row.id][0] != queued_at:
+            self._beginnings[row.id] = (queued_at, moment - max(now - (queued_at or now), 0))
+        return moment - self._beginnings[row.id][1]
+
+    def forget(self, row: OutboxRow) -> None:
+        self._beginnings.pop(row.id, None)
+
+
 class SinkWorker:
     """Delivers one notifier's due messages, then refreshes firing ones."""
 
-    def __init__(self, sink: str, notifier: Notifier, outbox: Outbox, rng: random.Random) -> None:
+    def __init__(
+        self,
+        sink: str,
+        notifier: Notifier,
+        outbox: Outbox,
+        rng: random.Random,
+        steady: Callable[[], int] | None = None,  # nanoseconds by which waits are measured; None: the clock
+    ) -> None:
         self.sink = sink
         self._notifier = notifier
         self._outbox = outbox
         self._rng = rng
+        self._steady = steady
         self._refreshed_at: int | None = None
-        # Start and end (nanoseconds) of the pause that the receiver asked for; no message is sent in it.
+        # Start and end of the pause that the receiver asked for, steady; no message is sent in it.
         self._pause = (0, 0)
         # (key, end) of the mutes that the receiver has been notified of.
         self._notified_mutes: set[tuple[str, int]] = set()
         # Outcomes that the store could not record yet (a full disk), by row.
         self._unrecorded: dict[int, Callable[[], None]] = {}
-        self._first_failure: dict[int, int] = {}
+        self._ages = _Ages()
         self.delivered = 0
         self.failed: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         #: Failed reads and writes of the outbox since the start.
@@ -125,7 +154,7 @@ class SinkWorker:
     def deliver_once(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
         """Deliver due messages once. Raises ``StoreError`` when the outbox cannot be read."""
         self._record_outcomes()
-        if self._is_paused(clock()):
+        if self._is_paused(self._moment(clock)):
             return
         blocked: set[tuple[str, str | None]] = set()
         for row in self._outbox.due(clock()):
@@ -136,14 +165,17 @@ class SinkWorker:
                 return
             if not self._deliver(row, clock):
                 blocked.add(queue)
-            if self._is_paused(clock()):
+            if self._is_paused(self._moment(clock)):
                 return
         self._refresh(clock, stopping)
 
-    def _is_paused(self, now: int) -> bool:
+    def _moment(self, clock: Callable[[], int]) -> int:
+        return clock() if self._steady is None else self._steady()
+
+    def _is_paused(self, moment: int) -> bool:
         start, end = self._pause
         # A clock that was set back ends the pause.
-        return start <= now < end
+        return start <= moment < end
 
     def _deliver(self, row: OutboxRow, clock: Callable[[], int]) -> bool:
         now = clock()
@@ -157,18 +189,17 @@ class SinkWorker:
             log.error(
                 "cannot record an attempt, sending anyway", extra={"sink": self.sink, "error": str(error)}
             )
-        answer = self._attempt(replace(row, message=message), now)
+        answer = self._attempt(replace(row, message=message), clock)
         now = clock()
         if answer.delivered:
             self.delivered += 1
-            self._first_failure.pop(row.id, None)
+            self._ages.forget(row)
             self._record(row.id, lambda: self._outbox.delivered(row.id, now))
             return True
-        queued_at = self._first_failure.setdefault(row.id, now) if row.queued_at is None else row.queued_at
-        is_old = now - queued_at >= _GIVE_UP_SECONDS * NANOSECONDS
+        is_old = self._ages.age(row, now, self._moment(clock)) >= _GIVE_UP_SECONDS * NANOSECONDS
         is_hopeless = is_old and row.attempts + 1 >= _GIVE_UP_ATTEMPTS
         if not answer.retryable or is_hopeless:
-            self._first_failure.pop(row.id, None)
+            self._ages.forget(row)
             self.failed["gave_up"] += 1
             self._record(row.id, lambda: self._outbox.dead(row.id, answer.reason))
             log.error(
@@ -183,8 +214,8 @@ class SinkWorker:
         requested = min(answer.retry_after or 0.0, MAX_BACKOFF_SECONDS)
         return max(backoff(attempts, self._rng), requested)
 
-    def _attempt(self, row: OutboxRow, now: int) -> Delivery:
-        answer = self._supervise("notifier", lambda: self._notifier.send(row.message, now), _BUG)
+    def _attempt(self, row: OutboxRow, clock: Callable[[], int]) -> Delivery:
+        answer = self._supervise("notifier", lambda: self._notifier.send(row.message, clock()), _BUG)
         facts = {"sink": self.sink, "key": row.message.key, "detail": answer.detail}
         if answer.delivered:
             log.info("message delivered", extra=facts)
@@ -192,7 +223,8 @@ class SinkWorker:
             self.failed[answer.reason if answer.reason in REASONS else "rejected"] += 1
             if answer.reason == "rate_limited" and answer.retry_after:
                 pause = int(min(answer.retry_after, MAX_BACKOFF_SECONDS) * NANOSECONDS)
-                self._pause = (now, now + pause)
+                moment = self._moment(clock)
+                self._pause = (moment, moment + pause)
             log.warning("message not delivered", extra={**facts, "reason": answer.reason})
         return answer
 
@@ -212,12 +244,12 @@ class SinkWorker:
 
     def _refresh(self, clock: Callable[[], int], stopping: Callable[[], bool]) -> None:
         interval = self._notifier.refresh_seconds
-        now = clock()
+        moment = self._moment(clock)
         if interval is None:
             return
-        if self._refreshed_at is not None and 0 <= now - self._refreshed_at < interval * NANOSECONDS:
+        if self._refreshed_at is not None and 0 <= moment - self._refreshed_at < interval * NANOSECONDS:
             return
-        self._refreshed_at = now
+        self._refreshed_at = moment
         for row in self._outbox.firing(self.sink):
             if stopping():
                 return
@@ -226,7 +258,7 @@ class SinkWorker:
             mute = None if until is None else (row.message.key, until)
             if mute in self._notified_mutes:
                 continue
-            answer = self._attempt(row, clock())
+            answer = self._attempt(row, clock)
             # A member of the receiver without it would resolve the alert at its timeout.
             if mute is not None and answer.delivered and not answer.retryable:
                 self._notified_mutes.add(mute)
@@ -237,6 +269,6 @@ class SinkWorker:
         try:
             waiting = self._outbox.waiting(self.sink)
         except StoreError:
-            waiting = len(self._first_failure) + len(self._unrecorded)
+            waiting = len(self._ages) + len(self._unrecorded)
         failed = tuple(sorted(self.failed.items()))
         return SinkView(name=self.sink, delivered=self.delivered, failed=failed, pending=waiting)

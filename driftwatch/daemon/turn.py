@@ -38,6 +38,7 @@ WINDOWS_PER_TURN = 16
 
 
 class Step(StrEnum):
+    CLOCK = "look at the clock"
     TAKE_OVER = "taking over of open incidents"
     ACKNOWLEDGEMENT = "acknowledgement"
     CHECK = "check"
@@ -57,6 +58,7 @@ class Turn:
         *,
         catch_up: int,
         stopping: threading.Event,
+        look_at_clock: Callable[[], None] = lambda: None,
     ) -> None:
         self._slot = slot
         self._clock = clock
@@ -64,31 +66,33 @@ class Turn:
         self._show = show
         self._catch_up = catch_up
         self._stopping = stopping
+        self._look_at_clock = look_at_clock
         self._name = slot.monitor.config.name
         self.store_errors = 0
 
     def run(self) -> bool:
         """Run the steps; True means that more windows are due, but other monitors go first."""
         slot, has_judged, has_more = self._slot, None, None
+        self._run_step(Step.CLOCK, self._look_at_clock)
         if self._take_replacement():
             self._run_step(Step.ACKNOWLEDGEMENT, self._acknowledge)
             # Owed windows first, so that windows are judged in the order of time where there is a choice.
-            if slot.owed_is_due(self._clock.now(), is_window_due=bool(self._due_windows())):
+            if slot.owed_is_due(self._clock.steady(), is_window_due=bool(self._due_windows())):
                 has_judged = self._run_step(Step.OWED, self._look_at_owed)
             if not (has_judged and slot.is_looking):
                 has_more = self._run_step(Step.CHECK, self._check_due_windows)
-                if slot.search_is_due(self._clock.now()):
+                if slot.search_is_due(self._clock.steady()):
                     self._run_step(Step.LATE_ROWS, self._search_late_rows)
         # The next window may be a day away, and there may be a thousand monitors.
         slot.monitor.drop_derived_arrays()
         self._update_view()
-        return bool(has_more) or (slot.is_looking and slot.owed_is_due(self._clock.now()))
+        return bool(has_more) or (slot.is_looking and slot.owed_is_due(self._clock.steady()))
 
     def _take_replacement(self) -> bool:
         """Go on with a replacement of the monitor; False means that it cannot take over yet."""
         slot = self._slot
         slot.take_replacement()
-        if slot.must_take_over and not slot.removed and not slot.backoff.is_waiting(self._clock.now()):
+        if slot.must_take_over and not slot.removed and not slot.backoff.is_waiting(self._clock.steady()):
             self._run_step(Step.TAKE_OVER, partial(slot.take_over, self._clock.now()))
         return not slot.must_take_over
 
@@ -112,7 +116,7 @@ class Turn:
         self._slot.tally.count_failure(reason, detail)
         # An acknowledgement that cannot be applied is no reason to check later.
         if reason != "acknowledgement":
-            self._slot.backoff.extend(self._clock.now())
+            self._slot.backoff.extend(self._clock.steady())
 
     def _update_view(self) -> None:
         self._run_step(Step.VIEW, partial(self._show, self._name))
@@ -139,7 +143,7 @@ class Turn:
 
     def _check_due_windows(self) -> bool:
         """Check due windows in order; True means that more are due but other monitors go first."""
-        if self._slot.backoff.is_waiting(self._clock.now()):
+        if self._slot.backoff.is_waiting(self._clock.steady()):
             return False
         for _ in range(WINDOWS_PER_TURN):
             windows = self._due_windows()
@@ -180,7 +184,7 @@ class Turn:
         slot.add_owed()
         slot.tally.count_failure(str(outcome.failure), outcome.verdicts[0].detail)
         if outcome.failure in PASSING_FAILURES:
-            slot.backoff.extend(self._clock.now())
+            slot.backoff.extend(self._clock.steady())
             return False
         return True
 
@@ -188,18 +192,18 @@ class Turn:
         """Search decided windows for late rows: several after a new one, between times the newest."""
         slot, now = self._slot, self._clock.now()
         config = slot.monitor.config
-        if slot.last_end is None or slot.backoff.is_waiting(now):
+        if slot.last_end is None or slot.backoff.is_waiting(self._clock.steady()):
             return
         newest = window_at(slot.last_end - 1, config.window.length, config.timezone)
         windows = [newest]
         if slot.searched_until != slot.last_end:
             windows = windows_to_reread(newest, config.window, config.timezone, now)
-        slot.search_at(late_search_time(config.window, now))
+        slot.search_at(late_search_time(config.window, self._clock.steady()))
         # A few owed windows cost nothing beside the decided ones.
         with_owed = not slot.owes_many
         has_judged = self._report_looks(look_again(slot.monitor, now, windows, with_owed=with_owed), now)
         if with_owed:
-            slot.end_round(now, has_judged=has_judged)
+            slot.end_round(self._clock.steady(), has_judged=has_judged)
 
     def _look_at_owed(self) -> bool:
         """Look at so many owed windows; True means that one was judged. The next turn goes on with others."""
@@ -208,7 +212,7 @@ class Turn:
             slot.looks = LookRound(slot.monitor, look_again(slot.monitor, now))
         has_judged = self._report_looks(slot.looks.some(WINDOWS_PER_TURN), now)
         if not slot.is_looking:
-            slot.end_round(now, has_judged=has_judged)
+            slot.end_round(self._clock.steady(), has_judged=has_judged)
         return has_judged
 
     def _report_looks(self, looks: Iterator[Look], now: int) -> bool:

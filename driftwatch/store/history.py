@@ -8,6 +8,7 @@ from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import Database
 from driftwatch.store.outbox import OutboxTable
 from driftwatch.store.records import CheckRecord
+from driftwatch.store.tables.clock_table import ClockTable
 from driftwatch.store.tables.incident_table import IncidentTable
 from driftwatch.store.tables.judging_order import JudgingOrder
 from driftwatch.store.tables.late_part_table import LatePartTable
@@ -55,6 +56,7 @@ class History:
         self.judging = JudgingOrder(database)
         self.references = ReferenceTable(database)
         self.selftests = SelftestTable(database)
+        self.clock = ClockTable(database)
 
     def commit(self, record: CheckRecord) -> bool:
         """Write all changes of one check or none; False when its window or part is already decided."""

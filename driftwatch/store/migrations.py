@@ -105,6 +105,8 @@ _VERSION_6 = (
         monitor TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
         reason TEXT NOT NULL, detail TEXT NOT NULL, found_at INTEGER NOT NULL,
         PRIMARY KEY (monitor, name)) WITHOUT ROWID""",
+    # One row: the wall clock as it was last believed, beside a steady clock.
+    "CREATE TABLE clock_readings (boot TEXT NOT NULL, offset INTEGER NOT NULL, read_at INTEGER NOT NULL)",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

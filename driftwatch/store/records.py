@@ -131,6 +131,17 @@ class OwedWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """A time that was believed; all in nanoseconds."""
+
+    #: Names a run of the steady clock.
+    boot: str
+    #: The wall clock's time minus that of the steady clock.
+    offset: int
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRecord:
     """Everything that one check changes, written in one transaction."""
 

@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
-import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 from daemon_world import MINUTE, NS, Inside, World, children, fetch, write_rows
 from peers import until
 
+from driftwatch.core.clock import SystemClock
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.errors import ConfigError, DriftwatchError
 from driftwatch.store.locks import daemon_running
@@ -261,7 +261,7 @@ def test_a_scheduler_whose_ticks_come_to_nothing_is_not_alive(trouble: str) -> N
         else:
             hold.wait(20)
 
-    scheduler = Scheduler(tick, World_clock(), 0.05)
+    scheduler = Scheduler(tick, SystemClock(), 0.05)
     scheduler.start()
     last = until(lambda: scheduler.last_tick)
     assert scheduler.alive
@@ -277,13 +277,9 @@ def test_a_lost_tick_is_counted_and_exported(world: World, monkeypatch: pytest.M
     with world.inside(1) as inside:
         assert re.search(r"^driftwatch_scheduler_ticks_lost_total 0(\.0)?$", inside.page(), re.M)
         monkeypatch.setattr(inside.daemon.runner, "tick", lambda: 1 / 0)
-        inside.daemon.scheduler._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
+        scheduler = inside.daemon.scheduler._scheduler
+        scheduler.modify_job("tick", next_run_time=datetime.now(scheduler.timezone))
         until(lambda: re.search(r"^driftwatch_scheduler_ticks_lost_total 1(\.0)?$", inside.page(), re.M))
-
-
-class World_clock:
-    def now(self) -> int:
-        return time.time_ns()
 
 
 def test_a_reference_that_cannot_be_built_leaves_the_others_and_is_retried(tmp_path: Path) -> None:

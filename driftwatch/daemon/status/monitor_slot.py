@@ -26,14 +26,14 @@ MANY_OWED = 64
 
 @dataclass(slots=True)
 class Backoff:
-    """The wait before a failed window is tried again."""
+    """The wait before a failed window is tried again, on the steady clock."""
 
     failures_in_row: int = 0
     #: Nanoseconds.
     until: int = 0
 
     def is_waiting(self, now: int) -> bool:
-        # Not when the clock was set back, which would prolong the wait.
+        # Not when a replay went back, which would prolong the wait.
         return now < self.until <= now + int(MAX_BACKOFF_SECONDS * NANOSECONDS)
 
     def extend(self, now: int) -> None:
@@ -70,10 +70,17 @@ class LookRound:
 
 @dataclass(slots=True)
 class MonitorSlot:
-    """The monitor's turn changes it; any other thread may hand over a replacement of the monitor."""
+    """The monitor's turn changes it; any other thread may hand over a replacement of the monitor.
+
+    Waits are on the steady clock.
+    """
 
     monitor: Monitor
     last_end: int | None
+    #: That of the furthest decided window, while the clock is set back before it.
+    furthest_end: int | None = None
+    #: How far the time was ahead of the steady clock at the last turn, nanoseconds.
+    clock_offset: int | None = None
     last_refresh: int = 0
     tally: Tally = field(default_factory=Tally)
     backoff: Backoff = field(default_factory=Backoff)
@@ -81,7 +88,8 @@ class MonitorSlot:
     owed: int = 0
     owed_backoff: Backoff = field(default_factory=Backoff)
     looks: LookRound = field(init=False)
-    #: When decided windows are searched for late rows again, and the newest one at the last search.
+    #: When decided windows are searched for late rows again, on the steady clock, and the newest one at the
+    #: last search.
     next_search: int | None = None
     searched_until: int | None = None
     #: Past windows were judged, so the view has to be read from the store.

@@ -123,9 +123,24 @@ class ReaderPool:
         newest: int | None = self._ask(header, seconds, memory)["newest"]
         return newest
 
-    def row_counts(self, source: SourceConfig, period: int, *, seconds: float, memory: int) -> dict[int, int]:
-        """Return rows by the number of their period of so many seconds since 1970."""
-        header = {"op": "row_counts", "source": source.model_dump(mode="json"), "period": period}
+    def row_counts(
+        self,
+        source: SourceConfig,
+        period: int,
+        *,
+        seconds: float,
+        memory: int,
+        span: Span | None = None,
+        limit: int | None = None,
+    ) -> dict[int, int]:
+        """Return rows by the number of their period of so many seconds since 1970, read up to a limit."""
+        header = {
+            "op": "row_counts",
+            "source": source.model_dump(mode="json"),
+            "period": period,
+            "span": _span_json(span),
+            "limit": limit,
+        }
         return dict(self._ask(header, seconds, memory)["counts"])
 
     def versions(

@@ -65,7 +65,8 @@ class Worker:
 
     def _row_counts(self, header: dict[str, Any], _blob: bytes) -> Answers:
         settings, source = _source(header["source"])
-        yield {"kind": "done", "counts": sorted(row_counts(settings, source, header["period"]).items())}, b""
+        counts = row_counts(settings, source, header["period"], span=_span(header), limit=header["limit"])
+        yield {"kind": "done", "counts": sorted(counts.items())}, b""
 
     def _rows(self, header: dict[str, Any], _blob: bytes) -> Answers:
         reading = open_source(header["source"]).read(_span(header), header["columns"])

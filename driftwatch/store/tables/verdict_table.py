@@ -97,6 +97,15 @@ class VerdictTable:
         end: int | None = rows[0][0]
         return end
 
+    def ends(self, monitor: str, within: Span) -> list[int]:
+        """Return the ends of decided windows after the start of a span and up to its end, oldest first."""
+        rows = self._db.query(
+            "SELECT window_end FROM verdicts WHERE monitor = ? AND segment = '' AND window_end > ?"
+            " AND window_end <= ? ORDER BY window_end",
+            (monitor, within.start, within.end),
+        )
+        return [int(row[0]) for row in rows]
+
     def cuts(self, monitor: str, within: Span) -> list[StoredCut]:
         """Return the decided windows that overlap a span."""
         # SQLite takes these few values out of a text that has hundreds of statistics.
