@@ -10,7 +10,7 @@ from functools import partial
 
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.due_windows import backlog, due_refresh, follow_clock, is_set_back
-from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock_watch import MonitorClock, TrustedClock
 from driftwatch.daemon.own_health.clock_witness import ASK_SECONDS, ask_source
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.turn import Turn
@@ -115,7 +115,7 @@ class Runner:
     def _run_turn(self, slot: MonitorSlot) -> None:
         turn = Turn(
             slot,
-            self._clock.for_monitor(slot.monitor.config.name),
+            MonitorClock(trusted=self._clock, monitor=slot.monitor.config.name),
             self._acknowledgements,
             self._on_change,
             catch_up=self.catch_up,

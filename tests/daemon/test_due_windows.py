@@ -39,6 +39,16 @@ def test_of_too_many_windows_the_newest_are_due(limit: int, skipped: int) -> Non
     assert [window.end // MINUTE for window in due.windows] == [10, 20, 30, 40, 50][skipped:]
 
 
+def test_millions_of_windows_after_a_clock_of_1970_are_counted_and_not_listed() -> None:
+    now = 1_800_000_030 * NANOSECONDS
+    due = backlog(config(length="1m", lag="2h"), "UTC", MINUTE, now, 400)
+    assert due.windows[-1].end == (now - 120 * MINUTE) // MINUTE * MINUTE
+    assert len(due.windows) == 400
+    assert due.skipped == 30_000_000 - 120 - 1 - 400
+    near = backlog(config(length="1m"), "UTC", now - 1500 * MINUTE - 30 * NANOSECONDS, now, 400)
+    assert (len(near.windows), near.skipped) == (400, 1100)
+
+
 def test_gauges_are_refreshed_between_two_windows_once_a_step() -> None:
     sliding = config(length="40m", every="10m")
     span = due_refresh(sliding, "UTC", 40 * MINUTE, 0, 55 * MINUTE)

@@ -49,8 +49,9 @@ class TrustedClock:
         self._troubles = troubles or Troubles()
         self._lock = threading.Lock()
         self._belief = ClockBelief(*_reading(clock), is_replayed=not clock.boot)
-        # Monitors whose sources confirm the doubted time.
+        # Monitors whose sources confirm the doubted time, and offsets of times that sources prove.
         self._witnesses: set[str] = set()
+        self._proven_offsets: dict[str, int] = {}
         # When a source was asked and the reading stored, on the steady clock.
         self._asked_at: dict[str, int] = {}
         self._stored: tuple[int, int] | None = None
@@ -75,6 +76,7 @@ class TrustedClock:
             now = steady + belief.offset
             if belief.doubt is not doubt:
                 self._witnesses.clear()
+                self._proven_offsets.clear()
                 self._asked_at.clear()
         if words:
             log.warning("%s", words)
@@ -110,16 +112,16 @@ class TrustedClock:
             doubt = self._belief.doubt
         self._tell(None, doubt, "", now)
 
-    def for_monitor(self, monitor: str) -> MonitorClock:
-        return MonitorClock(trusted=self, monitor=monitor)
-
     def offset(self, monitor: str) -> int:
         """Return by how much the monitor's time is ahead of the steady one."""
         self._look()
         with self._lock:
             belief = self._belief
-            is_ahead = belief.doubt is not None and monitor in self._witnesses
-            return belief.newest if is_ahead else belief.deciding_offset
+            if belief.doubt is None:
+                return belief.offset
+            if monitor in self._witnesses:
+                return belief.newest
+            return max(belief.doubt.offset, self._proven_offsets.get(monitor, belief.doubt.offset))
 
     def is_new_boot(self) -> bool:
         with self._lock:
@@ -136,12 +138,15 @@ class TrustedClock:
                 return None
             return doubt, Span(start=steady + doubt.offset, end=steady + self._belief.newest)
 
-    def answer(self, monitor: str, doubt: Doubt, *, is_confirmed: bool) -> None:
+    def answer(self, monitor: str, doubt: Doubt, proven_until: int | None, *, is_confirmed: bool) -> None:
+        """Take a source's rows as a witness that it is ``proven_until``, or the doubted time itself."""
         steady = self._clock.steady()
         with self._lock:
             # A newer doubt asks anew.
             if self._belief.doubt is doubt:
                 self._asked_at[monitor] = steady
+                if proven_until is not None:
+                    self._proven_offsets[monitor] = proven_until - steady
                 if is_confirmed:
                     self._witnesses.add(monitor)
 

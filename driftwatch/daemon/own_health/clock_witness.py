@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.core.schema import NANOSECONDS, Span, iso
 from driftwatch.daemon.own_health.clock_watch import TrustedClock
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
@@ -16,9 +16,10 @@ log = logging.getLogger(__name__)
 #: Seconds between two questions to one source.
 ASK_SECONDS = 60
 #: Seconds by which a producer's clock may be ahead: rows that lie so little beyond the old time prove none.
+#: And the seconds that rows may need to the source, beside the window's lag.
 _PRODUCER_SKEW_SECONDS = 60
-#: Rows are counted in one period, about 30 years.
-_PERIOD_SECONDS = 10**9
+#: Seconds of a period in which rows are counted.
+_PERIOD_SECONDS = 60
 
 
 def compare_with_store(clock: TrustedClock, history: History, monitors: Sequence[str]) -> None:
@@ -29,33 +30,50 @@ def compare_with_store(clock: TrustedClock, history: History, monitors: Sequence
 
 
 def ask_source(clock: TrustedClock, monitor: Monitor) -> None:
-    """Let the monitor believe a doubted time that ``min_rows`` rows of its source confirm."""
+    """Let the monitor go on to the newest time that ``min_rows`` rows of its source lie beyond.
+
+    It believes the doubted time itself when that is near: rows say nothing of the years after them.
+    """
     name, config = monitor.config.name, monitor.config
     question = clock.question(name, ASK_SECONDS)
     if question is None:
         return
     doubt, span = question
     start = span.start + _PRODUCER_SKEW_SECONDS * NANOSECONDS
-    rows = 0 if start >= span.end else _rows(monitor, Span(start=start, end=span.end))
-    is_confirmed = rows >= config.window.min_rows
-    clock.answer(name, doubt, is_confirmed=is_confirmed)
-    if is_confirmed:
-        log.warning("the source has rows from the time in doubt: it is believed", extra={"monitor": name})
-
-
-def _rows(monitor: Monitor, span: Span) -> int:
-    """Return the rows of a span, counted up to ``min_rows``; 0 of a source that cannot be read."""
-    config = monitor.config
-    try:
-        counts = monitor.readers.row_counts(
-            config.source,
-            _PERIOD_SECONDS,
-            seconds=config.limits.seconds,
-            memory=int(config.limits.memory),
-            span=span,
-            limit=config.window.min_rows,
+    moment = _proven_time(monitor, start, span.end) if start < span.end else None
+    distance = (config.window.lag + _PRODUCER_SKEW_SECONDS + _PERIOD_SECONDS) * NANOSECONDS
+    is_confirmed = moment is not None and span.end - moment <= distance
+    clock.answer(name, doubt, moment, is_confirmed=is_confirmed)
+    if moment is not None:
+        log.info(
+            "the source has rows from the time in doubt",
+            extra={"monitor": name, "until": iso(moment), "believed": is_confirmed},
         )
+
+
+def _proven_time(monitor: Monitor, start: int, end: int) -> int | None:
+    """Return the newest minute before ``end`` that enough rows lie beyond; None of a source without them."""
+    config = monitor.config
+    limits, length = config.limits, config.window.length * NANOSECONDS
+    seconds, memory = limits.seconds, int(limits.memory)
+    try:
+        newest = monitor.readers.newest(config.source, end, seconds=seconds, memory=memory)
+        if newest is None or newest < start:
+            return None
+        # All rows only where those of the newest window are too few, beside a row that is astray.
+        for first in sorted({max(start, newest - length), start}, reverse=True):
+            counts = monitor.readers.row_counts(
+                config.source,
+                _PERIOD_SECONDS,
+                seconds=seconds,
+                memory=memory,
+                span=Span(start=first, end=end),
+            )
+            rows = 0
+            for number in sorted(counts, reverse=True):
+                rows += counts[number]
+                if rows >= config.window.min_rows:
+                    return max(number * _PERIOD_SECONDS * NANOSECONDS, first)
     except DataError as error:
         log.info("no witness of the time", extra={"monitor": config.name, "error": str(error)})
-        return 0
-    return sum(counts.values())
+    return None

@@ -22,14 +22,7 @@ _MAX_LISTED = 5
 _PROBES = tuple(days * 86_400 * NANOSECONDS for days in (2, 20, 200))
 
 
-def row_counts(
-    settings: SourceConfig,
-    source: Source,
-    period: int,
-    *,
-    span: Span | None = None,
-    limit: int | None = None,  # of rows, after which no more are read
-) -> Counter[int]:
+def row_counts(settings: SourceConfig, source: Source, period: int, span: Span | None = None) -> Counter[int]:
     """Count rows by the number of their period of so many seconds since 1970; rows without a time in none.
 
     Pieces that cannot be read are left out, unless nothing else is there. Raises the source's errors, and
@@ -45,8 +38,6 @@ def row_counts(
                 f"expected rows in at most {MAX_PERIODS:,} periods of {period} s. Got more. Make "
                 "window.length longer, or name a part of the history."
             )
-        if limit is not None and counts.total() >= limit:
-            break
     if not counts and rejected:
         # That no file has the time column is an error of its own.
         source.extent()

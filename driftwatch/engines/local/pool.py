@@ -131,15 +131,13 @@ class ReaderPool:
         seconds: float,
         memory: int,
         span: Span | None = None,
-        limit: int | None = None,
     ) -> dict[int, int]:
-        """Return rows by the number of their period of so many seconds since 1970, read up to a limit."""
+        """Return rows by the number of their period of so many seconds since 1970."""
         header = {
             "op": "row_counts",
             "source": source.model_dump(mode="json"),
             "period": period,
             "span": _span_json(span),
-            "limit": limit,
         }
         return dict(self._ask(header, seconds, memory)["counts"])
 

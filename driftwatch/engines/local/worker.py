@@ -65,7 +65,7 @@ class Worker:
 
     def _row_counts(self, header: dict[str, Any], _blob: bytes) -> Answers:
         settings, source = _source(header["source"])
-        counts = row_counts(settings, source, header["period"], span=_span(header), limit=header["limit"])
+        counts = row_counts(settings, source, header["period"], _span(header))
         yield {"kind": "done", "counts": sorted(counts.items())}, b""
 
     def _rows(self, header: dict[str, Any], _blob: bytes) -> Answers:
