@@ -106,7 +106,8 @@ _VERSION_6 = (
         reason TEXT NOT NULL, detail TEXT NOT NULL, found_at INTEGER NOT NULL,
         PRIMARY KEY (monitor, name)) WITHOUT ROWID""",
     # One row: the wall clock as it was last believed, beside a steady clock.
-    "CREATE TABLE clock_readings (boot TEXT NOT NULL, offset INTEGER NOT NULL, read_at INTEGER NOT NULL)",
+    """CREATE TABLE clock_readings (
+        boot TEXT NOT NULL PRIMARY KEY, offset INTEGER NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID""",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from datetime import datetime, timedelta
@@ -9,11 +10,17 @@ from pathlib import Path
 
 import apscheduler.schedulers.base
 import pytest
+from click.testing import CliRunner
 from daemon_world import MINUTE, NS, World, fetch
+from late_world import FIRST, LateWorld
+from memory_outbox import MemoryOutbox, message
 from set_clock import DAY, HOUR, ROWS, START, Live, SetClock, waits
 
+from driftwatch.cli import main
 from driftwatch.core.clock import SystemClock, steady_now
 from driftwatch.daemon.scheduler import Scheduler
+from driftwatch.daemon.sink_worker import SinkWorker
+from driftwatch.notify.base import Delivery, Message
 
 
 @pytest.fixture
@@ -325,7 +332,59 @@ def test_windows_burned_years_ahead_do_not_stall_the_monitor(live: Live) -> None
         assert {newest, newest - 1} <= set(live.ends())
 
 
+# A single check
+
+
+def test_a_check_says_that_the_clock_was_set_and_that_it_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = LateWorld(folder=tmp_path)
+    clock = SetClock(true=FIRST, booted=FIRST - DAY)
+    monkeypatch.setattr("driftwatch.cli.verbs.check.SystemClock", lambda: clock)
+
+    def notes(true: int, error: int = 0) -> str:
+        clock.true, clock.error = FIRST + true, error
+        result = CliRunner().invoke(main, ["check", str(world.path)])
+        assert result.exit_code in (0, 3, 5), result.output
+        return " ".join(result.stderr.split())
+
+    world.write(0)
+    world.write(1)
+    assert "clock" not in notes(DAY)
+    assert "clock" not in notes(2 * DAY)
+    assert "set forward by 2 h since the last check" in notes(2 * DAY + HOUR, 2 * HOUR)
+    assert "set back by 5 days" in notes(2 * DAY + 2 * HOUR, 2 * HOUR - 5 * DAY)
+    told = notes(2 * DAY + 3 * HOUR, 2 * HOUR - 5 * DAY)
+    assert "m: the clock shows 2026-01-26T05:00:00Z, but the newest decided window ends at 2026-01-31" in told
+    clock.restart()
+    assert "set" not in notes(3 * DAY)
+
+
 # What else waits
+
+
+def test_a_message_is_not_given_up_because_the_clock_was_set_a_day_ahead() -> None:
+    class Deaf:
+        refresh_seconds = None
+
+        def send(self, message: Message, now: int) -> Delivery:
+            return Delivery(delivered=False, retryable=True, reason="server_error")
+
+    clock, outbox = SetClock(), MemoryOutbox()
+    number = outbox.put("a", message(), at=clock.now())
+    worker = SinkWorker("a", Deaf(), outbox, random.Random(1), clock.steady)
+
+    def attempts(until: int) -> None:
+        while outbox.entries[number].state == "pending" and clock.true < until:
+            clock.true += 10 * MINUTE
+            worker.run_round(clock.now, lambda: False)
+
+    attempts(START + 3 * HOUR)
+    clock.error = 2 * DAY
+    attempts(START + 20 * HOUR)
+    assert outbox.entries[number].state == "pending"
+    attempts(START + 2 * DAY)
+    assert outbox.entries[number].state == "dead", "a day after it was queued"
 
 
 def test_a_time_that_no_row_confirms_deletes_nothing_for_a_day(live: Live) -> None:

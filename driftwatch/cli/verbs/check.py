@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftwatch.cli.verbs._arguments import as_one_or_many, moment_of, trail_to
+from driftwatch.cli.verbs._clock_notes import note_clock_behind, note_clock_set
 from driftwatch.cli.verbs._each_monitor import (
     MonitorFailure,
     MonitorResult,
@@ -159,6 +160,7 @@ def check_monitors(path: Path, name: str | None, at: str | None) -> CheckResult:
             say("a daemon is running on this storage; these are its newest verdicts")
             return _daemon_verdicts(config, monitors)
         with open_session(config, SystemClock(), say) as session:
+            note_clock_set(session)
             close_removed(session)
             results = _check_each(monitors, lambda monitor: _due_verdicts(session, monitor))
             # One attempt for every waiting message: nobody else sends them where no daemon runs.
@@ -228,6 +230,7 @@ def _due_verdicts(session: Session, config: MonitorConfig) -> MonitorCheck:
     monitor = apply_pending(monitor, session.acknowledgements, now)
     late_windows = tuple(_late_verdicts(session, monitor, now))
     last_end = session.history.verdicts.last_end(config.name)
+    note_clock_behind(session, config, last_end, now)
     windows = due_windows(last_end, now, config.window.length, config.window.lag, config.timezone)
     verdicts: Verdicts = ()
     for window in windows[-session.config.limits.catch_up :]:
