@@ -11,13 +11,14 @@ from pathlib import Path
 import apscheduler.schedulers.base
 import pytest
 from click.testing import CliRunner
-from daemon_world import MINUTE, NS, World, fetch
+from daemon_world import MINUTE, NS, World, fetch, write_rows
 from late_world import FIRST, LateWorld
 from memory_outbox import MemoryOutbox, message
 from set_clock import DAY, HOUR, ROWS, START, Live, SetClock, waits
 
 from driftwatch.cli import main
 from driftwatch.core.clock import SystemClock, steady_now
+from driftwatch.daemon.own_health.troubles import Trouble
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.sink_worker import SinkWorker
 from driftwatch.notify.base import Delivery, Message
@@ -29,10 +30,10 @@ def live(tmp_path: Path) -> Live:
     return live_world(tmp_path, "m")
 
 
-def live_world(folder: Path, *monitors: str) -> Live:
+def live_world(folder: Path, *monitors: str, min_rows: int = 100) -> Live:
     limits = {"workers": 2, "shutdown": "2s", "catch_up": 12}
     world = World(
-        folder, start=START, monitors=monitors, window={"min_rows": 100}, settings={"limits": limits}
+        folder, start=START, monitors=monitors, window={"min_rows": min_rows}, settings={"limits": limits}
     )
     live = Live(world, SetClock())
     live.rows(START - 3 * MINUTE, START)
@@ -171,14 +172,18 @@ def test_a_source_that_lies_about_the_future_is_no_witness_for_others(tmp_path: 
         assert {item["rows"] for item in live.verdicts()} == {ROWS}
 
 
-def test_a_producer_a_minute_ahead_is_no_witness(live: Live) -> None:
-    live.stamps["m"] = 55 * NS
+def test_a_producer_a_minute_ahead_of_the_others_is_no_witness(tmp_path: Path) -> None:
+    live = live_world(tmp_path, "m", min_rows=20)
     with live.running():
-        live.run(60)
+        live.run(75)
         live.clock.error = 2 * HOUR
-        live.run(120)
+        for piece in range(24):
+            live.run(5)
+            ahead = live.clock.true + 50 * NS
+            write_rows(tmp_path / "m" / f"ahead{piece}.parquet", ahead, ahead + 5 * NS, 20)
         assert live.doubt
         assert live.ends()[-1] == 3
+        assert live.verdicts()[-1]["rows"] == ROWS + 10 * 20, "with all of its rows"
 
 
 # Back
@@ -207,6 +212,26 @@ def test_after_a_step_back_windows_are_decided_in_their_time_and_none_twice(live
         assert {item["rows"] for item in live.verdicts()} == {ROWS}
 
 
+def test_to_and_fro_checks_nothing_again_and_skips_nothing(live: Live) -> None:
+    with live.running():
+        live.run(60)
+        for _ in range(2):
+            begin = live.clock.true
+            live.rows(begin, begin + 10 * MINUTE)
+            live.clock.true += 10 * MINUTE
+            live.tick()
+        live.clock.error = -18 * MINUTE
+        live.run(10)
+        tally = live.daemon.runner.slots()[0].tally
+        n_checks, ends = tally.checks, live.ends()
+        assert ends == [*range(22)]
+        live.clock.error = 0
+        live.run(50)
+        assert not live.doubt
+        assert live.ends() == [*ends, 22]
+        assert (tally.checks, sum(tally.skipped.values())) == (n_checks + 1, 0)
+
+
 def test_windows_owed_by_a_source_that_failed_are_judged_soon_though_the_clock_was_set_back(
     live: Live,
 ) -> None:
@@ -216,6 +241,8 @@ def test_windows_owed_by_a_source_that_failed_are_judged_soon_though_the_clock_w
         folder.rename(away)
         live.stamps["m"] = None
         live.run(125)
+        slot = live.daemon.runner.slots()[0]
+        assert slot.owed_backoff.is_waiting(live.clock.steady())
         assert [item["state"] for item in live.verdicts()][-2:] == ["source_error", "source_error"]
         live.clock.error = -HOUR
         live.run(25)
@@ -306,12 +333,12 @@ def test_a_start_behind_the_store_decides_nothing_again_and_goes_on(live: Live) 
     with live.running():
         live.run(120)
         assert {end: live.decided_at(end) for end in live.ends()} == decided
-        assert any("behind" in item.words or "already" in item.words for item in troubles(live))
+        assert any("windows up to there are decided" in item.words for item in troubles(live))
         live.run(60)
         assert live.ends() == [0, 1, 2, 3]
 
 
-def troubles(live: Live) -> tuple[object, ...]:
+def troubles(live: Live) -> tuple[Trouble, ...]:
     return live.daemon.snapshot().own_health.troubles
 
 

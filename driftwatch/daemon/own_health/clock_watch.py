@@ -69,28 +69,29 @@ class TrustedClock:
     def _look(self) -> tuple[int, int]:
         """Return the steady time and the one that all believe."""
         with self._lock:
-            belief = self._belief
-            doubt = belief.doubt
+            doubt = self._belief.doubt
             steady, offset = _reading(self._clock)
-            words = belief.read(steady, offset)
-            now = steady + belief.offset
-            if belief.doubt is not doubt:
+            words = self._belief.read(steady, offset)
+            now = steady + self._belief.offset
+            if self._belief.doubt is not doubt:
                 self._witnesses.clear()
                 self._proven_offsets.clear()
                 self._asked_at.clear()
+            self._note(doubt, words, now)
+        # Outside the lock, since a log may be slow.
         if words:
             log.warning("%s", words)
-        self._tell(doubt, belief.doubt, words, now)
         return steady, now
 
-    def _tell(self, previous: Doubt | None, doubt: Doubt | None, words: str, now: int) -> None:
+    def _note(self, previous: Doubt | None, words: str, now: int) -> None:
+        # The caller holds the lock, so that troubles begin and end in their order.
+        doubt = self._belief.doubt
         if doubt is not None and doubt is not previous:
             self._troubles.begin(_TROUBLE, _explained(doubt), now)
         elif doubt is None and previous is not None:
-            log.warning("the clock is believed again", extra={"now": iso(now)})
             self._troubles.end(_TROUBLE, now)
         elif words:
-            self._troubles.note(_TROUBLE, f"{words}.", now)
+            self._troubles.note(_TROUBLE, f"{words[0].upper()}{words[1:]}.", now)
 
     def compare(self, stored: ClockReading | None, newest: int | None) -> None:
         """Compare the start's time with the store's: its reading of this boot, or else its newest time."""
@@ -104,13 +105,14 @@ class TrustedClock:
         if offset is None or not self.boot:
             return
         words = f"the clock shows {iso(now)}, and the store's newest time is {iso(steady + offset)}"
-        if now < steady + offset - MAX_SLEW_SECONDS * NANOSECONDS:
-            log.warning("the clock is behind the store: %s", words)
-            self._troubles.note(_TROUBLE, f"{words}. Windows up to there are decided already.", now)
+        is_behind = now < steady + offset - MAX_SLEW_SECONDS * NANOSECONDS
         with self._lock:
+            previous = self._belief.doubt
             self._belief.begin(steady, offset, is_new_boot=is_new_boot, words=words)
-            doubt = self._belief.doubt
-        self._tell(None, doubt, "", now)
+            self._note(previous, f"{words}: windows up to there are decided" if is_behind else "", now)
+            is_doubted = self._belief.doubt is not None
+        if is_behind or is_doubted:
+            log.warning("%s", words, extra={"believed": not is_doubted})
 
     def offset(self, monitor: str) -> int:
         """Return by how much the monitor's time is ahead of the steady one."""
@@ -152,15 +154,14 @@ class TrustedClock:
 
     def settle(self, monitors: Iterable[str]) -> bool:
         """Believe what the sources of all monitors confirm; False while there is no time to decide by."""
-        steady, now = self._look()
+        steady, _ = self._look()
         names = set(monitors)
         with self._lock:
             belief, doubt = self._belief, self._belief.doubt
             if doubt is not None and names and names <= self._witnesses:
                 belief.believe()
-            is_usable = belief.is_usable(steady)
-        self._tell(doubt, self._belief.doubt, "", now)
-        return is_usable
+                self._note(doubt, "", steady + belief.offset)
+            return belief.is_usable(steady)
 
     def reading_to_store(self) -> ClockReading | None:
         """Return a believed reading that the store should have, once an hour and after each change."""
