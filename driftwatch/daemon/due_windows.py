@@ -89,7 +89,7 @@ def _move_waits(slot: MonitorSlot, by: int) -> None:
     if abs(by) <= MAX_SLEW_SECONDS * NANOSECONDS:
         return
     monitor = slot.monitor
-    monitor.history.owed.move_answers(monitor.config.name, by)
+    monitor.history.move_waits(monitor.config.name, by)
     for end, look in monitor.owed_looks.items():
         monitor.owed_looks[end] = replace(look, at=look.at + by)
 

@@ -94,6 +94,13 @@ class History:
                 return not OwedTable.holds(connection, monitor, end)
         return False
 
+    def move_waits(self, monitor: str, by: int) -> None:
+        """Move stored waits of a monitor along with a clock that was set by so many nanoseconds."""
+        with self._db.transaction() as connection:
+            OwedTable.move_answers(connection, monitor, by)
+            # A clock that is set forward makes retries due, and may not be believed by all yet.
+            OutboxTable.move_retries(connection, monitor, min(by, 0))
+
     def forget(self, tile_cutoff: int, verdict_cutoff: int) -> None:
         """Delete rows older than the retention cutoffs (nanoseconds).
 

@@ -84,6 +84,12 @@ class OutboxTable:
                 (sink, key, kind, monitor, segment or "", message, now, now),
             )
 
+    @staticmethod
+    def move_retries(connection: sqlite3.Connection, monitor: str, by: int) -> None:
+        connection.execute(
+            "UPDATE outbox SET next_at = next_at + ? WHERE monitor = ? AND state = 'pending'", (by, monitor)
+        )
+
     def due(self, now: int) -> list[OutboxRow]:
         # A muted message delays only messages of its own incident.
         rows = self._db.query(

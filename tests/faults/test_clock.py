@@ -22,6 +22,7 @@ from driftwatch.daemon.own_health.troubles import Trouble
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.sink_worker import SinkWorker
 from driftwatch.notify.base import Delivery, Message
+from driftwatch.store.outbox import OutboxTable, message_to_json
 
 
 @pytest.fixture
@@ -232,6 +233,24 @@ def test_to_and_fro_checks_nothing_again_and_skips_nothing(live: Live) -> None:
         assert (tally.checks, sum(tally.skipped.values())) == (n_checks + 1, 0)
 
 
+def test_a_retry_that_is_stored_comes_in_its_time_though_the_clock_is_set_back(live: Live) -> None:
+    with live.running():
+        live.run(120)
+        database = live.daemon.session.database
+        with database.transaction() as connection:
+            text = message_to_json(message("k", monitor="m"))
+            OutboxTable.queue(connection, "m", [("nobody", "k", "firing", None, text)], live.clock.now())
+        outbox = OutboxTable(database, live.clock.now)
+        (row,) = outbox.due(live.clock.now())
+        outbox.begin_attempt(row.id, live.clock.now())
+        outbox.retry(row.id, live.clock.now() + 5 * MINUTE, "timeout")
+        live.clock.error = -HOUR // 2
+        live.run(290)
+        assert outbox.due(live.clock.now()) == []
+        live.run(10)
+        assert len(outbox.due(live.clock.now())) == 1
+
+
 def test_windows_owed_by_a_source_that_failed_are_judged_soon_though_the_clock_was_set_back(
     live: Live,
 ) -> None:
@@ -412,6 +431,33 @@ def test_a_message_is_not_given_up_because_the_clock_was_set_a_day_ahead() -> No
     assert outbox.entries[number].state == "pending"
     attempts(START + 2 * DAY)
     assert outbox.entries[number].state == "dead", "a day after it was queued"
+
+
+@pytest.mark.parametrize("error", [-HOUR, 2 * HOUR])
+def test_a_pause_that_a_receiver_asked_for_lasts_as_long_however_the_clock_is_set(error: int) -> None:
+    class Busy:
+        refresh_seconds = None
+        calls = 0
+
+        def send(self, message: Message, now: int) -> Delivery:
+            self.calls += 1
+            return Delivery(delivered=False, retryable=True, reason="rate_limited", retry_after=60.0)
+
+    clock, outbox, sink = SetClock(), MemoryOutbox(), Busy()
+    outbox.put("a", message(), at=clock.now())
+    worker = SinkWorker("a", sink, outbox, random.Random(1), clock.steady)
+    worker.run_round(clock.now, lambda: False)
+    clock.error = error
+    for _ in range(59):
+        clock.true += NS
+        worker.run_round(clock.now, lambda: False)
+    assert sink.calls == 1
+    clock.true += 2 * NS
+    if error < 0:
+        # The outbox's own rule: beyond the longest back-off, a row was queued before the clock was set back.
+        outbox.entries[1].next_at = clock.now()
+    worker.run_round(clock.now, lambda: False)
+    assert sink.calls == 2
 
 
 def test_a_time_that_no_row_confirms_deletes_nothing_for_a_day(live: Live) -> None:

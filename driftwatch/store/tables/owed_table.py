@@ -69,12 +69,11 @@ class OwedTable:
                 VerdictTable.mark_final(connection, monitor, end)
             return ends
 
-    def move_answers(self, monitor: str, by: int) -> None:
-        """Move the times of answers along with the clock, so that no window's wait changes with it."""
-        with self._db.transaction() as connection:
-            connection.execute(
-                "UPDATE owed_windows SET answered_at = answered_at + ? WHERE monitor = ?", (by, monitor)
-            )
+    @staticmethod
+    def move_answers(connection: sqlite3.Connection, monitor: str, by: int) -> None:
+        connection.execute(
+            "UPDATE owed_windows SET answered_at = answered_at + ? WHERE monitor = ?", (by, monitor)
+        )
 
     def replace(self, monitor: str, end: int, windows: Sequence[OwedWindow]) -> None:
         """Make the verdict of the owed window ending at ``end`` final, and owe these instead."""

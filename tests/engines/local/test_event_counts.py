@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.engines.local import event_counts
 from driftwatch.engines.local.event_counts import newest_time, row_counts
 from driftwatch.errors import DataError, SchemaMismatch
@@ -90,6 +90,9 @@ def test_rows_are_counted_by_period_and_rows_without_a_time_in_none(place: Place
     opened = place(tmp_path, times)
     assert row_counts(*opened, 3600) == Counter(time // HOUR for time in times if time is not None)
     assert row_counts(*opened, 900)[START * 4 // HOUR] == 1
+    within = Span(start=START, end=START + HOUR)
+    times_within = [time for time in times if time is not None and within.start <= time < within.end]
+    assert row_counts(*opened, 900, within).total() == len(times_within) > 0
 
 
 @PLACES
