@@ -12,6 +12,7 @@ from __future__ import annotations
 # │   ├── SourceUnavailable
 # │   ├── SourceTimeout
 # │   ├── ReaderDied
+# │   │   └── PieceLeftOut
 # │   ├── TooManyRows
 # │   ├── SchemaMismatch
 # │   └── ReferenceUnusable
@@ -59,6 +60,14 @@ class SourceTimeout(DataError):
 
 class ReaderDied(DataError):
     """The child process that reads untrusted input died (memory limit, crash)."""
+
+
+class PieceLeftOut(ReaderDied):
+    """A file ended the reader amid a read, and is left out from now on: another read goes without it."""
+
+    def __init__(self, text: str, names: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.names = names
 
 
 class TooManyRows(DataError):

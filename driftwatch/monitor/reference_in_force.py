@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from driftwatch.columns.set_aside import set_aside_lines
 from driftwatch.config.models import MonitorConfig, as_json
@@ -15,7 +15,7 @@ from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.settings import redact_credentials
 from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.detectors.base import all_detectors
-from driftwatch.errors import ConfigError, ReferenceUnusable
+from driftwatch.errors import ConfigError, PieceLeftOut, ReferenceUnusable
 from driftwatch.reference.build import build_reference, require_features
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.records import Blocks
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from driftwatch.engines.local.pool import FilesRead, ReaderPool
 
 Say = Callable[[str], None]
+_T = TypeVar("_T")
 _ReferenceAndBlocks = tuple[Reference, BlocksBySegment]
 
 #: Settings whose change requires a new reference.
 _REFERENCE_SETTINGS = ("columns", "segment_by", "model", "timezone", "exclude")
+#: Files that may end the reader of one look at the reference.
+_MAX_CULPRITS = 20
 #: Unreadable files that a note names.
 _MAX_LISTED_FILES = 5
 _MISSING, _CHANGED = "there was none", "its data or settings changed"
@@ -53,6 +56,18 @@ class References:
 
         Raises ``ReferenceUnusable``, the sources' errors, and ``ConfigError`` for unknown column names.
         """
+        return self._without_culprits(partial(self._in_force, config, force=force))
+
+    def _without_culprits(self, look: Callable[[], _T]) -> _T:
+        """Look again without a file that ended the reader: what is left out is part of the key."""
+        for _ in range(_MAX_CULPRITS):
+            try:
+                return look()
+            except PieceLeftOut as error:
+                self.say(str(error))
+        return look()
+
+    def _in_force(self, config: MonitorConfig, *, force: bool) -> Reference:
         version = self._data_version(config)
         key = self._key(config, version)
         active = self.stored.active(config.name)
@@ -75,6 +90,9 @@ class References:
         stored separately. One changed by ``ack --as accepted`` is used only with ``rebased``. Raises the
         errors of ``in_force``.
         """
+        return self._without_culprits(partial(self._for_replay, config, rebased=rebased))
+
+    def _for_replay(self, config: MonitorConfig, *, rebased: bool) -> tuple[Reference, Blocks]:
         name, version = config.name, self._data_version(config)
         key = self._key(config, version)
         active = self.stored.active(name)

@@ -78,9 +78,12 @@ class Session:
 @contextmanager
 def open_session(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False) -> Iterator[Session]:
     from driftwatch.engines.local.pool import ReaderPool
+    from driftwatch.engines.local.readers.quarantine import Quarantine
+    from driftwatch.store.tables.quarantine_table import QuarantineTable
 
     database = Database(config.storage.path, checkpoints=checkpoints)
-    readers = ReaderPool(config.limits.workers)
+    quarantine = Quarantine(QuarantineTable(database), clock.now)
+    readers = ReaderPool(config.limits.workers, quarantine=quarantine)
     try:
         yield Session(
             config=config,

@@ -21,6 +21,7 @@ from driftwatch.core.schema import Span, merge_type_names
 from driftwatch.core.windows import slice_boundaries
 from driftwatch.monitor.reading import Parts, Reading, Tiles, is_growth, lost_rows, same_rows
 from driftwatch.monitor.stray_rows import past_of, with_strays
+from driftwatch.results.results import FileProblem
 from driftwatch.store.history import History
 from driftwatch.summary.moving_sum import MovingSum, TileKey
 from driftwatch.summary.plan import Plan
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from driftwatch.engines.local.pool import ReaderPool, TilesRead
 
 #: Source version of a slice with an unreadable file or message: it matches no version, so the slice is read
-#: again.
+#: again. Files in quarantine are left out of it by a version of its own.
 INCOMPLETE_SOURCE_VERSION = ""
 
 
@@ -256,11 +257,14 @@ def _merge(
     late_rows = retained_slices = corrected_slices = 0
     stored_slices, read_slices = _group_by_slice(stored_reading.tiles), _group_by_slice(tiles_read.tiles)
     undecodable_starts = {item.start for item in tiles_read.undecodable}
+    # What is in quarantine is part of the version.
+    has_mendable = any(item.problem is not FileProblem.QUARANTINED for item in tiles_read.rejected)
     for start in sorted(starts):
         stored_parts, read_parts = stored_slices.get(start, {}), read_slices[start]
         if stored_parts and same_rows(stored_parts, read_parts):
             continue
         is_incomplete = bool(tiles_read.rejected) or start in undecodable_starts
+        may_mend = has_mendable or start in undecodable_starts
         if stored_parts and lost_rows(stored_parts, read_parts, incomplete=is_incomplete):
             retained_slices += 1
             continue
@@ -270,7 +274,7 @@ def _merge(
             del tiles[start, segment]
         new_tiles |= {(start, segment): part for segment, part in read_parts.items()}
         versions[start] = newest_versions.get(start, 0) + 1
-        source_versions[start] = INCOMPLETE_SOURCE_VERSION if is_incomplete else current_versions[start]
+        source_versions[start] = INCOMPLETE_SOURCE_VERSION if may_mend else current_versions[start]
     return Reading(
         tiles=tiles | new_tiles,
         versions=versions,

@@ -69,6 +69,8 @@ class FileProblem(StrEnum):
     HALF_WRITTEN = "half_written"
     FOREIGN_SCHEMA = "foreign_schema"
     TOO_LARGE = "too_large"
+    #: Read alone it ended its reader, and it is left out until it changes.
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ themselves. Settings sent as JSON open the same source in another process.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from driftwatch.core.schema import Span
 from driftwatch.core.settings import Settings, Zone
@@ -34,6 +34,41 @@ class SourceConfig(Settings):
     time_column: str | None = None
     timezone: Zone = "UTC"
 
+    @property
+    def described(self) -> str:
+        """What is read, for an error: without secrets, on one line."""
+        return f"the {self.type} source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A part of the data that can be left out, such as a file."""
+
+    #: Names it within its source.
+    path: str
+    #: Its name for people.
+    name: str
+    #: Bytes, and time of the last change in nanoseconds: with other ones it is another piece.
+    size: int
+    modified: int
+
+
+def _nobody(_piece: Piece) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceChoice:
+    """Which pieces are read, and who hears of each before it is opened."""
+
+    #: Details for ``Reading.rejected``, where these pieces are named as ``quarantined``.
+    left_out: Mapping[Piece, str] = field(default_factory=dict)
+    #: Paths of the only pieces to read; None: all. Others are not named.
+    only: Collection[str] | None = None
+    opened: Callable[[Piece], None] = _nobody
+    #: Hears of a piece that a version has as left out: its rows may not be read again.
+    passed: Callable[[Piece], None] = _nobody
+
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
@@ -48,6 +83,17 @@ class Reading:
     files: int = 0
     #: Where a requested column is missing, names of columns that are there instead, the most alike first.
     other_columns: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class Piecewise(Protocol):
+    """A source of pieces, of which one that ends its reader is found and left out.
+
+    A piece that is left out is never opened, and named in ``rejected``. A version changes when a piece comes
+    to be left out, or is no longer.
+    """
+
+    piece_choice: PieceChoice
 
 
 class Source(Protocol):

@@ -31,8 +31,10 @@ from driftwatch.sources._formats.listing import (
 from driftwatch.sources._formats.one_file import rows_of, times_of
 from driftwatch.sources._formats.partitions import Partitions, span_of
 from driftwatch.sources._formats.request import BadFile, ColumnsRead, NoEventTime, Request
-from driftwatch.sources.base import Reading, SourceConfig
+from driftwatch.sources.base import Piece, PieceChoice, Reading, SourceConfig
 
+#: Paths in an error.
+_MAX_SHOWN_PATHS = 5
 _URL_SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 
 
@@ -62,6 +64,11 @@ class FilesConfig(SourceConfig, RowOptions):
     #: True: partitions named by dates hold event times of these dates; False: the dates are of arrival.
     partition_time: bool = True
 
+    @property
+    def described(self) -> str:
+        paths = [self.path] if isinstance(self.path, str) else self.path
+        return public(", ".join(paths[:_MAX_SHOWN_PATHS]))
+
 
 CONFIG = FilesConfig
 
@@ -84,6 +91,7 @@ class FilesSource:
     config: FilesConfig
     resolve: Resolve = field(default=pafs.FileSystem.from_uri)
     now: Callable[[], int] = field(default=time.time_ns)
+    piece_choice: PieceChoice = field(default_factory=PieceChoice)
 
     def version(self, span: Span | None) -> str:
         """Return a SHA-256 of names, sizes and modification times of files that can hold rows of the span.
@@ -106,14 +114,14 @@ class FilesSource:
         for span in spans:
             positions = tuple(place for place, item in enumerate(bounds) if _overlap(item, span))
             if positions not in memo:
-                memo[positions] = _version([entries[place] for place in positions])
+                memo[positions] = self._version([entries[place] for place in positions])
             versions.append(memo[positions])
         return versions
 
     def read(self, span: Span | None, columns: Sequence[str] | None) -> Reading:
         """Read the rows; a file of up to 32 MiB in memory is read whole or not at all."""
         entries = self._candidates(span)
-        reading = Reading(batches=iter(()), version=_version(entries))
+        reading = Reading(batches=iter(()), version=self._version(entries))
         unique = None if columns is None else tuple(dict.fromkeys(columns))
         columns_read = ColumnsRead(candidates=reading.other_columns)
         reading.batches = self._rows(entries, span, unique, reading, columns_read)
@@ -123,7 +131,7 @@ class FilesSource:
         """Return the span of event times, by Parquet statistics if possible; unreadable files are skipped."""
         if self.config.time_column is None:
             raise SchemaMismatch(
-                f"{self._where()}: expected a time_column. Got none. "
+                f"{self.config.described}: expected a time_column. Got none. "
                 "Name the column of event times under source."
             )
         candidates = [(entry, self._bounds(entry.partitions)) for entry in self._candidates(None)]
@@ -158,11 +166,7 @@ class FilesSource:
             advice = (
                 " Name the column of event times under source." if isinstance(foreign[0], NoEventTime) else ""
             )
-            raise SchemaMismatch(f"{self._where()}: {foreign[0].detail}{advice}")
-
-    def _where(self) -> str:
-        path = self.config.path
-        return public(path if isinstance(path, str) else ", ".join(path[:5]))
+            raise SchemaMismatch(f"{self.config.described}: {foreign[0].detail}{advice}")
 
     def _bounds(self, partitions: Partitions) -> Span | None:
         if not self.config.partition_time or self.config.time_column is None or not partitions:
@@ -174,10 +178,31 @@ class FilesSource:
         listing = list_files(paths, self._in_span(span), self.resolve)
         if listing.empty:
             raise SourceUnavailable(
-                f"{self._where()}: expected at least one file. Got none. Check the path and its wildcards, "
-                "and that the files' folder is mounted here."
+                f"{self.config.described}: expected at least one file. Got none. Check the path and its "
+                "wildcards, and that the files' folder is mounted here."
             )
-        return without_aliases(self._settled(listing))
+        entries = without_aliases(self._settled(listing))
+        only = self.piece_choice.only
+        return entries if only is None else [entry for entry in entries if entry.path in only]
+
+    def _version(self, entries: list[Entry]) -> str:
+        # What is left out changes no version but its own.
+        listed: list[list[object]] = [[entry.path, entry.size, entry.modified] for entry in entries]
+        if self.piece_choice.left_out:
+            for item, entry in zip(listed, entries, strict=True):
+                piece = _piece(entry)
+                if piece in self.piece_choice.left_out:
+                    item.append("left out")
+                    self.piece_choice.passed(piece)
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+    def _open(self, entry: Entry) -> None:
+        """Raise ``BadFile`` for a file that is left out."""
+        piece = _piece(entry)
+        detail = self.piece_choice.left_out.get(piece)
+        if detail is not None:
+            raise BadFile(FileProblem.QUARANTINED, detail)
+        self.piece_choice.opened(piece)
 
     def _in_span(self, span: Span | None) -> Callable[[Partitions], bool]:
         return lambda partitions: span is None or _overlap(self._bounds(partitions), span)
@@ -222,6 +247,7 @@ class FilesSource:
             request = self._request(entry, span, columns, columns_read)
             delivered = 0
             try:
+                self._open(entry)
                 for batch in rows_of(entry, request, self.config.format):
                     delivered += batch.num_rows
                     yield batch
@@ -238,6 +264,7 @@ class FilesSource:
         request = self._request(entry, None, (column,), ColumnsRead())
         ends: tuple[int, int] | None = None
         try:
+            self._open(entry)
             for times in times_of(entry, request, self.config.format):
                 if len(times):
                     low, high = int(times.min()), int(times.max())
@@ -251,6 +278,5 @@ def _overlap(bounds: Span | None, span: Span | None) -> bool:
     return bounds is None or span is None or (bounds.start < span.end and bounds.end > span.start)
 
 
-def _version(entries: list[Entry]) -> str:
-    listed = [[entry.path, entry.size, entry.modified] for entry in entries]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+def _piece(entry: Entry) -> Piece:
+    return Piece(path=entry.path, name=entry.name, size=entry.size, modified=entry.modified)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
+#: Characters of a query in an error.
+_MAX_SHOWN_CHARS = 120
+
+
 class SqlConfig(SourceConfig, RowOptions):
     """Settings of a SQL source: either ``url`` or ``url_file``, either ``table`` or ``query``."""
 
@@ -44,6 +48,13 @@ class SqlConfig(SourceConfig, RowOptions):
     timeout: Duration = 300
     #: Changes with every change of its row: versions then read it and the time column alone.
     updated_column: Annotated[str | None, Field(min_length=1), Since("0.2.0")] = None
+
+    @property
+    def described(self) -> str:
+        if self.table is not None:
+            return f"table {self.table!r}"
+        text = " ".join((self.query or "").split())
+        return f"query {text[:_MAX_SHOWN_CHARS]!r}{'...' if len(text) > _MAX_SHOWN_CHARS else ''}"
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

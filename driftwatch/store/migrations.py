@@ -100,11 +100,12 @@ _VERSION_5 = (
 )
 
 _VERSION_6 = (
-    # Files that ended their reader. A changed size or mtime (nanoseconds) is tried at once.
+    # Files that ended their reader, by a hash of their source's settings. Tried again with another size or
+    # mtime (nanoseconds), under other conditions (versions and limits), and after a time.
     """CREATE TABLE quarantined_files (
-        monitor TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, mtime INTEGER NOT NULL,
-        reason TEXT NOT NULL, detail TEXT NOT NULL, found_at INTEGER NOT NULL,
-        PRIMARY KEY (monitor, name)) WITHOUT ROWID""",
+        source TEXT NOT NULL, path TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL, reason TEXT NOT NULL, conditions TEXT NOT NULL, until INTEGER NOT NULL,
+        PRIMARY KEY (source, path)) WITHOUT ROWID""",
     # One row: the wall clock as it was last believed, beside a steady clock.
     """CREATE TABLE clock_readings (
         boot TEXT NOT NULL PRIMARY KEY, offset INTEGER NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID""",

@@ -22,7 +22,7 @@ from days import REFERENCE_DAYS, ROWS, SHIFTED_FROM, csv_text
 from shell_completion import completions
 
 from driftwatch.cli import main
-from driftwatch.cli.verbs._one_off_files import delimiter_of
+from driftwatch.cli.verbs._one_off_files import one_off_files
 from driftwatch.config.load import load
 from driftwatch.config.models import as_json
 
@@ -379,7 +379,8 @@ def test_a_delimiter_is_taken_from_a_whole_table_only(tmp_path: Path, content: s
     (tmp_path / "date=2026-01-31").mkdir()
     path = tmp_path / "date=2026-01-31" / "rows.csv"
     path.write_text(content)
-    assert delimiter_of(str(path)) == mark
+    with one_off_files() as opened:
+        assert opened.delimiter_of(str(path)) == mark
 
 
 def test_wrong_usage(folder: Path) -> None:

@@ -259,7 +259,7 @@ def test_lines_that_end_in_a_delimiter_have_no_further_column(tmp_path: Path) ->
 
 @pytest.mark.parametrize("end", ["\n", ""])
 def test_json_that_is_nested_without_end_is_refused_at_once(tmp_path: Path, end: str) -> None:
-    reason = "unreadable: a line is nested deeper than 100 objects and lists. Log such a value as text."
+    reason = "unreadable: a line is nested deeper than 64 objects and lists. Log such a value as text."
     for line in ('{"a":' * 9_000 + "1" + "}" * 9_000, '{"a":' + "[" * 100 + "]" * 100 + "}"):
         path = written(tmp_path, f'{{"a": 1}}\n{line}{end}', "a.jsonl")
         assert problem(source(path).read(None, None)) == reason

@@ -24,7 +24,14 @@ from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.core.schema import Span
 from driftwatch.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from driftwatch.results.results import FileProblem, RejectedFile
-from driftwatch.sources.base import MAX_BATCH_BYTES, MAX_BATCH_ROWS, Reading, SourceConfig
+from driftwatch.sources.base import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ROWS,
+    Piece,
+    PieceChoice,
+    Reading,
+    SourceConfig,
+)
 
 
 class PiecesConfig(SourceConfig):
@@ -45,9 +52,15 @@ def open_source(config: PiecesConfig) -> PiecesSource:
     return kind(config)
 
 
+def piece_of(path: Path) -> Piece:
+    status = path.stat()
+    return Piece(path=str(path), name=path.name, size=status.st_size, modified=status.st_mtime_ns)
+
+
 class PiecesSource:
     def __init__(self, config: PiecesConfig) -> None:
         self.config = config
+        self.piece_choice = PieceChoice()
 
     def __repr__(self) -> str:
         return f"PiecesSource({self.config.path})"
@@ -69,8 +82,11 @@ class PiecesSource:
                     yield hashlib.sha256(repr(row).encode("utf-8", "replace")).hexdigest()
 
     def kept_batches(self, piece: Path) -> Iterator[pa.RecordBatch]:
-        """The batches of a piece; none when it cannot be read."""
+        """The batches of a piece; none when it cannot be read, or is left out."""
         try:
+            if piece_of(piece) in self.piece_choice.left_out:
+                self.piece_choice.passed(piece_of(piece))
+                return
             yield from self.stored(piece)
         except (pa.ArrowException, OSError):
             return
@@ -85,12 +101,23 @@ class PiecesSource:
     ) -> Iterator[pa.RecordBatch]:
         for piece in self.pieces():
             try:
+                if self.is_left_out(piece, reading):
+                    continue
+                if piece.exists():
+                    self.piece_choice.opened(piece_of(piece))
                 for batch in self.stored(piece):
                     self.check_times(batch.schema)
                     yield from self.bounded(self.selected(self.cut(batch, span), columns))
                 reading.files += 1
             except (pa.ArrowException, OSError):
                 self.reject(piece, reading)
+
+    def is_left_out(self, piece: Path, reading: Reading) -> bool:
+        detail = self.piece_choice.left_out.get(piece_of(piece)) if piece.exists() else None
+        if detail is not None:
+            item = RejectedFile(name=piece.name, problem=FileProblem.QUARANTINED, detail=detail)
+            reading.rejected.append(item)
+        return detail is not None
 
     def reject(self, piece: Path, reading: Reading) -> None:
         name = piece.name if piece.name.isprintable() else ascii(piece.name)
@@ -119,7 +146,8 @@ class PiecesSource:
             raise self.unavailable(
                 f"{self.config.path}: expected a folder. Got none. Check that it is mounted."
             )
-        return sorted(self.config.path.iterdir())
+        only = self.piece_choice.only
+        return sorted(path for path in self.config.path.iterdir() if only is None or str(path) in only)
 
     def unavailable(self, text: str) -> Exception:
         return SourceUnavailable(text)
@@ -174,6 +202,7 @@ class PiecesSource:
 class PiecesStand(Stand):
     name = "pieces"
     module = "pieces_source"
+    piecewise = True
     times = frozenset(TIMES)
     values = frozenset(VALUES)
     margin = 0

@@ -53,17 +53,17 @@ def compare(
       driftwatch compare test.parquet 'production/*.parquet' --fail-on-drift --format json
     """
     from driftwatch.cli.output import progress, show_comparison, show_json
-    from driftwatch.cli.verbs._one_off_files import file_batches, options_of_both
+    from driftwatch.cli.verbs._one_off_files import one_off_files
     from driftwatch.comparison import compare_files
 
-    options = options_of_both(reference, current)
-    with progress("columns") as advance:
+    with one_off_files() as opened, progress("columns") as advance:
+        options = opened.options_of_both(reference, current)
         result = compare_files(
             reference,
             current,
             time_column=time_column,
             also=detectors,
-            read=lambda path: file_batches(path, options[path]),
+            read=lambda path: opened.batches(path, options[path]),
             progress=advance,
         )
     if not result.current_rows:

@@ -24,18 +24,19 @@ def init(reference: str, current: str, output: Path | None) -> None:
       driftwatch init test.parquet --current 'production/*.parquet' -o driftwatch.yaml
       driftwatch init test.parquet --current 'production/*.parquet'
     """
-    from driftwatch.cli.verbs._one_off_files import file_batches, options_of_both
+    from driftwatch.cli.verbs._one_off_files import one_off_files
     from driftwatch.config.init import write_config
     from driftwatch.config.load import check
 
-    options = options_of_both(reference, current)
-    text = write_config(
-        reference,
-        current,
-        read=lambda path: file_batches(path, options[path]),
-        options=options.__getitem__,
-        say=say,
-    )
+    with one_off_files() as opened:
+        options = opened.options_of_both(reference, current)
+        text = write_config(
+            reference,
+            current,
+            read=lambda path: opened.batches(path, options[path]),
+            options=options.__getitem__,
+            say=say,
+        )
     if output is None:
         click.echo(text, nl=False)
         return

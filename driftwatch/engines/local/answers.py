@@ -9,12 +9,18 @@ from typing import Any
 from driftwatch import errors
 from driftwatch.core.schema import TypeNames
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
-from driftwatch.engines.local.frames import MAX_PLANS
-from driftwatch.engines.local.reader_handle import Deadline, Reader
-from driftwatch.errors import DataError, DriftwatchError, ReaderDied
+from driftwatch.engines.local.readers.frames import MAX_PLANS
+from driftwatch.engines.local.readers.reader_handle import (
+    Deadline,
+    Evidence,
+    Reader,
+    ReaderLost,
+    SourceFailed,
+)
+from driftwatch.errors import DataError, DriftwatchError
 from driftwatch.results.results import FileProblem, RejectedFile
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.serial import encode_plan
+from driftwatch.summary.serial import decode_summary, encode_plan
 from driftwatch.summary.summary import Summary
 
 
@@ -58,14 +64,6 @@ class FilesRead:
     rejected: tuple[RejectedFile, ...] = ()
 
 
-class SourceFailed(Exception):
-    """Raised for an error of the source after which the child process stays usable."""
-
-    def __init__(self, error: DriftwatchError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 def planned(
     reader: Reader, header: dict[str, Any], plan: Plan, deadline: Deadline
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -95,20 +93,31 @@ def checked(
             continue
         failure, text = answer["error"], str(answer.get("text", ""))
         if failure == "memory":
-            raise ReaderDied(
+            raise ReaderLost(
                 f"reading took more than the {memory >> 20:,} MiB that limits.memory allows (beside "
                 f"{answer['base'] >> 20:,} MiB of the reader itself); the reader was replaced. "
-                "Raise limits.memory, write smaller row groups, or read a shorter window."
+                "Raise limits.memory, write smaller row groups, or read a shorter window.",
+                Evidence.MEMORY,
             )
         kind = getattr(errors, str(failure), None)
         if failure == "internal" or not (isinstance(kind, type) and issubclass(kind, DriftwatchError)):
-            raise ReaderDied(f"the reader failed unexpectedly ({text}) and was replaced. Please report this.")
+            raise ReaderLost(
+                f"the reader failed unexpectedly ({text}) and was replaced. Please report this.",
+                Evidence.CRASH,
+            )
         raise SourceFailed(DataError(text) if kind is errors.MissingExtra else kind(text))
 
 
-def tiles_read(
-    done: dict[str, Any], tiles: dict[tuple[int, str | None], Summary], types: dict[int, TypeNames]
-) -> TilesRead:
+def tiles_read(answers: Iterator[tuple[dict[str, Any], bytes]]) -> TilesRead:
+    done: dict[str, Any] = {}
+    tiles: dict[tuple[int, str | None], Summary] = {}
+    types: dict[int, TypeNames] = {}
+    for answer, blob in answers:
+        if answer["kind"] == "tile":
+            tiles[answer["start"], answer["segment"]] = decode_summary(blob)
+            if answer["types"]:
+                types[answer["start"]] = {name: tuple(names) for name, names in answer["types"].items()}
+        done = answer
     return TilesRead(
         tiles=tiles,
         versions=tuple(done["versions"]),

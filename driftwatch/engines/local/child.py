@@ -1,4 +1,4 @@
-"""A reader process (``python -m driftwatch.engines.local.child PARENT``): only it reads untrusted input.
+"""A reader process (``python -m driftwatch.engines.local.child PARENT BOARD``): only it reads foreign input.
 
 Requests are frames on standard input, answers frames on standard output; all else goes to standard error. The
 process ends when its input or its parent ends, or after an error that leaves it in an unknown state.
@@ -13,7 +13,7 @@ import traceback
 from typing import Any, BinaryIO
 
 from driftwatch.core.memory import block_pandas_import, release_memory, retain_freed_memory
-from driftwatch.engines.local.frames import HEAD_BYTES, MAX_FRAME_BYTES, pack, sizes, unpack
+from driftwatch.engines.local.readers.frames import HEAD_BYTES, MAX_FRAME_BYTES, pack, sizes, unpack
 from driftwatch.engines.local.sandbox import allow_memory, confine, mapped
 
 #: Bytes of address space on top of what a read may take: thread stacks, allocator slack.
@@ -34,9 +34,10 @@ def main() -> None:
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     _warm()
+    from driftwatch.engines.local.readers.open_pieces import OpenPieces
     from driftwatch.engines.local.worker import Worker
 
-    worker = Worker()
+    worker = Worker(open_pieces=OpenPieces(int(sys.argv[2]) if len(sys.argv) > 2 else None))
     gc.freeze()
     # A read may take limits.memory on top of the process's own 300 MB of address space (75 MB resident).
     base = mapped() + _SLACK_BYTES

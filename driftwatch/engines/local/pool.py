@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from driftwatch.core.schema import Span, TypeNames
+from driftwatch.core.schema import Span
 from driftwatch.decoders.base import DecoderConfig
 from driftwatch.engines.base import Capability, EngineConfig
 from driftwatch.engines.local import LocalConfig
 from driftwatch.engines.local.answers import (
     FilesRead,
-    SourceFailed,
     TilesRead,
     checked,
     planned,
     rejected_files,
     tiles_read,
 )
-from driftwatch.engines.local.reader_handle import Deadline, Reader
-from driftwatch.errors import ReaderDied
-from driftwatch.sources.base import SourceConfig
+from driftwatch.engines.local.readers.culprit import Choice, Limits, ReadFailed, Searches
+from driftwatch.engines.local.readers.open_pieces import Opened, clear, read_board
+from driftwatch.engines.local.readers.processes import Processes
+from driftwatch.engines.local.readers.quarantine import Quarantine, source_key
+from driftwatch.engines.local.readers.reader_handle import (
+    Deadline,
+    Evidence,
+    Reader,
+    ReaderLost,
+    SourceFailed,
+)
+from driftwatch.errors import PieceLeftOut, ReaderDied, SourceTimeout, TooManyRows
+from driftwatch.sources.base import Piece, SourceConfig
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.serial import decode_summary, with_fingerprint
-from driftwatch.summary.summary import Summary
+from driftwatch.summary.serial import with_fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,20 +48,13 @@ class ReaderPool:
     """A thread-safe pool of at most ``workers`` busy children; a call waits until one is free.
 
     Every call raises ``SourceTimeout`` past its deadline (the child is killed), ``ReaderDied`` when the child
-    died or ran out of memory, and the source's own errors.
+    died or ran out of memory, and the source's own errors. A piece that does this when it is read alone is
+    put into quarantine, and the others are read (``culprit``).
     """
 
-    def __init__(self, workers: int, *, spare: int = 0) -> None:
-        self._free = threading.Condition()
-        self._slots = workers
-        # Children start when first needed. This many more are kept started, so that a killed one is replaced
-        # without waiting.
-        self._spare = spare
-        self._idle: list[Reader] = []
-        self._busy: set[Reader] = set()
-        self._closed = False
-        # The kernel kills a child when the *thread* that started it ends: one lasting thread starts them all.
-        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader-starter")
+    def __init__(self, workers: int, *, spare: int = 0, quarantine: Quarantine | None = None) -> None:
+        self.processes = Processes(workers, spare=spare)
+        self._searches = Searches(quarantine=quarantine or Quarantine())
 
     def tiles(
         self,
@@ -97,30 +96,23 @@ class ReaderPool:
             "decode": None if decode is None else decode.model_dump(mode="json"),
             "memory": memory,
         }
-        tiles: dict[tuple[int, str | None], Summary] = {}
-        types: dict[int, TypeNames] = {}
-        with self._reader() as reader:
-            done: dict[str, Any] = {}
-            for answer, blob in planned(reader, header, plan, Deadline(seconds=seconds)):
-                if answer["kind"] == "tile":
-                    tiles[answer["start"], answer["segment"]] = decode_summary(blob)
-                    if answer["types"]:
-                        types[answer["start"]] = {
-                            name: tuple(names) for name, names in answer["types"].items()
-                        }
-                done = answer
-        return replace(tiles_read(done, tiles, types), seconds=time.monotonic() - started)
+
+        def attempt(choice: Choice) -> tuple[TilesRead, Opened]:
+            with self._reader(source) as reader:
+                answers = planned(reader, header | _choice_json(choice), plan, _deadline(choice))
+                return tiles_read(answers), read_board(reader.board)
+
+        read = self._searches.read(attempt, source_key(source), Limits(seconds=seconds, memory=memory))
+        return replace(read, seconds=time.monotonic() - started)
 
     def extent(self, source: SourceConfig, *, seconds: float, memory: int) -> Span | None:
         """Return the span of event times, or None when the source has no row."""
-        done = self._ask({"op": "extent", "source": source.model_dump(mode="json")}, seconds, memory)
-        extent = done["extent"]
+        extent = self._ask({"op": "extent"}, source, seconds, memory)["extent"]
         return None if extent is None else Span(start=extent[0], end=extent[1])
 
     def newest(self, source: SourceConfig, until: int, *, seconds: float, memory: int) -> int | None:
         """Return the newest event time before ``until``, or None."""
-        header = {"op": "newest", "source": source.model_dump(mode="json"), "until": until}
-        newest: int | None = self._ask(header, seconds, memory)["newest"]
+        newest: int | None = self._ask({"op": "newest", "until": until}, source, seconds, memory)["newest"]
         return newest
 
     def row_counts(
@@ -133,24 +125,15 @@ class ReaderPool:
         span: Span | None = None,
     ) -> dict[int, int]:
         """Return rows by the number of their period of so many seconds since 1970."""
-        header = {
-            "op": "row_counts",
-            "source": source.model_dump(mode="json"),
-            "period": period,
-            "span": _span_json(span),
-        }
-        return dict(self._ask(header, seconds, memory)["counts"])
+        header = {"op": "row_counts", "period": period, "span": _span_json(span)}
+        return dict(self._ask(header, source, seconds, memory)["counts"])
 
     def versions(
         self, source: SourceConfig, spans: Sequence[Span | None], *, seconds: float, memory: int
     ) -> list[str]:
         """Return the version of each span's data (None: all), in their order."""
-        header = {
-            "op": "versions",
-            "source": source.model_dump(mode="json"),
-            "spans": [_span_json(span) for span in spans],
-        }
-        return [str(version) for version in self._ask(header, seconds, memory)["versions"]]
+        header = {"op": "versions", "spans": [_span_json(span) for span in spans]}
+        return [str(version) for version in self._ask(header, source, seconds, memory)["versions"]]
 
     def batches(
         self,
@@ -161,26 +144,52 @@ class ReaderPool:
         # The time spent waiting for the child; the caller's own does not count.
         seconds: float,
         span: Span | None = None,
+        # No more than so many batches of the source; None: all.
+        limit: int | None = None,
         # Filled in at the end.
         files_read: FilesRead | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield all rows of the source (or of ``span``), some MiB at a time.
 
-        The iterator occupies a child until it is exhausted or closed.
+        The iterator occupies a child until it is exhausted or closed. Raises ``PieceLeftOut`` where another
+        read will go without what ended this one.
         """
-        import pyarrow as pa
-
         header = {
             "op": "rows",
             "source": source.model_dump(mode="json"),
             "columns": None if columns is None else list(columns),
             "span": _span_json(span),
+            "batches": limit,
             "memory": memory,
         }
-        deadline = Deadline(seconds=seconds)
-        with self._reader() as reader:
-            reader.ask(header, b"", deadline)
-            for answer, blob in checked(reader.answers(deadline), memory):
+        key, limits = source_key(source), Limits(seconds=seconds, memory=memory)
+
+        def drain(choice: Choice) -> tuple[None, Opened]:
+            files_read = FilesRead()
+            for _ in self._rows(source, header, choice, files_read):
+                pass
+            return None, Opened(count=files_read.files)
+
+        left_out = self._searches.quarantine.of(key, seconds, memory)
+        try:
+            yield from self._rows(source, header, Choice(left_out=left_out, seconds=seconds), files_read)
+        except ReadFailed as failure:
+            pieces = self._searches.find(drain, key, limits, failure)
+            if not pieces:
+                raise failure.error from None
+            names = tuple(piece.name for piece in pieces)
+            text = f"{failure.error} From now on it is read without {', '.join(names)}: read again."
+            raise PieceLeftOut(text, names) from None
+
+    def _rows(
+        self, source: SourceConfig, header: dict[str, Any], choice: Choice, files_read: FilesRead | None
+    ) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        deadline = _deadline(choice)
+        with self._reader(source) as reader:
+            reader.ask(header | _choice_json(choice), b"", deadline)
+            for answer, blob in checked(reader.answers(deadline), header["memory"]):
                 if answer["kind"] == "rows":
                     with pa.ipc.open_stream(blob) as stream:
                         yield from stream
@@ -189,108 +198,69 @@ class ReaderPool:
                     files_read.rejected = tuple(rejected_files(answer))
 
     def ping(self, *, seconds: float = 60.0) -> None:
-        self._ask({"op": "ping"}, seconds, None)
+        with self.processes.reader("") as reader:
+            deadline = Deadline(seconds=seconds)
+            reader.ask({"op": "ping"}, b"", deadline)
+            for _ in checked(reader.answers(deadline), 0):
+                pass
 
     def close(self, grace: float = 0.0) -> None:
         """Wait up to ``grace`` seconds for running calls, then kill every child. Idempotent."""
-        with self._free:
-            self._closed = True
-            self._free.notify_all()
-            self._free.wait_for(lambda: not self._busy, timeout=grace)
-            idle, self._idle = self._idle, []
-            busy = list(self._busy)
-        for reader in idle:
-            reader.kill()
-        for reader in busy:
-            reader.stop()
-        self._starter.shutdown(wait=True)
-        with self._free:
-            idle, self._idle = self._idle, []
-        for reader in idle:
-            reader.kill()
+        self.processes.close(grace)
 
-    def _ask(self, header: dict[str, Any], seconds: float, memory: int | None) -> dict[str, Any]:
-        done: dict[str, Any] = {}
-        deadline = Deadline(seconds=seconds)
-        with self._reader() as reader:
-            reader.ask({**header, "memory": memory}, b"", deadline)
-            for answer, _ in checked(reader.answers(deadline), memory or 0):
-                done = answer
-        return done
+    def _ask(
+        self, request: dict[str, Any], source: SourceConfig, seconds: float, memory: int
+    ) -> dict[str, Any]:
+        header = {**request, "source": source.model_dump(mode="json"), "memory": memory}
+
+        def attempt(choice: Choice) -> tuple[dict[str, Any], Opened]:
+            done: dict[str, Any] = {}
+            deadline = _deadline(choice)
+            with self._reader(source) as reader:
+                reader.ask(header | _choice_json(choice), b"", deadline)
+                for answer, _ in checked(reader.answers(deadline), memory):
+                    done = answer
+                return done, read_board(reader.board)
+
+        return self._searches.read(attempt, source_key(source), Limits(seconds=seconds, memory=memory))
 
     @contextmanager
-    def _reader(self) -> Iterator[Reader]:
-        # The child returns to the pool only after a complete answer.
-        reader = self._borrow()
-        sound = False
-        try:
-            yield reader
-            sound = True
-        except ReaderDied:
-            if self._closed:
-                raise ReaderDied("the readers were closed while this source was being read.") from None
-            raise
-        except SourceFailed as failed:
-            sound = True
-            raise failed.error from None
-        finally:
-            self._return(reader, sound=sound)
+    def _reader(self, source: SourceConfig) -> Iterator[Reader]:
+        """Lend a reader. Raises ``ReadFailed`` when it is lost, naming the source and what was open."""
+        with self.processes.reader(source_key(source)) as reader:
+            clear(reader.board)
+            try:
+                yield reader
+            except SourceFailed as failed:
+                if isinstance(failed.error, TooManyRows):
+                    opened = read_board(reader.board)
+                    failed.error = TooManyRows(_located(str(failed.error), source, opened.pieces))
+                raise
+            except (ReaderLost, SourceTimeout) as error:
+                if self.processes.closed:
+                    raise ReaderDied("the readers were closed while this source was being read.") from None
+                evidence = error.evidence if isinstance(error, ReaderLost) else Evidence.TIMEOUT
+                opened = read_board(reader.board)
+                kind = ReaderDied if isinstance(error, ReaderLost) else SourceTimeout
+                located = kind(_located(str(error), source, opened.pieces))
+                raise ReadFailed(located, evidence, opened) from None
 
-    def _borrow(self) -> Reader:
-        with self._free:
-            self._free.wait_for(lambda: self._closed or self._slots > 0)
-            if self._closed:
-                raise ReaderDied("the readers are closed.")
-            self._slots -= 1
-            while self._idle:
-                reader = self._idle.pop()
-                if reader.alive:
-                    self._busy.add(reader)
-                    self._restock()
-                    return reader
-                reader.kill()
-        try:
-            reader = self._starter.submit(Reader.start).result()
-        except BaseException:
-            with self._free:
-                self._slots += 1
-                self._free.notify_all()
-            if self._closed:
-                raise ReaderDied("the readers are closed.") from None
-            raise
-        with self._free:
-            self._busy.add(reader)
-            self._restock()
-            closed = self._closed
-        if closed:
-            self._return(reader, sound=False)
-            raise ReaderDied("the readers are closed.")
-        return reader
 
-    def _restock(self) -> None:
-        # The caller holds the lock.
-        if not self._closed and len(self._idle) < self._spare:
-            self._starter.submit(self._start_spare)
+def _located(text: str, source: SourceConfig, pieces: Sequence[Piece]) -> str:
+    where = f", {pieces[0].name} open" if pieces else ""
+    return f"{source.described}{where}: {text}"
 
-    def _start_spare(self) -> None:
-        with self._free:
-            needed = not self._closed and len(self._idle) < self._spare
-        if not needed:
-            return
-        reader = Reader.start()
-        with self._free:
-            self._idle.append(reader)
 
-    def _return(self, reader: Reader, *, sound: bool) -> None:
-        with self._free:
-            self._busy.discard(reader)
-            keep = sound and not self._closed
-            if keep:
-                self._idle.append(reader)
-            self._slots += 1
-            self._free.notify_all()
-        if not keep:
-            reader.kill()
+def _choice_json(choice: Choice) -> dict[str, Any]:
+    left_out = [
+        [piece.path, piece.name, piece.size, piece.modified, detail]
+        for piece, detail in choice.left_out.items()
+    ]
+    return {"left_out": left_out, "only": None if choice.only is None else list(choice.only)}
+
+
+def _deadline(choice: Choice) -> Deadline:
+    return Deadline(seconds=choice.seconds)
 
 
 def _span_json(span: Span | None) -> list[int] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +15,19 @@ from driftwatch.core import plugins
 from driftwatch.core.schema import Span
 from driftwatch.engines.base import Counted, Engine, SourceRows, Undecodable, columns_of
 from driftwatch.engines.local.event_counts import newest_time, row_counts
-from driftwatch.engines.local.frames import MAX_PLANS
+from driftwatch.engines.local.readers.frames import MAX_PLANS
+from driftwatch.engines.local.readers.open_pieces import OpenPieces
 from driftwatch.errors import ConfigError, DataError
-from driftwatch.sources.base import MAX_OTHER_COLUMNS, Reading, Source, SourceConfig
+from driftwatch.results.results import FileProblem
+from driftwatch.sources.base import (
+    MAX_OTHER_COLUMNS,
+    Piece,
+    PieceChoice,
+    Piecewise,
+    Reading,
+    Source,
+    SourceConfig,
+)
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.serial import decode_plan, encode_summary
 
@@ -26,6 +36,7 @@ _PIECE_BYTES = 32 << 20
 
 Frame = tuple[dict[str, Any], bytes]
 Answers = Iterator[Frame]
+_Opened = tuple[SourceConfig, Source]
 
 
 class PlanUnknown(Exception):
@@ -34,6 +45,9 @@ class PlanUnknown(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
+    open_pieces: OpenPieces
+    #: Pieces left out of the versions of this request.
+    passed: dict[Piece, None] = field(default_factory=dict)
     plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict)
 
     def answer(self, header: dict[str, Any], blob: bytes) -> Answers:
@@ -46,31 +60,47 @@ class Worker:
             "rows": self._rows,
             "tiles": self._tiles,
         }
+        self.open_pieces.clear()
+        self.passed.clear()
         return operations[header["op"]](header, blob)
+
+    def _source(self, header: dict[str, Any], config: dict[str, Any] | None = None) -> _Opened:
+        settings, source = _source(header["source"] if config is None else config)
+        if isinstance(source, Piecewise):
+            source.piece_choice = PieceChoice(
+                left_out={
+                    Piece(path=path, name=name, size=size, modified=modified): detail
+                    for path, name, size, modified, detail in header["left_out"]
+                },
+                only=header["only"],
+                opened=self.open_pieces.note,
+                passed=lambda piece: self.passed.update({piece: None}),
+            )
+        return settings, source
 
     def _ping(self, _header: dict[str, Any], _blob: bytes) -> Answers:
         yield {"kind": "done"}, b""
 
     def _versions(self, header: dict[str, Any], _blob: bytes) -> Answers:
         spans = [None if span is None else Span(start=span[0], end=span[1]) for span in header["spans"]]
-        yield {"kind": "done", "versions": open_source(header["source"]).versions(spans)}, b""
+        yield {"kind": "done", "versions": self._source(header)[1].versions(spans)}, b""
 
     def _extent(self, header: dict[str, Any], _blob: bytes) -> Answers:
-        extent = open_source(header["source"]).extent()
+        extent = self._source(header)[1].extent()
         yield {"kind": "done", "extent": None if extent is None else [extent.start, extent.end]}, b""
 
     def _newest(self, header: dict[str, Any], _blob: bytes) -> Answers:
-        settings, source = _source(header["source"])
+        settings, source = self._source(header)
         yield {"kind": "done", "newest": newest_time(settings, source, header["until"])}, b""
 
     def _row_counts(self, header: dict[str, Any], _blob: bytes) -> Answers:
-        settings, source = _source(header["source"])
+        settings, source = self._source(header)
         counts = row_counts(settings, source, header["period"], _span(header))
         yield {"kind": "done", "counts": sorted(counts.items())}, b""
 
     def _rows(self, header: dict[str, Any], _blob: bytes) -> Answers:
-        reading = open_source(header["source"]).read(_span(header), header["columns"])
-        for batch in reading.batches:
+        reading = self._source(header)[1].read(_span(header), header["columns"])
+        for batch in islice(reading.batches, header["batches"]):
             for piece in _pieces(batch):
                 sink = pa.BufferOutputStream()
                 with pa.ipc.new_stream(sink, piece.schema) as writer:
@@ -88,7 +118,7 @@ class Worker:
             plan = replace(plan, projection=None)
         edges: list[int] = header["boundaries"]
         engine = open_engine(header["engine"])
-        settings, source = _source(_timed(header["source"], plan))
+        settings, source = self._source(header, _timed(header["source"], plan))
         spans = [_span_of(plan, tile) for tile in pairwise(edges)]
         stored_versions: list[str | None] | None = header["stored_versions"]
         # Versions are taken before the rows: a change in between is read once more, never missed.
@@ -119,6 +149,12 @@ class Worker:
             totals.add(rows.reading, counted)
             if takes_version:
                 totals.versions = [rows.version()]
+        # Of stored tiles too is said what they lack.
+        details = {(path, size, modified): detail for path, _, size, modified, detail in header["left_out"]}
+        totals.reject(
+            [piece.name, FileProblem.QUARANTINED, details[piece.path, piece.size, piece.modified]]
+            for piece in self.passed
+        )
         yield {"kind": "done", **totals.header()}, b""
 
     def _plan(self, key: str, blob: bytes) -> Plan:
@@ -170,7 +206,7 @@ class _Totals:
     def add(self, reading: Reading | None, counted: Counted) -> None:
         self.unchanged = False
         if reading is not None:
-            self.rejected += [item for item in _rejected(reading) if item not in self.rejected]
+            self.reject(_rejected(reading))
             self.files += reading.files
             names = (name for name in reading.other_columns if name not in self.other_columns)
             self.other_columns += list(names)[: MAX_OTHER_COLUMNS - len(self.other_columns)]
@@ -180,6 +216,9 @@ class _Totals:
         self.untimed += counted.untimed
         self.early_rows |= Counter(counted.early_rows)
         self.future_rows |= Counter(counted.future_rows)
+
+    def reject(self, files: Iterable[list[str]]) -> None:
+        self.rejected += [item for item in files if item not in self.rejected]
 
     def header(self) -> dict[str, Any]:
         undecodable = [[start, reason, count] for (start, reason), count in self.undecodable.items() if count]
@@ -202,11 +241,7 @@ def _changed_runs(
         yield low, tiles
 
 
-def open_source(config: dict[str, Any]) -> Source:
-    return _source(config)[1]
-
-
-def _source(config: dict[str, Any]) -> tuple[SourceConfig, Source]:
+def _source(config: dict[str, Any]) -> _Opened:
     module, settings = _plugin("sources", config)
     return settings, module.open_source(settings)
 
@@ -259,5 +294,6 @@ def _rejected(reading: Reading) -> list[list[str]]:
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     size = max(1, batch.num_rows * _PIECE_BYTES // max(batch.nbytes, 1))
-    for start in range(0, batch.num_rows, size):
+    # Columns without rows tell something too.
+    for start in range(0, max(batch.num_rows, 1), size):
         yield batch.slice(start, size)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.json as pajson
 
@@ -25,9 +26,11 @@ from driftwatch.sources._formats.whole_lines import (
 )
 
 #: Objects and lists inside each other.
-_MAX_DEPTH = 100
-#: Also whole texts, whose brackets nest nothing.
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+MAX_DEPTH = 64
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_NO_TOKENS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+#: What a byte adds to the depth, as int8; a quotation mark nothing.
+_STEPS = bytes({ord("["): 1, ord("{"): 1, ord("]"): 255, ord("}"): 255}.get(byte, 0) for byte in range(256))
 
 
 def read_jsonl(entry: Entry, request: Request, *, gzipped: bool) -> Iterator[pa.RecordBatch]:
@@ -70,19 +73,22 @@ def _check_encoding(block: bytes, request: Request) -> None:
 
 
 def _check_depth(block: bytes) -> None:
-    # Readers recurse, and the time for the types of what lies so deep grows with its square.
-    for line in block.split(b"\n"):
-        if len(line) <= _MAX_DEPTH or line.count(b"{") + line.count(b"[") <= _MAX_DEPTH:
-            continue
-        depth = deepest = 0
-        for mark in _BRACKETS.findall(line):
-            depth += 1 if mark in (b"{", b"[") else -1 if mark in (b"}", b"]") else 0
-            deepest = max(deepest, depth)
-        if deepest > _MAX_DEPTH:
-            raise BadFile(
-                FileProblem.UNREADABLE,
-                f"a line is nested deeper than {_MAX_DEPTH} objects and lists. Log such a value as text.",
-            )
+    # Arrow recurses over types and ends the process; what lies so deep crosses no pipe between processes.
+    if _is_too_deep(block):
+        raise BadFile(
+            FileProblem.UNREADABLE,
+            f"a line is nested deeper than {MAX_DEPTH} objects and lists. Log such a value as text.",
+        )
+
+
+def _is_too_deep(block: bytes) -> bool:
+    """Whether brackets outside of texts nest deeper than ``MAX_DEPTH``, also over lines."""
+    if b"\\" in block:
+        block = _ESCAPE.sub(b"", block)
+    steps = np.frombuffer(block.translate(_STEPS, _NO_TOKENS), dtype=np.int8)
+    quotes = steps == 0
+    texts = np.logical_xor.accumulate(quotes)
+    return bool((steps * ~texts).cumsum(dtype=np.int32).max(initial=0) > MAX_DEPTH)
 
 
 def _odd_column(line: str) -> str:

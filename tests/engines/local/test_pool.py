@@ -81,7 +81,7 @@ def children() -> set[int]:
 def busy(pool: ReaderPool) -> int:
     """The process id of a child at work, as soon as there is one."""
     for _ in range(2000):
-        for reader in list(pool._busy):
+        for reader in list(pool.processes.busy):
             return reader.process.pid
         time.sleep(0.005)
     raise AssertionError("no child is at work")
@@ -192,7 +192,7 @@ def test_more_plans_than_a_child_remembers(pool: ReaderPool, tmp_path: Path) -> 
 def test_a_child_that_forgot_a_plan_is_sent_it_again(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1))
     pool.ping()
-    pool._idle[0].plans[plan(99).fingerprint] = None
+    pool.processes.idle[0].plans[plan(99).fingerprint] = None
     assert pool.tiles(plan(99), source, [DAY, 2 * DAY], rows=1000, **LIMITS).rows == 100
 
 
@@ -239,7 +239,7 @@ def test_errors_of_the_source_keep_their_type_text_and_child(pool: ReaderPool, t
 def test_a_child_past_its_deadline_is_killed(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1))
     pool.ping()
-    (pid,) = (reader.process.pid for reader in pool._idle)
+    (pid,) = (reader.process.pid for reader in pool.processes.idle)
     os.kill(pid, signal.SIGSTOP)
     started = time.monotonic()
     with pytest.raises(SourceTimeout, match=r"limits\.seconds"):
@@ -252,7 +252,7 @@ def test_a_child_past_its_deadline_is_killed(pool: ReaderPool, tmp_path: Path) -
 def test_a_child_that_is_killed_at_work_is_replaced(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1))
     pool.ping()
-    (pid,) = (reader.process.pid for reader in pool._idle)
+    (pid,) = (reader.process.pid for reader in pool.processes.idle)
     os.kill(pid, signal.SIGSTOP)
     killer = threading.Thread(target=lambda: os.kill(busy(pool), signal.SIGKILL))
     killer.start()
@@ -266,7 +266,7 @@ def test_a_child_that_is_killed_at_work_is_replaced(pool: ReaderPool, tmp_path: 
 def test_a_child_that_died_while_idle_is_not_noticed(pool: ReaderPool, tmp_path: Path) -> None:
     source = config(write(tmp_path / "a.parquet", 1))
     pool.ping()
-    pid = pool._idle[0].process.pid
+    pid = pool.processes.idle[0].process.pid
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert read(pool, source, [DAY, 2 * DAY]).rows == 100
@@ -340,7 +340,7 @@ def test_calls_wait_for_a_free_child_and_close_ends_them(tmp_path: Path) -> None
         except ReaderDied as error:
             failures.append(error)
 
-    for reader in pool._idle:
+    for reader in pool.processes.idle:
         os.kill(reader.process.pid, signal.SIGSTOP)
     waiting = threading.Thread(target=stuck)
     waiting.start()
@@ -371,7 +371,7 @@ def test_children_die_with_their_parent_but_not_with_the_thread_that_asked(tmp_p
         thread = threading.Thread(target=pool.ping)
         thread.start(); thread.join()
         pool.ping()
-        child = pool._idle[0]
+        child = pool.processes.idle[0]
         os.kill(child.process.pid, signal.SIGSTOP)
         print(child.process.pid, child.alive, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -393,7 +393,7 @@ def test_children_die_with_their_parent_but_not_with_the_thread_that_asked(tmp_p
 
 def test_a_child_keeps_its_limits_and_its_output_to_itself(pool: ReaderPool, tmp_path: Path) -> None:
     read(pool, config(write(tmp_path / "a.parquet", 1)), [DAY, 2 * DAY])
-    pid = pool._idle[0].process.pid
+    pid = pool.processes.idle[0].process.pid
     limits = Path(f"/proc/{pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if "core file" in line).split()[4] == "0"
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "500"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from driftwatch.cli.verbs._one_off_files import file_batches
+from driftwatch.cli.verbs._one_off_files import one_off_files
 from driftwatch.sources.files import FilesConfig, open_source
 
 SECOND = 10**9
@@ -93,4 +93,5 @@ def test_a_whole_object_needs_no_newline(tmp_path: Path, name: str) -> None:
 
 def test_files_given_by_hand_are_taken_at_once(tmp_path: Path) -> None:
     path = place(tmp_path, "a.csv", HEAD + "2013-04-01,2,b")
-    assert sum(batch.num_rows for batch in file_batches(str(path))) == 2
+    with one_off_files() as opened:
+        assert sum(batch.num_rows for batch in opened.batches(str(path))) == 2

@@ -6,12 +6,12 @@ break one rule each.
 
 from __future__ import annotations
 
-from source_rules import extents, failures, limits, rows, settings, values, versions
+from source_rules import extents, failures, limits, pieces, rows, settings, values, versions
 from source_rules.rule import Rule
 
 RULES: tuple[Rule, ...] = tuple(
     rule
-    for module in (rows, versions, values, extents, failures, limits, settings)
+    for module in (rows, versions, values, extents, failures, limits, pieces, settings)
     for rule in vars(module).values()
     if isinstance(rule, Rule)
 )

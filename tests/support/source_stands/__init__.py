@@ -48,6 +48,8 @@ class Stand:
     ordered: ClassVar[bool] = True
     #: Nanoseconds; rows that far from a span do not change its version. None: all rows may.
     margin: ClassVar[int | None]
+    #: The source can leave pieces out (``Piecewise``).
+    piecewise: ClassVar[bool] = False
     #: Adds a piece that cannot be read, with ``SECRET`` in it, and returns its name.
     spoil: Callable[[], str] | None = None
     #: Called amid a reading: what was not yet read can be read no more.

@@ -25,6 +25,7 @@ _TICK = 20_000_000
 
 class FilesStand(Stand):
     module = "driftwatch.sources.files"
+    piecewise = True
     suffix: ClassVar[str]
 
     def __init__(self, folder: Path, address: str) -> None:

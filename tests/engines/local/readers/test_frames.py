@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftwatch.engines.local.frames import HEAD_BYTES, MAX_FRAME_BYTES, BrokenFrame, pack, sizes, unpack
+from driftwatch.engines.local.readers.frames import (
+    HEAD_BYTES,
+    MAX_FRAME_BYTES,
+    BrokenFrame,
+    pack,
+    sizes,
+    unpack,
+)
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.integers(), st.text())), st.binary())

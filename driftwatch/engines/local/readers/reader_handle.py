@@ -12,26 +12,49 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from enum import StrEnum
 from typing import IO, Any
 
-from driftwatch.engines.local.frames import HEAD_BYTES, BrokenFrame, pack, sizes, unpack
-from driftwatch.errors import ReaderDied, SourceTimeout
+from driftwatch.engines.local.readers.frames import HEAD_BYTES, BrokenFrame, pack, sizes, unpack
+from driftwatch.engines.local.readers.open_pieces import new_board
+from driftwatch.engines.local.readers.reader_environment import reader_environment
+from driftwatch.errors import DriftwatchError, ReaderDied, SourceTimeout
 
-#: One thread per reader: several readers run in parallel, and every thread costs address space.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_PACKAGES = str(Path(__file__).parents[3])
 #: Bytes per read or write of a pipe.
 _CHUNK_BYTES = 1 << 20
 
 
-def environment() -> dict[str, str]:
-    variables = dict(os.environ)
-    variables |= dict.fromkeys(_THREAD_VARIABLES, "1")
-    # An allocator that returns memory to the system.
-    variables |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (_PACKAGES, variables.get("PYTHONPATH"))))
-    return variables
+#: Seconds for a killed process to end: one that hangs in the kernel, as on a dead network share, does not.
+END_SECONDS = 5.0
+
+
+class Evidence(StrEnum):
+    """How a read failed: how much that says about what was read."""
+
+    CRASH = "crash"
+    MEMORY = "memory"
+    TIMEOUT = "timeout"
+    #: By somebody else, such as a system without memory.
+    KILLED = "killed"
+
+    @property
+    def is_weak(self) -> bool:
+        """A slow disk or a full machine does it too."""
+        return self in (Evidence.TIMEOUT, Evidence.KILLED)
+
+
+class SourceFailed(Exception):
+    """Raised for an error of the source after which the child process stays usable."""
+
+    def __init__(self, error: DriftwatchError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class ReaderLost(ReaderDied):
+    def __init__(self, text: str, evidence: Evidence) -> None:
+        super().__init__(text)
+        self.evidence = evidence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,27 +82,36 @@ class Reader:
     """A child process that reads sources."""
 
     process: subprocess.Popen[bytes]
+    #: Where it writes what it opens (``open_pieces``).
+    board: int
     #: Fingerprints of the plans that the child remembers, oldest first.
     plans: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     @classmethod
     def start(cls) -> Reader:
         """Start a child, which serves requests once its imports are done."""
-        command = [sys.executable, "-P", "-m", "driftwatch.engines.local.child", str(os.getpid())]
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment(),
-            # A process group of its own, which ``stop`` kills.
-            start_new_session=True,
-            bufsize=0,
-        )
+        board = new_board()
+        module = "driftwatch.engines.local.child"
+        command = [sys.executable, "-P", "-m", module, str(os.getpid()), str(board)]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=reader_environment(),
+                pass_fds=(board,),
+                # A process group of its own, which ``stop`` kills.
+                start_new_session=True,
+                bufsize=0,
+            )
+        except BaseException:
+            os.close(board)
+            raise
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
-        return cls(process=process)
+        return cls(process=process, board=board)
 
     @property
     def alive(self) -> bool:
@@ -109,7 +141,7 @@ class Reader:
             try:
                 header, data = unpack(body, size, check)
             except BrokenFrame as error:
-                raise ReaderDied(f"the reader answered with {error}; it was replaced.") from error
+                raise self._broken(error) from error
             yield header, data
             if header.get("kind") in ("done", "error"):
                 return
@@ -118,7 +150,10 @@ class Reader:
         try:
             return sizes(bytes(head))
         except BrokenFrame as error:
-            raise ReaderDied(f"the reader answered with {error}; it was replaced.") from error
+            raise self._broken(error) from error
+
+    def _broken(self, error: BrokenFrame) -> ReaderLost:
+        return ReaderLost(f"the reader answered with {error}; it was replaced.", Evidence.CRASH)
 
     def _read(self, size: int, deadline: Deadline) -> bytearray:
         pipe = _pipe(self.process.stdout)
@@ -136,7 +171,7 @@ class Reader:
             data += piece
         return data
 
-    def death(self) -> ReaderDied:
+    def death(self) -> ReaderLost:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=1.0)
         code = self.process.returncode
@@ -152,22 +187,38 @@ class Reader:
                 "SIGKILL is often the system running out of memory, SIGABRT and SIGSEGV a damaged file: "
                 "look at the newest files of the source, or lower limits.memory so that they are named."
             )
-        return ReaderDied(f"the process that reads foreign bytes {how}. {hint}")
+        evidence = Evidence.KILLED if code == -signal.SIGKILL else Evidence.CRASH
+        return ReaderLost(f"the process that reads foreign bytes {how}. {hint}", evidence)
 
-    def stop(self) -> None:
-        """Kill the process group and reap it; a thread that waits for an answer gets ``ReaderDied``."""
+    def end(self) -> None:
+        """Kill the process group without waiting for its end."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
-        self.process.wait()
 
-    def kill(self) -> None:
+    def stop(self) -> bool:
+        """Kill the process group and reap it; a thread that waits for an answer gets ``ReaderDied``.
+
+        Returns False for a process that hangs in the kernel and does not end.
+        """
+        self.end()
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> bool:
         """Stop the process and close its pipes; only the thread that uses them may call it."""
-        self.stop()
+        has_ended = self.stop()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+        if self.board >= 0:
+            os.close(self.board)
+            self.board = -1
+        return has_ended
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
