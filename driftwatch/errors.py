@@ -20,6 +20,7 @@ from __future__ import annotations
 # ├── SummaryMismatch
 # ├── StoreError
 # │   ├── StoreForgot           exit code 3
+# │   ├── DiskFault
 # │   └── StoreUnusable           exit code 2
 # │       └── StoreTooNew
 # └── MissingExtra                exit code 2
@@ -94,6 +95,10 @@ class SummaryMismatch(DriftwatchError):
 
 class StoreError(DriftwatchError):
     """The store cannot be read or written."""
+
+
+class DiskFault(StoreError):
+    """The store's disk is full, takes no writes or fails; that may pass."""
 
 
 class StoreUnusable(StoreError):

@@ -38,7 +38,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "detectors": (("_support",),),
     "sources": (("_formats",),),
     "monitor": (("evaluation",), ("column_labels", "reading")),
-    "store": (("tables",), ("acknowledgements", "outbox", "records"), ("database",), ("migrations",)),
+    "store": (("tables",), ("acknowledgements", "outbox", "records"), ("database",), ("disk", "migrations")),
     "engines": (("local",), ("base",)),
     "columns": (("rows",), ("arrow",)),
 }

@@ -16,7 +16,7 @@ from driftwatch.daemon.own_health.clock_watch import TrustedClock
 from driftwatch.daemon.own_health.clock_witness import compare_with_store
 from driftwatch.daemon.own_health.health_board import HealthBoard
 from driftwatch.daemon.reference_loader import ReferenceLoader
-from driftwatch.daemon.retention import Retention
+from driftwatch.daemon.retention import StoreCare
 from driftwatch.daemon.runner import Runner
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.status.history_view import HistoryView
@@ -29,10 +29,10 @@ from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import DriftwatchError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session, open_session
-from driftwatch.monitor.succession.removed_monitors import RemovedMonitors
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import ActiveReference
+from driftwatch.store.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -55,35 +55,41 @@ class Daemon:
         self._reload_ok, self._reloaded_at = True, clock.now()
         self._started_at = clock.now()
         self._ready = self._ticking = False
+        #: Ends the process with an error, for its supervisor; with the reason. Set by who runs it.
+        self.on_give_up: Callable[[str], None] = lambda _reason: None
 
     def start(self, *, wait_loaded: bool = True) -> None:
         """Start the daemon; without ``wait_loaded``, return before all references are built."""
         self.config = self._read()
         with ExitStack() as stack:
-            stack.callback(DaemonLock(self.config.storage.path).release)
+            lock = DaemonLock(self.config.storage.path)
+            stack.callback(lock.release)
+            is_full = Reserve(self.config.storage.path).release_if_full()
             self._quarantined = quarantine(self.config.storage.path, self.clock.now())
             session = stack.enter_context(open_session(self.config, self.clock, log.info, checkpoints=True))
-            self._create_parts(session)
-            self.removed_monitors.close(session, ())
+            self._create_parts(session, lock)
+            stack.callback(self.store_care.watch.stop)
             stack.callback(self.loader.stop)
             # Before the first scrape, so that no alert resolves by a restart.
             self.views.show_configured(self.config.monitors)
-            self.loader.restore(session)
+            self.store_care.begin(is_full=is_full)
             # The web server answers before references are built; readiness follows.
             self.server.start()
             if self._deliver:
                 self.senders.start()
+            self.store_care.watch.start(self._tick_seconds)
             self.scheduler.start()
             self._ticking = True
             # Building references may take longer than systemd waits, and the stored state is served already.
             notify_systemd("READY=1")
-            self.loader.load(self.session)
+            if self.store_care.has_history:
+                self.loader.load(self.session)
             # A start that fails leaves neither lock nor readers behind; after this one ``stop`` closes them.
             self._stack = stack.pop_all()
         if wait_loaded:
             self.loader.wait(None)
 
-    def _create_parts(self, session: Session) -> None:
+    def _create_parts(self, session: Session, lock: DaemonLock) -> None:
         self.session = session
         compare_with_store(self.clock, session.history, [item.name for item in self.config.monitors])
         self.past = HistoryView(session.database)
@@ -101,10 +107,19 @@ class Daemon:
             on_failure=self._reference_failed,
             on_round_end=self._all_loaded,
         )
-        self.retention = Retention(session.history)
-        self.removed_monitors = RemovedMonitors()
         self.scheduler = Scheduler(self._tick, self.clock, self._tick_seconds)
         self.senders = Senders(session)
+        self.store_care = StoreCare(
+            session,
+            lock,
+            self.clock,
+            runner=self.runner,
+            loader=self.loader,
+            views=self.views,
+            senders=self.senders,
+            health=self.health,
+            on_loss=lambda reason: self.on_give_up(reason),
+        )
         app = create_app(self, self.config.web, self.config.export)
         self._metrics: MetricsPage = app.state.metrics
         self.server = WebServer(app, self.config.web)
@@ -150,12 +165,10 @@ class Daemon:
         self.senders.wake()
 
     def _tick(self) -> None:
-        self.runner.tick()
-        steady = self.clock.steady()
-        self.loader.retry(self.session, steady)
-        if self.clock.is_proven:
-            self.retention.apply(self.config.retention, self.clock.now(), steady)
-        self.removed_monitors.close(self.session, self.runner.leaving)
+        if self.store_care.watch.may_decide:
+            self.runner.tick()
+            self.loader.retry(self.session, self.clock.steady())
+        self.store_care.tick(self.session)
         notify_systemd("WATCHDOG=1")
 
     def snapshot(self) -> Snapshot:
@@ -171,8 +184,7 @@ class Daemon:
             reload_success_at=self._reloaded_at,
             store_errors=(self._quarantined is not None)
             + self.runner.store_errors
-            + self.retention.store_errors
-            + self.removed_monitors.store_errors
+            + self.store_care.store_errors
             + self.senders.store_errors,
             checks_running=self.runner.running,
             monitors=self.views.all(),
@@ -232,7 +244,8 @@ class Daemon:
         for slot in self.runner.slots():
             if config.monitor(slot.monitor.config.name) is None:
                 self.runner.remove(slot.monitor.config.name)
-        self.removed_monitors.close(session, self.runner.leaving)
+        self.store_care.session = session
+        self.store_care.close_removed()
         # Missing or changed references are built in the background; until then a monitor keeps its old one.
         self.loader.load(session)
 
@@ -241,6 +254,7 @@ class Daemon:
         notify_systemd("STOPPING=1")
         self._ready = False
         self.scheduler.stop()
+        self.store_care.watch.stop()
         self.loader.stop()
         finished = self.runner.stop(self.config.limits.shutdown)
         self.senders.stop(2.0)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from driftwatch.daemon.own_health.announcements import Announcements
 from driftwatch.daemon.sink_worker import Outbox, SinkWorker
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.errors import StoreError
@@ -26,11 +27,15 @@ class DeliveryLoop:
         *,
         clock: Callable[[], int],  # nanoseconds since 1970
         rng: random.Random,  # the jitter of the waits
+        announcements: Announcements | None = None,
         steady: Callable[[], int] | None = None,  # nanoseconds by which waits are measured; None: the clock
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._workers = [SinkWorker(sink, notifiers[sink], outbox, rng, steady) for sink in sorted(notifiers)]
+        self._workers = [
+            SinkWorker(sink, notifiers[sink], outbox, rng, steady, announcements)
+            for sink in sorted(notifiers)
+        ]
         self._stopping = threading.Event()
         self._wakes = {worker.sink: threading.Event() for worker in self._workers}
         self._threads: list[threading.Thread] = []
@@ -45,7 +50,21 @@ class DeliveryLoop:
             self._threads.append(thread)
             thread.start()
 
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        return tuple(self._wakes)
+
+    def count(self) -> None:
+        """Count what waits, where no thread delivers; otherwise each does after every round."""
+        for worker in self._workers:
+            try:
+                worker.count()
+            except StoreError as error:
+                log.error("cannot read the outbox", extra={"sink": worker.sink, "error": str(error)})
+
     def wake(self) -> None:
+        if not self._threads:
+            self.count()
         for event in self._wakes.values():
             event.set()
 

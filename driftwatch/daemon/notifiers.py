@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from driftwatch.core import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.daemon.own_health.announcements import Announcements
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.monitor.session import Session
 from driftwatch.notify.base import Delivery, Message, Notifier
@@ -23,19 +24,24 @@ def open_notifiers(session: Session) -> dict[str, Notifier]:
     }
 
 
-def _loop(session: Session, notifiers: Mapping[str, Notifier]) -> DeliveryLoop:
+def _loop(
+    session: Session, notifiers: Mapping[str, Notifier], announcements: Announcements | None = None
+) -> DeliveryLoop:
     return DeliveryLoop(
         OutboxTable(session.database, session.clock.now),
         notifiers,
         clock=session.clock.now,
         steady=session.clock.steady,
         rng=random.Random(),  # noqa: S311 - spreads retries, protects nothing
+        announcements=announcements,
     )
 
 
 class Senders:
     def __init__(self, session: Session) -> None:
-        self._loop = _loop(session, open_notifiers(session))
+        self.announcements = Announcements()
+        self._loop = _loop(session, open_notifiers(session), self.announcements)
+        self._loop.count()
 
     def start(self) -> None:
         self._loop.start()
@@ -43,12 +49,29 @@ class Senders:
     def wake(self) -> None:
         self._loop.wake()
 
+    def announce(self, message: Message, sinks: Collection[str] | None = None) -> None:
+        """Send a message to every notifier, or to those named, from memory and without the store.
+
+        At least once while the process lives, with retries, and never twice for one state of its key.
+        """
+        self.announcements.add(message, self._loop.sinks if sinks is None else sinks)
+        self._loop.wake()
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        return self._loop.sinks
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until every announced message has left; False means that ``seconds`` passed first."""
+        return self.announcements.drain(self._loop.sinks, seconds)
+
     def reconfigure(self, session: Session) -> None:
         """Replace the notifiers after the running attempt.
 
         An error in opening one is raised and leaves the old ones running.
         """
-        replacement = _loop(session, open_notifiers(session))
+        replacement = _loop(session, open_notifiers(session), self.announcements)
+        replacement.count()
         self._loop.stop(_MAX_ATTEMPT_SECONDS)
         self._loop = replacement
         self._loop.start()

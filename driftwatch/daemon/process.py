@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 #: Seconds a thread may hold the GIL while another waits. With Python's own 5 ms a scrape, which needs the GIL
 #: a dozen times, waits for the checks far longer than it works. The setting holds for the whole process.
 _GIL_SWITCH_SECONDS = 0.0005
+#: Stands among the signals for the daemon's own wish to end, and the exit code of that.
+_GIVE_UP, _GIVEN_UP_CODE = 0, 4
+#: After ``limits.shutdown`` the process ends, whatever still waits: deliveries, answers and the store's close
+#: have as long.
+_LAST_SECONDS = 5.0
 
 
 def shorten_gil_switches() -> None:
@@ -48,29 +53,46 @@ def _serve(daemon: Daemon) -> int:
     wake = threading.Event()
     pending: list[int] = []
 
-    def receive(number: int, _frame: FrameType | None) -> None:
+    def receive(number: int, _frame: FrameType | None = None) -> None:
         pending.append(number)
         wake.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, receive)
+    def give_up(reason: str) -> None:
+        log.critical("the process ends for its supervisor", extra={"reason": reason})
+        receive(_GIVE_UP)
+
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, receive)
+    daemon.on_give_up = give_up
     # References are built in the background, so that signals are handled meanwhile.
     daemon.start(wait_loaded=False)
     while True:
         wake.wait()
         wake.clear()
         while pending:
-            if pending.pop(0) != signal.SIGHUP:
-                return _exit(daemon)
-            try:
-                daemon.reload()
-            except DriftwatchError as error:
-                log.warning("reload refused", extra={"error": str(error)})
+            number = pending.pop(0)
+            if number != signal.SIGHUP:
+                return _exit(daemon, _GIVEN_UP_CODE if number == _GIVE_UP else 0)
+            # In a thread, so that a reload that waits for the disk does not delay a SIGTERM.
+            threading.Thread(target=_reload, args=(daemon,), name="reload-signal", daemon=True).start()
 
 
-def _exit(daemon: Daemon) -> int:
+def _reload(daemon: Daemon) -> None:
+    try:
+        daemon.reload()
+    except DriftwatchError as error:
+        log.warning("reload refused", extra={"error": str(error)})
+
+
+def _exit(daemon: Daemon, code: int) -> int:
+    # A disk that hangs can hold up any step, also the end of the interpreter.
+    end = threading.Timer(daemon.config.limits.shutdown + _LAST_SECONDS, os._exit, (code,))
+    end.daemon = True
+    end.start()
+    if code:
+        daemon.senders.drain(_LAST_SECONDS)
     if not daemon.stop():
         # An abandoned read still occupies a thread, which an ordinary exit would wait for.
         logging.shutdown()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code

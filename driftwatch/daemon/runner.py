@@ -84,10 +84,11 @@ class Runner:
         if not self._clock.settle(slot.monitor.config.name for slot in slots):
             return
         for slot in slots:
+            # It reads the store, and whoever asks how many checks run must not wait for that.
+            if slot.busy or not self._has_work(slot):
+                continue
             with self._lock:
-                if slot.removed or slot.busy or self._stopping.is_set():
-                    continue
-                if self._has_work(slot):
+                if not (slot.removed or self._stopping.is_set()):
                     slot.running = self._pool.submit(self._run_turn, slot)
 
     def _has_work(self, slot: MonitorSlot) -> bool:

@@ -18,6 +18,7 @@ from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History, checkpoint_windows
+from driftwatch.store.locks import refuse_orphans
 from driftwatch.store.tables.reference_tables import BacktestReferences
 from driftwatch.summary.reference import Reference
 
@@ -81,6 +82,8 @@ def open_session(config: Config, clock: Clock, say: Say, *, checkpoints: bool = 
     from driftwatch.engines.local.readers.quarantine import Quarantine
     from driftwatch.store.tables.quarantine_table import QuarantineTable
 
+    if not checkpoints:
+        refuse_orphans(config.storage.path)
     database = Database(config.storage.path, checkpoints=checkpoints)
     quarantine = Quarantine(QuarantineTable(database), clock.now)
     readers = ReaderPool(config.limits.workers, quarantine=quarantine)

@@ -15,6 +15,16 @@ class IncidentKind(StrEnum):
     BLIND = "blind"
 
 
+class OwnKind(StrEnum):
+    """What a message is about that is about the daemon itself, not about a monitor."""
+
+    STORE = "store"
+
+
+#: Stands for the monitor in messages about the daemon itself.
+OWN_NAME = "driftwatch"
+
+
 def minute_text(nanoseconds: int) -> str:
     """Format nanoseconds since 1970 as a minute in UTC.
 
@@ -30,7 +40,8 @@ class Message:
 
     #: The same for every resend, over restarts and crashes.
     key: str
-    kind: IncidentKind
+    kind: IncidentKind | OwnKind
+    #: ``OWN_NAME`` where the message is about the daemon itself.
     monitor: str
     segment: str | None
     resolved: bool

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.notify._message import IncidentKind, Message, minute_text
+from driftwatch.notify._message import IncidentKind, Message, OwnKind, minute_text
 
 _MAX_LINE_CHARS = 200
 _MAX_TEXT_CHARS = 4000
@@ -17,13 +17,19 @@ _SAFE_LINK_CHARS = ":/?#[]@!$&'()*+,;=%~"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 #: Alert names, the same as in the Prometheus rules.
-ALERT_NAMES = {
+ALERT_NAMES: dict[IncidentKind | OwnKind, str] = {
     IncidentKind.DRIFT: "DriftwatchDrift",
     IncidentKind.BROKEN: "DriftwatchBroken",
     IncidentKind.BLIND: "DriftwatchNotLooking",
+    OwnKind.STORE: "DriftwatchStoreFailing",
 }
 #: A page is critical: the page budget paid for it. Not being able to look is a ticket.
-SEVERITIES = {IncidentKind.DRIFT: "critical", IncidentKind.BROKEN: "critical", IncidentKind.BLIND: "warning"}
+SEVERITIES: dict[IncidentKind | OwnKind, str] = {
+    IncidentKind.DRIFT: "critical",
+    IncidentKind.BROKEN: "critical",
+    IncidentKind.BLIND: "warning",
+    OwnKind.STORE: "warning",
+}
 
 
 def clean(text: str, limit: int = _MAX_LINE_CHARS) -> str:
@@ -96,6 +102,10 @@ def link(message: Message) -> str:
     return quote(clean(message.url, 500), safe=_SAFE_LINK_CHARS) if is_link else ""
 
 
+def link_text(message: Message) -> str:
+    return "what moved, and the working" if isinstance(message.kind, IncidentKind) else "what it could not do"
+
+
 def incident_id(key: str) -> str:
     """Return an incident's key in at most 100 safe characters, the same for resends and the resolve.
 
@@ -110,9 +120,12 @@ def incident_id(key: str) -> str:
 def _when(message: Message, opening: str | None) -> str:
     if opening is None:
         opening = f"since {minute_text(message.opened_at if message.onset is None else message.onset)}"
-    start, end = minute_text(message.window_start), minute_text(message.window_end)
-    same_day = start[:10] == end[:10]
-    text = f"{clean(opening)}, window {start} to {end[11:] if same_day else end}"
+    text = clean(opening)
+    # The daemon's own trouble has no window.
+    if isinstance(message.kind, IncidentKind):
+        start, end = minute_text(message.window_start), minute_text(message.window_end)
+        same_day = start[:10] == end[:10]
+        text += f", window {start} to {end[11:] if same_day else end}"
     if message.resolved and message.resolved_at is not None:
         text += f"; resolved {minute_text(message.resolved_at)}"
     return text

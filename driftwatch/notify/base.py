@@ -12,9 +12,10 @@ from typing import Protocol
 
 from driftwatch.core.settings import Settings
 from driftwatch.notify import _text as message_text
-from driftwatch.notify._message import IncidentKind, Message, minute_text
+from driftwatch.notify._message import OWN_NAME, IncidentKind, Message, OwnKind, minute_text
 
 __all__ = [
+    "OWN_NAME",
     "REASONS",
     "UNCERTAIN_REASONS",
     "Delivery",
@@ -22,6 +23,7 @@ __all__ = [
     "Message",
     "Notifier",
     "NotifierConfig",
+    "OwnKind",
     "message_text",
     "minute_text",
 ]

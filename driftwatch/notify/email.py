@@ -27,7 +27,7 @@ from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._drawing import evidence_table
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
-from driftwatch.notify._text import description, facts, incident_id, link, summary
+from driftwatch.notify._text import description, facts, incident_id, link, link_text, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -138,7 +138,7 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
 def _page(message: Message) -> str:
     lines = "<br>\n".join(escape(line) for line in facts(message))
     url = link(message)
-    link_html = f'<p><a href="{escape(url)}">Look: what moved, and the working</a></p>\n' if url else ""
+    link_html = f'<p><a href="{escape(url)}">Look: {link_text(message)}</a></p>\n' if url else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><body style="font-family:sans-serif">\n'
         f"<p><strong>{escape(summary(message))}</strong></p>\n<p>{lines}</p>\n{link_html}"

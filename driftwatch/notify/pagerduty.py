@@ -15,7 +15,17 @@ from pydantic import model_validator
 from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._http import Answer, Url, json_object, post
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import SEVERITIES, clean, facts, incident_id, link, rfc3339, shortened, summary
+from driftwatch.notify._text import (
+    SEVERITIES,
+    clean,
+    facts,
+    incident_id,
+    link,
+    link_text,
+    rfc3339,
+    shortened,
+    summary,
+)
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 _EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -85,7 +95,7 @@ def event(message: Message, routing_key: str) -> dict[str, Any]:
         },
     }
     if url:
-        content |= {"client_url": url, "links": [{"href": url, "text": "What moved, and the working"}]}
+        content |= {"client_url": url, "links": [{"href": url, "text": link_text(message).capitalize()}]}
     return content
 
 

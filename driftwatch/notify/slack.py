@@ -16,7 +16,7 @@ from pydantic import AfterValidator, SecretStr, model_validator
 from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._http import Answer, json_object, post, valid_url
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import facts, incident_id, link, summary
+from driftwatch.notify._text import facts, incident_id, link, link_text, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 # Slack's own limits are 150 for a header and 3,000 for a section.
@@ -84,7 +84,7 @@ def payload(message: Message) -> dict[str, Any]:
     ]
     if url:
         target = escape(url, _MAX_SECTION_CHARS)
-        text = {"type": "mrkdwn", "verbatim": True, "text": f"<{target}|Look: what moved, and the working>"}
+        text = {"type": "mrkdwn", "verbatim": True, "text": f"<{target}|Look: {link_text(message)}>"}
         blocks.append({"type": "section", "text": text})
     fallback = "\n".join(part for part in (title, fact_lines, url) if part)
     return {

@@ -6,11 +6,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
-from driftwatch.errors import StoreError, StoreTooNew, StoreUnusable
+from driftwatch.errors import DiskFault, StoreError, StoreTooNew, StoreUnusable
+from driftwatch.store.disk import DISK_CODES, open_error
 from driftwatch.store.migrations import MIGRATIONS
 
 log = logging.getLogger(__name__)
@@ -20,42 +22,105 @@ FILE = "driftwatch.sqlite"
 _BUSY_TIMEOUT_MS = 10_000
 #: How long a start may search a large file for corruption; corruption beyond that shows when it is read.
 _CORRUPTION_CHECK_SECONDS = 3.0
-#: Errors of the configured path, not of the file's content.
-_PATH_ERRORS = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
+
+
+class Footing(StrEnum):
+    """What a database stands on."""
+
+    FILE = "file"
+    #: The file without its index beside it, for which a full disk has no room; no other process can open it.
+    ALONE = "alone"
+    #: Empty tables in memory, which take no writes: the file cannot be opened at present.
+    MEMORY = "memory"
 
 
 class Database:
-    """One SQLite connection that threads share through a lock; ``read_only`` writes nothing."""
+    """SQLite connections that threads share through locks; ``read_only`` writes nothing.
+
+    The daemon's (``checkpoints``) starts on a disk that fails too, and ``reopen`` tries again. It reads
+    through a connection of its own, so that nobody who reads waits for a commit to reach the disk.
+    """
 
     def __init__(self, folder: Path, *, read_only: bool = False, checkpoints: bool = False) -> None:
         self.path = folder / FILE
+        #: Gets SQLite's error code of each failure, in the thread that failed.
+        self.on_error: Callable[[int], None] = _ignore
+        self.footing = Footing.FILE
+        self._read_only, self._checkpoints = read_only, checkpoints
         self._lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        #: The thread inside a transaction: it reads what it writes.
+        self._writer: int | None = None
+        self._reader: sqlite3.Connection | None = None
+        #: Why no transaction begins any more.
+        self._refusal = ""
         try:
-            if not read_only:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            elif not self.path.exists():
-                raise StoreUnusable(f"{self.path}: expected the history. There is none; run a check first.")
-            self._connection = sqlite3.connect(
-                f"file:{_uri(self.path)}?mode={'ro' if read_only else 'rwc'}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_BUSY_TIMEOUT_MS / 1000,
-            )
-        except (sqlite3.Error, OSError) as error:
-            raise open_error(self.path, error) from error
-        try:
-            self._prepare(read_only, checkpoints)
-        except (sqlite3.Error, OSError) as error:
-            self._connection.close()
-            raise open_error(self.path, error) from error
-        except StoreError:
-            self._connection.close()
-            raise
+            self._open()
+        except DiskFault as fault:
+            if not checkpoints:
+                raise
+            self._open_makeshift(fault)
 
-    def _prepare(self, read_only: bool, checkpoints: bool) -> None:
+    def _open(self) -> None:
+        self.footing = Footing.FILE
+        if self._read_only:
+            if not self.path.exists():
+                raise StoreUnusable(f"{self.path}: expected the history. There is none; run a check first.")
+        else:
+            try:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise open_error(self.path, error) from error
+        self._connect("ro" if self._read_only else "rwc")
+        if self._checkpoints:
+            self._reader = _connection(self.path, "ro")
+            self._reader.execute("PRAGMA trusted_schema = OFF")
+
+    def _open_makeshift(self, fault: DiskFault) -> None:
+        log.error("the history cannot be opened as usual", extra={"error": str(fault)})
+        self.footing = Footing.ALONE
+        try:
+            self._connect("rw")
+        except StoreError:
+            self.footing = Footing.MEMORY
+            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            for statements in MIGRATIONS:
+                for statement in statements:
+                    self._connection.execute(statement)
+
+    def reopen(self) -> None:
+        """Open the file as usual after a makeshift start. Raises ``StoreError`` while that still fails."""
+        with self._lock, self._read_lock:
+            self._connection.close()
+            try:
+                self._open()
+            except DiskFault as fault:
+                self._open_makeshift(fault)
+                raise
+            except StoreError as error:
+                self._open_makeshift(DiskFault(str(error)))
+                raise
+
+    def _connect(self, mode: str) -> None:
+        try:
+            self._connection = _connection(self.path, mode)
+        except (sqlite3.Error, OSError) as error:
+            raise open_error(self.path, error) from error
+        try:
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            self._connection.close()
+            raise open_error(self.path, error) from error
+        except StoreError as error:
+            self._connection.close()
+            cause = error.__cause__
+            raise (open_error(self.path, cause) if isinstance(cause, sqlite3.Error) else error) from error
+
+    def _prepare(self) -> None:
         connection = self._connection
-        connection.row_factory = sqlite3.Row
+        if self.footing is Footing.ALONE:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -64,7 +129,7 @@ class Database:
                 f"{self.path}: expected schema {len(MIGRATIONS)} or older. Got {version}: a newer driftwatch "
                 "wrote it. Install that version, or use another storage.path."
             )
-        if read_only:
+        if self._read_only:
             if version < len(MIGRATIONS):
                 raise StoreUnusable(
                     f"{self.path}: expected schema {len(MIGRATIONS)}. Got {version}: an older driftwatch "
@@ -72,26 +137,14 @@ class Database:
                 )
             return
         self.path.chmod(0o600)
-        self._use_wal()
+        _use_wal(connection)
         # With WAL and FULL a commit survives power loss, at about 4 ms each.
         connection.execute("PRAGMA synchronous = FULL")
         # Only the daemon checkpoints: before SQLite 3.51.3, two connections that both reset the WAL can lose
         # commits.
-        connection.execute(f"PRAGMA wal_autocheckpoint = {1000 if checkpoints else 0}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {1000 if self._checkpoints else 0}")
         for step in range(version, len(MIGRATIONS)):
             self._migrate(step)
-
-    def _use_wal(self) -> None:
-        # SQLite itself does not wait when several processes open a new file at once.
-        deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.02)
 
     def _migrate(self, version: int) -> None:
         with self.transaction() as connection:
@@ -106,28 +159,87 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Commit all statements or none. Raises ``StoreError``; the connection stays usable."""
         with self._lock:
+            outer_writer = self._writer
             try:
+                self._check_writable()
+                self._writer = threading.get_ident()
                 self._connection.execute("BEGIN IMMEDIATE")
                 # Commits at the end of the block, and rolls back when the block or the commit fails.
                 with self._connection:
                     yield self._connection
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: expected to write. Got {error}.") from error
+                raise self._failed("write", error) from error
+            finally:
+                self._writer = outer_writer
+
+    def _check_writable(self) -> None:
+        if self.footing is Footing.MEMORY:
+            raise DiskFault(f"{self.path}: expected to write. The disk does not let it be opened at present.")
+        if self._refusal:
+            raise StoreError(f"{self.path}: expected to write. {self._refusal}")
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """Return the rows of a SELECT. Raises ``StoreError``."""
-        with self._lock:
+        is_reader = self._reader is not None and self._writer != threading.get_ident()
+        with self._read_lock if is_reader else self._lock:
+            connection = self._reader if is_reader and self._reader is not None else self._connection
             try:
-                return self._connection.execute(sql, parameters).fetchall()
+                return connection.execute(sql, parameters).fetchall()
             except UnicodeEncodeError:
                 # Half a surrogate pair: no text in the store can be equal to it.
                 return []
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: expected to read. Got {error}.") from error
+                raise self._failed("read", error) from error
+
+    def _failed(self, what: str, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0)
+        self.on_error(code)
+        error_type = DiskFault if code & 0xFF in DISK_CODES else StoreError
+        return error_type(f"{self.path}: expected to {what}. Got {error}.")
+
+    def probe(self) -> None:
+        """Commit a change of nothing. Raises ``StoreError``."""
+        with self.transaction() as connection:
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def refuse_writes(self, reason: str) -> None:
+        """Let no transaction begin any more; one that runs ends as it would."""
+        self._refusal = reason
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._read_lock:
+            if self._reader is not None:
+                self._reader.close()
             self._connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite itself does not wait when several processes open a new file at once.
+    deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
+def _ignore(_code: int) -> None:
+    return
+
+
+def _connection(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{_uri(path)}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_TIMEOUT_MS / 1000,
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 def quarantine(folder: Path, now: int) -> Path | None:
@@ -164,19 +276,3 @@ def _corrupt(path: Path) -> bool:
 
 def _uri(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def open_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
-    """Return ``StoreUnusable`` when the configured path is at fault, else ``StoreError``."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return StoreUnusable(
-            f"{path}: expected driftwatch's history. Got a file that is not a database. Move it away, or "
-            "give another storage.path."
-        )
-    if isinstance(error, OSError) or code in _PATH_ERRORS:
-        return StoreUnusable(
-            f"{path.parent}: expected a folder that this user can write the history to. Got {error}. Change "
-            "its owner or permissions, or give another storage.path."
-        )
-    return StoreError(f"{path}: expected a history that can be opened. Got {error}.")

@@ -28,7 +28,7 @@ from receivers import ACCEPTING_MODES, FLOOD_BYTES, MODES, RETRY_AFTER_SECONDS, 
 from driftwatch.core import plugins
 from driftwatch.daemon.delivery import DeliveryLoop
 from driftwatch.monitor.incident_message import Ending, resolved_message
-from driftwatch.notify.base import REASONS, Delivery, IncidentKind, Notifier
+from driftwatch.notify.base import OWN_NAME, REASONS, Delivery, IncidentKind, Notifier, OwnKind
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.outbox import OutboxTable, message_from_json, message_to_json
@@ -53,6 +53,15 @@ CASES = {
                "nothing is known about drift until this works again"),
     ),
 }  # fmt: skip
+#: What the daemon says about itself.
+CASES["store"] = message(
+    "driftwatch-store-full-1f00aa77-1795424460", kind=OwnKind.STORE, monitor=OWN_NAME, state="full",
+    title="driftwatch cannot store: the disk is full", reason="store_full", onset=None, unchanged="",
+    model_name="", model_version="", url="https://drift.example.org/daemon",
+    lines=("nothing new is decided, windows wait and nothing is lost",
+           "Free some space: /var/lib/driftwatch. Everything goes on by itself then."),
+)  # fmt: skip
+CASES["store_ended"] = replace(CASES["store"], resolved=True, resolved_at=NOW - 5 * SECOND)
 #: Incidents that a change ended.
 CASES |= {
     name: message_from_json(resolved_message(message_to_json(case), NOW - 5 * SECOND, ending=ending))

@@ -17,6 +17,7 @@ from peers import Receiver, free_port, silent, until
 from soak import examples
 
 from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.daemon.own_health.announcements import MAX_WAITING, Announcements
 from driftwatch.daemon.sink_worker import REASONS, backoff
 from driftwatch.errors import StoreError
 from driftwatch.notify import base
@@ -485,3 +486,89 @@ class Crashes(RuleBasedStateMachine):
 
 TestCrashes = pytest.mark.soak(Crashes.TestCase)
 TestCrashes.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
+
+
+def announcing(outbox: MemoryOutbox, announcements: Announcements, **notifiers: Notifier) -> DeliveryLoop:
+    rng = random.Random(1)
+    return DeliveryLoop(outbox, notifiers, clock=time.time_ns, rng=rng, announcements=announcements)
+
+
+def deliver_announced(delivery_loop: DeliveryLoop) -> None:
+    for worker in delivery_loop._workers:
+        worker.run_round(time.time_ns, lambda: False)
+
+
+class Unreadable(MemoryOutbox):
+    def due(self, now: int) -> list[OutboxRow]:
+        raise StoreError("disk I/O error")
+
+    def waiting(self, sink: str) -> int:
+        raise StoreError("disk I/O error")
+
+
+def test_an_announcement_leaves_while_the_store_cannot_be_read() -> None:
+    announcements, first, second = Announcements(), Scripted(), Scripted([REFUSAL])
+    delivered: list[tuple[str, str]] = []
+    announcements.on_delivered = lambda sink, message: delivered.append((sink, message.key))
+    delivery_loop = announcing(Unreadable(), announcements, a=first, b=second)
+    announcements.add(message("store"), delivery_loop.sinks)
+    announcements.add(message("store"), delivery_loop.sinks)
+    deliver_announced(delivery_loop)
+    deliver_announced(delivery_loop)
+    assert [sent.key for sent in first.sent] == ["store"], "never twice for one outage"
+    assert delivered == [("a", "store")], "and what was refused is given up"
+    assert dict(delivery_loop.views()[1].failed)["gave_up"] == 1
+    announcements.add(message("store", resolved=True), delivery_loop.sinks)
+    deliver_announced(delivery_loop)
+    assert [sent.resolved for sent in first.sent] == [False, True]
+
+
+def test_an_announcement_is_tried_again_and_a_reload_does_not_lose_it() -> None:
+    announcements, sink = Announcements(), Scripted([replace(FAILURE, reason="timeout"), OK])
+    announcements.add(message("store"), ["a"])
+    deliver_announced(announcing(MemoryOutbox(), announcements, a=sink))
+    assert announcements.waiting("a") == 1
+    delivery_loop = announcing(MemoryOutbox(), announcements, a=sink)
+    assert delivery_loop.views()[0].pending == 1
+
+    def is_delivered() -> bool:
+        deliver_announced(delivery_loop)
+        return announcements.waiting("a") == 0
+
+    until(is_delivered, 10)
+    assert [sent.possible_duplicate for sent in sink.sent] == [False, True]
+
+
+def test_an_announcement_is_repeated_to_a_receiver_that_forgets_until_it_is_over() -> None:
+    announcements, sink = Announcements(), Scripted(refresh_seconds=0.0)
+    delivery_loop = announcing(MemoryOutbox(), announcements, a=sink)
+    announcements.add(message("store"), ["a"])
+    deliver_announced(delivery_loop)
+    deliver_announced(delivery_loop)
+    assert {sent.resolved for sent in sink.sent} == {False}
+    assert len(sink.sent) >= 2
+    sink.sent.clear()
+    announcements.add(message("store", resolved=True), ["a"])
+    deliver_announced(delivery_loop)
+    deliver_announced(delivery_loop)
+    assert [sent.resolved for sent in sink.sent] == [True]
+
+
+def test_announcements_are_bounded() -> None:
+    announcements = Announcements()
+    for number in range(MAX_WAITING + 5):
+        announcements.add(message(f"k{number}"), ["a"])
+    assert announcements.waiting("a") == MAX_WAITING
+    oldest = announcements.next("a")
+    assert oldest is not None
+    assert oldest.message.key == "k5"
+
+
+def test_counters_are_answered_without_the_store() -> None:
+    outbox, sink = MemoryOutbox(), Scripted([FAILURE])
+    outbox.put("a", message("k1"))
+    outbox.put("a", message("k2", segment="s"))
+    delivery_loop = loop(outbox, a=sink)
+    delivery_loop.deliver_once(START)
+    outbox.waiting = None  # type: ignore[assignment,method-assign]
+    assert delivery_loop.views()[0].pending == 2

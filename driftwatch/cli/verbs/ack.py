@@ -49,7 +49,7 @@ def acknowledge(
     from driftwatch.monitor.session import select_monitors
     from driftwatch.store.acknowledgements import Acknowledgements
     from driftwatch.store.database import Database
-    from driftwatch.store.locks import deciding
+    from driftwatch.store.locks import deciding, refuse_orphans
     from driftwatch.store.tables.incident_table import IncidentTable
 
     config = load(path)
@@ -57,6 +57,7 @@ def acknowledge(
     if (until is not None) != (verdict == MUTED):
         raise ConfigError("--until: expected with --as muted, and only there.")
     muted_until = None if until is None else _until(until)
+    refuse_orphans(config.storage.path)
     database = Database(config.storage.path)
     try:
         incidents = IncidentTable(database)

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import logging
 import secrets
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +18,7 @@ from driftwatch.core.settings import parse_duration
 from driftwatch.daemon.status.ports import RunningDaemon
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident
 from driftwatch.daemon.web.http import query
+from driftwatch.daemon.web.http.answer_threads import AnswerThreads
 from driftwatch.daemon.web.http.guard import USER_SCOPE_KEY
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.pages.view_models import User, incident_views
@@ -36,8 +37,11 @@ _MUTE_DURATIONS = ("4h", "1d", "2d", "7d")
 class AcknowledgeForm:
     """Checks acknowledgements sent from a page; ``external_host`` is the host of ``web.external_url``."""
 
-    def __init__(self, daemon: RunningDaemon, links: Links, external_host: str) -> None:
+    def __init__(
+        self, daemon: RunningDaemon, links: Links, external_host: str, threads: AnswerThreads
+    ) -> None:
         self._daemon = daemon
+        self._threads = threads
         self._links = links
         self._external_host = external_host
         # Each process creates a new key, so a page loaded before a restart has to be loaded again.
@@ -73,7 +77,7 @@ class AcknowledgeForm:
         fields = await _fields(request)
         if not self._is_valid_token(name, fields.get("proof", "")):
             raise HTTPException(403, "The page is too old or not ours. Load it again.")
-        return await run_in_threadpool(self._store_request, request, name, fields)
+        return await self._threads.run(partial(self._store_request, request, name, fields))
 
     def _is_same_origin(self, request: Request) -> bool:
         """True unless the browser says that another site's page sent the form."""

@@ -24,6 +24,9 @@ class ErrorResponses:
     async def driftwatch_error(self, request: Request, error: Exception) -> Response:
         return self._respond(request, 500, printable(str(error)))
 
+    async def disk_fault(self, request: Request, error: Exception) -> Response:
+        return self._respond(request, 503, printable(str(error)), {"Retry-After": "10"})
+
     async def internal_error(self, request: Request, error: Exception) -> Response:
         return self._respond(request, 500, "A fault inside driftwatch. The log says more.")
 

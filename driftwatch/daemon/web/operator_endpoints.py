@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.status.ports import RunningDaemon
+from driftwatch.daemon.web.http.answer_threads import memory_threads
 from driftwatch.daemon.web.http.responses import printable
 from driftwatch.errors import DriftwatchError
 
@@ -20,10 +21,11 @@ class OperatorEndpoints:
         self._daemon = daemon
         self._metrics_page = metrics_page
         self._enable_reload = enable_reload
+        self._threads = memory_threads()
 
     def routes(self) -> list[Route]:
         routes = [
-            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/metrics", self._threads.endpoint(self.metrics), methods=["GET"]),
             Route("/-/healthy", self.healthy, methods=["GET"]),
             Route("/-/ready", self.ready, methods=["GET"]),
         ]

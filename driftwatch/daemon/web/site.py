@@ -21,6 +21,7 @@ from driftwatch.daemon.web.acknowledge_form import AcknowledgeForm
 from driftwatch.daemon.web.api.endpoints import Api
 from driftwatch.daemon.web.error_responses import ErrorResponses
 from driftwatch.daemon.web.http import query
+from driftwatch.daemon.web.http.answer_threads import history_threads
 from driftwatch.daemon.web.http.assets import assets
 from driftwatch.daemon.web.http.guard import Guard
 from driftwatch.daemon.web.http.links import Links
@@ -30,7 +31,7 @@ from driftwatch.daemon.web.pages.page_renderer import PageRenderer
 from driftwatch.daemon.web.pages.sections import ColumnSelection
 from driftwatch.daemon.web.pages.side_by_side import compare
 from driftwatch.daemon.web.pages.view_models import KIND_ORDER
-from driftwatch.errors import DriftwatchError
+from driftwatch.errors import DiskFault, DriftwatchError
 
 
 def create_app(daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> Starlette:
@@ -40,6 +41,7 @@ def create_app(daemon: RunningDaemon, web: WebConfig, export: ExportConfig) -> S
         routes=site.routes(),
         exception_handlers={
             HTTPException: site.errors.http_error,
+            DiskFault: site.errors.disk_fault,
             DriftwatchError: site.errors.driftwatch_error,
             Exception: site.errors.internal_error,
         },
@@ -68,21 +70,23 @@ class _Site:
         external_url = urlsplit(web.external_url or "")
         self._links = Links(external_url.path)
         self._pages = PageRenderer(self._links, self._assets, daemon)
-        self._api = Api(daemon, secured=web.auth is not None)
-        self._acknowledge_form = AcknowledgeForm(daemon, self._links, external_url.netloc)
+        self._history = history_threads()
+        self._api = Api(daemon, self._history, secured=web.auth is not None)
+        self._acknowledge_form = AcknowledgeForm(daemon, self._links, external_url.netloc, self._history)
         self.metrics_page = MetricsPage(export)
         self._operators = OperatorEndpoints(daemon, self.metrics_page, enable_reload=web.enable_reload)
         self.errors = ErrorResponses(self._pages)
 
     def routes(self) -> list[Route]:
+        history = self._history.endpoint
         get_routes: list[tuple[str, Callable[[Request], Any]]] = [
             ("/", self.index),
             ("/daemon", self.daemon),
-            ("/monitors/{name}", self.monitor),
-            ("/monitors/{name}/column", self.column),
-            ("/monitors/{name}/compare", self.compare),
-            ("/monitors/{name}/windows", self.windows),
-            ("/monitors/{name}/windows/{end}", self.window),
+            ("/monitors/{name}", history(self.monitor)),
+            ("/monitors/{name}/column", history(self.column)),
+            ("/monitors/{name}/compare", history(self.compare)),
+            ("/monitors/{name}/windows", history(self.windows)),
+            ("/monitors/{name}/windows/{end}", history(self.window)),
             *self._api.routes(),
             *((asset.path, asset.respond) for asset in self._assets.values()),
         ]

@@ -38,6 +38,7 @@ from driftwatch.daemon.web.api.types import (
     WorkingJson,
 )
 from driftwatch.daemon.web.http import query
+from driftwatch.daemon.web.http.answer_threads import AnswerThreads
 from driftwatch.daemon.web.pages.side_by_side import summary_pair
 
 _JSON = "application/json"
@@ -109,12 +110,16 @@ OPERATIONS = (
 
 
 class Api:
-    def __init__(self, daemon: RunningDaemon, *, secured: bool) -> None:
+    def __init__(self, daemon: RunningDaemon, threads: AnswerThreads, *, secured: bool) -> None:
         self._daemon = daemon
+        self._threads = threads
         self._secured = secured
 
     def routes(self) -> list[tuple[str, Callable[[Request], Any]]]:
-        endpoints = [(operation.path, getattr(self, operation.handler)) for operation in OPERATIONS]
+        endpoints = [
+            (operation.path, self._threads.endpoint(getattr(self, operation.handler)))
+            for operation in OPERATIONS
+        ]
         return [*endpoints, ("/api/v1/openapi.json", self.openapi)]
 
     def openapi(self, request: Request) -> Response:

@@ -7,7 +7,6 @@ import binascii
 import hmac
 import json
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftwatch.config.models import WebConfig
-from driftwatch.core.settings import read_secret
+from driftwatch.daemon.web.http.token_file import TokenFile
 from driftwatch.results.text_format import escape_invisible, truncate
 
 #: An orchestrator's probes send no token and any Host name; the answers say nothing about data.
@@ -47,7 +46,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, web: WebConfig) -> None:
         self._app = app
-        self._token_file = None if web.auth is None else web.auth.token_file
+        self._token_file = None if web.auth is None else TokenFile(web.auth.token_file)
         self._allowed_hosts = _allowed_hosts(web) if web.loopback or web.allowed_hosts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,10 +63,10 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = None if scope["path"] in OPEN_PATHS else self._refusal(scope)
+        refusal = None if scope["path"] in OPEN_PATHS else await self._refusal(scope)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host_header = headers.get("host")
         if (
@@ -80,7 +79,9 @@ class Guard:
             )
             host = truncate(escape_invisible(host_header), 80)
             return _error_response(scope, 421, f'{expected} one of web.allowed_hosts. Got "{host}".')
-        return None if self._token_file is None else _authentication_error(scope, headers, self._token_file)
+        if self._token_file is None:
+            return None
+        return _authentication_error(scope, headers, await self._token_file.token())
 
 
 def _error_response(scope: Scope, status: int, message: str) -> Response:
@@ -105,11 +106,7 @@ def _is_allowed(host: str, allowed_hosts: frozenset[str]) -> bool:
     return True
 
 
-def _authentication_error(scope: Scope, headers: Headers, token_file: Path) -> Response | None:
-    try:
-        token = read_secret(None, token_file)
-    except (OSError, UnicodeDecodeError):
-        token = None
+def _authentication_error(scope: Scope, headers: Headers, token: str | None) -> Response | None:
     if not token:
         return _error_response(scope, 503, "web.auth.token_file cannot be read or is empty.")
     name, credential = _credentials(headers.get("authorization", ""))
