@@ -20,6 +20,7 @@ from driftwatch.config._messages import (
     type_only_problem,
     type_problems,
 )
+from driftwatch.config._receivers import unlisted_receivers
 from driftwatch.config._yaml import read
 from driftwatch.config.models import Config
 from driftwatch.core import plugins
@@ -70,6 +71,7 @@ def load(path: Path | str) -> Config:
         config, model_errors = _validate(document, file)
         problems += model_errors
         problems += cross_problems(document)
+        problems += () if config is None else unlisted_receivers(document, config)
     lines = _problem_lines(file, document, problems)
     if lines or config is None:
         raise ConfigError(lines)

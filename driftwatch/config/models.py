@@ -8,9 +8,18 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    ByteSize,
+    Field,
+    PrivateAttr,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
 
 from driftwatch.columns.rows.row_options import Encoding, RowOptions
+from driftwatch.core.host_list import HostList, valid_host_entry
 from driftwatch.core.schema import Kind, Role
 from driftwatch.core.settings import (
     Budget,
@@ -269,12 +278,21 @@ class ExportConfig(Settings):
     max_series: Annotated[int, Field(ge=100)] = 100_000
 
 
+NotifyHost = Annotated[str, AfterValidator(valid_host_entry)]
+
+
 class ProcessLimitsConfig(Settings):
     """Limits shared by all monitors."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     shutdown: Duration = 10
     catch_up: Annotated[int, Field(ge=1)] = 400
+    notify_hosts: Annotated[list[NotifyHost] | None, Since("0.2.0")] = None
+
+    @property
+    def allowed_hosts(self) -> HostList | None:
+        """Return the hosts that notifiers may contact; None: any."""
+        return None if self.notify_hosts is None else HostList.parse(self.notify_hosts)
 
 
 class RetentionConfig(Settings):
@@ -305,6 +323,10 @@ class Config(Settings):
                     f"{name}: expected at least the longest window.length with its lag, {length}"
                 )
         return retention
+
+    def model_post_init(self, _context: Any, /) -> None:
+        for notifier in self.notify:
+            notifier.restrict(self.limits.allowed_hosts)
 
     def monitor(self, name: str) -> MonitorConfig | None:
         return next((monitor for monitor in self.monitors if monitor.name == name), None)

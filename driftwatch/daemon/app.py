@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 from driftwatch import __version__
 from driftwatch.config.models import Config, MonitorConfig
@@ -15,6 +16,8 @@ from driftwatch.daemon.notifiers import Senders
 from driftwatch.daemon.own_health.clock_watch import TrustedClock
 from driftwatch.daemon.own_health.clock_witness import compare_with_store
 from driftwatch.daemon.own_health.health_board import HealthBoard
+from driftwatch.daemon.own_health.loop_supervisor import LoopSupervisor
+from driftwatch.daemon.own_health.reader_starter import ReaderStarter
 from driftwatch.daemon.reference_loader import ReferenceLoader
 from driftwatch.daemon.retention import StoreCare
 from driftwatch.daemon.runner import Runner
@@ -26,13 +29,14 @@ from driftwatch.daemon.status.snapshot import Snapshot
 from driftwatch.daemon.systemd import notify_systemd
 from driftwatch.daemon.web.http.server import WebServer
 from driftwatch.daemon.web.site import create_app
-from driftwatch.errors import DriftwatchError
+from driftwatch.errors import DriftwatchError, StoreError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session, open_session
 from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import ActiveReference
 from driftwatch.store.reserve import Reserve
+from driftwatch.store.tables.start_order import StartOrder
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,7 @@ class Daemon:
         self._started_at = clock.now()
         self._ready = self._ticking = False
         #: Ends the process with an error, for its supervisor; with the reason. Set by who runs it.
-        self.on_give_up: Callable[[str], None] = lambda _reason: None
+        self.on_give_up: Callable[[str], None] = lambda reason: None
 
     def start(self, *, wait_loaded: bool = True) -> None:
         """Start the daemon; without ``wait_loaded``, return before all references are built."""
@@ -80,10 +84,12 @@ class Daemon:
             self.store_care.watch.start(self._tick_seconds)
             self.scheduler.start()
             self._ticking = True
+            stack.callback(self.supervisor.stop)
+            self.supervisor.start()
             # Building references may take longer than systemd waits, and the stored state is served already.
             notify_systemd("READY=1")
             if self.store_care.has_history:
-                self.loader.load(self.session)
+                self.loader.load(self.session, first_monitor(self.session))
             # A start that fails leaves neither lock nor readers behind; after this one ``stop`` closes them.
             self._stack = stack.pop_all()
         if wait_loaded:
@@ -106,6 +112,7 @@ class Daemon:
             on_loaded=self._watch,
             on_failure=self._reference_failed,
             on_round_end=self._all_loaded,
+            workers=self.config.limits.workers,
         )
         self.scheduler = Scheduler(self._tick, self.clock, self._tick_seconds)
         self.senders = Senders(session)
@@ -123,6 +130,16 @@ class Daemon:
         app = create_app(self, self.config.web, self.config.export)
         self._metrics: MetricsPage = app.state.metrics
         self.server = WebServer(app, self.config.web)
+        self.health.oldest_check_seconds = self.runner.steps.oldest_seconds
+        readers = ReaderStarter(session.readers.starter)
+        self.supervisor = LoopSupervisor(
+            (self.scheduler, self.senders, self.server, self.loader, self.runner, readers),
+            self.health,
+            self.clock.now,
+            tick_seconds=self._tick_seconds,
+            feed_watchdog=partial(notify_systemd, "WATCHDOG=1"),
+            end_process=lambda reason: self.on_give_up(reason),
+        )
 
     def _show_stored(self, item: MonitorConfig, active: ActiveReference) -> None:
         monitor = self.session.with_reference(item, active.reference)
@@ -169,7 +186,6 @@ class Daemon:
             self.runner.tick()
             self.loader.retry(self.session, self.clock.steady())
         self.store_care.tick(self.session)
-        notify_systemd("WATCHDOG=1")
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
@@ -253,6 +269,7 @@ class Daemon:
         """Stop within ``limits.shutdown``; a check still running then is abandoned and commits nothing."""
         notify_systemd("STOPPING=1")
         self._ready = False
+        self.supervisor.stop()
         self.scheduler.stop()
         self.store_care.watch.stop()
         self.loader.stop()
@@ -267,6 +284,15 @@ class Daemon:
         finished = self.loader.wait(1.0) and finished
         log.info("stopped", extra={"finished": finished})
         return finished
+
+
+def first_monitor(session: Session) -> str | None:
+    """Return the monitor that this start begins with; None: the configuration's first."""
+    try:
+        return StartOrder(session.database).advance([item.name for item in session.config.monitors])
+    except StoreError as error:
+        log.error("the order of this start cannot be stored", extra={"error": str(error)})
+        return None
 
 
 def deferred_settings(config: Config, workers: int) -> tuple[str, ...]:

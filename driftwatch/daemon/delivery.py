@@ -9,14 +9,34 @@ import time
 from collections.abc import Callable, Mapping
 
 from driftwatch.daemon.own_health.announcements import Announcements
+from driftwatch.daemon.own_health.heartbeat import STORE_STEP_SECONDS, Heartbeat, Moment
+from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.sink_worker import Outbox, SinkWorker
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.errors import StoreError
-from driftwatch.notify.base import Notifier
+from driftwatch.notify.base import Delivery, Message, Notifier
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 _END_OF_TIME = 1 << 62
+#: The longest attempt, including the resolution of the receiver's host name.
+MAX_ATTEMPT_SECONDS = 15.0
+
+
+class _WatchedNotifier:
+    """Marks the begin and the end of every attempt, so that one that hangs is told from a slow store."""
+
+    def __init__(self, notifier: Notifier, heartbeat: Heartbeat) -> None:
+        self.refresh_seconds = notifier.refresh_seconds
+        self._notifier = notifier
+        self._heartbeat = heartbeat
+
+    def send(self, message: Message, now: int) -> Delivery:
+        self._heartbeat.beat(MAX_ATTEMPT_SECONDS)
+        answer = self._notifier.send(message, now)
+        self._heartbeat.beat()
+        return answer
 
 
 class DeliveryLoop:
@@ -32,23 +52,47 @@ class DeliveryLoop:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
+        self._heartbeats = {sink: Heartbeat(f"deliver-{sink}", STORE_STEP_SECONDS) for sink in notifiers}
         self._workers = [
-            SinkWorker(sink, notifiers[sink], outbox, rng, steady, announcements)
+            SinkWorker(
+                sink,
+                _WatchedNotifier(notifiers[sink], self._heartbeats[sink]),
+                outbox,
+                rng,
+                steady,
+                announcements,
+            )
             for sink in sorted(notifiers)
         ]
         self._stopping = threading.Event()
         self._wakes = {worker.sink: threading.Event() for worker in self._workers}
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
         """Start the threads; messages of removed notifiers are given up and logged."""
         self._give_up_orphans()
         for worker in self._workers:
-            thread = threading.Thread(
-                target=self._run, args=(worker,), name=f"deliver-{worker.sink}", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
+            self._start_thread(worker)
+
+    def _start_thread(self, worker: SinkWorker) -> None:
+        name = f"deliver-{worker.sink}"
+        thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
+        self._heartbeats[worker.sink].beat()
+        self._threads[worker.sink] = thread
+        thread.start()
+
+    def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
+        return tuple(self._heartbeats[sink].health(moment) for sink in list(self._threads))
+
+    def revive(self) -> Revival:
+        """Start dead threads again; the message of an interrupted attempt is sent again under its key."""
+        names = []
+        for worker in self._workers:
+            thread = self._threads.get(worker.sink)
+            if thread is not None and not thread.is_alive() and not self._stopping.is_set():
+                self._start_thread(worker)
+                names.append(thread.name)
+        return Revival(restarted=tuple(names))
 
     @property
     def sinks(self) -> tuple[str, ...]:
@@ -76,9 +120,10 @@ class DeliveryLoop:
         self._stopping.set()
         self.wake()
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
+        threads = list(self._threads.values())
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
     def deliver_once(self, now: int) -> None:
         """Deliver once for all notifiers in this thread. Raises ``StoreError``."""
@@ -87,7 +132,7 @@ class DeliveryLoop:
 
     @property
     def alive(self) -> bool:
-        return all(thread.is_alive() for thread in self._threads)
+        return all(thread.is_alive() for thread in self._threads.values())
 
     @property
     def store_errors(self) -> int:
@@ -106,8 +151,9 @@ class DeliveryLoop:
             log.error("cannot read the outbox", extra={"error": str(error)})
 
     def _run(self, worker: SinkWorker) -> None:
-        wake = self._wakes[worker.sink]
+        wake, heartbeat = self._wakes[worker.sink], self._heartbeats[worker.sink]
         while not self._stopping.is_set():
+            heartbeat.beat()
             worker.run_round(self._clock, self._stopping.is_set)
             wake.wait(_POLL_SECONDS)
             wake.clear()

@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from driftwatch.core import plugins
-from driftwatch.daemon.delivery import DeliveryLoop
+from driftwatch.daemon.delivery import MAX_ATTEMPT_SECONDS, DeliveryLoop
 from driftwatch.daemon.own_health.announcements import Announcements
+from driftwatch.daemon.own_health.heartbeat import Moment
+from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.monitor.session import Session
 from driftwatch.notify.base import Delivery, Message, Notifier
 from driftwatch.store.outbox import OutboxTable
-
-#: The longest attempt, including the resolution of the receiver's host name.
-_MAX_ATTEMPT_SECONDS = 15.0
 
 
 def open_notifiers(session: Session) -> dict[str, Notifier]:
@@ -72,13 +72,19 @@ class Senders:
         """
         replacement = _loop(session, open_notifiers(session), self.announcements)
         replacement.count()
-        self._loop.stop(_MAX_ATTEMPT_SECONDS)
+        self._loop.stop(MAX_ATTEMPT_SECONDS)
         self._loop = replacement
         self._loop.start()
 
     def stop(self, seconds: float) -> None:
         """Stop delivery; an interrupted message is sent again after the next start under the same key."""
         self._loop.stop(seconds)
+
+    def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
+        return self._loop.loops(moment)
+
+    def revive(self) -> Revival:
+        return self._loop.revive()
 
     @property
     def store_errors(self) -> int:

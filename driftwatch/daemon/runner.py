@@ -12,11 +12,19 @@ from driftwatch.core.clock import Clock
 from driftwatch.daemon.due_windows import backlog, due_refresh, follow_clock, is_set_back
 from driftwatch.daemon.own_health.clock_watch import MonitorClock, TrustedClock
 from driftwatch.daemon.own_health.clock_witness import ASK_SECONDS, ask_source
+from driftwatch.daemon.own_health.heartbeat import Moment, RunningSteps
+from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loop_threads import has_dead_thread
+from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.turn import Turn
 from driftwatch.errors import StoreError
 from driftwatch.monitor.check import Monitor
 from driftwatch.store.acknowledgements import Acknowledgements
+
+#: Reads of one step of a turn, each within ``limits.seconds``, and as long again for waiting until a reader
+#: is free; seconds for judging what was read.
+_READS_PER_STEP, _JUDGE_SECONDS = 3, 60.0
 
 
 class Runner:
@@ -39,6 +47,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="check")
         self._slots: dict[str, MonitorSlot] = {}
         self._removed: list[MonitorSlot] = []
+        self.steps = RunningSteps("check")
         self.store_errors = 0
 
     def add(self, monitor: Monitor, last_end: int | None, owed: int = 0) -> None:
@@ -114,6 +123,7 @@ class Runner:
             return False
 
     def _run_turn(self, slot: MonitorSlot) -> None:
+        seconds = 2 * _READS_PER_STEP * slot.monitor.config.limits.seconds + _JUDGE_SECONDS
         turn = Turn(
             slot,
             MonitorClock(trusted=self._clock, monitor=slot.monitor.config.name),
@@ -122,8 +132,12 @@ class Runner:
             catch_up=self.catch_up,
             stopping=self._stopping,
             look_at_clock=partial(self._look_at_clock, slot),
+            beat=partial(self.steps.begin, id(slot), seconds),
         )
-        has_more = turn.run()
+        try:
+            has_more = turn.run()
+        finally:
+            self.steps.end(id(slot))
         with self._lock:
             self.store_errors += turn.store_errors
             if has_more and not self._stopping.is_set():
@@ -135,6 +149,15 @@ class Runner:
         reading = self._clock.reading_to_store()
         if reading is not None:
             slot.monitor.history.clock.write(reading)
+
+    def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
+        return (self.steps.health(moment),)
+
+    def revive(self) -> Revival:
+        """A worker that ended took a check along, and nobody knows which: only a new process is whole."""
+        if self._stopping.is_set() or not has_dead_thread(self._pool):
+            return Revival()
+        return Revival(lost="A thread that runs checks has ended.")
 
     def wait_idle(self, seconds: float) -> bool:
         """Wait until no check is running; False means that ``seconds`` passed first."""

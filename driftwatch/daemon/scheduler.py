@@ -22,6 +22,9 @@ from apscheduler.triggers.base import BaseTrigger
 
 from driftwatch.core.clock import Clock, steady_now
 from driftwatch.core.schema import NANOSECONDS
+from driftwatch.daemon.own_health.heartbeat import STORE_STEP_SECONDS, Moment
+from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.own_health import LoopHealth
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Lost ticks in a row after which the scheduler counts as dead.
@@ -85,16 +88,20 @@ class Scheduler:
         #: Ticks that were missed, overlapped or failed.
         self._lost = 0
         self._marked = time.monotonic()
-        self._scheduler = BackgroundScheduler(
+        self._is_started = False
+        self._scheduler = self._new_scheduler()
+
+    def _new_scheduler(self) -> BackgroundScheduler:
+        scheduler = BackgroundScheduler(
             timezone=self._zone,
             executors={"default": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._scheduler.add_listener(
-            self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
-        )
+        scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR)
+        return scheduler
 
     def start(self) -> None:
+        self._is_started = True
         self._scheduler.add_job(self._run, _SteadyTrigger(self._zone, self._seconds), id="tick")
         self._scheduler.start()
         self._marked = time.monotonic()
@@ -129,7 +136,21 @@ class Scheduler:
         # A suspended machine's scheduler is not dead: this clock stands still meanwhile.
         return thread is not None and thread.is_alive() and time.monotonic() - self._marked < limit
 
+    def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
+        silent = time.monotonic() - self._marked
+        return (moment.health("scheduler", silent, STORE_STEP_SECONDS),) if self._is_started else ()
+
+    def revive(self) -> Revival:
+        thread = getattr(self._scheduler, "_thread", None)
+        if not self._is_started or thread is None or thread.is_alive():
+            return Revival()
+        self._scheduler.shutdown(wait=False)
+        self._scheduler = self._new_scheduler()
+        self.start()
+        return Revival(restarted=("scheduler",))
+
     def stop(self) -> None:
         """Stop ticking; a running tick ends by itself."""
+        self._is_started = False
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)

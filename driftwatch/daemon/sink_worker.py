@@ -199,7 +199,7 @@ class SinkWorker:
             self._store_errors += 1
             log.error("cannot read the outbox", extra={"sink": self.sink, "error": str(error)})
             return failure
-        except Exception:  # supervisor: a bug, also a notifier's, ends no thread and loses no message
+        except (Exception, SystemExit):  # supervisor: a notifier's bug ends no thread, loses no message
             log.exception("%s failed", what, extra={"sink": self.sink})
             return failure
 

@@ -14,6 +14,8 @@ def notify_systemd(message: str) -> None:
     address = "\0" + path[1:] if path.startswith("@") else path
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            # A supervisor that does not read must not stop the daemon.
+            channel.setblocking(False)
             channel.sendto(message.encode(), address)
     except OSError:
         return

@@ -59,6 +59,7 @@ class Turn:
         catch_up: int,
         stopping: threading.Event,
         look_at_clock: Callable[[], None] = lambda: None,
+        beat: Callable[[], None] = lambda: None,  # called at the begin of each step, window and look
     ) -> None:
         self._slot = slot
         self._clock = clock
@@ -67,6 +68,7 @@ class Turn:
         self._catch_up = catch_up
         self._stopping = stopping
         self._look_at_clock = look_at_clock
+        self._beat = beat
         self._name = slot.monitor.config.name
         self.store_errors = 0
 
@@ -98,13 +100,14 @@ class Turn:
 
     def _run_step(self, step: Step, work: Callable[[], T]) -> T | None:
         """Return what the step returns; None when it failed."""
+        self._beat()
         try:
             return work()
         except StoreError as error:
             self.store_errors += 1
             log.error("the history failed", extra={"monitor": self._name, "step": step, "error": str(error)})
             self._count_failure(step, "store_error", str(error))
-        except Exception as error:  # supervisor: a bug in one step stops neither other steps nor monitors
+        except BaseException as error:  # supervisor: a bug, SystemExit too, in one step stops no other step
             log.exception("%s failed", step, extra={"monitor": self._name})
             reason = "acknowledgement" if step is Step.ACKNOWLEDGEMENT else "internal"
             self._count_failure(step, reason, f"{type(error).__name__}: {error}")
@@ -169,6 +172,7 @@ class Turn:
 
     def _check(self, window: Span) -> bool:
         """Check one window; False means that it must be retried."""
+        self._beat()
         slot, started = self._slot, self._clock.now()
         began = time.monotonic()
         outcome = slot.monitor.check(window, started)
@@ -220,6 +224,7 @@ class Turn:
         slot, has_judged = self._slot, False
         try:
             for look in looks:
+                self._beat()
                 report_look(self._name, slot, look, now)
                 has_judged |= look.outcome is not None and look.outcome.failure is None
                 if self._stopping.is_set() or slot.removed:

@@ -86,7 +86,8 @@ def open_session(config: Config, clock: Clock, say: Say, *, checkpoints: bool = 
         refuse_orphans(config.storage.path)
     database = Database(config.storage.path, checkpoints=checkpoints)
     quarantine = Quarantine(QuarantineTable(database), clock.now)
-    readers = ReaderPool(config.limits.workers, quarantine=quarantine)
+    # The daemon builds as many references at a time as it has workers; one more reader is left to its checks.
+    readers = ReaderPool(config.limits.workers + checkpoints, quarantine=quarantine)
     try:
         yield Session(
             config=config,

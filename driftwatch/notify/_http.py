@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator
 from urllib3 import connection, exceptions
 
+from driftwatch.core.host_list import HostList
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.core.settings import read_secret
-from driftwatch.notify._reach import AddressRefused, CutOff, Deadline
+from driftwatch.notify._reach import AddressRefused, CutOff, Deadline, listed_networks, refused_delivery
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 
@@ -41,6 +42,10 @@ class HttpSettings(Protocol):
     #: Certificates to trust instead of the system's.
     @property
     def ca_file(self) -> Path | None: ...
+
+    #: None: any.
+    @property
+    def allowed_hosts(self) -> HostList | None: ...
 
 
 def valid_url(url: str) -> str:
@@ -116,7 +121,7 @@ def post(
     try:
         answer = _exchange(url, body, all_headers, settings)
     except AddressRefused as error:
-        return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
+        return refused_delivery(error)
     except (exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         return _failed_delivery(error, url)
     return _judge(answer, now, body_error)
@@ -124,6 +129,7 @@ def post(
 
 def _exchange(url: str, body: bytes, headers: Mapping[str, str], settings: HttpSettings) -> Answer:
     parts = urlsplit(url)
+    networks = listed_networks(settings.allowed_hosts, parts.hostname or "")
     client: _PlainConnection | _TlsConnection
     if parts.scheme == "https":
         ca_file = None if settings.ca_file is None else str(settings.ca_file)
@@ -131,7 +137,7 @@ def _exchange(url: str, body: bytes, headers: Mapping[str, str], settings: HttpS
     else:
         client = _PlainConnection(parts.hostname or "", parts.port, timeout=settings.timeout)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    with Deadline(settings.timeout) as deadline:
+    with Deadline(settings.timeout, networks) as deadline:
         client.deadline = deadline
         try:
             client.connect()

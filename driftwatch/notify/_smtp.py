@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from driftwatch.notify._reach import AddressRefused, Deadline
+from driftwatch.core.host_list import HostList
+from driftwatch.notify._reach import AddressRefused, Deadline, listed_networks, refused_delivery
 from driftwatch.notify._text import clean
 from driftwatch.notify.base import Delivery
 
@@ -40,6 +41,10 @@ class SmtpSettings(Protocol):
     #: Certificates to trust instead of the system's.
     @property
     def ca_file(self) -> Path | None: ...
+
+    #: None: any.
+    @property
+    def allowed_hosts(self) -> HostList | None: ...
 
 
 class _AnswerTooLong(OSError):
@@ -98,11 +103,15 @@ def send_mail(
 
     One accepted recipient is enough: waiting for the others would keep the message from everybody.
     """
-    with Deadline(settings.timeout) as deadline:
+    try:
+        networks = listed_networks(settings.allowed_hosts, settings.host)
+    except AddressRefused as error:
+        return refused_delivery(error)
+    with Deadline(settings.timeout, networks) as deadline:
         try:
             refused = _exchange(deadline, settings, port, password, sender, recipients, content)
         except AddressRefused as error:
-            return Delivery(delivered=False, reason="address", detail=f"{error} must not be spoken to")
+            return refused_delivery(error)
         except (smtplib.SMTPException, _ServerNotReady, OSError, ValueError) as error:
             return _failed_delivery(error, deadline)
     detail = f"{len(refused)} of {len(recipients)} recipients refused" if refused else "taken"

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic import PrivateAttr
+
+from driftwatch.core.host_list import HostList
 from driftwatch.core.settings import Settings
 from driftwatch.notify import _text as message_text
 from driftwatch.notify._message import OWN_NAME, IncidentKind, Message, OwnKind, minute_text
@@ -43,6 +46,15 @@ class NotifierConfig(Settings):
     type: str
     #: Tells two notifiers of one type apart.
     name: str = ""
+    _allowed_hosts: HostList | None = PrivateAttr(default=None)
+
+    @property
+    def allowed_hosts(self) -> HostList | None:
+        """Hosts that may be contacted (``limits.notify_hosts``); None: any."""
+        return self._allowed_hosts
+
+    def restrict(self, hosts: HostList | None) -> None:
+        self._allowed_hosts = hosts
 
     @property
     def sink(self) -> str:

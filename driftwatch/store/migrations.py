@@ -109,6 +109,8 @@ _VERSION_6 = (
     # One row: the wall clock as it was last believed, beside a steady clock.
     """CREATE TABLE clock_readings (
         boot TEXT NOT NULL PRIMARY KEY, offset INTEGER NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID""",
+    # The monitor that the newest start of the daemon began with; one row.
+    "CREATE TABLE daemon_start (id INTEGER PRIMARY KEY CHECK (id = 1), first_monitor TEXT NOT NULL)",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

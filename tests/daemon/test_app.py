@@ -243,6 +243,7 @@ def test_a_dead_scheduler_is_unhealthy(world: World, monkeypatch: pytest.MonkeyP
     with world.inside(1) as inside:
         url = inside.daemon.server.url.rstrip("/")
         assert fetch(f"{url}/-/healthy")[0] == 200
+        inside.daemon.supervisor.stop()
         scheduler = inside.daemon.scheduler._scheduler
         scheduler._process_jobs = lambda: 1 / 0
         scheduler.wakeup()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from peers import until
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.reference_loader import ReferenceLoader
@@ -26,10 +28,15 @@ class FakeSession:
     errors: dict[str, Exception] = field(default_factory=dict)
     stored: dict[str, Any] = field(default_factory=dict)
     hold: threading.Event = field(default_factory=threading.Event)
+    #: Monitors whose reference is built once the event is set, and how often each was begun.
+    slow: dict[str, threading.Event] = field(default_factory=dict)
+    running: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.hold.set()
-        self.config = SimpleNamespace(monitors=[SimpleNamespace(name=name) for name in self.names])
+        limits = SimpleNamespace(seconds=300)
+        monitors = [SimpleNamespace(name=name, limits=limits) for name in self.names]
+        self.config = SimpleNamespace(monitors=monitors)
         self.history = SimpleNamespace(references=SimpleNamespace(active=self._active))
 
     def _active(self, name: str) -> Any:
@@ -39,7 +46,9 @@ class FakeSession:
         return None if active is None else SimpleNamespace(reference=active)
 
     def monitor(self, item: Any) -> str:
+        self.running[item.name] += 1
         assert self.hold.wait(10)
+        assert item.name not in self.slow or self.slow[item.name].wait(10)
         if item.name in self.errors:
             raise self.errors[item.name]
         return f"built for {item.name}"
@@ -51,7 +60,7 @@ class FakeSession:
 class Events:
     """What a loader reports, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
         self.lines: list[tuple[str, ...]] = []
         self.rounds = 0
         self.loader = ReferenceLoader(
@@ -59,6 +68,7 @@ class Events:
             on_loaded=self._loaded,
             on_failure=lambda item, reason: self.lines.append(("failed", item.name, reason)),
             on_round_end=self._end,
+            workers=workers,
         )
 
     def _restore(self, name: str, reference: str) -> None:
@@ -92,9 +102,10 @@ def test_a_reference_that_cannot_be_built_stops_no_other_and_is_retried(
 ) -> None:
     session = FakeSession(errors={"second": error})
     events.load(session)
-    assert events.lines == [
-        ("loaded", "first", "built for first", "new"),
+    # A failure is reported beside the next load.
+    assert sorted(events.lines) == [
         ("failed", "second", str(error)),
+        ("loaded", "first", "built for first", "new"),
         ("loaded", "third", "built for third", "new"),
     ]
     assert events.rounds == 1, "the others are ready"
@@ -179,7 +190,46 @@ def test_a_failure_of_what_follows_a_load_is_logged(
     monkeypatch.setattr(events.loader, "_on_round_end", fail)
     events.load(FakeSession())
     # The line is written after the end of the round, on the thread.
-    events.loader._thread.shutdown(wait=True)
+    events.loader._jobs.reports.shutdown(wait=True)
     assert [bool(record.exc_info) for record in caplog.records if "cannot be shown" in record.message] == [
         True
     ]
+
+
+def test_one_slow_reference_delays_no_other_monitor() -> None:
+    events = Events(workers=2)
+    session = FakeSession(slow={"first": threading.Event()})
+    events.loader.load(session)  # type: ignore[arg-type]
+    until(lambda: len(events.lines) == 2)
+    assert {name for _, name, *_ in events.lines} == {"second", "third"}
+    assert events.rounds == 0, "one is missing"
+    session.slow["first"].set()
+    assert events.loader.wait(10)
+    assert (events.lines[2][1], events.rounds) == ("first", 1)
+    events.loader.stop()
+
+
+def test_two_sessions_never_build_one_monitors_reference_at_the_same_time() -> None:
+    """The older one could store its reference last, and it would be in force."""
+    events = Events(workers=3)
+    old, new = FakeSession(slow={"first": threading.Event()}), FakeSession()
+    events.loader.load(old)  # type: ignore[arg-type]
+    until(lambda: "first" in old.running)
+    events.loader.load(new)  # type: ignore[arg-type]
+    until(lambda: {name for _, name, *_ in events.lines} >= {"second", "third"})
+    assert "first" not in new.running
+    old.slow["first"].set()
+    assert events.loader.wait(10)
+    assert [line for line in events.lines if line[1] == "first"] == [
+        ("loaded", "first", "built for first", "new")
+    ]
+    assert new.running["first"] == 1
+    events.loader.stop()
+
+
+def test_loading_begins_with_the_monitor_it_is_told() -> None:
+    events = Events()
+    events.loader.load(FakeSession(), "second")  # type: ignore[arg-type]
+    assert events.loader.wait(10)
+    assert [name for _, name, *_ in events.lines] == ["second", "third", "first"]
+    events.loader.stop()

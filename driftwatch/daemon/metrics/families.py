@@ -65,6 +65,11 @@ PROCESS = (
         ("loop",),
         "Time within which a healthy loop goes on: its longest allowed step plus two ticks.",
     ),
+    _counter(
+        "loop_restarts",
+        ("loop",),
+        "Loops started again because their thread had ended, since the process started.",
+    ),
     _gauge("store_state", ("state",), "1 for the state of the history's file, 0 for every other state."),
     _counter(
         "clock_jumps",

@@ -92,6 +92,7 @@ def _own_health_samples(health: OwnHealth) -> Iterator[Sample]:
             "driftwatch_loop_last_progress_timestamp_seconds", (label(loop.name),), loop.last_progress_at
         )
         yield "driftwatch_loop_limit_seconds", (label(loop.name),), loop.limit_seconds
+        yield "driftwatch_loop_restarts_total", (label(loop.name),), loop.restarts
     for state in StoreState:
         yield "driftwatch_store_state", (str(state),), state is health.store.state
     yield "driftwatch_clock_jumps_total", (), health.clock.jumps

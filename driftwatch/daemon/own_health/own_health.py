@@ -20,6 +20,8 @@ class LoopHealth:
     silent_seconds: float
     #: Its longest allowed step plus two ticks.
     limit_seconds: float
+    #: How often it was started again since the process started, because its thread had ended.
+    restarts: int = 0
 
     @property
     def is_stuck(self) -> bool:

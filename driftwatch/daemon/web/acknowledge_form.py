@@ -22,6 +22,7 @@ from driftwatch.daemon.web.http.answer_threads import AnswerThreads
 from driftwatch.daemon.web.http.guard import USER_SCOPE_KEY
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.pages.view_models import User, incident_views
+from driftwatch.daemon.web.used_proofs import UsedProofs
 from driftwatch.results import text_format
 
 log = logging.getLogger(__name__)
@@ -46,24 +47,27 @@ class AcknowledgeForm:
         self._external_host = external_host
         # Each process creates a new key, so a page loaded before a restart has to be loaded again.
         self._key = secrets.token_bytes(32)
+        self._used_proofs = UsedProofs()
 
     def user(self, request: Request) -> User | None:
         name = request.scope.get(USER_SCOPE_KEY)
         if name is None:
             return None
-        return User(name=name, csrf_token=self._csrf_token(name, self._daemon.now() // NANOSECONDS))
+        issue = f"{self._daemon.now() // NANOSECONDS}.{secrets.token_hex(8)}"
+        return User(name=name, csrf_token=self._csrf_token(name, issue))
 
-    def _csrf_token(self, name: str, issued_at: int) -> str:
-        message = f"{issued_at}\n{name}".encode("utf-8", "surrogatepass")
-        return f"{issued_at}.{hmac.new(self._key, message, hashlib.sha256).hexdigest()}"
+    def _csrf_token(self, name: str, issue: str) -> str:
+        message = f"{issue}\n{name}".encode("utf-8", "surrogatepass")
+        return f"{issue}.{hmac.new(self._key, message, hashlib.sha256).hexdigest()}"
 
     def _is_valid_token(self, name: str, csrf_token: str) -> bool:
-        issued_at, _, _ = csrf_token.partition(".")
+        issue = csrf_token.rpartition(".")[0]
+        issued_at = issue.partition(".")[0]
         if not (issued_at.isascii() and issued_at.isdigit() and len(issued_at) < 16):
             return False
         age = self._daemon.now() // NANOSECONDS - int(issued_at)
         is_authentic = hmac.compare_digest(
-            self._csrf_token(name, int(issued_at)).encode(), csrf_token.encode("utf-8", "replace")
+            self._csrf_token(name, issue).encode("utf-8", "replace"), csrf_token.encode("utf-8", "replace")
         )
         return is_authentic and 0 <= age <= CSRF_TOKEN_SECONDS
 
@@ -106,30 +110,35 @@ class AcknowledgeForm:
         duration = fields.get("for", "2d")
         if duration not in _MUTE_DURATIONS:
             raise HTTPException(400, f"for: expected one of {', '.join(_MUTE_DURATIONS)}.")
+        note = text_format.truncate(fields.get("note", ""), MAX_NOTE_CHARS)
+        proof = fields["proof"]
+        answer = self._used_proofs.use(
+            proof,
+            int(proof.partition(".")[0]),
+            (view.name, incident.key, verdict, duration, note),
+            partial(self._record, view.name, incident.key, verdict, parse_duration(duration), note, name),
+        )
+        if answer is None:
+            raise HTTPException(403, "This page has recorded another answer already. Load it again.")
+        repeat = {"repeat": 1} if answer.is_repeat else {}
+        location = self._links.monitor(view.name, incident.segment, said=answer.acknowledgement_id, **repeat)
+        return RedirectResponse(location, 303)
+
+    def _record(self, monitor: str, key: str, verdict: str, seconds: int, note: str, name: str) -> int:
         now = self._daemon.now()
         author = f"{text_format.truncate(text_format.escape_invisible(name), MAX_NAME_CHARS)} (page)"
-        acknowledgement_id = self._daemon.past.ask(
-            view.name,
-            incident.key,
+        number = self._daemon.past.ask(
+            monitor,
+            key,
             verdict,
-            until=now + parse_duration(duration) * NANOSECONDS if verdict == "muted" else None,
-            note=text_format.truncate(fields.get("note", ""), MAX_NOTE_CHARS),
+            until=now + seconds * NANOSECONDS if verdict == "muted" else None,
+            note=note,
             who=author,
             now=now,
         )
-        log.info(
-            "acknowledgement asked",
-            extra={
-                "monitor": view.name,
-                "incident": incident.key,
-                "verdict": verdict,
-                "who": author,
-                "number": acknowledgement_id,
-            },
-        )
-        return RedirectResponse(
-            self._links.monitor(view.name, incident.segment, said=acknowledgement_id), 303
-        )
+        facts = {"monitor": monitor, "incident": key, "verdict": verdict, "who": author, "number": number}
+        log.info("acknowledgement asked", extra=facts)
+        return number
 
 
 def _host(url: str) -> str:

@@ -64,7 +64,8 @@ class OperatorEndpoints:
         return PlainTextResponse("driftwatch is ready.\n")
 
     def reload(self, request: Request) -> Response:
-        if "origin" in request.headers:
+        # Browsers send one of them, also with the password that they remember; "none" is no page's request.
+        if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
             raise HTTPException(403, "Web pages may not reload the configuration.")
         try:
             notes = self._daemon.reload()

@@ -123,6 +123,7 @@ class _Site:
                 and acknowledgement_id.isdigit()
                 and len(acknowledgement_id) < 16
                 else None,
+                is_repeat="repeat" in request.query_params,
             )
         )
 

@@ -31,6 +31,7 @@ from driftwatch.engines.local.readers.reader_handle import (
     ReaderLost,
     SourceFailed,
 )
+from driftwatch.engines.local.readers.starter import Starter
 from driftwatch.errors import PieceLeftOut, ReaderDied, SourceTimeout, TooManyRows
 from driftwatch.sources.base import Piece, SourceConfig
 from driftwatch.summary.plan import Plan
@@ -203,6 +204,10 @@ class ReaderPool:
             reader.ask({"op": "ping"}, b"", deadline)
             for _ in checked(reader.answers(deadline), 0):
                 pass
+
+    @property
+    def starter(self) -> Starter:
+        return self.processes.starter
 
     def close(self, grace: float = 0.0) -> None:
         """Wait up to ``grace`` seconds for running calls, then kill every child. Idempotent."""

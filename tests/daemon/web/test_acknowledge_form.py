@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import example
@@ -15,6 +18,9 @@ import urllib3
 from web_site import Serve, Site
 
 from driftwatch.core.schema import NANOSECONDS
+from driftwatch.daemon.web import used_proofs
+from driftwatch.daemon.web.used_proofs import Answer, UsedProofs
+from driftwatch.errors import StoreError
 
 KEY = "flight-delays-drift-4f2a"
 PATH = "/monitors/flight-delays/acknowledge"
@@ -58,6 +64,7 @@ class Visit:
 def token(tmp_path: Path) -> Path:
     file = tmp_path / "token"
     file.write_text("s3cret\n", encoding="utf-8")
+    file.chmod(0o600)
     return file
 
 
@@ -224,3 +231,63 @@ def test_rows_that_are_not_stored_are_not_shown(serve: Serve, token: Path) -> No
     page = site.get("/monitors/flight-delays/windows/2013-02-14T00:00:00Z", **Visit(site).login)
     assert page.status == 200
     assert "Sample rows" not in page.data.decode()
+
+
+def test_a_double_click_is_recorded_once_and_answered_with_the_first_ones_page(site: Site) -> None:
+    visit = Visit(site)
+    first, second = visit.post(note="a"), visit.post(note="a")
+    assert (first.status, second.status) == (303, 303)
+    assert first.headers["location"] == "/drift/monitors/flight-delays?said=1"
+    assert second.headers["location"] == "/drift/monitors/flight-delays?said=1&repeat=1"
+    assert len(visit.acknowledgements()) == 1
+    page = site.get("/monitors/flight-delays?said=1&repeat=1", **visit.login).data.decode()
+    assert f"You asked: fixed, {KEY}. That was already recorded, and is recorded once. It is applied" in page
+    assert "already recorded" not in site.get("/monitors/flight-delays?said=1", **visit.login).data.decode()
+
+
+def test_a_double_click_waits_for_the_first_click(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = Visit(site)
+    ask = site.daemon.past.ask
+
+    def ask_slowly(*args: Any, **options: Any) -> int:
+        time.sleep(0.3)
+        return ask(*args, **options)
+
+    monkeypatch.setattr(site.daemon.past, "ask", ask_slowly)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: visit.post(), range(4)))
+    assert [answer.status for answer in answers] == [303] * 4
+    assert sorted("repeat=1" in answer.headers["location"] for answer in answers) == [False, True, True, True]
+    assert len(visit.acknowledgements()) == 1
+
+
+def test_a_proof_works_for_one_form(site: Site) -> None:
+    visit = Visit(site)
+    assert visit.post(verdict="fixed").status == 303
+    response = visit.post(verdict="muted")
+    assert response.status == 403
+    assert "Load it again" in response.data.decode()
+    assert len(visit.acknowledgements()) == 1
+    assert Visit(site).post(verdict="muted").status == 303, "a page loaded in the same second has its own"
+
+
+def test_a_proof_is_not_used_up_by_a_store_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = Visit(site)
+
+    def fail(*args: Any, **options: Any) -> int:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site.daemon.past, "ask", fail)
+        assert visit.post().status == 500
+    assert visit.post().status == 303
+
+
+def test_forgotten_proofs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(used_proofs, "MAX_PROOFS", 3)
+    proofs = UsedProofs()
+    for number in range(5):
+        assert proofs.use(f"p{number}", 100 + number, ("form",), lambda: 7) == Answer(acknowledgement_id=7)
+    assert proofs.use("p0", 100, ("form",), lambda: 8) is None
+    assert proofs.use("p4", 104, ("form",), lambda: 8) == Answer(acknowledgement_id=7, is_repeat=True)
+    assert proofs.use("new", 105, ("form",), lambda: 8) == Answer(acknowledgement_id=8)

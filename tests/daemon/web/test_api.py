@@ -134,6 +134,7 @@ def test_the_parts_of_a_long_list_are_the_list(serve: Serve) -> None:
         ("/api/v1/monitors/churn/trends", 400),
         ("/api/v1/monitors/churn/trends?column=nobody", 404),
         ("/api/v1/monitors/churn/windows?before=never", 400),
+        ("/api/v1/monitors/churn/windows?before=" + "0" * 41, 400),
         ("/api/v1/monitors/churn/incidents?state=closed", 400),
         ("/api/v1/monitors/churn/windows/never", 404),
         ("/api/v2/monitors", 404),

@@ -144,6 +144,7 @@ def test_axe_finds_nothing_where_there_are_buttons_and_rows(
 
     token = tmp_path / "token"
     token.write_text("s3cret", encoding="utf-8")
+    token.chmod(0o600)
     site = serve(auth={"token_file": str(token)})
     context = browser.new_context(
         viewport={"width": 360, "height": 800}, http_credentials={"username": "a", "password": "s3cret"}

@@ -126,6 +126,7 @@ def test_two_windows_are_chosen_and_compared(site: Site, page: Page) -> None:
 def test_an_incident_is_muted_from_the_page(browser: Browser, serve: Serve, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret", encoding="utf-8")
+    token.chmod(0o600)
     site = serve(auth={"token_file": str(token)})
     context = browser.new_context(
         java_script_enabled=False, http_credentials={"username": "anna", "password": "s3cret"}

@@ -242,6 +242,7 @@ def test_names_of_the_configuration_are_answered(serve: Serve, tmp_path: Path) -
     assert site.get("/metrics", Host="node-8.internal").status == 421
     token = tmp_path / "token"
     token.write_text("s3cret", encoding="utf-8")
+    token.chmod(0o600)
     settings = {"listen": "0.0.0.0:0", "auth": {"token_file": str(token)}}
     headers = {"Host": "any.example", "Authorization": "Bearer s3cret"}
     assert serve(**settings).get("/metrics", **headers).status == 200
@@ -258,6 +259,7 @@ def test_a_request_without_host_is_no_browsers(site: Site) -> None:
 
 
 def test_metrics_are_negotiated(site: Site) -> None:
+    assert "strict-transport-security" not in site.get("/metrics").headers, "without TLS"
     assert site.get("/metrics").headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     response = site.get(
         "/metrics", Accept="application/openmetrics-text; version=1.0.0", Accept_Encoding="gzip"
@@ -270,6 +272,7 @@ def test_metrics_are_negotiated(site: Site) -> None:
 def test_the_token_opens_everything_and_nothing_else_does(serve: Serve, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret\n", encoding="utf-8")
+    token.chmod(0o600)
     site = serve(auth={"token_file": str(token)}, enable_reload=True)
     for path in ("/", "/metrics", "/api/v1/monitors", "/static/driftwatch.css", "/nothing", "/-/healthy/"):
         for authorization in ("", "Bearer", "Bearer ", "Bearer s3cre", "Basic s3cret", "Bearer s3crét"):
@@ -322,7 +325,7 @@ def test_start_stop_and_the_port_is_free_again() -> None:
 HALF_OPEN = (
     b"",
     b"GET / HTTP/1.1\r\nHost: a\r\n",
-    b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
+    b"POST /-/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc",
 )
 
 
@@ -402,7 +405,9 @@ def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.start()
     try:
         with urllib3.PoolManager(ca_certs=str(cert), timeout=10.0) as client:
-            assert client.request("GET", f"https://127.0.0.1:{server.port}/-/healthy").status == 200
+            answer = client.request("GET", f"https://127.0.0.1:{server.port}/-/healthy")
+            assert answer.status == 200
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as silent_client:
             start = time.monotonic()
             assert _until_closed(silent_client)

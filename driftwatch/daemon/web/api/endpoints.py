@@ -45,8 +45,8 @@ _JSON = "application/json"
 _MONITOR = "/api/v1/monitors/{name}"
 _STATE = Parameter(
     name="state",
-    description="Only incidents that are open, or also those that are over.",
-    schema={"type": "string", "enum": ["open", "all"], "default": "all"},
+    description="Only incidents that are open, or also those that are over; empty is as left out.",
+    schema={"type": "string", "enum": ["open", "all", ""], "default": "all"},
 )
 
 OPERATIONS = (

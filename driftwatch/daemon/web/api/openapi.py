@@ -9,10 +9,24 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from driftwatch.daemon.web.api.types import ErrorJson
-from driftwatch.daemon.web.http.query import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SEARCH_CHARS
+from driftwatch.daemon.web.http.links import REFERENCE
+from driftwatch.daemon.web.http.query import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_SEARCH_CHARS,
+    MAX_TIME_CHARS,
+)
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
-_TIME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 40}
+#: A text of this form that is no time, such as 30 February, is answered with 400 or 404.
+_TIME_SCHEMA = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TIME_CHARS,
+    "pattern": r"^([0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?)$",
+}
+_EMPTY_SCHEMA = {"type": "string", "maxLength": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +78,16 @@ SEARCH = Parameter(
 )
 END_BELOW = Parameter(
     name="before",
-    description="Only windows that end earlier, ISO 8601 or nanoseconds since 1970.",
-    schema=_TIME_SCHEMA,
+    description="Only windows that end earlier, ISO 8601 or nanoseconds since 1970; empty is as left out.",
+    schema={"anyOf": [_TIME_SCHEMA, _EMPTY_SCHEMA]},
 )
 COLUMN = Parameter(name="column", description="Name of the column.", schema={"type": "string"}, required=True)
 
 
 def side_parameter(name: str) -> Parameter:
     description = 'The end of a window, ISO 8601 or nanoseconds since 1970, or "reference".'
-    return Parameter(name=name, description=description, schema=_TIME_SCHEMA, required=True)
+    schema = {"anyOf": [_TIME_SCHEMA, {"type": "string", "enum": [REFERENCE]}]}
+    return Parameter(name=name, description=description, schema=schema, required=True)
 
 
 def openapi_document(version: str, operations: Sequence[Operation], *, secured: bool) -> dict[str, Any]:

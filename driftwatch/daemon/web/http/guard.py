@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -14,7 +15,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from driftwatch.config.models import WebConfig
-from driftwatch.daemon.web.http.token_file import TokenFile
+from driftwatch.daemon.web.http.login_attempts import DELAY_SECONDS, LoginAttempts
+from driftwatch.daemon.web.http.request_bounds import MAX_BODY_BYTES, Body, header_problem
+from driftwatch.daemon.web.http.token_file import Token, TokenFile
 from driftwatch.results.text_format import escape_invisible, truncate
 
 #: An orchestrator's probes send no token and any Host name; the answers say nothing about data.
@@ -35,6 +38,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: With TLS: a browser that was here once asks by https only, for a year.
+_HSTS = "max-age=31536000"
 
 
 class Guard:
@@ -48,12 +53,18 @@ class Guard:
         self._app = app
         self._token_file = None if web.auth is None else TokenFile(web.auth.token_file)
         self._allowed_hosts = _allowed_hosts(web) if web.loopback or web.allowed_hosts else None
+        self._attempts = LoginAttempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 421 for an unknown Host name, 401 for a wrong token, 503 for an unreadable token file."""
+        """Answer 431 and 413 for too many bytes, 421 for an unknown Host name, 401 or 429 for a wrong token.
+
+        503 is the answer while the token file cannot be used.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+
+        body = Body(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,10 +72,28 @@ class Guard:
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = _HSTS
+                if not body.is_complete:
+                    # The rest of the body would be read, for as long as it comes.
+                    headers["Connection"] = "close"
             await send(message)
 
+        refusal = await self._bounded(scope, body)
+        await (refusal or self._app)(scope, body.receive, send_with_headers)
+
+    async def _bounded(self, scope: Scope, body: Body) -> Response | None:
+        problem = header_problem(scope)
+        if problem:
+            return _error_response(scope, 431, problem)
         refusal = None if scope["path"] in OPEN_PATHS else await self._refusal(scope)
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        if refusal is not None and refusal.status_code == 429:
+            await asyncio.sleep(DELAY_SECONDS)
+        if refusal is None:
+            await body.read()
+            if body.is_too_large:
+                return _error_response(scope, 413, f"Expected a body of at most {MAX_BODY_BYTES} bytes.")
+        return refusal
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -81,7 +110,7 @@ class Guard:
             return _error_response(scope, 421, f'{expected} one of web.allowed_hosts. Got "{host}".')
         if self._token_file is None:
             return None
-        return _authentication_error(scope, headers, await self._token_file.token())
+        return _authentication_error(scope, headers, await self._token_file.token(), self._attempts)
 
 
 def _error_response(scope: Scope, status: int, message: str) -> Response:
@@ -106,13 +135,22 @@ def _is_allowed(host: str, allowed_hosts: frozenset[str]) -> bool:
     return True
 
 
-def _authentication_error(scope: Scope, headers: Headers, token: str | None) -> Response | None:
-    if not token:
-        return _error_response(scope, 503, "web.auth.token_file cannot be read or is empty.")
+def _authentication_error(
+    scope: Scope, headers: Headers, token: Token, attempts: LoginAttempts
+) -> Response | None:
+    if token.problem:
+        return _error_response(scope, 503, f"web.auth.token_file {token.problem}")
     name, credential = _credentials(headers.get("authorization", ""))
-    if hmac.compare_digest(credential, token.encode("utf-8", "surrogateescape")):
+    if hmac.compare_digest(credential, token.text.encode("utf-8", "surrogateescape")):
         scope[USER_SCOPE_KEY] = name
         return None
+    client = scope.get("client") or ("",)
+    wait = attempts.wrong(client[0]) if credential else 0
+    if wait:
+        response = _error_response(scope, 429, f"Too many wrong tokens. Try again in {wait} s.")
+        response.headers["Retry-After"] = str(wait)
+        response.headers["Connection"] = "close"
+        return response
     message = (
         "The token is needed: Authorization: Bearer TOKEN, or any name of yours with the token as password."
     )

@@ -16,6 +16,8 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 MAX_OFFSET = 1_000_000
 _MAX_PAGE = 1_000_000
 MAX_SEARCH_CHARS = 200
+#: Characters of a time.
+MAX_TIME_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def monitor_and_segment(snapshot: Snapshot, request: Request) -> tuple[MonitorVi
 def timestamp(text: str, status: int = 404, expectation: str = "the end of a window") -> int:
     """Parse a time in ISO 8601 or nanoseconds to nanoseconds."""
     http_error = HTTPException(status, f"Expected {expectation} as ISO 8601 or nanoseconds.")
+    if len(text) > MAX_TIME_CHARS:
+        raise http_error
     try:
         nanoseconds = int(text) if text.isascii() and text.isdigit() else parse_time(text)
     except (ValueError, OverflowError) as error:

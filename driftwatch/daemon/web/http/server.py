@@ -12,6 +12,9 @@ from h11 import IDLE, SEND_BODY
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from driftwatch.config.models import WebConfig
+from driftwatch.daemon.own_health.heartbeat import Heartbeat, Moment
+from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.errors import ConfigError, DriftwatchError
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ ANSWER_SECONDS = 60.0
 MAX_CONNECTIONS = 512
 _BACKLOG = 512
 _START_SECONDS = 10.0
+#: The event loop answers within this even while checks want the interpreter; and how often it is asked.
+_EVENT_LOOP_SECONDS, _BEAT_SECONDS = 10.0, 0.5
 
 
 class _Protocol(H11Protocol):
@@ -98,6 +103,8 @@ class WebServer:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
+        self._heartbeat = Heartbeat("web", _EVENT_LOOP_SECONDS)
+        self._is_stopping = self._was_restarted = False
         self._settings = uvicorn.Config(
             app,
             http=_Protocol,
@@ -135,6 +142,13 @@ class WebServer:
         """Bind now, then serve from a thread. Raises ``ConfigError`` when the address is not available."""
         self._load_certificate()
         self._socket = _bind(self._config)
+        self._start_thread()
+        if not self._server.started:
+            self.stop(1)
+            raise DriftwatchError(f"the web server did not start: {self._failure or 'no answer in 10 s'}.")
+
+    def _start_thread(self) -> None:
+        self._heartbeat.beat()
         self._thread = threading.Thread(target=self._run, name="driftwatch-web", daemon=True)
         self._thread.start()
         pause = threading.Event()
@@ -142,12 +156,26 @@ class WebServer:
             if self._server.started or not self._thread.is_alive():
                 break
             pause.wait(0.01)
-        if not self._server.started:
-            self.stop(1)
-            raise DriftwatchError(f"the web server did not start: {self._failure or 'no answer in 10 s'}.")
+
+    def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
+        return () if self._thread is None else (self._heartbeat.health(moment),)
+
+    def revive(self) -> Revival:
+        """Serve again on the same socket, once: a server that ends twice needs a new process."""
+        if self._is_stopping or self._thread is None or self._thread.is_alive():
+            return Revival()
+        reason = f"{type(self._failure).__name__}: {self._failure}" if self._failure else "no reason known"
+        if not self._was_restarted:
+            self._was_restarted = True
+            self._server = uvicorn.Server(self._settings)
+            self._start_thread()
+            if self._server.started:
+                return Revival(restarted=("web",))
+        return Revival(lost=f"The web server ended and cannot be started again ({reason}).")
 
     def stop(self, seconds: float = 5.0) -> None:
         """Let requests finish within ``seconds``, then close every connection."""
+        self._is_stopping = True
         if self._thread is not None:
             self._settings.timeout_graceful_shutdown = max(1, round(seconds))
             self._server.should_exit = True
@@ -177,10 +205,26 @@ class WebServer:
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=_EventLoop) as runner:
-                runner.run(self._server.serve(sockets=[self._socket] if self._socket else None))
+                runner.run(self._serve())
         except (OSError, SystemExit) as error:
-            # ``start`` reports it.
+            # ``start`` or ``revive`` reports it.
             self._failure = error
+
+    async def _serve(self) -> None:
+        beats = asyncio.create_task(self._beat())
+        # uvicorn closes what it is given; the socket itself stays bound, and a restart goes on with it.
+        listener = None if self._socket is None else self._socket.dup()
+        try:
+            await self._server.serve(sockets=None if listener is None else [listener])
+        finally:
+            beats.cancel()
+            if listener is not None:
+                listener.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self._heartbeat.beat()
+            await asyncio.sleep(_BEAT_SECONDS)
 
 
 def _bind(config: WebConfig) -> socket.socket:

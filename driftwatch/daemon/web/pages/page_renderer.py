@@ -62,6 +62,8 @@ class PageRenderer:
         user: User | None = None,
         # The acknowledgement that the user has just requested.
         acknowledgement_id: int | None = None,
+        *,
+        is_repeat: bool = False,  # the form was sent twice
     ) -> str:
         usable_verdict, status = segment.usable_verdict, headline_of(view, segment, now)
         reference = None if view.reference is None else view.reference.for_segment(segment.segment)
@@ -104,6 +106,7 @@ class PageRenderer:
             if usable_verdict is None
             else [item for item in usable_verdict.statistics if item.column is None],
             acknowledgements=acknowledgements,
+            is_repeat=is_repeat,
             acknowledgement=next((item for item in acknowledgements if item.id == acknowledgement_id), None),
             user=user,
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from driftwatch.engines.local.readers.reader_handle import Reader, SourceFailed
+from driftwatch.engines.local.readers.starter import Starter
 from driftwatch.errors import ReaderDied, SourceTimeout
 
 
@@ -23,8 +23,7 @@ class Processes:
         # Killed readers that did not end, by what they read: a dead network share keeps them in the kernel.
         self._stuck: dict[str, Reader] = {}
         self.closed = False
-        # The kernel kills a child when the *thread* that started it ends: one lasting thread starts them all.
-        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader-starter")
+        self.starter = Starter()
 
     @contextmanager
     def reader(self, source: str) -> Iterator[Reader]:
@@ -64,7 +63,7 @@ class Processes:
             reader.kill()
         for reader in busy:
             reader.stop()
-        self._starter.shutdown(wait=True)
+        self.starter.close()
         with self._free:
             idle, self.idle = self.idle, []
         for reader in idle:
@@ -98,7 +97,7 @@ class Processes:
                     return reader
                 reader.kill()
         try:
-            reader = self._starter.submit(Reader.start).result()
+            reader = self.starter.start()
         except BaseException:
             with self._free:
                 self._slots += 1
@@ -118,7 +117,7 @@ class Processes:
     def _restock(self) -> None:
         # The caller holds the lock.
         if not self.closed and len(self.idle) < self._spare:
-            self._starter.submit(self._start_spare)
+            self.starter.submit(self._start_spare)
 
     def _start_spare(self) -> None:
         with self._free:
