@@ -185,7 +185,7 @@ class Daemon:
         if self.store_care.watch.may_decide:
             self.runner.tick()
             self.loader.retry(self.session, self.clock.steady())
-        self.store_care.tick(self.session)
+        self.store_care.tick(self.session, self._tick_seconds)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

@@ -102,9 +102,10 @@ class StoreCare:
         if self.has_history:
             self._loader.restore(self.session)
 
-    def tick(self, session: Session) -> None:
+    def tick(self, session: Session, tick_seconds: float) -> None:
         self.session = session
         self._job.run()
+        self.watch.start(tick_seconds)
 
     def close_removed(self) -> None:
         if self.watch.may_decide:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -147,3 +148,24 @@ def test_a_folder_made_anew_keeps_a_second_daemon_and_verbs_out(tmp_path: Path, 
             first.end()
             until(lambda: second.logged("ready"))
             assert second.end() == 0
+
+
+def test_the_thread_that_looks_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    with world.inside(1) as inside:
+        watch = inside.daemon.store_care.watch
+
+        def fail() -> None:
+            raise RuntimeError("a bug")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(watch, "look", fail)
+            watch._wake.set()
+            until(lambda: not is_alive("store-watch"), 10)
+        inside.daemon._tick()
+        assert is_alive("store-watch")
+
+
+def is_alive(name: str) -> bool:
+    return name in {thread.name for thread in threading.enumerate()}

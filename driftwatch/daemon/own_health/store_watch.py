@@ -6,20 +6,18 @@ process.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 from driftwatch.core.clock import Clock
-from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.own_health import store_words
 from driftwatch.daemon.own_health.own_health import StoreHealth
 from driftwatch.daemon.own_health.store_inspector import StoreInspector
-from driftwatch.daemon.own_health.store_note import StoreNote, note_from_text, note_to_text
+from driftwatch.daemon.own_health.store_note import StoreNote, note_from_text, note_to_text, outage_key
 from driftwatch.daemon.own_health.store_state import LOST_STATES, StoreOutage, next_outage
 from driftwatch.daemon.own_health.troubles import Troubles
 from driftwatch.notify.base import Message
@@ -75,6 +73,7 @@ class StoreWatch:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._look_lock = threading.Lock()
+        self._thread: threading.Thread | None = None
         database.on_error = self._note_error
 
     def begin(self, *, is_full: bool) -> None:
@@ -99,8 +98,12 @@ class StoreWatch:
             self._announce()
 
     def start(self, tick_seconds: float) -> None:
-        run = threading.Thread(target=self._run, args=(tick_seconds,), name="store-watch", daemon=True)
-        run.start()
+        """Start the thread, also again where it has ended."""
+        if self._stopping.is_set() or (self._thread is not None and self._thread.is_alive()):
+            return
+        name = "store-watch"
+        self._thread = threading.Thread(target=self._run, args=(tick_seconds,), name=name, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -144,7 +147,7 @@ class StoreWatch:
         outage, now = self._outage, self._clock.now()
         was_read = self._database.footing is not Footing.MEMORY
         look = self._inspector.look(is_failing=outage is not None)
-        self._outage = next_outage(outage, look, self._new_key, now)
+        self._outage = next_outage(outage, look, partial(outage_key, self._database.path, now), now)
         if self._outage is None:
             if outage is not None:
                 self._end(outage, now, was_read=was_read)
@@ -155,15 +158,6 @@ class StoreWatch:
         if self._outage is not None and self._outage.must_end:
             self.stop()
             self._events.on_loss(store_words.detail(self._outage, self._folder))
-
-    def _new_key(self, state: StoreState) -> str:
-        # A disk that takes no writes takes no note either: its newest file says which outage it is.
-        path = self._database.path
-        moments = [self._clock.now()]
-        if state is StoreState.READ_ONLY and path.exists():
-            moments = [path.stat().st_mtime_ns]
-        place = hashlib.sha256(os.path.realpath(self._folder).encode()).hexdigest()[:8]
-        return f"driftwatch-store-{state}-{place}-{moments[0] // NANOSECONDS}"
 
     def _change(self, outage: StoreOutage, *, is_new: bool, now: int) -> None:
         detail = store_words.detail(outage, self._folder)
