@@ -19,6 +19,7 @@ from __future__ import annotations
 # │       └── NoFeatures          exit code 2
 # ├── SummaryMismatch
 # ├── StoreError
+# │   ├── StoreDamaged          exit code 3
 # │   ├── StoreForgot           exit code 3
 # │   ├── DiskFault
 # │   └── StoreUnusable           exit code 2
@@ -105,6 +106,12 @@ class StoreUnusable(StoreError):
     """The store cannot be opened at the configured path, or another process has it open."""
 
     exit_code = 2
+
+
+class StoreDamaged(StoreError):
+    """A row of the store is not what was written: its checksum or its content is wrong."""
+
+    exit_code = 3
 
 
 class StoreForgot(StoreError):

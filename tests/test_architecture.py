@@ -33,12 +33,24 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "cli": (("__init__",), ("verbs",), ("demo",), ("output",)),
     "daemon": (("web",), ("metrics",), ("status",), ("own_health",)),
+    "daemon/own_health": (
+        ("clock", "loops", "store"),
+        ("announcements", "background_job", "health_board"),
+        ("own_health",),
+        ("troubles",),
+    ),
     "daemon/web": (("api",), ("pages",), ("http",)),
     "decide": (("baseline",), ("evalues",)),
     "detectors": (("_support",),),
     "sources": (("_formats",),),
     "monitor": (("evaluation",), ("column_labels", "reading")),
-    "store": (("tables",), ("acknowledgements", "outbox", "records"), ("database",), ("disk", "migrations")),
+    "store": (
+        ("tables",),
+        ("acknowledgements", "outbox"),
+        ("mended_messages",),
+        ("records", "database"),
+        ("migrations", "damage", "disk"),
+    ),
     "engines": (("local",), ("base",)),
     "columns": (("rows",), ("arrow",)),
 }

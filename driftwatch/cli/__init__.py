@@ -22,6 +22,7 @@ VERBS = {
     "ack": "Close, accept or mute an incident; the request is kept as an audit record.",
     "compare": "Compare two files or globs once, with every detector that runs by default.",
     "reference": "The reference test distribution.",
+    "store": "The history in storage.path: check it, back it up, restore it.",
     "completion": "Print the script that lets a shell complete verbs, options, files, monitors, detectors.",
 }
 

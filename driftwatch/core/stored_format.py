@@ -51,7 +51,8 @@ class StoredFormat:
         if version > self.version:
             raise StoreTooNew(
                 f"stored {self.name}: expected version {self.version} or older. Got {version}: a newer "
-                "driftwatch wrote it. Install that version, or use another storage.path."
+                "driftwatch wrote it. Install that version; or go back to a backup of this one with "
+                "`driftwatch store restore`, or use another storage.path."
             )
         content = {name: value for name, value in header.items() if name != _KEY}, arrays
         for migrate in self.migrations[version - unnumbered :]:

@@ -13,11 +13,12 @@ from driftwatch.config.models import Config, MonitorConfig
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.metrics.exporter import MetricsPage
 from driftwatch.daemon.notifiers import Senders
-from driftwatch.daemon.own_health.clock_watch import TrustedClock
-from driftwatch.daemon.own_health.clock_witness import compare_with_store
+from driftwatch.daemon.own_health.clock.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock.clock_witness import compare_with_store
 from driftwatch.daemon.own_health.health_board import HealthBoard
-from driftwatch.daemon.own_health.loop_supervisor import LoopSupervisor
-from driftwatch.daemon.own_health.reader_starter import ReaderStarter
+from driftwatch.daemon.own_health.loops.loop_supervisor import LoopSupervisor
+from driftwatch.daemon.own_health.loops.reader_starter import ReaderStarter
+from driftwatch.daemon.own_health.store.store_damage import watch_damage
 from driftwatch.daemon.reference_loader import ReferenceLoader
 from driftwatch.daemon.retention import StoreCare
 from driftwatch.daemon.runner import Runner
@@ -32,9 +33,9 @@ from driftwatch.daemon.web.site import create_app
 from driftwatch.errors import DriftwatchError, StoreError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session, open_session
-from driftwatch.store.database import quarantine
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import ActiveReference
+from driftwatch.store.recovery.corrupt_file import set_aside_if_corrupt
 from driftwatch.store.reserve import Reserve
 from driftwatch.store.tables.start_order import StartOrder
 
@@ -69,7 +70,7 @@ class Daemon:
             lock = DaemonLock(self.config.storage.path)
             stack.callback(lock.release)
             is_full = Reserve(self.config.storage.path).release_if_full()
-            self._quarantined = quarantine(self.config.storage.path, self.clock.now())
+            self._quarantined = set_aside_if_corrupt(self.config.storage.path, self.clock.now())
             session = stack.enter_context(open_session(self.config, self.clock, log.info, checkpoints=True))
             self._create_parts(session, lock)
             stack.callback(self.store_care.watch.stop)
@@ -98,6 +99,7 @@ class Daemon:
     def _create_parts(self, session: Session, lock: DaemonLock) -> None:
         self.session = session
         compare_with_store(self.clock, session.history, [item.name for item in self.config.monitors])
+        watch_damage(self.health, session.database, self.clock.now)
         self.past = HistoryView(session.database)
         self.views = MonitorViews(session.history, self.clock)
         self.runner = Runner(

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from driftwatch.daemon.own_health.announcements import Announcements
-from driftwatch.daemon.own_health.heartbeat import STORE_STEP_SECONDS, Heartbeat, Moment
-from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.heartbeat import STORE_STEP_SECONDS, Heartbeat, Moment
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.sink_worker import Outbox, SinkWorker
 from driftwatch.daemon.status.snapshot import SinkView

@@ -11,8 +11,8 @@ from driftwatch.config.models import WindowConfig
 from driftwatch.core.history_range import DAY_SECONDS
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import boundary_after, due_windows, newest_closed_window, sliding_window
-from driftwatch.daemon.own_health.clock_belief import MAX_SLEW_SECONDS
-from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock.clock_belief import MAX_SLEW_SECONDS
+from driftwatch.daemon.own_health.clock.clock_watch import TrustedClock
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 
 #: Searches for late rows between two windows, and the seconds between two searches at least.

@@ -9,8 +9,8 @@ from dataclasses import replace
 from driftwatch.core import plugins
 from driftwatch.daemon.delivery import MAX_ATTEMPT_SECONDS, DeliveryLoop
 from driftwatch.daemon.own_health.announcements import Announcements
-from driftwatch.daemon.own_health.heartbeat import Moment
-from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.heartbeat import Moment
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.status.snapshot import SinkView
 from driftwatch.monitor.session import Session

@@ -19,9 +19,9 @@ from typing import Protocol
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memory import release_memory
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.daemon.own_health.heartbeat import Moment, RunningSteps
-from driftwatch.daemon.own_health.loop_supervisor import Revival
-from driftwatch.daemon.own_health.ordered_jobs import OrderedJobs
+from driftwatch.daemon.own_health.loops.heartbeat import Moment, RunningSteps
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.ordered_jobs import OrderedJobs
 from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.errors import DriftwatchError, ReaderDied, SourceTimeout, SourceUnavailable
 from driftwatch.monitor.check import Monitor

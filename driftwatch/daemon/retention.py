@@ -10,14 +10,15 @@ from driftwatch.config.models import Config, RetentionConfig
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.notifiers import Senders
 from driftwatch.daemon.own_health.background_job import BackgroundJob
-from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock.clock_watch import TrustedClock
 from driftwatch.daemon.own_health.health_board import HealthBoard
-from driftwatch.daemon.own_health.store_watch import StoreEvents, StoreWatch
+from driftwatch.daemon.own_health.store.store_watch import StoreEvents, StoreWatch
 from driftwatch.daemon.reference_loader import ReferenceLoader
 from driftwatch.daemon.runner import Runner
 from driftwatch.daemon.status.monitor_views import MonitorViews
 from driftwatch.errors import StoreError
 from driftwatch.monitor.session import Session
+from driftwatch.monitor.succession.lost_history import end_lost
 from driftwatch.monitor.succession.removed_monitors import RemovedMonitors
 from driftwatch.store.database import Footing
 from driftwatch.store.history import History
@@ -72,6 +73,7 @@ class StoreCare:
         self._clock = clock
         self._runner, self._loader = runner, loader
         self._retention, self._removed_monitors = Retention(session.history), RemovedMonitors()
+        self._troubles, self._lost_errors = health.troubles, 0
         self._job = BackgroundJob(self._tend, "store-jobs")
         events = StoreEvents(
             sinks=lambda: senders.sinks,
@@ -90,7 +92,7 @@ class StoreCare:
 
     @property
     def store_errors(self) -> int:
-        return self._retention.store_errors + self._removed_monitors.store_errors
+        return self._retention.store_errors + self._removed_monitors.store_errors + self._lost_errors
 
     @property
     def has_history(self) -> bool:
@@ -98,6 +100,7 @@ class StoreCare:
 
     def begin(self, *, is_full: bool) -> None:
         self.watch.begin(is_full=is_full)
+        self._end_lost()
         self.close_removed()
         if self.has_history:
             self._loader.restore(self.session)
@@ -106,6 +109,16 @@ class StoreCare:
         self.session = session
         self._job.run()
         self.watch.start(tick_seconds)
+
+    def _end_lost(self) -> None:
+        if not self.watch.may_decide:
+            return
+        try:
+            end_lost(self.session, self._troubles.note)
+        except StoreError as error:
+            # The note of the loss stays until it is told.
+            self._lost_errors += 1
+            log.error("what was lost with a history cannot be told yet", extra={"error": str(error)})
 
     def close_removed(self) -> None:
         if self.watch.may_decide:
@@ -122,6 +135,7 @@ class StoreCare:
 
     def _go_on(self, is_first: bool) -> None:
         """Go on after an outage of the store; ``is_first`` when it could not be read before."""
+        self._end_lost()
         for slot in self._runner.slots():
             slot.backoff.end()
             slot.owed_backoff.end()

@@ -10,11 +10,11 @@ from functools import partial
 
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.due_windows import backlog, due_refresh, follow_clock, is_set_back
-from driftwatch.daemon.own_health.clock_watch import MonitorClock, TrustedClock
-from driftwatch.daemon.own_health.clock_witness import ASK_SECONDS, ask_source
-from driftwatch.daemon.own_health.heartbeat import Moment, RunningSteps
-from driftwatch.daemon.own_health.loop_supervisor import Revival
-from driftwatch.daemon.own_health.loop_threads import has_dead_thread
+from driftwatch.daemon.own_health.clock.clock_watch import MonitorClock, TrustedClock
+from driftwatch.daemon.own_health.clock.clock_witness import ASK_SECONDS, ask_source
+from driftwatch.daemon.own_health.loops.heartbeat import Moment, RunningSteps
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.loop_threads import has_dead_thread
 from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.daemon.status.monitor_slot import MonitorSlot
 from driftwatch.daemon.turn import Turn
@@ -131,7 +131,7 @@ class Runner:
             self._on_change,
             catch_up=self.catch_up,
             stopping=self._stopping,
-            look_at_clock=partial(self._look_at_clock, slot),
+            look_at_clock=partial(_look_at_clock, self._clock, slot),
             beat=partial(self.steps.begin, id(slot), seconds),
         )
         try:
@@ -142,13 +142,6 @@ class Runner:
             self.store_errors += turn.store_errors
             if has_more and not self._stopping.is_set():
                 slot.running = self._pool.submit(self._run_turn, slot)
-
-    def _look_at_clock(self, slot: MonitorSlot) -> None:
-        ask_source(self._clock, slot.monitor)
-        follow_clock(slot, self._clock)
-        reading = self._clock.reading_to_store()
-        if reading is not None:
-            slot.monitor.history.clock.write(reading)
 
     def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
         return (self.steps.health(moment),)
@@ -174,3 +167,11 @@ class Runner:
         finished = self.wait_idle(seconds)
         self._pool.shutdown(wait=False, cancel_futures=True)
         return finished
+
+
+def _look_at_clock(clock: TrustedClock, slot: MonitorSlot) -> None:
+    ask_source(clock, slot.monitor)
+    follow_clock(slot, clock)
+    reading = clock.reading_to_store()
+    if reading is not None:
+        slot.monitor.history.clock.write(reading)

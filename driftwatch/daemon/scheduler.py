@@ -22,8 +22,8 @@ from apscheduler.triggers.base import BaseTrigger
 
 from driftwatch.core.clock import Clock, steady_now
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.daemon.own_health.heartbeat import STORE_STEP_SECONDS, Moment
-from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.heartbeat import STORE_STEP_SECONDS, Moment
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

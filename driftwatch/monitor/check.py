@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.config.models import MonitorConfig
@@ -16,7 +17,7 @@ from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.segment_state import BLIND, SegmentState
 from driftwatch.decide.state_codec import decode
 from driftwatch.detectors.base import requires_sums
-from driftwatch.errors import DataError
+from driftwatch.errors import DataError, StoreDamaged
 from driftwatch.monitor.evaluation.could_not_look import (
     blind_key,
     could_not_look,
@@ -27,12 +28,20 @@ from driftwatch.monitor.evaluation.could_not_look import (
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
-from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation, mark_verdict, render_gauges
+from driftwatch.monitor.evaluation.window_verdict import (
+    Decided,
+    Evaluation,
+    mark_verdict,
+    render_gauges,
+    with_note,
+)
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
+from driftwatch.monitor.replay import Replay
 from driftwatch.monitor.selftest import Selftest, abandon_after_error
 from driftwatch.monitor.stray_rows import present_of
+from driftwatch.monitor.succession.damaged_state import mended_state
 from driftwatch.monitor.tiles import TileSource, moved_window, read_missing, read_window
 from driftwatch.results.results import Reason, Statistic, Verdict
 from driftwatch.store.history import History
@@ -99,6 +108,8 @@ class Monitor:
     #: The source's versions of decided slices at the newest look.
     slice_versions: dict[Span, str] = field(default_factory=dict)
     segment_states: dict[str | None, SegmentState] = field(default_factory=dict)
+    #: Why states are not those that were stored: the next verdict of these segments says so.
+    mended: dict[str | None, str] = field(default_factory=dict)
     #: The plan's fingerprint, and the sums of the last gauge refresh by segment.
     moving_sums: tuple[str, dict[str | None, MovingSum]] | None = None
     configuration: str = field(init=False)
@@ -117,14 +128,12 @@ class Monitor:
         """
         if segment in self.segment_states:
             return self.segment_states[segment]
-        stored = self.history.states.current(self.config.name, segment)
-        if stored is not None:
-            segment_state = decode(stored)
-            if segment_state.reference == self.reference.fingerprint:
-                segment_state = with_production_windows(
-                    segment_state, segment, self.config, self.history.verdicts
-                )
-                return replace(segment_state, configuration=self.configuration)
+        segment_state = _stored_state(self, segment)
+        if segment_state is not None and segment_state.reference == self.reference.fingerprint:
+            segment_state = with_production_windows(
+                segment_state, segment, self.config, self.history.verdicts
+            )
+            return replace(segment_state, configuration=self.configuration)
         return initial_segment_state(
             self.evaluator.segment_context(segment),
             self.history.references.blocks(self.config.name, self.reference.fingerprint, segment),
@@ -140,7 +149,7 @@ class Monitor:
         """
         reading = self._read(window, now)
         summaries = {} if reading.failure else reading.segment_summaries(self.reference.plan, window)
-        evaluations = self._evaluate(window, now, reading, summaries)
+        evaluations = _with_notes(self._evaluate(window, now, reading, summaries), self.mended)
         if record:
             evaluations = self._marked(window, now, reading, evaluations)
             self._record(window, now, reading, summaries, evaluations)
@@ -267,6 +276,7 @@ class Monitor:
         for segment, evaluation in evaluations.items():
             if isinstance(evaluation, Decided):
                 self.segment_states[segment] = evaluation.segment_state
+                self.mended.pop(segment, None)
 
     def _advance_selftest(self, window: Summary, evaluation: Evaluation) -> StoredSelftest | None:
         if self.selftest is None:
@@ -315,6 +325,39 @@ class Monitor:
                 {segment: MovingSum(sums=needs_sums, max_sum_bytes=max_bytes) for segment in plan.segments},
             )
         return self.moving_sums[1]
+
+
+def _stored_state(monitor: Monitor, segment: str | None) -> SegmentState | None:
+    try:
+        return monitor.history.states.read(monitor.config.name, segment, decode)
+    except StoreDamaged:
+        # It is stored with the next check.
+        return mend(monitor, segment)
+
+
+def mend(monitor: Monitor, segment: str | None) -> SegmentState:
+    """Let a monitor go on with a mended state in place of the damaged one. Raises ``StoreError``."""
+    name, fingerprint = monitor.config.name, monitor.reference.fingerprint
+    replay = Replay(
+        history=monitor.history,
+        evaluator=monitor.evaluator,
+        blocks=partial(monitor.history.references.blocks, name, fingerprint),
+        configuration=monitor.configuration,
+    )
+    mended = mended_state(replay, segment)
+    if not mended.is_exact:
+        monitor.mended[segment] = mended.words
+    monitor.segment_states[segment] = mended.state
+    return mended.state
+
+
+def _with_notes(
+    evaluations: Mapping[str | None, Evaluation], notes: Mapping[str | None, str]
+) -> dict[str | None, Evaluation]:
+    return {
+        segment: replace(item, verdict=with_note(item.verdict, notes.get(segment, "")))
+        for segment, item in evaluations.items()
+    }
 
 
 def opens_blind_incident(monitor: Monitor, window: Span, now: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.window_e_values import design_effects
-from driftwatch.errors import StoreForgot
+from driftwatch.errors import StoreDamaged, StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.replay import Replay
@@ -85,6 +85,10 @@ def explain(
         explanation = _recomputed(config, history, stored, reference)
     except StoreForgot as error:
         explanation = Explanation(stored=stored, recomputed=None, reference=reference, gone=error)
+    except StoreDamaged as error:
+        # The verdict itself is shown all the same.
+        gone = StoreForgot(str(error))
+        explanation = Explanation(stored=stored, recomputed=None, reference=reference, gone=gone)
     return replace(explanation, late_parts=late_parts)
 
 
@@ -134,6 +138,11 @@ def _stored(
 ) -> tuple[Verdict, tuple[Verdict, ...]]:
     """Return the verdict and its late parts."""
     data = history.verdicts.get(name, segment, end)
+    if data is None and history.verdicts.decided_at(name, segment, end) is not None:
+        raise StoreDamaged(
+            f"{name}: expected the verdict of the window ending {iso(end)}. It is damaged in the store, and "
+            "its window stays decided."
+        )
     parts = [verdict_from_json(item) for item in history.late_parts.of_window(name, segment, end)]
     verdicts = {0: None if data is None else verdict_from_json(data), **{item.part: item for item in parts}}
     stored = verdicts.get(part)

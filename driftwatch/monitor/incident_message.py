@@ -34,12 +34,14 @@ class Ending(StrEnum):
     REFERENCE_REPLACED = "reference replaced"
     MONITOR_REMOVED = "monitor removed"
     NOT_WATCHED = "no longer watched"
+    UNKNOWN = "unknown"
 
 
 _ENDING_CAUSES = {
     Ending.REFERENCE_REPLACED: "the reference was replaced by one of other data",
     Ending.MONITOR_REMOVED: "the configuration no longer has this monitor",
     Ending.NOT_WATCHED: "what it names is no longer watched",
+    Ending.UNKNOWN: "the history was lost and nobody can tell whether it goes on",
 }
 #: Share of the traffic; a test set that may represent this much is not reported as falling short.
 _MIN_REPRESENTED_SHARE = 0.95

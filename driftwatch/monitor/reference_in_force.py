@@ -37,6 +37,7 @@ _MAX_CULPRITS = 20
 #: Unreadable files that a note names.
 _MAX_LISTED_FILES = 5
 _MISSING, _CHANGED = "there was none", "its data or settings changed"
+_DAMAGED = "the stored one is damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,8 @@ class References:
         active = self.stored.active(config.name)
         if active is not None and active.source_key == key and not force:
             return self._checked(active.reference, config)
-        reason = "it was asked for" if force else _MISSING if active is None else _CHANGED
+        absence = _DAMAGED if active is None and self.stored.is_damaged(config.name) else _MISSING
+        reason = "it was asked for" if force else absence if active is None else _CHANGED
         trial = None if force else self.trials.get(config.name, key)
         reference, blocks = trial or self._build(config, reason, version)
         self.stored.store(reference, key, blocks, self.now)

@@ -10,7 +10,7 @@ from driftwatch.decide.baseline.recent_shares import RecentShares
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode
 from driftwatch.decoders.base import UndecodableMessages, UndecodableReason
-from driftwatch.errors import StoreForgot
+from driftwatch.errors import StoreDamaged, StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
 from driftwatch.monitor.evaluation.late_rows import Growth, LateRows, evaluate_late_rows
@@ -20,7 +20,7 @@ from driftwatch.results.results import Reason, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
-from driftwatch.store.tables.judging_order import NO_PLACE
+from driftwatch.store.tables.judging_order import END_OF_ORDER, NO_PLACE
 from driftwatch.summary.plan import Plan
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -55,6 +55,30 @@ class Replay:
             stored = verdict_from_json(data)
             if stored.state.has_data and stored.reference == self.reference.fingerprint:
                 segment_state, _ = self.reevaluate(segment_state, stored, gauges=False)
+        return segment_state
+
+    def newest_state(self, segment: str | None, max_windows: int) -> SegmentState:
+        """Return a segment's state after all that was judged, as it was stored.
+
+        Raises ``StoreForgot`` if that takes more windows or one of them would be decided otherwise now.
+        """
+        place, segment_state = self._start(segment, END_OF_ORDER)
+        windows = self.history.judging.between(self.config.name, segment, place, END_OF_ORDER)
+        if len(windows) > max_windows:
+            raise StoreForgot(f"{self.config.name}: expected a check point within {max_windows} windows.")
+        for data in windows:
+            stored = verdict_from_json(data)
+            if not stored.state.has_data:
+                continue
+            if stored.reference != self.reference.fingerprint:
+                raise StoreForgot(f"{self.config.name}: windows were judged on another reference since.")
+            segment_state, verdict = self.reevaluate(segment_state, stored, gauges=False)
+            if (verdict.evidence, verdict.page, verdict.state) != (
+                stored.evidence,
+                stored.page,
+                stored.state,
+            ):
+                raise StoreForgot(f"{self.config.name}: a window would be decided otherwise now.")
         return segment_state
 
     def reevaluate(
@@ -140,6 +164,11 @@ class Replay:
         tiles = {}
         for start, version in stored.tiles:
             tile = self.history.tiles.get(name, segment, start, version)
+            if tile is None and self.history.tiles.holds(name, segment, start, version):
+                raise StoreDamaged(
+                    f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. One of them "
+                    "is damaged in the store."
+                )
             if tile is None:
                 raise StoreForgot(
                     f"{name}: expected the tiles of the window ending {iso(stored.window.end)}. "

@@ -162,8 +162,11 @@ def stored_tiles(tile_source: TileSource, edges: Sequence[int]) -> Reading:
     source_versions: dict[int, str] = {}
     ends = dict(pairwise(edges))
     plan, name = tile_source.plan, tile_source.config.name
+    damaged_starts: set[int] = set()
     for segment in plan.segments:
-        for tile in tile_source.history.tiles.newest(name, segment, edges[0], edges[-1], plan.fingerprint):
+        stored, damaged = tile_source.history.tiles.read(name, segment, edges[0], edges[-1], plan.fingerprint)
+        damaged_starts |= damaged
+        for tile in stored:
             end = ends.get(tile.start)
             if end is None:
                 continue
@@ -179,7 +182,21 @@ def stored_tiles(tile_source: TileSource, edges: Sequence[int]) -> Reading:
             if segment is None:
                 versions[tile.start] = tile.version
                 source_versions[tile.start] = tile.source_version
-    return Reading(tiles=tiles, versions=versions, source_versions=source_versions)
+    return _without_slices(tiles, versions, source_versions, damaged_starts)
+
+
+def _without_slices(
+    tiles: dict[tuple[int, str | None], Summary],
+    versions: dict[int, int],
+    source_versions: dict[int, str],
+    starts: set[int],
+) -> Reading:
+    """Leave out slices with a damaged tile of any segment: they are read again as a whole."""
+    return Reading(
+        tiles={key: tile for key, tile in tiles.items() if key[0] not in starts} if starts else tiles,
+        versions={start: item for start, item in versions.items() if start not in starts},
+        source_versions={start: item for start, item in source_versions.items() if start not in starts},
+    )
 
 
 def _listed_tiles(
@@ -190,6 +207,7 @@ def _listed_tiles(
     source_versions: dict[int, str] = {}
     ends = dict(pairwise(edges))
     plan, monitor, history = tile_source.plan, tile_source.config.name, tile_source.history
+    damaged_starts: set[int] = set()
     for segment in plan.segments:
         for start, version, source_version in history.tiles.newest_keys(
             monitor, segment, edges[0], edges[-1], plan.fingerprint
@@ -199,12 +217,14 @@ def _listed_tiles(
             if tile is None:
                 stored = history.tiles.get(monitor, segment, start, version)
                 tile = None if stored is None else stored.summary
+            if tile is None:
+                damaged_starts.add(start)
             if tile is None or ends.get(start) != tile.span.end:
                 continue
             tiles[start, segment] = tile
             if segment is None:
                 versions[start], source_versions[start] = version, source_version
-    return Reading(tiles=tiles, versions=versions, source_versions=source_versions)
+    return _without_slices(tiles, versions, source_versions, damaged_starts)
 
 
 def moved_window(

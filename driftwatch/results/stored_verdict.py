@@ -7,7 +7,7 @@ from typing import Any
 
 from driftwatch.core.schema import Span, TypeChange, Unwatched
 from driftwatch.core.stored_format import StoredFormat
-from driftwatch.errors import StoreError
+from driftwatch.errors import StoreDamaged
 from driftwatch.results.results import (
     Breakage,
     FileProblem,
@@ -66,14 +66,14 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def verdict_from_json(data: dict[str, Any]) -> Verdict:
-    """Decode what ``verdict_to_json`` encoded. Raises ``StoreError`` for other objects."""
+    """Decode what ``verdict_to_json`` encoded. Raises ``StoreDamaged`` for other objects."""
     content, _ = VERDICT.migrated(data, {})
     try:
         return _verdict(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"stored verdict: expected the fields of version {VERDICT.version}. Got {error!r}. A newer "
-            "driftwatch wrote it, or the store is damaged."
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise StoreDamaged(
+            f"stored verdict: expected the fields of version {VERDICT.version}. Got {error!r}. The "
+            "store is damaged."
         ) from error
 
 

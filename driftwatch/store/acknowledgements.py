@@ -6,7 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
+
+_SEAL = SEALS["acknowledgements"]
+_ALL = f"SELECT id, {_SEAL.columns}, applied_at, outcome FROM acknowledgements"  # noqa: S608 - constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +41,22 @@ class Acknowledgements:
         """Store a request and return its id."""
         with self._db.transaction() as connection:
             cursor = connection.execute(
-                "INSERT INTO acknowledgements (monitor, incident, verdict, until, note, who, asked_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (monitor, incident, verdict, until, note, who, now),
+                _SEAL.insert(), _SEAL.values(monitor, incident, verdict, until, note, who, now)
             )
             return int(cursor.lastrowid or 0)
 
     def pending(self, monitor: str) -> list[Acknowledgement]:
         """Return requests that are not yet applied, oldest first."""
-        rows = self._db.query(
-            "SELECT * FROM acknowledgements WHERE monitor = ? AND applied_at IS NULL ORDER BY id", (monitor,)
-        )
-        return [Acknowledgement(**dict(row)) for row in rows]
+        rows = self._db.query(f"{_ALL} WHERE monitor = ? AND applied_at IS NULL ORDER BY id", (monitor,))
+        return self._db.damage.all_readable(_SEAL, rows, _acknowledgement)
+
+    def newest(self, monitor: str, limit: int) -> list[Acknowledgement]:
+        rows = self._db.query(f"{_ALL} WHERE monitor = ? ORDER BY id DESC LIMIT ?", (monitor, limit))
+        return self._db.damage.all_readable(_SEAL, rows, _acknowledgement)
 
     def get(self, number: int) -> Acknowledgement | None:
-        rows = self._db.query("SELECT * FROM acknowledgements WHERE id = ?", (number,))
-        return Acknowledgement(**dict(rows[0])) if rows else None
+        rows = self._db.query(f"{_ALL} WHERE id = ?", (number,))
+        return self._db.damage.readable(_SEAL, rows[0], _acknowledgement) if rows else None
 
     @staticmethod
     def mark_applied(connection: sqlite3.Connection, outcomes: Sequence[tuple[int, str]], now: int) -> None:
@@ -61,3 +65,11 @@ class Acknowledgements:
             connection.execute(
                 "UPDATE acknowledgements SET applied_at = ?, outcome = ? WHERE id = ?", (now, outcome, number)
             )
+
+
+def _acknowledgement(row: sqlite3.Row) -> Acknowledgement:
+    stored = Acknowledgement(**{name: row[name] for name in Acknowledgement.__dataclass_fields__})
+    texts = (stored.incident, stored.verdict, stored.note, stored.who, stored.outcome)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("no text where one belongs")
+    return stored

@@ -6,11 +6,15 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from driftwatch.results.evidence_trail import Trail
-from driftwatch.store.acknowledgements import Acknowledgement
+from driftwatch.results.results import State
+from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
+from driftwatch.store.tables.verdict_table import content_of
 
 #: Verdicts of wide monitors take megabytes: few are in memory at a time.
 _VERDICTS_PER_QUERY = 8
@@ -19,6 +23,8 @@ _WINDOW_COLUMNS = (
     "window_end, state, evidence, page, decided_at FROM verdicts INDEXED BY verdicts_listed"
     " WHERE monitor = ? AND segment = ?"
 )
+_VERDICT, _CONFIGURATION = SEALS["verdicts"], SEALS["configurations"]
+_STATES = frozenset(str(state) for state in State)
 _DECODER = json.JSONDecoder()
 
 
@@ -102,6 +108,7 @@ class Browsing:
         return self._windows(monitor, segment, rows)
 
     def _windows(self, monitor: str, segment: str | None, rows: Sequence[sqlite3.Row]) -> list[StoredWindow]:
+        rows = [row for row in rows if self._is_listable(row)]
         ends = [row["window_end"] for row in rows]
         span = (monitor, min(ends, default=0), max(ends, default=0))
         owed = self._db.query(
@@ -129,6 +136,14 @@ class Browsing:
             )
             for row in rows
         ]
+
+    def _is_listable(self, row: sqlite3.Row) -> bool:
+        # The index that lists windows has no checksum.
+        evidence = row["evidence"]
+        if row["state"] in _STATES and (evidence is None or isinstance(evidence, float | int)):
+            return True
+        self._db.damage.note("verdicts", f"window_end {row['window_end']}", "its listing cannot be read")
+        return False
 
     def trail(self, monitor: str, segment: str | None, *, end_below: int | None = None, limit: int) -> Trail:
         """Return the evidence of the newest windows that end before ``end_below``, oldest first."""
@@ -168,35 +183,29 @@ class Browsing:
         trends: list[StoredTrend] = []
         marks = [f'"column": {json.dumps(column)}, "value": ' for column in columns]
         requested, size = frozenset(columns), 0
-        for end, state, text in self._texts(monitor, segment, end_below, limit):
-            size += len(text)
+        for row in self._texts(monitor, segment, end_below, limit):
+            size += len(row["content"])
             if trends and size > max_bytes:
                 break
-            trends.append(
-                StoredTrend(
-                    end=end,
-                    state=state,
-                    reference=_value_of(text, '"reference": '),
-                    unchanged=frozenset(_value_of(text, '"unchanged": ')) & requested,
-                    statistics=tuple(item for mark in marks for item in _objects_with(text, mark)),
-                )
-            )
+            trend = self._db.damage.readable(_VERDICT, row, partial(_trend, marks=marks, requested=requested))
+            if trend is not None:
+                trends.append(trend)
         return trends[::-1]
 
     def _texts(
         self, monitor: str, segment: str | None, end_below: int | None, limit: int
-    ) -> Iterator[tuple[int, str, str]]:
+    ) -> Iterator[sqlite3.Row]:
         end, remaining = _end_below(end_below), limit
         while remaining > 0:
             rows = self._db.query(
-                "SELECT window_end, state, content FROM verdicts WHERE monitor = ? AND segment = ? AND"
+                f"SELECT {_VERDICT.columns} FROM verdicts WHERE monitor = ? AND segment = ? AND"  # noqa: S608 - constant
                 " window_end < ? ORDER BY window_end DESC LIMIT ?",
                 (monitor, segment or "", end, min(remaining, _VERDICTS_PER_QUERY)),
             )
-            yield from ((row[0], row[1], row[2]) for row in rows)
+            yield from rows
             if len(rows) < _VERDICTS_PER_QUERY:
                 return
-            end, remaining = rows[-1][0], remaining - len(rows)
+            end, remaining = rows[-1]["window_end"], remaining - len(rows)
 
     def versions(self, monitor: str) -> list[StoredVersion]:
         """Return the monitor's references, oldest first."""
@@ -211,9 +220,10 @@ class Browsing:
     def configuration(self, monitor: str, fingerprint: str) -> dict[str, Any] | None:
         """Return the configuration, without secrets, that has the hash stored in a verdict, or None."""
         rows = self._db.query(
-            "SELECT content FROM configurations WHERE monitor = ? AND fingerprint = ?", (monitor, fingerprint)
+            f"SELECT {_CONFIGURATION.columns} FROM configurations WHERE monitor = ? AND fingerprint = ?",  # noqa: S608 - constant
+            (monitor, fingerprint),
         )
-        return json.loads(rows[0][0]) if rows else None
+        return self._db.damage.readable(_CONFIGURATION, rows[0], content_of) if rows else None
 
     def sendings(self, incident: str) -> list[StoredSending]:
         """Return the incident's messages, oldest first."""
@@ -232,14 +242,22 @@ class Browsing:
         return {int(row[0]): int(row[1]) for row in rows}
 
     def acknowledgements(self, monitor: str, limit: int = 50) -> list[Acknowledgement]:
-        rows = self._db.query(
-            "SELECT * FROM acknowledgements WHERE monitor = ? ORDER BY id DESC LIMIT ?", (monitor, limit)
-        )
-        return [Acknowledgement(**dict(row)) for row in rows]
+        return Acknowledgements(self._db).newest(monitor, limit)
 
 
 def _end_below(end: int | None) -> int:
     return (1 << 63) - 1 if end is None else end
+
+
+def _trend(row: sqlite3.Row, *, marks: Sequence[str], requested: frozenset[str]) -> StoredTrend:
+    text = row["content"]
+    return StoredTrend(
+        end=row["window_end"],
+        state=row["state"],
+        reference=_value_of(text, '"reference": '),
+        unchanged=frozenset(_value_of(text, '"unchanged": ')) & requested,
+        statistics=tuple(item for mark in marks for item in _objects_with(text, mark)),
+    )
 
 
 def _value_of(text: str, mark: str) -> Any:

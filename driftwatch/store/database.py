@@ -1,4 +1,4 @@
-"""Opens and migrates the SQLite file, runs transactions, and moves a corrupt file away."""
+"""Opens and migrates the SQLite file, and runs transactions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from driftwatch.errors import DiskFault, StoreError, StoreTooNew, StoreUnusable
+from driftwatch.store.damage import DamageLog
 from driftwatch.store.disk import DISK_CODES, open_error
 from driftwatch.store.migrations import MIGRATIONS
 
@@ -20,8 +21,10 @@ log = logging.getLogger(__name__)
 FILE = "driftwatch.sqlite"
 #: How long SQLite waits for another process that writes.
 _BUSY_TIMEOUT_MS = 10_000
-#: How long a start may search a large file for corruption; corruption beyond that shows when it is read.
-_CORRUPTION_CHECK_SECONDS = 3.0
+#: Beside a file that turned out to be corrupt while it was in use: the next start sets it aside at once.
+CORRUPT_MARK = f"{FILE}.is-corrupt"
+#: Errors of the file's structure.
+CORRUPT_ERRORS = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Footing(StrEnum):
@@ -48,6 +51,8 @@ class Database:
         self.footing = Footing.FILE
         self._read_only, self._checkpoints = read_only, checkpoints
         self._lock = threading.RLock()
+        #: The rows that were skipped since they are damaged.
+        self.damage = DamageLog()
         self._read_lock = threading.Lock()
         #: The thread inside a transaction: it reads what it writes.
         self._writer: int | None = None
@@ -127,7 +132,8 @@ class Database:
         if version > len(MIGRATIONS):
             raise StoreTooNew(
                 f"{self.path}: expected schema {len(MIGRATIONS)} or older. Got {version}: a newer driftwatch "
-                "wrote it. Install that version, or use another storage.path."
+                "wrote it. Install that version; or go back to a backup of this one with `driftwatch store "
+                "restore`, or use another storage.path."
             )
         if self._read_only:
             if version < len(MIGRATIONS):
@@ -189,10 +195,17 @@ class Database:
                 # Half a surrogate pair: no text in the store can be equal to it.
                 return []
             except sqlite3.Error as error:
+                if "decode to UTF-8" not in str(error):
+                    raise self._failed("read", error) from error
+            try:
+                return _rows_of_bytes(connection, sql, parameters)
+            except sqlite3.Error as error:
                 raise self._failed("read", error) from error
 
     def _failed(self, what: str, error: sqlite3.Error) -> StoreError:
         code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF in CORRUPT_ERRORS and not self._read_only:
+            mark_corrupt(self.path)
         self.on_error(code)
         error_type = DiskFault if code & 0xFF in DISK_CODES else StoreError
         return error_type(f"{self.path}: expected to {what}. Got {error}.")
@@ -205,6 +218,12 @@ class Database:
     def refuse_writes(self, reason: str) -> None:
         """Let no transaction begin any more; one that runs ends as it would."""
         self._refusal = reason
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other thread write meanwhile."""
+        with self._lock:
+            yield
 
     def close(self) -> None:
         with self._lock, self._read_lock:
@@ -232,7 +251,7 @@ def _ignore(_code: int) -> None:
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{_uri(path)}?mode={mode}",
+        f"file:{uri_of(path)}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -242,37 +261,30 @@ def _connection(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def quarantine(folder: Path, now: int) -> Path | None:
-    """Rename a corrupt file and return its new path, or None when the file is sound or absent.
-
-    Only the holder of ``DaemonLock`` may call it. ``now`` is in nanoseconds.
-    """
-    path = folder / FILE
-    if not path.exists() or not _corrupt(path):
-        return None
-    renamed = path.with_name(f"{FILE}.corrupt-{now // 1_000_000_000}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(renamed.with_name(renamed.name + suffix))
-    log.critical(
-        "the history was corrupt and was set aside: evidence and open incidents start anew",
-        extra={"file": str(renamed)},
-    )
-    return renamed
-
-
-def _corrupt(path: Path) -> bool:
-    deadline = time.monotonic() + _CORRUPTION_CHECK_SECONDS
-    connection = sqlite3.connect(f"file:{_uri(path)}?mode=rw", uri=True, isolation_level=None)
+def _rows_of_bytes(
+    connection: sqlite3.Connection, sql: str, parameters: tuple[object, ...]
+) -> list[sqlite3.Row]:
+    # A text of some row is no UTF-8: that row is damaged, the others are not.
+    connection.text_factory = _tolerant_text
     try:
-        connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
-        return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-    except sqlite3.DatabaseError as error:
-        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return connection.execute(sql, parameters).fetchall()
     finally:
-        connection.close()
+        connection.text_factory = str
 
 
-def _uri(path: Path) -> str:
+def _tolerant_text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def mark_corrupt(path: Path) -> None:
+    """Leave a mark for the next start, with the identity of the file that it is about."""
+    try:
+        stat = path.stat()
+        path.with_name(CORRUPT_MARK).write_text(f"{stat.st_dev} {stat.st_ino}", encoding="ascii")
+    except OSError:
+        # Without it the next start finds the damage as this one did.
+        return
+
+
+def uri_of(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

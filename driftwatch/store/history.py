@@ -8,7 +8,9 @@ from driftwatch.store.acknowledgements import Acknowledgements
 from driftwatch.store.database import Database
 from driftwatch.store.outbox import OutboxTable
 from driftwatch.store.records import CheckRecord
+from driftwatch.store.recovery.ledger import Ledger
 from driftwatch.store.tables.clock_table import ClockTable
+from driftwatch.store.tables.configuration_table import ConfigurationTable
 from driftwatch.store.tables.incident_table import IncidentTable
 from driftwatch.store.tables.judging_order import JudgingOrder
 from driftwatch.store.tables.late_part_table import LatePartTable
@@ -49,6 +51,7 @@ class History:
         self._db = database
         self.tiles = TileTable(database)
         self.verdicts = VerdictTable(database)
+        self.configurations = ConfigurationTable(database)
         self.states = StateTable(database)
         self.incidents = IncidentTable(database)
         self.owed = OwedTable(database)
@@ -57,6 +60,7 @@ class History:
         self.references = ReferenceTable(database)
         self.selftests = SelftestTable(database)
         self.clock = ClockTable(database)
+        self.ledger = Ledger(database)
 
     def commit(self, record: CheckRecord) -> bool:
         """Write all changes of one check or none; False when its window or part is already decided."""
@@ -67,7 +71,7 @@ class History:
             TileTable.write(connection, monitor, record.tiles)
             judged = _write_verdicts(connection, record)
             if record.configuration is not None:
-                VerdictTable.write_configuration(connection, monitor, record.configuration, now)
+                ConfigurationTable.write(connection, monitor, record.configuration, now)
             StateTable.write(
                 connection, monitor, record.segment_states, checkpoint=record.checkpoint, judged=judged
             )
@@ -82,13 +86,17 @@ class History:
                 reference, source_key = record.reference
                 ReferenceTable.write(connection, reference, source_key, now)
                 StateTable.write_initial(connection, monitor, reference.fingerprint, record.segment_states)
+            # Before the commit, so that no incident is in the history alone.
+            self.ledger.add(record.opened)
+        if record.opened or record.resolved or record.muted or record.acknowledged or record.reference:
+            self.ledger.refresh()
         return True
 
     def _is_decided(self, connection: sqlite3.Connection, record: CheckRecord) -> bool:
         monitor = record.monitor
         for segment, end, _ in record.verdicts:
             if record.part:
-                if len(self.late_parts.of_window(monitor, segment, end)) >= record.part:
+                if self.late_parts.newest_part(monitor, segment, end) >= record.part:
                     return True
             elif self.verdicts.decided_at(monitor, segment, end) is not None:
                 return not OwedTable.holds(connection, monitor, end)
@@ -184,8 +192,9 @@ def _replay_start(connection: sqlite3.Connection, monitor: str, tile_cutoff: int
     # Windows judged late begin before it.
     (late_start,) = connection.execute(
         "SELECT min(json_extract(content, '$.window.start')) FROM (SELECT content FROM verdicts"
-        " WHERE monitor = ?1 AND segment = '' AND judged > ?2 UNION ALL"
-        " SELECT content FROM late_parts WHERE monitor = ?1 AND segment = '' AND judged > ?2)",
+        " WHERE monitor = ?1 AND segment = '' AND judged > ?2 AND json_valid(content) UNION ALL"
+        " SELECT content FROM late_parts WHERE monitor = ?1 AND segment = '' AND judged > ?2"
+        " AND json_valid(content))",
         (monitor, judged),
     ).fetchone()
     return int(start) if late_start is None else min(int(start), int(late_start))

@@ -111,6 +111,29 @@ _VERSION_6 = (
         boot TEXT NOT NULL PRIMARY KEY, offset INTEGER NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID""",
     # The monitor that the newest start of the daemon began with; one row.
     "CREATE TABLE daemon_start (id INTEGER PRIMARY KEY CHECK (id = 1), first_monitor TEXT NOT NULL)",
+    # Over the cells that never change (``damage.SEALS``); null in rows of older versions.
+    *(
+        f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"
+        for table in (
+            "reference_versions",
+            "active_references",
+            "blocks",
+            "tiles",
+            "verdicts",
+            "tracks",
+            "checkpoints",
+            "incidents",
+            "outbox",
+            "acknowledgements",
+            "trial_references",
+            "beginnings",
+            "selftests",
+            "selftest_trials",
+            "configurations",
+            "owed_windows",
+            "late_parts",
+        )
+    ),
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (

@@ -10,8 +10,11 @@ from typing import Any, Literal
 
 from driftwatch.core.stored_format import StoredFormat
 from driftwatch.notify.base import IncidentKind, Message
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
+from driftwatch.store.mended_messages import mended_message
 
+_SEAL = SEALS["outbox"]
 MESSAGE = StoredFormat(name="message", version=1)
 #: The longest back-off between two attempts, also when the receiver asks for more.
 MAX_BACKOFF_SECONDS = 3600.0
@@ -79,9 +82,8 @@ class OutboxTable:
         """Queue messages (sink, key, kind, segment, JSON text); one that is queued already stays as it is."""
         for sink, key, kind, segment, message in messages:
             connection.execute(
-                "INSERT INTO outbox (sink, key, kind, monitor, segment, message, next_at, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (sink, key, kind, monitor, segment or "", message, now, now),
+                f"{_SEAL.insert('next_at')} ON CONFLICT DO NOTHING",
+                _SEAL.values(sink, key, kind, monitor, segment or "", now, message, unsealed=(now,)),
             )
 
     @staticmethod
@@ -100,7 +102,9 @@ class OutboxTable:
             (now, now, now + _MAX_BACKOFF),
         )
         # The age of a message counts from the end of its mute.
-        return [replace(_row(row), queued_at=max(row["created_at"], row["muted_until"] or 0)) for row in rows]
+        return [
+            replace(self._row(row), queued_at=max(row["created_at"], row["muted_until"] or 0)) for row in rows
+        ]
 
     def begin_attempt(self, number: int, now: int) -> None:
         self._set(
@@ -131,7 +135,7 @@ class OutboxTable:
             (sink,),
         )
         now = self._now()
-        return [_muted(_row(row), row["muted_until"], now) for row in rows]
+        return [_muted(self._row(row), row["muted_until"], now) for row in rows]
 
     def waiting(self, sink: str) -> int:
         rows = self._db.query(
@@ -139,6 +143,13 @@ class OutboxTable:
             (self._now(), sink),
         )
         return int(rows[0][0])
+
+    def _row(self, row: Any) -> OutboxRow:
+        message = self._db.damage.readable(_SEAL, row, lambda row: message_from_json(row["message"]))
+        if message is None:
+            # It is told from what is left, so that no other message waits for it.
+            message = mended_message(self._db, row, message_from_json)
+        return _outbox_row(row, message)
 
     def _set(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self._db.transaction() as connection:
@@ -150,8 +161,7 @@ def _muted(row: OutboxRow, until: int | None, now: int) -> OutboxRow:
     return replace(row, message=replace(row.message, muted_until=until)) if is_muted else row
 
 
-def _row(row: Any) -> OutboxRow:
-    message = message_from_json(row["message"])
+def _outbox_row(row: Any, message: Message) -> OutboxRow:
     return OutboxRow(
         id=row["id"],
         sink=row["sink"],

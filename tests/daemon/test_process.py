@@ -178,7 +178,7 @@ def test_a_corrupt_store_is_set_aside_and_said(world: World) -> None:
     (world.store / FILE).write_bytes(b"not a database at all" * 500)
     with running(world.config) as daemon:
         url = daemon.url
-        assert daemon.logged("the history was corrupt")
+        assert daemon.logged("the history was set aside")
         assert [path for path in world.store.iterdir() if ".corrupt-" in path.name]
         assert re.search(r"^driftwatch_store_errors_total 1", page_of(url), re.M)
         until(daemon.checked)

@@ -27,7 +27,7 @@ from daemon_world import Inside, World, children, fetch, running
 from peers import until
 
 from driftwatch.daemon import delivery, reference_loader, runner, scheduler
-from driftwatch.daemon.own_health import reader_starter
+from driftwatch.daemon.own_health.loops import reader_starter
 from driftwatch.daemon.systemd import notify_systemd
 from driftwatch.daemon.web.http import server
 from driftwatch.engines.local.readers.reader_handle import Reader

@@ -21,7 +21,7 @@ from driftwatch.decide.baseline.score_history import SCORE_ARRAYS
 from driftwatch.decide.baseline.share_history import SHARE_ARRAYS
 from driftwatch.decide.state_codec import MIGRATIONS as STATE_MIGRATIONS
 from driftwatch.decide.state_codec import SEGMENT_STATE, VERSION, decode, encode
-from driftwatch.errors import StoreError, StoreTooNew, StoreUnusable
+from driftwatch.errors import StoreDamaged, StoreError, StoreTooNew, StoreUnusable
 from driftwatch.monitor.selftest import TRIAL, decode_trial, encode_trial
 from driftwatch.results.stored_verdict import VERDICT, verdict_from_json, verdict_to_json
 from driftwatch.store.database import Database
@@ -266,9 +266,7 @@ def test_a_newer_version_of_each_format_is_refused(release: Path, number: int) -
 @pytest.mark.parametrize("change", [{"hue": 1}, {"reason": "moon"}, {"state": "moon"}, {"tiles": 3}])
 def test_a_verdict_of_unknown_fields_is_refused(release: Path, change: Mapping[str, Any]) -> None:
     verdict = json.loads(values(release, "verdicts.content")[0])
-    with pytest.raises(
-        StoreError, match=r"stored verdict: .* newer driftwatch wrote it, or the store is damaged"
-    ):
+    with pytest.raises(StoreDamaged, match=r"stored verdict: .* The store is damaged"):
         verdict_from_json({**verdict, **change})
 
 

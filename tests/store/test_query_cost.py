@@ -23,14 +23,14 @@ def filled(folder: Path, windows: int) -> Database:
     with database.transaction() as connection:
         for segment in SEGMENTS:
             connection.executemany(
-                "INSERT INTO verdicts VALUES ('m', ?, ?, 'ok', 0.1, 0, 1, '{\"owed\": true}', NULL)",
+                "INSERT INTO verdicts VALUES ('m', ?, ?, 'ok', 0.1, 0, 1, '{\"owed\": true}', NULL, NULL)",
                 ((segment or "", end * HOUR) for end in range(1, windows + 1)),
             )
             connection.executemany(
-                "INSERT INTO late_parts VALUES ('m', ?, ?, 1, 'ok', 0, 1, ?, '{}')",
+                "INSERT INTO late_parts VALUES ('m', ?, ?, 1, 'ok', 0, 1, ?, '{}', NULL)",
                 ((segment or "", end * HOUR, end * HOUR + 1) for end in range(1, windows)),
             )
-        connection.execute("INSERT INTO owed_windows VALUES ('m', ?, ?, 0, 1)", (windows * HOUR, 0))
+        connection.execute("INSERT INTO owed_windows VALUES ('m', ?, ?, 0, 1, NULL)", (windows * HOUR, 0))
     return database
 
 

@@ -623,7 +623,9 @@ class ExampleDaemon:
         with self.database.transaction() as connection:
             content = json.dumps({**data, "tiles": [[window.start, 1]]})
             key = (content, "churn", LATE_END)
-            connection.execute("UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ?", key)
+            connection.execute(
+                "UPDATE verdicts SET content = ?, checksum = NULL WHERE monitor = ? AND window_end = ?", key
+            )
         for hours, verdict in zip((9, 30), parts, strict=True):
             self.history.commit(
                 CheckRecord(

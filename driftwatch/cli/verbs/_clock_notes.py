@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def note_clock_set(session: Session) -> None:
     """Say by how much the clock was set since the last check or daemon, and remember how it stands."""
     from driftwatch.core.schema import NANOSECONDS, iso
-    from driftwatch.daemon.own_health.clock_belief import MAX_SLEW_SECONDS
+    from driftwatch.daemon.own_health.clock.clock_belief import MAX_SLEW_SECONDS
     from driftwatch.results.text_format import format_coarse_duration
     from driftwatch.store.records import ClockReading
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from driftwatch.store.history import History
 
 Verdicts = tuple["Verdict", ...]
+#: Verdicts that are looked through for one that can be read.
+_MAX_DAMAGED_VERDICTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,27 +268,30 @@ def _newest_verdicts(
 ) -> MonitorCheck:
     """Return the newest verdicts, of this check or stored, as they read while incidents are open."""
     from driftwatch.decide.incidents import with_open_incidents
-    from driftwatch.results.stored_verdict import verdict_from_json
 
     incidents = history.incidents.of_monitor(config.name)
     newest = [with_open_incidents(item, incidents) for item in verdicts or _stored_verdicts(history, config)]
     late_parts = [
-        verdict_from_json(data)
+        history.verdicts.decode(data, table="late_parts")
         for item in newest
         for data in history.late_parts.of_window(config.name, item.segment, item.window.end)
     ]
-    return MonitorCheck(verdicts=tuple(newest), late_parts=tuple(late_parts), late_windows=late_windows)
+    return MonitorCheck(
+        verdicts=tuple(newest),
+        late_parts=tuple(item for item in late_parts if item is not None),
+        late_windows=late_windows,
+    )
 
 
 def _stored_verdicts(history: History, config: MonitorConfig) -> Verdicts:
-    from driftwatch.results.stored_verdict import verdict_from_json
-
     active = history.references.active(config.name)
     segments = active.reference.plan.segments if active else (None,)
     verdicts = []
     for segment in segments:
-        rows = history.verdicts.newest(config.name, segment, limit=1)
-        verdicts += [verdict_from_json(row) for row in rows]
+        # The newest may be damaged.
+        rows = history.verdicts.newest(config.name, segment, limit=_MAX_DAMAGED_VERDICTS)
+        stored = (history.verdicts.decode(row) for row in reversed(rows))
+        verdicts += list(islice((item for item in stored if item is not None), 1))
     if not verdicts:
         raise DataError(f"{config.name}: expected a verdict in the store. There is none yet.")
     return tuple(verdicts)

@@ -75,11 +75,11 @@ def explain_window(
     database = Database(config.storage.path, read_only=True)
     try:
         history = History(database)
-        if history.verdicts.get(name, segment, end) is None:
+        if history.verdicts.decided_at(name, segment, end) is None:
             if _was_decided(monitor, history, segment, end):
                 raise StoreForgot(_forgotten_text(name, window, end, config.retention))
             raise ConfigError(_no_window_text(history, name, segment, window))
-        if part > (n_parts := len(history.late_parts.of_window(name, segment, end))):
+        if part > (n_parts := history.late_parts.newest_part(name, segment, end)):
             count = format_count(n_parts, "part") if n_parts else "none"
             raise ConfigError(
                 f"--part: expected a part of the late rows of that window. Got {part}; it has {count}."
@@ -98,7 +98,7 @@ def _was_decided(config: MonitorConfig, history: History, segment: str | None, e
     from driftwatch.core.windows import window_at
 
     window = config.window
-    first_commit = history.verdicts.first_commit(config.name)
+    first_commit = history.configurations.first_commit(config.name)
     oldest_end = history.verdicts.oldest_end(config.name, segment)
     if first_commit is None or oldest_end is None:
         return False

@@ -72,6 +72,11 @@ PROCESS = (
     ),
     _gauge("store_state", ("state",), "1 for the state of the history's file, 0 for every other state."),
     _counter(
+        "store_damaged_rows",
+        ("table",),
+        "Damaged rows of the history that were skipped since the process started, by table.",
+    ),
+    _counter(
         "clock_jumps",
         (),
         "Jumps of the wall clock against the monotonic clock since the process started.",

@@ -95,6 +95,8 @@ def _own_health_samples(health: OwnHealth) -> Iterator[Sample]:
         yield "driftwatch_loop_restarts_total", (label(loop.name),), loop.restarts
     for state in StoreState:
         yield "driftwatch_store_state", (str(state),), state is health.store.state
+    for table, count in health.damaged_rows:
+        yield "driftwatch_store_damaged_rows_total", (table,), count
     yield "driftwatch_clock_jumps_total", (), health.clock.jumps
 
 

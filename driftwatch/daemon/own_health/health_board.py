@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from driftwatch.daemon.own_health.own_health import ClockHealth, LoopHealth, OwnHealth, StoreHealth
+from driftwatch.daemon.own_health.own_health import NO_DAMAGE, ClockHealth, LoopHealth, OwnHealth, StoreHealth
 from driftwatch.daemon.own_health.troubles import Troubles
 
 
@@ -18,6 +18,7 @@ class HealthBoard:
     store: Callable[[], StoreHealth] = StoreHealth
     clock: Callable[[], ClockHealth] = ClockHealth
     oldest_check_seconds: Callable[[], float | None] = lambda: None
+    damaged_rows: Callable[[], tuple[tuple[str, int], ...]] = lambda: NO_DAMAGE
 
     def view(self) -> OwnHealth:
         return OwnHealth(
@@ -25,5 +26,6 @@ class HealthBoard:
             store=self.store(),
             clock=self.clock(),
             oldest_check_seconds=self.oldest_check_seconds(),
+            damaged_rows=self.damaged_rows(),
             troubles=self.troubles.all(),
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from driftwatch.daemon.own_health.troubles import Trouble
+from driftwatch.store.damage import TABLES
 from driftwatch.store.records import StoreState
+
+NO_DAMAGE = tuple((table, 0) for table in TABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class OwnHealth:
     clock: ClockHealth = field(default_factory=ClockHealth)
     #: Age of the check that runs longest, in seconds; None when none runs.
     oldest_check_seconds: float | None = None
+    #: (table, damaged rows that were skipped since the process started).
+    damaged_rows: tuple[tuple[str, int], ...] = NO_DAMAGE
     troubles: tuple[Trouble, ...] = ()
 
     def unhealthy_reasons(self) -> tuple[str, ...]:

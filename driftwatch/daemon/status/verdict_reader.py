@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from driftwatch.daemon.status.snapshot import MonitorView
 from driftwatch.monitor.reading import is_growth, same_rows
 from driftwatch.results.results import Verdict
-from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
@@ -82,7 +81,7 @@ class VerdictReader:
 
     def get(self, monitor: str, segment: str | None, end: int) -> Verdict | None:
         data = self._history.verdicts.get(monitor, segment, end)
-        return None if data is None else verdict_from_json(data)
+        return None if data is None else self._history.verdicts.decode(data)
 
     def newest(self, monitor: str, segment: str | None, end_below: int | None, limit: int) -> list[Verdict]:
         """Return the newest verdicts of windows that end before ``end_below``, newest first.
@@ -124,9 +123,12 @@ class VerdictReader:
     def late_parts(self, monitor: str, segment: str | None, end: int) -> list[PartData]:
         times = self._browsing.part_times(monitor, segment, end)
         verdicts = [
-            verdict_from_json(item) for item in self._history.late_parts.of_window(monitor, segment, end)
+            self._history.verdicts.decode(item, table="late_parts")
+            for item in self._history.late_parts.of_window(monitor, segment, end)
         ]
-        return [PartData(verdict=item, decided_at=times.get(item.part)) for item in verdicts]
+        return [
+            PartData(verdict=item, decided_at=times.get(item.part)) for item in verdicts if item is not None
+        ]
 
     def _changes(self, verdict: Verdict, parts: Sequence[Verdict]) -> Iterator[SliceChange]:
         judged_steps = {

@@ -12,7 +12,6 @@ from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Outcome
-from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.summary.summary import Summary, total
 
@@ -109,7 +108,8 @@ def _with_refreshed_gauges(previous: SegmentView, outcome: Outcome) -> SegmentVi
 def _segment(slot: MonitorSlot, history: History, name: str | None) -> SegmentView:
     config = slot.monitor.config
     rows = history.verdicts.newest(config.name, name, limit=_TRAIL_WINDOWS)
-    verdicts = [verdict_from_json(row) for row in rows]
+    decoded = (history.verdicts.decode(row) for row in rows)
+    verdicts = [verdict for verdict in decoded if verdict is not None]
     usable = next((v for v in reversed(verdicts) if v.state.has_data), None)
     window: Summary | None = None
     usable_at: int | None = None

@@ -131,6 +131,10 @@ def add_notes(detail: str, reading: Reading, rows: int) -> str:
     return "; ".join(part for part in (detail, *notes) if part)
 
 
+def with_note(verdict: Verdict, note: str) -> Verdict:
+    return replace(verdict, detail="; ".join(filter(None, (note, verdict.detail)))) if note else verdict
+
+
 def mark_verdict(verdict: Verdict, overdue: int, *, owed: bool = False, late: bool = False) -> Verdict:
     """Mark a verdict of a window that could have been judged ``overdue`` nanoseconds ago."""
     if late:

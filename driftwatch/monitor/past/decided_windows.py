@@ -77,6 +77,6 @@ def versions_on_other_cells(monitor: Monitor, cut: StoredCut) -> dict[int, str]:
 def judged_rows(monitor: Monitor, window: Span) -> int:
     """Return the rows of a window that its verdict and its late parts rest on."""
     name, history = monitor.config.name, monitor.history
-    parts = history.late_parts.of_window(name, None, window.end)
+    parts = history.late_parts.all_of_window(name, None, window.end)
     data = history.verdicts.get(name, None, window.end)
     return sum(int(item["rows"]) for item in (*parts, data) if item is not None)

@@ -104,7 +104,9 @@ def _late_rows(monitor: Monitor, window: Span, reading: Reading) -> LateRows | N
     verdict = verdict_from_json(data)
     if not verdict.state.has_data or verdict.reason is Reason.EXCLUDED:
         return None
-    parts = [verdict_from_json(item) for item in monitor.history.late_parts.of_window(name, None, window.end)]
+    parts = [
+        verdict_from_json(item) for item in monitor.history.late_parts.all_of_window(name, None, window.end)
+    ]
     growths = _growths(monitor, _judged_versions(verdict, parts), reading)
     newest = [_slice(monitor, reading, start, version) for start, version in reading.versions.items()]
     late_rows = LateRows(

@@ -20,7 +20,7 @@ from itertools import pairwise
 from driftwatch.config.models import WindowConfig
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import window_at, window_boundaries
-from driftwatch.errors import DataError, SourceUnavailable
+from driftwatch.errors import DataError, SourceUnavailable, StoreDamaged
 from driftwatch.monitor.check import Monitor, Outcome, OwedLook, opens_blind_incident
 from driftwatch.monitor.evaluation.could_not_look import opens_incident
 from driftwatch.monitor.past.decided_windows import DecidedWindow, decided_windows
@@ -132,7 +132,7 @@ class _Round:
             late_data = reread(monitor, decided, self._now)
         except SourceUnavailable:
             raise
-        except DataError as error:
+        except (DataError, StoreDamaged) as error:
             # Others are looked at, and this one again at its next look.
             return Look(window=window, late_data=LateData(window=window, error=str(error)))
         monitor.slice_versions.update({span: self._versions[span] for span in decided.versions})

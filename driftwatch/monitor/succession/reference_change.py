@@ -29,7 +29,10 @@ def reference_change(monitor: Monitor, fingerprint: str) -> ReferenceChange:
     history, name = monitor.history, monitor.config.name
     old = history.references.get(name, fingerprint)
     if old is None:
-        return ReferenceChange(same_data=False)
+        # Of a damaged one the key of its data and settings is left.
+        key = history.references.source_key(name, fingerprint)
+        same_key = key == history.references.source_key(name, monitor.reference.fingerprint)
+        return ReferenceChange(same_data=bool(key) and same_key)
     old_built, new_built = _built(history, old), _built(history, monitor.reference)
     is_same = same_data(old_built, new_built)
     return ReferenceChange(
@@ -42,7 +45,7 @@ def reference_change(monitor: Monitor, fingerprint: str) -> ReferenceChange:
 def _built(history: History, reference: Reference) -> Reference:
     """Return the reference as it was built, before anything was accepted."""
     name, fingerprint = reference.monitor, reference.fingerprint
-    if history.states.initial(name, fingerprint, None) is None:
+    if not history.states.is_rebased(name, fingerprint):
         return reference
     built = history.references.built(name, history.references.source_key(name, fingerprint))
     return built or reference

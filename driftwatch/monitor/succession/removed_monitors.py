@@ -6,11 +6,12 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from driftwatch.decide.state_codec import decode, encode
+from driftwatch.decide.state_codec import encode
 from driftwatch.errors import StoreError
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.session import Session
 from driftwatch.monitor.succession.closing import close
+from driftwatch.monitor.succession.damaged_state import readable_state
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.records import CheckRecord
 
@@ -34,8 +35,8 @@ def _close_monitor(session: Session, name: str) -> None:
     closings = close(endings, incidents, Browsing(session.database), sinks, now)
     states = []
     for segment, data in history.states.of_monitor(name):
-        state = decode(data)
-        if state.incidents:
+        state = readable_state(data)
+        if state is not None and state.incidents:
             # The monitor may come back, and must not find them.
             states.append((segment, state.decided_until or 0, encode(replace(state, incidents=()))))
     history.commit(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode, encode
-from driftwatch.monitor.check import Monitor
+from driftwatch.monitor.acknowledge import ACCEPTED
+from driftwatch.monitor.check import Monitor, mend
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.succession.acceptance import accept_again, same_acceptance
 from driftwatch.monitor.succession.closing import close
@@ -30,6 +31,7 @@ States = dict[str | None, SegmentState]
 def take_over(monitor: Monitor, now: int, say: Say) -> Monitor:
     """Return the monitor to go on with: its reference may gain what was accepted. Raises ``StoreError``."""
     name, history, fingerprint = monitor.config.name, monitor.history, monitor.reference.fingerprint
+    _mend_states(monitor, now, say)
     if history.references.active_fingerprint(name) != fingerprint:
         # Somebody accepted an incident on the old reference while the new one was being built.
         history.references.activate(name, fingerprint, now)
@@ -44,6 +46,25 @@ def take_over(monitor: Monitor, now: int, say: Say) -> Monitor:
     return _TakeOver(
         monitor=monitor, old_states=old_states, open_incidents=tuple(open_incidents), say=say
     ).run(now)
+
+
+def _mend_states(monitor: Monitor, now: int, say: Say) -> None:
+    name, states = monitor.config.name, monitor.history.states
+    segments = [item for item in states.damaged(name, decode) if item in monitor.reference.plan.segments]
+    if not segments:
+        return
+    mended = [(segment, mend(monitor, segment)) for segment in segments]
+    monitor.history.commit(
+        CheckRecord(
+            monitor=name,
+            now=now,
+            segment_states=[(item, state.decided_until or 0, encode(state)) for item, state in mended],
+            checkpoint=True,
+        )
+    )
+    for segment in segments:
+        states.forget_damage(name, segment)
+    say(f"{name}: {len(segments)} segment(s) go on with a mended state, since the stored one was damaged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +92,20 @@ class _TakeOver:
             for segment, old in self.old_states.items()
             if old.incidents or segment in self.monitor.reference.plan.segments
         }
+        for item in fingerprints:
+            self._report_lost_acceptance(item)
         return {item: reference_change(self.monitor, item) for item in fingerprints}
+
+    def _report_lost_acceptance(self, fingerprint: str) -> None:
+        history, name = self.monitor.history, self.monitor.config.name
+        if not history.states.is_rebased(name, fingerprint) or history.references.get(name, fingerprint):
+            return
+        incidents = history.incidents.of_monitor(name, only_open=False)
+        keys = [item.key for item in incidents if item.resolution == ACCEPTED]
+        self.say(
+            f"{name}: what was accepted is gone with the damaged reference and may page again: "
+            f"{', '.join(keys) or 'no incident names it'}"
+        )
 
     def _accepted(self, changes: Mapping[str, ReferenceChange]) -> tuple[Monitor, States]:
         """Return the monitor with what was accepted, and its first states."""

@@ -6,11 +6,18 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
+from driftwatch.store.mended_messages import mended_incident
+from driftwatch.store.outbox import message_from_json, message_to_json
 from driftwatch.store.records import StoredIncident
+
+_SEAL = SEALS["incidents"]
 
 
 class IncidentTable:
+    """A damaged incident is told from what is left of it: its receivers must learn of its end."""
+
     def __init__(self, database: Database) -> None:
         self._db = database
 
@@ -21,11 +28,17 @@ class IncidentTable:
             " ORDER BY opened_at, key",
             (monitor,),
         )
-        return [_stored_incident(row) for row in rows]
+        return [self._incident(row) for row in rows]
 
     def get(self, key: str) -> StoredIncident | None:
         rows = self._db.query("SELECT * FROM incidents WHERE key = ?", (key,))
-        return _stored_incident(rows[0]) if rows else None
+        return self._incident(rows[0]) if rows else None
+
+    def _incident(self, row: sqlite3.Row) -> StoredIncident:
+        stored = self._db.damage.readable(_SEAL, row, stored_incident)
+        if stored is not None:
+            return stored
+        return mended_incident(self._db, row, message_from_json, message_to_json)
 
     def monitors(self) -> frozenset[str]:
         """Return the monitors with an open incident."""
@@ -36,10 +49,10 @@ class IncidentTable:
     def open(connection: sqlite3.Connection, incidents: Sequence[StoredIncident]) -> None:
         for item in incidents:
             connection.execute(
-                "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?) ON CONFLICT DO NOTHING",
-                (
+                f"{_SEAL.insert('muted_until')} ON CONFLICT DO NOTHING",
+                _SEAL.values(
                     item.key, item.monitor, item.segment or "", item.kind, json.dumps(item.columns),
-                    item.opened_at, item.onset, item.muted_until, item.content,
+                    item.opened_at, item.onset, item.content, unsealed=(item.muted_until,),
                 ),
             )  # fmt: skip
 
@@ -59,11 +72,11 @@ class IncidentTable:
             connection.execute("UPDATE incidents SET muted_until = ? WHERE key = ?", (until, key))
 
 
-def _stored_incident(row: sqlite3.Row) -> StoredIncident:
+def stored_incident(row: sqlite3.Row) -> StoredIncident:
+    if row["checksum"] is None:
+        # Whoever ends the incident words its message from the content.
+        message_from_json(row["content"])
+    cells = {name: row[name] for name in StoredIncident.__dataclass_fields__}
     return StoredIncident(
-        **{
-            **dict(row),
-            "segment": row["segment"] or None,
-            "columns": tuple(json.loads(row["columns"])),
-        }
+        **{**cells, "segment": row["segment"] or None, "columns": tuple(json.loads(row["columns"]))}
     )

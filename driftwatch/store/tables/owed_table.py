@@ -6,10 +6,18 @@ import sqlite3
 from collections.abc import Sequence
 
 from driftwatch.core.schema import Span
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
 from driftwatch.store.records import OwedWindow
 from driftwatch.store.tables.verdict_table import VerdictTable
 
+_SEAL = SEALS["owed_windows"]
+_INSERT = (
+    f"{_SEAL.insert('waited', 'answered_at')}"
+    " ON CONFLICT DO UPDATE SET answered_at = coalesce(answered_at, excluded.answered_at)"
+)
+#: Nanoseconds: no window is as long as ten years.
+_MAX_SPAN = 3_653 * 86_400 * 1_000_000_000
 _HOLDS = "SELECT 1 FROM owed_windows WHERE monitor = ? AND window_end = ?"
 
 
@@ -20,20 +28,22 @@ class OwedTable:
     def of_monitor(self, monitor: str) -> list[OwedWindow]:
         """Return the monitor's owed windows, oldest first."""
         rows = self._db.query(
-            "SELECT window_start, o.window_end, waited, answered_at, coalesce(state, '') AS state"
+            f"SELECT {_SEAL.of('o')}, waited, answered_at, coalesce(state, '') AS state"  # noqa: S608 - constant
             " FROM owed_windows o LEFT JOIN verdicts v ON v.monitor = o.monitor AND v.segment = ''"
             " AND v.window_end = o.window_end WHERE o.monitor = ? ORDER BY o.window_end",
             (monitor,),
         )
-        return [
-            OwedWindow(
-                window=Span(start=row["window_start"], end=row["window_end"]),
-                waited=row["waited"],
-                answered_at=row["answered_at"],
-                state=row["state"],
-            )
-            for row in rows
-        ]
+        damage = self._db.damage
+        windows = [damage.readable(_SEAL, row, _owed_window) or self._recovered(row) for row in rows]
+        return [window for window in windows if window is not None]
+
+    def _recovered(self, row: sqlite3.Row) -> OwedWindow | None:
+        # The verdict on it says the same; how long it waited is not known any more.
+        data = VerdictTable(self._db).get(row["monitor"], None, row["window_end"])
+        window = None if data is None else Span(**data["window"])
+        if window is None or window.end != row["window_end"]:
+            return None
+        return OwedWindow(window=window, state=row["state"])
 
     def count(self, monitor: str) -> int:
         return int(self._db.query("SELECT count(*) FROM owed_windows WHERE monitor = ?", (monitor,))[0][0])
@@ -91,11 +101,26 @@ class OwedTable:
     def write(connection: sqlite3.Connection, monitor: str, owed: OwedWindow) -> None:
         """Add an owed window; of one that is owed already only the source's answer changes."""
         connection.execute(
-            "INSERT INTO owed_windows VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET answered_at = coalesce(answered_at, excluded.answered_at)",
-            (monitor, owed.window.end, owed.window.start, owed.waited, owed.answered_at),
+            _INSERT,
+            _SEAL.values(
+                monitor, owed.window.end, owed.window.start, unsealed=(owed.waited, owed.answered_at)
+            ),
         )
 
     @staticmethod
     def delete(connection: sqlite3.Connection, monitor: str, end: int) -> None:
         connection.execute("DELETE FROM owed_windows WHERE monitor = ? AND window_end = ?", (monitor, end))
+
+
+def _owed_window(row: sqlite3.Row) -> OwedWindow:
+    start, end = row["window_start"], row["window_end"]
+    # A span that nothing was ever decided by would be cut into any number of windows.
+    if not 0 < end - start <= _MAX_SPAN:
+        raise ValueError(f"a window from {start} to {end}")
+    answered_at = row["answered_at"]
+    return OwedWindow(
+        window=Span(start=start, end=end),
+        waited=int(row["waited"]),
+        answered_at=None if answered_at is None else int(answered_at),
+        state=row["state"],
+    )

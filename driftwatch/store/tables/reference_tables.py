@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
 from driftwatch.store.records import ActiveReference
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.serial import decode_reference, decode_summary, encode_reference, encode_summary
 from driftwatch.summary.summary import Summary
 
+_VERSION, _ACTIVE, _BLOCK = SEALS["reference_versions"], SEALS["active_references"], SEALS["blocks"]
+_TRIAL = SEALS["trial_references"]
 BlocksBySegment = Mapping[str | None, Sequence[Summary]]
 
 
@@ -19,33 +22,48 @@ class ReferenceTable:
         self._db = database
 
     def active(self, monitor: str) -> ActiveReference | None:
-        rows = self._db.query(
-            "SELECT r.content, r.source_key, a.since FROM active_references a JOIN reference_versions r"
-            " ON r.monitor = a.monitor AND r.fingerprint = a.fingerprint WHERE a.monitor = ?",
-            (monitor,),
-        )
-        if not rows:
+        """Return the reference in force; None without a readable one."""
+        pointer = self._active_row(monitor)
+        if pointer is None:
             return None
-        content, source_key, since = rows[0]
-        return ActiveReference(reference=decode_reference(content), source_key=source_key, since=since)
+        row = self._row(monitor, pointer["fingerprint"])
+        reference = None if row is None else self._db.damage.readable(_VERSION, row, _reference)
+        if row is None or reference is None:
+            return None
+        return ActiveReference(reference=reference, source_key=row["source_key"], since=pointer["since"])
+
+    def is_damaged(self, monitor: str) -> bool:
+        """Return whether a reference is in force that cannot be read."""
+        query = "SELECT 1 FROM active_references WHERE monitor = ?"
+        return bool(self._db.query(query, (monitor,))) and self.active(monitor) is None
 
     def get(self, monitor: str, fingerprint: str) -> Reference | None:
+        """Return a stored reference; None for none, and for a damaged one."""
+        row = self._row(monitor, fingerprint)
+        return None if row is None else self._db.damage.readable(_VERSION, row, _reference)
+
+    def _row(self, monitor: str, fingerprint: str) -> sqlite3.Row | None:
         rows = self._db.query(
-            "SELECT content FROM reference_versions WHERE monitor = ? AND fingerprint = ?",
+            f"SELECT {_VERSION.columns} FROM reference_versions WHERE monitor = ? AND fingerprint = ?",  # noqa: S608 - constant
             (monitor, fingerprint),
         )
-        return decode_reference(rows[0][0]) if rows else None
+        return rows[0] if rows else None
+
+    def _active_row(self, monitor: str) -> sqlite3.Row | None:
+        rows = self._db.query(
+            f"SELECT {_ACTIVE.columns} FROM active_references WHERE monitor = ?",  # noqa: S608 - constant
+            (monitor,),
+        )
+        return self._db.damage.readable(_ACTIVE, rows[0], lambda row: row) if rows else None
 
     def active_fingerprint(self, monitor: str) -> str | None:
-        rows = self._db.query("SELECT fingerprint FROM active_references WHERE monitor = ?", (monitor,))
-        return rows[0][0] if rows else None
+        row = self._active_row(monitor)
+        return None if row is None else row["fingerprint"]
 
     def activate(self, monitor: str, fingerprint: str, now: int) -> None:
         """Make a stored reference active."""
         with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO active_references VALUES (?, ?, ?)", (monitor, fingerprint, now)
-            )
+            _activate(connection, monitor, fingerprint, now)
 
     def source_key(self, monitor: str, fingerprint: str) -> str:
         """Return the hash of the data and settings of a stored reference; empty when it is not stored."""
@@ -58,19 +76,21 @@ class ReferenceTable:
     def built(self, monitor: str, source_key: str) -> Reference | None:
         """Return the newest reference built, not rebased, from the data and settings of ``source_key``."""
         rows = self._db.query(
-            "SELECT content FROM reference_versions WHERE monitor = ? AND source_key = ? AND fingerprint"
-            " NOT IN (SELECT fingerprint FROM beginnings WHERE monitor = ?) ORDER BY stored_at DESC LIMIT 1",
+            f"SELECT {_VERSION.columns} FROM reference_versions WHERE monitor = ? AND source_key = ?"  # noqa: S608 - constant
+            " AND fingerprint NOT IN (SELECT fingerprint FROM beginnings WHERE monitor = ?)"
+            " ORDER BY stored_at DESC LIMIT 1",
             (monitor, source_key, monitor),
         )
-        return decode_reference(rows[0][0]) if rows else None
+        return self._db.damage.readable(_VERSION, rows[0], _reference) if rows else None
 
     def blocks(self, monitor: str, fingerprint: str, segment: str | None) -> list[Summary]:
-        """Return the reference's blocks, oldest first."""
+        """Return the reference's blocks, oldest first; what is usual can be learned without a damaged one."""
         rows = self._db.query(
-            "SELECT content FROM blocks WHERE monitor = ? AND fingerprint = ? AND segment = ? ORDER BY start",
+            f"SELECT {_BLOCK.columns} FROM blocks WHERE monitor = ? AND fingerprint = ? AND segment = ?"  # noqa: S608 - constant
+            " ORDER BY start",
             (monitor, fingerprint, segment or ""),
         )
-        return [decode_summary(row[0]) for row in rows]
+        return self._db.damage.all_readable(_BLOCK, rows, _summary)
 
     def store(self, reference: Reference, source_key: str, blocks: BlocksBySegment, now: int) -> None:
         """Store a built reference with its blocks and make it active."""
@@ -83,9 +103,9 @@ class ReferenceTable:
             )
             for segment, items in blocks.items():
                 connection.executemany(
-                    "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
+                    _BLOCK.insert(verb="INSERT OR REPLACE"),
                     [
-                        (
+                        _BLOCK.values(
                             reference.monitor, reference.fingerprint, segment or "", item.span.start,
                             encode_summary(item),
                         )
@@ -97,13 +117,24 @@ class ReferenceTable:
     def write(connection: sqlite3.Connection, reference: Reference, source_key: str, now: int) -> None:
         """Store a reference without blocks and make it active."""
         connection.execute(
-            "INSERT OR REPLACE INTO reference_versions VALUES (?, ?, ?, ?, NULL, ?)",
-            (reference.fingerprint, reference.monitor, source_key, now, encode_reference(reference)),
+            _VERSION.insert(verb="INSERT OR REPLACE"),
+            _VERSION.values(
+                reference.fingerprint, reference.monitor, source_key, now, encode_reference(reference)
+            ),
         )
-        connection.execute(
-            "INSERT OR REPLACE INTO active_references VALUES (?, ?, ?)",
-            (reference.monitor, reference.fingerprint, now),
-        )
+        _activate(connection, reference.monitor, reference.fingerprint, now)
+
+
+def _activate(connection: sqlite3.Connection, monitor: str, fingerprint: str, now: int) -> None:
+    connection.execute(_ACTIVE.insert(verb="INSERT OR REPLACE"), _ACTIVE.values(monitor, fingerprint, now))
+
+
+def _reference(row: sqlite3.Row) -> Reference:
+    return decode_reference(row["content"])
+
+
+def _summary(row: sqlite3.Row) -> Summary:
+    return decode_summary(row["content"])
 
 
 class BacktestReferences:
@@ -113,18 +144,26 @@ class BacktestReferences:
         self._db = database
 
     def get(self, monitor: str, source_key: str) -> tuple[Reference, BlocksBySegment] | None:
-        """Return the stored reference and its blocks, oldest first; None when ``source_key`` differs."""
+        """Return the stored reference and its blocks, oldest first.
+
+        None when ``source_key`` differs or a part is damaged: it is built again.
+        """
         rows = self._db.query(
-            "SELECT segment, content FROM trial_references WHERE monitor = ? AND source_key = ?"
+            f"SELECT {_TRIAL.columns} FROM trial_references WHERE monitor = ? AND source_key = ?"  # noqa: S608 - constant
             " ORDER BY part",
             (monitor, source_key),
         )
-        if not rows:
+        if not rows or rows[0]["part"] != 0:
+            return None
+        damage = self._db.damage
+        reference = damage.readable(_TRIAL, rows[0], _reference)
+        summaries = damage.all_readable(_TRIAL, rows[1:], _summary)
+        if reference is None or len(summaries) < len(rows) - 1:
             return None
         blocks: dict[str | None, list[Summary]] = {}
-        for segment, content in rows[1:]:
-            blocks.setdefault(segment or None, []).append(decode_summary(content))
-        return decode_reference(rows[0][1]), blocks
+        for row, summary in zip(rows[1:], summaries, strict=True):
+            blocks.setdefault(row["segment"] or None, []).append(summary)
+        return reference, blocks
 
     def exists(self, monitor: str) -> bool:
         return bool(self._db.query("SELECT 1 FROM trial_references WHERE monitor = ? LIMIT 1", (monitor,)))
@@ -137,9 +176,9 @@ class BacktestReferences:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM trial_references WHERE monitor = ?", (reference.monitor,))
             connection.executemany(
-                "INSERT INTO trial_references VALUES (?, ?, ?, ?, ?)",
+                _TRIAL.insert(),
                 [
-                    (reference.monitor, part, source_key, segment, content)
+                    _TRIAL.values(reference.monitor, part, source_key, segment, content)
                     for part, (segment, content) in enumerate(parts)
                 ],
             )

@@ -6,10 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 
 from driftwatch.core.schema import Span
+from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
 from driftwatch.store.records import StoredTile
 from driftwatch.summary.serial import decode_summary, encode_summary
 
+_SEAL = SEALS["tiles"]
+_COLUMNS = _SEAL.of("t")
+_INSERT = _SEAL.insert(verb="INSERT OR REPLACE")
 #: The newest version of each tile of one (monitor, segment, plan) in a span. All segments of a slice share
 #: one version: a segment without rows in that version has no tile.
 _NEWEST = (
@@ -24,12 +28,21 @@ class TileTable:
         self._db = database
 
     def newest(self, monitor: str, segment: str | None, start: int, end: int, plan: str) -> list[StoredTile]:
-        """Return the newest version of each tile of a plan in ``[start, end)``, oldest first."""
+        """Return the newest version of each readable tile of a plan in ``[start, end)``, oldest first."""
+        return self.read(monitor, segment, start, end, plan)[0]
+
+    def read(
+        self, monitor: str, segment: str | None, start: int, end: int, plan: str
+    ) -> tuple[list[StoredTile], frozenset[int]]:
+        """Return the same and the starts of damaged tiles."""
         rows = self._db.query(
-            f"SELECT t.start, t.version, t.source_version, t.content {_NEWEST}",
+            f"SELECT {_COLUMNS} {_NEWEST}",
             (monitor, segment or "", start, end, plan),
         )
-        return [_tile(segment, row) for row in rows]
+        tiles = self._db.damage.all_readable(_SEAL, rows, _tile)
+        if len(tiles) == len(rows):
+            return tiles, frozenset()
+        return tiles, frozenset(row["start"] for row in rows) - {tile.start for tile in tiles}
 
     def newest_keys(
         self, monitor: str, segment: str | None, start: int, end: int, plan: str
@@ -68,18 +81,26 @@ class TileTable:
 
     def get(self, monitor: str, segment: str | None, start: int, version: int) -> StoredTile | None:
         rows = self._db.query(
-            "SELECT start, version, source_version, content FROM tiles WHERE monitor = ? AND segment = ?"
+            f"SELECT {_SEAL.columns} FROM tiles WHERE monitor = ? AND segment = ?"  # noqa: S608 - constant
             " AND start = ? AND version = ?",
             (monitor, segment or "", start, version),
         )
-        return _tile(segment, rows[0]) if rows else None
+        return self._db.damage.readable(_SEAL, rows[0], _tile) if rows else None
+
+    def holds(self, monitor: str, segment: str | None, start: int, version: int) -> bool:
+        """Return whether a tile is stored, readable or not."""
+        rows = self._db.query(
+            "SELECT 1 FROM tiles WHERE monitor = ? AND segment = ? AND start = ? AND version = ?",
+            (monitor, segment or "", start, version),
+        )
+        return bool(rows)
 
     @staticmethod
     def write(connection: sqlite3.Connection, monitor: str, tiles: Sequence[StoredTile]) -> None:
         connection.executemany(
-            "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            _INSERT,
             [
-                (
+                _SEAL.values(
                     monitor, tile.segment or "", tile.start, tile.version, tile.summary.plan,
                     tile.source_version, tile.summary.rows, encode_summary(tile.summary),
                 )
@@ -88,11 +109,11 @@ class TileTable:
         )  # fmt: skip
 
 
-def _tile(segment: str | None, row: sqlite3.Row) -> StoredTile:
+def _tile(row: sqlite3.Row) -> StoredTile:
     return StoredTile(
-        segment=segment,
-        start=row[0],
-        version=row[1],
-        source_version=row[2],
-        summary=decode_summary(row[3]),
+        segment=row["segment"] or None,
+        start=row["start"],
+        version=row["version"],
+        source_version=row["source_version"],
+        summary=decode_summary(row["content"]),
     )

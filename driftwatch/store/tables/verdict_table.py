@@ -1,28 +1,36 @@
-"""The verdicts of decided windows, and the configurations that they were decided with."""
+"""The verdicts of decided windows."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 from driftwatch.core.schema import Span
+from driftwatch.errors import StoreError, StoreTooNew
+from driftwatch.results.results import Verdict
+from driftwatch.results.stored_verdict import verdict_from_json
+from driftwatch.store.damage import DECODE_ERRORS, SEALS, checksum, unreadable
 from driftwatch.store.database import Database
 from driftwatch.store.records import StoredCut
 
 #: (segment, window end, JSON object).
 StoredVerdicts = Sequence[tuple[str | None, int, Mapping[str, Any]]]
+_SEAL = SEALS["verdicts"]
+_ALL = f"SELECT {_SEAL.columns} FROM verdicts"  # noqa: S608 - constant
 #: The segments of a monitor (?1), from one to the next: without a segment, SQLite reads all of its verdicts.
 _SEGMENTS = (
     "WITH RECURSIVE segments (name) AS (SELECT min(segment) FROM verdicts WHERE monitor = ?1 UNION ALL"
     " SELECT (SELECT min(segment) FROM verdicts WHERE monitor = ?1 AND segment > name)"
     " FROM segments WHERE name IS NOT NULL)"
 )
+_KEY = "monitor = ? AND segment = ? AND window_end = ?"
 #: ?2: the end of a window.
 _OF_WINDOW = f"monitor = ?1 AND window_end = ?2 AND segment IN ({_SEGMENTS} SELECT name FROM segments)"  # noqa: S608 - constant
 _DELETE = f"DELETE FROM verdicts WHERE {_OF_WINDOW}"  # noqa: S608 - constant
-_CONTENTS = f"SELECT segment, content FROM verdicts WHERE {_OF_WINDOW}"  # noqa: S608 - constant
+_OF_WINDOW_ALL = f"{_ALL} WHERE {_OF_WINDOW}"
 _LAST_END = (
     f"{_SEGMENTS} SELECT max((SELECT max(window_end) FROM verdicts WHERE monitor = ?1"  # noqa: S608 - constant
     " AND segment = name)) FROM segments"
@@ -35,21 +43,34 @@ class VerdictTable:
 
     def get(self, monitor: str, segment: str | None, end: int) -> dict[str, Any] | None:
         rows = self._db.query(
-            "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end = ?",
-            (monitor, segment or "", end),
+            f"{_ALL} WHERE monitor = ? AND segment = ? AND window_end = ?", (monitor, segment or "", end)
         )
-        return json.loads(rows[0][0]) if rows else None
+        return self._db.damage.readable(_SEAL, rows[0], content_of) if rows else None
 
     def newest(
         self, monitor: str, segment: str | None, *, end_above: int = -(1 << 62), limit: int = 400
     ) -> list[dict[str, Any]]:
         """Return the newest verdicts of windows that end after ``end_above``, oldest first."""
         rows = self._db.query(
-            "SELECT content FROM verdicts WHERE monitor = ? AND segment = ? AND window_end > ?"
-            " ORDER BY window_end DESC LIMIT ?",
+            f"{_ALL} WHERE monitor = ? AND segment = ? AND window_end > ? ORDER BY window_end DESC LIMIT ?",
             (monitor, segment or "", end_above, limit),
         )
-        return [json.loads(row[0]) for row in reversed(rows)]
+        return self._db.damage.all_readable(_SEAL, rows[::-1], content_of)
+
+    def decode(self, data: dict[str, Any], *, table: str = _SEAL.table) -> Verdict | None:
+        """Decode a verdict, or a late part; None for a damaged one of an older version, which is noted."""
+        try:
+            return verdict_from_json(data)
+        except StoreTooNew:
+            raise
+        except StoreError as error:
+            seal = SEALS[table]
+            for row in self._db.query(f"SELECT * FROM {table} WHERE {_KEY}", _key_of(data)):  # noqa: S608 - constants
+                problem = unreadable(seal, row, error)
+                if isinstance(problem, StoreTooNew):
+                    raise problem from error
+                self._db.damage.note(table, seal.key_of(row), str(problem))
+            return None
 
     def decided_at(self, monitor: str, segment: str | None, window_end: int) -> int | None:
         """Return when the window was decided (nanoseconds), or None when undecided."""
@@ -75,12 +96,6 @@ class VerdictTable:
             (monitor,),
         )
         return int(rows[0][0]) if rows else None
-
-    def first_commit(self, monitor: str) -> int | None:
-        """Return when a check of the monitor was first stored (nanoseconds); retention keeps that."""
-        rows = self._db.query("SELECT min(first_at) FROM configurations WHERE monitor = ?", (monitor,))
-        moment: int | None = rows[0][0]
-        return moment
 
     def oldest_end(self, monitor: str, segment: str | None) -> int | None:
         """Return the end of the oldest stored window that did not page: retention keeps the others."""
@@ -110,24 +125,17 @@ class VerdictTable:
         """Return the decided windows that overlap a span."""
         # SQLite takes these few values out of a text that has hundreds of statistics.
         rows = self._db.query(
-            "SELECT json_extract(content, '$.window.start') AS start, window_end,"
+            f"SELECT {_SEAL.columns}, json_extract(content, '$.window.start') AS start,"  # noqa: S608 - constant
             " json_extract(content, '$.configuration') AS configuration,"
             " json_extract(content, '$.reference') AS reference, json_extract(content, '$.tiles') AS tiles"
-            " FROM verdicts WHERE monitor = ?1 AND segment = '' AND window_end > ?2 AND window_end <="
+            " FROM verdicts WHERE monitor = ?1 AND segment = '' AND json_valid(content) AND window_end > ?2"
+            " AND window_end <="
             " coalesce((SELECT min(window_end) FROM verdicts WHERE monitor = ?1 AND segment = ''"
             " AND window_end >= ?3), ?3)",
             (monitor, within.start, within.end),
         )
-        return [
-            StoredCut(
-                window=Span(start=row["start"], end=row["window_end"]),
-                configuration=row["configuration"],
-                reference=row["reference"],
-                tiles=tuple((start, version) for start, version in json.loads(row["tiles"])),
-            )
-            for row in rows
-            if row["start"] < within.end
-        ]
+        cuts = self._db.damage.all_readable(_SEAL, rows, _cut)
+        return [cut for cut in cuts if cut.window.start < within.end]
 
     @staticmethod
     def write(
@@ -139,11 +147,11 @@ class VerdictTable:
     ) -> None:
         """Write verdicts; ``judged`` is their place in the order of judging, None where that is their end."""
         connection.executemany(
-            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _SEAL.insert(),
             [
-                (
-                    monitor, segment or "", end, content["state"], content["evidence"],
-                    int(content["page"]), now, json.dumps(content, ensure_ascii=True), judged,
+                _SEAL.values(
+                    monitor, segment or "", end, content["state"], _real(content["evidence"]),
+                    int(content["page"]), now, judged, json.dumps(content, ensure_ascii=True),
                 )
                 for segment, end, content in verdicts
             ],
@@ -155,18 +163,44 @@ class VerdictTable:
 
     @staticmethod
     def mark_final(connection: sqlite3.Connection, monitor: str, end: int) -> None:
-        for segment, content in connection.execute(_CONTENTS, (monitor, end)).fetchall():
-            final = {name: value for name, value in json.loads(content).items() if name != "owed"}
+        for row in connection.execute(_OF_WINDOW_ALL, (monitor, end)).fetchall():
+            try:
+                _SEAL.verify(row)
+                final = {name: value for name, value in content_of(row).items() if name != "owed"}
+            except DECODE_ERRORS:
+                # Damaged: it stays as it is for whoever looks for it, and its window is decided.
+                continue
+            text = json.dumps(final, ensure_ascii=True)
+            cells = [row[name] for name in _SEAL.cells[:-1]]
             connection.execute(
-                "UPDATE verdicts SET content = ? WHERE monitor = ? AND window_end = ? AND segment = ?",
-                (json.dumps(final, ensure_ascii=True), monitor, end, segment),
+                "UPDATE verdicts SET content = ?, checksum = ? WHERE monitor = ? AND window_end = ?"
+                " AND segment = ?",
+                (text, checksum(*cells, text), monitor, end, row["segment"]),
             )
 
-    @staticmethod
-    def write_configuration(
-        connection: sqlite3.Connection, monitor: str, configuration: tuple[str, str], now: int
-    ) -> None:
-        fingerprint, content = configuration
-        connection.execute(
-            "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?)", (monitor, fingerprint, now, content)
-        )
+
+def content_of(row: sqlite3.Row) -> dict[str, Any]:
+    data = json.loads(row["content"])
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__} instead of an object")
+    return data
+
+
+def _key_of(data: Mapping[str, Any]) -> tuple[str, str, int]:
+    window = data.get("window")
+    end = window.get("end") if isinstance(window, dict) else None
+    return str(data.get("monitor")), str(data.get("segment") or ""), end if isinstance(end, int) else 0
+
+
+def _real(value: float | None) -> float | None:
+    # As SQLite returns it: no value for no number, and one zero.
+    return None if value is None or isnan(value) else float(value) + 0.0
+
+
+def _cut(row: sqlite3.Row) -> StoredCut:
+    return StoredCut(
+        window=Span(start=row["start"], end=row["window_end"]),
+        configuration=row["configuration"],
+        reference=row["reference"],
+        tiles=tuple((start, version) for start, version in json.loads(row["tiles"])),
+    )

@@ -10,7 +10,7 @@ from set_clock import DAY, HOUR, START, SetClock
 
 from driftwatch.core.clock import ReplayClock, SystemClock
 from driftwatch.core.schema import NANOSECONDS, Span
-from driftwatch.daemon.own_health.clock_watch import MonitorClock, TrustedClock
+from driftwatch.daemon.own_health.clock.clock_watch import MonitorClock, TrustedClock
 from driftwatch.store.records import ClockReading
 
 SECOND = NANOSECONDS

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from driftwatch.daemon.own_health.store_note import StoreNote, note_from_text, note_to_text
-from driftwatch.daemon.own_health.store_state import StoreLook, StoreOutage, next_outage
-from driftwatch.daemon.own_health.store_words import MAX_NAMED_INCIDENTS, message
+from driftwatch.daemon.own_health.store.store_note import StoreNote, note_from_text, note_to_text
+from driftwatch.daemon.own_health.store.store_state import StoreLook, StoreOutage, next_outage
+from driftwatch.daemon.own_health.store.store_words import MAX_NAMED_INCIDENTS, message
 from driftwatch.store.records import StoreState
 
 OK = StoreLook()

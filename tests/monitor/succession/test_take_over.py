@@ -93,7 +93,7 @@ def test_an_incident_on_no_state_is_closed(world: World, inside: Inside) -> None
     assert state is not None
     orphaned = encode(replace(decode(state), incidents=()))
     with database.transaction() as connection:
-        connection.execute("UPDATE tracks SET content = ?", (orphaned,))
+        connection.execute("UPDATE tracks SET content = ?, checksum = NULL", (orphaned,))
     notes: list[str] = []
     take_over(monitor(inside), inside.clock.now(), notes.append)
     assert resolutions(inside) == [("drift", "reference replaced")]
@@ -257,7 +257,7 @@ def test_what_0_1_0_accepted_is_known_from_its_incidents(world: World, inside: I
     bare = replace(old, provenance=replace(old.provenance, accepted=(), data_version=""))
     with inside.daemon.session.database.transaction() as connection:
         connection.execute(
-            "UPDATE reference_versions SET content = ? WHERE fingerprint = ?",
+            "UPDATE reference_versions SET content = ?, checksum = NULL WHERE fingerprint = ?",
             (encode_reference(bare), old.fingerprint),
         )
     world.options["segment_by"] = {"column": "level"}

@@ -12,8 +12,8 @@ from h11 import IDLE, SEND_BODY
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from driftwatch.config.models import WebConfig
-from driftwatch.daemon.own_health.heartbeat import Heartbeat, Moment
-from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.heartbeat import Heartbeat, Moment
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 from driftwatch.errors import ConfigError, DriftwatchError
 

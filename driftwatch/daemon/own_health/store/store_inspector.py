@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from driftwatch.daemon.own_health.store_state import StoreLook
+from driftwatch.daemon.own_health.store.store_state import StoreLook
 from driftwatch.errors import StoreError
 from driftwatch.store.database import Database, Footing
 from driftwatch.store.disk import disk_trouble

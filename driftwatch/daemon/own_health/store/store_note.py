@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftwatch.core.schema import NANOSECONDS
-from driftwatch.daemon.own_health.store_state import StoreOutage
+from driftwatch.daemon.own_health.store.store_state import StoreOutage
 from driftwatch.store.records import StoreState
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from driftwatch.core.clock import Clock
 from driftwatch.core.schema import NANOSECONDS, Span, iso
-from driftwatch.daemon.own_health.clock_belief import (
+from driftwatch.daemon.own_health.clock.clock_belief import (
     MAX_SLEW_SECONDS,
     PATIENCE_SECONDS,
     ClockBelief,

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from driftwatch.core.clock import Clock
-from driftwatch.daemon.own_health import store_words
 from driftwatch.daemon.own_health.own_health import StoreHealth
-from driftwatch.daemon.own_health.store_inspector import StoreInspector
-from driftwatch.daemon.own_health.store_note import StoreNote, note_from_text, note_to_text, outage_key
-from driftwatch.daemon.own_health.store_state import LOST_STATES, StoreOutage, next_outage
+from driftwatch.daemon.own_health.store import store_words
+from driftwatch.daemon.own_health.store.store_inspector import StoreInspector
+from driftwatch.daemon.own_health.store.store_note import StoreNote, note_from_text, note_to_text, outage_key
+from driftwatch.daemon.own_health.store.store_state import LOST_STATES, StoreOutage, next_outage
 from driftwatch.daemon.own_health.troubles import Troubles
 from driftwatch.notify.base import Message
 from driftwatch.store.database import Database, Footing

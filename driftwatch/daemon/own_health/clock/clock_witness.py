@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from driftwatch.core.schema import NANOSECONDS, Span, iso
-from driftwatch.daemon.own_health.clock_watch import TrustedClock
+from driftwatch.daemon.own_health.clock.clock_watch import TrustedClock
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.store.history import History

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from driftwatch.daemon.own_health.loop_threads import has_dead_thread
+from driftwatch.daemon.own_health.loops.loop_threads import has_dead_thread
 
 Job = Callable[[], None]
 #: Called with the job's name and its result, on the thread of reports.

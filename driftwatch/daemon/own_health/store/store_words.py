@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from driftwatch.daemon.own_health.store_state import LOST_STATES, StoreOutage
+from driftwatch.daemon.own_health.store.store_state import LOST_STATES, StoreOutage
 from driftwatch.notify.base import OWN_NAME, Message, OwnKind
 from driftwatch.store.records import StoreState
 

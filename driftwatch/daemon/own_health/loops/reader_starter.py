@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from driftwatch.daemon.own_health.heartbeat import Moment
-from driftwatch.daemon.own_health.loop_supervisor import Revival
+from driftwatch.daemon.own_health.loops.heartbeat import Moment
+from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 
 #: Starting a process takes milliseconds; several may wait for one another on a loaded machine.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from driftwatch.daemon.own_health.health_board import HealthBoard
-from driftwatch.daemon.own_health.heartbeat import Heartbeat, Moment
+from driftwatch.daemon.own_health.loops.heartbeat import Heartbeat, Moment
 from driftwatch.daemon.own_health.own_health import LoopHealth
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""The wall clock beside one that nobody sets: which time is believed."""

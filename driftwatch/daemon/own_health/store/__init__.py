@@ -1,0 +1,1 @@
+"""The state of the history's file and disk, and who is told of it."""
