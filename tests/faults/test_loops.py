@@ -107,7 +107,7 @@ def end_readers(inside: Inside) -> None:
     """Kill every reader, and wait until it is dead: a dying one may still be taken for alive."""
     for child in children(os.getpid()):
         os.kill(child, signal.SIGKILL)
-    until(lambda: not any(reader.alive for reader in inside.daemon.session.readers._idle))
+    until(lambda: not any(reader.alive for reader in inside.daemon.session.readers.processes.idle))
 
 
 def health(inside: Inside) -> tuple[int, str]:

@@ -10,10 +10,14 @@ from typing import Any
 import example
 import pytest
 
+from driftwatch.engines.local.readers.quarantine import QuarantinedPiece
 from driftwatch.errors import StoreError
+from driftwatch.sources.base import Piece
 from driftwatch.store.database import Database
-from driftwatch.store.records import StoredIncident, StoredTile
+from driftwatch.store.records import ClockReading, StoredIncident, StoredTile
+from driftwatch.store.tables.clock_table import ClockTable
 from driftwatch.store.tables.incident_table import IncidentTable
+from driftwatch.store.tables.quarantine_table import QuarantineTable
 from driftwatch.store.tables.reference_tables import ReferenceTable
 from driftwatch.store.tables.state_table import StateTable
 from driftwatch.store.tables.tile_table import TileTable
@@ -178,3 +182,27 @@ def test_a_store_that_is_closed_says_so(tmp_path: Path) -> None:
         pass
     with pytest.raises(StoreError, match="expected to read"):
         StateTable(opened).current("m", None)
+
+
+@pytest.mark.parametrize("column", ["offset", "read_at"])
+def test_a_damaged_reading_of_the_clock_is_as_none(database: Database, column: str) -> None:
+    table = ClockTable(database)
+    table.write(ClockReading(boot="one", offset=1, read_at=2))
+    assert table.get() == ClockReading(boot="one", offset=1, read_at=2)
+    with database.transaction() as connection:
+        connection.execute(f"UPDATE clock_readings SET {column} = 'garbage'")
+    assert table.get() is None
+
+
+@pytest.mark.parametrize("column", ["size", "mtime", "until"])
+def test_a_damaged_row_of_a_file_left_out_lets_the_file_be_tried_again(
+    database: Database, column: str
+) -> None:
+    table = QuarantineTable(database)
+    piece = Piece(path="/a", name="a", size=1, modified=2)
+    item = QuarantinedPiece(source="s", piece=piece, detail="it crashed", until=9, conditions="c")
+    table.add(item, now=3)
+    assert table.of_source("s") == [item]
+    with database.transaction() as connection:
+        connection.execute(f"UPDATE quarantined_files SET {column} = 'garbage'")
+    assert table.of_source("s") == []

@@ -45,7 +45,10 @@ def set_aside_if_corrupt(folder: Path, now: int) -> LedgerContent | None:
         reason = _loss_of(folder, path)
         if reason:
             return set_aside(folder, reason, now)
-        (folder / CORRUPT_MARK).unlink(missing_ok=True)
+        mark = folder / CORRUPT_MARK
+        # A disk that is read-only refuses to delete also what is not there.
+        if mark.exists():
+            mark.unlink(missing_ok=True)
     except OSError as error:
         raise open_error(path, error) from error
     return None

@@ -26,6 +26,9 @@ class QuarantineTable:
                 conditions=row["conditions"],
             )
             for row in rows
+            # A damaged row is as none: its file is tried again.
+            if all(isinstance(row[name], int) for name in ("size", "mtime", "until"))
+            and all(isinstance(row[name], str) for name in ("path", "name", "reason", "conditions"))
         ]
 
     def add(self, item: QuarantinedPiece, now: int) -> None:

@@ -29,6 +29,7 @@ TEXTS = {
         "inputs drifted: 3 of 6 columns, since 9 Feb",
         "could not look since 12 Feb: source unreachable",
     ),
+    "daemon": ("Could not do lately", "The clock was set back by 60 s.", "2 windows owed"),
     "drifting": ("driftwatch ack CONFIG --monitor flight-delays", "What did not change"),
     "insufficient": ("not enough to tell", "The smallest change that could be seen is 19 %"),
     "ok": ("nothing moved in 3 of 3 columns",),
