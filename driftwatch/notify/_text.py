@@ -21,14 +21,15 @@ ALERT_NAMES: dict[IncidentKind | OwnKind, str] = {
     IncidentKind.DRIFT: "DriftwatchDrift",
     IncidentKind.BROKEN: "DriftwatchBroken",
     IncidentKind.BLIND: "DriftwatchNotLooking",
-    OwnKind.STORE: "DriftwatchStoreFailing",
+    OwnKind.STORE: "DriftwatchCannotStore",
 }
-#: A page is critical: the page budget paid for it. Not being able to look is a ticket.
+#: A page is critical: the page budget paid for it. Not being able to look is a ticket, for one monitor; a
+#: daemon that decides nothing looks nowhere.
 SEVERITIES: dict[IncidentKind | OwnKind, str] = {
     IncidentKind.DRIFT: "critical",
     IncidentKind.BROKEN: "critical",
     IncidentKind.BLIND: "warning",
-    OwnKind.STORE: "warning",
+    OwnKind.STORE: "critical",
 }
 
 

@@ -117,7 +117,7 @@ def test_a_store_that_is_not_at_its_path_ends_the_process(
         (text,) = (
             alert["annotations"]["description"]
             for alert in receiver.alerts("firing")
-            if alert["labels"]["alertname"] == "DriftwatchStoreFailing"
+            if alert["labels"]["alertname"] == "DriftwatchCannotStore"
         )
         assert key in text, "the incident that it does not follow any more"
 
