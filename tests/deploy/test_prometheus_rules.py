@@ -111,7 +111,8 @@ def test_rules_name_only_metrics_and_labels_that_are_exported() -> None:
 
 
 def test_alerts_pushed_and_alerts_from_rules_bear_the_same_names() -> None:
-    assert {"DriftwatchDrift", "DriftwatchBroken", "DriftwatchCannotStore"} <= set(ALERT_NAMES.values()) & set(ALERTS)
+    names = {"DriftwatchDrift", "DriftwatchBroken", "DriftwatchCannotStore"}
+    assert names <= set(ALERT_NAMES.values()) & set(ALERTS)
 
 
 def exposition(*, drift: int) -> str:
