@@ -35,7 +35,7 @@ from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.session import Session, open_session
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import ActiveReference
-from driftwatch.store.recovery.corrupt_file import set_aside_if_corrupt
+from driftwatch.store.recovery.corrupt_file import CorruptFiles
 from driftwatch.store.reserve import Reserve
 from driftwatch.store.tables.start_order import StartOrder
 
@@ -70,8 +70,12 @@ class Daemon:
             lock = DaemonLock(self.config.storage.path)
             stack.callback(lock.release)
             is_full = Reserve(self.config.storage.path).release_if_full()
-            self._quarantined = set_aside_if_corrupt(self.config.storage.path, self.clock.now())
-            session = stack.enter_context(open_session(self.config, self.clock, log.info, checkpoints=True))
+            self._corrupt_files = CorruptFiles(self.config.storage.path, self.clock.now)
+            session = stack.enter_context(
+                open_session(
+                    self.config, self.clock, log.info, checkpoints=True, prepare=self._corrupt_files.set_aside
+                )
+            )
             self._create_parts(session, lock)
             stack.callback(self.store_care.watch.stop)
             stack.callback(self.loader.stop)
@@ -200,7 +204,7 @@ class Daemon:
             scheduler_ticks_lost=self.scheduler.lost,
             reload_successful=self._reload_ok,
             reload_success_at=self._reloaded_at,
-            store_errors=(self._quarantined is not None)
+            store_errors=self._corrupt_files.count
             + self.runner.store_errors
             + self.store_care.store_errors
             + self.senders.store_errors,

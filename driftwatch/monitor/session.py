@@ -77,14 +77,21 @@ class Session:
 
 
 @contextmanager
-def open_session(config: Config, clock: Clock, say: Say, *, checkpoints: bool = False) -> Iterator[Session]:
+def open_session(
+    config: Config,
+    clock: Clock,
+    say: Say,
+    *,
+    checkpoints: bool = False,
+    prepare: Callable[[], object] | None = None,
+) -> Iterator[Session]:
     from driftwatch.engines.local.pool import ReaderPool
     from driftwatch.engines.local.readers.quarantine import Quarantine
     from driftwatch.store.tables.quarantine_table import QuarantineTable
 
     if not checkpoints:
         refuse_orphans(config.storage.path)
-    database = Database(config.storage.path, checkpoints=checkpoints)
+    database = Database(config.storage.path, checkpoints=checkpoints, prepare=prepare)
     quarantine = Quarantine(QuarantineTable(database), clock.now)
     # The daemon builds as many references at a time as it has workers; one more reader is left to its checks.
     readers = ReaderPool(config.limits.workers + checkpoints, quarantine=quarantine)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from driftwatch.errors import DiskFault, StoreError, StoreTooNew, StoreUnusable
 from driftwatch.store.damage import DamageLog
-from driftwatch.store.disk import DISK_CODES, open_error
+from driftwatch.store.disk import CORRUPT_ERRORS, DISK_CODES, mark_corrupt, open_error
 from driftwatch.store.migrations import MIGRATIONS
 
 log = logging.getLogger(__name__)
@@ -21,10 +21,6 @@ log = logging.getLogger(__name__)
 FILE = "driftwatch.sqlite"
 #: How long SQLite waits for another process that writes.
 _BUSY_TIMEOUT_MS = 10_000
-#: Beside a file that turned out to be corrupt while it was in use: the next start sets it aside at once.
-CORRUPT_MARK = f"{FILE}.is-corrupt"
-#: Errors of the file's structure.
-CORRUPT_ERRORS = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class Footing(StrEnum):
@@ -44,12 +40,19 @@ class Database:
     through a connection of its own, so that nobody who reads waits for a commit to reach the disk.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False, checkpoints: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        checkpoints: bool = False,
+        prepare: Callable[[], object] | None = None,  # comes before each opening of the file
+    ) -> None:
         self.path = folder / FILE
         #: Gets SQLite's error code of each failure, in the thread that failed.
         self.on_error: Callable[[int], None] = _ignore
         self.footing = Footing.FILE
-        self._read_only, self._checkpoints = read_only, checkpoints
+        self._read_only, self._checkpoints, self._prepare_file = read_only, checkpoints, prepare
         self._lock = threading.RLock()
         #: The rows that were skipped since they are damaged.
         self.damage = DamageLog()
@@ -108,6 +111,8 @@ class Database:
                 raise
 
     def _connect(self, mode: str) -> None:
+        if self._prepare_file is not None:
+            self._prepare_file()
         try:
             self._connection = _connection(self.path, mode)
         except (sqlite3.Error, OSError) as error:
@@ -116,11 +121,13 @@ class Database:
             self._prepare()
         except (sqlite3.Error, OSError) as error:
             self._connection.close()
-            raise open_error(self.path, error) from error
+            raise _open_failed(self.path, error, self._read_only) from error
         except StoreError as error:
             self._connection.close()
             cause = error.__cause__
-            raise (open_error(self.path, cause) if isinstance(cause, sqlite3.Error) else error) from error
+            if isinstance(cause, sqlite3.Error):
+                raise _open_failed(self.path, cause, self._read_only) from error
+            raise
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -245,6 +252,13 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         time.sleep(0.02)
 
 
+def _open_failed(path: Path, error: sqlite3.Error | OSError, is_read_only: bool) -> StoreError:
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in CORRUPT_ERRORS and not is_read_only:
+        # A short search does not see all damage: the next opening must not end here again.
+        mark_corrupt(path)
+    return open_error(path, error)
+
+
 def _ignore(_code: int) -> None:
     return
 
@@ -274,16 +288,6 @@ def _rows_of_bytes(
 
 def _tolerant_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-def mark_corrupt(path: Path) -> None:
-    """Leave a mark for the next start, with the identity of the file that it is about."""
-    try:
-        stat = path.stat()
-        path.with_name(CORRUPT_MARK).write_text(f"{stat.st_dev} {stat.st_ino}", encoding="ascii")
-    except OSError:
-        # Without it the next start finds the damage as this one did.
-        return
 
 
 def uri_of(path: Path) -> str:

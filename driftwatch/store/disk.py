@@ -10,6 +10,10 @@ from typing import Literal
 
 from driftwatch.errors import DiskFault, StoreError, StoreUnusable
 
+#: Beside a file that turned out to be corrupt while it was in use: the next start sets it aside at once.
+CORRUPT_MARK = "driftwatch.sqlite.is-corrupt"
+#: Errors of the file's structure.
+CORRUPT_ERRORS = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 #: Errors of a disk that may pass.
 DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 #: SQLite's primary codes of such errors, of a file that is open.
@@ -57,3 +61,13 @@ def disk_trouble(path: Path) -> Literal["full", "read_only"] | None:
         return "read_only" if path.exists() else None
     is_full = disk.f_bavail * disk.f_frsize < _FULL_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
     return "full" if is_full else None
+
+
+def mark_corrupt(path: Path) -> None:
+    """Leave a mark for the next start, with the identity of the file that it is about."""
+    try:
+        stat = path.stat()
+        path.with_name(CORRUPT_MARK).write_text(f"{stat.st_dev} {stat.st_ino}", encoding="ascii")
+    except OSError:
+        # Without it the next start finds the damage as this one did.
+        return

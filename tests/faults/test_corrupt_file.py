@@ -24,12 +24,14 @@ from driftwatch.errors import StoreError
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.session import open_session
 from driftwatch.monitor.succession.lost_history import end_lost
-from driftwatch.store.database import CORRUPT_MARK, FILE, Database
+from driftwatch.store.database import FILE, Database
+from driftwatch.store.disk import CORRUPT_MARK
 from driftwatch.store.history import History
 from driftwatch.store.recovery import corrupt_file, ledger
 from driftwatch.store.recovery.corrupt_file import is_corrupt, set_aside_if_corrupt
 from driftwatch.store.recovery.ledger import LEDGER_FILE, LOST_FILE, LedgerContent, read_ledger
 from driftwatch.store.recovery.salvage import salvaged
+from driftwatch.store.reserve import Reserve
 
 #: A start takes half a second here, and 5 s are promised on a machine that does nothing else. A start that
 #: never ends must be found.
@@ -190,6 +192,81 @@ def test_damage_that_shows_only_when_it_is_read_is_marked_for_the_next_start(
         assert "turned out to be corrupt while it was in use" in troubles(inside)
     assert not (store / CORRUPT_MARK).exists()
     assert is_corrupt(next(store.glob(f"{FILE}.corrupt-*[0-9]")), 60.0)
+
+
+def test_the_outage_of_a_corrupt_file_ends_with_the_start_that_sets_it_aside(
+    story: RowsOfAllKinds, store: Path
+) -> None:
+    """It was noted beside the file, and stayed for ever: not ready, "a restart sets the file aside"."""
+    with story.world.inside(END + 1) as inside:
+        inside.daemon.session.database.on_error(sqlite3.SQLITE_CORRUPT)
+        inside.daemon.store_care.watch.look()
+        assert inside.daemon.snapshot().own_health.store.state == "corrupt"
+    (store / FILE).write_bytes(b"\0" * 9000)
+    for part in ("-wal", "-shm"):
+        (store / f"{FILE}{part}").unlink(missing_ok=True)
+    with story.world.inside(END + 1) as inside:
+        assert "The history was lost" in troubles(inside)
+        assert inside.daemon.snapshot().own_health.store.state == "ok"
+        assert inside.daemon.snapshot().own_health.not_ready_reasons() == ()
+    assert "corrupt" not in Reserve(store).read_note()
+
+
+def test_a_corrupt_file_on_a_disk_that_takes_no_change_is_set_aside_later(
+    story: RowsOfAllKinds, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon serves meanwhile, and what the ledger knows is not forgotten."""
+    (key,) = open_keys(store)
+    (store / FILE).write_bytes(b"\0" * 9000)
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corrupt_file, "write_ledger", refuse)
+        with story.world.inside(END + 1, deliver=False) as inside:
+            assert inside.daemon.snapshot().own_health.not_ready_reasons()
+            inside.daemon.session.history.ledger.refresh()
+            assert ledger_keys(store) == [key]
+            patch.undo()
+            inside.daemon.store_care.watch.look()
+            assert inside.daemon.snapshot().own_health.store.state == "ok"
+            assert f"the open incident {key} is told as ended, unknown" in troubles(inside)
+            assert inside.daemon.loader.wait(30)
+            inside.to(END + 2)
+            assert last_minutes(inside, "m") == END + 2
+            assert inside.daemon.snapshot().store_errors == 1
+
+
+def test_damage_that_ends_the_opening_ends_it_once(
+    story: RowsOfAllKinds, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that is short, or cannot begin on a full disk, does not see it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(corrupt_file, "is_corrupt", lambda *_: False)
+        data = bytearray((store / FILE).read_bytes())
+        data[:100] = b"\0" * 100
+        (store / FILE).write_bytes(data)
+        with pytest.raises(StoreError):
+            Database(store)
+        assert set_aside_if_corrupt(store, 1) is not None
+
+
+def test_a_move_that_ends_amid_is_taken_up_without_another_search(
+    story: RowsOfAllKinds, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slower start sees less, and would go on with a file whose incidents are noted as lost."""
+    data = bytearray((store / FILE).read_bytes())
+    data[8192:12288] = random.Random(1).randbytes(4096)
+    (store / FILE).write_bytes(data)
+    with monkeypatch.context() as patch:
+        steps_of_a_move(patch, 1)
+        patch.setattr(corrupt_file, "is_corrupt", lambda *_: True)
+        with pytest.raises(Crash):
+            set_aside_if_corrupt(store, 1)
+    assert (store / LOST_FILE).exists()
+    monkeypatch.setattr(corrupt_file, "is_corrupt", lambda *_: False)
+    assert set_aside_if_corrupt(store, 2) is not None
 
 
 def test_a_mark_says_nothing_about_another_file(store: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from daemon_world import NS, driftwatch, fetch, running
+from daemon_world import NS, World, driftwatch, fetch, running
 from memory_outbox import message
 from peers import Receiver, until
 from seconds_world import WINDOW_SECONDS, SecondsWorld
@@ -19,6 +20,7 @@ from driftwatch.store.database import Database
 from driftwatch.store.history import History
 from driftwatch.store.outbox import message_to_json
 from driftwatch.store.records import CheckRecord
+from driftwatch.store.reserve import Reserve
 
 
 @pytest.fixture
@@ -133,3 +135,27 @@ def test_a_new_store_on_a_full_disk_is_waited_for(world: SecondsWorld) -> None:
         assert fetch(f"{world.url}/-/ready")[0] == 200
         until(lambda: [status for status, _, _ in world.store_messages()] == ["firing", "resolved"])
         assert daemon.end() == 0
+
+
+def test_who_is_told_while_the_note_is_written_is_in_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was left out of it was told again by a restart, and never of the end."""
+    world = World(tmp_path, settings={"notify": [{"type": "webhook", "url": "http://127.0.0.1:9/"}]})
+    texts: list[str] = []
+    with world.inside(1, deliver=False) as inside:
+        watch, announcements = inside.daemon.store_care.watch, inside.daemon.senders.announcements
+
+        def deliver_meanwhile(_reserve: Reserve, text: str) -> None:
+            texts.append(text)
+            if len(texts) == 1:
+                item = announcements.next("webhook")
+                assert item is not None
+                announcements.finish("webhook", item, delivered=True)
+
+        monkeypatch.setattr(Reserve, "write_note", deliver_meanwhile)
+        for _ in range(2):
+            inside.daemon.session.database.on_error(sqlite3.SQLITE_FULL)
+            watch.look()
+    assert '"informed": []' in texts[0]
+    assert '"informed": ["webhook"]' in texts[1]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from driftwatch.store.database import CORRUPT_ERRORS, CORRUPT_MARK, FILE, uri_of
-from driftwatch.store.disk import open_error
+from driftwatch.store.database import FILE, uri_of
+from driftwatch.store.disk import CORRUPT_ERRORS, CORRUPT_MARK, mark_corrupt, open_error
 from driftwatch.store.migrations import MIGRATIONS
 from driftwatch.store.recovery.ledger import (
     LEDGER_FILE,
@@ -33,6 +34,18 @@ log = logging.getLogger(__name__)
 _SEARCH_SECONDS = 3.0
 #: Instructions of SQLite between two looks at the clock.
 _STEPS_PER_LOOK = 10_000
+
+
+class CorruptFiles:
+    """Looks at the file before each opening: on a full disk it cannot be set aside, and is later."""
+
+    def __init__(self, folder: Path, clock: Callable[[], int]) -> None:
+        self._folder, self._clock = folder, clock
+        #: Files that were set aside.
+        self.count = 0
+
+    def set_aside(self) -> None:
+        self.count += set_aside_if_corrupt(self._folder, self._clock()) is not None
 
 
 def set_aside_if_corrupt(folder: Path, now: int) -> LedgerContent | None:
@@ -57,6 +70,8 @@ def set_aside_if_corrupt(folder: Path, now: int) -> LedgerContent | None:
 def set_aside(folder: Path, reason: str, now: int, suffix: str = "corrupt") -> LedgerContent:
     """Move the history's file away, whatever it is, and note what is lost with it."""
     path = folder / FILE
+    # A start that ends amid the move does not search again, and so does not find less than this one.
+    mark_corrupt(path)
     renamed = path.with_name(f"{FILE}.{suffix}-{now // 1_000_000_000}")
     while renamed.exists():
         renamed = renamed.with_name(f"{renamed.name}-2")

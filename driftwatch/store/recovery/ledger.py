@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from driftwatch.errors import StoreError
-from driftwatch.store.database import Database
+from driftwatch.store.database import Database, Footing
 from driftwatch.store.records import StoredIncident
 from driftwatch.store.tables.incident_table import IncidentTable
 from driftwatch.store.tables.verdict_table import VerdictTable
@@ -78,6 +78,9 @@ class Ledger:
 
     def refresh(self) -> None:
         """Write what the history says now."""
+        if self._db.footing is Footing.MEMORY:
+            # The history is in a file that cannot be opened at present.
+            return
         with self._db.locked():
             try:
                 content = ledger_of(self._db)

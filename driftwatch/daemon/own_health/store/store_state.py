@@ -46,6 +46,12 @@ class StoreOutage:
         return self.state is StoreState.CORRUPT
 
 
+def resumed(outage: StoreOutage) -> StoreOutage:
+    """Return an outage of an earlier process as this one goes on with it."""
+    # The start has set a corrupt file aside. What is left to see is whether the disk takes a commit.
+    return replace(outage, state=StoreState.FULL) if outage.state is StoreState.CORRUPT else outage
+
+
 def next_outage(
     outage: StoreOutage | None, look: StoreLook, new_key: Callable[[StoreState], str], now: int
 ) -> StoreOutage | None:
@@ -62,7 +68,7 @@ def next_outage(
 def _next_state(state: StoreState, look: StoreLook) -> StoreState:
     if look.identity is not StoreState.OK:
         return look.identity
-    # Only another start mends a corrupt file.
+    # Only another start mends a corrupt file: ``resumed``.
     if StoreState.CORRUPT in (look.failure, state):
         return StoreState.CORRUPT
     if look.failure is not None:

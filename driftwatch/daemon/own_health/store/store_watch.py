@@ -18,7 +18,7 @@ from driftwatch.daemon.own_health.own_health import StoreHealth
 from driftwatch.daemon.own_health.store import store_words
 from driftwatch.daemon.own_health.store.store_inspector import StoreInspector
 from driftwatch.daemon.own_health.store.store_note import StoreNote, note_from_text, note_to_text, outage_key
-from driftwatch.daemon.own_health.store.store_state import LOST_STATES, StoreOutage, next_outage
+from driftwatch.daemon.own_health.store.store_state import LOST_STATES, StoreOutage, next_outage, resumed
 from driftwatch.daemon.own_health.troubles import Troubles
 from driftwatch.notify.base import Message
 from driftwatch.store.database import Database, Footing
@@ -80,7 +80,7 @@ class StoreWatch:
         """Look before anything is decided, and go on with an outage that an earlier process noted."""
         note = note_from_text(self._reserve.read_note())
         if note is not None:
-            self._outage = note.outage
+            self._outage = resumed(note.outage)
             self._addressed, self._informed = set(note.informed), set(note.informed)
             self._message = store_words.message(note.outage, self._folder, (), self._events.url())
             self._events.adopt(self._message, self._addressed)
@@ -185,7 +185,8 @@ class StoreWatch:
             self._events.announce(self._message, sinks)
 
     def _end(self, outage: StoreOutage, now: int, *, was_read: bool) -> None:
-        log.info("the store works again", extra={"state": str(outage.state)})
+        state = outage.state if self._message is None else self._message.state
+        log.info("the store works again", extra={"state": str(state), "key": outage.key})
         self._troubles.end("store", now)
         self._database.refuse_writes("")
         if self._message is not None:
@@ -197,8 +198,9 @@ class StoreWatch:
         self._events.on_recovery(not was_read)
 
     def _write_note(self, outage: StoreOutage) -> None:
+        # First: what is delivered while the disk writes is noted by the next look.
+        self._is_noted = True
         # A folder that replaced the store's is somebody else's.
         if outage.state not in LOST_STATES:
             note = StoreNote(outage=outage, informed=frozenset(self._informed))
             self._reserve.write_note(note_to_text(note))
-        self._is_noted = True
