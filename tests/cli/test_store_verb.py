@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -217,3 +218,24 @@ def test_a_restore_of_what_is_no_backup_changes_nothing(story: RowsOfAllKinds, s
         assert verb(story, "restore", source).exit_code in (2, 3)
     assert (store / "driftwatch.sqlite").read_bytes() == before
     assert sorted(path.name for path in store.glob(".restore*")) == []
+
+
+def test_a_crash_amid_a_restore_parts_no_commit_from_the_history(
+    story: RowsOfAllKinds, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed daemon's newest commits are in the log beside the file, which is moved first."""
+    assert verb(story, "backup", tmp_path / "backup.sqlite").exit_code == 0
+    killed = tmp_path / "killed"
+    with closing(sqlite3.connect(store / "driftwatch.sqlite")) as link:
+        link.execute("UPDATE outbox SET reason = 'newest commit'")
+        link.commit()
+        shutil.copytree(store, killed)
+    assert (killed / "driftwatch.sqlite-wal").stat().st_size > 0
+    story.world.write(storage={"path": str(killed)})
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.link", crash)
+    assert verb(story, "restore", tmp_path / "backup.sqlite").exit_code != 0
+    assert query(killed, "SELECT DISTINCT reason FROM outbox") == [("newest commit",)]

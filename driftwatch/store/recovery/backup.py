@@ -112,6 +112,7 @@ def restore(folder: Path, source: Path, now: int, prepare: Prepare) -> Path | No
             copy_file(source, draft_folder / FILE)
             with closing(Database(draft_folder, checkpoints=True)) as database:
                 prepare(database, replaced)
+            _take_in_log(path)
             renamed = _set_aside(path, now)
             (draft_folder / FILE).replace(path)
         finally:
@@ -120,6 +121,18 @@ def restore(folder: Path, source: Path, now: int, prepare: Prepare) -> Path | No
     except OSError as error:
         raise open_error(path, error) from error
     return renamed
+
+
+def _take_in_log(path: Path) -> None:
+    """Bring a killed daemon's newest commits into the file: a crash amid the move must not part them."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{uri_of(path)}?mode=rw", uri=True, isolation_level=None)) as link:
+            link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error:
+        # A history that cannot be read is set aside as it is.
+        return
 
 
 def _set_aside(path: Path, now: int) -> Path | None:
