@@ -20,6 +20,10 @@ _TITLES = {
     StoreState.CORRUPT: "driftwatch's history is corrupt",
 }
 _WAITING = "Nothing new is decided until then: windows wait, and none is lost."
+_UNFOLLOWED = (
+    "These incidents are not followed any more. Where the ledger beside the history is left, the next start "
+    "tells each as ended, unknown; close the others by hand:"
+)
 _ENDING = "The process ends, and its supervisor starts it on what is there now."
 
 
@@ -42,7 +46,7 @@ def message(outage: StoreOutage, folder: Path, incidents: Sequence[str], url: st
     """Return the message about an outage; ``incidents`` are the keys of those that are open."""
     lines = [detail(outage, folder)]
     if outage.state in LOST_STATES and incidents:
-        lines.append("These incidents are not followed any more, and no end of them will be told:")
+        lines.append(_UNFOLLOWED)
         lines += incidents[:MAX_NAMED_INCIDENTS]
         if len(incidents) > MAX_NAMED_INCIDENTS:
             lines.append(f"and {len(incidents) - MAX_NAMED_INCIDENTS} more")
