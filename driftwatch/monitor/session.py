@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from driftwatch.config.models import Config, MonitorConfig
-from driftwatch.core.clock import Clock
+from driftwatch.core.clock import Clock, SystemClock
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.errors import ConfigError
 from driftwatch.monitor.check import Monitor
@@ -94,7 +94,10 @@ def open_session(
     database = Database(config.storage.path, checkpoints=checkpoints, prepare=prepare)
     quarantine = Quarantine(QuarantineTable(database), clock.now)
     # The daemon builds as many references at a time as it has workers; one more reader is left to its checks.
-    readers = ReaderPool(config.limits.workers + checkpoints, quarantine=quarantine)
+    workers = config.limits.workers + checkpoints
+    # A replayed time is not that of the files.
+    now = clock.now if clock.boot else SystemClock().now
+    readers = ReaderPool(workers, quarantine=quarantine, now=now)
     try:
         yield Session(
             config=config,

@@ -96,6 +96,13 @@ class Piecewise(Protocol):
     piece_choice: PieceChoice
 
 
+@runtime_checkable
+class Clocked(Protocol):
+    """A source whose rows depend on the time, such as a file's age: whoever asks says what time it is."""
+
+    now: Callable[[], int]
+
+
 class Source(Protocol):
     def version(self, span: Span | None) -> str:
         """Return a short text that changes with the data of ``span`` (None: all), for about a read at most.

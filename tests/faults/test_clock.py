@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -21,7 +22,9 @@ from driftwatch.core.clock import SystemClock, steady_now
 from driftwatch.daemon.own_health.troubles import Trouble
 from driftwatch.daemon.scheduler import Scheduler
 from driftwatch.daemon.sink_worker import SinkWorker
+from driftwatch.engines.local.pool import FilesRead
 from driftwatch.notify.base import Delivery, Message
+from driftwatch.sources.files import FilesConfig
 from driftwatch.store.outbox import OutboxTable, message_to_json
 
 
@@ -485,3 +488,24 @@ def test_a_window_that_waits_does_not_wait_less_because_the_clock_was_set(live: 
         waited = [item.waited for item in owed.of_monitor("m") if item.window.end <= START + 10 * MINUTE]
         assert waited
         assert max(waited) <= 1080 * NS
+
+
+def test_a_file_being_written_does_not_look_finished_because_the_clock_was_set_ahead(live: Live) -> None:
+    path = live.world.folder / "growing.csv"
+    path.write_text("ts,amount\n2026-12-31T12:00:00Z,1\n2026-12-31T12:00:01Z,2")
+    source = FilesConfig(type="files", path=str(path), time_column="ts")
+
+    def rejected() -> list[str]:
+        files_read = FilesRead()
+        readers = live.daemon.session.readers
+        for _ in readers.batches(source, None, memory=1 << 28, seconds=60, files_read=files_read):
+            pass
+        return [str(item.problem) for item in files_read.rejected]
+
+    with live.running():
+        os.utime(path, ns=(live.clock.true, live.clock.true))
+        live.clock.error = 2 * HOUR
+        assert rejected() == ["half_written"]
+        live.clock.error = 0
+        live.clock.true += 2 * MINUTE
+        assert rejected() == []

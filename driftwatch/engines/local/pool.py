@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,16 @@ class ReaderPool:
     put into quarantine, and the others are read (``culprit``).
     """
 
-    def __init__(self, workers: int, *, spare: int = 0, quarantine: Quarantine | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        spare: int = 0,
+        quarantine: Quarantine | None = None,
+        # The time by which a file is old enough: a wall clock that was set makes none older.
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._now = now
         self.processes = Processes(workers, spare=spare)
         self._searches = Searches(quarantine=quarantine or Quarantine())
 
@@ -100,7 +109,7 @@ class ReaderPool:
 
         def attempt(choice: Choice) -> tuple[TilesRead, Opened]:
             with self._reader(source) as reader:
-                answers = planned(reader, header | _choice_json(choice), plan, _deadline(choice))
+                answers = planned(reader, header | self._choice_json(choice), plan, _deadline(choice))
                 return tiles_read(answers), read_board(reader.board)
 
         read = self._searches.read(attempt, source_key(source), Limits(seconds=seconds, memory=memory))
@@ -189,7 +198,7 @@ class ReaderPool:
 
         deadline = _deadline(choice)
         with self._reader(source) as reader:
-            reader.ask(header | _choice_json(choice), b"", deadline)
+            reader.ask(header | self._choice_json(choice), b"", deadline)
             for answer, blob in checked(reader.answers(deadline), header["memory"]):
                 if answer["kind"] == "rows":
                     with pa.ipc.open_stream(blob) as stream:
@@ -222,12 +231,23 @@ class ReaderPool:
             done: dict[str, Any] = {}
             deadline = _deadline(choice)
             with self._reader(source) as reader:
-                reader.ask(header | _choice_json(choice), b"", deadline)
+                reader.ask(header | self._choice_json(choice), b"", deadline)
                 for answer, _ in checked(reader.answers(deadline), memory):
                     done = answer
                 return done, read_board(reader.board)
 
         return self._searches.read(attempt, source_key(source), Limits(seconds=seconds, memory=memory))
+
+    def _choice_json(self, choice: Choice) -> dict[str, Any]:
+        left_out = [
+            [piece.path, piece.name, piece.size, piece.modified, detail]
+            for piece, detail in choice.left_out.items()
+        ]
+        return {
+            "left_out": left_out,
+            "only": None if choice.only is None else list(choice.only),
+            "now": self._now(),
+        }
 
     @contextmanager
     def _reader(self, source: SourceConfig) -> Iterator[Reader]:
@@ -254,14 +274,6 @@ class ReaderPool:
 def _located(text: str, source: SourceConfig, pieces: Sequence[Piece]) -> str:
     where = f", {pieces[0].name} open" if pieces else ""
     return f"{source.described}{where}: {text}"
-
-
-def _choice_json(choice: Choice) -> dict[str, Any]:
-    left_out = [
-        [piece.path, piece.name, piece.size, piece.modified, detail]
-        for piece, detail in choice.left_out.items()
-    ]
-    return {"left_out": left_out, "only": None if choice.only is None else list(choice.only)}
 
 
 def _deadline(choice: Choice) -> Deadline:

@@ -21,6 +21,7 @@ from driftwatch.errors import ConfigError, DataError
 from driftwatch.results.results import FileProblem
 from driftwatch.sources.base import (
     MAX_OTHER_COLUMNS,
+    Clocked,
     Piece,
     PieceChoice,
     Piecewise,
@@ -76,6 +77,8 @@ class Worker:
                 opened=self.open_pieces.note,
                 passed=lambda piece: self.passed.update({piece: None}),
             )
+        if isinstance(source, Clocked):
+            source.now = lambda: int(header["now"])
         return settings, source
 
     def _ping(self, _header: dict[str, Any], _blob: bytes) -> Answers:
