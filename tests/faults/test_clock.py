@@ -159,6 +159,21 @@ def test_a_jump_of_a_doubted_clock_begins_the_ten_minutes_anew(live: Live) -> No
         assert not live.doubt
 
 
+def test_a_clock_that_goes_on_jumping_ahead_stops_nothing_for_good(live: Live) -> None:
+    """As a slow clock does that is put right every few minutes, beside a source that is silent."""
+    live.stamps["m"] = None
+    with live.running():
+        for _ in range(8):
+            live.clock.error += 10 * MINUTE
+            live.run(300)
+        minutes = (live.clock.now() - START) // MINUTE
+        assert live.doubt
+        assert live.ends()[-1] >= minutes - 3 * 10, "it is the jumps of the last ten minutes behind"
+        live.run(625)
+        assert not live.doubt
+        assert live.ends()[-1] == (live.clock.now() - START) // MINUTE
+
+
 def test_a_source_that_lies_about_the_future_is_no_witness_for_others(tmp_path: Path) -> None:
     live = live_world(tmp_path, "m", "liar")
     live.stamps["liar"] = HOUR

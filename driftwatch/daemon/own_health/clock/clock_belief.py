@@ -7,7 +7,7 @@ time before this code was written is never believed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import NANOSECONDS, iso
 from driftwatch.results.text_format import format_coarse_duration
@@ -19,6 +19,9 @@ PATIENCE_SECONDS = 600
 #: 1 January 2026.
 EARLIEST = 1_767_225_600 * NANOSECONDS
 
+#: Jumps within the patience that are told apart.
+_MAX_JUMPS = 60
+
 _MAX_SLEW, _PATIENCE = MAX_SLEW_SECONDS * NANOSECONDS, PATIENCE_SECONDS * NANOSECONDS
 
 
@@ -26,8 +29,9 @@ _MAX_SLEW, _PATIENCE = MAX_SLEW_SECONDS * NANOSECONDS, PATIENCE_SECONDS * NANOSE
 class Doubt:
     #: Wall minus steady clock, nanoseconds: of the time that windows are still decided by.
     offset: int
-    #: On the steady clock.
-    since: int
+    #: (since when on the steady clock, offset that the wall clock was never behind since), both rising:
+    #: each is believed when its patience is over, so that a clock that goes on jumping stops nothing.
+    standing: tuple[tuple[int, int], ...]
     #: The machine started anew, and how far time went on since the store's newest one is not known.
     is_new_boot: bool
     words: str
@@ -70,7 +74,9 @@ class ClockBelief:
         self.jumps += not is_new_boot
         if is_behind and not self._is_impossible(steady, self.newest):
             return
-        self.doubt = Doubt(offset=offset, since=steady, is_new_boot=is_new_boot, words=words)
+        self.doubt = Doubt(
+            offset=offset, standing=((steady, self.newest),), is_new_boot=is_new_boot, words=words
+        )
         if not is_new_boot or self._is_impossible(steady, self.newest):
             self.offset = offset
 
@@ -93,13 +99,27 @@ class ClockBelief:
         if doubt is None or has_jumped:
             self.doubt = Doubt(
                 offset=self.deciding_offset,
-                since=steady,
+                standing=self._standing(steady),
                 is_new_boot=doubt is not None and doubt.is_new_boot,
                 words=words or f"the clock shows {iso(steady + self.newest)}",
             )
-        elif steady - doubt.since >= _PATIENCE and not self._is_impossible(steady, self.newest):
-            self.unproven_since = steady
+            return
+        since, offset = doubt.standing[0]
+        if steady - since < _PATIENCE or self._is_impossible(steady, self.newest):
+            return
+        self.unproven_since = steady
+        if len(doubt.standing) == 1:
             self.believe()
+        else:
+            self.offset = min(offset, self.newest)
+            self.doubt = replace(doubt, offset=self.offset, standing=doubt.standing[1:])
+
+    def _standing(self, steady: int) -> tuple[tuple[int, int], ...]:
+        standing = () if self.doubt is None else self.doubt.standing[: _MAX_JUMPS - 1]
+        earlier = (
+            item for item in standing if item[1] <= self.newest and not self._is_impossible(steady, item[1])
+        )
+        return (*earlier, (steady, self.newest))
 
 
 def _jump_words(jump: int, now: int) -> str:
