@@ -63,11 +63,17 @@ class PieceChoice:
 
     #: Details for ``Reading.rejected``, where these pieces are named as ``quarantined``.
     left_out: Mapping[Piece, str] = field(default_factory=dict)
+    #: Likewise by path, however a piece changes while what fails is searched for.
+    left_out_paths: Mapping[str, str] = field(default_factory=dict)
     #: Paths of the only pieces to read; None: all. Others are not named.
     only: Collection[str] | None = None
     opened: Callable[[Piece], None] = _nobody
     #: Hears of a piece that a version has as left out: its rows may not be read again.
     passed: Callable[[Piece], None] = _nobody
+
+    def detail(self, piece: Piece) -> str | None:
+        """Return why the piece is left out; None for one that is read."""
+        return self.left_out.get(piece, self.left_out_paths.get(piece.path))
 
 
 @dataclass(slots=True, kw_only=True)

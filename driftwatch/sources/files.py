@@ -188,10 +188,10 @@ class FilesSource:
     def _version(self, entries: list[Entry]) -> str:
         # What is left out changes no version but its own.
         listed: list[list[object]] = [[entry.path, entry.size, entry.modified] for entry in entries]
-        if self.piece_choice.left_out:
+        if self.piece_choice.left_out or self.piece_choice.left_out_paths:
             for item, entry in zip(listed, entries, strict=True):
                 piece = _piece(entry)
-                if piece in self.piece_choice.left_out:
+                if self.piece_choice.detail(piece) is not None:
                     item.append("left out")
                     self.piece_choice.passed(piece)
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
@@ -199,7 +199,7 @@ class FilesSource:
     def _open(self, entry: Entry) -> None:
         """Raise ``BadFile`` for a file that is left out."""
         piece = _piece(entry)
-        detail = self.piece_choice.left_out.get(piece)
+        detail = self.piece_choice.detail(piece)
         if detail is not None:
             raise BadFile(FileProblem.QUARANTINED, detail)
         self.piece_choice.opened(piece)

@@ -218,6 +218,24 @@ def test_a_file_that_stops_its_reader_is_left_out_if_the_others_are_read_well(
     assert counted(pool, tmp_path, 5.0) == 200
 
 
+def test_a_file_that_changes_while_it_is_searched_for_is_left_out(
+    tmp_path: Path, pool: ReaderPool, starts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is being written does: at each look it has another size and time."""
+    good(tmp_path, "a", "c")
+    path = poison(tmp_path / "b.parquet", "segv")
+    start = Reader.start
+
+    def grown() -> Reader:
+        with path.open("ab") as file:
+            file.write(b"more")
+        return start()
+
+    monkeypatch.setattr(Reader, "start", grown)
+    assert counted(pool, tmp_path, 20.0) == 200
+    assert len(starts) == 3
+
+
 def test_a_real_file_that_ends_arrow_is_left_out(tmp_path: Path, pool: ReaderPool) -> None:
     """Two flipped bytes of a footer end pyarrow 26 by SIGABRT; a later one may refuse them as any damage."""
     content = (Path(__file__).parent / "files" / "sigabrt.parquet").read_bytes()

@@ -84,7 +84,7 @@ class PiecesSource:
     def kept_batches(self, piece: Path) -> Iterator[pa.RecordBatch]:
         """The batches of a piece; none when it cannot be read, or is left out."""
         try:
-            if piece_of(piece) in self.piece_choice.left_out:
+            if self.piece_choice.detail(piece_of(piece)) is not None:
                 self.piece_choice.passed(piece_of(piece))
                 return
             yield from self.stored(piece)
@@ -113,7 +113,7 @@ class PiecesSource:
                 self.reject(piece, reading)
 
     def is_left_out(self, piece: Path, reading: Reading) -> bool:
-        detail = self.piece_choice.left_out.get(piece_of(piece)) if piece.exists() else None
+        detail = self.piece_choice.detail(piece_of(piece)) if piece.exists() else None
         if detail is not None:
             item = RejectedFile(name=piece.name, problem=FileProblem.QUARANTINED, detail=detail)
             reading.rejected.append(item)

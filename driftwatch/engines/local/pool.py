@@ -245,6 +245,7 @@ class ReaderPool:
         ]
         return {
             "left_out": left_out,
+            "left_out_paths": dict(choice.left_out_paths),
             "only": None if choice.only is None else list(choice.only),
             "now": self._now(),
         }

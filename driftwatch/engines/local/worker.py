@@ -48,7 +48,7 @@ class PlanUnknown(Exception):
 class Worker:
     open_pieces: OpenPieces
     #: Pieces left out of the versions of this request.
-    passed: dict[Piece, None] = field(default_factory=dict)
+    passed: dict[Piece, str] = field(default_factory=dict)
     plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict)
 
     def answer(self, header: dict[str, Any], blob: bytes) -> Answers:
@@ -68,15 +68,18 @@ class Worker:
     def _source(self, header: dict[str, Any], config: dict[str, Any] | None = None) -> _Opened:
         settings, source = _source(header["source"] if config is None else config)
         if isinstance(source, Piecewise):
-            source.piece_choice = PieceChoice(
-                left_out={
-                    Piece(path=path, name=name, size=size, modified=modified): detail
-                    for path, name, size, modified, detail in header["left_out"]
-                },
+            left_out = {
+                Piece(path=path, name=name, size=size, modified=modified): detail
+                for path, name, size, modified, detail in header["left_out"]
+            }
+            choice = PieceChoice(
+                left_out=left_out,
+                left_out_paths=header["left_out_paths"],
                 only=header["only"],
                 opened=self.open_pieces.note,
-                passed=lambda piece: self.passed.update({piece: None}),
+                passed=lambda piece: self.passed.update({piece: choice.detail(piece) or ""}),
             )
+            source.piece_choice = choice
         if isinstance(source, Clocked):
             source.now = lambda: int(header["now"])
         return settings, source
@@ -153,11 +156,7 @@ class Worker:
             if takes_version:
                 totals.versions = [rows.version()]
         # Of stored tiles too is said what they lack.
-        details = {(path, size, modified): detail for path, _, size, modified, detail in header["left_out"]}
-        totals.reject(
-            [piece.name, FileProblem.QUARANTINED, details[piece.path, piece.size, piece.modified]]
-            for piece in self.passed
-        )
+        totals.reject([piece.name, FileProblem.QUARANTINED, detail] for piece, detail in self.passed.items())
         yield {"kind": "done", **totals.header()}, b""
 
     def _plan(self, key: str, blob: bytes) -> Plan:

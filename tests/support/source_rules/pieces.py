@@ -32,12 +32,16 @@ def a_piece_that_is_left_out_is_named_and_never_opened(stand: Stand) -> None:
         read.update(alone := rows_of(source.read(None, ["x"]), None))
         opened.clear()
         detail = "it ended its reader."
-        source.piece_choice = PieceChoice(left_out={piece: detail}, opened=opened.append)
-        reading = source.read(None, ["x"])
-        assert rows_in(reading.batches, None) == rows - alone
-        assert reading.rejected == [
-            RejectedFile(name=piece.name, problem=FileProblem.QUARANTINED, detail=detail)
-        ]
+        for choice in (
+            PieceChoice(left_out_paths={piece.path: detail}, opened=opened.append),
+            PieceChoice(left_out={piece: detail}, opened=opened.append),
+        ):
+            source.piece_choice = choice
+            reading = source.read(None, ["x"])
+            assert rows_in(reading.batches, None) == rows - alone
+            assert reading.rejected == [
+                RejectedFile(name=piece.name, problem=FileProblem.QUARANTINED, detail=detail)
+            ]
         source.extent()
         assert piece not in opened
     assert read == rows, "pieces read one by one are not all"

@@ -53,6 +53,8 @@ class Choice:
 
     left_out: Mapping[Piece, str]
     seconds: float
+    #: By path: a piece may change while it is searched for.
+    left_out_paths: Mapping[str, str] = field(default_factory=dict)
     only: Collection[str] | None = None
 
 
@@ -132,6 +134,8 @@ class _Search(Generic[T]):
     limits: Limits
     left_out: dict[Piece, str]
     suspects: dict[Piece, Evidence] = field(default_factory=dict)
+    #: By path of a suspect.
+    details: dict[str, str] = field(default_factory=dict)
     #: Whether some piece was read well.
     others_pass: bool = False
     #: Pieces put into quarantine.
@@ -145,12 +149,12 @@ class _Search(Generic[T]):
             if culprit is None:
                 break
             piece, evidence = culprit
-            self.left_out[piece] = _DETAILS[evidence] + _UNTIL
+            self.details[piece.path] = _DETAILS[evidence] + _UNTIL
             self.suspects[piece] = evidence
             if budget.seconds <= 0:
                 break
             try:
-                value, opened = self.attempt(Choice(left_out=self.left_out, seconds=budget.seconds))
+                value, opened = self.attempt(self._choice(budget))
             except ReadFailed as error:
                 if evidence.is_weak:
                     # The others fail as well.
@@ -166,13 +170,16 @@ class _Search(Generic[T]):
             self._convict({piece: how for piece, how in self.suspects.items() if not how.is_weak})
         raise first.error
 
+    def _choice(self, budget: _Budget, only: Collection[str] | None = None) -> Choice:
+        return Choice(left_out=self.left_out, left_out_paths=self.details, seconds=budget.seconds, only=only)
+
     def _convict(self, suspects: Mapping[Piece, Evidence]) -> None:
         for piece, evidence in suspects.items():
             self.found.append(piece)
             self.quarantine.add(
                 self.source,
                 piece,
-                self.left_out[piece],
+                self.details[piece.path],
                 self.limits.seconds,
                 self.limits.memory,
                 is_proved=not evidence.is_weak,
@@ -197,7 +204,7 @@ class _Search(Generic[T]):
 
     def _evidence_alone(self, piece: Piece, budget: _Budget) -> Evidence | None:
         try:
-            self.attempt(Choice(left_out=self.left_out, seconds=budget.seconds, only=[piece.path]))
+            self.attempt(self._choice(budget, only=[piece.path]))
         except ReadFailed as failure:
             return failure.evidence
         except DataError:
