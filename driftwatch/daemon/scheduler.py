@@ -27,8 +27,8 @@ from driftwatch.daemon.own_health.loops.loop_supervisor import Revival
 from driftwatch.daemon.own_health.own_health import LoopHealth
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Lost ticks in a row after which the scheduler counts as dead.
-_MAX_LOST_TICKS = 10
+#: Failed ticks in a row after which the scheduler counts as dead, and seconds that they take at least.
+_MAX_FAILED_TICKS, _FAILING_SECONDS = 10, 10.0
 
 
 class SteadyZone(tzinfo):
@@ -87,6 +87,8 @@ class Scheduler:
         self._last: int | None = None
         #: Ticks that were missed, overlapped or failed.
         self._lost = 0
+        #: Failed ticks since the last one that did not.
+        self._failed = 0
         self._marked = time.monotonic()
         self._is_started = False
         self._scheduler = self._new_scheduler()
@@ -110,12 +112,13 @@ class Scheduler:
         self._tick()
         # A failed tick started nothing: when all fail, the scheduler is as good as dead.
         with self._lock:
-            self._marked = time.monotonic()
+            self._marked, self._failed = time.monotonic(), 0
             self._last = self._clock.now()
 
-    def _count(self, _event: JobExecutionEvent) -> None:
+    def _count(self, event: JobExecutionEvent) -> None:
         with self._lock:
             self._lost += 1
+            self._failed += event.code == EVENT_JOB_ERROR
 
     @property
     def last_tick(self) -> int | None:
@@ -130,11 +133,13 @@ class Scheduler:
 
     @property
     def alive(self) -> bool:
-        """Return True while the thread lives and a recent tick succeeded."""
+        """Return True while the thread lives and not all ticks fail; one that lasts is the loop's matter."""
         thread = getattr(self._scheduler, "_thread", None)
-        limit = max(_MAX_LOST_TICKS * self._seconds, 10.0)
-        # A suspended machine's scheduler is not dead: this clock stands still meanwhile.
-        return thread is not None and thread.is_alive() and time.monotonic() - self._marked < limit
+        with self._lock:
+            has_failed = (
+                self._failed >= _MAX_FAILED_TICKS and time.monotonic() - self._marked >= _FAILING_SECONDS
+            )
+        return thread is not None and thread.is_alive() and not has_failed
 
     def loops(self, moment: Moment) -> tuple[LoopHealth, ...]:
         silent = time.monotonic() - self._marked
