@@ -354,6 +354,49 @@ def test_a_loop_that_hangs_is_named_and_no_watchdog_is_fed_until_it_goes_on(
         assert trouble.ended_at is not None
 
 
+def test_a_tick_that_waits_for_a_slow_disk_is_no_dead_scheduler(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit may take several times six seconds: no reason to kill the process."""
+    hanging = Hanging()
+    with world.inside(1, tick_seconds=TICK) as inside:
+        until(lambda: inside.ends() == [1])
+        hang_tick(inside, hanging, monkeypatch)
+        until(lambda: inside.daemon.scheduler.lost)
+        inside.daemon.scheduler._marked -= scheduler.STORE_STEP_SECONDS - 10
+        assert health(inside) == (200, "driftwatch is healthy.\n")
+        inside.daemon.scheduler._marked -= 10 + 2 * TICK
+        assert health(inside)[0] == 503
+        hanging.event.set()
+        until(lambda: health(inside)[0] == 200)
+
+
+def test_a_process_that_stood_still_has_no_stuck_loop(
+    world: World, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by SIGSTOP or a frozen container. The clock of the loops passes for all of them."""
+    passed = [0.0]
+    monotonic = time.monotonic
+    with world.inside(1, tick_seconds=TICK) as inside:
+        until(lambda: inside.ends() == [1])
+        hanging = Hanging()
+        hang_tick(inside, hanging, monkeypatch)
+        until(lambda: inside.daemon.scheduler.lost)
+        supervisor = inside.daemon.supervisor
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed[0])
+        passed[0] = 60.0
+        until(lambda: supervisor._standstills)
+        assert health(inside)[0] == 200
+        troubles = {item.subject: item.words for item in inside.daemon.health.view().troubles}
+        assert list(troubles) == ["process"]
+        assert "stood still for 60 s" in troubles["process"]
+        watchdog.feedings()
+        until(watchdog.feedings)
+        inside.daemon.scheduler._marked -= scheduler.STORE_STEP_SECONDS
+        assert health(inside)[0] == 503, "its own silence is still told"
+        hanging.event.set()
+
+
 @pytest.mark.usefixtures("short_steps")
 def test_an_event_loop_that_hangs_stops_the_watchdog(world: World, watchdog: Watchdog) -> None:
     """Nobody can ask the port then: only the supervisor of the process can help."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,10 @@ log = logging.getLogger(__name__)
 _MAX_INTERVAL_SECONDS = 1.0
 #: Of one look, which may start a web server again.
 _STEP_SECONDS = 15.0
+#: A wait that takes so many seconds longer than it should: the process stood still, and so did every loop.
+_STANDSTILL_SECONDS = 5.0
+#: Standstills that are remembered.
+_MAX_STANDSTILLS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,8 @@ class LoopSupervisor:
         self._thread: threading.Thread | None = None
         self._stuck: dict[str, LoopHealth] = {}
         self._restarts: Counter[str] = Counter()
+        #: (end on the monotonic clock, seconds), replaced as a whole.
+        self._standstills: tuple[tuple[float, float], ...] = ()
         board.loops = self.loops
 
     def start(self) -> None:
@@ -79,7 +86,16 @@ class LoopSupervisor:
         loops = [loop for part in self._parts for loop in part.loops(moment)]
         if self._thread is not None:
             loops.append(self._heartbeat.health(moment))
-        return tuple(replace(loop, restarts=self._restarts[loop.name]) for loop in loops)
+        return tuple(
+            replace(loop, restarts=self._restarts[loop.name], silent_seconds=self._silence(loop))
+            for loop in loops
+        )
+
+    def _silence(self, loop: LoopHealth) -> float:
+        # What stood still with the process is not stuck: it has its whole time beside that.
+        began = time.monotonic() - loop.silent_seconds
+        lost = (min(seconds, end - began) for end, seconds in self._standstills if end > began)
+        return loop.silent_seconds - sum(lost)
 
     def look(self) -> None:
         """Revive dead loops, report stuck ones, and feed the watchdog when there is none."""
@@ -99,9 +115,22 @@ class LoopSupervisor:
             self._feed_watchdog()
 
     def _run(self) -> None:
-        while not self._stopping.wait(min(self._tick_seconds, _MAX_INTERVAL_SECONDS)):
+        interval = min(self._tick_seconds, _MAX_INTERVAL_SECONDS)
+        began = time.monotonic()
+        while not self._stopping.wait(interval):
+            self._note_standstill(time.monotonic() - began - interval)
             self._heartbeat.beat()
             self.look()
+            began = time.monotonic()
+
+    def _note_standstill(self, seconds: float) -> None:
+        if seconds < _STANDSTILL_SECONDS:
+            return
+        standstill = (time.monotonic(), seconds)
+        self._standstills = (*self._standstills, standstill)[-_MAX_STANDSTILLS:]
+        log.warning("the process stood still", extra={"seconds": round(seconds, 1)})
+        words = f"It stood still for {seconds:.0f} s, stopped or without a processor."
+        self._board.troubles.note("process", words, self._now())
 
     def _note_restart(self, name: str) -> None:
         self._restarts[name] += 1
