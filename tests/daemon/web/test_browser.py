@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from web_site import Serve, Site
 
 from driftwatch.charts.evidence_chart import timeline
 from driftwatch.charts.svg import standalone_svg
+from driftwatch.daemon.own_health.own_health import OwnHealth, StoreHealth
+from driftwatch.daemon.own_health.troubles import Trouble
+from driftwatch.store.records import StoreState
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -200,6 +204,24 @@ def test_nothing_hostile_runs(browser: Browser, serve: Serve) -> None:
         assert page.evaluate("document.querySelectorAll('script:not([src]), img, [onerror]').length") == 0
         assert "<script>alert(1)</script>" in page.inner_text("body")
     assert dialogs == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_the_daemon_cannot_do_is_no_wider_than_the_page(
+    browser: Browser, serve: Serve, width: int
+) -> None:
+    words = "/a/folder/of/a/long/name" * 30
+    health = OwnHealth(
+        store=StoreHealth(state=StoreState.GONE, detail=words),
+        troubles=(Trouble(subject="loop " + words, words=words, began_at=example.NOW),),
+    )
+    site = serve(example.ExampleDaemon(replace(example.snapshot(), own_health=health)))
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    for path in ("/", "/daemon"):
+        page.goto(site.root + path)
+        assert words[:48] in page.inner_text("body")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     page.close()
 
 
