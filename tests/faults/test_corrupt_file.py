@@ -25,7 +25,7 @@ from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.session import open_session
 from driftwatch.monitor.succession.lost_history import end_lost
 from driftwatch.store.database import FILE, Database
-from driftwatch.store.disk import CORRUPT_MARK
+from driftwatch.store.disk import CORRUPT_MARK, mark_corrupt
 from driftwatch.store.history import History
 from driftwatch.store.recovery import corrupt_file, ledger
 from driftwatch.store.recovery.corrupt_file import is_corrupt, set_aside_if_corrupt
@@ -192,6 +192,25 @@ def test_damage_that_shows_only_when_it_is_read_is_marked_for_the_next_start(
         assert "turned out to be corrupt while it was in use" in troubles(inside)
     assert not (store / CORRUPT_MARK).exists()
     assert is_corrupt(next(store.glob(f"{FILE}.corrupt-*[0-9]")), 60.0)
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_file_that_turns_corrupt_ends_the_process_for_a_start_that_sets_it_aside(
+    story: RowsOfAllKinds, store: Path, is_marked: bool
+) -> None:
+    reasons: list[str] = []
+    with story.world.inside(END + 1) as inside:
+        inside.daemon.on_give_up = reasons.append
+        if is_marked:
+            mark_corrupt(store / FILE)
+        inside.daemon.session.database.on_error(sqlite3.SQLITE_CORRUPT)
+        for _ in range(3):
+            inside.daemon.store_care.watch.look()
+        assert not inside.daemon.store_care.watch.may_decide
+        assert "store: corrupt" in inside.page("/-/ready")
+    # Without the mark the next start might take the file for sound, again and again.
+    assert bool(reasons) is is_marked
+    assert all("The process ends" in reason for reason in reasons)
 
 
 def test_the_outage_of_a_corrupt_file_ends_with_the_start_that_sets_it_aside(

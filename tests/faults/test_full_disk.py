@@ -82,7 +82,7 @@ def test_a_disk_that_fills_costs_time_and_nothing_else(begun: SecondsWorld) -> N
         assert len(set(windows)) == len(windows)
         assert no_gap(windows)
         (status, key, title), end = world.store_messages()
-        assert (status, title) == ("firing", "[warning] driftwatch cannot store: the disk is full")
+        assert (status, title) == ("firing", "[critical] driftwatch cannot store: the disk is full")
         assert end == ("resolved", key, "[resolved] driftwatch cannot store: the disk is full")
         assert second.end() == 0
 

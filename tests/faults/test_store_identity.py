@@ -113,7 +113,7 @@ def test_a_store_that_is_not_at_its_path_ends_the_process(
         assert 503 in readiness
         ((status, _, title),) = world.store_messages()
         verb = "removed" if state == "gone" else "replaced"
-        assert (status, title) == ("firing", f"[warning] driftwatch cannot store: its history was {verb}")
+        assert (status, title) == ("firing", f"[critical] driftwatch cannot store: its history was {verb}")
         (text,) = (
             alert["annotations"]["description"]
             for alert in receiver.alerts("firing")

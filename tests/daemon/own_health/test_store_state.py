@@ -45,14 +45,14 @@ def test_one_outage_has_one_key(looks: list[StoreLook], states: list[str], keys:
     assert [item.key if item else "" for item in outages(looks)] == keys
 
 
-@pytest.mark.parametrize("look", [GONE, REPLACED])
-def test_a_lost_store_ends_the_process_two_looks_later(look: StoreLook) -> None:
+@pytest.mark.parametrize("look", [GONE, REPLACED, CORRUPT])
+def test_a_lost_or_corrupt_store_ends_the_process_two_looks_later(look: StoreLook) -> None:
     assert [item is not None and item.must_end for item in outages([OK, look, look, look])] == [
         False, False, False, True,
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("look", [FULL, READ_ONLY, CORRUPT])
+@pytest.mark.parametrize("look", [FULL, READ_ONLY])
 def test_no_other_trouble_ends_it(look: StoreLook) -> None:
     assert not any(item is not None and item.must_end for item in outages([look] * 99))
 

@@ -9,7 +9,9 @@ from driftwatch.store.records import StoreState
 
 #: The store's file is not the one at its path any more.
 LOST_STATES = frozenset({StoreState.GONE, StoreState.REPLACED})
-#: Looks at a lost store after the first, before the process ends.
+#: Only another start can go on from these.
+_ENDING_STATES = LOST_STATES | {StoreState.CORRUPT}
+#: Looks in such a state after the first, before the process ends.
 LOOKS_UNTIL_END = 2
 
 
@@ -37,13 +39,8 @@ class StoreOutage:
 
     @property
     def must_end(self) -> bool:
-        """Whether the process has to end, since what it writes is lost."""
-        return self.state in LOST_STATES and self.looks > LOOKS_UNTIL_END
-
-    @property
-    def may_decide(self) -> bool:
-        """A corrupt store costs what it has lost; into any other nothing can be written."""
-        return self.state is StoreState.CORRUPT
+        """Whether the process has to end: what it writes is lost, or only a start sets the file aside."""
+        return self.state in _ENDING_STATES and self.looks > LOOKS_UNTIL_END
 
 
 def resumed(outage: StoreOutage) -> StoreOutage:

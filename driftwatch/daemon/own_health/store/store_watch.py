@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from driftwatch.core.clock import Clock
 from driftwatch.daemon.own_health.own_health import StoreHealth
@@ -22,6 +23,7 @@ from driftwatch.daemon.own_health.store.store_state import LOST_STATES, StoreOut
 from driftwatch.daemon.own_health.troubles import Troubles
 from driftwatch.notify.base import Message
 from driftwatch.store.database import Database, Footing
+from driftwatch.store.disk import CORRUPT_MARK
 from driftwatch.store.locks import DaemonLock
 from driftwatch.store.records import StoreState
 from driftwatch.store.reserve import Reserve
@@ -111,8 +113,7 @@ class StoreWatch:
 
     @property
     def may_decide(self) -> bool:
-        outage = self._outage
-        return outage is None or outage.may_decide
+        return self._outage is None
 
     def health(self) -> StoreHealth:
         outage = self._outage
@@ -155,7 +156,11 @@ class StoreWatch:
             self._change(self._outage, is_new=outage is None or outage.key != self._outage.key, now=now)
         if not self._is_noted and self._outage is not None:
             self._write_note(self._outage)
-        if self._outage is not None and self._outage.must_end:
+        if (
+            self._outage is not None
+            and self._outage.must_end
+            and _is_next_start_better(self._outage, self._folder)
+        ):
             self.stop()
             self._events.on_loss(store_words.detail(self._outage, self._folder))
 
@@ -204,3 +209,8 @@ class StoreWatch:
         if outage.state not in LOST_STATES:
             note = StoreNote(outage=outage, informed=frozenset(self._informed))
             self._reserve.write_note(note_to_text(note))
+
+
+def _is_next_start_better(outage: StoreOutage, folder: Path) -> bool:
+    # Without the mark beside it, a corrupt file may be taken for a sound one again and again.
+    return outage.state is not StoreState.CORRUPT or (folder / CORRUPT_MARK).exists()

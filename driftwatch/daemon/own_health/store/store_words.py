@@ -35,7 +35,10 @@ def detail(outage: StoreOutage, folder: Path) -> str:
         case StoreState.READ_ONLY:
             return f"The disk of {folder} takes no writes: see the kernel's log and the mount. {_WAITING}"
         case StoreState.CORRUPT:
-            return f"The history in {folder} is corrupt: a restart sets the file aside and begins anew."
+            return (
+                f"The history in {folder} is corrupt. The process ends, and its next start sets the file "
+                "aside and says by name what was lost."
+            )
         case StoreState.GONE:
             return f"The history in {folder} was removed while the daemon ran. {_ENDING}"
         case _:
