@@ -186,7 +186,7 @@ def _daemon(made: Dashboard) -> None:
             "Errors",
             "Errors and state of the history, lost ticks, clock jumps, series left out for max_series.",
             "short",
-            (f'driftwatch_store_state{{{_DAEMON}, state!="ok"}} == 1', "store: {{state}}"),
+            (f'max by (state) (driftwatch_store_state{{{_DAEMON}, state!="ok"}})', "store: {{state}}"),
             (f"increase(driftwatch_clock_jumps_total{{{_DAEMON}}}[$__rate_interval])", "clock jumps"),
             (f"increase(driftwatch_store_errors_total{{{_DAEMON}}}[$__rate_interval])", "history"),
             (f"increase(driftwatch_scheduler_ticks_lost_total{{{_DAEMON}}}[$__rate_interval])", "lost ticks"),

@@ -42,7 +42,8 @@ def test_a_hundred_monitors_share_two_readers_and_none_starves(tmp_path: Path) -
         until(lambda: decided(url))
         checked = [line["monitor"] for line in daemon.logged("checked") if line["decided"]]
         assert sorted(checked) == sorted(names), "each once"
-        assert 0 < most_readers <= _WORKERS
+        # One more while references are built, so that checks do not wait for them.
+        assert 0 < most_readers <= _WORKERS + 1
         assert slowest < 5
         threads = len(list(Path(f"/proc/{daemon.process.pid}/task").iterdir()))
         page = fetch(f"{url}/metrics")[1]

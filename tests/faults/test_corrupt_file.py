@@ -90,6 +90,7 @@ def troubles(inside: Inside) -> str:
     return "\n".join(item.words for item in inside.daemon.snapshot().own_health.troubles)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", range(length(24, 504)))
 def test_a_daemon_starts_on_every_corrupt_file_and_looks_on(
     story: RowsOfAllKinds, store: Path, number: int

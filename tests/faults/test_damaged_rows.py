@@ -100,6 +100,7 @@ def cases() -> Iterator[tuple[str, str]]:
             yield table, damage
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("table", "damage"), list(cases()))
 def test_a_damaged_row_costs_that_row(
     story: RowsOfAllKinds, store: Path, undamaged: After, table: str, damage: str

@@ -217,6 +217,9 @@ class WebServer:
         try:
             await self._server.serve(sockets=None if listener is None else [listener])
         finally:
+            # Of an event loop that was ended, nobody else closes them.
+            for connection in tuple(self._server.server_state.connections):
+                connection.transport.abort()
             beats.cancel()
             if listener is not None:
                 listener.close()
