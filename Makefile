@@ -63,7 +63,7 @@ bench-peers: $(VENV)/.developing
 
 # 300 monitors while their checks run. SCRAPE are more options, see --help.
 bench-scrape: $(VENV)/.developing
-	$(BIN)/python tests/bench/bench_exporter.py --monitors 300 --columns 20 --times 200 --policies drifted $(SCRAPE)
+	$(BIN)/python tests/bench/bench_exporter.py --monitors 300 --columns 20 --times 100 --policies drifted $(SCRAPE)
 
 $(VENV)/.benching: $(VENV)/.developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[bench]'

@@ -98,6 +98,9 @@ def kill_executor(pool: ThreadPoolExecutor) -> None:
         # A job wakes one of several threads. A loader that is started again has closed this executor.
         with suppress(RuntimeError):
             pool.submit(int)
+        if thread.is_alive():
+            # Amid a check it is that check's failure, and the thread goes on.
+            kill(thread)
         return not thread.is_alive()
 
     until(has_ended)
