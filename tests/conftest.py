@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from damaged_stores import RowsOfAllKinds
 from peers import Receiver
 
 #: The matrices of tests are small: more threads of BLAS spin while they wait, and took four times the CPU.
@@ -25,3 +27,15 @@ def receiver() -> Iterator[Receiver]:
     """A local receiver of webhooks that answers 200."""
     with Receiver().serving() as serving:
         yield serving
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> RowsOfAllKinds:
+    """A history with a row in every table."""
+    return RowsOfAllKinds(tmp_path_factory.mktemp("story"))
+
+
+@pytest.fixture
+def store(story: RowsOfAllKinds, tmp_path: Path) -> Path:
+    """The folder of a history with a row in every table, for one test to damage."""
+    return story.copy(tmp_path)

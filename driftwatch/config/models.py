@@ -81,6 +81,10 @@ class WebConfig(Settings):
         return self.listen.rpartition(":")[0].strip("[]")
 
     @property
+    def site_url(self) -> str:
+        return self.external_url or f"http://{self.listen}"
+
+    @property
     def loopback(self) -> bool:
         try:
             return ip_address(self.host).is_loopback

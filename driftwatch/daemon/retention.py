@@ -145,4 +145,4 @@ class StoreCare:
 
 
 def _own_page(config: Config) -> str:
-    return f"{(config.web.external_url or f'http://{config.web.listen}').rstrip('/')}/daemon"
+    return f"{config.web.site_url.rstrip('/')}/daemon"

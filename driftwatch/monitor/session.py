@@ -60,7 +60,7 @@ class Session:
             history=self.history,
             browsing=Browsing(self.database),
             sinks=tuple(item.sink for item in self.config.notify),
-            external_url=web.external_url or f"http://{web.listen}",
+            external_url=web.site_url,
             keep_samples=self.config.storage.row_sample,
             checkpoint_windows=checkpoint_windows(config.window.length, self.config.retention.tiles),
         )

@@ -265,7 +265,7 @@ def _ignore(_code: int) -> None:
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{uri_of(path)}?mode={mode}",
+        uri_of(path, mode),
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -290,5 +290,7 @@ def _tolerant_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def uri_of(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def uri_of(path: Path, mode: str) -> str:
+    """Return SQLite's name of a file, which says how it is opened."""
+    name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{name}?mode={mode}"

@@ -18,16 +18,6 @@ from driftwatch.cli import main
 from driftwatch.store.migrations import MIGRATIONS
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> RowsOfAllKinds:
-    return RowsOfAllKinds(tmp_path_factory.mktemp("story"))
-
-
-@pytest.fixture
-def store(story: RowsOfAllKinds, tmp_path: Path) -> Path:
-    return story.copy(tmp_path)
-
-
 def verb(story: RowsOfAllKinds, *words: object) -> Result:
     name, *rest = words
     return CliRunner().invoke(main, ["store", str(name), str(story.world.config), *map(str, rest)])

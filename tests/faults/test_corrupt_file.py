@@ -60,16 +60,6 @@ def spoil(path: Path, kind: str, rng: random.Random) -> None:
     path.write_bytes(data)
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> RowsOfAllKinds:
-    return RowsOfAllKinds(tmp_path_factory.mktemp("story"))
-
-
-@pytest.fixture
-def store(story: RowsOfAllKinds, tmp_path: Path) -> Path:
-    return story.copy(tmp_path)
-
-
 def rows(store: Path, sql: str) -> list[Any]:
     with closing(sqlite3.connect(store / FILE)) as link:
         return link.execute(sql).fetchall()

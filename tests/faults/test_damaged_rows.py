@@ -52,16 +52,6 @@ class After:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> RowsOfAllKinds:
-    return RowsOfAllKinds(tmp_path_factory.mktemp("story"))
-
-
-@pytest.fixture
-def store(story: RowsOfAllKinds, tmp_path: Path) -> Path:
-    return story.copy(tmp_path)
-
-
-@pytest.fixture(scope="module")
 def undamaged(story: RowsOfAllKinds, tmp_path_factory: pytest.TempPathFactory) -> After:
     story.copy(tmp_path_factory.mktemp("undamaged"))
     return after(story)

@@ -64,7 +64,7 @@ def copy_file(source: Path, target: Path) -> None:
     try:
         target.touch(mode=0o600)
         with (
-            closing(sqlite3.connect(f"file:{uri_of(source)}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(uri_of(source, "ro"), uri=True)) as old,
             closing(sqlite3.connect(target, isolation_level=None)) as new,
         ):
             # In one step: a writer in between would begin the copy anew.
@@ -128,7 +128,7 @@ def _take_in_log(path: Path) -> None:
     if not path.exists():
         return
     try:
-        with closing(sqlite3.connect(f"file:{uri_of(path)}?mode=rw", uri=True, isolation_level=None)) as link:
+        with closing(sqlite3.connect(uri_of(path, "rw"), uri=True, isolation_level=None)) as link:
             link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error:
         # A history that cannot be read is set aside as it is.

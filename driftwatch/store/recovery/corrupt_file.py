@@ -116,7 +116,7 @@ def is_corrupt(path: Path, seconds: float) -> bool:
     """Search a file for corruption of its structure for so long."""
     deadline = time.monotonic() + seconds
     try:
-        with closing(sqlite3.connect(f"file:{uri_of(path)}?mode=rw", uri=True, isolation_level=None)) as link:
+        with closing(sqlite3.connect(uri_of(path, "rw"), uri=True, isolation_level=None)) as link:
             if not _has_all_tables(link):
                 return True
             link.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_PER_LOOK)

@@ -112,7 +112,7 @@ def check_file(path: Path, tiles_since: int) -> StoreCheck:
     ``StoreError`` when the file cannot be opened at all.
     """
     try:
-        link = sqlite3.connect(f"file:{uri_of(path)}?mode=ro", uri=True, isolation_level=None)
+        link = sqlite3.connect(uri_of(path, "ro"), uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise open_error(path, error) from error
     with closing(link):
@@ -212,7 +212,7 @@ class _Search:
 def last_windows(path: Path) -> list[tuple[str, int]]:
     """Return each monitor's newest decided window in a sound file, by its end. Raises ``StoreError``."""
     try:
-        with closing(sqlite3.connect(f"file:{uri_of(path)}?mode=ro", uri=True)) as link:
+        with closing(sqlite3.connect(uri_of(path, "ro"), uri=True)) as link:
             rows = link.execute("SELECT monitor, max(window_end) FROM verdicts GROUP BY monitor ORDER BY 1")
             return [(row[0], row[1]) for row in rows]
     except sqlite3.Error as error:

@@ -28,7 +28,7 @@ def salvaged(path: Path) -> LedgerContent:
     """Return what a file still says of its history; empty when nothing of it can be read."""
     if not path.exists() or path.stat().st_size == 0:
         return LedgerContent()
-    with closing(sqlite3.connect(f"file:{uri_of(path)}?mode=rw", uri=True, isolation_level=None)) as link:
+    with closing(sqlite3.connect(uri_of(path, "rw"), uri=True, isolation_level=None)) as link:
         link.row_factory = sqlite3.Row
         link.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         deadline = time.monotonic() + _SECONDS
