@@ -68,9 +68,8 @@ def test_a_disk_that_fills_costs_time_and_nothing_else(begun: SecondsWorld) -> N
     with running(config, name="second") as second:
         world.until_state("full")
         assert fetch(f"{world.url}/-/ready")[0] == 503
-        assert 'driftwatch_window_rows{monitor="m"' in fetch(f"{world.url}/metrics")[1], (
-            "what is stored shows"
-        )
+        # What is stored shows, once the reference is loaded.
+        until(lambda: 'driftwatch_window_rows{monitor="m"' in fetch(f"{world.url}/metrics")[1])
         time.sleep(3)
         assert len(world.store_messages()) == 1, "one message for one outage"
         filler.unlink()
