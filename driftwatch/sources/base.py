@@ -53,7 +53,7 @@ class Piece:
     modified: int
 
 
-def _nobody(_piece: Piece) -> None:
+def _nobody(_piece: Piece, _detail: str = "") -> None:
     pass
 
 
@@ -68,8 +68,8 @@ class PieceChoice:
     #: Paths of the only pieces to read; None: all. Others are not named.
     only: Collection[str] | None = None
     opened: Callable[[Piece], None] = _nobody
-    #: Hears of a piece that a version has as left out: its rows may not be read again.
-    passed: Callable[[Piece], None] = _nobody
+    #: Hears of a piece that a version has as left out, and why: its rows may not be read again.
+    passed: Callable[[Piece, str], None] = _nobody
 
     def detail(self, piece: Piece) -> str | None:
         """Return why the piece is left out; None for one that is read."""

@@ -191,9 +191,10 @@ class FilesSource:
         if self.piece_choice.left_out or self.piece_choice.left_out_paths:
             for item, entry in zip(listed, entries, strict=True):
                 piece = _piece(entry)
-                if self.piece_choice.detail(piece) is not None:
+                detail = self.piece_choice.detail(piece)
+                if detail is not None:
                     item.append("left out")
-                    self.piece_choice.passed(piece)
+                    self.piece_choice.passed(piece, detail)
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
     def _open(self, entry: Entry) -> None:

@@ -84,8 +84,9 @@ class PiecesSource:
     def kept_batches(self, piece: Path) -> Iterator[pa.RecordBatch]:
         """The batches of a piece; none when it cannot be read, or is left out."""
         try:
-            if self.piece_choice.detail(piece_of(piece)) is not None:
-                self.piece_choice.passed(piece_of(piece))
+            detail = self.piece_choice.detail(piece_of(piece))
+            if detail is not None:
+                self.piece_choice.passed(piece_of(piece), detail)
                 return
             yield from self.stored(piece)
         except (pa.ArrowException, OSError):

@@ -47,7 +47,7 @@ class PlanUnknown(Exception):
 @dataclass(slots=True, kw_only=True)
 class Worker:
     open_pieces: OpenPieces
-    #: Pieces left out of the versions of this request.
+    #: Pieces left out of the versions of this request, and why.
     passed: dict[Piece, str] = field(default_factory=dict)
     plans: OrderedDict[str, Plan] = field(default_factory=OrderedDict)
 
@@ -68,18 +68,16 @@ class Worker:
     def _source(self, header: dict[str, Any], config: dict[str, Any] | None = None) -> _Opened:
         settings, source = _source(header["source"] if config is None else config)
         if isinstance(source, Piecewise):
-            left_out = {
-                Piece(path=path, name=name, size=size, modified=modified): detail
-                for path, name, size, modified, detail in header["left_out"]
-            }
-            choice = PieceChoice(
-                left_out=left_out,
+            source.piece_choice = PieceChoice(
+                left_out={
+                    Piece(path=path, name=name, size=size, modified=modified): detail
+                    for path, name, size, modified, detail in header["left_out"]
+                },
                 left_out_paths=header["left_out_paths"],
                 only=header["only"],
                 opened=self.open_pieces.note,
-                passed=lambda piece: self.passed.update({piece: choice.detail(piece) or ""}),
+                passed=self.passed.__setitem__,
             )
-            source.piece_choice = choice
         if isinstance(source, Clocked):
             source.now = lambda: int(header["now"])
         return settings, source

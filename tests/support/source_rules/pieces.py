@@ -54,13 +54,13 @@ def a_piece_that_is_left_out_is_named_and_never_opened(stand: Stand) -> None:
 def a_version_tells_what_is_left_out(stand: Stand) -> None:
     source = filled(stand, days(3))
     assert isinstance(source, Piecewise)
-    pieces, passed = list[Piece](), list[Piece]()
+    pieces, passed = list[Piece](), dict[Piece, str]()
     source.piece_choice = PieceChoice(opened=pieces.append)
     list(source.read(None, ["x"]).batches)
     version = source.version(None)
-    source.piece_choice = PieceChoice(left_out={pieces[0]: "it ended its reader."}, passed=passed.append)
+    source.piece_choice = PieceChoice(left_out={pieces[0]: "it ended its reader."}, passed=passed.__setitem__)
     assert source.version(None) != version
-    assert set(passed) == {pieces[0]}
+    assert passed == {pieces[0]: "it ended its reader."}
     # Once it has another size or time it is another piece.
     changed = replace(pieces[0], modified=pieces[0].modified + 1)
     for left_out in ({changed: "it ended its reader."}, {}):

@@ -132,7 +132,7 @@ class _Search(Generic[T]):
     quarantine: Quarantine
     source: str
     limits: Limits
-    left_out: dict[Piece, str]
+    left_out: Mapping[Piece, str]
     suspects: dict[Piece, Evidence] = field(default_factory=dict)
     #: By path of a suspect.
     details: dict[str, str] = field(default_factory=dict)
