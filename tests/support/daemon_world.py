@@ -225,6 +225,10 @@ def running(config: Path, *, name: str = "log", script: str | None = None) -> It
         process = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file)
     try:
         yield Running(process=process, log=log, began=began)
+    except BaseException:
+        # What a failed test shows of the daemon.
+        sys.stdout.write(f"{log}, exit {process.poll()}:\n{log.read_text(errors='replace')[-8000:]}\n")
+        raise
     finally:
         with suppress(ProcessLookupError):
             process.kill()
