@@ -27,7 +27,7 @@ from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.stray_rows import present_of, with_strays
 from driftwatch.monitor.tiles import read_tiles
 from driftwatch.results.results import Reason, State, Verdict
-from driftwatch.results.verdict_json import page_json, window_json
+from driftwatch.results.verdict_json import pages_json, window_json
 from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
@@ -60,7 +60,7 @@ class Backtest:
         return {
             "monitor": self.monitor,
             "windows": [window_json(verdict) for verdict in self.verdicts],
-            "pages": [page_json(verdict) for verdict in self.pages],
+            "pages": pages_json(self.verdicts),
             "prediction": self.prediction.to_json(),
             "injected": None if self.sensitivity is None else self.sensitivity.to_json(),
         }

@@ -9,11 +9,11 @@ import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.decide.evalues.per_kind import PerKind
-from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import StreamEvidence, WindowEValues, evidence_by_owner
 from driftwatch.results.results import NamedColumn, Statistic
+from driftwatch.results.streams import joint_owner
 
 #: Largest expected share of named columns that did not move (false discovery rate).
 _FALSE_DISCOVERY_RATE = 0.05

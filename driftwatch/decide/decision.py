@@ -27,7 +27,7 @@ from driftwatch.decide.window_e_values import (
     design_effects,
     window_e_values,
 )
-from driftwatch.results.results import NamedColumn, Reason, State
+from driftwatch.results.results import IncidentEnding, IncidentUpdate, NamedColumn, Reason, State
 from driftwatch.results.streams import Streams, stream_key
 
 
@@ -39,8 +39,17 @@ class Decision:
     evidence_before: float
     evidence: float
     page: bool = False
+    #: The page is under the key of an incident that was open.
+    again: bool = False
+    #: Key of the page's incident.
+    paged: str | None = None
+    #: Those of the page and of ``updates``.
     named: tuple[NamedColumn, ...] = ()
+    #: Incidents of a new key, and those that what moved or broke changed, as they are now.
     opened: tuple[Incident, ...] = ()
+    updated: tuple[Incident, ...] = ()
+    updates: tuple[IncidentUpdate, ...] = ()
+    endings: tuple[IncidentEnding, ...] = ()
     resolved: tuple[Incident, ...] = ()
     #: None if what is usual is learned, or the window was skipped.
     burn_in: BurnIn | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from driftwatch.core.schema import Span
 from driftwatch.decide.outcomes.column_outcomes import NO_OUTCOMES, ColumnOutcomes
-from driftwatch.results.results import Breakage, NewLevel, Statistic
+from driftwatch.results.results import Breakage, NewLevel, OtherPage, Statistic
 from driftwatch.results.streams import Streams
 
 
@@ -33,6 +33,8 @@ class Measurement:
     excluded: bool = False
     #: The reference has no event times, so the baseline is learned from production alone.
     untimed_reference: bool = False
+    #: Newest pages of the incidents that are open in other segments: a move may join one of them.
+    other_pages: tuple[OtherPage, ...] = ()
     #: Owners of the joint detectors that an open incident suspends.
     suspended_joint: frozenset[str] = frozenset()
     #: Detectors whose effect describes a column if the strongest has none, the plainest first.

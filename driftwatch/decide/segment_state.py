@@ -23,18 +23,39 @@ DRIFT, BROKEN, BLIND = "drift", "broken", "blind"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A cause that moved some columns; each of ``columns`` is suspended until it is quiet again.
+    """A cause that moved or broke some columns. Field names are stored.
 
-    ``quiet`` counts the consecutive quiet windows of each column. Field names are stored.
+    ``quiet`` counts the consecutive quiet windows of each column. Times are those of windows: one incident
+    has one key in all segments, and a state in each.
     """
 
     key: str
+    #: ``BROKEN`` once a column of it broke.
     kind: str
     columns: tuple[str, ...]
     opened_at: int
     onset: int
     quiet: tuple[int, ...] = ()
     muted_until: int | None = None
+    #: Columns of it that are broken, and those that never drifted.
+    broken: tuple[str, ...] = ()
+    only_broken: tuple[str, ...] = ()
+    #: End of the newest page's window; None in states of older versions, and then that of the first page.
+    paged_at: int | None = None
+    #: How far each column was from the reference at the newest page: largest change of a share of rows, and
+    #: largest deviation of a score, in scales.
+    share_distances: tuple[float, ...] = ()
+    score_distances: tuple[float, ...] = ()
+    #: A further move is due to be paged once the newest page is old enough.
+    page_due: bool = False
+    #: End of the last window in which a column of it was out of its band.
+    loud_until: int | None = None
+    #: The longest time, in nanoseconds, after which it returned; 0 if it never went away.
+    absence: int = 0
+
+    @property
+    def newest_page(self) -> int:
+        return self.opened_at if self.paged_at is None else self.paged_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

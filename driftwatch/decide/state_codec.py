@@ -6,7 +6,7 @@ Names in stored bytes never change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from driftwatch.errors import StoreError
 from driftwatch.summary.serial import decode_summary, encode_summary
 
 VERSION = 1
+#: Fields of an incident that every state has.
+_FIRST_INCIDENT_FIELDS = ("key", "kind", "columns", "opened_at", "onset", "quiet", "muted_until")
 #: Calibrators of version 1.
 _CALIBRATORS = 4
 
@@ -96,7 +98,7 @@ def encode(segment_state: SegmentState) -> bytes:
         if segment_state.score_model is None
         else [len(segment_state.score_model.keys), segment_state.score_model.windows],
         "ordinary": sorted(list(item) for item in segment_state.healthy_breakages),
-        "incidents": [asdict(item) for item in segment_state.incidents],
+        "incidents": [_incident_json(item) for item in segment_state.incidents],
     }
     if segment_state.production_windows is not None:
         header["production_windows"] = segment_state.production_windows
@@ -144,13 +146,26 @@ def decode(data: bytes) -> SegmentState:
         ),
         score_model=score_model,
         healthy_breakages=frozenset((column, reason) for column, reason in header["ordinary"]),
-        incidents=tuple(
-            Incident(**{**item, "columns": tuple(item["columns"]), "quiet": tuple(item["quiet"])})
-            for item in header["incidents"]
-        ),
+        incidents=tuple(_incident(item) for item in header["incidents"]),
         unwatched=frozenset(header.get("unwatched", ())),
         recent_shares=_recent_shares(header.get("recent", ()), arrays),
     )
+
+
+def _incident_json(incident: Incident) -> dict[str, Any]:
+    data = asdict(incident)
+    for item in fields(Incident):
+        # Stored as before there were such fields.
+        if item.name not in _FIRST_INCIDENT_FIELDS and data[item.name] == item.default:
+            del data[item.name]
+    return data
+
+
+def _incident(data: dict[str, Any]) -> Incident:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+    }
+    return Incident(**values)
 
 
 def _span_array(spans: Sequence[Span]) -> Int64Array:

@@ -26,6 +26,7 @@ from driftwatch.monitor.succession.recount import (
     stored_tiles,
 )
 from driftwatch.notify.base import minute_text
+from driftwatch.results.streams import JOINT_PREFIX
 from driftwatch.store.acknowledgements import Acknowledgement, Acknowledgements
 from driftwatch.store.records import CheckRecord
 from driftwatch.store.tables.incident_table import IncidentTable
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 SegmentStates = dict[str | None, SegmentState]
 
 ACCEPTED, MUTED = "accepted", "muted"
-#: Joint statistics depend on every column, so they are learned again after a rebase.
-_JOINT_PREFIX = "joint:"
 _END_OF_TIME = 1 << 62
 
 
@@ -234,7 +233,7 @@ def relearn(
     columns: frozenset[str],
 ) -> SegmentState:
     def is_rebased(name: str) -> bool:
-        return name in columns or name.startswith(_JOINT_PREFIX)
+        return name in columns or name.startswith(JOINT_PREFIX)
 
     reference = monitor.reference.for_segment(segment)
     shares = np.array([is_rebased(owner_of(key)) for key in segment_state.shares.keys], dtype=np.bool_)

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
 from driftwatch.detectors.base import traits_of
 from driftwatch.results.results import NamedColumn, Statistic
+from driftwatch.results.streams import JOINT_PREFIX
 
-#: Prefix of the name of a joint detector in evidence, incidents and pages.
-_JOINT_PREFIX = "joint:"
 _ALL_COLUMNS = "all columns together"
 
 
@@ -21,7 +20,7 @@ def column_label(name: str) -> str:
     """
     if not _is_joint(name):
         return name
-    detector = name.removeprefix(_JOINT_PREFIX)
+    detector = name.removeprefix(JOINT_PREFIX)
     if detector == COMBINED_SCORE[0]:
         return _ALL_COLUMNS
     return traits_of(detector).label or f"{_ALL_COLUMNS} ({detector})"
@@ -55,4 +54,4 @@ def named_column_text(item: NamedColumn) -> str:
 
 
 def _is_joint(name: str) -> bool:
-    return name.startswith(_JOINT_PREFIX)
+    return name.startswith(JOINT_PREFIX)

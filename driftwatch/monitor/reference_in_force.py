@@ -13,10 +13,10 @@ from driftwatch.columns.set_aside import set_aside_lines
 from driftwatch.config.models import MonitorConfig, as_json
 from driftwatch.core.plugins import unknown_name_message
 from driftwatch.core.settings import redact_credentials
-from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.detectors.base import all_detectors
 from driftwatch.errors import ConfigError, PieceLeftOut, ReferenceUnusable
 from driftwatch.reference.build import build_reference, require_features
+from driftwatch.results.streams import joint_owner
 from driftwatch.sources.files import CONFIG as FilesConfig
 from driftwatch.store.records import Blocks
 from driftwatch.store.tables.reference_tables import BacktestReferences, BlocksBySegment, ReferenceTable

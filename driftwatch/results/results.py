@@ -180,6 +180,47 @@ class NamedColumn:
     share: float
     effect: str
     onset: int
+    #: Of a joint detector, the columns that its statistic points to, the furthest first.
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentUpdate:
+    """What joined an open incident, or moved further in it, without waking anybody. Names are stored."""
+
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherPage:
+    """The newest page of an incident that is open in another segment. Names are stored."""
+
+    key: str
+    #: End of the window that it was sent for.
+    paged_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnEnding:
+    """How far a column of an open incident is from being back. Names are stored."""
+
+    column: str
+    #: Windows in a row, up to this one, in which it was back, and windows that it needs.
+    quiet: int
+    needed: int
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentEnding:
+    """When an open incident ends by itself, and why not yet. Names are stored."""
+
+    key: str
+    kind: str
+    columns: tuple[ColumnEnding, ...]
+    #: It went away and returned: then it ends after twice its longest absence.
+    recurring: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,10 +269,19 @@ class Verdict:
     rejected_files: tuple[RejectedFile, ...] = ()
     evidence_before: float | None = None
     evidence: float | None = None
+    #: It woke somebody, for the first time or ``again`` under the key of an open incident.
     page: bool = False
+    again: bool = False
+    #: The incident of the page, or else the newest open one.
     incident: str | None = None
     onset: int | None = None
+    #: Those of the page, and of ``updates``.
     named: tuple[NamedColumn, ...] = ()
+    updates: tuple[IncidentUpdate, ...] = ()
+    #: Of the incidents that are open after the window.
+    endings: tuple[IncidentEnding, ...] = ()
+    #: Input of the decision: what is open in other segments.
+    other_pages: tuple[OtherPage, ...] = ()
     #: None in verdicts that were stored before they said so.
     watched: WatchedColumns | None = None
     unwatched: tuple[UnwatchedColumn, ...] = ()

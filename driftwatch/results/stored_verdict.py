@@ -10,10 +10,14 @@ from driftwatch.core.stored_format import StoredFormat
 from driftwatch.errors import StoreDamaged
 from driftwatch.results.results import (
     Breakage,
+    ColumnEnding,
     FileProblem,
+    IncidentEnding,
+    IncidentUpdate,
     MoveLimit,
     NamedColumn,
     NewLevel,
+    OtherPage,
     Reason,
     RejectedFile,
     Representativeness,
@@ -48,6 +52,10 @@ _YOUNGER_FIELDS = (
     "earlier_tiles",
     "earlier_rows",
     "calibrating_until",
+    "again",
+    "updates",
+    "endings",
+    "other_pages",
 )
 
 
@@ -62,6 +70,9 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         # Verdicts without any are stored as before there were such fields.
         if not data[name]:
             del data[name]
+    for item in data["named"]:
+        if not item["columns"]:
+            del item["columns"]
     return VERDICT.numbered(data)
 
 
@@ -92,7 +103,18 @@ def _verdict(data: dict[str, Any]) -> Verdict:
                 RejectedFile(**{**item, "problem": FileProblem(item["problem"])})
                 for item in data["rejected_files"]
             ),
-            "named": tuple(NamedColumn(**item) for item in data["named"]),
+            "named": tuple(
+                NamedColumn(**{**item, "columns": tuple(item.get("columns", ()))}) for item in data["named"]
+            ),
+            "updates": tuple(
+                IncidentUpdate(key=item["key"], columns=tuple(item["columns"]))
+                for item in data.get("updates", ())
+            ),
+            "endings": tuple(
+                IncidentEnding(**{**item, "columns": tuple(ColumnEnding(**part) for part in item["columns"])})
+                for item in data.get("endings", ())
+            ),
+            "other_pages": tuple(OtherPage(**item) for item in data.get("other_pages", ())),
             "watched": None if data.get("watched") is None else WatchedColumns(**data["watched"]),
             "unwatched": tuple(
                 UnwatchedColumn(column=item["column"], reason=Unwatched(item["reason"]))

@@ -18,6 +18,17 @@ StreamList = Sequence[Shares | Score]
 LOCATION = "location"
 #: (detector, column or None for all columns jointly, label of a score or "" for a share stream).
 StreamKey = tuple[str, str | None, str]
+#: Begins the name that stands for a joint detector among column names.
+JOINT_PREFIX = "joint:"
+
+
+def joint_owner(detector: str) -> str:
+    """Return the name that stands for a joint detector among column names.
+
+    >>> joint_owner("mmd")
+    'joint:mmd'
+    """
+    return f"{JOINT_PREFIX}{detector}"
 
 
 def stream_key(stream: Shares | Score) -> StreamKey:

@@ -5,7 +5,7 @@ Class names and docstrings of the ``TypedDict``s are part of the OpenAPI documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from driftwatch.core.schema import TypeChange, Unwatched, iso
 from driftwatch.results.results import (
     FileProblem,
+    IncidentEnding,
     NamedColumn,
     NewLevel,
     Reason,
@@ -23,6 +24,7 @@ from driftwatch.results.results import (
     Verdict,
     WatchedColumns,
 )
+from driftwatch.results.streams import JOINT_PREFIX
 
 #: ISO 8601 in UTC, to the nanosecond where needed.
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -45,13 +47,42 @@ class StatisticJson(TypedDict):
 
 
 class NamedJson(TypedDict):
-    """A column that a page names. ``share`` is its part of the evidence."""
+    """What a page names: a column, or ``columns`` that a joint detector points to, with a null ``column``.
 
-    column: str
+    ``share`` is its part of the evidence.
+    """
+
+    column: str | None
+    columns: list[str]
     detector: str
     share: float | None
     effect: str
     onset: Moment | None
+
+
+class UpdateJson(TypedDict):
+    """What joined an open incident, or moved further in it, without a page."""
+
+    incident: str
+    columns: list[str]
+
+
+class ColumnEndingJson(TypedDict):
+    """A column of an open incident: windows in a row in which it was back, and those that it needs."""
+
+    column: str
+    quiet: int
+    needed: int
+    broken: bool
+
+
+class IncidentEndingJson(TypedDict):
+    """When an open incident ends by itself, and why not yet."""
+
+    incident: str
+    kind: str
+    recurring: bool
+    columns: list[ColumnEndingJson]
 
 
 class NewLevelJson(TypedDict):
@@ -134,8 +165,11 @@ class WindowJson(TypedDict):
     evidence: float | None
     evidence_before: float | None
     page: bool
+    again: bool
     incident: str | None
     onset: Moment | None
+    updates: list[UpdateJson]
+    endings: list[IncidentEndingJson]
     columns: list[StatisticJson]
     joint: list[StatisticJson]
     broken: list[BrokenJson]
@@ -191,8 +225,11 @@ def window_json(verdict: Verdict) -> WindowJson:
         "evidence": verdict.evidence,
         "evidence_before": verdict.evidence_before,
         "page": verdict.page,
+        "again": verdict.again,
         "incident": verdict.incident,
         "onset": _iso_or_none(verdict.onset),
+        "updates": [{"incident": item.key, "columns": list(item.columns)} for item in verdict.updates],
+        "endings": [ending_json(item) for item in verdict.endings],
         "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
         "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
         "broken": [
@@ -268,9 +305,23 @@ def statistic_json(item: Statistic) -> StatisticJson:
     }
 
 
-def named_json(item: NamedColumn) -> NamedJson:
+def ending_json(item: IncidentEnding) -> IncidentEndingJson:
     return {
-        "column": item.column,
+        "incident": item.key,
+        "kind": item.kind,
+        "recurring": item.recurring,
+        "columns": [
+            {"column": part.column, "quiet": part.quiet, "needed": part.needed, "broken": part.broken}
+            for part in item.columns
+        ],
+    }
+
+
+def named_json(item: NamedColumn) -> NamedJson:
+    is_joint = item.column.startswith(JOINT_PREFIX)
+    return {
+        "column": None if is_joint else item.column,
+        "columns": list(item.columns) if is_joint else [item.column],
         "detector": item.detector,
         "share": item.share,
         "effect": item.effect,
@@ -286,19 +337,47 @@ def type_change_json(item: TypeChange) -> TypeChangeJson:
     return {"column": item.column, "reference": item.reference, "current": item.window}
 
 
+def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Return what woke somebody, oldest first, each with what joined it until the next page of its key."""
+    pages: list[dict[str, Any]] = []
+    newest: dict[str | None, dict[str, Any]] = {}
+    for verdict in verdicts:
+        if verdict.page:
+            newest[verdict.incident] = page_json(verdict)
+            pages.append(newest[verdict.incident])
+        for item in verdict.updates:
+            page = newest.get(item.key)
+            if page is None:
+                continue
+            page["updates"].append({"window_end": iso(verdict.window.end), "columns": list(item.columns)})
+            if verdict.segment not in page["segments"]:
+                page["segments"].append(verdict.segment)
+                page["segment"] = None
+    return pages
+
+
 def page_json(verdict: Verdict) -> dict[str, Any]:
     broken = [
-        {"column": item.column, "detector": str(item.reason), "effect": item.detail, "share": None}
+        {
+            "column": item.column,
+            "columns": [item.column],
+            "detector": str(item.reason),
+            "effect": item.detail,
+            "share": None,
+        }
         for item in verdict.breakages
     ]
     return {
         "window_start": iso(verdict.window.start),
         "window_end": iso(verdict.window.end),
         "segment": verdict.segment,
+        "segments": [verdict.segment],
         "incident": verdict.incident,
+        "again": verdict.again,
         "kind": "broken" if verdict.state is State.BROKEN else "drift",
         "onset": _iso_or_none(verdict.onset),
         "columns": [named_json(item) for item in verdict.named] or broken,
+        "updates": [],
         "unchanged": list(verdict.unchanged),
         "could_not_tell": list(verdict.could_not_tell),
     }

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Int64Array
-from driftwatch.results.streams import LOCATION, StreamKey
+from driftwatch.results.streams import LOCATION, StreamKey, joint_owner
 
 #: The combined score, computed from the scores of all columns.
 COMBINED_SCORE: StreamKey = ("together", None, "together")
@@ -79,12 +79,3 @@ class StreamIndex(tuple[StreamKey, ...]):
 def owner_of(key: StreamKey) -> str:
     """Return the stream's column, or the name of its joint detector."""
     return joint_owner(key[0]) if key[1] is None else key[1]
-
-
-def joint_owner(detector: str) -> str:
-    """Return the name that stands for a joint detector among column names.
-
-    >>> joint_owner("mmd")
-    'joint:mmd'
-    """
-    return f"joint:{detector}"

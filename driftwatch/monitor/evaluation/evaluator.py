@@ -11,7 +11,6 @@ from driftwatch.core.schema import Unwatched
 from driftwatch.core.windows import boundary_after, season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
-from driftwatch.decide.evalues.stream_index import joint_owner
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
@@ -32,8 +31,8 @@ from driftwatch.monitor.evaluation.targets import policy_for, select_targets, to
 from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Breakage
-from driftwatch.results.streams import Streams
+from driftwatch.results.results import Breakage, OtherPage
+from driftwatch.results.streams import Streams, joint_owner
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
 
@@ -119,6 +118,7 @@ class Evaluator:
         reading: Reading = NO_READING,
         gauges: bool = True,
         is_blind: bool = False,
+        other_pages: tuple[OtherPage, ...] = (),
     ) -> Decided:
         """Measure and decide one window; this resolves a could-not-look incident, unless ``is_blind``.
 
@@ -129,6 +129,7 @@ class Evaluator:
         memo = self._memos.setdefault(segment, Memo())
         policy = policy_for(self.config, segment, len(self.reference.plan.segments))
         measurement = self.measure(window, segment_state, segment, reading.other_columns)
+        measurement = replace(measurement, other_pages=other_pages)
         decision = carry_over(segment_state, decide(segment_state, measurement, policy, memo), window)
         decision = self._with_change_texts(decision, measurement, self.segment_context(segment).reference)
         verdict = verdict_of(
@@ -150,6 +151,7 @@ class Evaluator:
             verdict=verdict,
             segment_state=with_incidents(decision.segment_state, blind_incidents if is_blind else ()),
             opened=decision.opened,
+            updated=decision.updated,
             resolved=(*decision.resolved, *(() if is_blind else blind_incidents)),
         )
 

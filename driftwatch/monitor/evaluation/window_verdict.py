@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import NANOSECONDS, TypeChange, Unwatched, iso
@@ -40,6 +41,8 @@ class Evaluation:
 
     verdict: Verdict
     opened: tuple[Incident, ...] = ()
+    #: Open incidents that changed, as they are now, also those of another segment that something joined.
+    updated: tuple[Incident, ...] = ()
     resolved: tuple[Incident, ...] = ()
 
 
@@ -89,10 +92,8 @@ def verdict_of(
         rejected_files=reading.rejected,
         evidence_before=decision.evidence_before,
         evidence=decision.evidence,
-        page=decision.page,
-        incident=incidents[-1].key if incidents else None,
-        onset=incidents[-1].onset if incidents else None,
-        named=decision.named,
+        **_incident_fields(decision, incidents),
+        other_pages=measurement.other_pages,
         watched=outcomes.watched,
         unwatched=outcomes.unwatched[:MAX_UNWATCHED_NAMES],
         missing_share_columns=outcomes.missing_share_columns[:MAX_NAMES],
@@ -111,6 +112,21 @@ def verdict_of(
         tiles=reading.tile_versions(policy.segment),
         newest_row=reading.newest_row,
     )
+
+
+def _incident_fields(decision: Decision, incidents: Sequence[Incident]) -> dict[str, Any]:
+    shown = next((item for item in incidents if item.key == decision.paged), None)
+    if shown is None and incidents:
+        shown = incidents[-1]
+    return {
+        "page": decision.page,
+        "again": decision.again,
+        "incident": None if shown is None else shown.key,
+        "onset": None if shown is None else shown.onset,
+        "named": decision.named,
+        "updates": decision.updates,
+        "endings": decision.endings,
+    }
 
 
 def add_notes(detail: str, reading: Reading, rows: int) -> str:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from driftwatch.decide.combined_score import MIN_COLUMNS
-from driftwatch.decide.evalues.stream_index import COMBINED_SCORE, joint_owner
+from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
 from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident, SegmentState
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.succession.recount import recounted_tiles
 from driftwatch.monitor.succession.reference_change import ReferenceChange
+from driftwatch.results.streams import joint_owner
 from driftwatch.summary.summary import Summary, total
 
 
