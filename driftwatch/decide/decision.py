@@ -8,7 +8,6 @@ import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.core.memo import NO_MEMO, Memo
-from driftwatch.decide.attribution import named_columns
 from driftwatch.decide.baseline.location_scale import LocationScale
 from driftwatch.decide.baseline.prediction import Baseline, baseline_for
 from driftwatch.decide.baseline.score_model import refit_if_grown
@@ -17,18 +16,25 @@ from driftwatch.decide.budget import log_weights, update_evidence
 from driftwatch.decide.combined_score import combine_scores
 from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.incidents import after_page, breakage_incident, drift_incident, settle
+from driftwatch.decide.incidents.endings import WindowFindings, ending_of, settle
+from driftwatch.decide.incidents.moves import Moves, Pools, apply_moves, find_moves
+from driftwatch.decide.incidents.recentre import stray_centres, without_centres
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.burn_in import BurnIn, burn_in_of, only_learns
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
-from driftwatch.decide.segment_state import DRIFT, Incident, SegmentState
+from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.decide.window_e_values import (
     WindowEValues,
     design_effects,
+    effect_floors,
+    recentred_e_values,
     window_e_values,
 )
 from driftwatch.results.results import IncidentEnding, IncidentUpdate, NamedColumn, Reason, State
 from driftwatch.results.streams import Streams, stream_key
+
+#: Log-likelihood ratio from which a recurring shift is there again.
+_MIN_RETURNED_LOG_RATIO = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,56 +70,48 @@ def decide(
 ) -> Decision:
     """Decide one window: page only if the evidence over all streams reaches 1 or a column is broken.
 
-    Windows below ``min_rows`` and excluded ones are skipped by rule, never by content: they add no evidence
-    and are not learned. ``memo`` is that of the segment, from window to window; it changes no result.
+    Evidence of columns in no incident, and of those in one, is summed and reset separately: what goes on in
+    an incident takes nothing from what leads to the next one. Windows below ``min_rows`` and excluded ones
+    are skipped by rule, never by content: they add no evidence and are not learned. ``memo`` is that of the
+    segment, from window to window; it changes no result.
     """
     if measurement.excluded or measurement.rows < policy.min_rows:
         return _skipped(segment_state, measurement, memo)
-    evidence_before = evidence_of(segment_state, memo)
+    segment_state = without_centres(segment_state, stray_centres(segment_state))
+    pools = Pools.of(segment_state)
+    evidence_before = pools.evidence(segment_state, memo)
     effects = design_effects(segment_state, policy, memo)
     broken = frozenset(item.column for item in measurement.breakages)
     segment_state, measurement, value, weights, baseline = _prepare(segment_state, measurement, policy, memo)
-    e_values = window_e_values(
-        segment_state,
-        measurement.streams,
-        value,
-        policy,
-        with_unmeasured(effects, segment_state),
-        measurement.window,
-        baseline,
-        memo,
+    effects, pools = with_unmeasured(effects, segment_state), Pools.of(segment_state)
+    usual = window_e_values(
+        segment_state, measurement.streams, value, policy, effects, measurement.window, baseline, memo
     )
-    segment_state = _with_shifted_log_ratio(segment_state, e_values)
-    out_of_band, end = _out_of_band(segment_state, e_values, broken), measurement.window.end
-    settled = settle(segment_state.incidents, out_of_band, broken, end)
-    suspended = _suspended(segment_state, measurement, broken)
-    active = active_streams(segment_state, suspended)
-    present, bets = _present(active, e_values), _bets(active, segment_state, policy)
+    e_values = recentred_e_values(segment_state, usual, policy, effects, baseline, memo)
+    segment_state = _with_levels(segment_state, e_values)
+    bets = _bets(segment_state, measurement, policy, broken)
     next_state = update_evidence(segment_state, e_values, weights, bets, measurement.window.start)
-    next_state = replace(next_state, incidents=settled.open).decide_until(end)
-    evidence = evidence_of(next_state, memo)
-    named: tuple[NamedColumn, ...] = ()
-    opened = breakage_incident(next_state, measurement, policy)
-    if evidence >= 1:
-        named = named_columns(next_state, measurement, e_values, weights, bets)
-        opened = (*opened, drift_incident(named, measurement, policy))
-        next_state = after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
-    active = active_streams(segment_state, suspended | {item.column for item in named})
-    onsets = frozenset(item.onset for item in (*settled.open, *opened))
-    next_state = _add_window(next_state, measurement, e_values, active, onsets)
-    if opened:
-        next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
+    findings = _findings(segment_state, measurement, usual, broken)
+    settled = settle(segment_state.incidents, findings, segment_state.past_incidents)
+    next_state = replace(next_state, incidents=settled.open, past_incidents=settled.past)
+    next_state = without_centres(next_state.decide_until(measurement.window.end), settled.released)
+    loud = frozenset(name for item in settled.open for name in item.moved if findings.is_loud(item, name))
+    moves = find_moves(next_state, measurement, policy, e_values, weights, bets, pools, loud)
+    evidence = moves.evidence if moves.changes.again else pools.evidence(next_state, memo)
+    next_state = apply_moves(next_state, e_values, effect_floors(next_state, policy), moves)
+    next_state = _add_window(next_state, measurement, e_values, segment_state, broken)
+    present = _present(bets, e_values)
     burn_in = burn_in_of(segment_state, next_state, policy, present, baseline.n)
-    state, reason = _state(next_state, segment_state.unwatched, measurement, burn_in, bool(named))
+    state, reason = _state(next_state, segment_state.unwatched, measurement, burn_in, moves)
+    end, length = measurement.window.end, measurement.length
     return Decision(
         segment_state=next_state,
         state=state,
         reason=reason,
         evidence_before=evidence_before,
         evidence=evidence,
-        page=bool(opened),
-        named=named,
-        opened=opened,
+        **moves.fields,
+        endings=tuple(ending_of(item, end, length) for item in next_state.incidents),
         resolved=settled.resolved,
         burn_in=burn_in,
         fit=baseline.fit,
@@ -121,15 +119,17 @@ def decide(
     )
 
 
-def _with_shifted_log_ratio(segment_state: SegmentState, e_values: WindowEValues) -> SegmentState:
-    if np.isnan(segment_state.scores.shift).all():
-        return segment_state
-    scores = segment_state.scores.update_shifted_log_ratio(e_values.deviation)
-    return replace(segment_state, scores=scores)
+def _with_levels(segment_state: SegmentState, e_values: WindowEValues) -> SegmentState:
+    scores = segment_state.scores
+    if not np.isnan(scores.shift).all():
+        scores = scores.update_shifted_log_ratio(e_values.deviation)
+    if scores.centred.any():
+        scores = replace(scores, centre_level=e_values.centre_level)
+    return segment_state if scores is segment_state.scores else replace(segment_state, scores=scores)
 
 
 def _skipped(segment_state: SegmentState, measurement: Measurement, memo: Memo) -> Decision:
-    evidence = evidence_of(segment_state, memo)
+    evidence = Pools.of(segment_state).evidence(segment_state, memo)
     return Decision(
         segment_state=segment_state.decide_until(measurement.window.end),
         state=State.INSUFFICIENT,
@@ -179,10 +179,6 @@ def _prepare(
     return segment_state, measurement, value, with_unbudgeted(weights, segment_state), baseline
 
 
-def evidence_of(segment_state: SegmentState, memo: Memo = NO_MEMO) -> float:
-    return float(np.exp(min(segment_state.log_evidence(memo), 0.0)))
-
-
 def with_unmeasured(effects: Float64Array, segment_state: SegmentState) -> Float64Array:
     n_new = len(segment_state.shares.keys) - len(effects)
     return np.concatenate([effects, np.full(n_new, np.nan)])
@@ -198,11 +194,8 @@ def with_unbudgeted(weights: PerKind[Float64Array], segment_state: SegmentState)
     )
 
 
-def _suspended(
-    segment_state: SegmentState, measurement: Measurement, broken: frozenset[str]
-) -> frozenset[str]:
-    columns = segment_state.suspended | broken
-    return columns | measurement.suspended_joint if columns else columns
+def _resting(segment_state: SegmentState, measurement: Measurement, broken: frozenset[str]) -> frozenset[str]:
+    return broken | (measurement.suspended_joint if segment_state.suspended | broken else frozenset())
 
 
 def active_streams(segment_state: SegmentState, suspended: frozenset[str]) -> PerKind[BoolArray]:
@@ -212,11 +205,20 @@ def active_streams(segment_state: SegmentState, suspended: frozenset[str]) -> Pe
     )
 
 
-def _bets(active: PerKind[BoolArray], segment_state: SegmentState, policy: Policy) -> PerKind[BoolArray]:
-    """Return the streams that draw evidence: during a burn-in that is asked for, no score does."""
-    if not only_learns(segment_state, policy):
-        return active
-    return PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
+def _bets(
+    segment_state: SegmentState, measurement: Measurement, policy: Policy, broken: frozenset[str]
+) -> PerKind[BoolArray]:
+    """Return the streams that draw evidence: those in an incident around their centres.
+
+    During a burn-in that is asked for, no score does.
+    """
+    active = active_streams(segment_state, _resting(segment_state, measurement, broken))
+    inside = Pools.of(segment_state).inside
+    scores = active.scores & (~inside.scores | segment_state.scores.centred)
+    return PerKind(
+        shares=active.shares & (~inside.shares | segment_state.shares.centred),
+        scores=np.zeros_like(scores) if only_learns(segment_state, policy) else scores,
+    )
 
 
 def _present(active: PerKind[BoolArray], e_values: WindowEValues) -> PerKind[BoolArray]:
@@ -226,17 +228,28 @@ def _present(active: PerKind[BoolArray], e_values: WindowEValues) -> PerKind[Boo
     )
 
 
-def _out_of_band(
-    segment_state: SegmentState, e_values: WindowEValues, broken: frozenset[str]
+def _findings(
+    segment_state: SegmentState, measurement: Measurement, e_values: WindowEValues, broken: frozenset[str]
+) -> WindowFindings:
+    scores = segment_state.scores
+    shifted = np.where(np.isnan(scores.shift), 0.0, scores.shifted_log_ratio)
+    return WindowFindings(
+        end=measurement.window.end,
+        length=measurement.length,
+        out_of_band=_flagged_columns(segment_state, e_values, broken, e_values.scores_out | (shifted > 0)),
+        returned=_flagged_columns(segment_state, e_values, broken, shifted >= _MIN_RETURNED_LOG_RATIO),
+        broken=broken,
+    )
+
+
+def _flagged_columns(
+    segment_state: SegmentState, e_values: WindowEValues, broken: frozenset[str], scores_out: BoolArray
 ) -> dict[str, bool]:
-    """Return whether each measured suspended column is out of its normal range or still shifted."""
-    out_of_band: dict[str, bool] = {}
+    """Return whether each measured column of an incident has a share or score that is out."""
+    flags: dict[str, bool] = {}
     columns = segment_state.incident_columns - broken
     if not columns:
-        return out_of_band
-    scores_out = e_values.scores_out | (
-        ~np.isnan(segment_state.scores.shift) & (segment_state.scores.shifted_log_ratio > 0)
-    )
+        return flags
     for keys, present, is_out in (
         (segment_state.shares.keys, e_values.window_shares.present, e_values.shares_out),
         (segment_state.scores.keys, ~np.isnan(e_values.value), scores_out),
@@ -246,30 +259,33 @@ def _out_of_band(
         for name in columns & keys.owner_positions.keys():
             position = keys.owner_positions[name]
             if n_present[position]:
-                out_of_band[name] = out_of_band.get(name, False) or bool(n_out[position])
-    return out_of_band
+                flags[name] = flags.get(name, False) or bool(n_out[position])
+    return flags
 
 
 def _add_window(
     segment_state: SegmentState,
     measurement: Measurement,
     e_values: WindowEValues,
-    active: PerKind[BoolArray],
-    onsets: frozenset[int],
+    state_before: SegmentState,
+    broken: frozenset[str],
 ) -> SegmentState:
+    # What an incident names, or named until this window, is not usual.
+    unusual = _resting(state_before, measurement, broken) | state_before.suspended | segment_state.suspended
+    learned = active_streams(segment_state, unusual)
     scores = segment_state.scores.add_window(
-        e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~active.scores
+        e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~learned.scores
     )
     recent_shares = segment_state.recent_shares.add(
         measurement.window.start,
         e_values.window_shares.successes,
         e_values.window_shares.trials,
-        onsets,
+        frozenset(item.onset for item in segment_state.incidents),
     )
     return replace(
         segment_state,
         shares=segment_state.shares.add_window(
-            e_values.window_shares, ~active.shares, means_needed=measurement.untimed_reference
+            e_values.window_shares, ~learned.shares, means_needed=measurement.untimed_reference
         ),
         scores=scores.with_level(e_values.level, measurement.window.end),
         healthy_windows=segment_state.healthy_windows + 1,
@@ -307,13 +323,13 @@ def _state(
     unwatched_before: frozenset[str],
     measurement: Measurement,
     burn_in: BurnIn | None,
-    drifted: bool,
+    moves: Moves,
 ) -> tuple[State, Reason]:
     if measurement.breakages:
         return State.BROKEN, measurement.breakages[0].reason
-    if drifted:
+    if moves.changes.paged is not None:
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
-    if any(item.kind == DRIFT for item in segment_state.incidents):
+    if segment_state.suspended:
         return State.DRIFTING, Reason.INCIDENT_OPEN
     if is_unwatched(measurement.outcomes, unwatched_before):
         return State.INSUFFICIENT, Reason.COLUMNS_UNWATCHED

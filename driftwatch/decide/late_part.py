@@ -18,17 +18,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
-from driftwatch.decide.attribution import named_columns
 from driftwatch.decide.budget import log_weights, update_evidence
-from driftwatch.decide.decision import Decision, active_streams, evidence_of, with_unbudgeted, with_unmeasured
+from driftwatch.decide.decision import Decision, active_streams, with_unbudgeted, with_unmeasured
 from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.incidents import after_page, breakage_incident, drift_incident
+from driftwatch.decide.incidents.endings import ending_of
+from driftwatch.decide.incidents.moves import Moves, Pools, apply_moves, find_moves
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import is_unwatched
-from driftwatch.decide.segment_state import DRIFT, Incident, SegmentState
-from driftwatch.decide.window_e_values import WindowEValues, design_effects, late_e_values
-from driftwatch.results.results import Breakage, NamedColumn, Reason, State
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.window_e_values import (
+    WindowEValues,
+    design_effects,
+    effect_floors,
+    late_e_values,
+)
+from driftwatch.results.results import Breakage, Reason, State
 
 #: Of its window's rows, a part of at least this share can break a column for the whole window.
 _MIN_BREAKING_SHARE = 0.5
@@ -79,27 +84,23 @@ def _decide(
     weights: PerKind[Float64Array],
     active: PerKind[BoolArray],
 ) -> Decision:
-    evidence_before = evidence_of(segment_state)
+    pools = Pools.of(segment_state)
+    evidence_before = pools.evidence(segment_state)
     bets = PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
     next_state = update_evidence(segment_state, e_values, _no_budget(weights), bets, part.window.start)
-    evidence = evidence_of(next_state)
-    named: tuple[NamedColumn, ...] = ()
-    opened = breakage_incident(next_state, part, policy)
-    if evidence >= 1:
-        named = named_columns(next_state, part, e_values, weights, active)
-        opened = (*opened, drift_incident(named, part, policy))
-        next_state = after_page(next_state, e_values, policy, frozenset(opened[-1].columns))
-    next_state = replace(next_state, incidents=(*next_state.incidents, *opened))
-    state, reason = _state(next_state, part, opened)
+    evidence = pools.evidence(next_state)
+    moves = find_moves(next_state, part, policy, e_values, weights, active, pools)
+    next_state = apply_moves(next_state, e_values, effect_floors(next_state, policy), moves)
+    state, reason = _state(next_state, part, moves)
+    end, length = part.window.end, part.length
     return Decision(
         segment_state=next_state,
         state=state,
         reason=reason,
         evidence_before=evidence_before,
         evidence=evidence,
-        page=bool(opened),
-        named=named,
-        opened=opened,
+        **moves.fields,
+        endings=tuple(ending_of(item, end, length) for item in next_state.incidents),
     )
 
 
@@ -123,7 +124,7 @@ def _drawn(segment_state: SegmentState, e_values: WindowEValues) -> frozenset[st
 
 
 def _skipped(segment_state: SegmentState, reason: Reason) -> Decision:
-    evidence = evidence_of(segment_state)
+    evidence = Pools.of(segment_state).evidence(segment_state)
     return Decision(
         segment_state=segment_state,
         state=State.INSUFFICIENT,
@@ -137,14 +138,12 @@ def _no_budget(weights: PerKind[Float64Array]) -> PerKind[Float64Array]:
     return PerKind(shares=np.full_like(weights.shares, -np.inf), scores=np.full_like(weights.scores, -np.inf))
 
 
-def _state(
-    segment_state: SegmentState, part: Measurement, opened: tuple[Incident, ...]
-) -> tuple[State, Reason]:
+def _state(segment_state: SegmentState, part: Measurement, moves: Moves) -> tuple[State, Reason]:
     if part.breakages:
         return State.BROKEN, part.breakages[0].reason
-    if any(item.kind == DRIFT for item in opened):
+    if moves.named and moves.changes.paged is not None:
         return State.DRIFTING, Reason.EVIDENCE_COMPLETE
-    if any(item.kind == DRIFT for item in segment_state.incidents):
+    if segment_state.suspended:
         return State.DRIFTING, Reason.INCIDENT_OPEN
     # A part has no next one that could watch its columns.
     if is_unwatched(part.outcomes, part.outcomes.passing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from driftwatch.core.schema import Span
+from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.outcomes.column_outcomes import NO_OUTCOMES, ColumnOutcomes
 from driftwatch.results.results import Breakage, NewLevel, OtherPage, Statistic
 from driftwatch.results.streams import Streams
@@ -41,6 +41,11 @@ class Measurement:
     effect_order: tuple[str, ...] = ()
     #: Gauge of the combined score, added by the decision.
     combined_statistics: tuple[Statistic, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Nanoseconds of one window."""
+        return round(self.seconds * NANOSECONDS / max(self.windows, 1))
 
     @property
     def seconds(self) -> float:

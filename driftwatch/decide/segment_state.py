@@ -42,10 +42,8 @@ class Incident:
     only_broken: tuple[str, ...] = ()
     #: End of the newest page's window; None in states of older versions, and then that of the first page.
     paged_at: int | None = None
-    #: How far each column was from the reference at the newest page: largest change of a share of rows, and
-    #: largest deviation of a score, in scales.
-    share_distances: tuple[float, ...] = ()
-    score_distances: tuple[float, ...] = ()
+    #: Columns that were back while others were not.
+    released: tuple[str, ...] = ()
     #: A further move is due to be paged once the newest page is old enough.
     page_due: bool = False
     #: End of the last window in which a column of it was out of its band.
@@ -56,6 +54,21 @@ class Incident:
     @property
     def newest_page(self) -> int:
         return self.opened_at if self.paged_at is None else self.paged_at
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Columns that drifted."""
+        return tuple(name for name in self.columns if name not in self.only_broken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastIncident:
+    """An incident that went away by itself: what returns is the same. Field names are stored."""
+
+    columns: tuple[str, ...]
+    #: End of the last window in which it was there, and its longest absence until then, in nanoseconds.
+    loud_until: int
+    absence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +96,8 @@ class SegmentState:
     #: (column, reason) of breakages that healthy windows have too (all null on some days).
     healthy_breakages: frozenset[tuple[str, str]] = frozenset()
     incidents: tuple[Incident, ...] = ()
+    #: Newest last.
+    past_incidents: tuple[PastIncident, ...] = ()
     #: Features of the last judged window that nobody could look at, and that the next one may watch again.
     unwatched: frozenset[str] = frozenset()
     #: Shares of the newest windows, which tell how far a column moved since an onset.
@@ -113,9 +128,9 @@ class SegmentState:
 
     @property
     def suspended(self) -> frozenset[str]:
-        """Columns that a page named. A broken column is suspended only in windows in which it is broken."""
+        """Columns and joint detectors that a page or an update named: nothing is learned from them."""
         return frozenset(
-            column for incident in self.incidents if incident.kind == DRIFT for column in incident.columns
+            column for incident in self.incidents if incident.kind != BLIND for column in incident.moved
         )
 
     @property
@@ -140,5 +155,5 @@ class SegmentState:
         return replace(self, decided_until=max(end, self.decided_until or end))
 
     def reset(self) -> SegmentState:
-        """Clear all evidence, as a page does."""
+        """Clear all evidence."""
         return replace(self, shares=self.shares.reset(), scores=self.scores.reset(), evidence_start=None)

@@ -49,6 +49,7 @@ def share_terms(
     design_effects: Float64Array,
     memo: Memo = NO_MEMO,
     earlier: EarlierCounts | None = None,
+    name: str = "share terms",
 ) -> ShareTerms:
     def terms() -> ShareTerms:
         label_streams = history.label_streams
@@ -78,7 +79,7 @@ def share_terms(
 
     arrays = (shares.ordered, shares.reference, shares.reference_trials, shares.tolerance, design_effects)
     inputs = (history.layout, repr(policy.tolerance).encode(), *(part.tobytes() for part in arrays))
-    return memo.last("share terms", inputs, terms)
+    return memo.last(name, inputs, terms)
 
 
 def late_tolerance(

@@ -16,11 +16,11 @@ from driftwatch.core.codec import Arrays
 from driftwatch.core.schema import Span
 from driftwatch.core.stored_format import Header, Migration, StoredFormat
 from driftwatch.decide.baseline.recent_shares import RecentShares, ShareBlock
-from driftwatch.decide.baseline.score_history import SCORE_ARRAYS, ScoreHistory
+from driftwatch.decide.baseline.score_history import CENTRE_ARRAYS, SCORE_ARRAYS, ScoreHistory
 from driftwatch.decide.baseline.score_model import MODEL_ARRAYS, ScoreModel
 from driftwatch.decide.baseline.share_history import SHARE_ARRAYS, ShareHistory
 from driftwatch.decide.evalues.stream_index import StreamIndex
-from driftwatch.decide.segment_state import Incident, SegmentState
+from driftwatch.decide.segment_state import BROKEN, Incident, PastIncident, SegmentState
 from driftwatch.errors import StoreError
 from driftwatch.summary.serial import decode_summary, encode_summary
 
@@ -70,6 +70,16 @@ def encode(segment_state: SegmentState) -> bytes:
     arrays["scores.values"] = segment_state.scores.values.astype(np.float32)
     if segment_state.scores.late.any():
         arrays["scores.late"] = segment_state.scores.late
+    if segment_state.scores.centred.any():
+        arrays |= {
+            f"scores.{name}": getattr(segment_state.scores, attribute)
+            for name, attribute in CENTRE_ARRAYS.items()
+        }
+    if segment_state.shares.centre.any():
+        arrays |= {
+            "shares.centre": segment_state.shares.centre,
+            "shares.paged": segment_state.shares.paged_change,
+        }
     if segment_state.carried_over is not None:
         arrays["held"] = np.frombuffer(encode_summary(segment_state.carried_over), dtype=np.uint8)
     if segment_state.carried_silence:
@@ -102,6 +112,8 @@ def encode(segment_state: SegmentState) -> bytes:
     }
     if segment_state.production_windows is not None:
         header["production_windows"] = segment_state.production_windows
+    if segment_state.past_incidents:
+        header["past_incidents"] = [asdict(item) for item in segment_state.past_incidents]
     if segment_state.unwatched:
         header["unwatched"] = sorted(segment_state.unwatched)
     if blocks:
@@ -134,7 +146,10 @@ def decode(data: bytes) -> SegmentState:
         silent_spans=_spans(arrays["silent"]) if "silent" in arrays else (),
         shares=ShareHistory.from_arrays(
             _stream_index(header["shares"]),
-            {attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},
+            {
+                **{attribute: arrays[f"shares.{name}"] for name, attribute in SHARE_ARRAYS.items()},
+                **_share_centres(arrays),
+            },
         ),
         scores=ScoreHistory(
             keys=scores,
@@ -143,10 +158,15 @@ def decode(data: bytes) -> SegmentState:
             # Stored only where some windows came late.
             late=arrays.get("scores.late", np.zeros(len(arrays["scores.ends"]), dtype=np.int64)),
             **{attribute: arrays[f"scores.{name}"] for name, attribute in SCORE_ARRAYS.items()},
+            **_score_centres(arrays, len(scores)),
         ),
         score_model=score_model,
         healthy_breakages=frozenset((column, reason) for column, reason in header["ordinary"]),
         incidents=tuple(_incident(item) for item in header["incidents"]),
+        past_incidents=tuple(
+            PastIncident(**{**item, "columns": tuple(item["columns"])})
+            for item in header.get("past_incidents", ())
+        ),
         unwatched=frozenset(header.get("unwatched", ())),
         recent_shares=_recent_shares(header.get("recent", ()), arrays),
     )
@@ -162,10 +182,29 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
 
 
 def _incident(data: dict[str, Any]) -> Incident:
+    if data["kind"] == BROKEN and "paged_at" not in data:
+        # Of an older version, whose drift and broken incidents had no columns in common.
+        data = {**data, "broken": data["columns"], "only_broken": data["columns"]}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
     }
     return Incident(**values)
+
+
+def _share_centres(arrays: Arrays) -> Arrays:
+    labels = len(arrays["shares.log_m"])
+    return {
+        "centre": arrays.get("shares.centre", np.zeros((2, labels), dtype=np.int64)),
+        "paged_change": arrays.get("shares.paged", np.zeros(labels)),
+    }
+
+
+def _score_centres(arrays: Arrays, count: int) -> Arrays:
+    stored = {attribute: arrays.get(f"scores.{name}") for name, attribute in CENTRE_ARRAYS.items()}
+    return {
+        attribute: np.full(count, np.nan if attribute == "centre" else 0.0) if array is None else array
+        for attribute, array in stored.items()
+    }
 
 
 def _span_array(spans: Sequence[Span]) -> Int64Array:

@@ -10,6 +10,7 @@ from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.core.schema import Span
 from driftwatch.decide.baseline.prediction import Baseline, PValues, baseline_for, p_values
+from driftwatch.decide.baseline.recentred_scores import recentred_p_values
 from driftwatch.decide.baseline.score_model import refit_if_grown
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.evalues.e_values import ALTERNATIVES, CALIBRATORS, score_log_e, share_log_e
@@ -46,6 +47,10 @@ class WindowEValues:
     value: Float64Array
     deviation: Float64Array
     level: Float64Array
+    #: ``[score]``: level around the centre of an open incident's score.
+    centre_level: Float64Array
+    #: P-values around the reference.
+    usual: PValues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +106,60 @@ def window_e_values(
         value=value,
         deviation=predicted.deviation,
         level=predicted.level,
+        centre_level=segment_state.scores.centre_level,
+        usual=predicted,
+    )
+
+
+def recentred_e_values(
+    segment_state: SegmentState,
+    e_values: WindowEValues,
+    policy: Policy,
+    effects: Float64Array,
+    baseline: Baseline,
+    memo: Memo = NO_MEMO,
+) -> WindowEValues:
+    """Replace the e-values of streams with a centre by the smaller of those around reference and centre."""
+    shares, scores = segment_state.shares, segment_state.scores
+    is_share, is_score = shares.centred, scores.centred
+    if segment_state.score_model is None or not (is_share.any() or is_score.any()):
+        return e_values
+    p_value, centre_level = recentred_p_values(
+        scores,
+        segment_state.score_model,
+        e_values.value,
+        effect_floors(segment_state, policy),
+        e_values.usual,
+        baseline,
+    )
+    predicted = replace(e_values.usual, p_value=np.where(is_score[:, None], p_value, e_values.usual.p_value))
+    centred_scores = score_log_e(predicted.p_value, predicted.ranked, predicted.smallest_p)
+    centred_shares = _around_centres(segment_state, e_values.window_shares)
+    log_e, _, _ = _share_e_values(
+        segment_state, centred_shares, policy, effects, memo, terms_name="centred share terms"
+    )
+    limit = _share_limits(segment_state, centred_shares, predicted, baseline.n, memo)
+    log_e = np.minimum(log_e, limit[shares.label_streams][:, None, None])
+    labels = is_share[shares.label_streams][:, None, None]
+    return replace(
+        e_values,
+        shares=np.where(labels, np.minimum(log_e, e_values.shares), e_values.shares),
+        scores=np.where(
+            is_score[:, None, None], np.minimum(centred_scores, e_values.scores), e_values.scores
+        ),
+        centre_level=centre_level,
+    )
+
+
+def _around_centres(segment_state: SegmentState, window_shares: WindowShares) -> WindowShares:
+    history = segment_state.shares
+    successes, trials = history.centre
+    labels = history.centred[history.label_streams]
+    stream_trials = np.minimum.reduceat(trials, history.starts)
+    return replace(
+        window_shares,
+        reference=np.where(labels, successes / np.maximum(trials, 1), window_shares.reference),
+        reference_trials=np.where(history.centred, stream_trials, window_shares.reference_trials),
     )
 
 
@@ -143,6 +202,8 @@ def late_e_values(
         value=unmeasured,
         deviation=unmeasured,
         level=scores.level,
+        centre_level=scores.centre_level,
+        usual=predicted,
     )
 
 
@@ -190,10 +251,11 @@ def _share_e_values(
     effects: Float64Array,
     memo: Memo,
     earlier: EarlierCounts | None = None,
+    terms_name: str = "share terms",
 ) -> tuple[Float64Array, Float64Array, BoolArray]:
     label_streams, terms = (
         segment_state.shares.label_streams,
-        share_terms(segment_state.shares, shares, policy, effects, memo, earlier),
+        share_terms(segment_state.shares, shares, policy, effects, memo, earlier, terms_name),
     )
     log_e = share_log_e(shares.successes, shares.trials, terms.log_ratios, terms.design_effect)
     for bets in terms.cdf_bets:

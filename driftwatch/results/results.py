@@ -199,6 +199,8 @@ class OtherPage:
     key: str
     #: End of the window that it was sent for.
     paged_at: int
+    #: Start of the incident's first window.
+    onset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

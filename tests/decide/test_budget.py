@@ -96,7 +96,7 @@ def test_gross_faults_page_in_the_first_window(null_share: float) -> None:
     assert decision.opened[0].onset == 100 * DAY
 
 
-def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
+def test_a_later_move_of_another_column_is_an_incident_and_a_page_of_its_own() -> None:
     rng = np.random.default_rng(6)
     segment_state = SegmentState(reference="r", configuration="c")
     for day in range(28):
@@ -121,13 +121,13 @@ def test_a_page_sets_its_column_aside_and_the_rest_keep_watching() -> None:
     assert first.segment_state.suspended == {"c0"}
     second = decide(first.segment_state, shifted(101, {"c0"}), POLICY)
     assert not second.page, "one cause is one page"
-    third = decide(second.segment_state, shifted(102, {"c0", "c1"}), POLICY)
+    third = decide(second.segment_state, shifted(103, {"c0", "c1"}), POLICY)
     assert third.page
     assert third.opened[0].columns == ("c1",)
     assert third.opened[0].key != first.opened[0].key
     segment_state = third.segment_state
     resolved: list[str] = []
-    for day in range(103, 107):
+    for day in range(104, 108):
         decision = decide(segment_state, shifted(day, set()), POLICY)
         resolved += [item.key for item in decision.resolved]
         segment_state = decision.segment_state

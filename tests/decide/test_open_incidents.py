@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftwatch.core.schema import Span
-from driftwatch.decide.incidents import with_open_incidents
+from driftwatch.decide.incidents.open_verdict import with_open_incidents
 from driftwatch.results.results import MoveLimit, Reason, State, Verdict
 from driftwatch.store.records import StoredIncident
 

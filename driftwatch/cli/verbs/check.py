@@ -267,7 +267,7 @@ def _newest_verdicts(
     history: History, config: MonitorConfig, verdicts: Verdicts = (), late_windows: Verdicts = ()
 ) -> MonitorCheck:
     """Return the newest verdicts, of this check or stored, as they read while incidents are open."""
-    from driftwatch.decide.incidents import with_open_incidents
+    from driftwatch.decide.incidents.open_verdict import with_open_incidents
 
     incidents = history.incidents.of_monitor(config.name)
     newest = [with_open_incidents(item, incidents) for item in verdicts or _stored_verdicts(history, config)]

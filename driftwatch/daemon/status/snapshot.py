@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from driftwatch.daemon.own_health.own_health import OwnHealth
-from driftwatch.decide.incidents import with_open_incidents
+from driftwatch.decide.incidents.open_verdict import with_open_incidents
 from driftwatch.results.results import Verdict
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary

@@ -18,7 +18,7 @@ from scipy.special import stdtr
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight, fit_location_scale
-from driftwatch.decide.baseline.score_history import ScoreHistory, cusum_start
+from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS, ScoreModel
 from driftwatch.decide.baseline.share_history import MAX_PENDING_WINDOWS
 from driftwatch.decide.baseline.weighted_series import Series, count_measured, count_true
@@ -96,7 +96,7 @@ def p_values(
     if start < history.level_end:
         levels = levels_beside(history, model, fit, floor, start)
         prediction = _interpolation(*levels, model, baseline)
-    lower = _lower_tail(deviation, *prediction, model, baseline, np.flatnonzero(needs_tail))
+    lower = lower_tail(deviation, *prediction, model, baseline, np.flatnonzero(needs_tail))
     smallest_p = np.empty((len(value), 2))
     smallest_p[:] = np.where(heavy_tailed, 1 / (n + 1), _MIN_P_VALUE)[:, None]
     p, is_usual, excess = (
@@ -165,15 +165,15 @@ def _deviations(value: Float64Array, fit: LocationScale, floor: Float64Array) ->
     )
 
 
-def mean_deviation_since_onset(
-    history: ScoreHistory, floor: Float64Array, deviation: Float64Array
-) -> Float64Array:
-    """Return each suspected score's mean deviation since its onset, NaN for other scores.
+def mean_deviation_since(
+    history: ScoreHistory, floor: Float64Array, deviation: Float64Array, onset: Int64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Return each score's mean deviation since its ``onset``, and of how many windows it is the mean.
 
     ``deviation`` is that of the current window, which is not in the history yet.
     """
-    series, onset, row_means = history.healthy_series, cusum_start(history), history.keys.has_column
-    total, windows = np.nan_to_num(deviation), (~np.isnan(deviation)).astype(np.int64)
+    series, row_means = history.healthy_series, history.keys.has_column
+    total, windows = np.nan_to_num(deviation), (~np.isnan(deviation)).astype(np.float64)
     for row in range(max(0, len(history.values) - MAX_PENDING_WINDOWS), len(history.values)):
         is_included = (history.ends[row] > onset) & ~np.isnan(history.values[row])
         if is_included.any():
@@ -183,7 +183,7 @@ def mean_deviation_since_onset(
                 is_included, np.nan_to_num(_deviations(history.values[row], fit, floor)) * weight, 0.0
             )
             windows += is_included
-    return np.where(history.suspected, total / np.maximum(windows, 1), np.nan)
+    return total / np.maximum(windows, 1), windows
 
 
 def _prediction(
@@ -241,7 +241,7 @@ def _interpolation(
     return np.where(is_usable, combined, 0.0), 1 / precision
 
 
-def _lower_tail(
+def lower_tail(
     deviation: Float64Array,
     mean: Float64Array,
     variance: Float64Array,

@@ -61,6 +61,12 @@ class ScoreHistory:
     shifted_log_ratio: Float64Array
     #: ``[window]``: of a window judged after a newer one, ``windows`` at that time; 0 for others.
     late: Int64Array
+    #: ``[score]``: deviation where a page found an open incident's scores, or NaN; the windows it is the mean
+    #: of; the filter's level around it; the deviation at the newest page of the incident.
+    centre: Float64Array
+    centre_windows: Float64Array
+    centre_level: Float64Array
+    paged_deviation: Float64Array
     #: Number of windows ever added, including dropped ones.
     windows: int = 0
     level_end: int = 0
@@ -91,6 +97,10 @@ class ScoreHistory:
             shift=np.full(count, np.nan),
             shifted_log_ratio=np.zeros(count),
             late=np.zeros(windows, dtype=np.int64),
+            centre=np.full(count, np.nan),
+            centre_windows=np.zeros(count),
+            centre_level=np.zeros(count),
+            paged_deviation=np.zeros(count),
         )
 
     def with_streams(self, streams: Streams, memo: Memo = NO_MEMO) -> ScoreHistory:
@@ -164,6 +174,20 @@ class ScoreHistory:
             shift=np.where(flags, shift, self.shift),
             shifted_log_ratio=np.where(flags, _MAX_SHIFTED_LOG_RATIO, self.shifted_log_ratio),
         )
+
+    def recentre(self, flags: BoolArray, deviation: Float64Array, windows: Float64Array) -> ScoreHistory:
+        """Store the mean ``deviation`` of so many windows for the flagged scores; NaN means no centre."""
+        return replace(
+            self,
+            centre=np.where(flags, deviation, self.centre),
+            centre_windows=np.where(flags, windows, self.centre_windows),
+            centre_level=np.where(flags, 0.0, self.centre_level),
+        )
+
+    @property
+    def centred(self) -> BoolArray:
+        """True for scores that have a centre."""
+        return ~np.isnan(self.centre)
 
     def update_shifted_log_ratio(self, deviation: Float64Array) -> ScoreHistory:
         """Test with one more window whether shifted scores are back at their baseline.
@@ -297,6 +321,10 @@ _SCORE_AXES = {
     "learned_until": 0,
     "shift": 0,
     "shifted_log_ratio": 0,
+    "centre": 0,
+    "centre_windows": 0,
+    "centre_level": 0,
+    "paged_deviation": 0,
 }
 #: Name of each array in the stored bytes, and the field that holds it.
 SCORE_ARRAYS = {
@@ -314,4 +342,11 @@ SCORE_ARRAYS = {
     "slots": "slots",
     "ends": "ends",
     "rows": "rows",
+}
+#: The same of arrays that are stored only while a score has a centre.
+CENTRE_ARRAYS = {
+    "centre": "centre",
+    "centre_windows": "centre_windows",
+    "centre_level": "centre_level",
+    "paged": "paged_deviation",
 }

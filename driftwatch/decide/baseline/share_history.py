@@ -77,6 +77,10 @@ class ShareHistory:
     open_trials: Int64Array
     #: ``[window, 2, label]``: successes and trials of windows that are not learned yet; 0 trials mean none.
     pending: Int64Array
+    #: ``[2, label]``: successes and trials where a page found an open incident's shares; 0 trials mean none.
+    centre: Int64Array
+    #: ``[label]``: change of the share at the newest page of its incident, 0 without.
+    paged_change: Float64Array
 
     @classmethod
     def empty(cls, keys: Sequence[StreamKey] = (), sizes: Sequence[int] = ()) -> ShareHistory:
@@ -100,6 +104,8 @@ class ShareHistory:
             open_successes=zeros(lengths, labels),
             open_trials=zeros(lengths, labels),
             pending=zeros(0, 2, labels),
+            centre=zeros(2, labels),
+            paged_change=np.zeros(labels),
         )
 
     @classmethod
@@ -160,6 +166,17 @@ class ShareHistory:
             log_m=np.where(is_reset_label, -np.inf, self.log_m),
             cusum=np.where(is_reset, 0.0, self.cusum),
         )
+
+    def recentre(self, flags: BoolArray, counts: Int64Array) -> ShareHistory:
+        """Store where the flagged streams are, ``counts[2, label]``; without trials they have no centre."""
+        return replace(self, centre=np.where(flags[self.label_streams], counts, self.centre))
+
+    @property
+    def centred(self) -> BoolArray:
+        """True for streams that have a centre."""
+        if not len(self.keys):
+            return np.zeros(0, dtype=np.bool_)
+        return np.asarray(np.minimum.reduceat(self.centre[1], self.starts) > 0)
 
     def add_window(self, shares: WindowShares, suspended: BoolArray, *, means_needed: bool) -> ShareHistory:
         """Add a production window, learned at once while few are learned, else pending.
@@ -260,6 +277,7 @@ class ShareHistory:
 _STREAM_AXES = {
     "log_m": 0, "cusum": 0, "onset": 0, "design_effect": 0, "blocks": 1, "open_windows": 1,
     "share_sum": 1, "square_sum": 1, "inverse_trials_sum": 1, "open_successes": 1, "open_trials": 1,
+    "centre": 1, "paged_change": 0,
 }  # fmt: skip
 #: Name of each array in the stored bytes, and the field that holds it.
 SHARE_ARRAYS = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span, Unwatched
-from driftwatch.decide.incidents import incident_key
+from driftwatch.decide.incidents.incident_key import incident_key
 from driftwatch.decide.outcomes.column_outcomes import nothing_watched
 from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.monitor.evaluation.column_moves import MAX_UNWATCHED_NAMES

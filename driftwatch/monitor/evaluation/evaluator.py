@@ -11,6 +11,7 @@ from driftwatch.core.schema import Unwatched
 from driftwatch.core.windows import boundary_after, season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
+from driftwatch.decide.incidents.recentre import uncentred
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
@@ -262,7 +263,7 @@ class Evaluator:
             context.window,
             owners,
             broken=frozenset(item.column for item in window_breakages),
-            suspended=segment_state.suspended,
+            suspended=frozenset(uncentred(segment_state)),
             min_rows=min_rows,
             memo=memo,
         )

@@ -1,0 +1,241 @@
+"""What a window's moves and breakages make of the open incidents: a page, an update, or both.
+
+One cause is one page. What begins up to ``_JOIN_WINDOWS`` windows after the newest page's window is of its
+cause, in any segment: it joins that incident as an update. What begins later is an incident and a page of its
+own. What moves further, or breaks, in a column of an incident pages again under its key, but at most once in
+``_PAGE_WINDOWS`` windows: a page that is due sooner waits. No window has two pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.incidents.endings import returned_after
+from driftwatch.decide.incidents.incident_key import incident_key, with_groups
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
+from driftwatch.results.results import IncidentUpdate, NamedColumn
+
+#: Windows after that of the newest page in which a move may begin and be of its cause.
+_JOIN_WINDOWS = 2
+#: Windows from one page of an incident to the next.
+_PAGE_WINDOWS = 7
+#: Incidents of a segment that are told apart; what moves besides joins the newest.
+MAX_OPEN_INCIDENTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NewestPage:
+    key: str
+    paged_at: int
+    onset: int
+    kind: str = DRIFT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentChanges:
+    measurement: Measurement
+    policy: Policy
+    incidents: tuple[Incident, ...]
+    past: tuple[PastIncident, ...] = ()
+    #: Key of the incident that the window pages for.
+    paged: str | None = None
+    again: bool = False
+    #: Keys of incidents that are new.
+    opened_keys: frozenset[str] = frozenset()
+    updates: tuple[IncidentUpdate, ...] = ()
+
+    @property
+    def opened(self) -> tuple[Incident, ...]:
+        return tuple(item for item in self.incidents if item.key in self.opened_keys)
+
+    @property
+    def updated(self) -> tuple[Incident, ...]:
+        keys = {item.key for item in self.updates} | ({self.paged} if self.again else set())
+        return tuple(item for item in self.incidents if item.key in keys - self.opened_keys)
+
+    @property
+    def _end(self) -> int:
+        return self.measurement.window.end
+
+    def with_breakages(self) -> IncidentChanges:
+        """Open, join or upgrade incidents for columns that are newly broken."""
+        broken_before = {name for item in self.incidents for name in item.broken}
+        columns = [item.column for item in self.measurement.breakages if item.column not in broken_before]
+        changes, strangers = self, []
+        for column in dict.fromkeys(columns):
+            incident = next((item for item in changes.incidents if column in item.columns), None)
+            if incident is None:
+                strangers.append(column)
+                continue
+            upgraded = replace(incident, kind=BROKEN, broken=(*incident.broken, column))
+            changes = changes._changed(upgraded, (column,), calls_for_page=True)
+        if not strangers:
+            return changes
+        return changes._moved(tuple(strangers), self.measurement.window.start, BROKEN)
+
+    def with_moves(self, named: Iterable[NamedColumn]) -> IncidentChanges:
+        """Open or join an incident for named columns of no incident."""
+        named = tuple(named)
+        open_columns = {name for item in self.incidents for name in item.columns}
+        grouped = with_groups((item.column for item in named), self.policy.groups)
+        columns = tuple(name for name in grouped if name not in open_columns)
+        return self._moved(columns, min(item.onset for item in named), DRIFT)
+
+    def with_further_moves(self, named: Iterable[NamedColumn], grown: frozenset[str]) -> IncidentChanges:
+        """Update the incidents of columns that moved further; ``grown`` ones have doubled their distance."""
+        changes = self
+        columns = [item.column for item in named]
+        for incident in self.incidents:
+            further = tuple(name for name in columns if name in incident.moved)
+            if further:
+                quiet = tuple(
+                    0 if name in further else count
+                    for name, count in zip(incident.columns, _quiet(incident), strict=True)
+                )
+                calls_for_page = bool(grown.intersection(further))
+                current = next(item for item in changes.incidents if item.key == incident.key)
+                changes = changes._changed(
+                    replace(current, quiet=quiet), further, calls_for_page=calls_for_page
+                )
+        return changes
+
+    def with_due_pages(self, loud: frozenset[str]) -> IncidentChanges:
+        """Page for an incident that moved further too soon after its newest page, and still is there."""
+        for incident in self.incidents:
+            is_loud = loud.intersection(incident.columns) or incident.broken
+            if incident.page_due and is_loud and self._may_page(incident):
+                return self._paged_again(incident)
+        return self
+
+    def _moved(self, columns: tuple[str, ...], onset: int, kind: str) -> IncidentChanges:
+        if not columns:
+            return self
+        newest = self._newest_page()
+        is_full = len(self.incidents) >= MAX_OPEN_INCIDENTS
+        if newest is not None and (is_full or self._is_of_cause(newest, onset)):
+            return self._joined(newest, columns, onset, kind, calls_for_page=is_full)
+        part = self.measurement.part
+        incident = Incident(
+            key=incident_key(self.policy, kind, self.measurement.window, columns, part),
+            kind=kind,
+            columns=columns,
+            opened_at=self._end,
+            onset=onset,
+            broken=columns if kind == BROKEN else (),
+            only_broken=columns if kind == BROKEN else (),
+            paged_at=self._end,
+            loud_until=self._end,
+            absence=self._absence(columns, onset, kind),
+        )
+        return replace(
+            self,
+            incidents=(*self.incidents, incident),
+            paged=incident.key,
+            opened_keys=self.opened_keys | {incident.key},
+        )
+
+    def _joined(
+        self, newest: _NewestPage, columns: tuple[str, ...], onset: int, kind: str, *, calls_for_page: bool
+    ) -> IncidentChanges:
+        incident = next((item for item in self.incidents if item.key == newest.key), None)
+        is_broken = kind == BROKEN
+        if incident is None:
+            incident = Incident(
+                key=newest.key,
+                kind=newest.kind,
+                columns=(),
+                opened_at=newest.paged_at,
+                onset=onset,
+                paged_at=newest.paged_at,
+                absence=self._absence(columns, onset, kind),
+            )
+            changes = replace(self, incidents=(*self.incidents, incident))
+        else:
+            changes = self
+        joined = replace(
+            incident,
+            kind=BROKEN if is_broken else incident.kind,
+            columns=(*incident.columns, *columns),
+            quiet=(*_quiet(incident), *(0 for _ in columns)),
+            broken=(*incident.broken, *columns) if is_broken else incident.broken,
+            only_broken=(*incident.only_broken, *columns) if is_broken else incident.only_broken,
+            onset=min(incident.onset, onset),
+            loud_until=max(self._end, incident.loud_until or 0),
+        )
+        return changes._changed(joined, columns, calls_for_page=calls_for_page)
+
+    def _changed(
+        self, incident: Incident, columns: tuple[str, ...], *, calls_for_page: bool
+    ) -> IncidentChanges:
+        changes = self._with(incident)
+        if calls_for_page and self._may_page(incident):
+            return changes._paged_again(incident)
+        if calls_for_page and not self._is_cause_unfolding(incident):
+            changes = changes._with(replace(incident, page_due=True))
+        if incident.key == self.paged:
+            return changes
+        return replace(changes, updates=_with_update(self.updates, incident.key, columns))
+
+    def _paged_again(self, incident: Incident) -> IncidentChanges:
+        changes = self._with(replace(incident, paged_at=self._end, page_due=False))
+        return replace(changes, paged=incident.key, again=True)
+
+    def _with(self, incident: Incident) -> IncidentChanges:
+        return replace(
+            self,
+            incidents=tuple(incident if item.key == incident.key else item for item in self.incidents),
+        )
+
+    def _absence(self, columns: tuple[str, ...], onset: int, kind: str) -> int:
+        if kind == BROKEN:
+            return 0
+        return returned_after(self.past, columns, onset, self.measurement.length)
+
+    def _newest_page(self) -> _NewestPage | None:
+        pages = [
+            _NewestPage(key=item.key, paged_at=self._page_time(item), onset=item.onset, kind=item.kind)
+            for item in self.incidents
+        ]
+        keys = {item.key for item in pages}
+        pages += [
+            _NewestPage(key=item.key, paged_at=item.paged_at, onset=item.onset)
+            for item in self.measurement.other_pages
+            if item.key not in keys
+        ]
+        return max(pages, key=lambda item: (item.paged_at, item.key), default=None)
+
+    def _page_time(self, incident: Incident) -> int:
+        others = [item.paged_at for item in self.measurement.other_pages if item.key == incident.key]
+        return max([incident.newest_page, *others])
+
+    def _is_of_cause(self, page: _NewestPage, onset: int) -> bool:
+        # A window judged late that ends before the incident begins is another cause.
+        limit = page.paged_at + _JOIN_WINDOWS * self.measurement.length
+        return onset < limit and self._end > page.onset
+
+    def _is_cause_unfolding(self, incident: Incident) -> bool:
+        limit = self._page_time(incident) + _JOIN_WINDOWS * self.measurement.length
+        return self.measurement.window.start < limit
+
+    def _may_page(self, incident: Incident) -> bool:
+        next_page = self._page_time(incident) + _PAGE_WINDOWS * self.measurement.length
+        has_page = self.paged is not None or any(
+            item.paged_at == self._end for item in self.measurement.other_pages
+        )
+        return not has_page and self._end >= next_page
+
+
+def _quiet(incident: Incident) -> tuple[int, ...]:
+    return incident.quiet or (0,) * len(incident.columns)
+
+
+def _with_update(
+    updates: tuple[IncidentUpdate, ...], key: str, columns: tuple[str, ...]
+) -> tuple[IncidentUpdate, ...]:
+    columns_by_key: Mapping[str, tuple[str, ...]] = {item.key: item.columns for item in updates}
+    names = tuple(dict.fromkeys([*columns_by_key.get(key, ()), *columns]))
+    others = tuple(item for item in updates if item.key != key)
+    return (*others, IncidentUpdate(key=key, columns=names))

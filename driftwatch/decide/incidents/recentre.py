@@ -1,0 +1,142 @@
+"""Streams of named columns after a page: around where the page found them.
+
+A named column's streams go on betting, each on the smaller of two e-values: that against the reference, and
+that against its centre (the shares and mean deviations since the onset). Null hypothesis: the column is at
+its centre, or back at the reference. ``E[min(e, f)] <= 1`` under either, so the budget is kept, and a column
+that comes back is no evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.decide.baseline.prediction import mean_deviation_since
+from driftwatch.decide.baseline.score_history import cusum_start
+from driftwatch.decide.segment_state import SegmentState
+from driftwatch.decide.window_e_values import WindowEValues
+
+#: A share of rows has moved on if it is so much further from the reference than at the newest page.
+_GROWN_SHARE = 0.2
+#: Scores have moved on if they are so many times as far, and at least that of so many scales.
+_GROWN_SCORE, _MIN_PAGED_DEVIATION = 2.0, 2.0
+#: Later than any window.
+_NEVER = 1 << 62
+
+
+def with_centres(
+    segment_state: SegmentState,
+    e_values: WindowEValues,
+    floor: Float64Array,
+    onsets: Mapping[str, int],
+    *,
+    paged: bool,
+) -> SegmentState:
+    """Centre the streams of columns, each since its onset, this window included; ``paged`` by a new page."""
+    names = frozenset(onsets)
+    shares, scores = segment_state.shares, segment_state.scores
+    is_share, is_score = shares.keys.owned_by(names), scores.keys.owned_by(names)
+    counts = _counts_since(segment_state, e_values, onsets)
+    onset = np.full(len(scores.keys), _NEVER)
+    for name, start in onsets.items():
+        onset[scores.keys.owned_by(frozenset({name}))] = start
+    onset = np.where(is_score & scores.suspected, cusum_start(scores), onset)
+    deviation, windows = mean_deviation_since(scores, floor, e_values.deviation, onset)
+    centre = np.where(windows > 0, deviation, np.nan)
+    shares = shares.recentre(is_share, counts)
+    shift = np.where(scores.suspected, centre, np.nan)
+    scores = scores.with_shift(is_score, shift) if paged else scores
+    scores = scores.recentre(is_score, centre, windows)
+    if paged:
+        change = _share_changes(counts, e_values)
+        labels = is_share[shares.label_streams]
+        shares = replace(shares, paged_change=np.where(labels, change, shares.paged_change))
+        paged_deviation = np.where(is_score, np.nan_to_num(np.abs(centre)), scores.paged_deviation)
+        scores = replace(scores, paged_deviation=paged_deviation)
+    return replace(segment_state, shares=shares, scores=scores)
+
+
+def _counts_since(
+    segment_state: SegmentState, e_values: WindowEValues, onsets: Mapping[str, int]
+) -> Int64Array:
+    shares, window = segment_state.shares, e_values.window_shares
+    n_labels = len(shares.log_m)
+    counts = np.zeros((2, n_labels), dtype=np.int64)
+    for onset in sorted(set(onsets.values())):
+        names = frozenset(name for name, start in onsets.items() if start == onset)
+        labels = shares.keys.owned_by(names)[shares.label_streams]
+        counts[:, labels] = segment_state.recent_shares.since(onset, n_labels)[:, labels]
+    counts += np.stack([window.successes, window.trials])
+    return counts
+
+
+def _share_changes(counts: Int64Array, e_values: WindowEValues) -> Float64Array:
+    change = np.abs(counts[0] / np.maximum(counts[1], 1) - e_values.window_shares.reference)
+    return np.asarray(np.where(counts[1] > 0, change, 0.0))
+
+
+def grown_columns(
+    segment_state: SegmentState, e_values: WindowEValues, onsets: Mapping[str, int]
+) -> frozenset[str]:
+    """Return the columns that are much further from the reference than at their incident's newest page."""
+    shares, scores = segment_state.shares, segment_state.scores
+    change = _share_changes(_counts_since(segment_state, e_values, onsets), e_values)
+    is_grown = change >= shares.paged_change + _GROWN_SHARE
+    owners = np.unique(shares.keys.stream_owners[shares.label_streams[is_grown]]).tolist()
+    grown = {shares.keys.owners[owner] for owner in owners}
+    deviation = np.nan_to_num(np.abs(e_values.deviation))
+    for name in onsets:
+        is_score = scores.keys.owned_by(frozenset({name}))
+        if is_score.any():
+            paged = max(float(scores.paged_deviation[is_score].max()), _MIN_PAGED_DEVIATION)
+            if deviation[is_score].max() >= _GROWN_SCORE * paged:
+                grown.add(name)
+    return frozenset(grown & onsets.keys())
+
+
+def uncentred(segment_state: SegmentState) -> dict[str, int]:
+    """Return the columns of incidents that have no centre yet, with their incident's onset."""
+    if not segment_state.incidents:
+        return {}
+    names = {name: item.onset for item in segment_state.incidents for name in item.moved}
+    centred = {
+        keys.owners[owner]
+        for keys, flags in (
+            (segment_state.shares.keys, segment_state.shares.centred),
+            (segment_state.scores.keys, segment_state.scores.centred),
+        )
+        for owner in np.unique(keys.stream_owners[flags]).tolist()
+    }
+    owners = {*segment_state.shares.keys.owners, *segment_state.scores.keys.owners}
+    return {name: onset for name, onset in names.items() if name in owners - centred}
+
+
+def without_centres(segment_state: SegmentState, names: Iterable[str]) -> SegmentState:
+    """Return the state in which these columns are compared with the reference alone, without evidence."""
+    columns = frozenset(names)
+    if not columns:
+        return segment_state
+    shares, scores = segment_state.shares, segment_state.scores
+    is_share, is_score = shares.keys.owned_by(columns), scores.keys.owned_by(columns)
+    labels = is_share[shares.label_streams]
+    shares = shares.reset(is_share).recentre(is_share, np.zeros_like(shares.centre))
+    scores = scores.reset(is_score).with_shift(is_score, np.full(len(scores.keys), np.nan))
+    nothing = np.zeros(len(scores.keys))
+    scores = scores.recentre(is_score, np.full(len(scores.keys), np.nan), nothing)
+    return replace(
+        segment_state,
+        shares=replace(shares, paged_change=np.where(labels, 0.0, shares.paged_change)),
+        scores=replace(scores, paged_deviation=np.where(is_score, 0.0, scores.paged_deviation)),
+    )
+
+
+def stray_centres(segment_state: SegmentState) -> frozenset[str]:
+    """Return the columns with a centre and without an incident: somebody closed it."""
+    shares, scores = segment_state.shares, segment_state.scores
+    names: set[str] = set()
+    for keys, flags in ((shares.keys, shares.centred), (scores.keys, scores.centred)):
+        names |= {keys.owners[owner] for owner in np.unique(keys.stream_owners[flags]).tolist()}
+    return frozenset(names - segment_state.suspended)
