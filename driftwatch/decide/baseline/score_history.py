@@ -27,7 +27,7 @@ _NO_FLAGS, _NO_NUMBERS = np.empty(0, dtype=np.bool_), np.empty(0)
 #: Times before and after all others.
 _MIN_TIME, _MAX_TIME = -(1 << 62), 1 << 62
 #: Limit of the log-likelihood ratio for a lasting shift: a shifted score passes for recovered once in e^4.
-_MAX_SHIFTED_LOG_RATIO = 4.0
+MAX_SHIFTED_LOG_RATIO = 4.0
 #: Windows in the history; more where season slots need them.
 MAX_WINDOWS, MAX_SEASON_WINDOWS = 400, 2000
 
@@ -167,23 +167,6 @@ class ScoreHistory:
         largest = reduce(np.maximum, self.cusum.reshape(len(self.keys), 2 * CALIBRATORS).T)
         return np.asarray(largest >= MIN_SUSPECT_CUSUM)
 
-    def with_shift(self, flags: BoolArray, shift: Float64Array) -> ScoreHistory:
-        """Store the shift that a page found in the flagged scores; NaN means no shift."""
-        return replace(
-            self,
-            shift=np.where(flags, shift, self.shift),
-            shifted_log_ratio=np.where(flags, _MAX_SHIFTED_LOG_RATIO, self.shifted_log_ratio),
-        )
-
-    def recentre(self, flags: BoolArray, deviation: Float64Array, windows: Float64Array) -> ScoreHistory:
-        """Store the mean ``deviation`` of so many windows for the flagged scores; NaN means no centre."""
-        return replace(
-            self,
-            centre=np.where(flags, deviation, self.centre),
-            centre_windows=np.where(flags, windows, self.centre_windows),
-            centre_level=np.where(flags, 0.0, self.centre_level),
-        )
-
     @property
     def centred(self) -> BoolArray:
         """True for scores that have a centre."""
@@ -199,7 +182,7 @@ class ScoreHistory:
         log_ratio[np.isnan(log_ratio)] = 0.0
         return replace(
             self,
-            shifted_log_ratio=np.clip(self.shifted_log_ratio + log_ratio, 0.0, _MAX_SHIFTED_LOG_RATIO),
+            shifted_log_ratio=np.clip(self.shifted_log_ratio + log_ratio, 0.0, MAX_SHIFTED_LOG_RATIO),
         )
 
     @property

@@ -167,10 +167,6 @@ class ShareHistory:
             cusum=np.where(is_reset, 0.0, self.cusum),
         )
 
-    def recentre(self, flags: BoolArray, counts: Int64Array) -> ShareHistory:
-        """Store where the flagged streams are, ``counts[2, label]``; without trials they have no centre."""
-        return replace(self, centre=np.where(flags[self.label_streams], counts, self.centre))
-
     @property
     def centred(self) -> BoolArray:
         """True for streams that have a centre."""

@@ -1,9 +1,7 @@
 """What a window's moves and breakages make of the open incidents: a page, an update, or both.
 
-One cause is one page. What begins up to ``_JOIN_WINDOWS`` windows after the newest page's window is of its
-cause, in any segment: it joins that incident as an update. What begins later is an incident and a page of its
-own. What moves further, or breaks, in a column of an incident pages again under its key, but at most once in
-``_PAGE_WINDOWS`` windows: a page that is due sooner waits. No window has two pages.
+One cause is one page (``page_rules.py``). What moves further, or breaks, in a column of an incident pages
+again under its key; a page that is due too soon waits. No window has two pages.
 """
 
 from __future__ import annotations
@@ -14,24 +12,19 @@ from dataclasses import dataclass, replace
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents.endings import returned_after
 from driftwatch.decide.incidents.incident_key import incident_key, with_groups
+from driftwatch.decide.incidents.page_rules import (
+    NewestPage,
+    is_of_cause,
+    is_unfolding,
+    may_page_again,
+    newest_page,
+)
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
 from driftwatch.results.results import IncidentUpdate, NamedColumn
 
-#: Windows after that of the newest page in which a move may begin and be of its cause.
-_JOIN_WINDOWS = 2
-#: Windows from one page of an incident to the next.
-_PAGE_WINDOWS = 7
 #: Incidents of a segment that are told apart; what moves besides joins the newest.
 MAX_OPEN_INCIDENTS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NewestPage:
-    key: str
-    paged_at: int
-    onset: int
-    kind: str = DRIFT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +48,6 @@ class IncidentChanges:
     def updated(self) -> tuple[Incident, ...]:
         keys = {item.key for item in self.updates} | ({self.paged} if self.again else set())
         return tuple(item for item in self.incidents if item.key in keys - self.opened_keys)
-
-    @property
-    def _end(self) -> int:
-        return self.measurement.window.end
 
     def with_breakages(self) -> IncidentChanges:
         """Open, join or upgrade incidents for columns that are newly broken."""
@@ -113,21 +102,21 @@ class IncidentChanges:
     def _moved(self, columns: tuple[str, ...], onset: int, kind: str) -> IncidentChanges:
         if not columns:
             return self
-        newest = self._newest_page()
+        newest = newest_page(self.incidents, self.measurement)
         is_full = len(self.incidents) >= MAX_OPEN_INCIDENTS
-        if newest is not None and (is_full or self._is_of_cause(newest, onset)):
+        if newest is not None and (is_full or is_of_cause(newest, onset, self.measurement)):
             return self._joined(newest, columns, onset, kind, calls_for_page=is_full)
         part = self.measurement.part
         incident = Incident(
             key=incident_key(self.policy, kind, self.measurement.window, columns, part),
             kind=kind,
             columns=columns,
-            opened_at=self._end,
+            opened_at=self.measurement.window.end,
             onset=onset,
             broken=columns if kind == BROKEN else (),
             only_broken=columns if kind == BROKEN else (),
-            paged_at=self._end,
-            loud_until=self._end,
+            paged_at=self.measurement.window.end,
+            loud_until=self.measurement.window.end,
             absence=self._absence(columns, onset, kind),
         )
         return replace(
@@ -138,7 +127,7 @@ class IncidentChanges:
         )
 
     def _joined(
-        self, newest: _NewestPage, columns: tuple[str, ...], onset: int, kind: str, *, calls_for_page: bool
+        self, newest: NewestPage, columns: tuple[str, ...], onset: int, kind: str, *, calls_for_page: bool
     ) -> IncidentChanges:
         incident = next((item for item in self.incidents if item.key == newest.key), None)
         is_broken = kind == BROKEN
@@ -163,7 +152,7 @@ class IncidentChanges:
             broken=(*incident.broken, *columns) if is_broken else incident.broken,
             only_broken=(*incident.only_broken, *columns) if is_broken else incident.only_broken,
             onset=min(incident.onset, onset),
-            loud_until=max(self._end, incident.loud_until or 0),
+            loud_until=max(self.measurement.window.end, incident.loud_until or 0),
         )
         return changes._changed(joined, columns, calls_for_page=calls_for_page)
 
@@ -173,14 +162,14 @@ class IncidentChanges:
         changes = self._with(incident)
         if calls_for_page and self._may_page(incident):
             return changes._paged_again(incident)
-        if calls_for_page and not self._is_cause_unfolding(incident):
+        if calls_for_page and not is_unfolding(incident, self.measurement):
             changes = changes._with(replace(incident, page_due=True))
         if incident.key == self.paged:
             return changes
         return replace(changes, updates=_with_update(self.updates, incident.key, columns))
 
     def _paged_again(self, incident: Incident) -> IncidentChanges:
-        changes = self._with(replace(incident, paged_at=self._end, page_due=False))
+        changes = self._with(replace(incident, paged_at=self.measurement.window.end, page_due=False))
         return replace(changes, paged=incident.key, again=True)
 
     def _with(self, incident: Incident) -> IncidentChanges:
@@ -194,38 +183,8 @@ class IncidentChanges:
             return 0
         return returned_after(self.past, columns, onset, self.measurement.length)
 
-    def _newest_page(self) -> _NewestPage | None:
-        pages = [
-            _NewestPage(key=item.key, paged_at=self._page_time(item), onset=item.onset, kind=item.kind)
-            for item in self.incidents
-        ]
-        keys = {item.key for item in pages}
-        pages += [
-            _NewestPage(key=item.key, paged_at=item.paged_at, onset=item.onset)
-            for item in self.measurement.other_pages
-            if item.key not in keys
-        ]
-        return max(pages, key=lambda item: (item.paged_at, item.key), default=None)
-
-    def _page_time(self, incident: Incident) -> int:
-        others = [item.paged_at for item in self.measurement.other_pages if item.key == incident.key]
-        return max([incident.newest_page, *others])
-
-    def _is_of_cause(self, page: _NewestPage, onset: int) -> bool:
-        # A window judged late that ends before the incident begins is another cause.
-        limit = page.paged_at + _JOIN_WINDOWS * self.measurement.length
-        return onset < limit and self._end > page.onset
-
-    def _is_cause_unfolding(self, incident: Incident) -> bool:
-        limit = self._page_time(incident) + _JOIN_WINDOWS * self.measurement.length
-        return self.measurement.window.start < limit
-
     def _may_page(self, incident: Incident) -> bool:
-        next_page = self._page_time(incident) + _PAGE_WINDOWS * self.measurement.length
-        has_page = self.paged is not None or any(
-            item.paged_at == self._end for item in self.measurement.other_pages
-        )
-        return not has_page and self._end >= next_page
+        return self.paged is None and may_page_again(incident, self.measurement)
 
 
 def _quiet(incident: Incident) -> tuple[int, ...]:

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.prediction import mean_deviation_since
-from driftwatch.decide.baseline.score_history import cusum_start
+from driftwatch.decide.baseline.score_history import MAX_SHIFTED_LOG_RATIO, ScoreHistory, cusum_start
+from driftwatch.decide.baseline.share_history import ShareHistory
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
 
@@ -46,10 +47,10 @@ def with_centres(
     onset = np.where(is_score & scores.suspected, cusum_start(scores), onset)
     deviation, windows = mean_deviation_since(scores, floor, e_values.deviation, onset)
     centre = np.where(windows > 0, deviation, np.nan)
-    shares = shares.recentre(is_share, counts)
+    shares = _recentred_shares(shares, is_share, counts)
     shift = np.where(scores.suspected, centre, np.nan)
-    scores = scores.with_shift(is_score, shift) if paged else scores
-    scores = scores.recentre(is_score, centre, windows)
+    scores = _with_shift(scores, is_score, shift) if paged else scores
+    scores = _recentred_scores(scores, is_score, centre, windows)
     if paged:
         change = _share_changes(counts, e_values)
         labels = is_share[shares.label_streams]
@@ -57,6 +58,31 @@ def with_centres(
         paged_deviation = np.where(is_score, np.nan_to_num(np.abs(centre)), scores.paged_deviation)
         scores = replace(scores, paged_deviation=paged_deviation)
     return replace(segment_state, shares=shares, scores=scores)
+
+
+def _recentred_shares(shares: ShareHistory, flags: BoolArray, counts: Int64Array) -> ShareHistory:
+    return replace(shares, centre=np.where(flags[shares.label_streams], counts, shares.centre))
+
+
+def _recentred_scores(
+    scores: ScoreHistory, flags: BoolArray, deviation: Float64Array, windows: Float64Array
+) -> ScoreHistory:
+    # ``deviation`` is the mean of so many windows.
+    return replace(
+        scores,
+        centre=np.where(flags, deviation, scores.centre),
+        centre_windows=np.where(flags, windows, scores.centre_windows),
+        centre_level=np.where(flags, 0.0, scores.centre_level),
+    )
+
+
+def _with_shift(scores: ScoreHistory, flags: BoolArray, shift: Float64Array) -> ScoreHistory:
+    # The flagged scores end their incident when ``shift`` is gone; NaN means no shift.
+    return replace(
+        scores,
+        shift=np.where(flags, shift, scores.shift),
+        shifted_log_ratio=np.where(flags, MAX_SHIFTED_LOG_RATIO, scores.shifted_log_ratio),
+    )
 
 
 def _counts_since(
@@ -122,10 +148,10 @@ def without_centres(segment_state: SegmentState, names: Iterable[str]) -> Segmen
     shares, scores = segment_state.shares, segment_state.scores
     is_share, is_score = shares.keys.owned_by(columns), scores.keys.owned_by(columns)
     labels = is_share[shares.label_streams]
-    shares = shares.reset(is_share).recentre(is_share, np.zeros_like(shares.centre))
-    scores = scores.reset(is_score).with_shift(is_score, np.full(len(scores.keys), np.nan))
-    nothing = np.zeros(len(scores.keys))
-    scores = scores.recentre(is_score, np.full(len(scores.keys), np.nan), nothing)
+    shares = _recentred_shares(shares.reset(is_share), is_share, np.zeros_like(shares.centre))
+    no_shift = np.full(len(scores.keys), np.nan)
+    scores = _with_shift(scores.reset(is_score), is_score, no_shift)
+    scores = _recentred_scores(scores, is_score, no_shift, np.zeros(len(scores.keys)))
     return replace(
         segment_state,
         shares=replace(shares, paged_change=np.where(labels, 0.0, shares.paged_change)),

@@ -1,0 +1,63 @@
+"""Which incident a move belongs to, and how often one incident pages.
+
+What begins up to ``_JOIN_WINDOWS`` windows after the newest page's window is of its cause, in any segment.
+What begins later is another cause. One incident pages at most once in ``_PAGE_WINDOWS`` windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import DRIFT, Incident
+
+_JOIN_WINDOWS, _PAGE_WINDOWS = 2, 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestPage:
+    """The newest page of an open incident, also of another segment's; times in nanoseconds."""
+
+    key: str
+    paged_at: int
+    onset: int
+    kind: str = DRIFT
+
+
+def newest_page(incidents: Iterable[Incident], measurement: Measurement) -> NewestPage | None:
+    pages = [
+        NewestPage(key=item.key, paged_at=page_time(item, measurement), onset=item.onset, kind=item.kind)
+        for item in incidents
+    ]
+    keys = {item.key for item in pages}
+    pages += [
+        NewestPage(key=item.key, paged_at=item.paged_at, onset=item.onset)
+        for item in measurement.other_pages
+        if item.key not in keys
+    ]
+    return max(pages, key=lambda item: (item.paged_at, item.key), default=None)
+
+
+def page_time(incident: Incident, measurement: Measurement) -> int:
+    """Return the end of the window of the incident's newest page, in whichever segment."""
+    others = [item.paged_at for item in measurement.other_pages if item.key == incident.key]
+    return max([incident.newest_page, *others])
+
+
+def is_of_cause(page: NewestPage, onset: int, measurement: Measurement) -> bool:
+    # A window judged late that ends before the incident begins is another cause.
+    limit = page.paged_at + _JOIN_WINDOWS * measurement.length
+    return onset < limit and measurement.window.end > page.onset
+
+
+def is_unfolding(incident: Incident, measurement: Measurement) -> bool:
+    """Whether the window is so close to the incident's newest page that its cause still unfolds."""
+    limit = page_time(incident, measurement) + _JOIN_WINDOWS * measurement.length
+    return measurement.window.start < limit
+
+
+def may_page_again(incident: Incident, measurement: Measurement) -> bool:
+    end = measurement.window.end
+    has_page = any(item.paged_at == end for item in measurement.other_pages)
+    return not has_page and end >= page_time(incident, measurement) + _PAGE_WINDOWS * measurement.length
