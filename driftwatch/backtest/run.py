@@ -22,6 +22,7 @@ from driftwatch.monitor.check import configuration_hash
 from driftwatch.monitor.evaluation.could_not_look import could_not_look
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.stray_rows import present_of, with_strays
@@ -96,12 +97,19 @@ class _Run:
             evaluations = could_not_look(reading, failure, span, self.evaluator, self.configuration, None)
             yield from (evaluation.verdict for evaluation in evaluations.values())
             return
+        pages = PagesElsewhere(self.segment_states)
         for segment in plan.segments:
             summary = summaries.get(segment) or Summary.zero(plan, span).seal(plan)
             summary, segment_state = replace(summary, span=span), self.segment_states[segment]
             evaluation = self.evaluator.evaluate(
-                summary, segment_state, segment=segment, reading=reading, gauges=self.gauges
+                summary,
+                segment_state,
+                segment=segment,
+                reading=reading,
+                gauges=self.gauges,
+                other_pages=pages.of(segment),
             )
+            pages.update(segment, evaluation.segment_state)
             self.segment_states[segment] = evaluation.segment_state
             if segment is None:
                 self.calm_period_finder.add(segment_state, summary, evaluation.verdict)

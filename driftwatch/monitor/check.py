@@ -28,6 +28,7 @@ from driftwatch.monitor.evaluation.could_not_look import (
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
+from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import (
     Decided,
     Evaluation,
@@ -207,11 +208,18 @@ class Monitor:
         is_blind = any(
             item.kind == BLIND for item in blind_state.incidents
         ) and self.history.owed.holds_newer(self.config.name, window.end)
-        evaluations: dict[str | None, Evaluation] = {}
+        states = {segment: self.segment_state(segment) for segment in summaries}
+        pages, evaluations = PagesElsewhere(states), dict[str | None, Evaluation]()
         for segment, summary in summaries.items():
             evaluation = self.evaluator.evaluate(
-                summary, self.segment_state(segment), segment=segment, reading=reading, is_blind=is_blind
+                summary,
+                states[segment],
+                segment=segment,
+                reading=reading,
+                is_blind=is_blind,
+                other_pages=pages.of(segment),
             )
+            pages.update(segment, evaluation.segment_state)
             evaluations[segment] = replace(evaluation, verdict=render_gauges(evaluation.verdict))
         return evaluations
 

@@ -95,6 +95,7 @@ class Replay:
                 stored.segment,
                 reading.drop_tiles(),
                 gauges=gauges,
+                other_pages=stored.other_pages,
             )
         else:
             evaluation = self.evaluator.evaluate(
@@ -103,6 +104,7 @@ class Replay:
                 segment=stored.segment,
                 reading=reading,
                 gauges=gauges,
+                other_pages=stored.other_pages,
             )
         if evaluation is None:
             return segment_state, stored

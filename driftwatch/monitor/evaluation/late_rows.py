@@ -14,7 +14,7 @@ from driftwatch.monitor.evaluation.evaluator import Evaluator, with_incidents, w
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Parts, Reading, is_growth
-from driftwatch.results.results import Reason, State
+from driftwatch.results.results import OtherPage, Reason, State
 from driftwatch.summary.summary import Summary, total
 
 _NO_RESOLUTION = Resolution(
@@ -75,6 +75,7 @@ def evaluate_late_rows(
     reading: Reading = NO_READING,
     *,
     gauges: bool = True,
+    other_pages: tuple[OtherPage, ...] = (),
 ) -> Decided | None:
     """Judge a segment's late rows; None if it has none.
 
@@ -93,11 +94,19 @@ def evaluate_late_rows(
     }
     if segment_state.carries(late_rows.window) or late_rows.window in segment_state.silent_spans:
         decided = evaluator.evaluate(
-            summary, segment_state, segment=segment, reading=reading, gauges=gauges, is_blind=True
+            summary,
+            segment_state,
+            segment=segment,
+            reading=reading,
+            gauges=gauges,
+            is_blind=True,
+            other_pages=other_pages,
         )
         note = decided.verdict.detail
     else:
-        decided, note = _evaluate_part(evaluator, late_rows, summary, segment_state, segment, reading, gauges)
+        decided, note = _evaluate_part(
+            evaluator, late_rows, summary, segment_state, segment, reading, gauges, other_pages
+        )
     text = _late_text(summary.rows, late_rows.earlier_rows[segment])
     marks["detail"] = "; ".join(part for part in (text, note) if part)
     return replace(decided, verdict=replace(decided.verdict, **marks))
@@ -111,14 +120,16 @@ def _evaluate_part(
     segment: str | None,
     reading: Reading,
     gauges: bool,
+    other_pages: tuple[OtherPage, ...],
 ) -> tuple[Decided, str]:
     # Also returned is what the verdict says beside the number of rows.
     segment_state, blind_incidents = without_blind(segment_state)
     policy = policy_for(evaluator.config, segment, len(evaluator.reference.plan.segments))
     pooled, segment_state = segment_state, segment_state.without_carried()
+    measurement = evaluator.measure(summary, segment_state, segment, shares_only=True)
     part = decide_late_part(
         segment_state,
-        replace(evaluator.measure(summary, segment_state, segment, shares_only=True), part=late_rows.part),
+        replace(measurement, part=late_rows.part, other_pages=other_pages),
         evaluator.measure(late_rows.whole(segment), segment_state, segment),
         policy,
     )
@@ -141,6 +152,7 @@ def _evaluate_part(
         verdict=verdict,
         segment_state=with_incidents(decision.segment_state.with_carried_of(pooled), blind_incidents),
         opened=decision.opened,
+        updated=decision.updated,
         resolved=decision.resolved,
     ), note
 

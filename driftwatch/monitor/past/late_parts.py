@@ -14,6 +14,7 @@ from driftwatch.monitor.evaluation.late_rows import (
     evaluate_late_rows,
     growths_of,
 )
+from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import Evaluation
 from driftwatch.monitor.past.decided_windows import DecidedWindow, judged_rows, versions_on_other_cells
 from driftwatch.monitor.reading import Parts, Reading
@@ -85,12 +86,19 @@ def _outcome(evaluations: Mapping[str | None, Evaluation], reading: Reading) -> 
 
 
 def _evaluate(monitor: Monitor, late_rows: LateRows, reading: Reading) -> dict[str | None, Evaluation]:
-    evaluations: dict[str | None, Evaluation] = {}
-    for segment in monitor.reference.plan.segments:
+    states = {segment: monitor.segment_state(segment) for segment in monitor.reference.plan.segments}
+    pages, evaluations = PagesElsewhere(states), dict[str | None, Evaluation]()
+    for segment, state in states.items():
         decided = evaluate_late_rows(
-            monitor.evaluator, late_rows, monitor.segment_state(segment), segment, reading.drop_tiles()
+            monitor.evaluator,
+            late_rows,
+            state,
+            segment,
+            reading.drop_tiles(),
+            other_pages=pages.of(segment),
         )
         if decided is not None:
+            pages.update(segment, decided.segment_state)
             evaluations[segment] = decided
     return evaluations
 
