@@ -1,0 +1,208 @@
+"""One cause is one page: what joins an incident, what is one of its own, and what pages again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from driftwatch.core.schema import NANOSECONDS, Span
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.incidents.incident_changes import MAX_OPEN_INCIDENTS, IncidentChanges
+from driftwatch.decide.measurement import Measurement
+from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
+from driftwatch.results.results import Breakage, IncidentUpdate, NamedColumn, OtherPage, Reason
+from driftwatch.results.streams import Streams
+
+DAY = 86400 * NANOSECONDS
+POLICY = Policy(monitor="m", segment=None, pages_per_second=1e-7)
+
+
+def window(day: int, *broken: str, other_pages: tuple[OtherPage, ...] = ()) -> Measurement:
+    return Measurement(
+        window=Span(start=day * DAY, end=(day + 1) * DAY),
+        rows=500,
+        statistics=(),
+        streams=Streams.from_list([]),
+        breakages=[Breakage(column=name, reason=Reason.COLUMN_ALL_NULL, detail="") for name in broken],
+        other_pages=other_pages,
+    )
+
+
+def named(column: str, day: int) -> NamedColumn:
+    return NamedColumn(column=column, detector="ks", share=1.0, effect="", onset=day * DAY)
+
+
+def after(
+    day: int,
+    incidents: tuple[Incident, ...] = (),
+    *broken: str,
+    past: tuple[PastIncident, ...] = (),
+    other_pages: tuple[OtherPage, ...] = (),
+    policy: Policy = POLICY,
+) -> IncidentChanges:
+    measurement = window(day, *broken, other_pages=other_pages)
+    return IncidentChanges(measurement=measurement, policy=policy, incidents=incidents, past=past)
+
+
+PAGED = after(10).with_moves([named("a", 10)])
+OPEN = PAGED.incidents
+
+
+def test_the_first_move_is_an_incident_and_a_page() -> None:
+    (incident,) = PAGED.opened
+    assert PAGED.paged == incident.key
+    assert not PAGED.again
+    assert (incident.kind, incident.columns, incident.moved) == (DRIFT, ("a",), ("a",))
+    assert incident.newest_page == 11 * DAY
+    assert PAGED.updates == PAGED.updated == ()
+
+
+@pytest.mark.parametrize("onset", [9, 10, 11, 12])
+@pytest.mark.parametrize("day", [12, 20])
+def test_what_begins_up_to_two_windows_after_the_page_joins_without_one(onset: int, day: int) -> None:
+    """However long it takes to see it."""
+    changes = after(day, OPEN).with_moves([named("b", onset)])
+    assert changes.paged is None
+    assert changes.opened == ()
+    assert changes.updates == (IncidentUpdate(key=OPEN[0].key, columns=("b",)),)
+    (incident,) = changes.updated
+    assert incident.columns == ("a", "b")
+    assert incident.onset == min(onset, 10) * DAY
+    assert incident.newest_page == 11 * DAY
+
+
+def test_what_begins_later_is_an_incident_and_a_page_of_its_own() -> None:
+    changes = after(13, OPEN).with_moves([named("b", 13)])
+    assert [item.columns for item in changes.opened] == [("b",)]
+    assert changes.paged == changes.opened[0].key != OPEN[0].key
+    assert [item.columns for item in changes.incidents] == [("a",), ("b",)]
+    # The newest page counts, however many are open.
+    joined = after(16, changes.incidents).with_moves([named("c", 15)])
+    assert joined.updates == (IncidentUpdate(key=changes.paged, columns=("c",)),)
+    assert after(16, changes.incidents).with_moves([named("c", 16)]).paged is not None
+
+
+def test_a_window_judged_late_that_ends_before_the_incident_begins_pages_by_itself() -> None:
+    assert after(8, OPEN).with_moves([named("b", 8)]).paged is not None
+    assert after(9, OPEN).with_moves([named("b", 9)]).paged is not None, "it ends where the incident begins"
+    assert after(10, OPEN).with_moves([named("b", 9)]).paged is None
+
+
+def test_the_same_column_upgrades_drift_to_broken_without_a_page() -> None:
+    changes = after(11, OPEN, "a").with_breakages()
+    (incident,) = changes.updated
+    assert changes.paged is None
+    assert (incident.key, incident.kind, incident.broken) == (OPEN[0].key, BROKEN, ("a",))
+    assert incident.only_broken == ()
+    assert incident.moved == ("a",)
+    assert not incident.page_due, "its cause still unfolds"
+    # The next window has nothing new to say.
+    assert after(12, changes.incidents, "a").with_breakages().updates == ()
+
+
+@pytest.mark.parametrize(("day", "pages", "due"), [(12, False, False), (13, False, True), (17, True, False)])
+def test_what_breaks_later_pages_again_but_not_within_seven_windows(day: int, pages: bool, due: bool) -> None:
+    changes = after(day, OPEN, "a").with_breakages()
+    assert (changes.paged is not None, changes.again) == (pages, pages)
+    assert changes.incidents[0].page_due is due
+    assert changes.incidents[0].newest_page == ((day + 1) * DAY if pages else 11 * DAY)
+
+
+def test_a_page_that_is_due_comes_with_the_seventh_window_if_it_still_is_there() -> None:
+    due = after(13, OPEN, "a").with_breakages().incidents
+    assert after(16, due).with_due_pages(frozenset({"a"})).paged is None
+    changes = after(17, due).with_due_pages(frozenset({"a"}))
+    assert changes.again
+    assert changes.paged == OPEN[0].key
+    assert not changes.incidents[0].page_due
+    whole = tuple(replace(item, broken=()) for item in due)
+    assert after(17, whole).with_due_pages(frozenset()).paged is None, "nothing is there any more"
+
+
+def test_a_column_that_breaks_beside_an_incident_is_part_of_its_cause_or_a_page() -> None:
+    joined = after(11, OPEN, "b").with_breakages()
+    assert joined.paged is None
+    assert (joined.incidents[0].kind, joined.incidents[0].only_broken) == (BROKEN, ("b",))
+    assert joined.incidents[0].moved == ("a",)
+    later = after(20, OPEN, "b").with_breakages()
+    assert later.paged == later.opened[0].key
+    assert (later.opened[0].kind, later.opened[0].moved) == (BROKEN, ())
+
+
+def test_what_breaks_and_what_moves_in_one_window_is_one_page() -> None:
+    changes = after(10, (), "a").with_breakages().with_moves([named("b", 9)])
+    (incident,) = changes.incidents
+    assert changes.paged == incident.key
+    assert changes.updates == ()
+    assert (incident.columns, incident.broken, incident.moved) == (("a", "b"), ("a",), ("b",))
+
+
+def test_a_further_move_is_an_update_and_a_page_only_where_it_has_grown() -> None:
+    moved = after(20, OPEN).with_further_moves([named("a", 20)], frozenset())
+    assert moved.updates == (IncidentUpdate(key=OPEN[0].key, columns=("a",)),)
+    assert moved.paged is None
+    grown = after(20, OPEN).with_further_moves([named("a", 20)], frozenset({"a"}))
+    assert (grown.paged, grown.again, grown.updates) == (OPEN[0].key, True, ())
+    assert grown.updated == grown.incidents
+    soon = after(15, OPEN).with_further_moves([named("a", 15)], frozenset({"a"}))
+    assert soon.paged is None
+    assert soon.incidents[0].page_due
+    muted = tuple(replace(item, muted_until=1 << 60) for item in OPEN)
+    again = after(20, muted).with_further_moves([named("a", 20)], frozenset({"a"}))
+    assert again.incidents[0].muted_until == 1 << 60, "muted stays muted"
+
+
+def test_no_window_has_two_pages() -> None:
+    two = after(20, OPEN).with_moves([named("b", 20)]).incidents
+    changes = after(30, two).with_further_moves([named("a", 30), named("b", 30)], frozenset({"a", "b"}))
+    assert changes.paged == two[0].key
+    assert changes.updates == (IncidentUpdate(key=two[1].key, columns=("b",)),)
+    joined = changes.with_moves([named("c", 30)])
+    assert joined.paged == two[0].key
+    assert len(joined.incidents) == 2
+
+
+def test_a_move_joins_what_is_open_in_another_segment_under_its_key() -> None:
+    page = OtherPage(key="m-drift-1", paged_at=11 * DAY, onset=10 * DAY)
+    changes = after(10, other_pages=(page,)).with_moves([named("a", 10)])
+    assert changes.paged is None
+    assert changes.opened == ()
+    (incident,) = changes.updated
+    assert (incident.key, incident.newest_page) == ("m-drift-1", 11 * DAY)
+    assert changes.updates == (IncidentUpdate(key="m-drift-1", columns=("a",)),)
+    assert after(13, other_pages=(page,)).with_moves([named("a", 13)]).paged is not None
+    # A page elsewhere under the same key counts as one: at most one in seven windows.
+    paged_elsewhere = replace(page, paged_at=20 * DAY)
+    grown = after(21, changes.incidents, other_pages=(paged_elsewhere,)).with_further_moves(
+        [named("a", 21)], frozenset({"a"})
+    )
+    assert grown.paged is None
+
+
+def test_beyond_the_bound_a_move_joins_the_newest_incident_and_pages_under_its_key() -> None:
+    incidents: tuple[Incident, ...] = ()
+    for number in range(MAX_OPEN_INCIDENTS):
+        changes = after(10 * number, incidents).with_moves([named(f"c{number}", 10 * number)])
+        incidents = changes.incidents
+    assert len(incidents) == MAX_OPEN_INCIDENTS
+    day = 10 * MAX_OPEN_INCIDENTS
+    changes = after(day, incidents).with_moves([named("x", day)])
+    assert len(changes.incidents) == MAX_OPEN_INCIDENTS
+    assert (changes.paged, changes.again) == (incidents[-1].key, True)
+    assert changes.incidents[-1].columns[-1] == "x"
+
+
+def test_the_columns_of_a_group_are_one_incident() -> None:
+    policy = replace(POLICY, groups={"a": "g", "b": "g"})
+    changes = after(10, policy=policy).with_moves([named("b", 10)])
+    assert changes.opened[0].columns == ("b", "a")
+
+
+@pytest.mark.parametrize(("days_away", "absence"), [(5, 5), (35, 35), (36, 0)])
+def test_what_returns_is_recurring(days_away: int, absence: int) -> None:
+    past = (PastIncident(columns=("a", "b"), loud_until=5 * DAY, absence=0),)
+    day = 5 + days_away
+    changes = after(day, past=past).with_moves([named("a", day)])
+    assert changes.opened[0].absence == absence * DAY
+    assert after(day, past=past).with_moves([named("c", day)]).opened[0].absence == 0
