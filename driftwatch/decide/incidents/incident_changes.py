@@ -6,7 +6,7 @@ again under its key; a page that is due too soon waits. No window has two pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from driftwatch.decide.evalues.policy import Policy
@@ -67,7 +67,17 @@ class IncidentChanges:
 
     def with_moves(self, named: Iterable[NamedColumn]) -> IncidentChanges:
         """Open or join an incident for named columns of no incident."""
+        page = newest_page(self.incidents, self.measurement)
         named = tuple(named)
+        joining = [
+            item for item in named if page is not None and is_of_cause(page, item.onset, self.measurement)
+        ]
+        strangers = [item for item in named if item not in joining]
+        return self._with_named(joining)._with_named(strangers)
+
+    def _with_named(self, named: Sequence[NamedColumn]) -> IncidentChanges:
+        if not named:
+            return self
         open_columns = {name for item in self.incidents for name in item.columns}
         grouped = with_groups((item.column for item in named), self.policy.groups)
         columns = tuple(name for name in grouped if name not in open_columns)
@@ -91,11 +101,11 @@ class IncidentChanges:
                 )
         return changes
 
-    def with_due_pages(self, loud: frozenset[str]) -> IncidentChanges:
+    def with_due_pages(self, grown: frozenset[str]) -> IncidentChanges:
         """Page for an incident that moved further too soon after its newest page, and still is there."""
         for incident in self.incidents:
-            is_loud = loud.intersection(incident.columns) or incident.broken
-            if incident.page_due and is_loud and self._may_page(incident):
+            is_further = bool(grown.intersection(incident.moved) or incident.broken)
+            if incident.page_due and is_further and self._may_page(incident):
                 return self._paged_again(incident)
         return self
 

@@ -14,11 +14,18 @@ from driftwatch.decide.attribution import describe, named_columns
 from driftwatch.decide.evalues.logspace import log_sum
 from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.incidents.early_moves import with_early_onsets
 from driftwatch.decide.incidents.incident_changes import IncidentChanges
-from driftwatch.decide.incidents.recentre import grown_columns, uncentred, with_centres
+from driftwatch.decide.incidents.page_rules import newest_page
+from driftwatch.decide.incidents.recentre import (
+    grown_columns,
+    uncentred,
+    with_centres,
+    with_paged_distances,
+)
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.decide.window_e_values import WindowEValues
+from driftwatch.decide.window_e_values import WindowEValues, effect_floors
 from driftwatch.results.results import NamedColumn
 
 
@@ -113,15 +120,22 @@ def find_moves(
         return named_columns(segment_state, measurement, e_values, weights, active)
 
     further, named = names_of(pools.inside), names_of(pools.outside)
+    page = newest_page(segment_state.incidents, measurement)
+    if page is not None and named:
+        floor, page_start = effect_floors(segment_state, policy), page.paged_at - measurement.length
+        named = with_early_onsets(named, segment_state, e_values, floor, page_start)
     if further:
         onsets = {item.column: item.onset for item in further}
         changes = changes.with_further_moves(further, grown_columns(segment_state, e_values, onsets))
     if named:
         changes = changes.with_moves(named)
     was_paged = changes.paged is not None
-    changes = changes.with_due_pages(loud)
+    grown: frozenset[str] = frozenset()
+    if any(item.page_due for item in changes.incidents):
+        grown = grown_columns(segment_state, e_values, dict.fromkeys(loud, measurement.window.start))
+    changes = changes.with_due_pages(grown)
     if changes.paged is not None and not was_paged:
-        further = (*further, *_due_columns(changes, measurement, loud, further))
+        further = (*further, *_due_columns(changes, measurement, grown, further))
     return Moves(
         changes=changes,
         pools=pools,
@@ -176,6 +190,9 @@ def apply_moves(
         segment_state = _reset(segment_state, pools.inside)
     segment_state = replace(segment_state, incidents=changes.incidents)
     missing: Mapping[str, int] = uncentred(segment_state)
+    if changes.again:
+        names = next(item.moved for item in changes.incidents if item.key == changes.paged)
+        segment_state = with_paged_distances(segment_state, e_values, names)
     if missing:
         segment_state = with_centres(segment_state, e_values, floor, missing, paged=True)
     return segment_state

@@ -60,6 +60,23 @@ def with_centres(
     return replace(segment_state, shares=shares, scores=scores)
 
 
+def with_paged_distances(
+    segment_state: SegmentState, e_values: WindowEValues, columns: Iterable[str]
+) -> SegmentState:
+    """Remember how far the columns of an incident are in the window that it pages for."""
+    names = frozenset(columns)
+    shares, scores, window = segment_state.shares, segment_state.scores, e_values.window_shares
+    change = _share_changes(np.stack([window.successes, window.trials]), e_values)
+    labels = shares.keys.owned_by(names)[shares.label_streams]
+    deviation = np.where(scores.keys.owned_by(names), np.nan_to_num(np.abs(e_values.deviation)), 0.0)
+    paged_change = np.where(labels, np.maximum(change, shares.paged_change), shares.paged_change)
+    return replace(
+        segment_state,
+        shares=replace(shares, paged_change=paged_change),
+        scores=replace(scores, paged_deviation=np.maximum(deviation, scores.paged_deviation)),
+    )
+
+
 def _recentred_shares(shares: ShareHistory, flags: BoolArray, counts: Int64Array) -> ShareHistory:
     return replace(shares, centre=np.where(flags[shares.label_streams], counts, shares.centre))
 
