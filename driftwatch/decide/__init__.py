@@ -16,6 +16,11 @@ that starts at 0, and ``E[N] <= all w so far``, whatever the dependence between 
 Shiryaev-Roberts e-detector of Shin, Ramdas, Rinaldo 2023 with ``w = 1/c``, adapted to a daemon: budget in
 wall-clock time, restarts, missing windows.)
 
+Open incidents. Streams of columns that an incident names go on, around where the page found them
+(``incidents/recentre.py``). Their sum is another one than that of all other streams; each is reset when it
+reaches 1, and a page resets the one that it comes from. Both are within the same weights, so ``sum M + N`` is
+the supermartingale it was. What woke nobody (an update) only takes evidence away.
+
 Two null hypotheses. *Tolerance*, for shares of rows: the window's share is within ``tolerance`` of the
 reference's (``e_values.py``; all shares of a column at once, ``cdf_bets.py``). *Baseline*, for scores: the
 window is as predicted from the healthy windows before it (``score_model.py``, ``prediction.py``). Production

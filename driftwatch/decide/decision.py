@@ -89,7 +89,8 @@ def decide(
     )
     e_values = recentred_e_values(segment_state, usual, policy, effects, baseline, memo)
     segment_state = _with_levels(segment_state, e_values)
-    bets = _bets(segment_state, measurement, policy, broken)
+    active = _active(segment_state, measurement, broken)
+    bets = _bets(active, segment_state, policy)
     next_state = update_evidence(segment_state, e_values, weights, bets, measurement.window.start)
     findings = _findings(segment_state, measurement, usual, broken)
     settled = settle(segment_state.incidents, findings, segment_state.past_incidents)
@@ -100,8 +101,7 @@ def decide(
     evidence = moves.evidence if moves.changes.again else pools.evidence(next_state, memo)
     next_state = apply_moves(next_state, e_values, effect_floors(next_state, policy), moves)
     next_state = _add_window(next_state, measurement, e_values, segment_state, broken)
-    present = _present(bets, e_values)
-    burn_in = burn_in_of(segment_state, next_state, policy, present, baseline.n)
+    burn_in = burn_in_of(segment_state, next_state, policy, _present(active, e_values), baseline.n)
     state, reason = _state(next_state, segment_state.unwatched, measurement, burn_in, moves)
     end, length = measurement.window.end, measurement.length
     return Decision(
@@ -205,20 +205,23 @@ def active_streams(segment_state: SegmentState, suspended: frozenset[str]) -> Pe
     )
 
 
-def _bets(
-    segment_state: SegmentState, measurement: Measurement, policy: Policy, broken: frozenset[str]
+def _active(
+    segment_state: SegmentState, measurement: Measurement, broken: frozenset[str]
 ) -> PerKind[BoolArray]:
-    """Return the streams that draw evidence: those in an incident around their centres.
-
-    During a burn-in that is asked for, no score does.
-    """
+    """Return the streams that are looked at: those in an incident around their centres."""
     active = active_streams(segment_state, _resting(segment_state, measurement, broken))
     inside = Pools.of(segment_state).inside
-    scores = active.scores & (~inside.scores | segment_state.scores.centred)
     return PerKind(
         shares=active.shares & (~inside.shares | segment_state.shares.centred),
-        scores=np.zeros_like(scores) if only_learns(segment_state, policy) else scores,
+        scores=active.scores & (~inside.scores | segment_state.scores.centred),
     )
+
+
+def _bets(active: PerKind[BoolArray], segment_state: SegmentState, policy: Policy) -> PerKind[BoolArray]:
+    """Return the streams that draw evidence: during a burn-in that is asked for, no score does."""
+    if not only_learns(segment_state, policy):
+        return active
+    return PerKind(shares=active.shares, scores=np.zeros_like(active.scores))
 
 
 def _present(active: PerKind[BoolArray], e_values: WindowEValues) -> PerKind[BoolArray]:
