@@ -22,8 +22,8 @@ from driftwatch.decide.window_e_values import WindowEValues
 
 #: A share of rows has moved on if it is so much further from the reference than at the newest page.
 _GROWN_SHARE = 0.2
-#: Scores have moved on if they are so many times as far, and at least that of so many scales.
-_GROWN_SCORE, _MIN_PAGED_DEVIATION = 2.0, 2.0
+#: Scores have moved on if they are so many times as far, by more than what both windows vary, in scales.
+_GROWN_SCORE, _SCORE_NOISE = 2.0, 3.0
 #: Later than any window.
 _NEVER = 1 << 62
 
@@ -134,8 +134,8 @@ def grown_columns(
     for name in onsets:
         is_score = scores.keys.owned_by(frozenset({name}))
         if is_score.any():
-            paged = max(float(scores.paged_deviation[is_score].max()), _MIN_PAGED_DEVIATION)
-            if deviation[is_score].max() >= _GROWN_SCORE * paged:
+            paged = float(scores.paged_deviation[is_score].max())
+            if deviation[is_score].max() >= _GROWN_SCORE * paged + _SCORE_NOISE:
                 grown.add(name)
     return frozenset(grown & onsets.keys())
 
