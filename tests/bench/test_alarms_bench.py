@@ -335,7 +335,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     )
     options = argparse.Namespace(
         quarters=2, hourly_quarters=1, repeats=1, worlds=["ties", "hourly"], settings=["1d_1000_bursty"],
-        lines=["mean 1", "flip"], budget=BUDGET, within=30, no_rivals=True, late=[],
+        lines=["mean 1", "flip"], budget=BUDGET, within=30, no_rivals=True, late=[], sequences=[], open=[],
     )  # fmt: skip
     results = run.read(path)
     assert len(results) == 1

@@ -84,7 +84,7 @@ def test_days_come_late_after_newer_ones_and_each_once() -> None:
 def test_late_worlds_are_pieces_of_the_bench_and_have_a_table() -> None:
     options = argparse.Namespace(
         quarters=1, hourly_quarters=0, repeats=2, worlds=[], settings=[], late=["late_half", "late half"],
-        budget=BUDGET, lines=[], within=30, no_rivals=True,
+        budget=BUDGET, lines=[], within=30, no_rivals=True, sequences=[], open=[],
     )  # fmt: skip
     null = {
         "kind": "late", "world": "late_half", "number": 0, "budget": BUDGET, "pages": 4, "part_pages": 3,

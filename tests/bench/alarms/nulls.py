@@ -1,4 +1,4 @@
-"""One quarter of one null world: its pages, and the alarms of other rules."""
+"""One piece of one null world, mostly a quarter: its pages, and the alarms of other rules."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from alarms.path import Monitor, acknowledge, configure
+from alarms.rare_worlds import NULL_WORLDS
 from alarms.rivals import SHIPPED, TUNED, Panel, Scores, gauges
-from alarms.worlds import WORLDS
 from driftwatch.results.results import State
 
 #: Windows after which a monitor should have calibrated.
@@ -20,8 +20,8 @@ MAX_TOP_SCORES = 40
 
 
 def quarter(name: str, number: int, budget: str, rivals: bool) -> dict[str, Any]:
-    """Ninety days; every page is acknowledged at once, so that an open incident hides no later one."""
-    world, seed = WORLDS[name], [number, zlib.crc32(name.encode())]
+    """Ninety days or more in a row; each page is acknowledged at once, so that it hides no later one."""
+    world, seed = NULL_WORLDS[name], [number, zlib.crc32(name.encode())]
     rng, panel_rng = np.random.default_rng(seed), np.random.default_rng([*seed, 1])
     draw = world.make(rng)
     extra = None if world.extra_counts is None else world.extra_counts(np.random.default_rng([*seed, 2]))
@@ -32,7 +32,7 @@ def quarter(name: str, number: int, budget: str, rivals: bool) -> dict[str, Any]
     del parts
     segment_state, calibrating, names = monitor.first, [], Counter[str]()
     page_windows, window_scores = [], list[Scores]()
-    for t in range(world.per_quarter):
+    for t in range(world.windows):
         window = monitor.measure(draw(rng, t), t)
         decision = monitor.decide(segment_state, window)
         segment_state = acknowledge(decision.segment_state)
@@ -45,9 +45,9 @@ def quarter(name: str, number: int, budget: str, rivals: bool) -> dict[str, Any]
                 panel.scores(window.rows, gauges(monitor.reference, window.summary), panel_rng)
             )
     return {
-        "kind": "null", "world": name, "number": number, "budget": budget, "windows": world.per_quarter,
-        "pages": len(page_windows), "at": page_windows, "calibrating": sum(calibrating),
-        "settled": len(calibrating[SETTLED_WINDOWS:]),
+        "kind": "null", "world": name, "number": number, "budget": budget, "windows": world.windows,
+        "quarters": world.quarters, "pages": len(page_windows), "at": page_windows,
+        "calibrating": sum(calibrating), "settled": len(calibrating[SETTLED_WINDOWS:]),
         "calibrating_settled": sum(calibrating[SETTLED_WINDOWS:]), "named": dict(names.most_common(8)),
         "rivals": _rule_summary(window_scores) if rivals else {},
     }  # fmt: skip

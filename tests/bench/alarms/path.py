@@ -32,7 +32,7 @@ from driftwatch.results.streams import Streams
 from driftwatch.summary.batch import Batch, Levels, Numbers
 from driftwatch.summary.counts import Counts
 from driftwatch.summary.grid import Grid, LevelGrid, numeric_grid
-from driftwatch.summary.plan import Plan
+from driftwatch.summary.plan import Plan, Segmentation
 from driftwatch.summary.reference import Provenance, Reference
 from driftwatch.summary.sample import RowSample
 from driftwatch.summary.serial import with_fingerprint
@@ -92,7 +92,7 @@ def batch(rows: Rows) -> Batch:
     return Batch(rows=len(hashes[0]), columns=columns, content_hashes=hash_rows(hashes, 0))
 
 
-def plan_of(parts: Sequence[Rows], sample_rows: int) -> Plan:
+def plan_of(parts: Sequence[Rows], sample_rows: int, segmentation: Segmentation | None = None) -> Plan:
     """The plan of a reference that consists of these windows."""
     columns: list[Column] = []
     grids: dict[str, Grid] = {}
@@ -108,7 +108,8 @@ def plan_of(parts: Sequence[Rows], sample_rows: int) -> Plan:
         numbers = np.concatenate([p[::step] for part in parts if not isinstance(p := part[name], Levels)])
         columns.append(Column(name=name, kind=Kind.NUMERIC))
         grids[name] = numeric_grid(numbers[~np.isnan(numbers)])
-    return with_fingerprint(Plan(columns=tuple(columns), grids=grids, sample_rows=sample_rows))
+    plan = Plan(columns=tuple(columns), grids=grids, sample_rows=sample_rows, segmentation=segmentation)
+    return with_fingerprint(plan)
 
 
 def summarise_window(plan: Plan, rows: Rows, span: Span, extra: Extra | None, t: int) -> Summary:
@@ -159,9 +160,10 @@ class Monitor:
         has_times: bool = True,
         sample_rows: int = 1000,
         extra: Extra | None = None,
+        segmentation: Segmentation | None = None,
     ) -> Monitor:
         """A monitor whose reference consists of these windows, the last of which ends at time 0."""
-        plan = plan_of(parts, sample_rows)
+        plan = plan_of(parts, sample_rows, segmentation)
         summaries = [
             summarise_window(plan, part, cls._span(config, t), extra, t)
             for t, part in enumerate(parts, -len(parts))

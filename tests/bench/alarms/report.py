@@ -12,9 +12,9 @@ from scipy.special import chdtri
 
 from alarms import oracle
 from alarms.healthy import SETTINGS
+from alarms.rare_worlds import NULL_WORLDS
 from alarms.rivals import SHIPPED, TUNED
 from alarms.shifts import LINES, NOTHING
-from alarms.worlds import WORLDS
 from driftwatch.core.settings import Budget, parse_budget
 
 Result = dict[str, Any]
@@ -47,6 +47,11 @@ def group_by(results: Iterable[Result], *keys: str) -> dict[tuple[Any, ...], lis
     return groups
 
 
+def quarters_of(item: Result) -> int:
+    """Quarters in one piece of a null world; results of older benches are of one each."""
+    return int(item.get("quarters", 1))
+
+
 def nulls(results: Sequence[Result], budget: str) -> list[str]:
     """False pages of every null world against the budget."""
     budget_pages, worlds = per_quarter(budget), group_by(results, "world")
@@ -54,12 +59,12 @@ def nulls(results: Sequence[Result], budget: str) -> list[str]:
         f"\nfalse pages per quarter at {budget} ({budget_pages:.2g} allowed)",
         f"{'world':<24}{'quarters':>9}{'mean':>7}{'upper95':>9}{'calibrating':>12}{'after 60':>9}  verdict",
     ]
-    for name in WORLDS:
+    for name in NULL_WORLDS:
         items = worlds.get((name,), [])
         if not items:
             continue
-        pages = sum(item["pages"] for item in items)
-        mean, upper = pages / len(items), upper95(pages, len(items))
+        pages, quarters = sum(item["pages"] for item in items), sum(quarters_of(item) for item in items)
+        mean, upper = pages / quarters, upper95(pages, quarters)
         share = sum(item["calibrating"] for item in items) / sum(item["windows"] for item in items)
         settled_share = sum(item["calibrating_settled"] for item in items) / sum(
             item["settled"] for item in items
@@ -70,7 +75,7 @@ def nulls(results: Sequence[Result], budget: str) -> list[str]:
         verdict = _verdict(name, mean, upper, budget_pages, settled_share)
         top_names = ", ".join(f"{stream} {count}" for stream, count in names.most_common(3))
         lines.append(
-            f"{name:<24}{len(items):>9}{mean:>7.2f}{upper:>9.2f}{share:>12.0%}"
+            f"{name:<24}{quarters:>9}{mean:>7.2f}{upper:>9.2f}{share:>12.0%}"
             f"{settled_share:>9.0%}  {verdict}" + (f"; named {top_names}" if top_names else "")
         )
     return lines
@@ -81,8 +86,8 @@ def _verdict(name: str, mean: float, upper: float, budget_pages: float, settled_
         verdict = "kept"
     elif mean <= budget_pages:
         verdict = "too few quarters to say"
-    elif WORLDS[name].remedy:
-        verdict = f"OVER, outside the proof; would hold with {WORLDS[name].remedy}"
+    elif NULL_WORLDS[name].remedy:
+        verdict = f"OVER, outside the proof; would hold with {NULL_WORLDS[name].remedy}"
     else:
         verdict = "OVER"
     return verdict if settled_share <= MAX_CALIBRATING_SHARE else f"{verdict}; CALIBRATING TOO LONG"
@@ -152,7 +157,7 @@ def false_pages(
     """Pages and quarters of a rule by null world inside the proof, at its shipped threshold or another."""
     totals: dict[str, tuple[int, int]] = {}
     for item in results:
-        if WORLDS[item["world"]].remedy:
+        if NULL_WORLDS[item["world"]].remedy:
             continue
         if rule == "ours":
             pages = item["pages"]
@@ -167,7 +172,7 @@ def false_pages(
         else:
             pages = item["rivals"]["alarms"][rule]
         total = totals.get(item["world"], (0, 0))
-        totals[item["world"]] = (total[0] + pages, total[1] + 1)
+        totals[item["world"]] = (total[0] + pages, total[1] + quarters_of(item))
     return totals
 
 
@@ -178,7 +183,7 @@ def worst_bound(pages: dict[str, tuple[int, int]]) -> float:
 
 def tune_threshold(results: Sequence[Result], rule: str, budget_pages: float) -> float | None:
     """The smallest threshold that keeps the rule's upper bound within the budget in every world, or None."""
-    proof_results = [item for item in results if not WORLDS[item["world"]].remedy]
+    proof_results = [item for item in results if not NULL_WORLDS[item["world"]].remedy]
     values = sorted(
         {value for item in proof_results for value in item["rivals"].get("top", {}).get(rule, ())}
     )
@@ -253,7 +258,7 @@ def _mean_pages(null_results: Sequence[Result]) -> list[str]:
     for (name,), items in group_by(null_results, "world").items():
         cells = [false_pages(items, rule).get(name) for rule in rules]
         texts = ["-" if cell is None else f"{cell[0] / cell[1]:.2f}" for cell in cells]
-        if not WORLDS[name].remedy:
+        if not NULL_WORLDS[name].remedy:
             lines.append(f"{name:<24}" + "".join(f"{item:>15}" for item in texts))
     return lines
 

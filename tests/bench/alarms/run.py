@@ -20,12 +20,16 @@ from typing import Any
 from records import open_to_append, read
 
 import driftwatch
-from alarms import delays, late, nulls, report
+from alarms import delays, late, nulls, report, sequences
 from alarms.healthy import SETTINGS
 from alarms.late_report import late_nulls, late_shifts
 from alarms.late_worlds import LATE_WORLDS
+from alarms.rare_worlds import NULL_WORLDS
+from alarms.sequence_report import open_nulls
+from alarms.sequence_report import sequences as sequence_table
+from alarms.sequence_worlds import SEQUENCES
+from alarms.sequences import OPEN_WORLDS
 from alarms.shifts import LINES
-from alarms.worlds import WORLDS
 
 LATE_KINDS = ("late", "late shift")
 #: Null and shifted worlds whose rows come late.
@@ -49,20 +53,30 @@ def pieces(options: argparse.Namespace, results: list[Result]) -> Iterator[Piece
     quarters = {(r["world"], r["number"]) for r in results if r["kind"] == "null"}
     runs = {(r["setting"], r["number"], r["line"]) for r in results if r["kind"] == "shift"}
     late_runs = {(r["world"], r["number"]) for r in results if r["kind"] in LATE_KINDS}
+    sequence_runs = {(r["sequence"], r["number"]) for r in results if r["kind"] == "sequence"}
+    open_quarters = {(r["world"], r["number"], r["moved"]) for r in results if r["kind"] == "open"}
     for number in range(max(options.quarters, options.hourly_quarters or 0, options.repeats)):
         for name in options.late:
             is_null = name in LATE_WORLDS
             limit = options.quarters if is_null else options.repeats
             if number < limit and (name, number) not in late_runs:
                 yield late.quarter if is_null else late.repeat, (name, number, options.budget)
+        for name in options.sequences:
+            if number < options.repeats and (name, number) not in sequence_runs:
+                yield sequences.repeat, (name, number, options.budget)
+        for name in options.open:
+            for is_moved in (False, True):
+                if number < options.quarters and (name, number, is_moved) not in open_quarters:
+                    yield sequences.quarter, (name, number, options.budget, is_moved)
         for world in options.worlds:
-            hourly = WORLDS[world].length == "1h"
+            hourly = NULL_WORLDS[world].length == "1h"
             n_quarters = (
                 options.hourly_quarters
                 if hourly and options.hourly_quarters is not None
                 else options.quarters
             )
-            if number < n_quarters and (world, number) not in quarters:
+            is_due = number * NULL_WORLDS[world].quarters < n_quarters
+            if is_due and (world, number) not in quarters:
                 yield nulls.quarter, (world, number, options.budget, not options.no_rivals)
         for setting in options.settings:
             missing_lines = [line for line in options.lines if (setting, number, line) not in runs]
@@ -109,6 +123,8 @@ def tables(results: list[Result], max_windows: int) -> str:
         lines += report.compare_rules(null_results, shift_results, budget, max_windows)
         lines += late_nulls([item for item in items if item["kind"] == "late"], budget)
         lines += late_shifts([item for item in items if item["kind"] == "late shift"])
+        lines += sequence_table([item for item in items if item["kind"] == "sequence"])
+        lines += open_nulls([item for item in items if item["kind"] == "open"], budget)
     return "\n".join(lines)
 
 
@@ -136,7 +152,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100, help="of each shifted world")
     parser.add_argument("--within", type=int, default=30, help="windows after the change")
     parser.add_argument(
-        "--worlds", type=_name_parser(WORLDS), default=list(WORLDS), help="null worlds, by commas"
+        "--worlds", type=_name_parser(NULL_WORLDS), default=list(NULL_WORLDS), help="null worlds, by commas"
     )
     parser.add_argument(
         "--settings", type=_name_parser(SETTINGS), default=list(SETTINGS), help="rows and cadence"
@@ -144,6 +160,18 @@ def main() -> None:
     parser.add_argument("--lines", type=_name_parser(dict(LINES)), default=list(LINES), help="changes")
     parser.add_argument(
         "--late", type=_name_parser(LATE), default=list(LATE), help="worlds whose rows come late"
+    )
+    parser.add_argument(
+        "--sequences",
+        type=_name_parser(SEQUENCES),
+        default=list(SEQUENCES),
+        help="what follows a page that nobody acknowledges; --repeats of each",
+    )
+    parser.add_argument(
+        "--open",
+        type=_name_parser(OPEN_WORLDS),
+        default=list(OPEN_WORLDS),
+        help="null worlds whose pages nobody acknowledges, without and with one move; --quarters of each",
     )
     parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--tables", action="store_true", help="print the tables only")

@@ -42,11 +42,18 @@ class World:
     slots: tuple[str, ...] = ()
     remedy: str = ""
     extra_counts: Callable[[np.random.Generator], Extra] | None = None
+    #: Quarters in a row that one piece of work runs.
+    quarters: int = 1
 
     @property
     def per_quarter(self) -> int:
         """Windows in 90 days."""
         return 90 if self.length == "1d" else 90 * 24
+
+    @property
+    def windows(self) -> int:
+        """Windows in one piece of work."""
+        return self.quarters * self.per_quarter
 
 
 def name_columns(values: Float64Array) -> Rows:
