@@ -239,25 +239,25 @@ SEQUENCES: Mapping[str, Sequence] = {
     # One cause, one page.
     "all move": _sequence(wanted=Wanted(), first=all_moved(0.15, 1.0), windows=60),
     "all move by .25": _sequence(wanted=Wanted(), first=all_moved(0.25, 0.25), windows=60),
-    "one day, all": _sequence(wanted=Wanted(ends=ONE), first=all_moved(0.3, 1.0, days=1)),
-    "one day, three": _sequence(
+    "one day: all": _sequence(wanted=Wanted(ends=ONE), first=all_moved(0.3, 1.0, days=1)),
+    "one day: three": _sequence(
         wanted=Wanted(ends=ONE), first=moved("x0", "x1", "x2", when=lambda k: k == 0)
     ),
     # Broken a window later, an update; it may page again once the page is seven windows old.
     "null in a window": _sequence(wanted=_BREAKS, first=nulls("x0", 1.0, first_share=0.4)),
-    "all move, segments": _sequence(
+    "all move: segments": _sequence(
         wanted=Wanted(), first=all_moved(0.15, 1.0), segmented=True, windows=40
     ),
-    "one day, segments": _sequence(
+    "one day: segments": _sequence(
         wanted=Wanted(ends=ONE), first=all_moved(0.3, 1.0, days=1), segmented=True, windows=40
     ),
-    "null, segments": _sequence(
+    "null: segments": _sequence(
         wanted=_BREAKS, first=nulls("x0", 1.0, first_share=0.4), segmented=True, windows=25
     ),
     "in one segment": _sequence(
         wanted=Wanted(), first=in_region(moved("x0"), "r3"), segmented=True, windows=40
     ),
-    "other column, segments": _sequence(
+    "other column: segments": _sequence(
         wanted=_OWN, first=moved("x0"), second=moved("x5"), names=_X5, segmented=True, windows=30
     ),
     # Rhythm. Where it ended before it was known to return, there are two keys.

@@ -17,6 +17,7 @@ from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.results.results import OtherPage, Verdict
 from driftwatch.summary.batch import Levels
 from driftwatch.summary.plan import OTHER_SEGMENT, Segmentation
@@ -108,11 +109,7 @@ class Watch:
         return frozenset(item.key for state in self.segment_states.values() for item in state.incidents)
 
     def other_pages(self, segment: str | None) -> tuple[OtherPage, ...]:
-        newest = dict[str, int]()
-        for name, state in self.segment_states.items():
-            for item in () if name == segment else state.incidents:
-                newest[item.key] = max(newest.get(item.key, item.newest_page), item.newest_page)
-        return tuple(OtherPage(key=key, paged_at=paged_at) for key, paged_at in newest.items())
+        return PagesElsewhere(self.segment_states).of(segment)
 
 
 def _span(config: MonitorConfig, t: int) -> Span:
