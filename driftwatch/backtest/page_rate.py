@@ -10,6 +10,7 @@ from typing import Any
 from scipy.special import chdtri
 
 from driftwatch.core.settings import Budget
+from driftwatch.results.page_json import page_named
 from driftwatch.results.results import State, Verdict
 
 #: Confidence level of the interval of the page rate.
@@ -86,7 +87,7 @@ def predict(verdicts: Sequence[Verdict], budget: Budget) -> Prediction:
         seconds=sum(verdict.window.seconds for verdict in all_rows_verdicts if verdict.rows),
         windows=len(all_rows_verdicts),
         pages=sum(verdict.page for verdict in verdicts),
-        broken=sum(verdict.page and not verdict.named for verdict in verdicts),
+        broken=sum(verdict.page and not page_named(verdict) for verdict in verdicts),
         budget=budget.per_second() * QUARTER_SECONDS,
         states=dict(Counter(verdict.state for verdict in all_rows_verdicts)),
     )

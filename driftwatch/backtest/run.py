@@ -27,8 +27,9 @@ from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.stray_rows import present_of, with_strays
 from driftwatch.monitor.tiles import read_tiles
+from driftwatch.results.page_json import pages_json
 from driftwatch.results.results import Reason, State, Verdict
-from driftwatch.results.verdict_json import pages_json, window_json
+from driftwatch.results.verdict_json import window_json
 from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total

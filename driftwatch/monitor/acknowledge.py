@@ -85,7 +85,9 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
         closing_messages = [
             message
             for _, incident in matches
-            for message in monitor.recorder.closing_messages(stored.get(incident.key), now)
+            for message in monitor.recorder.closing_messages(
+                stored.get(incident.key), now, acknowledgement.verdict
+            )
         ]
         record = replace(record, messages=closing_messages)
     if acknowledgement.verdict == ACCEPTED:

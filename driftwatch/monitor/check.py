@@ -37,6 +37,7 @@ from driftwatch.monitor.evaluation.window_verdict import (
     with_note,
 )
 from driftwatch.monitor.incident_message import Ending
+from driftwatch.monitor.incidents.incident_records import open_segments
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
 from driftwatch.monitor.replay import Replay
@@ -277,7 +278,14 @@ class Monitor:
         """Commit a window or a part of late rows in one transaction, and go on from its states."""
         evaluations = self.recorder.with_new_keys(evaluations)
         if not self.recorder.commit(
-            window, now, evaluations, tiles=tiles, selftest=selftest, owed=owed, part=part
+            window,
+            now,
+            evaluations,
+            open_in=open_segments(evaluations, self.reference.plan.segments, self.segment_state),
+            tiles=tiles,
+            selftest=selftest,
+            owed=owed,
+            part=part,
         ):
             self.segment_states = {}
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from itertools import pairwise
@@ -11,20 +11,27 @@ from urllib.parse import quote
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident
-from driftwatch.monitor.column_labels import column_labels, named_column_text, single_columns
-from driftwatch.notify.base import IncidentKind, Message, minute_text
-from driftwatch.results import text_format
+from driftwatch.monitor.column_labels import column_labels, single_columns
+from driftwatch.monitor.incidents.ending_text import is_ending_line, lasting
+from driftwatch.monitor.incidents.incident_lines import (
+    BLIND_NOTE,
+    again_line,
+    broken_columns,
+    ending_lines,
+    lines_of_others,
+    page_lines,
+    places_lines,
+    unchanged_text,
+)
+from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import State, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 
 #: Lines of a message that fits a telephone; further lines are only counted.
 _MAX_LINES = 8
-#: Columns listed as unchanged, and as ones that nothing can be told of.
-_MAX_UNCHANGED = 6
 #: Lengths of a window between two ends, above which a window is missing.
 _MAX_GAP_WINDOWS = 1.5
-_BLIND_NOTE = "nothing is known about drift until this works again"
 _CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
 
 
@@ -43,8 +50,6 @@ _ENDING_CAUSES = {
     Ending.NOT_WATCHED: "what it names is no longer watched",
     Ending.UNKNOWN: "the history was lost and nobody can tell whether it goes on",
 }
-#: Share of the traffic; a test set that may represent this much is not reported as falling short.
-_MIN_REPRESENTED_SHARE = 0.95
 
 
 def message_for(
@@ -53,20 +58,30 @@ def message_for(
     config: MonitorConfig,
     external_url: str,
     trail: Iterable[TrailPoint] = (),
+    *,
+    segments: Sequence[str | None] = (),
+    others: Sequence[Verdict] = (),
+    again: bool = False,
 ) -> Message:
-    lines = _lines(incident, verdict)
+    """Return the message of a page; ``others`` are what its window showed in the other ``segments``."""
+    lines = page_lines(incident, verdict)
+    at = 1 if lines and lines[0].startswith("since ") else 0
+    lines[at:at] = [*([again_line(incident, verdict)] if again else []), *places_lines(segments)]
+    lines += lines_of_others(incident, verdict, others)
     n_hidden = len(lines) - _MAX_LINES
     if n_hidden > 0:
         lines = [*lines[:_MAX_LINES], f"and {n_hidden} more"]
+    # When it ends must not be hidden.
+    lines += ending_lines(incident.key, verdict)
     return Message(
         key=incident.key,
         kind=IncidentKind(incident.kind),
         monitor=verdict.monitor,
         segment=verdict.segment,
         resolved=False,
-        title=title_of(incident, verdict, config),
+        title=title_of(incident, verdict, config, segments, again=again),
         lines=tuple(lines),
-        unchanged=_unchanged(verdict),
+        unchanged=unchanged_text(verdict),
         window_start=verdict.window.start,
         window_end=verdict.window.end,
         onset=incident.onset,
@@ -78,10 +93,19 @@ def message_for(
         model_version=config.model.version,
         url=_link(incident, verdict, external_url),
         trail=tuple(trail),
+        segments=tuple(segments),
+        again=again,
     )
 
 
-def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str:
+def title_of(
+    incident: Incident,
+    verdict: Verdict,
+    config: MonitorConfig,
+    segments: Sequence[str | None] = (),
+    *,
+    again: bool = False,
+) -> str:
     """Return a title that names the monitor and the symptom, short enough for a phone.
 
     >>> from driftwatch.results.results import Reason, State
@@ -92,14 +116,17 @@ def title_of(incident: Incident, verdict: Verdict, config: MonitorConfig) -> str
     >>> title_of(incident, verdict, MonitorConfig.model_construct(name="m"))
     'm: inputs drifted, 1 column'
     """
-    subject = verdict.monitor if verdict.segment is None else f"{verdict.monitor} [{verdict.segment[:40]}]"
+    place = f"{len(segments)} segments" if len(segments) > 1 else (verdict.segment or "")[:40]
+    subject = f"{verdict.monitor} [{place}]" if place else verdict.monitor
     model = f"{config.model.name} {config.model.version}".strip()
     subject = f"{subject} (model {model})" if model else subject
-    if incident.kind == DRIFT:
-        moved_columns = _moved_columns_text(len(single_columns(incident.columns)), verdict)
-        return f"{subject}: inputs drifted, {moved_columns or ', '.join(column_labels(incident.columns))}"
+    if incident.kind == DRIFT or (again and not broken_columns(incident, verdict)):
+        names = [item.column for item in verdict.named] if again else incident.columns
+        moved_columns = _moved_columns_text(len(single_columns(names)), verdict)
+        drifted = "drifted further" if again else "inputs drifted"
+        return f"{subject}: {drifted}, {moved_columns or ', '.join(column_labels(names))}"
     if incident.kind == BROKEN:
-        return f"{subject}: input broken, {', '.join(incident.columns[:3])}"[:120]
+        return f"{subject}: input broken, {', '.join((incident.broken or incident.columns)[:3])}"[:120]
     return f"{subject}: could not look, {str(verdict.reason).replace('_', ' ')}"
 
 
@@ -118,18 +145,29 @@ def resolved_message(
     *,
     by_hand: bool = False,
     ending: Ending | None = None,
+    ended: str = "",
 ) -> str:
     """Return the stored firing message as a resolve message; ``trail`` is the evidence until then.
 
     ``by_hand`` says that somebody closed the incident; a could-not-look incident then gets another note.
+    ``ended`` says how it ended and how long it lasted.
     """
-    message = replace(message_from_json(firing), resolved=True, resolved_at=now, trail=tuple(trail))
+    message = message_from_json(firing)
+    message = replace(
+        message,
+        lines=tuple(line for line in message.lines if not is_ending_line(line)),
+        resolved=True,
+        resolved_at=now,
+        trail=tuple(trail),
+        ended=ended or lasting(message.opened_at, now).strip(),
+        again=False,
+    )
     if ending is not None:
         message = _ended(message, ending)
-    elif _BLIND_NOTE in message.lines:
+    elif BLIND_NOTE in message.lines:
         note = _CLOSED_BY_HAND_NOTE if by_hand else _recovery_note(message)
         message = replace(
-            message, lines=tuple(note if line == _BLIND_NOTE else line for line in message.lines)
+            message, lines=tuple(note if line == BLIND_NOTE else line for line in message.lines)
         )
     return message_to_json(message)
 
@@ -138,7 +176,7 @@ def _ended(message: Message, ending: Ending) -> Message:
     is_blind = message.kind is IncidentKind.BLIND
     note = f"ended because {_ENDING_CAUSES[ending]}, "
     note += "not because it works again" if is_blind else "not because the inputs are back"
-    lines = [line for line in message.lines if line != _BLIND_NOTE]
+    lines = [line for line in message.lines if line != BLIND_NOTE]
     # The line of the onset stays the first one: notifiers put it before the window.
     lines.insert(1 if lines and lines[0].startswith("since ") else 0, note)
     subject = message.title.partition(": ")[0]
@@ -155,60 +193,6 @@ def _recovery_note(message: Message) -> str:
     if message.opened_at in state_at and is_gapless and has_data:
         return "it works again, and every window was looked at"
     return "it works again; nothing is known about drift in windows that nobody could look at"
-
-
-def _lines(incident: Incident, verdict: Verdict) -> list[str]:
-    if incident.kind == DRIFT:
-        moved_lines = [
-            f"{named_column_text(item)} ({item.share:.0%} of the evidence)" for item in verdict.named
-        ]
-        opening = f"since {minute_text(incident.onset)}, {verdict.rows:,} rows"
-        return [opening, *_lateness(verdict), *moved_lines, *_unrepresented(verdict), *_burn_in(verdict)]
-    if incident.kind == BROKEN:
-        incident_columns = set(incident.columns)
-        broken_lines = [
-            f"{item.column}: {item.detail}" for item in verdict.breakages if item.column in incident_columns
-        ]
-        return [*_lateness(verdict), *broken_lines, *_burn_in(verdict)]
-    return [verdict.detail, _BLIND_NOTE]
-
-
-def _lateness(verdict: Verdict) -> list[str]:
-    if verdict.part:
-        text = f"{verdict.rows:,} rows of the window to {minute_text(verdict.window.end)} came late"
-        return [f"judged late: {text}, {verdict.earlier_rows:,} were judged before"]
-    if verdict.late:
-        return [f"judged late: the rows of the window to {minute_text(verdict.window.end)} came late"]
-    return []
-
-
-def _unrepresented(verdict: Verdict) -> list[str]:
-    # The test set never stood for this traffic: an offset, not a change.
-    return [
-        f"apart from any change, the test set stands for {item.share:.0%} of usual traffic in {item.column} "
-        f"({item.low:.0%} to {item.high:.0%})"
-        for item in verdict.represented[:1]
-        if item.high < _MIN_REPRESENTED_SHARE
-    ]
-
-
-def _burn_in(verdict: Verdict) -> list[str]:
-    if verdict.calibrating_until is None:
-        return []
-    until = minute_text(verdict.calibrating_until)
-    return [f"what is usual is learned until {until}; what does not page before then stands in the verdict"]
-
-
-def _unchanged(verdict: Verdict) -> str:
-    parts: list[str] = []
-    if verdict.part:
-        # Late rows alone tell nothing of the columns of their window.
-        return ""
-    for opening, names in (("Did not change", verdict.unchanged), ("Could not tell", verdict.could_not_tell)):
-        if names:
-            texts = text_format.move_texts(names, verdict.move_limits)
-            parts.append(f"{opening}: {text_format.listing(texts, _MAX_UNCHANGED)}.")
-    return " ".join(parts)
 
 
 def _link(incident: Incident, verdict: Verdict, external_url: str) -> str:

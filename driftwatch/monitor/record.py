@@ -5,26 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.config.shown import redacted_settings
 from driftwatch.core.schema import Span
-from driftwatch.decide.segment_state import BLIND, Incident
 from driftwatch.decide.state_codec import encode
 from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation
-from driftwatch.monitor.incident_message import Ending, message_for, resolved_message
+from driftwatch.monitor.incident_message import Ending, resolved_message
+from driftwatch.monitor.incidents.ending_text import lasting
+from driftwatch.monitor.incidents.incident_records import (
+    ChangeWriter,
+    IncidentChanges,
+    QueuedMessage,
+    Segments,
+    with_keys,
+)
 from driftwatch.monitor.reading import Tiles
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_to_json
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_WINDOWS, History
-from driftwatch.store.outbox import message_to_json
 from driftwatch.store.records import CheckRecord, OwedWindow, StoredIncident, StoredSelftest, StoredTile
 
 Evaluations = Mapping[str | None, Evaluation]
-QueuedMessage = tuple[str, str, str, str | None, str]
 #: Windows whose evidence a message carries.
 TRAIL_WINDOWS = 60
 
@@ -35,13 +40,6 @@ def configuration_of(config: MonitorConfig) -> tuple[str, str]:
     del data["selftest"]
     text = json.dumps(data, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest(), text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentChanges:
-    opened: tuple[StoredIncident, ...]
-    resolved: tuple[tuple[str, str], ...]
-    messages: tuple[QueuedMessage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +61,7 @@ class Recorder:
         now: int,
         evaluations: Evaluations,
         *,
+        open_in: Mapping[str, Segments],
         tiles: Sequence[StoredTile],
         selftest: StoredSelftest | None,
         owed: OwedWindow | None = None,
@@ -70,13 +69,11 @@ class Recorder:
     ) -> bool:
         """Commit a check; return False if the window, or the part of its late rows, was already decided.
 
-        The verdicts of an ``owed`` window may be replaced. ``selftest`` is None when unchanged.
+        The verdicts of an ``owed`` window may be replaced. ``selftest`` is None when unchanged. ``open_in``
+        are the segments in which each key is open after it.
         """
         decided = {segment: item for segment, item in evaluations.items() if isinstance(item, Decided)}
-        changes = [
-            self.incident_changes(item.opened, item.resolved, item.verdict, now)
-            for item in evaluations.values()
-        ]
+        changes = self._incident_changes(evaluations, open_in, now)
         all_rows = decided.get(None)
         return self.history.commit(
             CheckRecord(
@@ -93,9 +90,10 @@ class Recorder:
                     (segment, item.segment_state.decided_until or window.end, encode(item.segment_state))
                     for segment, item in decided.items()
                 ],
-                opened=[item for change in changes for item in change.opened],
-                resolved=[item for change in changes for item in change.resolved],
-                messages=[item for change in changes for item in change.messages],
+                opened=changes.opened,
+                updated=changes.updated,
+                resolved=changes.resolved,
+                messages=changes.messages,
                 checkpoint=all_rows is not None
                 and all_rows.verdict.state.has_data
                 and all_rows.segment_state.healthy_windows % self.checkpoint_windows == 0,
@@ -110,24 +108,14 @@ class Recorder:
         A monitor that was removed and came back still cannot look at the same window: receivers resolved the
         old key and would ignore it.
         """
-        return {
-            segment: self._with_new_key(item) if isinstance(item, Decided) and item.opened else item
-            for segment, item in evaluations.items()
+        keys = {
+            incident.key: self._unused_key(incident.key)
+            for item in evaluations.values()
+            for incident in item.opened
         }
-
-    def _with_new_key(self, decided: Decided) -> Decided:
-        keys = {item.key: self._unused_key(item.key) for item in decided.opened}
-        return replace(
-            decided,
-            opened=tuple(replace(item, key=keys[item.key]) for item in decided.opened),
-            segment_state=replace(
-                decided.segment_state,
-                incidents=tuple(
-                    replace(item, key=keys.get(item.key, item.key))
-                    for item in decided.segment_state.incidents
-                ),
-            ),
-        )
+        if all(key == new_key for key, new_key in keys.items()):
+            return evaluations
+        return {segment: with_keys(item, keys) for segment, item in evaluations.items()}
 
     def _unused_key(self, key: str) -> str:
         number, candidate = 1, key
@@ -150,35 +138,31 @@ class Recorder:
             for (start, segment), part in tiles.items()
         ]
 
-    def incident_changes(
-        self, opened: Sequence[Incident], resolved: Sequence[Incident], verdict: Verdict, now: int
+    def _incident_changes(
+        self, evaluations: Evaluations, open_in: Mapping[str, Segments], now: int
     ) -> IncidentChanges:
-        incidents, messages = [], []
-        trail = self._trail(verdict.segment, verdict) if opened or resolved else ()
-        for item in opened:
-            text = message_to_json(message_for(item, verdict, self.config, self.external_url, trail))
-            incidents.append(_stored_incident(item, verdict, text))
-            messages += [(sink, item.key, "firing", verdict.segment, text) for sink in self.sinks]
-        resolutions = []
-        stored_incidents = (
-            {item.key: item for item in self.history.incidents.of_monitor(self.config.name)}
-            if resolved
-            else {}
+        items = [item for item in evaluations.values() if item.opened or item.updated or item.resolved]
+        if not items:
+            return IncidentChanges()
+        stored = {item.key: item for item in self.history.incidents.of_monitor(self.config.name)}
+        writer = ChangeWriter(
+            config=self.config,
+            external_url=self.external_url,
+            sinks=self.sinks,
+            trail=lambda verdict: self._trail(verdict.segment, verdict),
         )
-        for item in resolved:
-            resolutions.append((item.key, "looked again" if item.kind == BLIND else "quiet"))
-            if item.key in stored_incidents:
-                text = resolved_message(stored_incidents[item.key].content, now, trail)
-                messages += self._resolved_messages(stored_incidents[item.key], text)
-        return IncidentChanges(opened=tuple(incidents), resolved=tuple(resolutions), messages=tuple(messages))
+        return writer.changes(items, stored, open_in, now)
 
-    def closing_messages(self, incident: StoredIncident | None, now: int) -> list[QueuedMessage]:
+    def closing_messages(
+        self, incident: StoredIncident | None, now: int, answer: str = ""
+    ) -> list[QueuedMessage]:
+        """Return the messages that somebody closed an incident, with what they said (``fixed``)."""
         if incident is None:
             return []
         trail = self._trail(incident.segment, None)
-        return self._resolved_messages(incident, resolved_message(incident.content, now, trail, by_hand=True))
-
-    def _resolved_messages(self, incident: StoredIncident, text: str) -> list[QueuedMessage]:
+        since = lasting(incident.opened_at, now)
+        ended = f"closed by hand{answer and f': {answer}'}{since and f',{since}'}"
+        text = resolved_message(incident.content, now, trail, by_hand=True, ended=ended)
         return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
 
     def _trail(self, segment: str | None, verdict: Verdict | None) -> tuple[TrailPoint, ...]:
@@ -190,19 +174,3 @@ class Recorder:
             # Not stored yet.
             trail.append((verdict.window.end, verdict.evidence, str(verdict.state), verdict.page))
         return tuple(trail[-TRAIL_WINDOWS:])
-
-
-def _stored_incident(incident: Incident, verdict: Verdict, text: str) -> StoredIncident:
-    return StoredIncident(
-        key=incident.key,
-        monitor=verdict.monitor,
-        segment=verdict.segment,
-        kind=incident.kind,
-        columns=incident.columns,
-        opened_at=incident.opened_at,
-        onset=incident.onset,
-        resolved_at=None,
-        resolution=None,
-        muted_until=None,
-        content=text,
-    )

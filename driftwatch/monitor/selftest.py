@@ -176,7 +176,9 @@ class Selftest:
         return replace(stored, trial=encode_trial(next_trial), ended=None)
 
     def step(self, trial: Trial, window: Summary, evaluation: Evaluation) -> Trial | StoredTrial:
-        end, kinds = window.span.end, {item.kind for item in evaluation.opened}
+        # What joins an incident of another segment moved as well.
+        changed = (*evaluation.opened, *evaluation.updated)
+        end, kinds = window.span.end, {item.kind for item in changed}
         if DRIFT in kinds:
             return trial.result(TrialOutcome.FALSE_ALARM, end)
         if kinds:

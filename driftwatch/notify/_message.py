@@ -43,6 +43,7 @@ class Message:
     kind: IncidentKind | OwnKind
     #: ``OWN_NAME`` where the message is about the daemon itself.
     monitor: str
+    #: That of the incident's first page; None stands for all rows.
     segment: str | None
     resolved: bool
     title: str
@@ -69,3 +70,9 @@ class Message:
     #: the silence is not taken for an end; others get neither the mute nor its end. Messages that a mute
     #: holds back are sent after it.
     muted_until: int | None = None
+    #: Where the incident is or was open, if that is not ``segment`` alone.
+    segments: tuple[str | None, ...] = ()
+    #: How it ended and how long it lasted; empty while it is open.
+    ended: str = ""
+    #: It pages under the key of an incident that was open.
+    again: bool = False

@@ -118,6 +118,12 @@ def incident_id(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
+def page_id(message: Message) -> str:
+    """Return an identifier of a firing message: that of its incident, and another for each further page."""
+    key = incident_id(message.key)
+    return f"{key}-again{message.window_end // NANOSECONDS}" if message.again else key
+
+
 def _when(message: Message, opening: str | None) -> str:
     if opening is None:
         opening = f"since {minute_text(message.opened_at if message.onset is None else message.onset)}"
@@ -129,4 +135,5 @@ def _when(message: Message, opening: str | None) -> str:
         text += f", window {start} to {end[11:] if same_day else end}"
     if message.resolved and message.resolved_at is not None:
         text += f"; resolved {minute_text(message.resolved_at)}"
+        text += f", {clean(message.ended)}" if message.ended else ""
     return text

@@ -1,8 +1,8 @@
 """Notifies by mail, through an SMTP server.
 
 The ``Message-ID`` is made of the incident's key, so that mail systems drop a resend as a duplicate and show
-the resolve in the thread of the firing mail. A mail counts as delivered when one of several recipients gets
-it; a recipient who must not miss one needs a separate notifier (``name``).
+further pages and the resolve in the thread of the first mail. A mail counts as delivered when one of several
+recipients gets it; a recipient who must not miss one needs a separate notifier (``name``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._drawing import evidence_table
 from driftwatch.notify._reach import Timeout
 from driftwatch.notify._smtp import send_mail
-from driftwatch.notify._text import description, facts, incident_id, link, link_text, summary
+from driftwatch.notify._text import description, facts, incident_id, link, link_text, page_id, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -116,8 +116,10 @@ def compose(message: Message, now: int, config: EmailConfig) -> EmailMessage:
     mail["From"] = Address("driftwatch", addr_spec=config.sender)
     mail["To"] = ", ".join(config.to)
     mail["Date"] = format_datetime(datetime.fromtimestamp(now // NANOSECONDS, tz=UTC))
-    mail["Message-ID"] = f"<{key}.resolved@{domain}>" if message.resolved else firing_id
-    if message.resolved:
+    mail["Message-ID"] = (
+        f"<{key}.resolved@{domain}>" if message.resolved else f"<{page_id(message)}.firing@{domain}>"
+    )
+    if message.resolved or message.again:
         mail["In-Reply-To"] = mail["References"] = firing_id
     # No out-of-office answers to a machine.
     mail["Auto-Submitted"] = "auto-generated"

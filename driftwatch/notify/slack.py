@@ -16,7 +16,7 @@ from pydantic import AfterValidator, SecretStr, model_validator
 from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._http import Answer, json_object, post, valid_url
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import facts, incident_id, link, link_text, summary
+from driftwatch.notify._text import facts, incident_id, link, link_text, page_id, summary
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 # Slack's own limits are 150 for a header and 3,000 for a section.
@@ -73,11 +73,11 @@ class SlackNotifier:
 def payload(message: Message) -> dict[str, Any]:
     """Return the webhook's payload. Names are plain text: nothing in them can mention, link or format."""
     title, fact_lines, url = summary(message), "\n".join(facts(message)), link(message)
-    ending = "resolved" if message.resolved else "firing"
+    key = f"{incident_id(message.key)}-resolved" if message.resolved else _page_block(message)
     blocks: list[dict[str, Any]] = [
         {
             "type": "header",
-            "block_id": f"{incident_id(message.key)}-{ending}",
+            "block_id": key,
             "text": _plain_text(title, _MAX_HEADER_CHARS),
         },
         {"type": "section", "text": _plain_text(fact_lines, _MAX_SECTION_CHARS)},
@@ -94,6 +94,10 @@ def payload(message: Message) -> dict[str, Any]:
         "unfurl_media": False,
         "blocks": blocks,
     }
+
+
+def _page_block(message: Message) -> str:
+    return page_id(message) if message.again else f"{incident_id(message.key)}-firing"
 
 
 def escape(text: str, limit: int) -> str:

@@ -1,8 +1,9 @@
 """Notifies any HTTP receiver, with the payload of Alertmanager's webhook, version 4.
 
-``Idempotency-Key`` is the message's key, the same for every resend (a resolve has ``-resolved`` appended). A
-2xx answer means success, unless its body is a JSON object with ``ok`` or ``success`` false, ``status``
-``error``, or an ``error``.
+``Idempotency-Key`` is the message's key, the same for every resend; a resolve has ``-resolved`` appended, and
+a further page of an open incident ``-again`` and the end of its window in seconds. A 2xx answer means
+success, unless its body is a JSON object with ``ok`` or ``success`` false, ``status`` ``error``, or an
+``error``.
 
 With ``secret`` or ``secret_file`` requests are signed. ``X-Driftwatch-Timestamp`` is the time of sending
 (seconds since 1970) and ``X-Driftwatch-Signature`` is ``sha256=`` and the hexadecimal HMAC-SHA256 of that
@@ -36,7 +37,7 @@ from driftwatch.core.settings import Secret, exclusive_setting, read_secret
 from driftwatch.notify._alert import alert
 from driftwatch.notify._http import Answer, Url, json_object, post, valid_url
 from driftwatch.notify._reach import Timeout
-from driftwatch.notify._text import incident_id
+from driftwatch.notify._text import incident_id, page_id
 from driftwatch.notify.base import Delivery, Message, NotifierConfig
 
 _NO_END_TIME = "0001-01-01T00:00:00Z"
@@ -71,8 +72,8 @@ class WebhookNotifier:
         config = self._config
         body = json.dumps(payload(message, now, config.sink), ensure_ascii=True).encode()
         # Firing and resolved of one incident share its key; a receiver that deduplicates must see both.
-        key = incident_id(message.key)
-        headers = {"Idempotency-Key": f"{key}-resolved" if message.resolved else key}
+        key = f"{incident_id(message.key)}-resolved" if message.resolved else page_id(message)
+        headers = {"Idempotency-Key": key}
         try:
             url = valid_url(read_secret(config.url, config.url_file) or "")
             secret = read_secret(config.secret, config.secret_file)

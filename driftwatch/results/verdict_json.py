@@ -5,8 +5,8 @@ Class names and docstrings of the ``TypedDict``s are part of the OpenAPI documen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
@@ -335,49 +335,3 @@ def new_level_json(item: NewLevel) -> NewLevelJson:
 
 def type_change_json(item: TypeChange) -> TypeChangeJson:
     return {"column": item.column, "reference": item.reference, "current": item.window}
-
-
-def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return what woke somebody, oldest first, each with what joined it until the next page of its key."""
-    pages: list[dict[str, Any]] = []
-    newest: dict[str | None, dict[str, Any]] = {}
-    for verdict in verdicts:
-        if verdict.page:
-            newest[verdict.incident] = page_json(verdict)
-            pages.append(newest[verdict.incident])
-        for item in verdict.updates:
-            page = newest.get(item.key)
-            if page is None:
-                continue
-            page["updates"].append({"window_end": iso(verdict.window.end), "columns": list(item.columns)})
-            if verdict.segment not in page["segments"]:
-                page["segments"].append(verdict.segment)
-                page["segment"] = None
-    return pages
-
-
-def page_json(verdict: Verdict) -> dict[str, Any]:
-    broken = [
-        {
-            "column": item.column,
-            "columns": [item.column],
-            "detector": str(item.reason),
-            "effect": item.detail,
-            "share": None,
-        }
-        for item in verdict.breakages
-    ]
-    return {
-        "window_start": iso(verdict.window.start),
-        "window_end": iso(verdict.window.end),
-        "segment": verdict.segment,
-        "segments": [verdict.segment],
-        "incident": verdict.incident,
-        "again": verdict.again,
-        "kind": "broken" if verdict.state is State.BROKEN else "drift",
-        "onset": _iso_or_none(verdict.onset),
-        "columns": [named_json(item) for item in verdict.named] or broken,
-        "updates": [],
-        "unchanged": list(verdict.unchanged),
-        "could_not_tell": list(verdict.could_not_tell),
-    }

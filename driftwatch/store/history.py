@@ -76,9 +76,11 @@ class History:
                 connection, monitor, record.segment_states, checkpoint=record.checkpoint, judged=judged
             )
             IncidentTable.open(connection, record.opened)
+            IncidentTable.update(connection, record.updated)
             IncidentTable.resolve(connection, record.resolved, now)
             IncidentTable.mute(connection, record.muted)
             OutboxTable.queue(connection, monitor, record.messages, now)
+            OutboxTable.end(connection, [key for key, _ in record.resolved])
             Acknowledgements.mark_applied(connection, record.acknowledged, now)
             if record.selftest is not None:
                 SelftestTable.write(connection, monitor, record.selftest)
@@ -87,8 +89,15 @@ class History:
                 ReferenceTable.write(connection, reference, source_key, now)
                 StateTable.write_initial(connection, monitor, reference.fingerprint, record.segment_states)
             # Before the commit, so that no incident is in the history alone.
-            self.ledger.add(record.opened)
-        if record.opened or record.resolved or record.muted or record.acknowledged or record.reference:
+            self.ledger.add([*record.opened, *record.updated])
+        if (
+            record.opened
+            or record.updated
+            or record.resolved
+            or record.muted
+            or record.acknowledged
+            or record.reference
+        ):
             self.ledger.refresh()
         return True
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.damage import DECODE_ERRORS, SEALS
-from driftwatch.store.records import StoredIncident
+from driftwatch.store.records import AGAIN, StoredIncident
 
 if TYPE_CHECKING:
     from driftwatch.store.database import Database
@@ -22,14 +22,15 @@ LOST_LINE = "what this message said was damaged in the history's file; its key a
 
 def mended_message(database: Database, row: sqlite3.Row, decode: Decode) -> Message:
     """Return the message of a damaged row of the outbox, under the same key."""
-    is_resolved = row["kind"] == "resolved"
+    kind = str(row["kind"])
     firing = _copy(database, str(row["key"]), decode)
     created_at = _whole(row["created_at"])
     if firing is None:
         firing = _plain(row["key"], row["monitor"], row["segment"], IncidentKind.DRIFT, created_at)
-    if not is_resolved:
-        return firing
-    return replace(firing, resolved=True, resolved_at=created_at, lines=(LOST_LINE, *firing.lines[:1]))
+    if kind != "resolved":
+        return replace(firing, again=kind.startswith(AGAIN))
+    firing = replace(firing, again=False, resolved=True, resolved_at=created_at)
+    return replace(firing, lines=(LOST_LINE, *firing.lines[:1]))
 
 
 def mended_incident(
@@ -54,6 +55,7 @@ def mended_incident(
         resolution=row["resolution"],
         muted_until=muted_until if isinstance(muted_until, int) else None,
         content=encode(firing),
+        segments=segments_of(row["segments"]),
     )
 
 
@@ -61,7 +63,11 @@ def _copy(database: Database, key: str, decode: Decode) -> Message | None:
     # The incident and every message that opened it hold the same text.
     queries = (
         ("incidents", "content", "SELECT * FROM incidents WHERE key = ?"),
-        ("outbox", "message", "SELECT * FROM outbox WHERE key = ? AND kind = 'firing'"),
+        (
+            "outbox",
+            "message",
+            "SELECT * FROM outbox WHERE key = ? AND kind <> 'resolved' ORDER BY id DESC",
+        ),
     )
     for table, column, query in queries:
         for row in database.query(query, (key,)):
@@ -105,6 +111,16 @@ def _plain(key: object, monitor: object, segment: object, kind: IncidentKind, at
 def _whole(value: object, default: int = 0) -> int:
     # Of a year that a message can name.
     return value if isinstance(value, int) and 0 <= value < 1 << 62 else default
+
+
+def segments_of(text: object) -> tuple[str | None, ...]:
+    """Decode the segments of an incident; damaged ones are as none, since no checksum covers them."""
+    try:
+        names = json.loads(text)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return ()
+    is_sound = isinstance(names, list) and all(name is None or isinstance(name, str) for name in names)
+    return tuple(names) if is_sound else ()
 
 
 def _names(text: object) -> tuple[str, ...]:

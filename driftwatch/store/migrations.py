@@ -111,6 +111,8 @@ _VERSION_6 = (
         boot TEXT NOT NULL PRIMARY KEY, offset INTEGER NOT NULL, read_at INTEGER NOT NULL) WITHOUT ROWID""",
     # The monitor that the newest start of the daemon began with; one row.
     "CREATE TABLE daemon_start (id INTEGER PRIMARY KEY CHECK (id = 1), first_monitor TEXT NOT NULL)",
+    # JSON, of an incident that is open in several segments; null: in that of its ``segment``.
+    "ALTER TABLE incidents ADD COLUMN segments TEXT",
     # Over the cells that never change (``damage.SEALS``); null in rows of older versions.
     *(
         f"ALTER TABLE {table} ADD COLUMN checksum INTEGER"

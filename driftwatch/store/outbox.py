@@ -13,9 +13,11 @@ from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
 from driftwatch.store.mended_messages import mended_message
+from driftwatch.store.records import AGAIN
 
 _SEAL = SEALS["outbox"]
 MESSAGE = StoredFormat(name="message", version=1)
+_YOUNGER_FIELDS = ("segments", "ended", "again")
 #: The longest back-off between two attempts, also when the receiver asks for more.
 MAX_BACKOFF_SECONDS = 3600.0
 
@@ -37,7 +39,12 @@ class OutboxRow:
 
 
 def message_to_json(message: Message) -> str:
-    return json.dumps(MESSAGE.numbered(asdict(message)), ensure_ascii=True, sort_keys=True)
+    data = asdict(message)
+    for name in _YOUNGER_FIELDS:
+        # Messages without them are stored as before there were such fields.
+        if not data[name]:
+            del data[name]
+    return json.dumps(MESSAGE.numbered(data), ensure_ascii=True, sort_keys=True)
 
 
 def message_from_json(text: str) -> Message:
@@ -46,17 +53,22 @@ def message_from_json(text: str) -> Message:
     Raises ``StoreTooNew``, and ``ValueError`` or ``TypeError`` for other texts.
     """
     data, _ = MESSAGE.migrated(json.loads(text), {})
-    # Unknown keys are dropped, and a missing trail is empty.
+    # Unknown keys are dropped, and what is missing is as it is by default.
     fields = {name: data[name] for name in Message.__dataclass_fields__ if name in data}
     trail = tuple((end, evidence, state, page) for end, evidence, state, page in data.get("trail", ()))
-    parsed = {"kind": IncidentKind(data["kind"]), "lines": tuple(data["lines"]), "trail": trail}
+    parsed = {
+        "kind": IncidentKind(data["kind"]),
+        "lines": tuple(data["lines"]),
+        "trail": trail,
+        "segments": tuple(data.get("segments", ())),
+    }
     return Message(**{**fields, **parsed})
 
 
-# Undelivered messages. A mute holds the messages of its incident until it, or the incident, ends.
+# Undelivered messages. A mute holds the pages of its incident until it, or the incident, ends.
 _OPEN = (
     "WITH open AS (SELECT outbox.*, muted_until,"
-    " outbox.kind = 'firing' AND resolved_at IS NULL AND coalesce(muted_until, 0) > ? AS held"
+    " outbox.kind <> 'resolved' AND resolved_at IS NULL AND coalesce(muted_until, 0) > ? AS held"
     " FROM outbox LEFT JOIN incidents ON incidents.key = outbox.key WHERE state IN ('pending', 'sending'))"
 )
 # Untried and interrupted messages are due at once. A time beyond the longest back-off was written before the
@@ -81,10 +93,18 @@ class OutboxTable:
     ) -> None:
         """Queue messages (sink, key, kind, segment, JSON text); one that is queued already stays as it is."""
         for sink, key, kind, segment, message in messages:
+            if kind.startswith(AGAIN):
+                _drop_pages_again(connection, "superseded", key, sink)
             connection.execute(
                 f"{_SEAL.insert('next_at')} ON CONFLICT DO NOTHING",
                 _SEAL.values(sink, key, kind, monitor, segment or "", now, message, unsealed=(now,)),
             )
+
+    @staticmethod
+    def end(connection: sqlite3.Connection, keys: Sequence[str]) -> None:
+        """Drop what waits to be paged again: nobody is woken after the end."""
+        for key in keys:
+            _drop_pages_again(connection, "ended", key)
 
     @staticmethod
     def move_retries(connection: sqlite3.Connection, monitor: str, by: int) -> None:
@@ -128,10 +148,13 @@ class OutboxTable:
         self._set("UPDATE outbox SET state = 'dead', reason = ? WHERE id = ?", (reason, number))
 
     def firing(self, sink: str) -> list[OutboxRow]:
+        # The newest page of each key stands for it, unless its end was queued since.
         rows = self._db.query(
             "SELECT outbox.*, muted_until FROM outbox JOIN incidents ON incidents.key = outbox.key"
-            " WHERE sink = ? AND outbox.kind = 'firing' AND state = 'delivered' AND resolved_at IS NULL"
-            " ORDER BY outbox.id",
+            " WHERE sink = ? AND outbox.kind <> 'resolved' AND state = 'delivered' AND resolved_at IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM outbox AS newer WHERE newer.sink = outbox.sink"
+            " AND newer.key = outbox.key AND newer.id > outbox.id"
+            " AND (newer.state = 'delivered' OR newer.kind = 'resolved')) ORDER BY outbox.id",
             (sink,),
         )
         now = self._now()
@@ -154,6 +177,14 @@ class OutboxTable:
     def _set(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self._db.transaction() as connection:
             connection.execute(sql, parameters)
+
+
+def _drop_pages_again(connection: sqlite3.Connection, reason: str, key: str, sink: str | None = None) -> None:
+    connection.execute(
+        "UPDATE outbox SET state = 'dead', reason = ? WHERE key = ? AND sink = coalesce(?, sink)"
+        " AND kind LIKE ? AND state IN ('pending', 'sending')",
+        (reason, key, sink, f"{AGAIN}%"),
+    )
 
 
 def _muted(row: OutboxRow, until: int | None, now: int) -> OutboxRow:

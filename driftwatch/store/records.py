@@ -11,8 +11,19 @@ from driftwatch.core.schema import Span
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
+#: Begins the kind of a message that pages under the key of an incident that is open.
+AGAIN = "again-"
 #: A reference's own blocks of a segment, oldest first.
 Blocks = Callable[[str | None], Sequence[Summary]]
+
+
+def again_kind(window_end: int) -> str:
+    """Return the kind of a further page under an incident's key: one of a window is queued once.
+
+    >>> again_kind(1_700_000_000_000_000_000)
+    'again-1700000000000000000'
+    """
+    return f"{AGAIN}{window_end}"
 
 
 class StoreState(StrEnum):
@@ -61,6 +72,12 @@ class StoredIncident:
     muted_until: int | None
     #: JSON for the messages of the incident.
     content: str
+    #: Where it is open, or was at its end, if that is not ``segment`` alone; that one leads to its messages.
+    segments: tuple[str | None, ...] = ()
+
+    @property
+    def all_segments(self) -> tuple[str | None, ...]:
+        return self.segments or (self.segment,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +174,10 @@ class CheckRecord:
     #: (segment, decided until, bytes).
     segment_states: Sequence[tuple[str | None, int, bytes]] = ()
     opened: Sequence[StoredIncident] = ()
+    #: Open ones, as they are now.
+    updated: Sequence[StoredIncident] = ()
     resolved: Sequence[tuple[str, str]] = ()
-    #: (sink, key, "firing" or "resolved", segment, JSON text).
+    #: (sink, key, "firing", "resolved" or an ``again_kind``, segment, JSON text).
     messages: Sequence[tuple[str, str, str, str | None, str]] = ()
     checkpoint: bool = False
     acknowledged: Sequence[tuple[int, str]] = ()

@@ -53,6 +53,15 @@ CASES = {
                "nothing is known about drift until this works again"),
     ),
 }  # fmt: skip
+#: A further page under its key, in several segments; its end says how it ended.
+CASES["again"] = message(
+    "credit-risk-drift-a2f3d11bda", again=True, segments=(None, "north"),
+    title="credit-risk [2 segments]: drifted further, 1 of 41 columns",
+    lines=("since 2026-11-23 03:00Z, 12,480 rows", "again: it has moved further since its last page",
+           "in 2 segments: all rows, north", "age: median 41 → 19 (88% of the evidence)",
+           "ends by itself after 3 quiet windows; so far 0"),
+)  # fmt: skip
+CASES["quiet"] = replace(RESOLVED, ended="quiet for 3 windows, after 12 days")
 #: What the daemon says about itself.
 CASES["store"] = message(
     "driftwatch-store-full-1f00aa77-1795424460", kind=OwnKind.STORE, monitor=OWN_NAME, state="full",
@@ -132,6 +141,17 @@ def test_an_end_is_told_in_full_and_belongs_to_its_beginning(peer: Peer, tmp_pat
     assert firing.key != resolve.key
     assert all(line in resolve.text for line in (*FIRING.lines, FIRING.unchanged, FIRING.url))
     assert resolve.text.startswith("[resolved] ")
+
+
+def test_a_page_again_belongs_to_its_incident_and_no_end_hides_it(peer: Peer, tmp_path: Path) -> None:
+    sink, again = open_notifier_of(peer, tmp_path), CASES["again"]
+    for sent in (FIRING, again, again, replace(RESOLVED, ended="quiet for 3 windows")):
+        assert sink.send(sent, NOW).delivered
+    firing, page, resend, resolve = peer.received
+    assert firing.incident == page.incident == resolve.incident
+    assert page.key == resend.key != resolve.key
+    assert not page.resolved
+    assert "quiet for 3 windows" in resolve.text.splitlines()[1] + resolve.text.splitlines()[2]
 
 
 def test_a_trail_changes_no_word(peer: Peer, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,8 @@ import pytest
 from driftwatch.notify.base import IncidentKind, Message
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
-from driftwatch.store.outbox import MAX_BACKOFF_SECONDS, OutboxTable, message_to_json
-from driftwatch.store.records import CheckRecord, StoredIncident
+from driftwatch.store.outbox import MAX_BACKOFF_SECONDS, OutboxTable, message_from_json, message_to_json
+from driftwatch.store.records import CheckRecord, StoredIncident, again_kind
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND
@@ -113,3 +115,61 @@ def test_an_incident_that_ends_while_it_is_muted_is_told_in_order(database: Data
     assert due_messages(outbox, NOW) == [("k", False)]
     outbox.delivered(outbox.due(NOW)[0].id, NOW)
     assert due_messages(outbox, NOW) == [("k", True)]
+
+
+def queue(database: Database, key: str, kind: str) -> None:
+    text = text_of(key, resolved=kind == "resolved")
+    History(database).commit(CheckRecord(monitor="m", now=NOW, messages=[("s", key, kind, None, text)]))
+
+
+def test_what_is_told_again_is_the_newest_page_that_was_delivered(database: Database) -> None:
+    history, outbox = History(database), OutboxTable(database, lambda: NOW)
+    history.commit(opened("k"))
+    for kind in (again_kind(5), again_kind(9)):
+        (row,) = outbox.due(NOW)
+        outbox.delivered(row.id, NOW)
+        newest = row.id
+        queue(database, "k", kind)
+        assert [row.id for row in outbox.firing("s")] == [newest], "what waits was told to nobody"
+    (row,) = outbox.due(NOW)
+    outbox.delivered(row.id, NOW)
+    assert [item.id for item in outbox.firing("s")] == [row.id]
+
+
+def test_an_incident_that_is_open_again_after_its_end_is_told_from_its_next_page_on(
+    database: Database,
+) -> None:
+    """Its end was sent: to refresh what was sent before would page without a reason."""
+    history, outbox = History(database), OutboxTable(database, lambda: NOW)
+    history.commit(opened("k"))
+    queue(database, "k", "resolved")
+    while rows := outbox.due(NOW):
+        outbox.delivered(rows[0].id, NOW)
+    assert outbox.firing("s") == []
+    queue(database, "k", again_kind(9))
+    (row,) = [row for row in outbox.due(NOW) if not row.message.resolved]
+    outbox.delivered(row.id, NOW)
+    assert [item.id for item in outbox.firing("s")] == [row.id]
+
+
+def test_messages_are_stored_as_before_where_nothing_new_is_said() -> None:
+    """Stores of other versions read them, and recorded ones stay what they are."""
+    plain = message_from_json(text_of("k"))
+    assert not {"segments", "again", "ended"} & json.loads(text_of("k")).keys()
+    several = replace(plain, segments=(None, "JFK"), again=True, ended="quiet for 3 windows")
+    assert message_from_json(message_to_json(several)) == several
+    assert message_from_json(message_to_json(plain)) == plain
+
+
+def test_a_damaged_page_is_told_as_what_it_is(database: Database) -> None:
+    history, outbox = History(database), OutboxTable(database, lambda: NOW)
+    history.commit(opened("k"))
+    queue(database, "k", again_kind(9))
+    with database.transaction() as connection:
+        connection.execute("UPDATE outbox SET message = 'x'")
+    rows = {
+        row.message.again: row
+        for row in map(outbox._row, database.query("SELECT *, NULL AS muted_until FROM outbox"))
+    }
+    assert set(rows) == {False, True}
+    assert all(row.message.key == "k" and row.message.lines == ("a",) for row in rows.values())

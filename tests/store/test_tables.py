@@ -157,6 +157,36 @@ def test_an_incident_is_opened_and_resolved_once(database: Database) -> None:
     assert incidents.monitors() == {"m"}
 
 
+def test_an_open_incident_is_rewritten_whole_and_an_ended_one_stays(database: Database) -> None:
+    incidents = IncidentTable(database)
+    first, second = incident("k1", 1), incident("k2", 2)
+    changed = replace(
+        first, kind="broken", columns=("a", "b", "c"), onset=-1, segments=(None, "JFK"), content='{"n": 1}'
+    )
+    with database.transaction() as connection:
+        incidents.open(connection, [first, second])
+        incidents.mute(connection, [("k1", 50)])
+        incidents.resolve(connection, [("k2", "quiet")], 10)
+        incidents.update(connection, [changed, replace(second, columns=("z",))])
+    assert incidents.get("k1") == replace(changed, muted_until=50), "a mute is not that of the check"
+    assert incidents.get("k2") == replace(second, resolved_at=10, resolution="quiet")
+    assert not any(count for _, count in database.damage.counts())
+    with database.transaction() as connection:
+        connection.execute("UPDATE incidents SET columns = '[\"x\"]' WHERE key = 'k1'")
+    incidents.get("k1")
+    assert dict(database.damage.counts())["incidents"] == 1, "the seal is that of the new cells"
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '["JFK", 1]', "x" * 9])
+def test_damaged_segments_of_an_incident_are_those_of_its_first_page(database: Database, text: str) -> None:
+    incidents = IncidentTable(database)
+    with database.transaction() as connection:
+        incidents.open(connection, [replace(incident("k", 1), segments=(None, "JFK"))])
+        connection.execute("UPDATE incidents SET segments = ?", (text,))
+    (stored,) = incidents.of_monitor("m")
+    assert stored.all_segments == (None,)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, StoreError])
 def test_whatever_ends_a_transaction_undoes_it_and_the_next_one_works(
     database: Database, error: type[BaseException]

@@ -10,13 +10,16 @@ from driftwatch.backtest.run import Backtest
 from driftwatch.backtest.sensitivity import Sensitivity
 from driftwatch.cli.output.plots import timeline
 from driftwatch.cli.output.screen import MAX_DRAWING_WIDTH, add_row, literal, show, table, width
-from driftwatch.monitor.column_labels import named_column_text
+from driftwatch.monitor.column_labels import column_labels, named_column_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import downsample
+from driftwatch.results.page_json import pages_json
 from driftwatch.results.results import State, Verdict
 
 #: Columns that a page lists, and characters left and right of a timeline.
 _MAX_NAMED, _MARGIN_CHARS = 4, 12
+#: Updates of open incidents that are listed.
+_MAX_UPDATES = 20
 
 
 def show_backtest(result: Backtest) -> None:
@@ -36,26 +39,47 @@ def show_backtest(result: Backtest) -> None:
         show("", *timeline(trail, columns))
     if result.pages:
         show("")
-        show_pages(text_format.format_count(len(result.pages), "page"), result.pages)
+        places = [page["segments"] for page in pages_json(result.verdicts)]
+        show_pages(text_format.format_count(len(result.pages), "page"), result.pages, places)
     else:
         show("", "No page.")
+    _show_updates(result.verdicts)
     _show_prediction(result.prediction)
     _show_burn_in(all_rows)
     if result.sensitivity is not None:
         _show_sensitivity(result.sensitivity)
 
 
-def show_pages(title: str, pages: Sequence[Verdict]) -> None:
-    has_segments = any(page.segment is not None for page in pages)
+def show_pages(
+    title: str, pages: Sequence[Verdict], places: Sequence[Sequence[str | None]] | None = None
+) -> None:
+    """Show a line for each page; ``places`` are the segments of each incident."""
+    places = [(page.segment,) for page in pages] if places is None else places
+    has_segments = any(list(names) != [None] for names in places)
     rows = table("window from", *(["segment"] if has_segments else []), "since", "named")
-    for page in pages:
+    for page, names in zip(pages, places, strict=True):
         texts = [named_column_text(item) for item in page.named[:_MAX_NAMED]]
         texts += [f"{item.column}: {item.detail}" for item in page.breakages[:_MAX_NAMED]]
         n_hidden = len(page.named) + len(page.breakages) - len(texts)
         text = "; ".join(texts) + (f"; and {n_hidden} more" if n_hidden > 0 else "")
-        segment = [page.segment or "all"] if has_segments else []
+        text = f"again: {text}" if page.again else text
+        segment = [text_format.listing([name or "all" for name in names], _MAX_NAMED)] if has_segments else []
         add_row(rows, _minute(page.window.start), *segment, _minute(page.onset), text)
     show(literal(title, "bold"), rows)
+
+
+def _show_updates(verdicts: Sequence[Verdict]) -> None:
+    updates = [(verdict, item) for verdict in verdicts for item in verdict.updates]
+    if not updates:
+        return
+    rows = table("window from", "segment", "incident", "joined")
+    for verdict, item in updates[:_MAX_UPDATES]:
+        columns = text_format.listing(column_labels(item.columns), _MAX_NAMED)
+        add_row(rows, _minute(verdict.window.start), verdict.segment or "all", item.key, columns)
+    n_hidden = len(updates) - _MAX_UPDATES
+    more = [f"and {n_hidden} more"] if n_hidden > 0 else []
+    title = f"{text_format.format_count(len(updates), 'update')} of open incidents, without a page"
+    show("", literal(title, "bold"), rows, *more)
 
 
 def _minute(moment: int | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from driftwatch.cli.output.plots import meter, sparkline
 from driftwatch.cli.output.screen import add_row, clean, fact_table, literal, show, show_line, table, width
 from driftwatch.monitor.column_labels import comparable_size, named_column_text
+from driftwatch.monitor.incidents.ending_text import ending_texts, update_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
 from driftwatch.results.results import State, Verdict
@@ -133,7 +134,11 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
     if verdict.onset is not None:
         facts.append(("since", [text_format.format_time(verdict.onset)]))
     if verdict.incident:
-        facts.append(("incident", [verdict.incident]))
+        facts.append(("incident", [verdict.incident + (", paged again" if verdict.again else "")]))
+    if verdict.updates:
+        facts.append(("joined", _first_items([update_text(item) for item in verdict.updates])))
+    if verdict.endings:
+        facts.append(("still open", _first_items(ending_texts(verdict.endings, verdict.window.seconds))))
     if verdict.breakages:
         facts.append(
             ("broken", _first_items([f"{item.column}: {item.detail}" for item in verdict.breakages]))

@@ -164,7 +164,7 @@ def _could_look(view: MonitorView) -> bool:
 
 def _incident_samples(view: MonitorView, segment: str | None) -> Iterator[Sample]:
     labels = (view.name, segment_label(segment))
-    incidents = [incident for incident in view.incidents if incident.segment == segment]
+    incidents = view.incidents_of(segment)
     for kind in IncidentKind:
         ends = [item.muted_until for item in incidents if item.kind == kind]
         yield "driftwatch_incident_open", (*labels, kind), len(ends)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.staleness import is_stale
 from driftwatch.monitor.column_labels import column_labels, single_columns
+from driftwatch.monitor.incidents.ending_text import ending_line
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
 from driftwatch.results.results import Reason, State, Verdict
@@ -89,9 +90,7 @@ def _unchecked(view: MonitorView, now: int) -> Headline:
 
 def open_incidents(view: MonitorView, segment: str | None) -> list[OpenIncident]:
     """Return a segment's open drift and broken incidents, oldest first."""
-    incidents = [
-        item for item in view.incidents if item.segment == segment and item.kind != IncidentKind.BLIND
-    ]
+    incidents = [item for item in view.incidents_of(segment) if item.kind != IncidentKind.BLIND]
     return sorted(incidents, key=lambda item: item.opened_at)
 
 
@@ -166,6 +165,9 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
 def _why(verdict: Verdict) -> str:
     if verdict.breakages:
         return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}."
+    if verdict.reason is Reason.INCIDENT_OPEN and verdict.endings:
+        line = ending_line(verdict.endings[-1], verdict.window.seconds)
+        return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}; {line}. {verdict.detail}".strip()
     return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}. {verdict.detail}".strip()
 
 

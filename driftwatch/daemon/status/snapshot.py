@@ -20,6 +20,14 @@ class OpenIncident:
     opened_at: int
     onset: int | None
     muted_until: int | None
+    #: Where it is open, if that is not ``segment`` alone.
+    segments: tuple[str | None, ...] = ()
+    #: What joined it after its page, one line a window.
+    joined: tuple[str, ...] = ()
+
+    @property
+    def all_segments(self) -> tuple[str | None, ...]:
+        return self.segments or (self.segment,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +100,27 @@ class MonitorView:
     def segment(self, name: str | None) -> SegmentView | None:
         return next((view for view in self.segments if view.segment == name), None)
 
+    def incidents_of(self, name: str | None) -> tuple[OpenIncident, ...]:
+        """Return what is open in a segment, with the kind and the columns that it has there."""
+        view = self.segment(name)
+        verdict = None if view is None else view.usable_verdict
+        endings = {} if verdict is None else {item.key: item for item in verdict.endings}
+        incidents = []
+        for item in self.incidents:
+            if name not in item.all_segments:
+                continue
+            ending = endings.get(item.key)
+            if item.segments and ending is not None:
+                columns = tuple(column.column for column in ending.columns)
+                item = replace(item, kind=ending.kind, columns=columns)
+            incidents.append(replace(item, segment=name))
+        return tuple(incidents)
+
     def current(self, segment: SegmentView) -> SegmentView:
         """Return the segment as it is while the monitor's incidents are open."""
+        incidents = self.incidents_of(segment.segment)
         verdict, usable_verdict = (
-            None if item is None else with_open_incidents(item, self.incidents)
+            None if item is None else with_open_incidents(item, incidents)
             for item in (segment.verdict, segment.usable_verdict)
         )
         return replace(segment, verdict=verdict, usable_verdict=usable_verdict)

@@ -12,6 +12,7 @@ from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Outcome
+from driftwatch.monitor.incidents.updated_message import joined_lines
 from driftwatch.store.history import History
 from driftwatch.summary.summary import Summary, total
 
@@ -144,6 +145,8 @@ def _assemble(
             opened_at=item.opened_at,
             onset=item.onset,
             muted_until=item.muted_until,
+            segments=item.segments,
+            joined=joined_lines(item.content),
         )
         for item in history.incidents.of_monitor(config.name)
     )

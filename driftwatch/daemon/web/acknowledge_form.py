@@ -101,9 +101,9 @@ class AcknowledgeForm:
         verdict = fields.get("verdict", "")
         verdicts = [
             option.verdict
-            for entry in incident_views(view, incident.segment)
+            for entry in incident_views(view, incident.all_segments[0])
             for option in entry.options
-            if entry.incident == incident
+            if entry.incident.key == incident.key
         ]
         if verdict not in verdicts:
             raise HTTPException(400, f"verdict: expected one of {', '.join(verdicts)}.")
@@ -121,7 +121,10 @@ class AcknowledgeForm:
         if answer is None:
             raise HTTPException(403, "This page has recorded another answer already. Load it again.")
         repeat = {"repeat": 1} if answer.is_repeat else {}
-        location = self._links.monitor(view.name, incident.segment, said=answer.acknowledgement_id, **repeat)
+        # Back to where it was answered.
+        places = incident.all_segments
+        segment = fields.get("segment") if fields.get("segment") in places else places[0]
+        location = self._links.monitor(view.name, segment, said=answer.acknowledgement_id, **repeat)
         return RedirectResponse(location, 303)
 
     def _record(self, monitor: str, key: str, verdict: str, seconds: int, note: str, name: str) -> int:

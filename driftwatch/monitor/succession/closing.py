@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from driftwatch.monitor.incident_message import Ending, resolved_message
-from driftwatch.monitor.record import TRAIL_WINDOWS, QueuedMessage
+from driftwatch.monitor.incidents.incident_records import QueuedMessage
+from driftwatch.monitor.record import TRAIL_WINDOWS
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.records import StoredIncident
 

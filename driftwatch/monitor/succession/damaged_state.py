@@ -100,7 +100,7 @@ def _open_incidents(replay: Replay, segment: str | None, state: SegmentState) ->
     stored = {
         item.key: item
         for item in replay.history.incidents.of_monitor(replay.config.name)
-        if item.segment == segment
+        if segment in item.all_segments
     }
     incidents = {
         item.key: replace(item, muted_until=stored[item.key].muted_until)

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftwatch.decide.combined_score import MIN_COLUMNS
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
-from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident, SegmentState
+from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.succession.recount import recounted_tiles
@@ -25,15 +25,25 @@ def watched_part(incident: Incident, monitor: Monitor) -> Incident | None:
     """Return the incident with its watched columns; None without any."""
     if incident.kind == BLIND:
         return incident
-    columns = _broken_columns(monitor) if incident.kind == BROKEN else _owners_with_evidence(monitor)
-    quiet = incident.quiet or (0,) * len(incident.columns)
-    parts = [
-        (column, count) for column, count in zip(incident.columns, quiet, strict=True) if column in columns
+    breakable, owners = _broken_columns(monitor), _owners_with_evidence(monitor)
+    positions = [
+        position
+        for position, name in enumerate(incident.columns)
+        if name in (breakable if name in incident.only_broken else owners)
     ]
-    if len(parts) == len(incident.columns):
+    if len(positions) == len(incident.columns):
         return incident
-    names, counts = tuple(name for name, _ in parts), tuple(count for _, count in parts)
-    return replace(incident, columns=names, quiet=counts) if parts else None
+    if not positions:
+        return None
+    columns = tuple(incident.columns[position] for position in positions)
+    counts = incident.quiet or (0,) * len(incident.columns)
+    return replace(
+        incident,
+        columns=columns,
+        quiet=tuple(counts[position] for position in positions),
+        broken=tuple(name for name in incident.broken if name in columns),
+        only_broken=tuple(name for name in incident.only_broken if name in columns),
+    )
 
 
 def _broken_columns(monitor: Monitor) -> frozenset[str]:
@@ -57,8 +67,10 @@ def begun_state(
     segment: str | None,
     change: ReferenceChange,
 ) -> SegmentState:
-    columns = frozenset(column for item in incidents if item.kind == DRIFT for column in item.columns)
-    state = replace(_with_shifts(state, old, columns), incidents=incidents)
+    # What moved is centred where the first window finds it.
+    columns = frozenset(column for item in incidents if item.kind != BLIND for column in item.moved)
+    state = _with_shifts(state, old, columns)
+    state = replace(state, incidents=incidents, past_incidents=old.past_incidents)
     carried_rows = _carried_rows(old, monitor, segment) if change.same_data else None
     if carried_rows is None:
         return state.without_carried()

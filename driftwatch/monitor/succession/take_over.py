@@ -15,6 +15,7 @@ from driftwatch.decide.state_codec import decode, encode
 from driftwatch.monitor.acknowledge import ACCEPTED
 from driftwatch.monitor.check import Monitor, mend
 from driftwatch.monitor.incident_message import Ending
+from driftwatch.monitor.incidents.incident_records import Segments, in_segments
 from driftwatch.monitor.succession.acceptance import accept_again, same_acceptance
 from driftwatch.monitor.succession.closing import close
 from driftwatch.monitor.succession.next_state import begun_state, is_followed, watched_part
@@ -77,13 +78,14 @@ class _TakeOver:
     def run(self, now: int) -> Monitor:
         changes = self._changes()
         monitor, states = self._accepted(changes)
-        followed: set[str] = set()
+        open_in: dict[str, Segments] = {}
         for segment, old in self.old_states.items():
             state = self._successor(segment, old, changes, monitor, states)
             if state is not None:
                 states[segment] = state
-            followed |= {item.key for item in (old if state is None else state).incidents}
-        self._commit(monitor, states, self._endings(followed, changes), now)
+            for item in (old if state is None else state).incidents:
+                open_in[item.key] = (*open_in.get(item.key, ()), segment)
+        self._commit(monitor, states, self._endings(set(open_in), changes), open_in, now)
         return monitor if monitor is self.monitor else replace(monitor, segment_states={})
 
     def _changes(self) -> dict[str, ReferenceChange]:
@@ -164,10 +166,14 @@ class _TakeOver:
         for item in self.open_incidents:
             if item.key in followed:
                 continue
-            old = self.old_states.get(item.segment)
+            references = [
+                old.reference
+                for segment in item.all_segments
+                if (old := self.old_states.get(segment)) is not None
+                and item.key in {incident.key for incident in old.incidents}
+            ]
             # An incident on no state: 0.1.0 began anew with each reference and left it open.
-            is_lost = old is None or item.key not in {incident.key for incident in old.incidents}
-            is_replaced = is_lost or old is None or not changes[old.reference].same_data
+            is_replaced = not references or not any(changes[name].same_data for name in references)
             endings[item.key] = Ending.REFERENCE_REPLACED if is_replaced else Ending.NOT_WATCHED
         for ending in Ending:
             n_incidents = sum(1 for item in endings.values() if item is ending)
@@ -175,10 +181,19 @@ class _TakeOver:
                 self.say(f"{self.monitor.config.name}: {n_incidents} open incident(s) ended: {ending}")
         return endings
 
-    def _commit(self, monitor: Monitor, states: States, endings: Mapping[str, Ending], now: int) -> None:
+    def _commit(
+        self,
+        monitor: Monitor,
+        states: States,
+        endings: Mapping[str, Ending],
+        open_in: Mapping[str, Segments],
+        now: int,
+    ) -> None:
         recorder, history, reference = monitor.recorder, monitor.history, monitor.reference
         closings = close(endings, self.open_incidents, recorder.browsing, recorder.sinks, now)
-        if not states and not closings.resolved:
+        placed = [(item, in_segments(item, open_in.get(item.key, ()))) for item in self.open_incidents]
+        updated = [new for item, new in placed if new != item]
+        if not states and not closings.resolved and not updated:
             return
         is_accepted = reference is not self.monitor.reference
         history.commit(
@@ -190,6 +205,7 @@ class _TakeOver:
                 ],
                 # A replay of the next windows begins here.
                 checkpoint=True,
+                updated=updated,
                 resolved=closings.resolved,
                 messages=closings.messages,
                 reference=(reference, self._source_key()) if is_accepted else None,

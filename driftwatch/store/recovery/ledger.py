@@ -156,7 +156,10 @@ def read_ledger(path: Path) -> LedgerContent | None:
 def _content(data: dict[str, Any]) -> LedgerContent:
     # A newer version may have written more.
     fields = StoredIncident.__dataclass_fields__
-    incidents = [{name: item[name] for name in fields} for item in data["incidents"]]
+    incidents = [
+        {**{name: item[name] for name in fields if name in item}, "segments": tuple(item.get("segments", ()))}
+        for item in data["incidents"]
+    ]
     return LedgerContent(
         incidents=tuple(StoredIncident(**_with_tuple(item)) for item in incidents),
         accepted=tuple(Accepted(**_with_tuple(item)) for item in data["accepted"]),

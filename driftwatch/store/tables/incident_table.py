@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
-from driftwatch.store.mended_messages import mended_incident
+from driftwatch.store.mended_messages import mended_incident, segments_of
 from driftwatch.store.outbox import message_from_json, message_to_json
 from driftwatch.store.records import StoredIncident
 
@@ -49,12 +49,19 @@ class IncidentTable:
     def open(connection: sqlite3.Connection, incidents: Sequence[StoredIncident]) -> None:
         for item in incidents:
             connection.execute(
-                f"{_SEAL.insert('muted_until')} ON CONFLICT DO NOTHING",
-                _SEAL.values(
-                    item.key, item.monitor, item.segment or "", item.kind, json.dumps(item.columns),
-                    item.opened_at, item.onset, item.content, unsealed=(item.muted_until,),
-                ),
-            )  # fmt: skip
+                f"{_SEAL.insert('muted_until', 'segments')} ON CONFLICT DO NOTHING",
+                _SEAL.values(*_cells(item), unsealed=(item.muted_until, _segments_text(item))),
+            )
+
+    @staticmethod
+    def update(connection: sqlite3.Connection, incidents: Sequence[StoredIncident]) -> None:
+        """Replace open incidents, but for their mutes."""
+        marks = ", ".join(f"{name} = ?" for name in (*_SEAL.cells, "checksum", "segments"))
+        for item in incidents:
+            connection.execute(
+                f"UPDATE incidents SET {marks} WHERE key = ? AND resolved_at IS NULL",  # noqa: S608 - constant
+                (*_SEAL.values(*_cells(item), unsealed=(_segments_text(item),)), item.key),
+            )
 
     @staticmethod
     def resolve(connection: sqlite3.Connection, resolutions: Sequence[tuple[str, str]], now: int) -> None:
@@ -72,11 +79,27 @@ class IncidentTable:
             connection.execute("UPDATE incidents SET muted_until = ? WHERE key = ?", (until, key))
 
 
+def _cells(item: StoredIncident) -> tuple[object, ...]:
+    return (
+        item.key, item.monitor, item.segment or "", item.kind, json.dumps(item.columns), item.opened_at,
+        item.onset, item.content,
+    )  # fmt: skip
+
+
+def _segments_text(item: StoredIncident) -> str | None:
+    return json.dumps(item.segments) if item.segments else None
+
+
 def stored_incident(row: sqlite3.Row) -> StoredIncident:
     if row["checksum"] is None:
         # Whoever ends the incident words its message from the content.
         message_from_json(row["content"])
     cells = {name: row[name] for name in StoredIncident.__dataclass_fields__}
     return StoredIncident(
-        **{**cells, "segment": row["segment"] or None, "columns": tuple(json.loads(row["columns"]))}
+        **{
+            **cells,
+            "segment": row["segment"] or None,
+            "columns": tuple(json.loads(row["columns"])),
+            "segments": segments_of(row["segments"]),
+        }
     )

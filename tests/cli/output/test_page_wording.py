@@ -6,13 +6,25 @@ from dataclasses import replace
 
 import pytest
 
-from driftwatch.cli.output import show_pages
+from driftwatch.backtest.page_rate import predict
+from driftwatch.backtest.run import Backtest
+from driftwatch.cli.output import show_backtest, show_checks, show_pages
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import Span
+from driftwatch.core.settings import Budget
 from driftwatch.decide.segment_state import Incident
 from driftwatch.monitor.incident_message import message_for, resolved_message
 from driftwatch.results.evidence_trail import TrailPoint
-from driftwatch.results.results import NamedColumn, Reason, State, Statistic, Verdict
+from driftwatch.results.results import (
+    ColumnEnding,
+    IncidentEnding,
+    IncidentUpdate,
+    NamedColumn,
+    Reason,
+    State,
+    Statistic,
+    Verdict,
+)
 from driftwatch.store.outbox import message_from_json, message_to_json
 
 COMBINED_SCORE = NamedColumn(
@@ -39,6 +51,46 @@ def test_the_terminal_names_no_keys(
     text = capsys.readouterr().out
     assert "joint:" not in text
     assert "all columns together: 12 times the usual; age: median 41 → 29; row count: moved" in text
+
+
+def test_a_backtest_marks_pages_again_and_lists_what_joined(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    update = (IncidentUpdate(key="m-drift-1", columns=("pay", "joint:mmd")),)
+    page = replace(PAGE, incident="m-drift-1", named=(AGE,))
+    joined = replace(page, segment="JFK", page=False, named=(), updates=update)
+    verdicts = (page, joined, replace(page, again=True))
+    show_backtest(
+        Backtest(monitor="m", verdicts=verdicts, prediction=predict(verdicts, Budget(pages=1, period=90)))
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    text = "\n".join(" ".join(line) for line in lines)
+    assert "2 pages" in text
+    assert "all, JFK" in text
+    assert "again: age: median 41 → 29" in text
+    assert "1 update of open incidents, without a page" in text
+    assert "JFK m-drift-1 pay, all columns together" in text
+
+
+def test_a_check_says_what_joined_and_when_an_incident_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    columns = (ColumnEnding(column="age", quiet=1, needed=3), ColumnEnding(column="pay", quiet=0, needed=3))
+    verdict = replace(
+        PAGE, incident="m-drift-1", again=True,
+        updates=(IncidentUpdate(key="m-drift-1", columns=("pay",)),),
+        endings=(IncidentEnding(key="m-drift-1", kind="drift", columns=columns),),
+    )  # fmt: skip
+    show_checks([("m", [verdict])], {})
+    text = " ".join(capsys.readouterr().out.split())
+    assert "incident m-drift-1, paged again" in text
+    assert "joined m-drift-1: pay" in text
+    assert (
+        "still open ends by itself after 3 quiet windows; so far 0 (age: back for 1 of 3 windows, "
+        "pay: still out of its range)"
+    ) in text
 
 
 @pytest.mark.parametrize(

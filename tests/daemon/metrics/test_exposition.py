@@ -28,7 +28,7 @@ from driftwatch.daemon.status.headline import headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, Snapshot
 from driftwatch.daemon.web.api.payloads import monitor_json
 from driftwatch.results import text_format
-from driftwatch.results.results import FileProblem, Reason, State, Statistic
+from driftwatch.results.results import ColumnEnding, FileProblem, IncidentEnding, Reason, State, Statistic
 
 GOLDEN = Path(__file__).parent / "metrics.txt"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
@@ -172,6 +172,39 @@ def test_a_mute_is_told_where_every_open_incident_has_one() -> None:
     assert value(text, "driftwatch_incident_open", **labels) == 1, "it is open all the same"
     pair = replace(view, incidents=(muted, replace(first, key="another")))
     assert not re.search(rf"^{name}\{{", body(example.snapshot(pair)), re.M)
+
+
+def test_one_incident_of_two_segments_is_open_in_each_as_what_it_is_there() -> None:
+    view = example.drifting()
+    whole, part = view.segments[:2]
+    assert part.segment is not None
+    assert part.verdict is not None
+    ending = IncidentEnding(
+        key=view.incidents[0].key, kind="broken", columns=(ColumnEnding(column="visib", quiet=0, needed=1),)
+    )
+    part = replace(part, usable_verdict=replace(part.verdict, endings=(ending,)))
+    incident = replace(view.incidents[0], segments=(None, part.segment))
+    view = replace(view, segments=(whole, part), incidents=(incident,))
+    text = body(example.snapshot(view))
+    counts = {
+        (segment, kind): value(
+            text, "driftwatch_incident_open", monitor=view.name, segment=segment, kind=kind
+        )
+        for segment in ("", part.segment)
+        for kind in ("drift", "broken")
+    }
+    assert counts == {
+        ("", "drift"): 1,
+        ("", "broken"): 0,
+        (part.segment, "drift"): 0,
+        (part.segment, "broken"): 1,
+    }
+    (there,) = view.incidents_of(part.segment)
+    assert (there.segment, there.columns) == (part.segment, ("visib",))
+    assert view.incidents_of("another") == ()
+    assert view.current(part).verdict is not None
+    (shown,) = monitor_json(view, example.NOW)["incidents"]
+    assert (shown["segment"], shown["segments"]) == (None, [None, part.segment])
 
 
 def test_an_incident_of_an_older_window_is_the_state_of_metric_page_and_api() -> None:

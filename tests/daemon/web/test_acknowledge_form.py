@@ -99,6 +99,17 @@ def test_the_token_is_a_browsers_password(site: Site) -> None:
         assert 'Basic realm="driftwatch"' in response.headers["www-authenticate"]
 
 
+def test_an_incident_of_several_segments_is_answered_where_it_is_read(serve: Serve, token: Path) -> None:
+    view = example.drifting()
+    incident = replace(view.incidents[0], segments=(None, "JFK"))
+    daemon = example.ExampleDaemon(example.snapshot(replace(view, incidents=(incident,))))
+    visit = Visit(serve(daemon, auth={"token_file": str(token)}, external_url="https://ops.example/drift"))
+    response = visit.post(verdict="fixed", segment="JFK")
+    place = "/drift/monitors/flight-delays?segment=JFK&said=1"
+    assert (response.status, response.headers["location"]) == (303, place)
+    assert [key for key, *_ in visit.acknowledgements()] == [KEY]
+
+
 def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
     visit = Visit(site)
     response = visit.post(note="repaired by the loader", verdict="fixed")

@@ -13,13 +13,16 @@ import pytest
 from example_pages import PAGES, hostile_snapshot, wide_view
 from web_site import Serve, Site
 
-from driftwatch.core.schema import NANOSECONDS
+from driftwatch.core.schema import NANOSECONDS, iso
 from driftwatch.daemon.status.headline import blind_since, headline_of
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident
 from driftwatch.daemon.web.pages.cards import COLUMNS_PER_PAGE
 from driftwatch.daemon.web.pages.view_models import incident_views
 from driftwatch.results import text_format
 from driftwatch.results.results import (
+    ColumnEnding,
+    IncidentEnding,
+    IncidentUpdate,
     NamedColumn,
     Reason,
     State,
@@ -260,6 +263,40 @@ def test_a_window_on_other_cells_is_not_drawn(serve: Serve) -> None:
     assert page.count("<article") == 3
     assert 'class="chart"' not in page
     assert "past retention" in page
+
+
+def test_an_open_incident_says_where_it_is_what_joined_it_and_when_it_ends(serve: Serve) -> None:
+    view = example.drifting()
+    segment = view.segments[0]
+    assert segment.verdict is not None
+    key = view.incidents[0].key
+    columns = (
+        ColumnEnding(column="visib", quiet=1, needed=3),
+        ColumnEnding(column="carrier", quiet=0, needed=3),
+    )
+    verdict = replace(
+        segment.verdict, reason=Reason.INCIDENT_OPEN, detail="", page=False,
+        endings=(IncidentEnding(key=key, kind="drift", columns=columns),),
+        updates=(IncidentUpdate(key=key, columns=("carrier",)),),
+    )  # fmt: skip
+    segment = replace(segment, verdict=verdict, usable_verdict=verdict)
+    incident = replace(
+        view.incidents[0], segments=(None, "JFK"), joined=("2013-02-12 00:00Z in JFK: carrier: 3 → 9",)
+    )
+    view = replace(view, segments=(segment, *view.segments[1:]), incidents=(incident,))
+    site = serve(example.ExampleDaemon(example.snapshot(view)))
+    page = site.get(f"/monitors/{view.name}").data.decode()
+    line = "ends by itself after 3 quiet windows; so far 0"
+    assert "<dt>segments</dt><dd><bdi>all rows</bdi>, <bdi>JFK</bdi>; one answer closes it in all" in page
+    assert "<dt>joined</dt><dd>2013-02-12 00:00Z in JFK: carrier: 3 → 9</dd>" in page
+    assert f"<dt>still open</dt><dd>{line}: " in page
+    assert f"An incident is still open; {line}." in page
+    assert "<code>visib</code></bdi> back for 1 of 3 windows" in page
+    assert "<code>carrier</code></bdi> still out of its range" in page
+    assert f"<code>{key}</code>" in site.get(f"/monitors/{view.name}?segment=JFK").data.decode()
+    window = site.get(f"/monitors/{view.name}/windows/{iso(verdict.window.end)}").data.decode()
+    assert f"<dt>joined</dt><dd>{key}: carrier, without a page</dd>" in window
+    assert line in window
 
 
 def test_an_incident_that_late_rows_opened_links_to_their_window(serve: Serve) -> None:

@@ -254,7 +254,8 @@ def _incident_json(incident: OpenIncident | StoredIncident) -> OpenIncidentJson:
     return {
         "key": incident.key,
         "kind": incident.kind,
-        "segment": incident.segment,
+        "segment": None if len(incident.all_segments) > 1 else incident.all_segments[0],
+        "segments": list(incident.all_segments),
         "columns": list(incident.columns),
         "opened": iso(incident.opened_at),
         "onset": _time(incident.onset),

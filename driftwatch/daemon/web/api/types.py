@@ -40,11 +40,12 @@ class SegmentJson(TypedDict):
 
 
 class OpenIncidentJson(TypedDict):
-    """An open incident."""
+    """An open incident. ``segment`` is null for all rows, and where ``segments`` are several."""
 
     key: str
     kind: str
     segment: str | None
+    segments: list[str | None]
     columns: list[str]
     opened: Moment
     onset: Moment | None

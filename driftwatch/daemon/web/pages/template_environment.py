@@ -13,6 +13,7 @@ from driftwatch.daemon.web.http.assets import Asset
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.pages import own_health_page, view_models
 from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text
+from driftwatch.monitor.incidents.ending_text import column_endings, ending_line, update_text
 from driftwatch.results import text_format
 
 #: Longer names, texts and settings are cut, so that pages stay small.
@@ -41,6 +42,9 @@ def template_environment(links: Links, assets: Mapping[str, Asset]) -> Environme
         named_column_text=named_column_text,
         column_label=column_label,
         column_labels=column_labels,
+        update_text=update_text,
+        ending_line=lambda item, verdict: ending_line(item, verdict.window.seconds),
+        column_endings=lambda item, verdict: column_endings(item, verdict.window.seconds),
         plural=text_format.format_count,
         duration=format_duration,
         moves=text_format.move_notes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -18,6 +18,8 @@ from driftwatch.daemon.status.verdict_reader import VerdictData
 from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.http.paging import ListPage, list_page
 from driftwatch.monitor.column_labels import comparable_size, single_columns
+from driftwatch.monitor.incidents.ending_text import column_endings, ending_line
+from driftwatch.monitor.incidents.incident_lines import segment_name
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
 from driftwatch.results.results import NamedColumn, Statistic, Verdict
@@ -69,6 +71,12 @@ class AcknowledgeOption:
 class IncidentView:
     incident: OpenIncident
     options: tuple[AcknowledgeOption, ...]
+    #: Names of the segments, if they are several.
+    segments: tuple[str, ...] = ()
+    #: When it ends by itself; empty if unknown.
+    ending: str = ""
+    #: (column, why it is still part of it).
+    waiting: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +168,28 @@ def newest_evidence(segment: SegmentView) -> float | None:
 
 
 def incident_views(view: MonitorView, segment: str | None) -> list[IncidentView]:
-    incidents = [incident for incident in view.incidents if incident.segment == segment]
+    segment_view = view.segment(segment)
+    verdict = None if segment_view is None else segment_view.usable_verdict
     return [
-        IncidentView(incident=incident, options=_acknowledge_options(view.name, incident))
-        for incident in sorted(incidents, key=lambda incident: -incident.opened_at)
+        _incident_view(view.name, incident, verdict)
+        for incident in sorted(view.incidents_of(segment), key=lambda incident: -incident.opened_at)
     ]
+
+
+def _incident_view(monitor: str, incident: OpenIncident, verdict: Verdict | None) -> IncidentView:
+    places = incident.all_segments
+    endings = () if verdict is None else verdict.endings
+    ending = next((item for item in endings if item.key == incident.key), None)
+    entry = IncidentView(
+        incident=incident,
+        options=_acknowledge_options(monitor, incident),
+        segments=tuple(segment_name(name) for name in places) if len(places) > 1 else (),
+    )
+    if ending is None or verdict is None:
+        return entry
+    seconds = verdict.window.seconds
+    waiting = tuple(column_endings(ending, seconds))
+    return replace(entry, ending=ending_line(ending, seconds), waiting=waiting)
 
 
 def _acknowledge_options(monitor: str, incident: OpenIncident) -> tuple[AcknowledgeOption, ...]:

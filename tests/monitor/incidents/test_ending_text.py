@@ -1,0 +1,88 @@
+"""When an open incident ends, and how one ended, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from driftwatch.decide.segment_state import Incident
+from driftwatch.monitor.incidents.ending_text import column_endings, ending_line, ending_texts, how_it_ended
+from driftwatch.results.results import ColumnEnding, IncidentEnding
+
+DAY = 86_400
+NS = 10**9
+
+
+def column(name: str, quiet: int = 0, needed: int = 3, *, broken: bool = False) -> ColumnEnding:
+    return ColumnEnding(column=name, quiet=quiet, needed=needed, broken=broken)
+
+
+@pytest.mark.parametrize(
+    ("columns", "recurring", "line", "notes"),
+    [
+        (
+            (column("age", 1), column("pay")),
+            False,
+            "ends by itself after 3 quiet windows; so far 0",
+            ["back for 1 of 3 windows", "still out of its range"],
+        ),
+        (
+            (column("age", 4, 10),),
+            True,
+            "recurring: ends after it has been away for 10 days; so far 4 days",
+            ["away for 4 days of 10 days"],
+        ),
+        (
+            (column("age", 0, 10),),
+            True,
+            "recurring: ends after it has been away for 10 days; now it is there",
+            ["still out of its range"],
+        ),
+        (
+            (column("age", 0, 1, broken=True),),
+            False,
+            "ends by itself with the first whole window",
+            ["still broken"],
+        ),
+        (
+            (column("age", 0, 1, broken=True), column("pay", 2)),
+            False,
+            "ends by itself after 3 quiet windows; so far 2. Its broken columns must be whole then",
+            ["still broken", "back for 2 of 3 windows"],
+        ),
+    ],
+)
+def test_an_open_incident_says_when_it_ends_and_why_not_yet(
+    columns: tuple[ColumnEnding, ...], recurring: bool, line: str, notes: list[str]
+) -> None:
+    ending = IncidentEnding(key="k", kind="drift", columns=columns, recurring=recurring)
+    assert ending_line(ending, DAY) == line
+    assert [note for _, note in column_endings(ending, DAY)] == notes
+
+
+def test_several_are_told_apart_by_their_keys() -> None:
+    first, second = (IncidentEnding(key=key, kind="drift", columns=(column("age"),)) for key in ("k1", "k2"))
+    text = "ends by itself after 3 quiet windows; so far 0 (age: still out of its range)"
+    assert ending_texts((first,), DAY) == [text]
+    assert ending_texts((first, second), DAY) == [f"k1 {text}", f"k2 {text}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "end", "text"),
+    [
+        ({}, 12 * DAY, "quiet for 3 windows, after 12 days"),
+        ({}, 0, "quiet for 3 windows"),
+        ({"absence": 5 * DAY * NS}, 40 * DAY, "away for 10 days, after 40 days"),
+        ({"kind": "broken", "broken": ("a",)}, 3 * 3600, "whole again after 3 h"),
+        (
+            {"kind": "broken", "columns": ("a", "b"), "only_broken": ("a",)},
+            12 * DAY,
+            "whole again and quiet for 3 windows, after 12 days",
+        ),
+        ({"kind": "blind", "columns": ()}, 5 * 3600, "looked again after 5 h"),
+    ],
+)
+def test_an_ended_incident_says_how_and_after_what_time(changes: dict[str, Any], end: int, text: str) -> None:
+    values: dict[str, Any] = {"kind": "drift", "columns": ("a",), **changes}
+    assert how_it_ended(Incident(key="k", opened_at=0, onset=0, **values), end * NS) == text
