@@ -150,7 +150,7 @@ def backtest(
     edges = _window_edges(config, readers, start, end)
     present = _END_OF_TIME if now is None else present_of(config, now)
     run = _initial_run(
-        Evaluator.from_config(reference, config),
+        Evaluator.from_config(reference, config, blocks),
         blocks,
         config,
         history=Span(start=edges[0], end=max(edges[-1], present)),

@@ -341,6 +341,8 @@ def compare_jointly(
     summaries = [Summary.from_batch(plan, batch, NO_SPAN) for batch in batches]
     sample = summaries[0].sample or RowSample.zero(len(shared_columns))
     projection = choose_projection(shared_columns, grids, sample, seed)
+    # Nothing is left out of a comparison.
+    projection = None if projection is None else projection.whole
     plan = replace(plan, projection=projection)
     reference = replace(
         _make_reference(plan, summaries[0].seal(plan), f"compare:{seed}"),

@@ -78,6 +78,23 @@ def combine_scores(
     return scores, gauge, _updated_shift(history, locations, location_shift)
 
 
+def resting_text(segment_state: SegmentState) -> str:
+    """Return why so many columns are suspended that there is no combined score; empty if there is one."""
+    keys, suspended = segment_state.scores.keys, segment_state.suspended
+    if not suspended or COMBINED_SCORE not in keys.positions:
+        return ""
+    is_suspended = keys.owned_by(suspended)
+    n_suspended, n_others = (
+        len(np.unique(keys.stream_owners[keys.has_column & flags])) for flags in (is_suspended, ~is_suspended)
+    )
+    if n_others >= max(MIN_COLUMNS, 3 * n_suspended):
+        return ""
+    return (
+        f"several columns together, each a little: at rest while an incident is open, since {n_suspended} of "
+        f"{n_suspended + n_others} columns are in one"
+    )
+
+
 def _top(owners: tuple[str, ...], z: Float64Array) -> list[str]:
     candidates = np.flatnonzero(z >= np.sort(z)[-_NAMED_COLUMNS])
     return [

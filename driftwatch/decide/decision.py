@@ -274,7 +274,9 @@ def _add_window(
     broken: frozenset[str],
 ) -> SegmentState:
     # What an incident names, or named until this window, is not usual.
-    unusual = _resting(state_before, measurement, broken) | state_before.suspended | segment_state.suspended
+    unusual = broken | state_before.suspended | segment_state.suspended
+    if unusual:
+        unusual |= measurement.joint_readers
     learned = active_streams(segment_state, unusual)
     scores = segment_state.scores.add_window(
         e_values.value, measurement.slot, measurement.window.end, measurement.rows, ~learned.scores

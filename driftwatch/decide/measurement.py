@@ -35,8 +35,12 @@ class Measurement:
     untimed_reference: bool = False
     #: Newest pages of the incidents that are open in other segments: a move may join one of them.
     other_pages: tuple[OtherPage, ...] = ()
-    #: Owners of the joint detectors that an open incident suspends.
+    #: Owners of the joint detectors that read columns. They learn nothing from a window of which they leave
+    #: columns out, nor from the one in which these were named.
+    joint_readers: frozenset[str] = frozenset()
+    #: Of these, the ones that cannot leave out the columns of open incidents, and sentences that say why.
     suspended_joint: frozenset[str] = frozenset()
+    resting: tuple[str, ...] = ()
     #: Detectors whose effect describes a column if the strongest has none, the plainest first.
     effect_order: tuple[str, ...] = ()
     #: Gauge of the combined score, added by the decision.

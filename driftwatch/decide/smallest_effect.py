@@ -11,7 +11,7 @@ from scipy.special import stdtr
 from driftwatch.decide.baseline.common_shift import location_positions
 from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight
 from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS
-from driftwatch.decide.combined_score import EFFECT_FLOOR, MAX_DEVIATION
+from driftwatch.decide.combined_score import EFFECT_FLOOR, MAX_DEVIATION, resting_text
 from driftwatch.decide.evalues.e_values import CALIBRATORS, log_p_for
 from driftwatch.decide.evalues.policy import COMBINED_BUDGET_SHARE, Policy
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
@@ -49,7 +49,7 @@ def smallest_joint_effect(
     means that there is no such score yet or no shift is large enough.
     """
     history, model = segment_state.scores, segment_state.score_model
-    if model is None or COMBINED_SCORE not in model.keys.positions:
+    if model is None or COMBINED_SCORE not in model.keys.positions or resting_text(segment_state):
         return None
     position, locations = (
         history.keys.positions[COMBINED_SCORE],

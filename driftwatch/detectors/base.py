@@ -31,13 +31,19 @@ from driftwatch.detectors._support.column_batch import ONE_BIN, BinTable, Column
 from driftwatch.detectors._support.column_pair import ColumnPair, pair_of
 from driftwatch.detectors._support.new_values import new_levels, new_levels_of
 from driftwatch.detectors._support.row_share import RowShareDetector
-from driftwatch.detectors._support.window_context import ReferenceContext, WindowContext
+from driftwatch.detectors._support.window_context import (
+    NOTHING_LEFT_OUT,
+    LeftOut,
+    ReferenceContext,
+    WindowContext,
+)
 from driftwatch.errors import ConfigError
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.results import Statistic
 from driftwatch.results.streams import Streams
 
 __all__ = [
+    "NOTHING_LEFT_OUT",
     "NO_REFERENCE_SAMPLE",
     "NO_WINDOW_SAMPLE",
     "ONE_BIN",
@@ -49,6 +55,7 @@ __all__ = [
     "Detector",
     "DetectorTraits",
     "JointDetector",
+    "LeftOut",
     "LevelDetector",
     "OrderedDetector",
     "ReferenceContext",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from driftwatch.core.arrays import Float64Array, Int64Array
+from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import NO_REFERENCE_SAMPLE, NO_WINDOW_SAMPLE
 from driftwatch.detectors.base import Detector, JointDetector, WindowContext
@@ -19,6 +19,7 @@ from driftwatch.summary.reference import Reference
 FLOOR = 0.1
 #: Sampled rows that each side needs; a correlation of fewer says nothing.
 MIN_ROWS = 10
+_NO_PAIR = "every pair has a column in an open incident"
 
 
 class Correlation(JointDetector):
@@ -32,7 +33,8 @@ class Correlation(JointDetector):
     Source: Steiger 1980 for tests of correlations; pairwise maximum as in Cai, Zhang 2016.
     False alarms: at most nominal for independent rows in the limit; conservative for strongly correlated
     pairs, because V ignores what is lost in standardising. Below a few hundred rows heavy tails can exceed
-    it. Pairs with a constant column are left out.
+    it. Pairs with a constant column are left out, and those with a column of an open incident: the largest
+    of fewer is at most that of all, so the comparison with the history of all pairs errs towards silence.
     Cost: O(d^2) per window, given the sums.
     Example: the first of the four data sets of Anscombe 1973, with r = .816 and R^2 = .667. The reference is
     a parabola over the same x, whose r is 0.
@@ -50,6 +52,7 @@ class Correlation(JointDetector):
     name = "correlation"
     #: It reads pairs: a column may move alone unseen.
     reads_values = False
+    leaves_out_columns = True
     unit = "difference of r"
     label = "correlations"
     display_rank = 80
@@ -71,6 +74,9 @@ class Correlation(JointDetector):
         if min(rows) < MIN_ROWS:
             return self.gauge(rows, None, undefined=f"fewer than {MIN_ROWS} sampled rows on one side")
         pairs = _pairs(reference)
+        pairs = pairs[_is_watched(window, pairs)]
+        if not len(pairs):
+            return self.gauge(rows, None, undefined=_NO_PAIR)
         left, right = pairs[:, 0], pairs[:, 1]
         r_reference, r_window = (
             reference_sums.correlation()[left, right],
@@ -90,6 +96,9 @@ class Correlation(JointDetector):
             f"{r_reference[largest_pair]:.2f} → {r_window[largest_pair]:.2f}",
         )
 
+    def resting_reason(self, window: WindowContext) -> str:
+        return "" if _is_watched(window, _pairs(window.reference)).any() else _NO_PAIR
+
     def streams(self, window: WindowContext) -> StreamList:
         """Return sign agreement of the most correlated pairs as shares, and the value as a score."""
         reference = window.reference
@@ -108,14 +117,16 @@ class Correlation(JointDetector):
         ):
             with np.errstate(invalid="ignore", divide="ignore"):
                 reference_share = reference_sums.agreeing / reference_sums.paired
-            if np.isfinite(reference_share).all():
+            # Labels are the same in every window; one without trials is no evidence.
+            is_watched = _is_watched(window, projection.pairs)
+            if np.isfinite(reference_share).all() and is_watched.any():
                 streams.append(
                     Shares(
                         detector=self.name,
                         column=None,
                         labels=tuple(f"pair{pair}" for pair in range(len(projection.pairs))),
-                        successes=window_sums.agreeing.copy(),
-                        trials=window_sums.paired.copy(),
+                        successes=np.where(is_watched, window_sums.agreeing, 0),
+                        trials=np.where(is_watched, window_sums.paired, 0),
                         reference=reference_share,
                         reference_trials=int(reference_sums.paired.min()),
                     )
@@ -133,6 +144,16 @@ class Correlation(JointDetector):
                 )
             )
         return tuple(streams)
+
+
+def _is_watched(window: WindowContext, pairs: Int64Array) -> BoolArray:
+    """Return whether each pair is without a column that is left out."""
+    projection, columns = window.reference.plan.projection, window.reference.plan.columns
+    if projection is None or not window.left_out.columns:
+        return np.ones(len(pairs), dtype=np.bool_)
+    names = [columns[position].name for position in projection.inputs[:, 0]]
+    is_left_out = np.array([name in window.left_out.columns for name in names])
+    return np.asarray(~is_left_out[pairs].any(axis=1))
 
 
 def _pairs(reference: Reference) -> Int64Array:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array
+from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import NO_REFERENCE_SAMPLE, NO_WINDOW_SAMPLE
 from driftwatch.detectors.base import Detector, JointDetector, WindowContext
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import StreamList
-from driftwatch.summary.projection import Sums
+from driftwatch.summary.projection import Projection, Sums, partial_features, whole_features
 from driftwatch.summary.reference import JointNull, Reference
 
 #: An excess of the log ratio below this (a distance 20 % larger than in healthy windows) is never evidence.
 FLOOR = 0.2
+#: Partial frequencies that a score needs, and those of a group of widths: fewer scatter more.
+MIN_PARTIAL_FREQUENCIES, _GROUP_FREQUENCIES = 16, 8
+#: Numbers of groups of neighbouring widths, which divide ``N_BANDWIDTHS``.
+_WIDTH_GROUPS = (10, 5, 2, 1)
+#: Blocks that tell what is usual without the columns that are left out.
+MIN_BLOCKS = 8
 
 
 def distances(reference: Sums, window: Sums, widths: int) -> Float64Array:
@@ -26,7 +33,7 @@ def distances(reference: Sums, window: Sums, widths: int) -> Float64Array:
     sine of a frequency are one complex ``phi``.
     """
     difference = window.features / window.rows - reference.features / reference.rows
-    power = (difference**2).reshape(2, widths, -1).sum(axis=0).mean(axis=1)
+    power = (whole_features(difference) ** 2).sum(axis=0).reshape(widths, -1).mean(axis=1)
     statistics: Float64Array = power / (1 / window.rows + 1 / reference.rows)
     return statistics
 
@@ -44,6 +51,9 @@ class MeanDiscrepancy(JointDetector):
     simulated once per reference by multipliers and rescaled.
     False alarms: measured .038-.065 for 5 %, .003-.013 for 1 % on independent rows. Evidence comes
     from the score, judged against healthy windows.
+    Without the columns of open incidents: the score uses the partial frequencies that do not act on them. Its
+    distance from that of the reference's blocks is put on the scale of the whole score (``_Usual``), less a
+    standard error, so that one history and budget serve both. It rests if too few frequencies are left.
     Cost: O(B F) per window, given the sums: about 50 us.
     Example: levels that are equally frequent in the reference are equally far apart, whatever the kernel, and
     MMD tests what Pearson's chi-square does. SciPy's documentation (2024) of ``chi2_contingency`` gives
@@ -63,6 +73,7 @@ class MeanDiscrepancy(JointDetector):
     unit = "times the usual distance"
     label = "all columns together"
     display_rank = 90
+    leaves_out_columns = True
 
     def applies(self, reference: Reference) -> bool:
         return reference.plan.projection is not None and reference.joint is not None
@@ -98,7 +109,105 @@ class MeanDiscrepancy(JointDetector):
         if statistic.value is None:
             return ()
         value = math.log(max(statistic.value, 1e-12))
+        if not _left_out_dimensions(window).any():
+            return (Score(detector=self.name, column=None, label="mmd", value=value, floor=FLOOR),)
+        usual, reference_sums, window_sums = _usual(window), window.reference.summary.sums, window.window.sums
+        if isinstance(usual, str) or reference_sums is None or window_sums is None:
+            return ()
+        value = usual.on_whole_scale(partial_score(reference_sums, window_sums, usual.usable))
         return (Score(detector=self.name, column=None, label="mmd", value=value, floor=FLOOR),)
+
+    def resting_reason(self, window: WindowContext) -> str:
+        usual = _usual(window) if _left_out_dimensions(window).any() else ""
+        return usual if isinstance(usual, str) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Usual:
+    """What the score without some columns usually is, next to that of all."""
+
+    #: ``[B, F]``: the partial frequencies that act on none of these columns.
+    usable: BoolArray
+    #: The score is multiplied by ``ratio`` and raised by ``shift``.
+    ratio: float
+    shift: float
+
+    @classmethod
+    def of(cls, usable: BoolArray, whole: Float64Array, partial: Float64Array) -> _Usual:
+        # The scores of the same healthy blocks. A score that scatters less than that of all is not stretched.
+        # A standard error is taken off: it would count against every window of the incident.
+        deviations = whole.std(ddof=1), partial.std(ddof=1)
+        ratio = 1.0 if deviations[1] <= deviations[0] else float(deviations[0] / deviations[1])
+        differences = whole - ratio * partial
+        error = differences.std(ddof=1) / math.sqrt(len(differences))
+        return cls(usable=usable, ratio=ratio, shift=float(differences.mean() - error))
+
+    def on_whole_scale(self, score: float) -> float:
+        return self.ratio * score + self.shift
+
+
+def partial_score(reference: Sums, window: Sums, usable: BoolArray) -> float:
+    """Return the log of the largest distance over widths, in units of its mean for independent rows."""
+    difference = window.features / window.rows - reference.features / reference.rows
+    power = (partial_features(difference) ** 2).sum(axis=0)
+    # A feature of modulus 1 with mean ``mu`` has the variance ``1 - |mu|^2``.
+    variance = 1 - (partial_features(reference.features / reference.rows) ** 2).sum(axis=0)
+    counts = usable.sum(axis=1)
+    groups = next(n for n in _WIDTH_GROUPS if (counts.reshape(n, -1).sum(axis=1) >= _GROUP_FREQUENCIES).all())
+    totals = [
+        np.where(usable, part.reshape(usable.shape), 0.0).reshape(groups, -1).sum(axis=1)
+        for part in (power, variance)
+    ]
+    ratio = totals[0] / np.maximum(totals[1], 1e-12) / (1 / window.rows + 1 / reference.rows)
+    return math.log(max(float(ratio.max()), 1e-12))
+
+
+def _left_out_dimensions(window: WindowContext) -> BoolArray:
+    projection, columns = window.reference.plan.projection, window.reference.plan.columns
+    if projection is None or not window.left_out.columns:
+        return np.zeros(1, dtype=np.bool_)
+    names = [columns[position].name for position in projection.inputs[:, 0]]
+    return np.array([name in window.left_out.columns for name in names])
+
+
+def _usual(window: WindowContext) -> _Usual | str:
+    """Return what is usual without the columns left out, or why nobody can tell."""
+    left_out = window.left_out
+    inputs = (tuple(sorted(left_out.columns)), left_out.slot)
+    return left_out.memo.last("usual partial mmd", inputs, lambda: _compute_usual(window))
+
+
+def _compute_usual(window: WindowContext) -> _Usual | str:
+    projection, null = window.reference.plan.projection, window.reference.joint
+    if projection is None or null is None or not projection.partial_frequencies.size:
+        return "its reference has no frequencies that act on some columns only"
+    usable = _usable(projection, _left_out_dimensions(window))
+    if usable.sum() < MIN_PARTIAL_FREQUENCIES:
+        return (
+            f"only {usable.sum()} of its {usable.size} partial frequencies act on none of the columns in it"
+        )
+    scores, reference_sums = [], window.reference.summary.sums
+    medians = np.maximum(np.median(null.kernel, axis=0), 1e-300)
+    for block in window.left_out.blocks():
+        if block.sums is None or reference_sums is None:
+            continue
+        others = reference_sums - block.sums
+        if min(block.sums.rows, others.rows) < 2:
+            continue
+        whole = (distances(others, block.sums, null.kernel.shape[1]) / medians).max()
+        scores.append((math.log(max(float(whole), 1e-12)), partial_score(others, block.sums, usable)))
+    if len(scores) < MIN_BLOCKS:
+        return (
+            f"what is usual without the columns in it is told by {MIN_BLOCKS} time blocks of the reference, "
+            f"which has {len(scores)} to compare with"
+        )
+    whole_scores, partial_scores = np.array(scores).T
+    return _Usual.of(usable, whole_scores, partial_scores)
+
+
+def _usable(projection: Projection, is_left_out: BoolArray) -> BoolArray:
+    # ``[B, F]``.
+    return np.asarray((projection.partial_frequencies[is_left_out] == 0).all(axis=0))
 
 
 def _p_value(observed: Float64Array, null: JointNull) -> float:

@@ -120,7 +120,11 @@ class Monitor:
 
     def __post_init__(self) -> None:
         self.configuration = configuration_hash(self.config)
-        self.evaluator = Evaluator.from_config(self.reference, self.config)
+        self.evaluator = Evaluator.from_config(
+            self.reference,
+            self.config,
+            partial(self.history.references.blocks, self.config.name, self.reference.fingerprint),
+        )
         self.selftest = Selftest.from_config(self.evaluator.context, self.evaluator.targets, self.config)
 
     def segment_state(self, segment: str | None) -> SegmentState:
@@ -317,9 +321,10 @@ class Monitor:
         tiles = self.tiles_to_store(reading)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         summaries = moved_window(tile_source, window, reading, moving_sums)
-        gauges_by_segment = {
-            segment: tuple(self.evaluator.gauges(summary, segment)) for segment, summary in summaries.items()
-        }
+        evaluator, gauges_by_segment = self.evaluator, {}
+        for segment, summary in summaries.items():
+            left_out = evaluator.left_out(summary, self.segment_state(segment), segment)
+            gauges_by_segment[segment] = tuple(evaluator.gauges(summary, segment, left_out))
         return Outcome(
             verdicts=(),
             reading=reading.drop_tiles(),

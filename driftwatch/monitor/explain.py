@@ -96,10 +96,11 @@ def _recomputed(
     config: MonitorConfig, history: History, stored: Verdict, reference: Reference
 ) -> Explanation:
     segment = stored.segment
+    blocks = partial(history.references.blocks, config.name, reference.fingerprint)
     replay = Replay(
         history=history,
-        evaluator=Evaluator.from_config(reference, config),
-        blocks=partial(history.references.blocks, config.name, reference.fingerprint),
+        evaluator=Evaluator.from_config(reference, config, blocks),
+        blocks=blocks,
         configuration=stored.configuration,
     )
     try:

@@ -15,7 +15,7 @@ from driftwatch.columns.profile import Profile
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.core.windows import window_boundaries
 from driftwatch.summary.plan import Plan
-from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES
+from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, N_PARTIAL_FREQUENCIES
 
 #: Memory of all blocks while they are counted.
 MAX_BLOCKS_BYTES = 640 << 20
@@ -93,7 +93,8 @@ def _edge_gaps(profile: Profile, plan: Plan, blocks: list[tuple[int, int]]) -> t
 def _block_bytes(plan: Plan) -> int:
     cells = sum(grid.n_cells + 5 for grid in plan.grids.values())
     sample = plan.sample_rows * (len(plan.columns) + 2)
-    return 8 * (cells + sample + 2 * N_BANDWIDTHS * N_FREQUENCIES + 64 * 64) + 200 * len(plan.columns)
+    features = 2 * N_BANDWIDTHS * (N_FREQUENCIES + N_PARTIAL_FREQUENCIES)
+    return 8 * (cells + sample + features + 64 * 64) + 200 * len(plan.columns)
 
 
 def _overlaps(start: int, end: int, days: Sequence[date], zone: ZoneInfo) -> bool:

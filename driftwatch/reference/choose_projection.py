@@ -10,7 +10,12 @@ from scipy.special import ndtri
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.core.schema import Column
 from driftwatch.summary.grid import Grid, LevelGrid
-from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, Projection
+from driftwatch.summary.projection import (
+    N_BANDWIDTHS,
+    N_FREQUENCIES,
+    N_PARTIAL_FREQUENCIES,
+    Projection,
+)
 from driftwatch.summary.sample import RowSample
 
 #: Most dimensions (of more, those whose values differ most often between two rows are chosen), and most
@@ -27,6 +32,11 @@ _MAX_DISTANCE_ROWS = 500
 MAX_POOLED_ROWS = 20_000
 #: Dimensions up to which frequencies are quasi-random, and iterations until the golden ratio converges.
 _MAX_EVEN_DIMENSIONS, _RATIO_ITERATIONS = 20, 60
+#: Shares of the columns that partial frequencies act on, in turn: half finds most where one or two columns
+#: are left out, a quarter leaves enough frequencies where four or five are.
+_PARTIAL_SHARES = (0.5, 0.5, 0.5, 0.25)
+#: Columns below which there are none: without one of two nothing is left to compare jointly.
+_MIN_PARTIAL_COLUMNS = 3
 #: The interquartile range of a normal distribution in standard deviations.
 _NORMAL_IQR = 1.349
 
@@ -52,17 +62,19 @@ def choose_projection(
     widths = kernel_widths(scaled_rows)
     if widths is None:
         return None
-    directions = frequencies(len(inputs), seed)
+    directions = [frequencies(len(inputs), seed), partial_frequencies(inputs, seed + 1)]
     return Projection(
         inputs=inputs,
         center=center,
         scale=scale,
-        frequencies=(directions / widths[None, :, None]).reshape(len(inputs), -1).astype(np.float32),
+        frequencies=np.concatenate(
+            [(part / widths[None, :, None]).reshape(len(inputs), -1) for part in directions], axis=1
+        ).astype(np.float32),
         pairs=_correlated_pairs(inputs, scaled_rows, sample.weights),
     )
 
 
-def frequencies(dimensions: int, seed: int) -> Float64Array:
+def frequencies(dimensions: int, seed: int, count: int = N_FREQUENCIES) -> Float64Array:
     """Draw standard normal directions for random Fourier features.
 
     Up to ``_MAX_EVEN_DIMENSIONS`` dimensions they are normal quantiles of a randomly shifted Kronecker
@@ -70,17 +82,32 @@ def frequencies(dimensions: int, seed: int) -> Float64Array:
     which detect more than as many random ones. In more dimensions, where evenness gains nothing, they are
     independent draws.
     """
-    generator, shape = np.random.default_rng(seed), (dimensions, N_BANDWIDTHS, N_FREQUENCIES)
+    generator, shape = np.random.default_rng(seed), (dimensions, N_BANDWIDTHS, count)
     if dimensions > _MAX_EVEN_DIMENSIONS:
         return generator.standard_normal(shape)
     ratio = 2.0
     for _ in range(_RATIO_ITERATIONS):
         ratio = (1 + ratio) ** (1 / (dimensions + 1))
     step = ratio ** -np.arange(1.0, dimensions + 1)
-    points = (
-        generator.random(dimensions) + np.arange(1, N_BANDWIDTHS * N_FREQUENCIES + 1)[:, None] * step
-    ) % 1
+    points = (generator.random(dimensions) + np.arange(1, N_BANDWIDTHS * count + 1)[:, None] * step) % 1
     return np.asarray(ndtri(np.clip(points, 1e-6, 1 - 1e-6)).T.reshape(shape))
+
+
+def partial_frequencies(inputs: Int64Array, seed: int) -> Float64Array:
+    """Draw directions that each act on a random part of the columns, and are 0 elsewhere.
+
+    They are longer by what the dimensions of the part are fewer, so that their angles spread as widely.
+    """
+    columns, column_of = np.unique(inputs[:, 0], return_inverse=True)
+    if len(columns) < _MIN_PARTIAL_COLUMNS:
+        return np.empty((len(inputs), N_BANDWIDTHS, 0))
+    generator, shape = np.random.default_rng(seed), (N_BANDWIDTHS, N_PARTIAL_FREQUENCIES)
+    shares = np.resize(_PARTIAL_SHARES, shape)
+    sizes = np.clip(np.round(shares * len(columns)), 2, len(columns) - 1)
+    ranks = generator.random((*shape, len(columns))).argsort(axis=2).argsort(axis=2)
+    acts = np.moveaxis(ranks < sizes[:, :, None], 2, 0)[column_of]
+    directions = frequencies(len(inputs), seed + 1, N_PARTIAL_FREQUENCIES)
+    return np.where(acts, directions * np.sqrt(len(inputs) / acts.sum(axis=0)), 0.0)
 
 
 def pool(samples: Sequence[RowSample], width: int) -> RowSample:

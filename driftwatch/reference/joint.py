@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, Projection
+from driftwatch.summary.projection import N_BANDWIDTHS, N_FREQUENCIES, Projection, whole_features
 from driftwatch.summary.reference import JointNull
 from driftwatch.summary.sample import RowSample
 
@@ -28,7 +28,7 @@ def joint_null(projection: Projection, sample: RowSample, seed: int) -> JointNul
     rows, weights = sample.rows[:MAX_NULL_ROWS], sample.weights[:MAX_NULL_ROWS].astype(np.float64)
     shares = weights / weights.sum()
     scaled_rows = projection.scale_rows(rows)
-    features = projection.fourier_features(scaled_rows)
+    features = projection.whole.fourier_features(scaled_rows)
     centred_features = (features - shares @ features) * np.sqrt(shares)[:, None]
     multipliers = np.random.default_rng(seed).standard_normal((2 * N_DRAWS, len(rows)))
     draws = width_statistics(multipliers @ centred_features)
@@ -43,9 +43,8 @@ def joint_null(projection: Projection, sample: RowSample, seed: int) -> JointNul
 
 def width_statistics(difference: Float64Array) -> Float64Array:
     """Return each width's mean squared length of feature differences."""
-    # From ``[n, 2 * widths * frequencies]`` to ``[n, widths]``.
-    half = difference.shape[1] // 2
-    squared_lengths = difference[:, :half] ** 2 + difference[:, half:] ** 2
+    # From ``[n, 2 * frequencies]`` to ``[n, widths]``.
+    squared_lengths = (whole_features(difference) ** 2).sum(axis=1)
     statistics: Float64Array = squared_lengths.reshape(len(difference), N_BANDWIDTHS, N_FREQUENCIES).mean(
         axis=2
     )

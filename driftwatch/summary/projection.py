@@ -6,7 +6,7 @@ sample in hash order: one computation of fixed shape, the same whatever batches 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from driftwatch.summary.sample import RowSample
 #: Kernel widths of the aggregated MMD, and random frequencies per width.
 N_BANDWIDTHS = 10
 N_FREQUENCIES = 64
+#: Further frequencies per width, each of which acts on some of the columns only, so that others can be left
+#: out; references of 0.1.0 have none.
+N_PARTIAL_FREQUENCIES = 32
 #: Scaled values are clipped to this many reference scales: one absurd value must not dominate a sum.
 MAX_SCALED_VALUE = 8.0
 
@@ -29,7 +32,7 @@ class Projection:
     #: ``[d]``, from the reference; ``scale`` as well.
     center: Float64Array
     scale: Float64Array
-    #: ``[d, B * F]``.
+    #: ``[d, B * F]``: whole frequencies by kernel width, then partial ones by kernel width.
     frequencies: Float32Array
     #: ``[p, 2]``: the pairs of most correlated numeric dimensions.
     pairs: Int64Array
@@ -37,6 +40,17 @@ class Projection:
     @property
     def width(self) -> int:
         return len(self.inputs)
+
+    @property
+    def whole(self) -> Projection:
+        """The same without partial frequencies."""
+        return replace(self, frequencies=self.frequencies[:, : N_BANDWIDTHS * N_FREQUENCIES])
+
+    @property
+    def partial_frequencies(self) -> Float32Array:
+        """``[d, B, F]``; 0 where a frequency does not act on a dimension."""
+        partial = self.frequencies[:, N_BANDWIDTHS * N_FREQUENCIES :]
+        return partial.reshape(self.width, N_BANDWIDTHS, -1)
 
     def scale_rows(self, rows: Float64Array) -> Float64Array:
         """Return rows centred and scaled by the reference; a missing value becomes 0."""
@@ -56,7 +70,18 @@ class Projection:
     def fourier_features(self, scaled: Float64Array) -> Float64Array:
         """Return random Fourier features (Rahimi, Recht 2007): cosines, then sines."""
         angles = scaled.astype(np.float32) @ self.frequencies
-        return np.concatenate([np.cos(angles), np.sin(angles)], axis=1).astype(np.float64)
+        features, count = np.empty((len(angles), 2 * angles.shape[1])), angles.shape[1]
+        features[:, :count], features[:, count:] = np.cos(angles), np.sin(angles)
+        return features
+
+
+def whole_features(features: Float64Array) -> Float64Array:
+    """Return cosines and sines, ``[..., 2, B * F]``, of the whole frequencies of ``[..., features]``."""
+    return features.reshape(*features.shape[:-1], 2, -1)[..., : N_BANDWIDTHS * N_FREQUENCIES]
+
+
+def partial_features(features: Float64Array) -> Float64Array:
+    return features.reshape(*features.shape[:-1], 2, -1)[..., N_BANDWIDTHS * N_FREQUENCIES :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +89,7 @@ class Sums:
     """Sums over the rows of a sample, copies included."""
 
     rows: int
-    #: ``[2 * B * F]``.
+    #: Sums of ``fourier_features``.
     features: Float64Array
     #: ``[d]``.
     values: Float64Array

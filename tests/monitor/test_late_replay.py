@@ -23,10 +23,11 @@ _END = 1 << 62
 
 
 def replay_of(monitor: Monitor) -> Replay:
+    blocks = partial(monitor.history.references.blocks, "m", monitor.reference.fingerprint)
     return Replay(
         history=monitor.history,
-        evaluator=Evaluator.from_config(monitor.reference, monitor.config),
-        blocks=partial(monitor.history.references.blocks, "m", monitor.reference.fingerprint),
+        evaluator=Evaluator.from_config(monitor.reference, monitor.config, blocks),
+        blocks=blocks,
         configuration=monitor.configuration,
     )
 

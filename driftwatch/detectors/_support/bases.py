@@ -53,6 +53,8 @@ class DetectorTraits:
     max_sample_rows: int | None = None
     #: True if an open incident suspends it: a joint detector that reads suspended columns too.
     suspended_in_incident = False
+    #: True if its streams leave out ``WindowContext.left_out`` instead; where they cannot, it has none.
+    leaves_out_columns = False
     #: False if it sees only whether there is a value, or how values go together.
     reads_values = True
     #: False if its scores are compared with earlier windows of production alone.
@@ -189,6 +191,10 @@ class JointDetector(ABC, DetectorTraits):
 
     def streams(self, window: WindowContext) -> StreamList:
         return ()
+
+    def resting_reason(self, window: WindowContext) -> str:
+        """Return why it cannot leave out ``window.left_out``; empty if it can."""
+        return "" if self.leaves_out_columns else "it cannot leave columns out"
 
     def change_text(self, reference: Reference, usual: float, value: float) -> str:
         """Return the effect of a score that was ``usual`` in healthy windows; empty: the gauge's effect."""

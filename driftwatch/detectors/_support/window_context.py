@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from driftwatch.core.arrays import Int64Array
-from driftwatch.core.memo import Memo
+from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.detectors._support.cell_arrays import ReferenceCells, WindowCells
 from driftwatch.summary.column_counts import ColumnCounts
 from driftwatch.summary.grid import NumericGrid
@@ -14,6 +14,29 @@ from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 T = TypeVar("T")
+
+
+class LeftOut:
+    """The columns of open incidents, which joint detectors leave out: they would hide all others."""
+
+    __slots__ = ("blocks", "columns", "memo", "slot")
+
+    def __init__(
+        self,
+        columns: frozenset[str],
+        slot: int = 0,
+        blocks: Callable[[], Iterable[Summary]] = tuple,
+        memo: Memo = NO_MEMO,
+    ) -> None:
+        self.columns = columns
+        #: The season slot, and the reference's blocks of it, which tell what is usual without these columns.
+        self.slot = slot
+        self.blocks = blocks
+        #: For what follows from reference, columns and slot.
+        self.memo = memo
+
+
+NOTHING_LEFT_OUT = LeftOut(frozenset())
 
 
 class ReferenceContext:
@@ -25,8 +48,8 @@ class ReferenceContext:
         self.reference = reference
         self.memo = Memo()
 
-    def window(self, window: Summary) -> WindowContext:
-        return WindowContext(self, window)
+    def window(self, window: Summary, left_out: LeftOut = NOTHING_LEFT_OUT) -> WindowContext:
+        return WindowContext(self, window, left_out)
 
     @property
     def cells(self) -> ReferenceCells:
@@ -45,11 +68,14 @@ class ReferenceContext:
 class WindowContext:
     """One window. Whoever evaluates it creates the context, hands it to detectors and drops it."""
 
-    __slots__ = ("memo", "reference_context", "window")
+    __slots__ = ("left_out", "memo", "reference_context", "window")
 
-    def __init__(self, reference_context: ReferenceContext, window: Summary) -> None:
+    def __init__(
+        self, reference_context: ReferenceContext, window: Summary, left_out: LeftOut = NOTHING_LEFT_OUT
+    ) -> None:
         self.reference_context = reference_context
         self.window = window
+        self.left_out = left_out
         self.memo = Memo()
 
     @property

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
 from driftwatch.core.schema import Unwatched
-from driftwatch.core.windows import boundary_after, season_slot
+from driftwatch.core.windows import boundary_after
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.decision import Decision, decide
 from driftwatch.decide.incidents.recentre import uncentred
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.outcomes.column_outcomes import ColumnOutcomes, column_outcomes, nothing_watched
 from driftwatch.decide.resolution import resolution_of
-from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import (
+    NOTHING_LEFT_OUT,
+    LeftOut,
     ReferenceContext,
     Target,
     WindowContext,
@@ -26,14 +29,23 @@ from driftwatch.detectors.base import (
     streams_of,
     targets_by_detector,
 )
+from driftwatch.monitor.evaluation.blind_incidents import with_incidents, without_blind
 from driftwatch.monitor.evaluation.carried_rows import carry_over, silence_within
 from driftwatch.monitor.evaluation.features import features_of, stream_owners
+from driftwatch.monitor.evaluation.healthy_blocks import (
+    left_out_of,
+    no_blocks,
+    resting_detectors,
+    resting_texts,
+    slot_of,
+)
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
 from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Breakage, OtherPage
 from driftwatch.results.streams import Streams, joint_owner
+from driftwatch.store.records import Blocks
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
 
@@ -49,21 +61,6 @@ def streams(context: WindowContext, targets: Sequence[Target]) -> Streams:
     )
 
 
-def without_blind(segment_state: SegmentState) -> tuple[SegmentState, tuple[Incident, ...]]:
-    """Return the state without its could-not-look incidents, and these."""
-    blind_incidents = tuple(item for item in segment_state.incidents if item.kind == BLIND)
-    if not blind_incidents:
-        return segment_state, ()
-    others = tuple(item for item in segment_state.incidents if item.kind != BLIND)
-    return replace(segment_state, incidents=others), blind_incidents
-
-
-def with_incidents(segment_state: SegmentState, incidents: tuple[Incident, ...]) -> SegmentState:
-    if not incidents:
-        return segment_state
-    return replace(segment_state, incidents=(*segment_state.incidents, *incidents))
-
-
 def _part_min_rows(config: MonitorConfig, part: Summary) -> int:
     # A part below ``min_rows`` is judged if it is a tenth of its window.
     return min(config.window.min_rows, max(part.rows // 2, 1))
@@ -75,15 +72,23 @@ class Evaluator:
     It owns what is computed once for many windows; no result depends on which windows it evaluated before.
     """
 
-    def __init__(self, context: ReferenceContext, targets: tuple[Target, ...], config: MonitorConfig) -> None:
+    def __init__(
+        self,
+        context: ReferenceContext,
+        targets: tuple[Target, ...],
+        config: MonitorConfig,
+        blocks: Blocks = no_blocks,
+    ) -> None:
         self.context = context
         self.targets = targets
         self.config = config
+        #: Those of the reference, read where columns are left out.
+        self.blocks = blocks
         self.features = features_of(context.reference, config)
         self._memos: dict[str | None, Memo] = {}
         # Those of other packages only where they measure: one that nobody names can break nobody.
         detectors = dict.fromkeys([*built_in_detectors(), *(detector for detector, _ in targets)])
-        self.suspended_joint = frozenset(
+        self.joint_readers = frozenset(
             joint_owner(item.name) for item in detectors if item.joint and item.suspended_in_incident
         )
         # Whole distributions before shares, and of these first whether there is a value at all.
@@ -93,13 +98,12 @@ class Evaluator:
         self.effect_order = tuple(item.name for item in ranked)
 
     @classmethod
-    def from_config(cls, reference: Reference, config: MonitorConfig) -> Evaluator:
+    def from_config(
+        cls, reference: Reference, config: MonitorConfig, blocks: Blocks = no_blocks
+    ) -> Evaluator:
         """Return an evaluator with the configured detectors. Raises ``ConfigError`` as ``select_targets``."""
-        return cls(
-            ReferenceContext(reference),
-            select_targets(reference, config.detectors, config.engine),
-            config,
-        )
+        targets = select_targets(reference, config.detectors, config.engine)
+        return cls(ReferenceContext(reference), targets, config, blocks)
 
     @property
     def reference(self) -> Reference:
@@ -181,17 +185,19 @@ class Evaluator:
         is_excluded = touches_excluded_day(window.span, self.config)
         carried_rows = None if is_excluded else segment_state.carried_over
         pooled_window = window if carried_rows is None else total([carried_rows, window])
-        context = self.segment_context(segment).window(pooled_window)
-        stream_targets = (
-            self.targets if carried_rows is None else [target for target in self.targets if target[0].pools]
+        segment_context = self.segment_context(segment)
+        window_breakages = breakages(
+            segment_context.reference, pooled_window, segment_state.healthy_breakages, other_columns
         )
+        left_out = self.left_out(window, segment_state, segment, window_breakages)
+        context = segment_context.window(pooled_window, left_out)
+        pooling_targets = [target for target in self.targets if target[0].pools]
+        stream_targets = self.targets if carried_rows is None else pooling_targets
         window_streams = streams(context, stream_targets)
         if shares_only:
             window_streams = window_streams.shares_only()
         silence = silence_within(pooled_window, replace(segment_state, carried_over=carried_rows), window)
-        window_breakages = breakages(
-            context.reference, pooled_window, segment_state.healthy_breakages, other_columns
-        )
+        resting = resting_detectors(stream_targets, context, window_streams)
         return Measurement(
             window=pooled_window.span,
             rows=pooled_window.rows,
@@ -211,12 +217,23 @@ class Evaluator:
                 min_rows=_part_min_rows(self.config, pooled_window) if shares_only else None,
             ),
             new_levels=new_levels_of(context),
-            slot=season_slot(window.span.start, tuple(self.config.season), self.config.timezone),
+            slot=slot_of(window, self.config),
             excluded=is_excluded,
             untimed_reference=not context.reference.blocks,
-            suspended_joint=self.suspended_joint,
+            joint_readers=self.joint_readers,
+            suspended_joint=frozenset(resting),
+            # A part of late rows never has joint streams.
+            resting=() if shares_only else resting_texts(resting, segment_state),
             effect_order=self.effect_order,
         )
+
+    def left_out(
+        self, window: Summary, state: SegmentState, segment: str | None, broken: Sequence[Breakage] = ()
+    ) -> LeftOut:
+        """Return what joint detectors leave out: columns of open incidents, and broken ones."""
+        columns = (state.suspended | {item.column for item in broken}) & self.reference.plan.grids.keys()
+        memo = self._memos.setdefault(segment, Memo())
+        return left_out_of(columns, window, self.config, partial(self.blocks, segment), memo)
 
     def _with_change_texts(
         self, decision: Decision, measurement: Measurement, reference: Reference
@@ -251,11 +268,11 @@ class Evaluator:
         if is_excluded or context.window.rows < min_rows:
             reason = Unwatched.UNDEFINED if is_excluded else Unwatched.TOO_FEW_VALUES
             return nothing_watched(self.features, reason)
-        memo = context.reference_context.memo
+        memo, left_out = context.reference_context.memo, context.left_out.columns
         owners = memo.last(
             "stream owners",
-            (window_streams.targets,),
-            lambda: stream_owners(window_streams, self.targets, context.reference),
+            (window_streams.targets, tuple(sorted(left_out))),
+            lambda: stream_owners(window_streams, self.targets, context.reference, left_out),
         )
         return column_outcomes(
             self.features,
@@ -268,5 +285,7 @@ class Evaluator:
             memo=memo,
         )
 
-    def gauges(self, window: Summary, segment: str | None = None) -> WindowGauges:
-        return WindowGauges(self.segment_context(segment).window(window), self.targets)
+    def gauges(
+        self, window: Summary, segment: str | None = None, left_out: LeftOut = NOTHING_LEFT_OUT
+    ) -> WindowGauges:
+        return WindowGauges(self.segment_context(segment).window(window, left_out), self.targets)

@@ -50,7 +50,12 @@ def _is_norm_enough(config: MonitorConfig, name: str) -> bool:
     return name in config.columns and config.columns[name].watch == "norm"
 
 
-def stream_owners(streams: Streams, targets: Sequence[Target], reference: Reference) -> StreamOwners:
+def stream_owners(
+    streams: Streams,
+    targets: Sequence[Target],
+    reference: Reference,
+    left_out: frozenset[str] = frozenset(),
+) -> StreamOwners:
     """Return the columns that streams speak for; a joint detector speaks for those it projects."""
     owners = {column for _, column in streams.targets if column is not None}
     reads_values = {
@@ -63,7 +68,7 @@ def stream_owners(streams: Streams, targets: Sequence[Target], reference: Refere
     values |= owners - value_columns
     joint = {name for name, column in streams.targets if column is None and reads_values[name]}
     if any(detector.sums for detector, _ in targets if detector.joint and detector.name in joint):
-        values |= _projected_columns(reference)
+        values |= _projected_columns(reference) - left_out
     return StreamOwners(values=frozenset(values), all=frozenset(owners), readable=readable)
 
 

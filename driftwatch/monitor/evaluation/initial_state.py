@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
-from driftwatch.core.windows import season_slot
 from driftwatch.decide.breakage import breakages
 from driftwatch.decide.combined_score import with_combined_history
 from driftwatch.decide.decision import learn_block
@@ -15,12 +14,10 @@ from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, Target
 from driftwatch.monitor.evaluation.evaluator import streams
-from driftwatch.monitor.evaluation.targets import policy_for, touches_excluded_day
+from driftwatch.monitor.evaluation.healthy_blocks import pooled_blocks, slot_of
+from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.store.tables.verdict_table import VerdictTable
-from driftwatch.summary.summary import Summary, total
-
-#: Reference blocks that the baseline is learned from; the newest ones when there are more.
-MAX_BASELINE_BLOCKS = 400
+from driftwatch.summary.summary import Summary
 
 
 def initial_segment_state(
@@ -41,7 +38,7 @@ def initial_segment_state(
         production_windows=None if config.burn_in is None else 0,
     )
     segment_state = segment_state.with_streams(streams(context.window(reference.summary), targets))
-    for block, is_pooled in _pooled_blocks(blocks[-MAX_BASELINE_BLOCKS:], config):
+    for block, is_pooled in pooled_blocks(blocks, config):
         other_blocks = reference.leave_out(block)
         block_targets = [
             target
@@ -54,7 +51,7 @@ def initial_segment_state(
             statistics=(),
             streams=streams(ReferenceContext(other_blocks).window(block), block_targets),
             breakages=breakages(other_blocks, block, frozenset()),
-            slot=season_slot(block.span.start, tuple(config.season), config.timezone),
+            slot=slot_of(block, config),
         )
         segment_state = learn_block(segment_state, measurement, memo)
     return with_combined_history(segment_state)
@@ -70,15 +67,3 @@ def with_production_windows(
         return segment_state
     count = verdicts.count_judged(config.name, segment, until, n_windows)
     return segment_state if count >= n_windows else replace(segment_state, production_windows=count)
-
-
-def _pooled_blocks(blocks: Sequence[Summary], config: MonitorConfig) -> Iterator[tuple[Summary, bool]]:
-    pool: list[Summary] = []
-    for block in blocks:
-        if touches_excluded_day(block.span, config):
-            continue
-        pool.append(block)
-        # Blocks with too few rows are summed with the next ones.
-        if sum(item.rows for item in pool) >= config.window.min_rows:
-            yield (total(pool), True) if len(pool) > 1 else (block, False)
-            pool = []

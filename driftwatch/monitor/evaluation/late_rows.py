@@ -10,7 +10,8 @@ from driftwatch.core.schema import Span
 from driftwatch.decide.late_part import decide_late_part
 from driftwatch.decide.resolution import Resolution
 from driftwatch.decide.segment_state import SegmentState
-from driftwatch.monitor.evaluation.evaluator import Evaluator, with_incidents, without_blind
+from driftwatch.monitor.evaluation.blind_incidents import with_incidents, without_blind
+from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
 from driftwatch.monitor.reading import Parts, Reading, is_growth

@@ -205,7 +205,7 @@ def _detail(measurement: Measurement, decision: Decision, resolution: Resolution
         return text
     if decision.reason is Reason.EXCLUDED:
         return "the window touches an excluded day"
-    parts = [_unwatched_text(measurement)]
+    parts = [_unwatched_text(measurement), *measurement.resting]
     if measurement.window.start < start:
         parts.append(
             f"judged together with the windows since {iso(measurement.window.start)}, "

@@ -24,6 +24,7 @@ from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, WindowGauges
 from driftwatch.monitor.evaluation.carried_rows import carry_over
 from driftwatch.monitor.evaluation.evaluator import Evaluator, streams
+from driftwatch.monitor.evaluation.healthy_blocks import resting_detectors
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
 from driftwatch.monitor.evaluation.targets import policy_for
 from driftwatch.reference.choose_projection import choose_projection, pool
@@ -179,7 +180,7 @@ class Monitor:
             blocks=len(blocks) if has_times else 0,
             block_rows=float(np.median([part.rows for part in blocks])) if has_times else None,
         )  # fmt: skip
-        evaluator = Evaluator.from_config(reference, config)
+        evaluator = Evaluator.from_config(reference, config, lambda _: blocks if has_times else ())
         first = initial_segment_state(
             evaluator.context, blocks if has_times else (), evaluator.targets, config, "c"
         )
@@ -197,7 +198,8 @@ class Monitor:
             for t, part in enumerate(parts, -len(parts))
         )
         reference = replace(self.reference, segments={segment or "": total(blocks)}).for_segment(segment)
-        evaluator = Evaluator(ReferenceContext(reference), self.evaluator.targets, self.config)
+        targets = self.evaluator.targets
+        evaluator = Evaluator(ReferenceContext(reference), targets, self.config, lambda _: blocks)
         first = initial_segment_state(evaluator.context, blocks, evaluator.targets, self.config, "c")
         return replace(
             self, evaluator=evaluator, blocks=blocks, first=first, segment=segment, segments=segments
@@ -258,17 +260,24 @@ class Monitor:
             summary = total([segment_state.carried_over, window.summary])
             pooling_targets = [target for target in self.evaluator.targets if target[0].pools]
             window_streams = streams(self.evaluator.context.window(summary), pooling_targets)
+        window_breakages = breakages(self.reference, summary, segment_state.healthy_breakages)
+        left_out = self.evaluator.left_out(summary, segment_state, self.segment, window_breakages)
+        context = self.evaluator.context.window(summary, left_out)
+        if left_out.columns:
+            is_pooled = segment_state.carried_over is not None
+            targets = [item for item in self.evaluator.targets if item[0].pools or not is_pooled]
+            window_streams = streams(context, targets)
+        resting = resting_detectors(self.evaluator.targets, context, window_streams)
         measurement = Measurement(
             window=summary.span, rows=summary.rows,
             statistics=(
-                WindowGauges(self.evaluator.context.window(summary), self.evaluator.targets)
-                if with_gauges
-                else ()
+                WindowGauges(context, self.evaluator.targets) if with_gauges else ()
             ),
             streams=window_streams,
-            breakages=breakages(self.reference, summary, segment_state.healthy_breakages),
+            breakages=window_breakages,
             slot=season_slot(window.summary.span.start, tuple(self.config.season), self.config.timezone),
-            suspended_joint=self.evaluator.suspended_joint, effect_order=self.evaluator.effect_order,
+            joint_readers=self.evaluator.joint_readers, suspended_joint=frozenset(resting),
+            effect_order=self.evaluator.effect_order,
         )  # fmt: skip
         decision = decide(segment_state, measurement, policy_for(self.config, self.segment, self.segments))
         return carry_over(segment_state, decision, window.summary)
