@@ -202,6 +202,7 @@ def _verdicts_at(session: Session, config: MonitorConfig, at: int) -> MonitorChe
     window = newest_closed_window(at, config.window.length, config.window.lag, config.timezone)
     reference, blocks = session.references().for_replay(config, rebased=True)
     monitor = session.with_reference(config, reference)
+    monitor.evaluator.blocks = blocks
     replay = Replay(
         history=session.history,
         evaluator=monitor.evaluator,
