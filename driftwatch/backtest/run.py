@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from driftwatch.backtest.page_rate import Prediction, predict
+from driftwatch.backtest.replayed_window import ReplayedWindow, edges_to
 from driftwatch.backtest.sensitivity import CalmPeriod, CalmPeriodFinder, Sensitivity, sensitivity
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.history_range import counting_period, history_range, window_rows
@@ -53,6 +54,8 @@ class Backtest:
     calm_period: CalmPeriod | None = None
     #: Results of injected faults, if requested.
     sensitivity: Sensitivity | None = None
+    #: Of the segments of the window that was to be explained.
+    explained: tuple[ReplayedWindow, ...] = ()
 
     @property
     def pages(self) -> tuple[Verdict, ...]:
@@ -78,6 +81,9 @@ class _Run:
     #: Its start was found by the rows of windows, not named by a person.
     starts_by_rows: bool
     gauges: bool = True
+    #: End of the window to explain, and what it rests on by segment.
+    explained_end: int | None = None
+    explained: list[ReplayedWindow] = field(default_factory=list)
     calm_period_finder: CalmPeriodFinder = field(default_factory=CalmPeriodFinder)
 
     @property
@@ -96,7 +102,9 @@ class _Run:
             self.calm_period_finder.end_period()
             failure = _failure_of_empty(reading)
             evaluations = could_not_look(reading, failure, span, self.evaluator, self.configuration, None)
-            yield from (evaluation.verdict for evaluation in evaluations.values())
+            for evaluation in evaluations.values():
+                self._explain(evaluation.verdict, self.segment_states[evaluation.verdict.segment], None)
+                yield evaluation.verdict
             return
         pages = PagesElsewhere(self.segment_states)
         for segment in plan.segments:
@@ -107,14 +115,20 @@ class _Run:
                 segment_state,
                 segment=segment,
                 reading=reading,
-                gauges=self.gauges,
+                gauges=self.gauges or span.end == self.explained_end,
                 other_pages=pages.of(segment),
             )
             pages.update(segment, evaluation.segment_state)
             self.segment_states[segment] = evaluation.segment_state
             if segment is None:
                 self.calm_period_finder.add(segment_state, summary, evaluation.verdict)
-            yield render_gauges(evaluation.verdict)
+            verdict = render_gauges(evaluation.verdict)
+            self._explain(verdict, segment_state, summary)
+            yield verdict
+
+    def _explain(self, verdict: Verdict, state_before: SegmentState, summary: Summary | None) -> None:
+        if verdict.window.end == self.explained_end:
+            self.explained.append(ReplayedWindow(verdict=verdict, state_before=state_before, summary=summary))
 
 
 def _failure_of_empty(reading: Reading) -> Failure:
@@ -136,11 +150,14 @@ def backtest(
     end: int | None = None,
     now: int | None = None,
     gauges: bool = True,
+    explained_end: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Backtest:
     """Replay ``[start, end)`` (None: as far as ``history_range``) window by window. The data is read once.
 
     Rows stamped after ``now`` and the window's lag, and after the end, are counted as future ones.
+
+    ``explained_end`` is that of a window to explain, which must be one of them; none after it is judged.
 
     The arithmetic is the daemon's. Gauges cost more than all decisions; without ``gauges`` only verdicts that
     page have them. ``reference`` and its ``blocks`` are built from the configuration's files, even if an
@@ -148,6 +165,8 @@ def backtest(
     so that two can be compared. Raises the sources' errors: a history that cannot be read gives no result.
     """
     edges = _window_edges(config, readers, start, end)
+    if explained_end is not None:
+        edges = edges_to(explained_end, edges, config.name)
     present = _END_OF_TIME if now is None else present_of(config, now)
     run = _initial_run(
         Evaluator.from_config(reference, config, blocks),
@@ -156,6 +175,7 @@ def backtest(
         history=Span(start=edges[0], end=max(edges[-1], present)),
         starts_by_rows=start is None,
         gauges=gauges,
+        explained_end=explained_end,
     )
     verdicts: list[Verdict] = []
     n_done = 0
@@ -169,6 +189,7 @@ def backtest(
         verdicts=tuple(verdicts),
         prediction=predict(verdicts, config.alarm.false_pages),
         calm_period=run.calm_period_finder.best,
+        explained=tuple(run.explained),
     )
 
 
@@ -180,6 +201,7 @@ def _initial_run(
     history: Span,
     starts_by_rows: bool,
     gauges: bool,
+    explained_end: int | None,
 ) -> _Run:
     configuration = configuration_hash(config)
     segment_states = {
@@ -195,6 +217,7 @@ def _initial_run(
         history=history,
         starts_by_rows=starts_by_rows,
         gauges=gauges,
+        explained_end=explained_end,
     )
 
 

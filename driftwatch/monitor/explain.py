@@ -1,14 +1,17 @@
-"""Repeats the computation behind one stored verdict, from the store alone."""
+"""Repeats the computation behind one verdict: of a stored one from the store alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
+from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import design_effects
 from driftwatch.errors import StoreDamaged, StoreForgot
 from driftwatch.monitor.evaluation.evaluator import Evaluator
@@ -17,13 +20,23 @@ from driftwatch.monitor.replay import Replay
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.results.verdict_json import judged_window_json
+from driftwatch.store.acknowledgements import UndoneAcceptance
 from driftwatch.store.history import History
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary
 
 
+class Origin(StrEnum):
+    """Where an explained verdict comes from."""
+
+    STORE = "store"
+    #: The window is not stored: its verdict is that of a backtest.
+    REPLAY = "replay"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
+    #: The stored verdict, or that of the replay.
     stored: Verdict
     #: None where ``gone`` says what it would be recomputed from.
     recomputed: Verdict | None
@@ -35,14 +48,20 @@ class Explanation:
     gone: StoreForgot | None = None
     #: Verdicts on the window's rows that came late.
     late_parts: tuple[Verdict, ...] = ()
+    origin: Origin = Origin.STORE
+    #: The acceptance that was in force when it was decided and that was undone since.
+    undone: UndoneAcceptance | None = None
 
     @property
     def equal(self) -> bool | None:
-        return None if self.recomputed is None else self.stored == self.recomputed
+        if self.recomputed is None or self.origin is Origin.REPLAY:
+            return None
+        return self.stored == self.recomputed
 
     def to_json(self) -> dict[str, Any]:
         return {
             "monitor": self.stored.monitor,
+            "from": str(self.origin),
             "window": judged_window_json(self.stored, self.late_parts),
             "recomputed": None
             if self.recomputed is None
@@ -51,8 +70,13 @@ class Explanation:
             "design_effects": self.design_effects,
             "healthy_windows": self.healthy_windows,
             "reference": None if self.reference is None else _reference_json(self.reference),
+            "undone_acceptance": None if self.undone is None else _undone_json(self.undone),
             **({} if self.gone is None else {"error": str(self.gone)}),
         }
+
+
+def _undone_json(undone: UndoneAcceptance) -> dict[str, Any]:
+    return {"incident": undone.incident, "from": iso(undone.start), "until": iso(undone.end)}
 
 
 def _reference_json(reference: Reference) -> dict[str, Any]:
@@ -118,20 +142,22 @@ def _recomputed(
         )
     policy = policy_for(config, segment, len(reference.plan.segments))
     _, recomputed = replay.reevaluate(segment_state, stored)
-    effect_by_stream = {
-        f"{column or 'jointly'} {detector}": None if effect != effect else effect
-        for (detector, column, _), effect in zip(
-            segment_state.shares.keys, design_effects(segment_state, policy).tolist(), strict=True
-        )
-    }
     return Explanation(
         stored=stored,
         recomputed=recomputed,
         reference=reference,
-        design_effects=effect_by_stream,
+        design_effects=effects_by_stream(segment_state, policy),
         healthy_windows=segment_state.healthy_windows,
         window=replay.window_summary(stored),
     )
+
+
+def effects_by_stream(segment_state: SegmentState, policy: Policy) -> dict[str, float | None]:
+    effects = design_effects(segment_state, policy).tolist()
+    return {
+        f"{column or 'jointly'} {detector}": None if effect != effect else effect
+        for (detector, column, _), effect in zip(segment_state.shares.keys, effects, strict=True)
+    }
 
 
 def _stored(

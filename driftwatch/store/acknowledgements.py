@@ -13,13 +13,29 @@ _SEAL = SEALS["acknowledgements"]
 _ALL = f"SELECT id, {_SEAL.columns}, applied_at, outcome FROM acknowledgements"  # noqa: S608 - constant
 
 
+FIXED, ACCEPTED, MUTED, UNDO = "fixed", "accepted", "muted", "undo"
+VERDICTS = (FIXED, ACCEPTED, MUTED, UNDO)
+#: Begins the outcome of an undo that was applied. Stored.
+UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoneAcceptance:
+    """An acceptance that was in force for a time: verdicts decided in it stand on what was accepted."""
+
+    incident: str
+    #: Nanoseconds; the acceptance was applied and undone.
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
     id: int
     monitor: str
     #: Empty means every open incident.
     incident: str
-    #: fixed, accepted or muted.
+    #: One of ``VERDICTS``.
     verdict: str
     until: int | None
     note: str
@@ -53,6 +69,32 @@ class Acknowledgements:
     def newest(self, monitor: str, limit: int) -> list[Acknowledgement]:
         rows = self._db.query(f"{_ALL} WHERE monitor = ? ORDER BY id DESC LIMIT ?", (monitor, limit))
         return self._db.damage.all_readable(_SEAL, rows, _acknowledgement)
+
+    def undone(self, monitor: str) -> list[UndoneAcceptance]:
+        """Return the acceptances that were undone, oldest first."""
+        rows = self._db.query(
+            f"{_ALL} WHERE monitor = ? AND verdict IN (?, ?) AND applied_at IS NOT NULL ORDER BY id",
+            (monitor, ACCEPTED, UNDO),
+        )
+        undone, accepted = [], []
+        for item in self._db.damage.all_readable(_SEAL, rows, _acknowledgement):
+            if item.verdict == ACCEPTED:
+                accepted.append(item)
+            elif item.outcome.startswith(UNDONE):
+                # The keys that an acceptance of all open incidents covered stand in its outcome.
+                starts = [
+                    one.applied_at or 0 for one in accepted if item.incident in (one.incident + one.outcome)
+                ]
+                undone.append(
+                    UndoneAcceptance(
+                        incident=item.incident, start=max(starts, default=0), end=item.applied_at or 0
+                    )
+                )
+        return undone
+
+    def undone_at(self, monitor: str, moment: int) -> UndoneAcceptance | None:
+        """Return the acceptance that was in force then and is undone; a verdict decided then is marked."""
+        return next((item for item in self.undone(monitor) if item.start <= moment < item.end), None)
 
     def get(self, number: int) -> Acknowledgement | None:
         rows = self._db.query(f"{_ALL} WHERE id = ?", (number,))

@@ -16,6 +16,7 @@ from driftwatch.store.tables.judging_order import JudgingOrder
 from driftwatch.store.tables.late_part_table import LatePartTable
 from driftwatch.store.tables.owed_table import OwedTable
 from driftwatch.store.tables.reference_tables import ReferenceTable
+from driftwatch.store.tables.reopening import reopen
 from driftwatch.store.tables.selftest_table import SelftestTable
 from driftwatch.store.tables.state_table import StateTable
 from driftwatch.store.tables.tile_table import TileTable
@@ -72,6 +73,7 @@ class History:
             judged = _write_verdicts(connection, record)
             if record.configuration is not None:
                 ConfigurationTable.write(connection, monitor, record.configuration, now)
+            StateTable.write_checkpoints(connection, monitor, record.former_states, judged)
             StateTable.write(
                 connection, monitor, record.segment_states, checkpoint=record.checkpoint, judged=judged
             )
@@ -81,13 +83,16 @@ class History:
             IncidentTable.mute(connection, record.muted)
             OutboxTable.queue(connection, monitor, record.messages, now)
             OutboxTable.end(connection, [key for key, _ in record.resolved])
+            reopen(connection, record.reopened)
             Acknowledgements.mark_applied(connection, record.acknowledged, now)
             if record.selftest is not None:
                 SelftestTable.write(connection, monitor, record.selftest)
             if record.reference is not None:
                 reference, source_key = record.reference
-                ReferenceTable.write(connection, reference, source_key, now)
+                ReferenceTable.write(connection, reference, source_key, now, parent=record.parent)
                 StateTable.write_initial(connection, monitor, reference.fingerprint, record.segment_states)
+            if record.activated is not None:
+                ReferenceTable.write_active(connection, monitor, record.activated, now)
             # Before the commit, so that no incident is in the history alone.
             self.ledger.add([*record.opened, *record.updated])
         if (

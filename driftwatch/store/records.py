@@ -183,6 +183,13 @@ class CheckRecord:
     acknowledged: Sequence[tuple[int, str]] = ()
     muted: Sequence[tuple[str, int | None]] = ()
     reference: tuple[Reference, str] | None = None
+    #: Fingerprint of the reference that ``reference`` was rebased from, and the states until then: what an
+    #: undo goes back to.
+    parent: str | None = None
+    former_states: Sequence[tuple[str | None, int, bytes]] = ()
+    #: Fingerprint of a stored reference that comes into force again, and keys of incidents that reopen.
+    activated: str | None = None
+    reopened: Sequence[str] = ()
     selftest: StoredSelftest | None = None
     #: (hash, JSON text without secrets).
     configuration: tuple[str, str] | None = None

@@ -138,6 +138,38 @@ def test_explain_is_equal_after_the_reference_was_rebased(folder: Path) -> None:
     assert call("check", config, "--at", today()).exit_code == 0
 
 
+def test_an_acceptance_is_undone_and_an_answer_that_cannot_be_given_is_refused(folder: Path) -> None:
+    config = folder / "c.yaml"
+    assert call("check", config).exit_code == 1
+    (key,) = (row[0] for row in evidence(folder)["incidents"])
+    for words, text in (
+        ((), "expected one of --as and --undo"),
+        (("--as", "fixed", "--undo", key), "expected one of --as and --undo"),
+        (("--undo", key, "--incident", key), "--undo names the incident itself"),
+        (("--undo", key, "--until", "2d"), "--until: expected with --as muted"),
+        (("--undo", key), f"--undo: expected an incident that was accepted. Got {key} is open."),
+        (("--undo", "one-drift-0"), "Got one has no incident one-drift-0."),
+    ):
+        result = call("ack", config, "--monitor", "one", *words)
+        assert result.exit_code == 2
+        assert text in result.stderr, words
+    accepted = call("ack", config, "--monitor", "one", "--as", "accepted", "--note", "the new prices")
+    assert f"{key} covers amount, " in accepted.stdout
+    assert "are only learned until" in accepted.stdout
+    assert call("check", config, "--at", today()).exit_code == 0
+    assert completions(f"driftwatch ack {config} --monitor one --undo ") == {key}
+    undone = call("ack", config, "--monitor", "one", "--undo", key, "--note", "not agreed")
+    assert undone.exit_code == 0
+    assert f"undone: {key} is open again" in undone.stdout
+    assert call("check", config, "--at", today()).exit_code == 1
+    explanation = answer("explain", config, "--monitor", "one", "--window", today())
+    assert (explanation["equal"], explanation["from"]) == (True, "store")
+    again = call("ack", config, "--monitor", "one", "--undo", key)
+    assert again.exit_code == 2
+    audit = evidence(folder)["acknowledgements"]
+    assert [row[3] for row in audit] == ["accepted", "undo"]
+
+
 def test_what_is_accepted_is_the_reference_in_force_whatever_the_file_says_now(folder: Path) -> None:
     config = folder / "c.yaml"
     assert call("check", config).exit_code == 1

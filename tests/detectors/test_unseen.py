@@ -14,7 +14,7 @@ from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import ReferenceContext, new_levels_of
-from driftwatch.monitor.acknowledge import rebase_reference
+from driftwatch.monitor.acceptance.rebase import rebase_reference
 from driftwatch.results.results import Shares
 from driftwatch.results.streams import Streams
 

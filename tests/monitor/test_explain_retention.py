@@ -144,10 +144,23 @@ def test_a_window_past_its_tiles_is_shown_as_stored_with_the_retention_that_woul
     assert "every number is the same" not in shown.stdout
 
 
-def test_a_window_whose_verdict_is_forgotten_names_the_retention_of_verdicts(past: Path) -> None:
-    result = explained(past, 2)
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "It is past retention.verdicts, 16h: " in result.stderr
+def test_a_window_whose_verdict_is_forgotten_is_replayed_and_names_the_retention_of_verdicts(
+    past: Path,
+) -> None:
+    result = explained(past, 2, "--format", "json")
+    content: dict[str, Any] = json.loads(result.stdout)
+    assert result.exit_code == 3
+    assert (content["from"], content["window"]["end"]) == ("replay", iso(START + 3 * HOUR))
+    assert "It is past retention.verdicts, 16h: " in content["error"]
+    assert content["error"] in result.stderr
+    source = past.parent / "production.parquet"
+    hidden = source.rename(past.parent / "hidden")
+    try:
+        gone = explained(past, 2)
+    finally:
+        hidden.rename(source)
+    assert (gone.exit_code, gone.stdout) == (3, "")
+    assert "It is past retention.verdicts, 16h: " in gone.stderr
     # Before the monitor's first window, after its last one, and no window at all.
     for hour in (-5, HOURS):
         assert explained(past, hour).exit_code == 2

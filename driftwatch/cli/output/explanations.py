@@ -8,10 +8,11 @@ from driftwatch.cli.output.screen import add_row, fact_table, literal, show, sho
 from driftwatch.cli.output.verdicts import show_late_verdicts, show_verdict
 from driftwatch.detectors.base import traits_of
 from driftwatch.monitor.column_labels import comparable_size
-from driftwatch.monitor.explain import Explanation
+from driftwatch.monitor.explain import Explanation, Origin
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import Trail
 from driftwatch.results.results import Verdict
+from driftwatch.store.acknowledgements import UndoneAcceptance
 from driftwatch.summary.reference import Reference
 
 #: Columns that are drawn, and design effects that are listed.
@@ -31,13 +32,27 @@ def show_explanation(item: Explanation, trail: Trail) -> None:
     show("", literal("what it rests on", "bold"), facts)
     _show_effects(item)
     show_late_verdicts(item.late_parts, "rows of it that came late; explain them with --part")
-    if item.gone is not None:
+    if item.undone is not None:
+        show_line("", _undone_text(item.undone), "bold yellow")
+    if item.origin is Origin.REPLAY:
+        if item.gone is not None:
+            show_line("", str(item.gone), "bold yellow")
+        text = "the window is not stored: replayed from the source's rows, as `backtest` shows it"
+        show("", literal(text, "bold"))
+    elif item.gone is not None:
         show_line("", f"NOT recomputed: {item.gone}", "bold yellow")
     elif item.equal:
         show("", literal("recomputed from the store: every number is the same", "green"))
     else:
         warning = "recomputed from the store: NOT the same; the configuration has changed since"
         show("", literal(warning, "bold yellow"))
+
+
+def _undone_text(undone: UndoneAcceptance) -> str:
+    return (
+        f"decided while an acceptance was in force that was undone: {undone.incident}, accepted "
+        f"{text_format.format_time(undone.start)}, undone {text_format.format_time(undone.end)}"
+    )
 
 
 def _show_columns(item: Explanation) -> None:

@@ -15,6 +15,7 @@ from driftwatch.errors import ConfigError, DriftwatchError
 if TYPE_CHECKING:
     from driftwatch.config.models import Config
     from driftwatch.store.database import Database
+    from driftwatch.store.records import StoredIncident
 
 T = TypeVar("T")
 
@@ -70,6 +71,16 @@ def window_ends(context: click.Context, _option: click.Parameter, prefix: str) -
 
 
 def incident_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    return _incident_items(context, prefix, lambda item: item.resolved_at is None)
+
+
+def accepted_keys(context: click.Context, _option: click.Parameter, prefix: str) -> list[CompletionItem]:
+    return _incident_items(context, prefix, lambda item: item.resolution == "accepted")
+
+
+def _incident_items(
+    context: click.Context, prefix: str, is_offered: Callable[[StoredIncident], bool]
+) -> list[CompletionItem]:
     from driftwatch.monitor.column_labels import column_labels
     from driftwatch.results import text_format
     from driftwatch.store.tables.incident_table import IncidentTable
@@ -77,14 +88,14 @@ def incident_keys(context: click.Context, _option: click.Parameter, prefix: str)
     monitor = _option_value(context, "monitor")
     if monitor is None:
         return []
-    incidents = _query_store(context, lambda store: IncidentTable(store).of_monitor(monitor))
+    incidents = _query_store(context, lambda store: IncidentTable(store).of_monitor(monitor, only_open=False))
     return [
         CompletionItem(
             item.key,
             help=text_format.escape_invisible(", ".join(column_labels(item.columns))[:60]) or item.kind,
         )
         for item in reversed(incidents)
-        if item.key.startswith(prefix)
+        if item.key.startswith(prefix) and is_offered(item)
     ]
 
 

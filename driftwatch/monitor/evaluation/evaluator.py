@@ -29,6 +29,7 @@ from driftwatch.detectors.base import (
     streams_of,
     targets_by_detector,
 )
+from driftwatch.monitor.evaluation.after_acceptance import with_learning_note
 from driftwatch.monitor.evaluation.blind_incidents import with_incidents, without_blind
 from driftwatch.monitor.evaluation.carried_rows import carry_over, silence_within
 from driftwatch.monitor.evaluation.features import features_of, stream_owners
@@ -91,6 +92,12 @@ class Evaluator:
         self.joint_readers = frozenset(
             joint_owner(item.name) for item in detectors if item.joint and item.suspended_in_incident
         )
+        #: Owners of the joint detectors that a rebased reference changes.
+        self.referring_joint = frozenset(
+            joint_owner(detector.name)
+            for detector, column in targets
+            if column is None and detector.learns_from_reference
+        )
         # Whole distributions before shares, and of these first whether there is a value at all.
         ranked = sorted(
             detectors, key=lambda item: (item.is_share, item.reads_values, item.display_rank, item.name)
@@ -151,6 +158,9 @@ class Evaluator:
             if segment is not None
             else type_changes(self.reference.provenance.types, reading.types),
             memo=memo,
+        )
+        verdict = with_learning_note(
+            verdict, decision, measurement, self.reference, self.referring_joint, self.config
         )
         return Decided(
             verdict=verdict,

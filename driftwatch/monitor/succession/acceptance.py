@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import Span
 from driftwatch.errors import DataError
-from driftwatch.monitor.acknowledge import ACCEPTED, SegmentStates, rebase_on, relearn
+from driftwatch.monitor.acceptance.rebase import SegmentStates, rebase_on
+from driftwatch.monitor.acceptance.relearn import relearn
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.column_labels import column_labels
 from driftwatch.monitor.succession.recount import TilesBySegment, recounted_tiles
 from driftwatch.monitor.succession.same_data import same_grid
+from driftwatch.store.acknowledgements import ACCEPTED
 from driftwatch.summary.reference import AcceptedSpan, Reference
 from driftwatch.summary.serial import fingerprint_reference
 from driftwatch.summary.summary import Summary
@@ -77,9 +79,7 @@ def accept_again(
         if sum(item.rows for item in tiles[None]) >= _accepted_rows(acceptance.rebased, span):
             monitor, segment_states = rebase_on(monitor, segment_states, tiles, span)
         else:
-            monitor, segment_states = _keep_counts(
-                monitor, segment_states, acceptance.rebased, span, tiles, say
-            )
+            monitor, segment_states = _keep_counts(monitor, segment_states, acceptance.rebased, span, say)
     return monitor, segment_states
 
 
@@ -103,7 +103,6 @@ def _keep_counts(
     segment_states: SegmentStates,
     rebased: Reference,
     span: AcceptedSpan,
-    tiles: TilesBySegment,
     say: Say,
 ) -> tuple[Monitor, SegmentStates]:
     reference = monitor.reference
@@ -132,9 +131,10 @@ def _keep_counts(
         provenance=provenance,
     )
     monitor = replace(monitor, reference=replace(draft, fingerprint=fingerprint_reference(draft)))
-    # Joint statistics learn what is usual anew: their sums cannot be told apart by column.
+    # The reference is not the sum of the rows that are left, and joint sums cannot be told apart by column:
+    # the windows that follow teach what is usual.
     return monitor, {
-        name: relearn(monitor, segment_state, name, tiles[name], copied)
+        name: relearn(monitor, segment_state, name, (), tuple(copied))
         for name, segment_state in segment_states.items()
     }
 

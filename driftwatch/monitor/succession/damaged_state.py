@@ -18,6 +18,7 @@ from driftwatch.decide.state_codec import decode
 from driftwatch.errors import StoreDamaged, StoreForgot, StoreTooNew
 from driftwatch.monitor.replay import Replay
 from driftwatch.store.damage import DECODE_ERRORS
+from driftwatch.store.records import StoredIncident
 from driftwatch.store.tables.judging_order import END_OF_ORDER
 
 log = logging.getLogger(__name__)
@@ -109,13 +110,18 @@ def _open_incidents(replay: Replay, segment: str | None, state: SegmentState) ->
     }
     for item in stored.values():
         if item.key not in incidents:
-            incidents[item.key] = Incident(
-                key=item.key,
-                kind=item.kind,
-                columns=item.columns,
-                opened_at=item.opened_at,
-                onset=item.onset,
-                quiet=(0,) * len(item.columns),
-                muted_until=item.muted_until,
-            )
+            incidents[item.key] = incident_of(item)
     return tuple(sorted(incidents.values(), key=lambda item: (item.opened_at, item.key)))
+
+
+def incident_of(stored: StoredIncident) -> Incident:
+    """Return what a state has of an incident that only its own table tells of."""
+    return Incident(
+        key=stored.key,
+        kind=stored.kind,
+        columns=stored.columns,
+        opened_at=stored.opened_at,
+        onset=stored.onset,
+        quiet=(0,) * len(stored.columns),
+        muted_until=stored.muted_until,
+    )

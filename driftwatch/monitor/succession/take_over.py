@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.state_codec import decode, encode
-from driftwatch.monitor.acknowledge import ACCEPTED
 from driftwatch.monitor.check import Monitor, mend
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.incidents.incident_records import Segments, in_segments
@@ -20,6 +19,7 @@ from driftwatch.monitor.succession.acceptance import accept_again, same_acceptan
 from driftwatch.monitor.succession.closing import close
 from driftwatch.monitor.succession.next_state import begun_state, is_followed, watched_part
 from driftwatch.monitor.succession.reference_change import ReferenceChange, reference_change
+from driftwatch.store.acknowledgements import ACCEPTED
 from driftwatch.store.records import CheckRecord, StoredIncident
 
 Say = Callable[[str], None]

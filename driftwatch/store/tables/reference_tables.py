@@ -63,7 +63,24 @@ class ReferenceTable:
     def activate(self, monitor: str, fingerprint: str, now: int) -> None:
         """Make a stored reference active."""
         with self._db.transaction() as connection:
-            _activate(connection, monitor, fingerprint, now)
+            self.write_active(connection, monitor, fingerprint, now)
+
+    def stored_at(self, monitor: str, moment: int) -> list[str]:
+        """Return the fingerprints of the references that were stored at a time."""
+        rows = self._db.query(
+            "SELECT fingerprint FROM reference_versions WHERE monitor = ? AND stored_at = ?",
+            (monitor, moment),
+        )
+        return [row[0] for row in rows]
+
+    def parent(self, monitor: str, fingerprint: str) -> str | None:
+        """Return the fingerprint that the reference was rebased from; None where it is not stored."""
+        rows = self._db.query(
+            "SELECT parent FROM reference_versions WHERE monitor = ? AND fingerprint = ?",
+            (monitor, fingerprint),
+        )
+        parent = rows[0][0] if rows else None
+        return parent if isinstance(parent, str) else None
 
     def source_key(self, monitor: str, fingerprint: str) -> str:
         """Return the hash of the data and settings of a stored reference; empty when it is not stored."""
@@ -114,19 +131,29 @@ class ReferenceTable:
                 )  # fmt: skip
 
     @staticmethod
-    def write(connection: sqlite3.Connection, reference: Reference, source_key: str, now: int) -> None:
+    def write(
+        connection: sqlite3.Connection,
+        reference: Reference,
+        source_key: str,
+        now: int,
+        *,
+        parent: str | None = None,
+    ) -> None:
         """Store a reference without blocks and make it active."""
         connection.execute(
-            _VERSION.insert(verb="INSERT OR REPLACE"),
+            _VERSION.insert("parent", verb="INSERT OR REPLACE"),
             _VERSION.values(
-                reference.fingerprint, reference.monitor, source_key, now, encode_reference(reference)
+                reference.fingerprint, reference.monitor, source_key, now, encode_reference(reference),
+                unsealed=(parent,),
             ),
+        )  # fmt: skip
+        ReferenceTable.write_active(connection, reference.monitor, reference.fingerprint, now)
+
+    @staticmethod
+    def write_active(connection: sqlite3.Connection, monitor: str, fingerprint: str, now: int) -> None:
+        connection.execute(
+            _ACTIVE.insert(verb="INSERT OR REPLACE"), _ACTIVE.values(monitor, fingerprint, now)
         )
-        _activate(connection, reference.monitor, reference.fingerprint, now)
-
-
-def _activate(connection: sqlite3.Connection, monitor: str, fingerprint: str, now: int) -> None:
-    connection.execute(_ACTIVE.insert(verb="INSERT OR REPLACE"), _ACTIVE.values(monitor, fingerprint, now))
 
 
 def _reference(row: sqlite3.Row) -> Reference:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from driftwatch.errors import StoreDamaged
 from driftwatch.store.damage import SEALS, decoded
 from driftwatch.store.database import Database
+from driftwatch.store.tables.judging_order import END_OF_ORDER
 
 T = TypeVar("T")
 _CURRENT, _CHECKPOINT, _BEGINNING = SEALS["tracks"], SEALS["checkpoints"], SEALS["beginnings"]
@@ -83,6 +84,15 @@ class StateTable:
             (monitor, segment or "", judged, number),
         )
 
+    def former(self, monitor: str, segment: str | None, matches: Callable[[bytes], T | None]) -> T | None:
+        """Return the newest readable check point that ``matches`` does not refuse."""
+        numbers = count()
+        while rows := self._checkpoint(monitor, segment, END_OF_ORDER, next(numbers)):
+            state = self._db.damage.readable(_CHECKPOINT, rows[0], lambda row: matches(_bytes_of(row)))
+            if state is not None:
+                return state
+        return None
+
     def initial(self, monitor: str, fingerprint: str, segment: str | None) -> bytes | None:
         """Return the segment state with which a rebased reference began; None for a built one.
 
@@ -112,12 +122,21 @@ class StateTable:
 
         ``judged`` is their place in the order of judging, None where that is what they are decided until.
         """
-        for segment, until, content in states:
+        for segment, _, content in states:
             key = (monitor, segment or "")
             connection.execute(_CURRENT.insert(verb="INSERT OR REPLACE"), _CURRENT.values(*key, content))
-            if checkpoint:
-                place = None if judged == until else judged
-                connection.execute(_CHECKPOINT.insert(), _CHECKPOINT.values(*key, until, place, content))
+        if checkpoint:
+            StateTable.write_checkpoints(connection, monitor, states, judged)
+
+    @staticmethod
+    def write_checkpoints(
+        connection: sqlite3.Connection, monitor: str, states: SegmentStates, judged: int | None
+    ) -> None:
+        for segment, until, content in states:
+            place = None if judged == until else judged
+            connection.execute(
+                _CHECKPOINT.insert(), _CHECKPOINT.values(monitor, segment or "", until, place, content)
+            )
 
     @staticmethod
     def write_initial(

@@ -181,7 +181,7 @@ def test_a_crash_in_the_middle_changes_nothing(
 def accepted(world: World, inside: Inside) -> Reference:
     produce(world, inside, range(2))
     produce(world, inside, range(2, 8), shift=2.0)
-    assert ask(inside, "accepted", 8) == "accepted: 1 incident(s)"
+    assert ask(inside, "accepted", 8).startswith("accepted: 1 incident(s); m-drift-")
     reference = monitor(inside).reference
     (span,) = reference.provenance.accepted
     assert span.columns == ("x", "joint:mmd")
@@ -274,7 +274,7 @@ def test_what_was_accepted_while_a_new_reference_was_built_counts_too(world: Wor
     world.options["model"] = {"version": "2"}
     session = inside.daemon.session.reconfigured(_config(world))
     replacement = session.monitor(session.config.monitors[0])
-    assert ask(inside, "accepted", 8) == "accepted: 1 incident(s)"
+    assert ask(inside, "accepted", 8).startswith("accepted: 1 incident(s); m-drift-")
     rebased = monitor(inside).reference
     assert rebased.model_version == old_monitor.reference.model_version == ""
     inside.daemon.runner.add(replacement, None)
@@ -297,7 +297,7 @@ def test_what_was_accepted_while_other_data_came_into_force_ends_with_the_old_da
     replace_reference(world, 1.9)
     session = inside.daemon.session
     replacement = session.monitor(session.config.monitors[0])
-    assert ask(inside, "accepted", 8) == "accepted: 1 incident(s)"
+    assert ask(inside, "accepted", 8).startswith("accepted: 1 incident(s); m-drift-")
     assert history(inside).references.active_fingerprint("m") != replacement.reference.fingerprint
     inside.daemon.runner.add(replacement, None)
     inside.to(8)
