@@ -41,7 +41,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "daemon/web": (("api",), ("pages",), ("http",)),
     "decide": (("baseline",), ("evalues",)),
-    "detectors": (("_support",),),
+    "detectors": (("_pages",), ("_support",)),
     "sources": (("_formats",),),
     "monitor": (("evaluation",), ("column_labels", "reading")),
     "store": (

@@ -23,6 +23,7 @@ from driftwatch.monitor.check import configuration_hash
 from driftwatch.monitor.evaluation.could_not_look import could_not_look
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.evaluation.moved_segment import with_places
 from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Failure, Reading
@@ -122,7 +123,7 @@ class _Run:
             self.segment_states[segment] = evaluation.segment_state
             if segment is None:
                 self.calm_period_finder.add(segment_state, summary, evaluation.verdict)
-            verdict = render_gauges(evaluation.verdict)
+            verdict = render_gauges(with_places(evaluation.verdict, self.reference, summaries))
             self._explain(verdict, segment_state, summary)
             yield verdict
 

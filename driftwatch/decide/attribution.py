@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.decide.combined_score import CombinedGauge
 from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
@@ -91,6 +92,9 @@ def name_columns(
     met_thresholds = [limit for log_e, limit in zip(sorted_log_e, thresholds, strict=True) if log_e >= limit]
     threshold = met_thresholds[-1] if met_thresholds else np.inf
     total = float(np.logaddexp.reduce([item.log_m for item in ranked]))
+    columns = {
+        joint_owner(gauge.detector): gauge.columns for gauge in statistics if isinstance(gauge, CombinedGauge)
+    }
     return tuple(
         NamedColumn(
             column=item.owner,
@@ -98,6 +102,7 @@ def name_columns(
             share=float(np.exp(item.log_m - total)),
             effect=describe(item.owner, item.detector, statistics, effect_order),
             onset=item.onset,
+            columns=columns.get(item.owner, ()),
         )
         for position, item in enumerate(ranked)
         if not position or item.log_e >= threshold

@@ -13,7 +13,7 @@ window of few rows every ``z`` has less weight, as its standard error is larger.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.results.results import Score, Statistic
 from driftwatch.results.streams import Streams, stream_key
+from driftwatch.results.text_format import escape_invisible, truncate
 
 #: Excesses of ``T`` below this, in standard deviations per column, are never evidence.
 EFFECT_FLOOR = 0.2
@@ -34,20 +35,36 @@ EFFECT_FLOOR = 0.2
 MAX_DEVIATION = 5.0
 #: Columns that a combined score needs; fewer are judged one by one.
 MIN_COLUMNS = 4
-#: Columns named in the gauge's effect.
-_NAMED_COLUMNS = 3
+#: Columns that the gauge names, and those in its effect.
+_NAMED_COLUMNS, _TEXT_COLUMNS = 5, 3
+#: Characters of a name in a text.
+_MAX_NAME_CHARS = 40
+#: Standard deviations up to which the largest of a column's scores is chance; the mean of columns that moved
+#: a little stays below it, and no single one reaches ``MAX_DEVIATION``.
+_CHANCE_DEVIATION = 3.0
+#: Part of all that is above chance that a few columns have if they are nearly all of it.
+_MAIN_PART, _MAX_MAIN_COLUMNS = 0.75, 2
+#: Standard deviations of the running shift of a column that does not move, in those of one window:
+#: ``sqrt((1 - decay) / (1 + decay))`` of its weights.
+_RUNNING_SCALE = 0.23
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinedGauge(Statistic):
+    #: Those with the largest deviations, the largest first.
+    columns: tuple[str, ...] = ()
 
 
 def combine_scores(
     segment_state: SegmentState, value: Float64Array, slot: int, baseline: Baseline
-) -> tuple[list[Score], Statistic, Float64Array] | None:
+) -> tuple[list[Score], CombinedGauge, Float64Array] | None:
     """Return the combined score and the common shift, their gauge, and the next running shift.
 
     None means that too few columns have a history.
     """
     history, suspended = segment_state.scores, segment_state.suspended
     fit = baseline.fit
-    z = _cut(
+    deviation = _one_sided(
         (value - fit.location)
         * baseline.weight
         / fit.prediction_scale(MIN_SCALE_FLOORS * history.floor, baseline.weight),
@@ -56,26 +73,30 @@ def combine_scores(
     is_used = ~np.isnan(value) & (baseline.n >= MIN_HISTORY_WINDOWS)
     is_suspended = history.keys.owned_by(suspended) & history.keys.has_column
     is_used &= ~is_suspended & history.keys.has_column
-    owner_z = np.full(len(history.keys.owners), -np.inf)
-    np.maximum.at(owner_z, history.keys.stream_owners[is_used], z[is_used])
-    largest = owner_z[owner_z > -np.inf]
+    owner_deviation = np.full(len(history.keys.owners), -np.inf)
+    np.maximum.at(owner_deviation, history.keys.stream_owners[is_used], deviation[is_used])
+    largest = np.minimum(owner_deviation[owner_deviation > -np.inf], MAX_DEVIATION)
     n_suspended = np.count_nonzero(np.bincount(history.keys.stream_owners[is_suspended])) if suspended else 0
     if len(largest) < max(MIN_COLUMNS, 3 * n_suspended):
         return None
     mean = float(largest.mean())
-    effect = (
-        f"several columns together, each a little: {', '.join(_top(history.keys.owners, owner_z))} the most"
-    )
     locations = location_positions(history.keys, suspended)
     shift_score, location_shift = common_shift(
         history.running_shift[locations], value[locations], history.values.take(locations, axis=1),
         history.slots, slot, history.rows, MIN_SCALE_FLOORS * history.floor[locations],
     )  # fmt: skip
     scores = [_score(mean)] if shift_score is None else [_score(mean), shift_score]
-    gauge = Statistic(
-        detector=COMBINED_SCORE[0], column=None, value=mean, unit="standard deviations", effect=effect
+    running_shift = _updated_shift(history, locations, location_shift)
+    effect, columns = _words(history, owner_deviation, running_shift)
+    gauge = CombinedGauge(
+        detector=COMBINED_SCORE[0],
+        column=None,
+        value=mean,
+        unit="standard deviations",
+        effect=effect,
+        columns=columns,
     )
-    return scores, gauge, _updated_shift(history, locations, location_shift)
+    return scores, gauge, running_shift
 
 
 def resting_text(segment_state: SegmentState) -> str:
@@ -95,18 +116,40 @@ def resting_text(segment_state: SegmentState) -> str:
     )
 
 
-def _top(owners: tuple[str, ...], z: Float64Array) -> list[str]:
-    candidates = np.flatnonzero(z >= np.sort(z)[-_NAMED_COLUMNS])
-    return [
-        name
-        for _, name in sorted((-float(z[position]), owners[position]) for position in candidates)[
-            :_NAMED_COLUMNS
-        ]
-    ]
+def _words(
+    history: ScoreHistory, owner_deviation: Float64Array, running_shift: Float64Array
+) -> tuple[str, tuple[str, ...]]:
+    """Return what moved, and the columns that deviate most: in this window, or lastingly in one direction."""
+    owners, locations = history.keys.owners, history.keys.location_scores
+    lasting = np.zeros(len(owners))
+    np.maximum.at(
+        lasting, history.keys.stream_owners[locations], np.abs(running_shift[locations]) / _RUNNING_SCALE
+    )
+    size = np.where(np.isfinite(owner_deviation), np.maximum(owner_deviation, lasting), -1.0)
+    order = np.argsort(-size, kind="stable")[:_NAMED_COLUMNS].tolist()
+    columns = tuple(owners[k] for k in order if size[k] >= 0)
+    used = owner_deviation[owner_deviation > -np.inf]
+    n_large = int(np.count_nonzero(used >= MAX_DEVIATION))
+    excess = np.maximum(owner_deviation - _CHANCE_DEVIATION, 0.0)
+    main = np.argsort(-excess, kind="stable")[:n_large].tolist()
+    if 1 <= n_large <= _MAX_MAIN_COLUMNS and excess[main].sum() >= _MAIN_PART * excess.sum():
+        columns = tuple(owners[k] for k in main)
+        return f"several columns together, mostly {' and '.join(_texts(columns))}", columns
+    is_little = not n_large and used.mean() < _CHANCE_DEVIATION
+    text = "several columns together, each a little" if is_little else "several columns together"
+    return f"{text}: {', '.join(_texts(columns[:_TEXT_COLUMNS]))} the most", columns
+
+
+def _texts(names: tuple[str, ...]) -> list[str]:
+    return [truncate(escape_invisible(name), _MAX_NAME_CHARS) for name in names]
 
 
 def _cut(z: Float64Array, history: ScoreHistory) -> Float64Array:
-    return np.asarray(np.minimum(np.maximum(np.where(history.signed, np.abs(z), z), 0.0), MAX_DEVIATION))
+    return np.minimum(_one_sided(z, history), MAX_DEVIATION)
+
+
+def _one_sided(z: Float64Array, history: ScoreHistory) -> Float64Array:
+    return np.asarray(np.maximum(np.where(history.signed, np.abs(z), z), 0.0))
 
 
 def _score(value: float) -> Score:

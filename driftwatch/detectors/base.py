@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import cast, overload
 
 from driftwatch.core import plugins
+from driftwatch.detectors._pages.exchanged_columns import exchanged_with
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import (
     NO_REFERENCE_SAMPLE,
@@ -67,6 +68,7 @@ __all__ = [
     "built_in_detectors",
     "default_detectors",
     "effect_text",
+    "exchanged_with",
     "gauges_of",
     "get",
     "new_levels",
@@ -130,14 +132,14 @@ class WindowGauges(Sequence[Statistic]):
     """
 
     def __init__(self, context: WindowContext, targets: Sequence[Target]) -> None:
-        self._context = context
+        self.context = context
         self._targets = targets
 
     @cached_property
     def numbers(self) -> tuple[Gauges, ...]:
         """One ``Gauges`` per detector, in the order of the targets."""
-        groups = targets_by_detector(self._context, self._targets)
-        return tuple(gauges_of(detector, self._context, columns) for detector, columns in groups)
+        groups = targets_by_detector(self.context, self._targets)
+        return tuple(gauges_of(detector, self.context, columns) for detector, columns in groups)
 
     @cached_property
     def statistics(self) -> tuple[Statistic, ...]:

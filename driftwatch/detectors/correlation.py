@@ -87,7 +87,7 @@ class Correlation(JointDetector):
             return self.gauge(rows, None, undefined="no two numeric columns vary on both sides")
         change = np.where(defined, np.abs(r_window - r_reference), -1.0)
         largest_pair = int(np.argmax(change))
-        names = [_name(reference, int(dimension)) for dimension in pairs[largest_pair]]
+        names = [effect_text.escape(name) for name in _names(reference, pairs[largest_pair])]
         return self.gauge(
             rows,
             float(change[largest_pair]),
@@ -98,6 +98,15 @@ class Correlation(JointDetector):
 
     def resting_reason(self, window: WindowContext) -> str:
         return "" if _is_watched(window, _pairs(window.reference)).any() else _NO_PAIR
+
+    def page_words(self, window: WindowContext, effect: str) -> tuple[str, tuple[str, ...]]:
+        reference_sums, window_sums = window.reference.summary.sums, window.window.sums
+        if not effect or reference_sums is None or window_sums is None:
+            return effect, ()
+        pairs = _pairs(window.reference)
+        left, right = pairs[:, 0], pairs[:, 1]
+        change = np.abs((window_sums.correlation() - reference_sums.correlation())[left, right])
+        return effect, _names(window.reference, pairs[int(np.nanargmax(change))])
 
     def streams(self, window: WindowContext) -> StreamList:
         """Return sign agreement of the most correlated pairs as shares, and the value as a score."""
@@ -164,11 +173,10 @@ def _pairs(reference: Reference) -> Int64Array:
     return np.stack([numeric[left], numeric[right]], axis=1)
 
 
-def _name(reference: Reference, dimension: int) -> str:
-    projection = reference.plan.projection
-    if projection is None:
-        return "?"
-    return effect_text.escape(reference.plan.columns[int(projection.inputs[dimension, 0])].name)
+def _names(reference: Reference, dimensions: Int64Array) -> tuple[str, ...]:
+    projection, columns = reference.plan.projection, reference.plan.columns
+    inputs = np.empty((0, 2), np.int64) if projection is None else projection.inputs
+    return tuple(columns[position].name for position in inputs[dimensions, 0].tolist())
 
 
 def _p_value(

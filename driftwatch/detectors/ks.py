@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,14 @@ from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.cdf_distance import cdf_distance
 from driftwatch.detectors._support.cell_arrays import ReferenceCells
-from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector, OrderedDetector, WindowContext
+from driftwatch.detectors.base import (
+    BatchDetector,
+    ColumnBatch,
+    ColumnPair,
+    Detector,
+    OrderedDetector,
+    WindowContext,
+)
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
 from driftwatch.summary.grid import MAX_STREAM_EDGES
@@ -20,6 +28,9 @@ from driftwatch.summary.grid import MAX_STREAM_EDGES
 FLOOR = 0.05
 #: Components of a shift: larger values raise ``location``, values at both ends raise ``spread``, and so on.
 COMPONENTS = ("location", "spread", "middle", "skew", "peaks")
+#: Distance from which on a page tells it beside another detector's effect, in shares of rows and in
+#: ``sqrt(1/n + 1/m)``: by chance it is reached once in a thousand windows.
+_MIN_PAGE_DISTANCE, _MIN_PAGE_NOISE = 0.05, 1.95
 #: Position of ``spread``, and factors that turn the other means into standard deviations of a single row.
 _SPREAD = COMPONENTS.index("spread")
 _SCALES = np.sqrt([1.0, 1.0, 2.0, 2.0, 2.0])
@@ -75,6 +86,13 @@ class KolmogorovSmirnov(BatchDetector, OrderedDetector):
                 np.where(is_bracket, np.minimum(numerator_bound / n_pairs, 1.0), np.nan),
             ),
         )
+
+    def page_fact(self, pair: ColumnPair) -> str:
+        distance = cdf_distance(pair.context)
+        value = float(distance.numerator[pair.row] / distance.n_pairs[pair.row])
+        noise = math.sqrt(1 / max(pair.n, 1) + 1 / max(pair.m, 1))
+        is_moved = value >= max(_MIN_PAGE_DISTANCE, _MIN_PAGE_NOISE * noise)
+        return effect_text.ordered_change(pair) if is_moved else ""
 
     def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return shares of rows at or below stream edges, and five signed scores that depend on ranks only.

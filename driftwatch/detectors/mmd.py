@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array
+from driftwatch.detectors._pages.furthest_columns import joint_words
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import NO_REFERENCE_SAMPLE, NO_WINDOW_SAMPLE
 from driftwatch.detectors.base import Detector, JointDetector, WindowContext
@@ -100,8 +101,12 @@ class MeanDiscrepancy(JointDetector):
             rows,
             value,
             p_value=_p_value(observed, null),
-            effect=f"all columns together: {effect_text.format_number(value)} times the usual distance",
+            effect=f"all columns together: {_amount(value)}",
         )
+
+    def page_words(self, window: WindowContext, effect: str) -> tuple[str, tuple[str, ...]]:
+        value = self.measure(window).value
+        return (effect, ()) if value is None else joint_words(window, _amount(value))
 
     def streams(self, window: WindowContext) -> StreamList:
         """Return the score ``mmd``, the logarithm of the value."""
@@ -208,6 +213,10 @@ def _compute_usual(window: WindowContext) -> _Usual | str:
 def _usable(projection: Projection, is_left_out: BoolArray) -> BoolArray:
     # ``[B, F]``.
     return np.asarray((projection.partial_frequencies[is_left_out] == 0).all(axis=0))
+
+
+def _amount(value: float) -> str:
+    return f"{effect_text.format_number(value)} times the usual distance"
 
 
 def _p_value(observed: Float64Array, null: JointNull) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float32Array, Float64Array, UInt64Array
+from driftwatch.detectors._pages.furthest_columns import joint_words
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import NO_WINDOW_SAMPLE
 from driftwatch.detectors.base import Detector, JointDetector, WindowContext
@@ -110,6 +111,9 @@ class ExactMeanDiscrepancy(JointDetector):
             effect=f"all columns together: squared distance {effect_text.format_number(value)}, "
             f"without drift up to {effect_text.format_number(float(np.quantile(null, 0.95)))}",
         )
+
+    def page_words(self, window: WindowContext, effect: str) -> tuple[str, tuple[str, ...]]:
+        return joint_words(window, effect.partition(": ")[2]) if effect else (effect, ())
 
 
 def kernel_widths(pooled: Float64Array, order: UInt64Array) -> Float64Array | None:

@@ -9,7 +9,15 @@ import numpy as np
 from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.detectors._support import column_pair, effect_text, p_values
 from driftwatch.detectors._support.cell_arrays import ReferenceCells
-from driftwatch.detectors.base import BatchDetector, ColumnBatch, Detector, OrderedDetector, WindowContext
+from driftwatch.detectors._support.column_batch import batch_of
+from driftwatch.detectors.base import (
+    BatchDetector,
+    ColumnBatch,
+    ColumnPair,
+    Detector,
+    OrderedDetector,
+    WindowContext,
+)
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
 
@@ -25,6 +33,8 @@ MIN_END_ROWS = 5.0
 _MIN_INNER_EDGES = 64
 #: Part of the rows newly outside from which on one value stands for them.
 _MIN_VALUE_PART = 0.8
+#: Increase of the rows outside that a page tells beside another detector's effect, and its chance.
+_MIN_PAGE_INCREASE, _MAX_PAGE_P_VALUE = 0.02, 1e-4
 _LABELS = ("below", "above", "low", "high")
 
 
@@ -71,6 +81,16 @@ class OutOfRange(BatchDetector, OrderedDetector):
             effect=lambda k: _effect(batch, k, reference_outlying[k].tolist(), window_outlying[k].tolist()),
             undefined=batch.empty_sides(),
         )
+
+    def page_fact(self, pair: ColumnPair) -> str:
+        batch = batch_of(pair.context, [pair.column.name])
+        reference_outlying, window_outlying = (item[0].tolist() for item in _batch_outlying(batch))
+        n_reference, n_window = sum(reference_outlying[:2]), sum(window_outlying[:2])
+        increase = n_window / max(pair.m, 1) - n_reference / max(pair.n, 1)
+        p_value = p_values.rate_increase(2 + n_reference, pair.n, n_window, pair.m)[0]
+        if pair.empty_side or increase < _MIN_PAGE_INCREASE or p_value > _MAX_PAGE_P_VALUE:
+            return ""
+        return _outside_text(batch, 0, reference_outlying, window_outlying)
 
     def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return shares of rows below and above the range, and near its ends (outermost gap included).
@@ -213,6 +233,14 @@ def _effect(batch: ColumnBatch, k: int, reference_outlying: list[int], window_ou
             return f"among the reference's {('lowest', 'highest')[end]} " + effect_text.share_change(
                 *shares[end]
             )
+    return _outside_text(batch, k, reference_outlying, window_outlying)
+
+
+def _outside_text(
+    batch: ColumnBatch, k: int, reference_outlying: list[int], window_outlying: list[int]
+) -> str:
+    reference_share = sum(reference_outlying[:2]) / int(batch.n[k])
+    window_share = sum(window_outlying[:2]) / int(batch.m[k])
     side = "below" if window_outlying[0] > window_outlying[1] else "above"
     place = f"{side} the reference's range " if window_share else "outside the reference's range "
     value_text = _outside_value(batch, k, window_share - reference_share)

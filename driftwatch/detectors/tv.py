@@ -52,6 +52,9 @@ class TotalVariation(LevelDetector):
             return self.undefined(pair, pair.empty_side)
         return self.gauge(pair, _distance(pair), effect=effect_text.level_change(pair))
 
+    def page_fact(self, pair: ColumnPair) -> str:
+        return "" if pair.empty_side else effect_text.common_level_change(pair)
+
     def streams(self, pair: ColumnPair) -> StreamList:
         if pair.empty_side:
             return ()

@@ -14,6 +14,8 @@ from driftwatch.results.streams import StreamList
 TOLERANCE = 0.0007
 #: A score below this is never evidence: one row in four hundred.
 FLOOR = 0.1
+#: Increase of the share from which on a page tells it beside another detector's effect.
+_MIN_PAGE_INCREASE = 0.01
 
 
 class Unseen(LevelDetector):
@@ -57,6 +59,11 @@ class Unseen(LevelDetector):
             p_value=float(p_values.rate_increase(expected_rows, pair.n, unseen_rows, pair.m)[0]),
             effect=effect_text.new_levels_text(pair),
         )
+
+    def page_fact(self, pair: ColumnPair) -> str:
+        if pair.empty_side or new_rows(pair) / pair.m - _expected_rows(pair) / pair.n < _MIN_PAGE_INCREASE:
+            return ""
+        return effect_text.new_levels_text(pair)
 
     def streams(self, pair: ColumnPair) -> StreamList:
         """Return the share of unseen rows, against the Good-Turing estimate of unseen mass, and a score.

@@ -28,6 +28,7 @@ from driftwatch.monitor.evaluation.could_not_look import (
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
+from driftwatch.monitor.evaluation.moved_segment import with_places
 from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import (
     Decided,
@@ -225,7 +226,8 @@ class Monitor:
                 other_pages=pages.of(segment),
             )
             pages.update(segment, evaluation.segment_state)
-            evaluations[segment] = replace(evaluation, verdict=render_gauges(evaluation.verdict))
+            verdict = with_places(evaluation.verdict, self.reference, summaries)
+            evaluations[segment] = replace(evaluation, verdict=render_gauges(verdict))
         return evaluations
 
     def overdue(self, window: Span, now: int) -> int:

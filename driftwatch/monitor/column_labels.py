@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
-from driftwatch.detectors.base import traits_of
+from driftwatch.detectors.base import effect_text, traits_of
+from driftwatch.results import text_format
 from driftwatch.results.results import NamedColumn, Statistic
 from driftwatch.results.streams import JOINT_PREFIX
 
 _ALL_COLUMNS = "all columns together"
+#: Columns of a joint detector in a title.
+_MAX_TITLE_COLUMNS = 3
 
 
 def column_label(name: str) -> str:
@@ -48,9 +51,18 @@ def comparable_size(statistic: Statistic) -> float:
 
 def named_column_text(item: NamedColumn) -> str:
     # The effect text of a joint detector already says what moved.
-    if not item.effect:
+    if not item.words:
         return f"{column_label(item.column)}: moved"
-    return item.effect if _is_joint(item.column) else f"{item.column}: {item.effect}"
+    return item.words if _is_joint(item.column) else f"{item.column}: {item.words}"
+
+
+def joint_title(named: Iterable[NamedColumn]) -> str:
+    """Return the columns that joint detectors point to, for a title; empty if they point to none."""
+    columns = list(dict.fromkeys(name for item in named for name in item.columns))
+    if not columns:
+        return ""
+    names = text_format.listing([effect_text.escape(name) for name in columns], _MAX_TITLE_COLUMNS)
+    return f"{names} together" if len(columns) > 1 else names
 
 
 def _is_joint(name: str) -> bool:

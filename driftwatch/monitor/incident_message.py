@@ -11,7 +11,7 @@ from urllib.parse import quote
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident
-from driftwatch.monitor.column_labels import column_labels, single_columns
+from driftwatch.monitor.column_labels import column_labels, joint_title, single_columns
 from driftwatch.monitor.incidents.ending_text import is_ending_line, lasting
 from driftwatch.monitor.incidents.incident_lines import (
     BLIND_NOTE,
@@ -123,8 +123,10 @@ def title_of(
     if incident.kind == DRIFT or (again and not broken_columns(incident, verdict)):
         names = [item.column for item in verdict.named] if again else incident.columns
         moved_columns = _moved_columns_text(len(single_columns(names)), verdict)
+        joint_columns = joint_title(item for item in verdict.named if item.column in names)
         drifted = "drifted further" if again else "inputs drifted"
-        return f"{subject}: {drifted}, {moved_columns or ', '.join(column_labels(names))}"
+        symptom = moved_columns or joint_columns or ", ".join(column_labels(names))
+        return f"{subject}: {drifted}, {symptom}"
     if incident.kind == BROKEN:
         return f"{subject}: input broken, {', '.join((incident.broken or incident.columns)[:3])}"[:120]
     return f"{subject}: could not look, {str(verdict.reason).replace('_', ' ')}"

@@ -16,7 +16,7 @@ from driftwatch.monitor.evaluation.initial_state import initial_segment_state, w
 from driftwatch.monitor.evaluation.late_rows import Growth, LateRows, evaluate_late_rows
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
 from driftwatch.monitor.reading import Reading
-from driftwatch.results.results import Reason, Verdict
+from driftwatch.results.results import NamedColumn, Reason, Verdict
 from driftwatch.results.stored_verdict import verdict_from_json
 from driftwatch.store.history import History
 from driftwatch.store.records import Blocks
@@ -108,13 +108,14 @@ class Replay:
             )
         if evaluation is None:
             return segment_state, stored
-        # Stored counts do not tell in which type their values came, nor when.
+        # Stored counts do not tell in which type their values came, nor when, nor of other segments.
         verdict = replace(
             render_gauges(evaluation.verdict),
             late_rows=stored.late_rows,
             type_changes=stored.type_changes,
             late=stored.late,
             detail=stored.detail if stored.late else evaluation.verdict.detail,
+            named=_with_places(evaluation.verdict, stored),
         )
         if stored.calibrating_until is None and verdict.calibrating_until is not None:
             # Verdicts of 0.1.0 did not say until when the monitor learns.
@@ -222,6 +223,11 @@ class Replay:
         return NO_PLACE, replace(
             segment_state.reset(), incidents=(), decided_until=None, recent_shares=RecentShares()
         )
+
+
+def _with_places(verdict: Verdict, stored: Verdict) -> tuple[NamedColumn, ...]:
+    places = {item.column: item.place for item in stored.named}
+    return tuple(replace(item, place=places.get(item.column, "")) for item in verdict.named)
 
 
 def _window_sum(reading: Reading, plan: Plan, window: Span) -> Summary:

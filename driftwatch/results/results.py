@@ -182,6 +182,12 @@ class NamedColumn:
     onset: int
     #: Of a joint detector, the columns that its statistic points to, the furthest first.
     columns: tuple[str, ...] = ()
+    #: Of a move of all rows, the segment that it sits in. A replay of one segment cannot tell.
+    place: str = ""
+
+    @property
+    def words(self) -> str:
+        return "; ".join(part for part in (self.effect, self.place) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,8 +71,9 @@ def verdict_to_json(verdict: Verdict) -> dict[str, Any]:
         if not data[name]:
             del data[name]
     for item in data["named"]:
-        if not item["columns"]:
-            del item["columns"]
+        for name in ("columns", "place"):
+            if not item[name]:
+                del item[name]
     return VERDICT.numbered(data)
 
 

@@ -324,7 +324,7 @@ def named_json(item: NamedColumn) -> NamedJson:
         "columns": list(item.columns) if is_joint else [item.column],
         "detector": item.detector,
         "share": item.share,
-        "effect": item.effect,
+        "effect": item.words,
         "onset": _iso_or_none(item.onset),
     }
 

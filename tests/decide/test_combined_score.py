@@ -243,3 +243,59 @@ def test_the_smallest_joint_effect_is_where_one_window_begins_to_page() -> None:
     # The mean of 40 columns' deviations has a standard error of .16 scales: .8 are five of them.
     assert pages(smallest + 0.8) == 20
     assert pages(smallest - 0.8) == 0
+
+
+def combined_words(shift: Float64Array) -> tuple[str, tuple[str, ...]]:
+    """The words of a window whose columns moved by ``shift`` standard deviations."""
+    rng = np.random.default_rng(7)
+    segment_state = learned_state(rng)
+    values = scores(0.05 + 0.02 * (np.linspace(0, 0.5, 12) + shift))
+    combined = combine_scores(
+        segment_state,
+        segment_state.scores.align(Streams.from_list(values)),
+        0,
+        baseline_for(segment_state.scores, 0, ROWS),
+    )
+    assert combined is not None
+    return combined[1].effect, combined[1].columns
+
+
+def test_each_a_little_is_said_only_where_it_is() -> None:
+    effect, columns = combined_words(np.full(12, 1.5))
+    assert effect.startswith("several columns together, each a little: ")
+    assert len(columns) == 5
+    assert all(name in effect for name in columns[:3])
+    assert combined_words(np.full(12, 9.0))[0].startswith("several columns together: ")
+
+
+@pytest.mark.parametrize(("main", "text"), [(1, "mostly c3"), (2, "mostly c3 and c4")])
+def test_one_or_two_columns_that_have_nearly_all_of_it_are_named_alone(main: int, text: str) -> None:
+    shift = np.full(12, 1.0)
+    shift[3 : 3 + main] = [20.0, 15.0][:main]
+    assert combined_words(shift) == (f"several columns together, {text}", ("c3", "c4")[:main])
+
+
+def test_hostile_names_are_escaped_in_the_words_of_the_combined_score() -> None:
+    names = ["a\nb\u202e", "x" * 100, "c", "d", "e"]
+    segment_state = SegmentState(reference="r", configuration="c")
+    rng = np.random.default_rng(1)
+
+    def window(values: Float64Array) -> list[Score]:
+        return [
+            Score(detector="ks", column=name, label="up", value=float(value), floor=0.02)
+            for name, value in zip(names, values, strict=True)
+        ]
+
+    for day in range(40):
+        segment_state = learn_block(segment_state, measurement(day, window(rng.normal(0.05, 0.02, 5))))
+    segment_state = with_combined_history(segment_state)
+    combined = combine_scores(
+        segment_state,
+        segment_state.scores.align(Streams.from_list(window(np.array([0.1, 0.1, 0.04, 0.04, 0.04])))),
+        0,
+        baseline_for(segment_state.scores, 0, ROWS),
+    )
+    assert combined is not None
+    assert "a\\nb\\u202e" in combined[1].effect
+    assert len(combined[1].effect) < 140
+    assert set(combined[1].columns) == set(names), "keys stay as they are"

@@ -39,7 +39,7 @@ def test_what_all_columns_together_show_is_not_said_to_stand_still() -> None:
     quiet_decision = decide(segment_state, measurement, policy)
     named = NamedColumn(
         column="joint:together", detector="together", share=1.0, onset=0,
-        effect="several columns together, each a little: pay, age the most",
+        effect="several columns together, each a little: pay, age the most", columns=("pay", "age"),
     )  # fmt: skip
     for decision, unchanged in (
         (quiet_decision, ("age", "pay", "days")),

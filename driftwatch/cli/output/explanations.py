@@ -68,7 +68,7 @@ def _show_columns(item: Explanation) -> None:
 
 def _column_effects(reference: Reference, verdict: Verdict) -> list[tuple[str, str]]:
     columns = {column.name for column in reference.plan.columns}
-    named_effects = [(entry.column, entry.effect) for entry in verdict.named if entry.column in columns]
+    named_effects = [(entry.column, entry.words) for entry in verdict.named if entry.column in columns]
     broken_columns = {breakage.column for breakage in verdict.breakages}
     largest_effects: dict[str, str] = {}
     for statistic in sorted(verdict.statistics, key=lambda statistic: -comparable_size(statistic)):

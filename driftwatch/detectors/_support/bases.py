@@ -83,6 +83,10 @@ class ColumnDetector(ABC, DetectorTraits):
         """Return streams, whose labels are the same in every window."""
         return ()
 
+    def page_fact(self, pair: ColumnPair) -> str:
+        """Return what a page adds to the effect of the column's strongest detector; empty if little moved."""
+        return ""
+
     def undefined(self, pair: ColumnPair, reason: str) -> Statistic:
         return Statistic(
             detector=self.name,
@@ -195,6 +199,10 @@ class JointDetector(ABC, DetectorTraits):
     def resting_reason(self, window: WindowContext) -> str:
         """Return why it cannot leave out ``window.left_out``; empty if it can."""
         return "" if self.leaves_out_columns else "it cannot leave columns out"
+
+    def page_words(self, window: WindowContext, effect: str) -> tuple[str, tuple[str, ...]]:
+        """Return the effect in a page's words, and the columns that it points to, the furthest first."""
+        return effect, ()
 
     def change_text(self, reference: Reference, usual: float, value: float) -> str:
         """Return the effect of a score that was ``usual`` in healthy windows; empty: the gauge's effect."""

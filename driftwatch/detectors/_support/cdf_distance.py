@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array
+from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.detectors._support.cell_arrays import ReferenceCells
 from driftwatch.detectors._support.window_context import WindowContext
+
+#: Relative error of a few operations on float64 numbers.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,3 +68,35 @@ def _reference_cdf(reference: ReferenceCells) -> tuple[Float64Array, Float64Arra
 
 def _row_max(values: Float64Array) -> Float64Array:
     return np.asarray(values.max(axis=1, initial=0.0))
+
+
+def changed_scale_distance(
+    window_edges: Float64Array,
+    window_cumulative: Int64Array,
+    reference_edges: Float64Array,
+    reference_cumulative: Int64Array,
+    factor: float = 1.0,
+    offset: float = 0.0,
+) -> float:
+    """Return the least KS distance of the window from ``factor * reference + offset``, on any two grids.
+
+    The reference's distribution function is known up to the gap that a window's edge falls into.
+    """
+    at, below = (window_cumulative[start:-1:2] / max(window_cumulative[-1], 1) for start in (1, 0))
+    cdf = np.concatenate([[0], reference_cumulative]) / max(reference_cumulative[-1], 1)
+    place = (window_edges - offset) / factor
+    # Rounding must not part equal values.
+    tolerance = _ROUNDING * (np.abs(place) + abs(offset / factor))
+    lower = reference_edges.searchsorted(place - tolerance, side="left")
+    upper = reference_edges.searchsorted(place + tolerance, side="right")
+    # An edge that meets one of the reference compares with it, at and below; others with all of a gap.
+    meets = upper > lower
+    highest_at = np.where(meets, cdf[2 * upper], cdf[2 * upper + 1])
+    lowest_below = np.where(meets, cdf[2 * lower + 1], cdf[2 * lower])
+    distances = (
+        cdf[2 * upper] - at,
+        at - highest_at,
+        lowest_below - below,
+        below - cdf[2 * lower + 1],
+    )
+    return float(max((item.max(initial=0.0) for item in distances), default=0.0))

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.core.schema import Kind
 from driftwatch.detectors._support.cdf_distance import cdf_distance
 from driftwatch.detectors._support.column_batch import BinTable, ColumnBatch, level_table, ordered_table
@@ -28,18 +27,22 @@ from driftwatch.detectors._support.effect_format import (
     share_change,
 )
 from driftwatch.detectors._support.new_values import (
+    MIN_STANDARD_ERRORS,
     CommonValue,
     common_value,
+    lost_value,
     new_levels,
     new_levels_text,
 )
+from driftwatch.detectors._support.scale_hint import scale_hint
 from driftwatch.detectors._support.window_context import WindowContext
-from driftwatch.summary.cell_quantiles import Quantiles, quantiles
+from driftwatch.summary.cell_quantiles import Quantiles
 
 __all__ = [
     "MAX_LABEL_CHARS",
     "bin_change",
     "bin_text",
+    "common_level_change",
     "common_value",
     "common_value_text",
     "escape",
@@ -55,17 +58,12 @@ __all__ = [
 _LOW, _HIGH = 0, len(QUANTILE_SHARES) - 1
 #: Largest whole number that is written with all its digits.
 _MAX_WHOLE_NUMBER = 1e15
+#: A value is told beside a shift of all others if its share grew by so much, and by a part of their distance.
+_MIN_NEWS, _MAX_NEWS_RATIO = 0.1, 5.0
+#: Change of a level's share from which on a page tells it beside another detector's effect.
+_MIN_LEVEL_CHANGE = 0.05
 _VALUE_VERBS = {Kind.TEXT: "have length", Kind.VECTOR: "have norm"}
 _MEASURE = {Kind.TEXT: " length", Kind.VECTOR: " norm"}
-#: Changes of unit that are hinted at, as factor and offset: powers of ten, time; length, mass, temperature.
-_COARSE = (
-    *(10.0**power for power in (-6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6)),
-    *(factor for base in (60.0, 3600.0) for factor in (base, 1 / base)),
-)
-_FINE = tuple(factor for base in (1.609344, 2.204623, 2.54, 3.28084) for factor in (base, 1 / base))
-_UNIT_CHANGES = np.array(
-    [(1.0, 0.0), *((factor, 0.0) for factor in _COARSE + _FINE), (1.8, 32.0), (1 / 1.8, -32 / 1.8)]
-)
 
 
 def level_change(pair: ColumnPair) -> str:
@@ -78,6 +76,19 @@ def level_change(pair: ColumnPair) -> str:
     change = share_change(float(reference_share[level]), float(window_share[level]))
     text = f"{quote(pair.levels[level])} {change}"
     return f"{text}; {new_levels_text(pair)}" if new_levels(pair) else text
+
+
+def common_level_change(pair: ColumnPair) -> str:
+    """Describe the level of the reference whose share moved most, if it moved by more than noise."""
+    counts = pair.reference_counts[:-1], pair.window_counts[:-1]
+    change = np.abs(counts[1] / pair.m - counts[0] / pair.n)
+    if change.max(initial=0.0) < _MIN_LEVEL_CHANGE:
+        return ""
+    level = int(change.argmax())
+    pooled = (counts[0][level] + counts[1][level]) / (pair.n + pair.m)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / pair.n + 1 / pair.m))
+    text = share_change(float(counts[0][level] / pair.n), float(counts[1][level] / pair.m))
+    return f"{quote(pair.levels[level])} {text}" if change[level] > MIN_STANDARD_ERRORS * error else ""
 
 
 #: Position of a bin, number of bins, and the bin's share of the reference and of the window.
@@ -127,13 +138,17 @@ def ordered_change(pair: ColumnPair, *, distance: float | None = None) -> str:
 
 
 def _change_text(pair: ColumnPair) -> str:
-    common = common_value(pair)
+    common = common_value(pair) or lost_value(pair)
     if common is None:
         return _ordered_change(pair)
     text = common_value_text(pair.column.kind, common)
     if common.is_whole_change:
         return text
-    return f"{text}, and other values moved" if common.is_part_of_change else _ordered_change(pair)
+    if common.is_part_of_change:
+        return f"{text}, and other values moved"
+    # A value that the shift itself makes frequent would be no news.
+    is_news = common.increase >= max(_MIN_NEWS, common.rest / _MAX_NEWS_RATIO)
+    return f"{_ordered_change(pair)}, and {text}" if is_news else _ordered_change(pair)
 
 
 def common_value_text(kind: Kind, common: CommonValue) -> str:
@@ -171,7 +186,7 @@ def _ordered_change(pair: ColumnPair) -> str:
             return edge
     name += _MEASURE.get(pair.column.kind, "")
     left, right = _quantile_texts(pair.column.kind, reference, window, index, width)
-    hint = _unit_hint(pair, reference) if shift[MEDIAN] > 0.2 * width else ""
+    hint = scale_hint(pair, reference) if max(shift[MEDIAN - 1 : MEDIAN + 2]) > 0.2 * width else ""
     return f"{name} {left} → {right}{hint}"
 
 
@@ -240,51 +255,3 @@ def _edge_shares(context: WindowContext) -> list[tuple[float, float, float, bool
         numerators[rows, edge] == 0,
     )
     return list(zip(*(field.tolist() for field in fields), strict=True))
-
-
-def _unit_hint(pair: ColumnPair, reference: Quantiles) -> str:
-    # Empty unless all quantiles fit one change of unit, or two.
-    if pair.column.kind in (Kind.DATETIME, Kind.TEXT) or pair.m < 50 or pair.n < 50:
-        return ""
-    inner = reference.value[1:-1]
-    low, high = _quantile_bands(pair.edges, pair.window_counts.cumsum(), pair.m)
-    ref_low, ref_high = _quantile_bands(pair.edges, pair.reference_counts.cumsum(), pair.n)
-    usable = (inner != 0) & np.isfinite(low) & np.isfinite(high) & np.isfinite(ref_low + ref_high)
-    if len(np.unique(inner[usable])) < 3:
-        return ""
-    low, high, ref_low, ref_high = (end[usable] for end in (low, high, ref_low, ref_high))
-    with np.errstate(over="ignore"):
-        ends = np.stack([ref_low, ref_high])[:, None, :] * _UNIT_CHANGES[:, :1] + _UNIT_CHANGES[:, 1:]
-        sharp = bool((high - low).sum() <= 0.075 * np.abs(high + low).sum())
-    fits = np.all((ends.min(axis=0) <= high) & (low <= ends.max(axis=0)), axis=1)
-    if fits[0]:
-        return ""
-    # All rows in one wide gap: a factor of ten is as good a guess as five, or as an offset.
-    vague = bool(np.all(low == low[0]) and np.all(high == high[0]))
-    log_factor = np.abs(np.log(_UNIT_CHANGES[:, 0]))
-    fits[1:] &= sharp | (log_factor > np.log(50 if vague else 5))[1:]
-    matches = np.flatnonzero(fits)
-    if not 1 <= len(matches) <= 2:
-        return ""
-    return ", looks like " + " or ".join(
-        _unit_change_text(*_UNIT_CHANGES[index].tolist()) for index in matches
-    )
-
-
-def _quantile_bands(
-    edges: Float64Array, cumulative: Int64Array, rows: int
-) -> tuple[Float64Array, Float64Array]:
-    # The inner quantiles, with cell widths and two standard errors.
-    inner = QUANTILE_SHARES[1:-1]
-    error = 2 * np.sqrt(inner * (1 - inner) / rows)
-    low, high = np.maximum(inner - error, 0.0), np.minimum(inner + error, 1.0)
-    n_edges = np.array([len(edges)])
-    limits = [quantiles(edges[None], n_edges, cumulative[None], ends) for ends in (low, high)]
-    return limits[0].low[0], limits[1].high[0]
-
-
-def _unit_change_text(factor: float, offset: float) -> str:
-    if offset:
-        return "C turned into F" if offset > 0 else "F turned into C"
-    ratio = max(factor, 1 / factor)
-    return ("x" if factor > 1 else "x1/") + (f"{ratio:.0f}" if ratio > 5 else f"{ratio:.4g}")

@@ -29,6 +29,8 @@ MIN_LEVEL_ROWS, MIN_LEVEL_SHARE, MIN_NEW_SHARE = 5, 0.01, 0.05
 #: Least increase of a value's share that may explain a change, in shares and in standard errors: it is the
 #: largest of hundreds.
 MIN_INCREASE, MIN_STANDARD_ERRORS = 0.02, 5.0
+#: The same of a fall: one of a value that many rows had.
+MIN_FALL = 0.05
 #: Kolmogorov's distribution has .001 beyond it: below, the rest of the rows is equal up to noise.
 _KOLMOGOROV_LIMIT = 1.95
 #: A value is new if the reference had it, or the gap around it, in no larger share: about that of one gap.
@@ -37,7 +39,7 @@ _MAX_NEW_SHARE = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonValue:
-    """The value of an ordered column whose share grew most."""
+    """The value of an ordered column whose share grew most, or else fell most."""
 
     value: float
     share: float
@@ -55,7 +57,7 @@ class CommonValue:
 
     @property
     def is_whole_change(self) -> bool:
-        return self.rest <= self.increase / 2
+        return self.rest <= abs(self.increase) / 2
 
     @property
     def is_part_of_change(self) -> bool:
@@ -190,6 +192,36 @@ def _common_value(pair: ColumnPair) -> CommonValue | None:
         is_estimate=cell % 2 == 0 and n_rows != int(pair.window_counts[cell]),
         rest=_rest_distance(pair, cell, n_rows, increase),
     )
+
+
+def lost_value(pair: ColumnPair) -> CommonValue | None:
+    """Return the value whose share fell most, if that alone is the change of the column."""
+    falls = pair.context.once("falls", _falls)
+    cell = 2 * int(falls[pair.row].argmax()) + 1 if falls.shape[1] else 0
+    if not cell or falls[pair.row].max() < MIN_FALL:
+        return None
+    share, reference_share = pair.window_counts[cell] / pair.m, pair.reference_counts[cell] / pair.n
+    pooled = (pair.window_counts[cell] + pair.reference_counts[cell]) / (pair.n + pair.m)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / pair.n + 1 / pair.m))
+    if reference_share - share < MIN_STANDARD_ERRORS * error:
+        return None
+    value = CommonValue(
+        value=float(pair.edges[cell // 2]),
+        share=float(share),
+        reference_share=float(reference_share),
+        is_in_gap=False,
+        is_estimate=False,
+        rest=_rest_distance(pair, cell, int(pair.window_counts[cell]), float(share - reference_share)),
+    )
+    return value if value.is_whole_change else None
+
+
+def _falls(context: WindowContext) -> Float64Array:
+    # ``[column, edge]``: by how much the share of each edge's own rows fell.
+    (n, m), cells = context.cells.divisors, context.cells
+    rows = [np.diff(item, axis=1)[:, ::2] for item in (cells.reference_cumulative, cells.window_cumulative)]
+    falls: Float64Array = np.where(m > 0, rows[0] / n - rows[1] / m, 0.0)
+    return falls
 
 
 def _rest_distance(pair: ColumnPair, cell: int, rows: int, increase: float) -> float:

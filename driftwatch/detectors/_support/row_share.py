@@ -11,12 +11,15 @@ from driftwatch.core.arrays import Int64Array
 from driftwatch.detectors._support import effect_text, p_values
 from driftwatch.detectors._support.bases import BatchDetector
 from driftwatch.detectors._support.column_batch import ColumnBatch
+from driftwatch.detectors._support.column_pair import ColumnPair
 from driftwatch.detectors._support.window_context import WindowContext
 from driftwatch.results.gauges import Gauges
 from driftwatch.results.streams import Streams
 
 #: A score that moved by less than this share of rows is never evidence.
 FLOOR = 0.02
+#: Change of the share from which on a page tells it beside another detector's effect, and its chance.
+_MIN_PAGE_CHANGE, _MAX_PAGE_P_VALUE = 0.02, 1e-4
 
 
 class RowShareDetector(BatchDetector):
@@ -62,6 +65,15 @@ class RowShareDetector(BatchDetector):
             ),
             undefined=dict.fromkeys(np.flatnonzero(is_empty).tolist(), self.empty_text),
         )
+
+    def page_fact(self, pair: ColumnPair) -> str:
+        names = (pair.column.name,)
+        (k, n), (window_k, m) = (item[:, 0].tolist() for item in self.row_counts(pair.context, names))
+        if not n or not m or abs(window_k / m - k / n) < _MIN_PAGE_CHANGE:
+            return ""
+        p_value = p_values.two_shares((k, window_k), (n, m))[0]
+        text = f"{self.label_text} {effect_text.share_change(k / n, window_k / m)}"
+        return text if p_value <= _MAX_PAGE_P_VALUE else ""
 
     def streams_all(self, batch: ColumnBatch) -> Streams:
         """Return the share of special rows, and its difference from the reference's as a score."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,15 +56,9 @@ def column_moves(
     )
     skipped = {item.column for item in decision.named} | segment_state.incident_columns
     skipped |= {item.column for item in measurement.breakages} | outcomes.empty
-    # A joint effect names columns in its text.
-    joint_words = {
-        word
-        for item in decision.named
-        if item.column not in limits
-        for word in re.split(r"[^\w.-]+", item.effect)
-    }
+    joint_columns = {name for item in decision.named for name in item.columns}
     untold = {item.column: item.reason for item in outcomes.unwatched if item.reason in _UNTOLD}
-    candidates = outcomes.readable - untold.keys() - joint_words
+    candidates = outcomes.readable - untold.keys() - joint_columns
     unchanged_names = {
         name for name, limit in limits.items() if limit < policy.tolerance and name in candidates
     }

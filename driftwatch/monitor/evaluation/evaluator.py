@@ -40,6 +40,7 @@ from driftwatch.monitor.evaluation.healthy_blocks import (
     resting_texts,
     slot_of,
 )
+from driftwatch.monitor.evaluation.page_words import PageWords
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
 from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
@@ -143,7 +144,7 @@ class Evaluator:
         measurement = self.measure(window, segment_state, segment, reading.other_columns)
         measurement = replace(measurement, other_pages=other_pages)
         decision = carry_over(segment_state, decide(segment_state, measurement, policy, memo), window)
-        decision = self._with_change_texts(decision, measurement, self.segment_context(segment).reference)
+        decision = self.with_page_words(decision, measurement)
         verdict = verdict_of(
             measurement,
             decision,
@@ -245,25 +246,13 @@ class Evaluator:
         memo = self._memos.setdefault(segment, Memo())
         return left_out_of(columns, window, self.config, partial(self.blocks, segment), memo)
 
-    def _with_change_texts(
-        self, decision: Decision, measurement: Measurement, reference: Reference
-    ) -> Decision:
-        """Describe named joint detectors by what their score usually is, where they can."""
-        fit, keys = decision.fit, decision.segment_state.scores.keys
-        detectors = {joint_owner(item.name): item for item, _ in self.targets if item.joint}
-        if fit is None or not any(item.column in detectors for item in decision.named):
+    def with_page_words(self, decision: Decision, measurement: Measurement) -> Decision:
+        if not decision.named or not isinstance(measurement.statistics, WindowGauges):
             return decision
-        values = dict(zip(measurement.streams.score_keys, measurement.streams.value.tolist(), strict=True))
-        named = []
-        for item in decision.named:
-            detector = detectors.get(item.column)
-            key = next((key for key in values if key[0] == item.detector and key[1] is None), None)
-            if detector is not None and key is not None:
-                usual = float(fit.location[keys.positions[key]])
-                text = detector.change_text(reference, usual, values[key])
-                item = replace(item, effect=text or item.effect)
-            named.append(item)
-        return replace(decision, named=tuple(named))
+        words = PageWords.from_detectors(
+            measurement.statistics.context, [item for item, _ in self.targets], self.effect_order
+        )
+        return replace(decision, named=words.named(decision, measurement.streams))
 
     def _outcomes(
         self,

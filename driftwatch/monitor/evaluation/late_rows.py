@@ -134,7 +134,7 @@ def _evaluate_part(
         evaluator.measure(late_rows.whole(segment), segment_state, segment),
         policy,
     )
-    decision = part.decision
+    decision = evaluator.with_page_words(part.decision, part.measurement)
     verdict = verdict_of(
         part.measurement,
         decision,

@@ -70,10 +70,15 @@ def test_temperatures() -> None:
     assert "F turned into C" in effect("ks", celsius * 1.8 + 32, celsius)
 
 
+@pytest.mark.parametrize("factor", [1.3, 5.0, 7.0, 30.0])
+def test_one_factor_of_all_rows_is_named_though_no_unit_has_it(factor: float) -> None:
+    assert effect("ks", NUMBERS, NUMBERS * factor).endswith(f", looks like x{factor:g}")
+
+
 @pytest.mark.parametrize("factor", [1.0, 1.05, 1.3, 5.0, 7.0, 30.0])
-def test_no_unit_is_guessed_when_none_fits(factor: float) -> None:
-    assert "looks like" not in effect("ks", NUMBERS, NUMBERS * factor)
+def test_no_factor_is_guessed_when_none_fits(factor: float) -> None:
     assert "looks like" not in effect("ks", NUMBERS, NUMBERS + 40 * factor)
+    assert "looks like" not in effect("ks", NUMBERS, NUMBERS * min(factor, 1.05))
 
 
 def test_a_thousandfold_shows_on_stored_cells_too() -> None:
@@ -137,6 +142,24 @@ def test_a_value_that_the_reference_had_is_told_with_its_share() -> None:
     before, after = (replaced(rng.lognormal(3, 1, size), 0.1, 0) for size in (5000, 2000))
     after[:800] = 0
     assert stored_effect("ks", before, after) == "40 % are 0 (before 10 %)"
+
+
+def test_a_value_that_went_away_is_named() -> None:
+    rng = np.random.default_rng(3)
+    before, after = (
+        replaced(rng.lognormal(3, 1, size), share, 0) for size, share in ((5000, 0.31), (2000, 0.02))
+    )
+    assert stored_effect("ks", before, after) == "2 % are 0 (before 31 %)"
+
+
+def test_a_jump_of_one_value_beside_a_shift_of_all_others_is_told_too() -> None:
+    rng = np.random.default_rng(3)
+    before, after = (
+        replaced(rng.normal(size, 12, 5000), share, 0) for size, share in ((60, 0.02), (90, 0.31))
+    )
+    text = stored_effect("ks", before, after)
+    assert text.startswith("median 59")
+    assert text.endswith(", and 31 % are 0 (before 2 %)")
 
 
 def test_in_a_small_window_a_value_of_the_reference_does_not_stand_for_a_shift() -> None:

@@ -92,7 +92,7 @@ def _column_card(
 ) -> ColumnCard:
     named_column = None if verdict is None else next((i for i in verdict.named if i.column == name), None)
     breakage = None if verdict is None else next((i for i in verdict.breakages if i.column == name), None)
-    effects = [named_column.effect] if named_column is not None else []
+    effects = [named_column.words] if named_column is not None else []
     effects += effects_of(column_statistics)
     column, grid = summaries.columns[name], summaries.grids.get(name)
     first, second = summaries.counts(name)

@@ -116,8 +116,8 @@ def _move(name: str, named_column: NamedColumn | None, usable_verdict: Verdict |
             "",
             f"{column_label(name)} moved" if named_column is None else named_column_text(named_column),
         )
-    if named_column is not None and named_column.effect:
-        return (name, named_column.effect)
+    if named_column is not None and named_column.words:
+        return (name, named_column.words)
     column_statistics = [
         item for item in (usable_verdict.statistics if usable_verdict else ()) if item.column == name
     ]
