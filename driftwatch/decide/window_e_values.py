@@ -261,7 +261,10 @@ def _share_e_values(
     for bets in terms.cdf_bets:
         log_e[bets.middle] = bets.log_e(shares.successes, shares.trials, terms.design_effect)
     share = shares.successes / np.maximum(shares.trials, 1)
-    is_out_label = (np.abs(share - shares.reference) > terms.tolerance) & (shares.trials > 0)
+    # One standard error of the window: of few rows a share is beyond the tolerance by chance, day after day.
+    rows = np.maximum(shares.trials, 1) / terms.design_effect
+    error = np.sqrt(shares.reference * (1 - shares.reference) / rows)
+    is_out_label = (np.abs(share - shares.reference) > terms.tolerance + error) & (shares.trials > 0)
     is_out = np.zeros(len(segment_state.shares.keys), dtype=np.bool_)
     np.logical_or.at(is_out, label_streams, is_out_label)
     return log_e, terms.log_weights, is_out

@@ -114,6 +114,17 @@ def wandering(world_rng: np.random.Generator, *, names: tuple[str, ...], step: f
     return draw
 
 
+def days_differ(world_rng: np.random.Generator, *, rows: int = ROWS, scale: float = 0.15) -> Draw:
+    """Every level moves from day to day, as far as in the days of the reference, and is one within a day."""
+    draw_plain = plain(world_rng, rows)
+
+    def draw(rng: np.random.Generator, t: int) -> Rows:
+        day, effects = draw_plain(rng, t), scale * rng.standard_normal(COLUMNS)
+        return {**day, **{name: numbers(day, name) + by for name, by in zip(ALL, effects, strict=True)}}
+
+    return draw
+
+
 def unchanged(rows: Rows, _k: int) -> Rows:
     return rows
 
@@ -280,5 +291,14 @@ SEQUENCES: Mapping[str, Sequence] = {
     "accepted, hourly slices": _sequence(
         wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=0, every="1h",
         make=partial(plain, rows=1200),
+    ),
+    # Slices of one day are closer to each other than days are.
+    "accepted, days differ": _sequence(
+        wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=0, every="3h",
+        make=partial(days_differ, rows=1200),
+    ),
+    "days differ, after 2": _sequence(
+        wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=2, every="3h",
+        make=partial(days_differ, rows=1200),
     ),
 }  # fmt: skip

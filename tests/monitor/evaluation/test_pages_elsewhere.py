@@ -77,7 +77,7 @@ def test_a_check_tells_each_segment(monkeypatch: pytest.MonkeyPatch) -> None:
     owed = SimpleNamespace(holds_newer=lambda *_: False)
     monitor: Any = SimpleNamespace(
         evaluator=evaluator, config=evaluator.config, segment_state=STATES.__getitem__,
-        history=SimpleNamespace(owed=owed),
+        history=SimpleNamespace(owed=owed), reference=evaluator.reference,
     )  # fmt: skip
     monkeypatch.setattr("driftwatch.monitor.check.replace", lambda item, **_: item)
     Monitor._evaluate(monitor, WINDOW, 0, Reading(), dict.fromkeys(SEGMENTS))  # type: ignore[arg-type]
