@@ -74,8 +74,9 @@ class Correlation(JointDetector):
         if min(rows) < MIN_ROWS:
             return self.gauge(rows, None, undefined=f"fewer than {MIN_ROWS} sampled rows on one side")
         pairs = _pairs(reference)
-        pairs = pairs[_is_watched(window, pairs)]
-        if not len(pairs):
+        is_watched = _is_watched(window, pairs)
+        pairs = pairs[is_watched]
+        if len(is_watched) and not len(pairs):
             return self.gauge(rows, None, undefined=_NO_PAIR)
         left, right = pairs[:, 0], pairs[:, 1]
         r_reference, r_window = (
