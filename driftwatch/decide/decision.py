@@ -292,7 +292,9 @@ def _add_window(
         shares=segment_state.shares.add_window(
             e_values.window_shares, ~learned.shares, means_needed=measurement.untimed_reference
         ),
-        scores=scores.with_level(e_values.level, measurement.window.end),
+        scores=scores.with_level(
+            _level(segment_state, measurement, e_values, state_before), measurement.window.end
+        ),
         healthy_windows=segment_state.healthy_windows + 1,
         production_windows=None
         if segment_state.production_windows is None
@@ -300,6 +302,16 @@ def _add_window(
         unwatched=measurement.outcomes.passing,
         recent_shares=recent_shares,
     )
+
+
+def _level(
+    segment_state: SegmentState, measurement: Measurement, e_values: WindowEValues, state_before: SegmentState
+) -> Float64Array:
+    # What a joint detector is at with a column says nothing of what it is at without.
+    if segment_state.suspended == state_before.suspended:
+        return e_values.level
+    is_reader = segment_state.scores.keys.owned_by(measurement.joint_readers)
+    return np.where(is_reader, np.nan, e_values.level)
 
 
 def learn_block(segment_state: SegmentState, measurement: Measurement, memo: Memo = NO_MEMO) -> SegmentState:

@@ -22,6 +22,7 @@ from driftwatch.decide.incidents.page_rules import (
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
 from driftwatch.results.results import IncidentUpdate, NamedColumn
+from driftwatch.results.streams import JOINT_PREFIX
 
 #: Incidents of a segment that are told apart; what moves besides joins the newest.
 MAX_OPEN_INCIDENTS = 20
@@ -81,6 +82,9 @@ class IncidentChanges:
         open_columns = {name for item in self.incidents for name in item.columns}
         grouped = with_groups((item.column for item in named), self.policy.groups)
         columns = tuple(name for name in grouped if name not in open_columns)
+        # A joint detector that leaves out the columns beside it goes on without them.
+        if any(not name.startswith(JOINT_PREFIX) for name in columns):
+            columns = tuple(name for name in columns if name not in self.measurement.joint_readers)
         return self._moved(columns, min(item.onset for item in named), DRIFT)
 
     def with_further_moves(self, named: Iterable[NamedColumn], grown: frozenset[str]) -> IncidentChanges:

@@ -170,3 +170,20 @@ def test_the_gauge_of_correlation_is_that_of_the_watched_pairs() -> None:
     assert gauges["watched"] == gauges["measured"]
     assert gauges["watched"].value is not None
     assert gauges["watched"].value < 0.3
+
+
+def test_mmd_goes_on_without_the_column_beside_which_it_was_named() -> None:
+    """From window 3 c is a or -a: no correlation and no marginal tells."""
+    (evaluator, state), rng, found = begun(), np.random.default_rng(0), []
+    for number in range(10):
+        table = day(rng, number, shift=4.0)
+        if number >= 3:
+            sign = np.where(rng.random(len(table)) < 0.5, 1.0, -1.0)
+            table = table.set_column(3, "c", pa.array(sign * table["a"].to_numpy()))
+        decided = evaluator.evaluate(count(table, number), state, gauges=False)
+        state = decided.segment_state
+        found.append(decided.verdict)
+    assert {"x", "joint:mmd"} <= {item.column for item in found[0].named}
+    assert state.incidents[0].columns == ("x",)
+    # Inside the incident it would be held against where the page found it, with x.
+    assert ["joint:mmd"] in [[item.column for item in verdict.named] for verdict in found[3:] if verdict.page]
