@@ -18,7 +18,6 @@ from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.weighted_series import (
     Series,
     WindowWeights,
-    count_measured,
     mean_rows,
     weighted_sums,
 )
@@ -27,17 +26,6 @@ from driftwatch.decide.baseline.weighted_series import (
 MIN_SLOT_WINDOWS = 4
 #: Weight, in windows, of the scale within all slots when a slot's scale is shrunk towards it.
 _SHRINKAGE_WINDOWS = 8.0
-
-
-def is_mostly_one_value(values: Float64Array) -> BoolArray:
-    if not len(values):
-        return np.zeros(values.shape[1], dtype=np.bool_)
-    n = count_measured(values)
-    # NaN sorts last, so measured values come first.
-    middle = np.maximum(n - 1, 0) // 2
-    median = np.take_along_axis(np.sort(values, axis=0), middle[None], axis=0)[0]
-    is_mostly_median: BoolArray = 2 * (values == median).sum(axis=0) > n
-    return is_mostly_median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

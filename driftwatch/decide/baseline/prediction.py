@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
+from driftwatch.decide.baseline.few_values import new_value_counts
 from driftwatch.decide.baseline.location_scale import LocationScale, deviation_weight, fit_location_scale
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import DEGREES_OF_FREEDOM, MIN_HISTORY_WINDOWS, ScoreModel
@@ -81,8 +82,8 @@ def p_values(
     """Return p-values of the scores of the window that begins at ``start``; NaN means not measured.
 
     Null hypothesis (baseline): the score continues its healthy history. The p-value is 1 where the excess
-    over the mean is below the score's ``floor``. Where one value fills half of the history, the p-value is a
-    conformal rank: a share that is 0 on most days has no scale to extrapolate from, and its exceptions come
+    over the mean is below the score's ``floor``. Where a score takes few values, the p-value is a conformal
+    rank: a share that is 0 on most days has no scale to extrapolate from, and its exceptions come
     in bursts. A column's heavy tails are not extrapolated either: no p-value is below that of a record among
     all windows.
     """
@@ -108,9 +109,7 @@ def p_values(
     np.maximum(lower, smallest_p[:, 1], out=p[:, 1])
     np.less(excess, floor, out=is_usual[:, 0])
     np.greater(excess, -floor, out=is_usual[:, 1])
-    _fill_rank_p_values(
-        p, smallest_p, np.flatnonzero(ranked), value, series, history, MIN_SCALE_FLOORS * floor, is_usual
-    )
+    _fill_rank_p_values(p, smallest_p, np.flatnonzero(ranked), value, series, history, floor, is_usual)
     p[is_usual] = 1.0
     p[(n < MIN_HISTORY_WINDOWS) | np.isnan(value)] = np.nan
     p[~history.signed, 1] = np.nan
@@ -128,7 +127,7 @@ def p_values(
 
 def _fill_rank_p_values(
     p: Float64Array, smallest_p: Float64Array, scores: Int64Array, value: Float64Array, series: Series,
-    history: ScoreHistory, tie_width: Float64Array, is_usual: BoolArray,
+    history: ScoreHistory, floor: Float64Array, is_usual: BoolArray,
 ) -> None:  # fmt: skip
     # ``p`` (unless ``is_usual``) and ``smallest_p`` are written in place. Rule of succession: if ``m`` of
     # ``n`` windows were as high or higher, the next one is with probability ``(m + 1) / (n + 1)``. Pending
@@ -150,13 +149,27 @@ def _fill_rank_p_values(
     smallest_p[positions, side] = (count_true(values[len(older) :] > highest) + 1) / denominator
     unusual = np.flatnonzero(~is_usual[positions, side])
     if len(unusual):
-        # Blocks were compared with the rest of the reference, windows with all of it: values differ slightly.
-        threshold = (value[positions] * sign - tie_width[positions])[unusual]
+        unusual_value = (value[positions] * sign)[unusual]
+        threshold = unusual_value - _tie_width(history, value, floor)[positions[unusual]]
         healthy = np.concatenate([older[:, unusual], newer[:, unusual]])
         rank_value = np.where(healthy < threshold, healthy, -np.inf).max(axis=0, initial=-np.inf)
-        p[positions[unusual], side[unusual]] = (
-            count_true(values[:, unusual] > rank_value) + 1
-        ) / denominator[unusual]
+        rank = count_true(values[:, unusual] > rank_value) + 1
+        n_new = new_value_counts(values[:, unusual], healthy, unusual_value, floor[positions[unusual]])
+        # In a gap between the values of all windows: as rare as beyond them.
+        new = np.flatnonzero((n_new > 0) & (n_new < rank))
+        rank[new] = n_new[new]
+        p[positions[unusual], side[unusual]] = rank / denominator[unusual]
+        smallest_p[positions[unusual[new]], side[unusual[new]]] = (n_new / denominator[unusual])[new]
+
+
+def _tie_width(history: ScoreHistory, value: Float64Array, floor: Float64Array) -> Float64Array:
+    width = MIN_SCALE_FLOORS * floor
+    # Blocks were compared with the rest of the reference, windows with all of it: the same rows are further
+    # from the rest, by one part in all other blocks. The oldest windows were dropped.
+    learned_until = history.learned_until.max(initial=np.iinfo(np.int64).min)
+    n_left = int(np.searchsorted(history.ends, learned_until, side="right"))
+    n_blocks = n_left + history.windows - len(history.values)
+    return width + np.abs(value) / (n_blocks - 1) if n_left and n_blocks > 1 else width
 
 
 def _deviations(value: Float64Array, fit: LocationScale, floor: Float64Array) -> Float64Array:

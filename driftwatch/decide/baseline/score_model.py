@@ -19,7 +19,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from driftwatch.core.arrays import BoolArray, Float64Array
-from driftwatch.decide.baseline.location_scale import is_mostly_one_value, leave_one_out
+from driftwatch.decide.baseline.few_values import takes_few_values
+from driftwatch.decide.baseline.location_scale import leave_one_out
 from driftwatch.decide.baseline.pooling import effective_counts, posterior
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.weighted_series import count_measured, count_true
@@ -87,7 +88,7 @@ class ScoreModel:
     tail_weights: Float64Array
     #: ``[degrees, score]``: scale of each distribution, in standard deviations of the innovations.
     tail_scales: Float64Array
-    #: Scores that had one value in most windows, so that their p-values come from ranks.
+    #: Scores that take few values, so that their p-values come from ranks.
     ranked: BoolArray
     #: Number of windows ever added to the history when the model was fitted.
     windows: int
@@ -137,7 +138,7 @@ def refit_if_grown(model: ScoreModel | None, history: ScoreHistory) -> ScoreMode
 def fit_score_model(history: ScoreHistory) -> ScoreModel:
     """Fit autocorrelation and tails to the history. Cost: one filter pass per grid point."""
     healthy, count = history.healthy_series.to_array(), len(history.keys)
-    ranked = is_mostly_one_value(healthy)
+    ranked = takes_few_values(healthy, MIN_HISTORY_WINDOWS)
     # A score that was suspended in all of these windows has no information, however long its history is.
     informative = np.flatnonzero(
         (count_measured(healthy[-_MAX_FIT_WINDOWS:]) >= MIN_HISTORY_WINDOWS) & ~ranked

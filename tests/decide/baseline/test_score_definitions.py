@@ -146,15 +146,40 @@ def _ranks(
     values: Float64Array, learned: Float64Array, value: float, tie_width: float, *, is_usual: bool
 ) -> tuple[float, float]:
     """Rank p-value of one score above the usual ones, and the smallest p-value."""
+    pending = values[~np.isnan(values) & np.isnan(learned)]
     values, learned = values[~np.isnan(values)], learned[~np.isnan(learned)]
     highest = max(learned, default=-np.inf)
     smallest_p = (sum(values > highest) + 1) / (len(values) + 1)
     threshold = max(learned[learned < value - tie_width], default=-np.inf)
-    return 1.0 if is_usual else (sum(values > threshold) + 1) / (len(values) + 1), smallest_p
+    rank = sum(values > threshold) + 1
+    n_new = _new_values(pending, learned, value)
+    if is_usual or not n_new or n_new >= rank:
+        return 1.0 if is_usual else rank / (len(values) + 1), smallest_p
+    return n_new / (len(values) + 1), n_new / (len(values) + 1)
+
+
+def _new_values(pending: Float64Array, learned: Float64Array, value: float) -> int:
+    width = 0.1 * learned.std(ddof=1) if len(learned) > 1 else 0.0
+    cells = {np.floor((item - learned.min()) / (width or 1.0)) for item in learned}
+    if len(cells) > 8 or len(learned) < 4 * len(cells):
+        return 0
+
+    def is_new(item: float, others: Float64Array) -> bool:
+        return bool((np.abs(others - item) > max(width, FLOOR)).all())
+
+    alone = [is_new(item, np.delete(learned, row)) for row, item in enumerate(learned)]
+    as_new = sum(alone) + sum(is_new(item, learned) for item in pending) + 1
+    lower, upper = (
+        max(learned[learned < value], default=-np.inf),
+        min(learned[learned >= value], default=np.inf),
+    )
+    margin = min(value - lower, upper - value)
+    is_wide = 20 * FLOOR <= upper - lower < np.inf
+    return as_new if is_wide and margin > max(width, FLOOR, (upper - lower) / 4) else 0
 
 
 @settings(deadline=None)
-@given(histories(), st.sampled_from([-1.0, -0.2, 0.0, 0.02, 2.0, 5.0]))
+@given(histories(), st.sampled_from([-1.0, -0.2, 0.0, 0.02, 1.0, 2.0, 5.0]))
 def test_ranks_are_those_of_the_rule_of_succession(history: ScoreHistory, value: float) -> None:
     model = replace(fit_score_model(history), ranked=np.ones(3, dtype=np.bool_))
     baseline, learned = baseline_for(history, 0, np.nan), history.healthy_series.to_array()
