@@ -18,7 +18,7 @@ VERBS = {
     ),
     "run": "Run the daemon until it is told to stop.",
     "check": "Check the newest closed window of each monitor, now.",
-    "explain": "Show the working behind one verdict, recomputed from the store or replayed from the data.",
+    "explain": "Show the working behind one verdict, from the store or by replaying where it is not stored.",
     "ack": "Close, accept or mute an incident, or take its acceptance back; kept as an audit record.",
     "compare": "Compare two files or globs once, with every detector that runs by default.",
     "reference": "The reference test distribution.",

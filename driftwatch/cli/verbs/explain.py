@@ -43,7 +43,7 @@ def explain(
     start: str | None,
     output_format: str,
 ) -> int:
-    """Show the working behind one verdict: recomputed from the store, or replayed where it is not stored.
+    """Show the working behind one verdict, from the store or by replaying where it is not stored.
 
     A replay judges the windows of the source up to this one, as `backtest` does. "from" says which it was.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from driftwatch.daemon.status.snapshot import MonitorView
 from driftwatch.monitor.reading import is_growth, same_rows
 from driftwatch.results.results import Verdict
+from driftwatch.store.acknowledgements import Acknowledgements, UndoneAcceptance
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.database import Database
 from driftwatch.store.history import History
@@ -57,6 +58,8 @@ class VerdictData:
     late_parts: tuple[PartData, ...] = ()
     #: What happened to its slices after it was decided, in order.
     changes: tuple[SliceChange, ...] = ()
+    #: The acceptance that was in force when it was decided, if that was undone since.
+    undone: UndoneAcceptance | None = None
 
     @property
     def waiting_rows(self) -> int:
@@ -76,6 +79,7 @@ class VerdictReader:
     def __init__(self, database: Database) -> None:
         self._history = History(database)
         self._browsing = Browsing(database)
+        self._acknowledgements = Acknowledgements(database)
         self._lock = threading.Lock()
         self._cached_reference: tuple[tuple[str, str], Reference] | None = None
 
@@ -110,9 +114,11 @@ class VerdictReader:
         owed = next(
             (item for item in self._history.owed.of_monitor(view.name) if item.window.end == end), None
         )
+        decided_at = self._history.verdicts.decided_at(view.name, segment, end)
         return VerdictData(
             verdict=verdict,
-            decided_at=self._history.verdicts.decided_at(view.name, segment, end),
+            decided_at=decided_at,
+            undone=self._acknowledgements.undone_at(view.name, decided_at or 0),
             reference=None if reference is None else reference.for_segment(segment),
             window=self._window(view.name, verdict, reference),
             owed=owed,

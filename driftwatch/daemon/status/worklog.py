@@ -44,6 +44,9 @@ def worklog(data: VerdictData, browsing: Browsing) -> list[Entry]:
         )
     decided = "not decided" if verdict.owed else "decided"
     entries.append(Entry(at=data.decided_at, what=f"{decided}: {read}"))
+    if data.undone is not None:
+        what = f"the acceptance of {data.undone.incident} was undone; it was in force when this was decided"
+        entries.append(Entry(at=data.undone.end, what=what))
     for part in data.late_parts:
         judged = f"{part.verdict.state}, {part.verdict.reason}; {part.verdict.rows:,} rows"
         what = f"part {part.verdict.part} of its late rows decided: {judged}"

@@ -83,8 +83,8 @@ def _coverage_text(
     owners = sorted(rebased_owners(monitor, accepted.columns), key=lambda name: name not in accepted.columns)
     until = boundary_after(accepted.end, MIN_HISTORY_WINDOWS, config.window.length, config.timezone)
     learners = listing(column_labels(owners), _MAX_NAMES)
-    learning = f"scores of {learners} are only learned until {format_time(until)}"
-    return f"{text}; {learning}, shares of rows page as before"
+    text += f"; scores of {learners} are only learned until {format_time(until)}"
+    return f"{text}, shares of rows page as before"
 
 
 def _places_text(monitor: Monitor, incident: AcceptedIncident) -> str:

@@ -90,13 +90,12 @@ def undoing_of(monitor: Monitor, key: str) -> Undoing | str:
     together = _accepted_together(monitor, stored, incidents)
     if together is None:
         return f"the reference that {key} was accepted with is not stored"
-    accepted, keys = together
+    accepted, parent, keys = together
     newest, spans = monitor.reference.provenance.accepted, accepted.provenance.accepted
     if newest[: len(spans)] != spans:
         return f"the reference that {key} was accepted on was replaced since"
     if len(newest) > len(spans):
         return f"a newer acceptance builds on that of {key}. Undo the newer one first"
-    parent = history.references.parent(name, accepted.fingerprint) or ""
     former = _former_reference(monitor, accepted, history.references.get(name, parent))
     if former is None:
         return f"the reference before {key} was accepted is not stored"
@@ -124,24 +123,25 @@ def undo_refusal(monitor: str, key: str, stored: StoredIncident | None) -> str:
 
 def _accepted_together(
     monitor: Monitor, stored: StoredIncident, incidents: Mapping[str, StoredIncident]
-) -> tuple[Reference, set[str]] | None:
-    """Return the reference that the incident's acceptance brought, and the keys that it ended."""
+) -> tuple[Reference, str, set[str]] | None:
+    """Return the reference that the incident's acceptance brought, its parent, and the keys it ended."""
     references, name = monitor.history.references, monitor.config.name
     at = stored.resolved_at or 0
     accepted = {
         item.key for item in incidents.values() if item.resolution == ACCEPTED and item.resolved_at == at
     }
     # Several may have been accepted one after the other at one time: each began without those before it.
+    parents = references.parents_at(name, at)
     ended = {
         fingerprint: accepted - _keys_at_beginning(monitor, fingerprint)
-        for fingerprint in references.stored_at(name, at)
+        for fingerprint in parents
         if monitor.history.states.is_rebased(name, fingerprint)
     }
     for fingerprint, keys in ended.items():
-        keys_of_this = keys - ended.get(references.parent(name, fingerprint) or "", set())
+        keys_of_this = keys - ended.get(parents[fingerprint], set())
         reference = references.get(name, fingerprint)
         if stored.key in keys_of_this and reference is not None:
-            return reference, keys_of_this
+            return reference, parents[fingerprint], keys_of_this
     return None
 
 

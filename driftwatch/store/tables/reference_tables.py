@@ -65,22 +65,13 @@ class ReferenceTable:
         with self._db.transaction() as connection:
             self.write_active(connection, monitor, fingerprint, now)
 
-    def stored_at(self, monitor: str, moment: int) -> list[str]:
-        """Return the fingerprints of the references that were stored at a time."""
+    def parents_at(self, monitor: str, moment: int) -> dict[str, str]:
+        """Return the references stored at a time, each with the one it was rebased from; empty if unknown."""
         rows = self._db.query(
-            "SELECT fingerprint FROM reference_versions WHERE monitor = ? AND stored_at = ?",
+            "SELECT fingerprint, parent FROM reference_versions WHERE monitor = ? AND stored_at = ?",
             (monitor, moment),
         )
-        return [row[0] for row in rows]
-
-    def parent(self, monitor: str, fingerprint: str) -> str | None:
-        """Return the fingerprint that the reference was rebased from; None where it is not stored."""
-        rows = self._db.query(
-            "SELECT parent FROM reference_versions WHERE monitor = ? AND fingerprint = ?",
-            (monitor, fingerprint),
-        )
-        parent = rows[0][0] if rows else None
-        return parent if isinstance(parent, str) else None
+        return {row[0]: row[1] if isinstance(row[1], str) else "" for row in rows}
 
     def source_key(self, monitor: str, fingerprint: str) -> str:
         """Return the hash of the data and settings of a stored reference; empty when it is not stored."""

@@ -187,6 +187,10 @@ def test_verdicts_decided_meanwhile_stay_and_are_marked(world: World, inside: In
     assert marks == {5: None, 9: mark, 12: mark, 14: None}
     text = CliRunner().invoke(main, [*words[:5], iso(world.start + 9 * MINUTE)]).stdout
     assert "decided while an acceptance was in force that was undone" in " ".join(text.split())
+    for path in ("/api/v1/monitors/m/windows/", "/monitors/m/windows/"):
+        pages = [inside.page(path + iso(world.start + minute * MINUTE)) for minute in (5, 9)]
+        text = f"the acceptance of {key} was undone; it was in force when this was decided"
+        assert [text in page for page in pages] == [False, True]
 
 
 def test_an_undo_outlives_a_restart_and_a_reference_built_anew(world: World) -> None:
