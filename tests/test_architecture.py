@@ -43,7 +43,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "decide": (("baseline",), ("evalues",)),
     "detectors": (("_pages",), ("_support",)),
     "sources": (("_formats",),),
-    "monitor": (("evaluation",), ("column_labels", "reading")),
+    "monitor": (("evaluation",), ("page_texts",), ("column_labels", "reading")),
     "store": (
         ("tables",),
         ("acknowledgements", "outbox"),

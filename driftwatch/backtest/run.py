@@ -23,9 +23,9 @@ from driftwatch.monitor.check import configuration_hash
 from driftwatch.monitor.evaluation.could_not_look import could_not_look
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
-from driftwatch.monitor.evaluation.moved_segment import with_places
 from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import render_gauges
+from driftwatch.monitor.page_texts.moved_segment import with_places
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.stray_rows import present_of, with_strays
 from driftwatch.monitor.tiles import read_tiles

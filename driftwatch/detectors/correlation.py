@@ -105,6 +105,7 @@ class Correlation(JointDetector):
         if not effect or reference_sums is None or window_sums is None:
             return effect, ()
         pairs = _pairs(window.reference)
+        pairs = pairs[_is_watched(window, pairs)]
         left, right = pairs[:, 0], pairs[:, 1]
         change = np.abs((window_sums.correlation() - reference_sums.correlation())[left, right])
         return effect, _names(window.reference, pairs[int(np.nanargmax(change))])

@@ -28,7 +28,6 @@ from driftwatch.monitor.evaluation.could_not_look import (
 )
 from driftwatch.monitor.evaluation.evaluator import Evaluator
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state, with_production_windows
-from driftwatch.monitor.evaluation.moved_segment import with_places
 from driftwatch.monitor.evaluation.pages_elsewhere import PagesElsewhere
 from driftwatch.monitor.evaluation.window_verdict import (
     Decided,
@@ -39,6 +38,7 @@ from driftwatch.monitor.evaluation.window_verdict import (
 )
 from driftwatch.monitor.incident_message import Ending
 from driftwatch.monitor.incidents.incident_records import open_segments
+from driftwatch.monitor.page_texts.moved_segment import with_places
 from driftwatch.monitor.reading import Failure, Reading
 from driftwatch.monitor.record import Evaluations, Recorder, configuration_of
 from driftwatch.monitor.replay import Replay
@@ -226,7 +226,7 @@ class Monitor:
                 other_pages=pages.of(segment),
             )
             pages.update(segment, evaluation.segment_state)
-            verdict = with_places(evaluation.verdict, self.reference, summaries)
+            verdict = with_places(evaluation.verdict, self.evaluator.reference, summaries)
             evaluations[segment] = replace(evaluation, verdict=render_gauges(verdict))
         return evaluations
 

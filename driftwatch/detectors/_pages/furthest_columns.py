@@ -49,7 +49,11 @@ def furthest_columns(context: WindowContext) -> tuple[str, ...]:
     for name, size, limit in zip(names, change.tolist(), noise.tolist(), strict=True):
         if size > limit:
             distances[name] = max(distances.get(name, 0.0), size)
-    ranked = sorted((-distance, name) for name, distance in distances.items() if distance >= _MIN_DISTANCE)
+    ranked = sorted(
+        (-distance, name)
+        for name, distance in distances.items()
+        if distance >= _MIN_DISTANCE and name not in context.left_out.columns
+    )
     return tuple(name for _, name in ranked[:MAX_COLUMNS])
 
 
@@ -83,14 +87,14 @@ def changed_pair(context: WindowContext) -> tuple[str, ...]:
     left, right = (numeric[index] for index in np.triu_indices(len(numeric), 1))
     change = np.abs(window_sums.correlation()[left, right] - sums.correlation()[left, right])
     error = np.sqrt(null.variance[left, right] * (1 / max(sums.rows, 1) + 1 / max(window_sums.rows, 1)))
-    ratio = np.where(np.isfinite(change) & (error > 0), change / np.maximum(error, 1e-300), 0.0)
+    names = [reference.plan.columns[position].name for position in projection.inputs[:, 0].tolist()]
+    is_watched = np.array([name not in context.left_out.columns for name in names], dtype=np.bool_)
+    usable = np.isfinite(change) & (error > 0) & is_watched[left] & is_watched[right]
+    ratio = np.where(usable, change / np.maximum(error, 1e-300), 0.0)
     if ratio.max(initial=0.0) < _MIN_STANDARD_ERRORS:
         return ()
     pair = int(ratio.argmax())
-    return tuple(
-        reference.plan.columns[int(projection.inputs[item, 0])].name
-        for item in (int(left[pair]), int(right[pair]))
-    )
+    return names[left[pair]], names[right[pair]]
 
 
 def joint_words(context: WindowContext, amount: str) -> tuple[str, tuple[str, ...]]:

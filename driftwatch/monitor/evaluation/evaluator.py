@@ -40,10 +40,10 @@ from driftwatch.monitor.evaluation.healthy_blocks import (
     resting_texts,
     slot_of,
 )
-from driftwatch.monitor.evaluation.page_words import PageWords
 from driftwatch.monitor.evaluation.targets import policy_for, select_targets, touches_excluded_day
 from driftwatch.monitor.evaluation.type_changes import type_changes
 from driftwatch.monitor.evaluation.window_verdict import NO_READING, Decided, verdict_of
+from driftwatch.monitor.page_texts.page_words import PageWords
 from driftwatch.monitor.reading import Reading
 from driftwatch.results.results import Breakage, OtherPage
 from driftwatch.results.streams import Streams, joint_owner

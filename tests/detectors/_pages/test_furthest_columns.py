@@ -9,7 +9,7 @@ import numpy as np
 from detector_worlds import reference_of, window_of
 
 from driftwatch.detectors._pages.furthest_columns import changed_pair, furthest_columns, names_text
-from driftwatch.detectors.base import JointDetector, ReferenceContext, WindowContext, get
+from driftwatch.detectors.base import JointDetector, LeftOut, ReferenceContext, WindowContext, get
 
 RNG = np.random.default_rng(5)
 
@@ -27,9 +27,10 @@ def rows_of(count: int, r: float = 0.8) -> dict[str, Any]:
 REFERENCE = reference_of(rows_of(8000), joint=True)
 
 
-def context(columns: dict[str, Any]) -> WindowContext:
+def context(columns: dict[str, Any], left_out: tuple[str, ...] = ()) -> WindowContext:
     window = window_of(REFERENCE, columns).seal(REFERENCE.plan)
-    return ReferenceContext(REFERENCE).window(window)
+    absent = LeftOut(frozenset(left_out))
+    return ReferenceContext(REFERENCE).window(window, absent)
 
 
 def words(name: str, window: WindowContext) -> tuple[str, tuple[str, ...]]:
@@ -70,6 +71,15 @@ def test_where_only_a_correlation_turned_the_page_names_its_two_columns() -> Non
     text, names = words("correlation", window)
     assert names == ("amount", "rate")
     assert text.startswith("corr(amount, rate) 0.")
+
+
+def test_columns_that_an_incident_leaves_out_are_not_named() -> None:
+    columns = rows_of(1500, r=-0.8)
+    columns["shop"] = np.repeat("a", 1500)
+    window = context(columns, left_out=("shop", "rate"))
+    assert furthest_columns(window) == ()
+    assert changed_pair(window) == ()
+    assert "rate" not in words("correlation", window)[1]
 
 
 def test_a_window_without_row_sample_names_no_pair() -> None:

@@ -11,8 +11,8 @@ from detector_worlds import SPAN, reference_of, window_of
 from driftwatch.config.models import MonitorConfig
 from driftwatch.decide.segment_state import DRIFT, Incident
 from driftwatch.detectors.base import ReferenceContext, get, pair_of
-from driftwatch.monitor.evaluation.page_words import PageWords
 from driftwatch.monitor.incident_message import title_of
+from driftwatch.monitor.page_texts.page_words import PageWords
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
 from driftwatch.results.verdict_json import named_json
 

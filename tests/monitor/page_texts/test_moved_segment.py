@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from detector_worlds import SPAN, reference_of, window_of
 
-from driftwatch.monitor.evaluation.moved_segment import with_places
+from driftwatch.monitor.page_texts.moved_segment import with_places
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
 from driftwatch.summary.plan import OTHER_SEGMENT, Segmentation
 from driftwatch.summary.reference import Reference

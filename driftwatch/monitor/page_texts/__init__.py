@@ -1,0 +1,1 @@
+"""What a page says beside the effects of single detectors."""
