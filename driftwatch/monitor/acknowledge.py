@@ -65,14 +65,13 @@ def _apply(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Moni
 
 
 def _answered(segment_states: SegmentStates, key: str) -> list[AcceptedIncident]:
-    """Return the open incidents that an answer is for, oldest first: one may be open in several segments."""
+    """Return the open incidents that an answer is for: one may be open in several segments."""
     parts: dict[str, dict[str | None, Incident]] = {}
     for name, segment_state in segment_states.items():
         for incident in segment_state.incidents:
             if key in ("", incident.key):
                 parts.setdefault(incident.key, {})[name] = incident
-    incidents = [AcceptedIncident(key=item, parts=by_segment) for item, by_segment in parts.items()]
-    return sorted(incidents, key=lambda item: (item.onset, item.key))
+    return [AcceptedIncident(key=item, parts=by_segment) for item, by_segment in parts.items()]
 
 
 def _closed(
@@ -96,7 +95,8 @@ def _accept(
     monitor: Monitor, segment_states: SegmentStates, incidents: Sequence[AcceptedIncident]
 ) -> tuple[Monitor, SegmentStates, list[str]]:
     texts = []
-    for item in incidents:
+    # Joint sums are those of the incident that began last.
+    for item in sorted(incidents, key=lambda item: (item.onset, item.key)):
         if not item.is_blind:
             monitor, segment_states, text = rebase(monitor, segment_states, item)
             texts.append(text)

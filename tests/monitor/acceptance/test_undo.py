@@ -119,6 +119,11 @@ def test_the_former_reference_is_in_force_and_the_incident_is_open_without_a_pag
         for key in state.scores.keys:
             if key[1] == column and key in source.scores.keys:
                 _assert_same_values(state, source, key)
+    for key, position in state.shares.keys.positions.items():
+        learned = (before if key[1] == "x" else later).shares
+        np.testing.assert_array_equal(
+            state.shares.blocks[:, position], learned.blocks[:, learned.keys.positions[key]]
+        )
     produce(world, inside, range(12, 15), shift=2.0)
     assert incidents(inside) == [("drift", None)], "it is open and pages nobody anew"
     assert inside.state() == "drifting"
@@ -191,6 +196,17 @@ def test_verdicts_decided_meanwhile_stay_and_are_marked(world: World, inside: In
         pages = [inside.page(path + iso(world.start + minute * MINUTE)) for minute in (5, 9)]
         text = f"the acceptance of {key} was undone; it was in force when this was decided"
         assert [text in page for page in pages] == [False, True]
+
+
+def test_beside_a_daemon_it_is_asked_for_and_the_daemon_applies_it(world: World, inside: Inside) -> None:
+    key = accepted(world, inside)
+    words = ["ack", str(world.config), "--monitor", "m", "--undo", key, "--note", "not agreed"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, result.stdout.startswith("asked (number ")) == (0, True)
+    inside.to(12.2)
+    assert [item.key for item in inside.view().incidents] == [key]
+    newest = inside.daemon.past.browsing.acknowledgements("m")[0]
+    assert (newest.verdict, newest.note, newest.outcome.partition(":")[0]) == ("undo", "not agreed", "undone")
 
 
 def test_an_undo_outlives_a_restart_and_a_reference_built_anew(world: World) -> None:
