@@ -48,8 +48,10 @@ def with_centres(
     deviation, windows = mean_deviation_since(scores, floor, e_values.deviation, onset)
     centre = np.where(windows > 0, deviation, np.nan)
     shares = _recentred_shares(shares, is_share, counts)
-    shift = np.where(scores.suspected, centre, np.nan)
-    scores = _with_shift(scores, is_score, shift) if paged else scores
+    if paged:
+        # One that an older version's page found, or an earlier page, is still to be watched for its end.
+        is_shift = is_score & (scores.suspected | np.isnan(scores.shift))
+        scores = _with_shift(scores, is_shift, np.where(scores.suspected, centre, np.nan))
     scores = _recentred_scores(scores, is_score, centre, windows)
     if paged:
         change = _share_changes(counts, e_values)
