@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.weighted_series import count_measured, count_true
+from driftwatch.decide.baseline.weighted_series import Series, count_measured, count_true, weighted_sums
 
 #: Values closer than this, in standard deviations, are one. Of normal scores a twelfth is so close to the
 #: median, of scores with three degrees of freedom a seventh.
@@ -35,18 +35,20 @@ def takes_few_values(values: Float64Array, min_windows: int) -> BoolArray:
     ordered = np.sort(values, axis=0)
     middle = np.maximum(n - 1, 0) // 2
     median = np.take_along_axis(ordered, middle[None], axis=0)[0]
-    width = np.where(n < min_windows, 0.0, _value_width(ordered, n))
+    width = np.where(n < min_windows, 0.0, _value_width(values))
     is_mostly_median = 2 * count_true(np.abs(ordered - median) <= width) > n
     return np.asarray(is_mostly_median | (_has_few_values(ordered, n, width) & (n >= min_windows)))
 
 
-def _value_width(values: Float64Array, n: Int64Array) -> Float64Array:
-    deviation = values - np.nansum(values, axis=0) / np.maximum(n, 1)
-    return np.asarray(_VALUE_WIDTH * np.sqrt(np.nansum(deviation**2, axis=0) / np.maximum(n - 1, 1)))
+def _value_width(values: Float64Array) -> Float64Array:
+    _, square_sum, n, _ = weighted_sums(Series.of(values), None)
+    return np.asarray(_VALUE_WIDTH * np.sqrt(square_sum / np.maximum(n - 1, 1)))
 
 
 def _has_few_values(ordered: Float64Array, n: Int64Array, width: Float64Array) -> BoolArray:
-    cells = np.floor((ordered - ordered[0]) / np.where(width > 0, width, 1.0))
+    cells = ordered - ordered[0]
+    np.divide(cells, np.where(width > 0, width, 1.0), out=cells)
+    np.floor(cells, out=cells)
     n_values = 1 + count_true(cells[1:] > cells[:-1])
     return np.asarray((n_values <= _MAX_VALUES) & (n >= _MIN_WINDOWS_PER_VALUE * n_values))
 
@@ -63,7 +65,7 @@ def new_value_counts(
     if not len(healthy):
         return counts
     n, ordered = count_measured(healthy), np.sort(healthy, axis=0)
-    width = _value_width(ordered, n)
+    width = _value_width(healthy)
     is_few, width = _has_few_values(ordered, n, width), np.maximum(width, floor)
     for k in np.flatnonzero(is_few & ~np.isnan(value)).tolist():
         usual = ordered[: n[k], k]
