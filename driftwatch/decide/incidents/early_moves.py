@@ -4,7 +4,7 @@ A page need not name all that moved: a small move is seen later, with an onset t
 had moved if, between the page and that onset, its scores lay at least half as far from the reference as they
 lie now, on the same side, and further than chance. Null hypothesis: it had not; it is wrongly joined to the
 incident in at most 5 % of cases, however small the move (a one-sided normal limit for the mean of the windows
-between).
+between, with the autocorrelation of the healthy history).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from driftwatch.core.arrays import Float64Array
 from driftwatch.decide.baseline.prediction import mean_deviation_since
+from driftwatch.decide.baseline.score_model import ScoreModel
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
 from driftwatch.results.results import NamedColumn
@@ -24,6 +25,8 @@ from driftwatch.results.results import NamedColumn
 _MIN_SHARE = 0.5
 #: Normal quantile of a one-sided limit at 95 %.
 _Z = 1.6448536269514722
+#: Autocorrelation from one window to the next that is reckoned with at most.
+_MAX_PHI = 0.95
 
 
 def with_early_onsets(
@@ -68,4 +71,14 @@ def _had_moved(
     if not n:
         return False
     mean = between[strongest] / n * np.sign(now[strongest])
-    return bool(mean >= _MIN_SHARE * abs(now[strongest]) and mean * np.sqrt(n) >= _Z)
+    error = np.sqrt(_long_run_variance(segment_state.score_model, strongest) / n)
+    return bool(mean >= max(_MIN_SHARE * abs(now[strongest]), _Z * error))
+
+
+def _long_run_variance(model: ScoreModel | None, score: int) -> float:
+    # Of a mean of many windows, times their number: of an autoregressive level and of independent noise.
+    if model is None or score >= len(model.keys):
+        return 1.0
+    noise = (1 - model.gain[score]) * model.innovation_variance[score]
+    phi = min(float(model.phi[score]), _MAX_PHI)
+    return max(float(noise + (1 - noise) * (1 + phi) / (1 - phi)), 1.0)
