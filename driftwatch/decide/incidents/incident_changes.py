@@ -6,7 +6,7 @@ again under its key; a page that is due too soon waits. No window has two pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from driftwatch.decide.evalues.policy import Policy
@@ -18,6 +18,7 @@ from driftwatch.decide.incidents.page_rules import (
     is_unfolding,
     may_page_again,
     newest_page,
+    page_time,
 )
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
@@ -70,6 +71,9 @@ class IncidentChanges:
         """Open or join an incident for named columns of no incident."""
         page = newest_page(self.incidents, self.measurement)
         named = tuple(named)
+        # A joint detector that leaves out the columns beside it goes on without them.
+        if any(not item.column.startswith(JOINT_PREFIX) for item in named):
+            named = tuple(item for item in named if item.column not in self.measurement.joint_readers)
         joining = [
             item for item in named if page is not None and is_of_cause(page, item.onset, self.measurement)
         ]
@@ -82,10 +86,19 @@ class IncidentChanges:
         open_columns = {name for item in self.incidents for name in item.columns}
         grouped = with_groups((item.column for item in named), self.policy.groups)
         columns = tuple(name for name in grouped if name not in open_columns)
-        # A joint detector that leaves out the columns beside it goes on without them.
-        if any(not name.startswith(JOINT_PREFIX) for name in columns):
-            columns = tuple(name for name in columns if name not in self.measurement.joint_readers)
-        return self._moved(columns, min(item.onset for item in named), DRIFT)
+        changes = self._with_moved_broken({item.column for item in named})
+        return changes._moved(columns, min(item.onset for item in named), DRIFT)
+
+    def _with_moved_broken(self, names: Collection[str]) -> IncidentChanges:
+        # Rows that came late of a column that is broken since: it has one incident.
+        changes = self
+        for incident in self.incidents:
+            moved = tuple(name for name in incident.only_broken if name in names)
+            if moved:
+                only_broken = tuple(name for name in incident.only_broken if name not in moved)
+                changed = replace(incident, only_broken=only_broken)
+                changes = changes._changed(changed, moved, calls_for_page=False)
+        return changes
 
     def with_further_moves(self, named: Iterable[NamedColumn], grown: frozenset[str]) -> IncidentChanges:
         """Update the incidents of columns that moved further; ``grown`` ones have doubled their distance."""
@@ -112,6 +125,17 @@ class IncidentChanges:
             if incident.page_due and is_further and self._may_page(incident):
                 return self._paged_again(incident)
         return self
+
+    def with_pages_elsewhere(self) -> IncidentChanges:
+        """Take over the times of newer pages that other segments had for the same incidents."""
+        times = {item.key: page_time(item, self.measurement) for item in self.incidents}
+        incidents = tuple(
+            replace(item, paged_at=times[item.key], page_due=False)
+            if times[item.key] > item.newest_page
+            else item
+            for item in self.incidents
+        )
+        return replace(self, incidents=incidents)
 
     def _moved(self, columns: tuple[str, ...], onset: int, kind: str) -> IncidentChanges:
         if not columns:

@@ -133,7 +133,7 @@ def find_moves(
     grown: frozenset[str] = frozenset()
     if any(item.page_due for item in changes.incidents):
         grown = grown_columns(segment_state, e_values, dict.fromkeys(loud, measurement.window.start))
-    changes = changes.with_due_pages(grown)
+    changes = changes.with_due_pages(grown).with_pages_elsewhere()
     if changes.paged is not None and not was_paged:
         further = (*further, *_due_columns(changes, measurement, grown, further))
     return Moves(
@@ -179,8 +179,9 @@ def apply_moves(
         new_columns = [name for name in item.moved if name not in segment_state.suspended]
         paged |= {name: paged.get(name, item.onset) for name in new_columns}
     further = {item.column: item.onset for item in moves.further}
-    if changes.again:
-        paged, further = {**paged, **further}, {}
+    newly_paged = _columns_of_newer_pages(segment_state, moves)
+    paged |= {name: onset for name, onset in further.items() if name in newly_paged}
+    further = {name: onset for name, onset in further.items() if name not in newly_paged}
     for onsets, is_paged in ((further, False), (paged, True)):
         if onsets:
             segment_state = with_centres(segment_state, e_values, floor, onsets, paged=is_paged)
@@ -190,12 +191,22 @@ def apply_moves(
         segment_state = _reset(segment_state, pools.inside)
     segment_state = replace(segment_state, incidents=changes.incidents)
     missing: Mapping[str, int] = uncentred(segment_state)
-    if changes.again:
-        names = next(item.moved for item in changes.incidents if item.key == changes.paged)
-        segment_state = with_paged_distances(segment_state, e_values, names)
+    if newly_paged:
+        segment_state = with_paged_distances(segment_state, e_values, newly_paged)
     if missing:
         segment_state = with_centres(segment_state, e_values, floor, missing, paged=True)
     return segment_state
+
+
+def _columns_of_newer_pages(segment_state: SegmentState, moves: Moves) -> frozenset[str]:
+    """Return the columns of open incidents that paged again, here or in another segment."""
+    newest = {item.key: item.newest_page for item in segment_state.incidents}
+    return frozenset(
+        name
+        for item in moves.changes.incidents
+        if item.newest_page > newest.get(item.key, item.newest_page)
+        for name in item.moved
+    )
 
 
 def _reset(segment_state: SegmentState, flags: PerKind[BoolArray]) -> SegmentState:

@@ -1,7 +1,7 @@
 """Which incident a move belongs to, and how often one incident pages.
 
-What begins up to ``_JOIN_WINDOWS`` windows after the newest page's window is of its cause, in any segment.
-What begins later is another cause. One incident pages at most once in ``_PAGE_WINDOWS`` windows.
+What begins up to two windows after the newest page's window is of its cause, in any segment. What begins
+later is another cause. One incident pages at most once in seven windows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import DRIFT, Incident
 
-_JOIN_WINDOWS, _PAGE_WINDOWS = 2, 7
+#: Half a window less than the first that is too late, or that may page: days have 23 to 25 hours.
+_JOIN_WINDOWS, _PAGE_WINDOWS = 1.5, 6.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class NewestPage:
 
 
 def newest_page(incidents: Iterable[Incident], measurement: Measurement) -> NewestPage | None:
+    """Return the newest page of what had begun by the window's end; one judged late may be older."""
     pages = [
         NewestPage(key=item.key, paged_at=page_time(item, measurement), onset=item.onset, kind=item.kind)
         for item in incidents
@@ -36,7 +38,8 @@ def newest_page(incidents: Iterable[Incident], measurement: Measurement) -> Newe
         for item in measurement.other_pages
         if item.key not in keys
     ]
-    return max(pages, key=lambda item: (item.paged_at, item.key), default=None)
+    begun = [item for item in pages if item.onset < measurement.window.end]
+    return max(begun, key=lambda item: (item.paged_at, item.key), default=None)
 
 
 def page_time(incident: Incident, measurement: Measurement) -> int:
@@ -46,9 +49,7 @@ def page_time(incident: Incident, measurement: Measurement) -> int:
 
 
 def is_of_cause(page: NewestPage, onset: int, measurement: Measurement) -> bool:
-    # A window judged late that ends before the incident begins is another cause.
-    limit = page.paged_at + _JOIN_WINDOWS * measurement.length
-    return onset < limit and measurement.window.end > page.onset
+    return onset < page.paged_at + _JOIN_WINDOWS * measurement.length
 
 
 def is_unfolding(incident: Incident, measurement: Measurement) -> bool:

@@ -206,3 +206,69 @@ def test_what_returns_is_recurring(days_away: int, absence: int) -> None:
     changes = after(day, past=past).with_moves([named("a", day)])
     assert changes.opened[0].absence == absence * DAY
     assert after(day, past=past).with_moves([named("c", day)]).opened[0].absence == 0
+
+
+def test_of_a_window_judged_late_the_newest_page_that_had_begun_counts() -> None:
+    """What moves in it while a newer incident is open is of the older cause, and one page at most."""
+    newer = after(20, OPEN).with_moves([named("z", 20)])
+    joined = after(11, newer.incidents).with_moves([named("b", 11)])
+    assert joined.paged is None
+    assert [item.key for item in joined.updates] == [OPEN[0].key]
+    both = after(15, newer.incidents, "b").with_breakages().with_moves([named("c", 15)])
+    assert [item.columns for item in both.opened] == [("b", "c")]
+    again = after(18, newer.incidents).with_further_moves([named("a", 18)], frozenset({"a"}))
+    assert (again.paged, again.again) == (OPEN[0].key, True)
+    both = again.with_moves([named("c", 18)])
+    assert (both.paged, both.again, both.opened) == (OPEN[0].key, True, ())
+
+
+def of_days(window: Measurement, hours: int) -> Measurement:
+    """Return the window with a day of 23 or 25 hours, as when clocks change."""
+    span = Span(start=window.window.start, end=window.window.start + hours * DAY // 24)
+    return replace(window, window=span)
+
+
+@pytest.mark.parametrize("hours", [23, 24, 25])
+def test_days_of_23_and_25_hours_are_windows_like_others(hours: int) -> None:
+    def moved(day: int, onset: int) -> IncidentChanges:
+        changes = after(day, OPEN)
+        return replace(changes, measurement=of_days(changes.measurement, hours)).with_moves(
+            [replace(named("b", onset))]
+        )
+
+    assert moved(12, 12).paged is None
+    assert moved(13, 13).paged is not None
+    due = after(13, OPEN, "a").with_breakages().incidents
+    for day, pages in ((16, False), (17, True)):
+        changes = after(day, due)
+        changes = replace(changes, measurement=of_days(changes.measurement, hours))
+        assert changes.with_due_pages(frozenset({"a"})).again is pages
+
+
+def test_a_joint_detector_has_no_page_beside_a_column_that_joins() -> None:
+    changes = after(20, OPEN)
+    changes = replace(
+        changes, measurement=replace(changes.measurement, joint_readers=frozenset({"joint:mmd"}))
+    )
+    both = changes.with_moves([named("b", 10), named("joint:mmd", 17)])
+    assert both.paged is None
+    assert both.updates == (IncidentUpdate(key=OPEN[0].key, columns=("b",)),)
+    assert changes.with_moves([named("joint:mmd", 17)]).paged is not None
+
+
+def test_a_broken_column_that_is_seen_to_have_moved_goes_on_as_drift() -> None:
+    """Its rows came late: nothing is lost, and no column is in two incidents."""
+    broken = after(10, (), "a").with_breakages().incidents
+    changes = after(8, broken).with_moves([named("a", 8)])
+    assert changes.paged is None
+    assert changes.updates == (IncidentUpdate(key=broken[0].key, columns=("a",)),)
+    assert [item.moved for item in changes.incidents] == [("a",)]
+
+
+def test_a_page_of_another_segment_is_one_of_the_incident() -> None:
+    due = tuple(replace(item, page_due=True) for item in OPEN)
+    page = OtherPage(key=OPEN[0].key, paged_at=21 * DAY, onset=10 * DAY)
+    (incident,) = after(20, due, other_pages=(page,)).with_pages_elsewhere().incidents
+    assert (incident.newest_page, incident.page_due) == (21 * DAY, False)
+    older = replace(page, paged_at=11 * DAY)
+    assert after(20, due, other_pages=(older,)).with_pages_elsewhere().incidents == due

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.combined_score import with_combined_history
-from driftwatch.decide.decision import decide, learn_block
+from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents.recentre import without_centres
 from driftwatch.decide.measurement import Measurement
@@ -77,3 +77,49 @@ def test_an_incident_of_an_older_version_is_centred_and_its_shift_goes_on() -> N
     position = scores.keys.positions["ks", "a", "location"]
     assert decision.segment_state.scores.centred[position]
     assert decision.segment_state.scores.shift[position] == scores.shift[position] > 0
+
+
+def until_page(segment_state: SegmentState, day: int, **shifts: float) -> tuple[SegmentState, Decision, int]:
+    """Return the state before the next page, its decision and its day."""
+    for number in range(day, day + 20):
+        decision = decide(segment_state, measurement(number, **shifts), POLICY)
+        if decision.page:
+            return segment_state, decision, number
+        segment_state = decision.segment_state
+    raise AssertionError("no page in twenty days")
+
+
+def test_a_page_of_another_segment_sets_the_distance_that_must_double() -> None:
+    """Else a small further move would page again in this segment."""
+    segment_state, incident, day = paged(6.0)
+    former = segment_state.scores.paged_deviation.max()
+    segment_state, decision, day = until_page(segment_state, day + 9, a=20.0)
+    assert decision.again
+    page = OtherPage(key=incident.key, paged_at=(day + 1) * DAY, onset=incident.onset)
+    update = decide(segment_state, measurement(day, (page,), a=20.0), POLICY)
+    assert not update.page
+    assert [item.columns for item in update.updates] == [("a",)]
+    for item in (decision, update):
+        assert item.segment_state.incidents[0].newest_page == (day + 1) * DAY
+        assert item.segment_state.scores.paged_deviation.max() > 2 * former
+
+
+def test_a_page_of_one_incident_leaves_the_distances_of_others() -> None:
+    """Else one whose page has to wait would have none."""
+    segment_state, _, day = paged(6.0)
+    for number in range(day, day + 4):
+        segment_state = decide(segment_state, measurement(number, a=6.0), POLICY).segment_state
+    _, opened, day = until_page(segment_state, day + 4, a=6.0, b=8.0)
+    segment_state = opened.segment_state
+    assert len(segment_state.incidents) == 2
+    for number in range(day + 1, day + 4):
+        segment_state = decide(segment_state, measurement(number, a=6.0, b=8.0), POLICY).segment_state
+    segment_state, moved, day = until_page(segment_state, day + 4, a=28.0, b=28.0)
+    assert {item.column for item in moved.named} == {"a", "b"}
+    paged_incident = next(item for item in moved.segment_state.incidents if item.key == moved.paged)
+    assert (moved.again, paged_incident.moved) == (True, ("a",))
+    b = segment_state.scores.keys.positions["ks", "b", "location"]
+    assert moved.segment_state.scores.paged_deviation[b] == segment_state.scores.paged_deviation[b]
+    _, moved, _ = until_page(moved.segment_state, day + 1, a=28.0, b=28.0)
+    assert moved.again
+    assert "b" in {item.column for item in moved.named}
