@@ -10,6 +10,7 @@ proven. Source: Kalman 1960; Student's t prediction; the bias of short autocorre
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -185,18 +186,41 @@ def mean_deviation_since(
 
     ``deviation`` is that of the current window, which is not in the history yet.
     """
+    *_, (total, windows) = _sums_since(history, floor, deviation, onset)
+    return total / np.maximum(windows, 1), windows
+
+
+def likeliest_shift(
+    history: ScoreHistory, floor: Float64Array, deviation: Float64Array, onset: Int64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Return the same since the likeliest start of a lasting shift, not before ``onset``.
+
+    A CUSUM may begin some ordinary windows too early, which would make a large shift a third of its size.
+    """
+    shift, n_windows, largest = np.zeros(len(floor)), np.zeros(len(floor)), np.full(len(floor), -1.0)
+    for total, windows in _sums_since(history, floor, deviation, onset):
+        mean = total / np.maximum(windows, 1)
+        is_likelier = mean * total > largest
+        shift, n_windows = np.where(is_likelier, mean, shift), np.where(is_likelier, windows, n_windows)
+        largest = np.maximum(largest, mean * total)
+    return shift, n_windows
+
+
+def _sums_since(
+    history: ScoreHistory, floor: Float64Array, deviation: Float64Array, onset: Int64Array
+) -> Iterator[tuple[Float64Array, Float64Array]]:
+    """Yield sums and numbers of deviations: of the current window, with the one before it, and so on."""
     series, row_means = history.healthy_series, history.keys.has_column
     total, windows = np.nan_to_num(deviation), (~np.isnan(deviation)).astype(np.float64)
-    for row in range(max(0, len(history.values) - MAX_PENDING_WINDOWS), len(history.values)):
+    yield total, windows
+    for row in reversed(range(max(0, len(history.values) - MAX_PENDING_WINDOWS), len(history.values))):
         is_included = (history.ends[row] > onset) & ~np.isnan(history.values[row])
         if is_included.any():
             fit = fit_location_scale(series, history.slots, int(history.slots[row]), history.rows, row_means)
             weight = np.where(row_means, deviation_weight(history.rows[row], history.rows), 1.0)
-            total += np.where(
-                is_included, np.nan_to_num(_deviations(history.values[row], fit, floor)) * weight, 0.0
-            )
-            windows += is_included
-    return total / np.maximum(windows, 1), windows
+            deviations = np.nan_to_num(_deviations(history.values[row], fit, floor)) * weight
+            total, windows = total + np.where(is_included, deviations, 0.0), windows + is_included
+            yield total, windows
 
 
 def _prediction(

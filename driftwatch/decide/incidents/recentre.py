@@ -1,9 +1,9 @@
 """Streams of named columns after a page: around where the page found them.
 
 A named column's streams go on betting, each on the smaller of two e-values: that against the reference, and
-that against its centre (the shares and mean deviations since the onset). Null hypothesis: the column is at
-its centre, or back at the reference. ``E[min(e, f)] <= 1`` under either, so the budget is kept, and a column
-that comes back is no evidence.
+that against its centre (the shares since the onset, and the likeliest shift). Null hypothesis: the column is
+at its centre, or back at the reference. ``E[min(e, f)] <= 1`` under either, so the budget is kept, and a
+column that comes back is no evidence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
-from driftwatch.decide.baseline.prediction import mean_deviation_since
+from driftwatch.decide.baseline.prediction import likeliest_shift
 from driftwatch.decide.baseline.score_history import MAX_SHIFTED_LOG_RATIO, ScoreHistory, cusum_start
 from driftwatch.decide.baseline.share_history import ShareHistory
 from driftwatch.decide.segment_state import SegmentState
@@ -45,7 +45,7 @@ def with_centres(
     for name, start in onsets.items():
         onset[scores.keys.owned_by(frozenset({name}))] = start
     onset = np.where(is_score & scores.suspected, cusum_start(scores), onset)
-    deviation, windows = mean_deviation_since(scores, floor, e_values.deviation, onset)
+    deviation, windows = likeliest_shift(scores, floor, e_values.deviation, onset)
     centre = np.where(windows > 0, deviation, np.nan)
     shares = _recentred_shares(shares, is_share, counts)
     if paged:

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from driftwatch.core.arrays import Float64Array
-from driftwatch.decide.baseline.prediction import PValues, baseline_for, levels_beside, p_values
+from driftwatch.decide.baseline.prediction import (
+    PValues,
+    baseline_for,
+    levels_beside,
+    likeliest_shift,
+    mean_deviation_since,
+    p_values,
+)
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS, fit_score_model, refit_if_grown
 from driftwatch.decide.evalues.stream_index import StreamKey
@@ -275,3 +282,20 @@ def test_a_window_judged_late_depends_on_those_beside_it_no_more_than_one_in_ord
     }
     assert correlation["late"] <= correlation["in order"] + 0.12
     assert correlation["as if alone"] > correlation["late"] + 0.12
+
+
+@pytest.mark.parametrize(("newest", "windows"), [([0.3, 2.0, 20.0], 1), ([2.0, 2.5, 1.8, 2.2], 4)])
+def test_a_shift_is_measured_since_its_likeliest_start(newest: list[float], windows: int) -> None:
+    """Ordinary windows at the start of a CUSUM make a large shift no smaller."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(0, 1, (60, 1))
+    values[len(values) - len(newest) + 1 :, 0] = newest[:-1]
+    history = history_of(values)
+    inputs = (history, np.zeros(1), np.array(newest[-1:]), np.array([len(values) - len(newest) + 1]))
+    shift, n_windows = likeliest_shift(*inputs)
+    mean, n_all = mean_deviation_since(*inputs)
+    assert (n_windows[0], n_all[0]) == (windows, len(newest))
+    if windows == 1:
+        assert shift[0] == 20 > 2 * mean[0]
+    else:
+        assert shift[0] == mean[0]
