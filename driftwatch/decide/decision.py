@@ -10,6 +10,7 @@ from driftwatch.core.arrays import BoolArray, Float64Array
 from driftwatch.core.memo import NO_MEMO, Memo
 from driftwatch.decide.baseline.location_scale import LocationScale
 from driftwatch.decide.baseline.prediction import Baseline, baseline_for
+from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import refit_if_grown
 from driftwatch.decide.baseline.share_history import WindowShares, align_shares
 from driftwatch.decide.budget import log_weights, update_evidence
@@ -235,7 +236,7 @@ def _findings(
     segment_state: SegmentState, measurement: Measurement, e_values: WindowEValues, broken: frozenset[str]
 ) -> WindowFindings:
     scores = segment_state.scores
-    shifted = np.where(np.isnan(scores.shift), 0.0, scores.shifted_log_ratio)
+    shifted = np.where(_largest_shifts(scores), scores.shifted_log_ratio, 0.0)
     return WindowFindings(
         end=measurement.window.end,
         length=measurement.length,
@@ -243,6 +244,14 @@ def _findings(
         returned=_flagged_columns(segment_state, e_values, broken, shifted >= _MIN_RETURNED_LOG_RATIO),
         broken=broken,
     )
+
+
+def _largest_shifts(scores: ScoreHistory) -> BoolArray:
+    """Return each owner's score with the largest shift: small ones beside it cannot be told from chance."""
+    size = np.nan_to_num(np.abs(scores.shift))
+    largest = np.zeros(len(scores.keys.owners))
+    np.maximum.at(largest, scores.keys.stream_owners, size)
+    return np.asarray((size > 0) & (size >= largest[scores.keys.stream_owners]))
 
 
 def _flagged_columns(

@@ -108,6 +108,43 @@ def test_what_is_back_is_watched_again_within_days() -> None:
     assert n_pages < limit(1 / 12, 2 * runs)
 
 
+def test_small_shifts_beside_a_large_one_keep_no_incident_open() -> None:
+    """A score that was half a standard deviation off looks shifted by chance in most healthy windows."""
+    rng = np.random.default_rng(4)
+    segment_state = SegmentState(reference="r", configuration="c")
+    for day in range(60):
+        segment_state = learn_block(segment_state, several_scores(day, 0.0, rng))
+    segment_state = with_combined_history(segment_state)
+    for day in range(60, 64):
+        segment_state = decide(segment_state, several_scores(day, 15.0, rng), POLICY).segment_state
+    (incident,) = segment_state.incidents
+    segment_state = replace(segment_state, incidents=(replace(incident, columns=("c0",), quiet=(0,)),))
+    keys = segment_state.scores.keys
+    is_large = np.array([key[2] == "location" for key in keys])
+    is_small = keys.owned_by(frozenset({"c0"})) & ~is_large
+    scores = replace(
+        segment_state.scores,
+        shift=np.where(is_small, 0.5, segment_state.scores.shift),
+        shifted_log_ratio=np.where(is_small, 4.0, 0.0),
+    )
+    segment_state = replace(segment_state, scores=scores)
+    for day in range(64, 64 + QUIET_WINDOWS):
+        assert segment_state.incidents
+        segment_state = decide(segment_state, several_scores(day, None, rng), POLICY).segment_state
+    assert not segment_state.incidents
+
+
+def several_scores(day: int, shift: float | None, rng: np.random.Generator) -> Measurement:
+    """Five scores of one column; ``shift`` moves one, None is a window in the middle of all."""
+    values = np.zeros(5) if shift is None else rng.normal(0.0, 0.1, 5)
+    values[0] += 0.1 * (shift or 0.0)
+    scores = [
+        Score(detector="ks", column="c0", label=label, value=float(value), floor=0.02, signed=True)
+        for label, value in zip(("location", "middle", "peaks", "skew", "spread"), values, strict=True)
+    ]
+    return replace(measurement(day, 0.0, rng), streams=Streams.from_list(scores))
+
+
 def shares(successes: int) -> Shares:
     return Shares(
         detector="missing", column="c", labels=("missing",), successes=np.array([successes]),
