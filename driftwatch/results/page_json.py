@@ -7,7 +7,7 @@ from typing import Any
 
 from driftwatch.core.schema import iso
 from driftwatch.results.results import Breakage, NamedColumn, State, Verdict
-from driftwatch.results.verdict_json import named_json
+from driftwatch.results.verdict_json import named_json, updated_columns
 
 
 def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         for item in verdict.updates:
             # One that is not there was paged before these verdicts.
             if item.key in newest:
-                update = {"window_end": iso(verdict.window.end), "columns": list(item.columns)}
+                update = {"window_end": iso(verdict.window.end), "columns": updated_columns(item, verdict)}
                 newest[item.key]["updates"].append(update)
                 _spread(newest[item.key], verdict.segment)
     return pages

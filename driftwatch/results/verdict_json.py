@@ -13,8 +13,10 @@ from typing_extensions import TypedDict
 
 from driftwatch.core.schema import TypeChange, Unwatched, iso
 from driftwatch.results.results import (
+    ColumnEnding,
     FileProblem,
     IncidentEnding,
+    IncidentUpdate,
     NamedColumn,
     NewLevel,
     Reason,
@@ -68,9 +70,13 @@ class UpdateJson(TypedDict):
 
 
 class ColumnEndingJson(TypedDict):
-    """A column of an open incident: windows in a row in which it was back, and those that it needs."""
+    """A column of an open incident, or a joint ``detector`` with a null ``column``, and how far it is back.
 
-    column: str
+    ``quiet`` are windows in a row in which it was back, ``needed`` those that it needs.
+    """
+
+    column: str | None
+    detector: str | None
     quiet: int
     needed: int
     broken: bool
@@ -228,7 +234,9 @@ def window_json(verdict: Verdict) -> WindowJson:
         "again": verdict.again,
         "incident": verdict.incident,
         "onset": _iso_or_none(verdict.onset),
-        "updates": [{"incident": item.key, "columns": list(item.columns)} for item in verdict.updates],
+        "updates": [
+            {"incident": item.key, "columns": updated_columns(item, verdict)} for item in verdict.updates
+        ],
         "endings": [ending_json(item) for item in verdict.endings],
         "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
         "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
@@ -310,11 +318,30 @@ def ending_json(item: IncidentEnding) -> IncidentEndingJson:
         "incident": item.key,
         "kind": item.kind,
         "recurring": item.recurring,
-        "columns": [
-            {"column": part.column, "quiet": part.quiet, "needed": part.needed, "broken": part.broken}
-            for part in item.columns
-        ],
+        "columns": [_column_ending_json(part) for part in item.columns],
     }
+
+
+def _column_ending_json(part: ColumnEnding) -> ColumnEndingJson:
+    is_joint = part.column.startswith(JOINT_PREFIX)
+    return {
+        "column": None if is_joint else part.column,
+        "detector": part.column.removeprefix(JOINT_PREFIX) if is_joint else None,
+        "quiet": part.quiet,
+        "needed": part.needed,
+        "broken": part.broken,
+    }
+
+
+def updated_columns(update: IncidentUpdate, verdict: Verdict) -> list[str]:
+    """Return the columns of an update; of a joint detector those that it points to."""
+    pointed = {item.column: item.columns for item in verdict.named}
+    names = [
+        name
+        for column in update.columns
+        for name in (pointed.get(column, ()) if column.startswith(JOINT_PREFIX) else (column,))
+    ]
+    return list(dict.fromkeys(names))
 
 
 def named_json(item: NamedColumn) -> NamedJson:

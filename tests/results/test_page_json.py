@@ -127,7 +127,24 @@ def test_windows_say_when_incidents_end_and_are_stored_as_they_are() -> None:
     assert shown["endings"] == [
         {
             "incident": "k", "kind": "drift", "recurring": True,
-            "columns": [{"column": "a", "quiet": 1, "needed": 3, "broken": False}],
+            "columns": [{"column": "a", "detector": None, "quiet": 1, "needed": 3, "broken": False}],
         }
     ]  # fmt: skip
     assert (shown["again"], shown["updates"]) == (True, [{"incident": "k", "columns": ["b"]}])
+
+
+def test_joint_detectors_are_columns_in_updates_and_have_no_column_in_endings() -> None:
+    ending = IncidentEnding(
+        key="k", kind="drift", columns=(ColumnEnding(column="joint:mmd", quiet=1, needed=3),)
+    )
+    joined = verdict(
+        3, updates=update("b", "joint:mmd"), named=(named("joint:mmd", "b", "c"),), endings=(ending,)
+    )
+    pages = pages_json([page(2, "a"), joined])
+    assert pages[0]["updates"][0]["columns"] == ["b", "c"]
+    shown = window_json(joined)
+    assert shown["updates"] == [{"incident": "k", "columns": ["b", "c"]}]
+    assert shown["endings"][0]["columns"] == [
+        {"column": None, "detector": "mmd", "quiet": 1, "needed": 3, "broken": False}
+    ]
+    assert "joint:" not in json.dumps([pages, shown])
