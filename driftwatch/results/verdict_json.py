@@ -268,11 +268,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "calibrating_until": _iso_or_none(verdict.calibrating_until),
         "late_rows": verdict.late_rows,
         "untimed_rows": verdict.untimed_rows,
-        "outside_rows": {
-            "untimed": verdict.untimed_rows,
-            "before_history": verdict.before_history_rows,
-            "future": verdict.future_rows,
-        },
+        "outside_rows": _outside_rows_json(verdict),
         "newest_row": _iso_or_none(verdict.newest_row),
         "reference": verdict.reference,
         "configuration": verdict.configuration,
@@ -281,6 +277,14 @@ def window_json(verdict: Verdict) -> WindowJson:
 
 def judged_window_json(verdict: Verdict, late_parts: Iterable[Verdict] = ()) -> JudgedWindowJson:
     return {**window_json(verdict), "late_parts": [window_json(item) for item in late_parts]}
+
+
+def _outside_rows_json(verdict: Verdict) -> OutsideRowsJson:
+    return {
+        "untimed": verdict.untimed_rows,
+        "before_history": verdict.before_history_rows,
+        "future": verdict.future_rows,
+    }
 
 
 def _represented_json(item: Representativeness) -> RepresentedJson:

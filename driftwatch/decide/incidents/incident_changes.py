@@ -155,7 +155,7 @@ class IncidentChanges:
             only_broken=columns if kind == BROKEN else (),
             paged_at=self.measurement.window.end,
             loud_until=self.measurement.window.end,
-            absence=self._absence(columns, onset, kind),
+            absence=_absence(self, columns, onset, kind),
         )
         return replace(
             self,
@@ -177,7 +177,7 @@ class IncidentChanges:
                 opened_at=newest.paged_at,
                 onset=onset,
                 paged_at=newest.paged_at,
-                absence=self._absence(columns, onset, kind),
+                absence=_absence(self, columns, onset, kind),
             )
             changes = replace(self, incidents=(*self.incidents, incident))
         else:
@@ -216,13 +216,14 @@ class IncidentChanges:
             incidents=tuple(incident if item.key == incident.key else item for item in self.incidents),
         )
 
-    def _absence(self, columns: tuple[str, ...], onset: int, kind: str) -> int:
-        if kind == BROKEN:
-            return 0
-        return returned_after(self.past, columns, onset, self.measurement.length)
-
     def _may_page(self, incident: Incident) -> bool:
         return self.paged is None and may_page_again(incident, self.measurement)
+
+
+def _absence(changes: IncidentChanges, columns: tuple[str, ...], onset: int, kind: str) -> int:
+    if kind == BROKEN:
+        return 0
+    return returned_after(changes.past, columns, onset, changes.measurement.length)
 
 
 def _quiet(incident: Incident) -> tuple[int, ...]:
