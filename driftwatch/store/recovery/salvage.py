@@ -15,6 +15,7 @@ from typing import Any
 
 from driftwatch.store.damage import DECODE_ERRORS, SEALS
 from driftwatch.store.database import uri_of
+from driftwatch.store.mended_messages import segments_of
 from driftwatch.store.outbox import message_from_json
 from driftwatch.store.records import StoredIncident
 from driftwatch.store.recovery.ledger import Accepted, LedgerContent, MonitorSpan
@@ -64,12 +65,17 @@ def _rows(link: sqlite3.Connection, query: str) -> Iterator[Any]:
 
 def _incident(row: Any) -> Iterator[StoredIncident]:
     try:
-        if "checksum" in row.keys():  # noqa: SIM118 - a row iterates over its values
+        # Files of older versions have fewer cells.
+        cells = {name: row[name] for name in row.keys()}  # noqa: SIM118 - a row iterates over its values
+        if "checksum" in cells:
             SEALS["incidents"].verify(row)
-        message_from_json(row["content"])
-        cells = {name: row[name] for name in StoredIncident.__dataclass_fields__}
-        yield StoredIncident(
-            **{**cells, "segment": row["segment"] or None, "columns": tuple(json.loads(row["columns"]))}
-        )
+        message_from_json(cells["content"])
+        fields: dict[str, Any] = {name: cells.get(name) for name in StoredIncident.__dataclass_fields__}
+        decoded = {
+            "segment": cells["segment"] or None,
+            "columns": tuple(json.loads(cells["columns"])),
+            "segments": segments_of(cells.get("segments")),
+        }
+        yield StoredIncident(**{**fields, **decoded})
     except DECODE_ERRORS:
         return
