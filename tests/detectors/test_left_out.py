@@ -214,7 +214,7 @@ def test_mmd_rests_and_says_why(world: World) -> None:
     rows = day(world.rng)
     assert "8 time blocks" in world.reason(rows, world.left_out("x", blocks=7))
     assert world.score(rows, world.left_out("x", blocks=8)) < 5
-    assert "partial frequencies act on none" in world.reason(rows, world.left_out("a", "b", "c", "d", "e"))
+    assert "too many columns are in it" in world.reason(rows, world.left_out("a", "b", "c", "d", "e"))
     old = World(4)
     assert old.plan.projection is not None
     old.plan = replace(old.plan, projection=old.plan.projection.whole)

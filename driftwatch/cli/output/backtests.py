@@ -72,7 +72,7 @@ def _show_updates(verdicts: Sequence[Verdict]) -> None:
     updates = [(verdict, item) for verdict in verdicts for item in verdict.updates]
     if not updates:
         return
-    rows = table("window from", "segment", "incident", "joined")
+    rows = table("window from", "segment", "incident", "joined or moved on")
     for verdict, item in updates[:_MAX_UPDATES]:
         columns = text_format.listing(column_labels(item.columns), _MAX_NAMED)
         add_row(rows, _minute(verdict.window.start), verdict.segment or "all", item.key, columns)

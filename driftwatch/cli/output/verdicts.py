@@ -136,7 +136,7 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
     if verdict.incident:
         facts.append(("incident", [verdict.incident + (", paged again" if verdict.again else "")]))
     if verdict.updates:
-        facts.append(("joined", _first_items([update_text(item) for item in verdict.updates])))
+        facts.append(("updated", _first_items([update_text(item) for item in verdict.updates])))
     if verdict.endings:
         facts.append(("still open", _first_items(ending_texts(verdict.endings, verdict.window.seconds))))
     if verdict.breakages:

@@ -86,7 +86,7 @@ def test_a_check_says_what_joined_and_when_an_incident_ends(
     show_checks([("m", [verdict])], {})
     text = " ".join(capsys.readouterr().out.split())
     assert "incident m-drift-1, paged again" in text
-    assert "joined m-drift-1: pay" in text
+    assert "updated m-drift-1: pay" in text
     assert (
         "still open ends by itself after 3 quiet windows; so far 0 (age: back for 1 of 3 windows, "
         "pay: still out of its range)"

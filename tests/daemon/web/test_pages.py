@@ -288,14 +288,14 @@ def test_an_open_incident_says_where_it_is_what_joined_it_and_when_it_ends(serve
     page = site.get(f"/monitors/{view.name}").data.decode()
     line = "ends by itself after 3 quiet windows; so far 0"
     assert "<dt>segments</dt><dd><bdi>all rows</bdi>, <bdi>JFK</bdi>; one answer closes it in all" in page
-    assert "<dt>joined</dt><dd>2013-02-12 00:00Z in JFK: carrier: 3 → 9</dd>" in page
+    assert "<dt>updated</dt><dd>2013-02-12 00:00Z in JFK: carrier: 3 → 9</dd>" in page
     assert f"<dt>still open</dt><dd>{line}: " in page
     assert f"An incident is still open; {line}." in page
     assert "<code>visib</code></bdi> back for 1 of 3 windows" in page
     assert "<code>carrier</code></bdi> still out of its range" in page
     assert f"<code>{key}</code>" in site.get(f"/monitors/{view.name}?segment=JFK").data.decode()
     window = site.get(f"/monitors/{view.name}/windows/{iso(verdict.window.end)}").data.decode()
-    assert f"<dt>joined</dt><dd>{key}: carrier, without a page</dd>" in window
+    assert f"<dt>updated</dt><dd>{key}: carrier, without a page</dd>" in window
     assert line in window
 
 
