@@ -9,6 +9,7 @@ from driftwatch.daemon.status.verdict_reader import SliceChange, VerdictData
 from driftwatch.results import text_format
 from driftwatch.results.results import Verdict
 from driftwatch.store.browsing import Browsing
+from driftwatch.store.records import AGAIN
 
 #: Slices, and messages, that are listed one by one.
 _MAX_ITEMS = 30
@@ -65,7 +66,8 @@ def _sendings(verdict: Verdict, browsing: Browsing) -> list[Entry]:
     for item in sendings[:_MAX_ITEMS]:
         tries = text_format.format_count(item.attempts, "attempt")
         state = f"{item.state} after {tries}" + (f", {item.reason}" if item.reason else "")
-        entries.append(Entry(at=item.created_at, what=f"message to {item.sink}, {item.kind}: {state}"))
+        kind = "firing again" if item.kind.startswith(AGAIN) else item.kind
+        entries.append(Entry(at=item.created_at, what=f"message to {item.sink}, {kind}: {state}"))
     return entries
 
 

@@ -13,13 +13,16 @@ from daemon_world import MINUTE, Inside, World, write_rows
 
 from driftwatch.config.load import load
 from driftwatch.config.models import Config
+from driftwatch.decide.segment_state import Incident
 from driftwatch.decide.state_codec import decode, encode
 from driftwatch.errors import StoreError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.explain import explain
 from driftwatch.monitor.succession import take_over as succession
+from driftwatch.monitor.succession.next_state import watched_part
 from driftwatch.monitor.succession.take_over import take_over
 from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.serial import encode_reference
 
@@ -101,6 +104,76 @@ def test_an_incident_on_no_state_is_closed(world: World, inside: Inside) -> None
     assert [kind for _, kind in fired(inside)] == ["firing", "resolved"]
     take_over(monitor(inside), inside.clock.now(), notes.append)
     assert len(notes) == 1, "another run changes nothing"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_an_incident_of_two_segments_is_one_also_when_the_reference_changes(
+    tmp_path: Path, replaced: bool
+) -> None:
+    options = {"segment_by": {"column": "level", "most": 3}}
+    settings = {"notify": [{"type": "webhook", "url": "http://127.0.0.1:9/"}]}
+    world = World(tmp_path, settings=settings, options=options)
+    with world.inside(1, deliver=False) as inside:
+        for number in range(6):
+            world.minute(number, rows=600, shift=2.0)
+            inside.to(number + 1)
+        key = _one_incident_of_two_segments(inside)
+        if replaced:
+            replace_reference(world, 2.0)
+            reload(inside, 6)
+        else:
+            take_over(monitor(inside), inside.clock.now(), lambda _: None)
+        row = history(inside).incidents.get(key)
+        assert row is not None
+        assert row.resolution == ("reference replaced" if replaced else None)
+        assert row.segments == (None, "a")
+        assert [kind for name, kind in fired(inside) if name == key] == ["firing", "resolved"][: 1 + replaced]
+
+
+def _one_incident_of_two_segments(inside: Inside) -> str:
+    """Rewrite the store as if that of segment a had joined that of all rows, and no other was open."""
+    states = {segment: decode(data) for segment, data in history(inside).states.of_monitor("m")}
+    (whole,), (part,) = states[None].incidents, states["a"].incidents
+    row = history(inside).incidents.get(whole.key)
+    assert row is not None
+    shared = replace(part, key=whole.key)
+    changed = {
+        segment: replace(state, incidents={None: (whole,), "a": (shared,)}.get(segment, ()))
+        for segment, state in states.items()
+    }
+    others = [item for item in history(inside).incidents.of_monitor("m") if item.key != whole.key]
+    history(inside).commit(
+        CheckRecord(
+            monitor="m",
+            now=inside.clock.now(),
+            segment_states=[
+                (name, state.decided_until or 0, encode(state)) for name, state in changed.items()
+            ],
+            updated=[replace(row, segments=(None, "a"))],
+            resolved=[(item.key, "quiet") for item in others],
+        )
+    )
+    monitor(inside).segment_states.clear()
+    return whole.key
+
+
+def test_columns_that_are_not_watched_leave_an_incident_with_all_that_is_known_of_them(
+    world: World, inside: Inside
+) -> None:
+    incident = Incident(
+        key="k", kind="broken", columns=("gone", "x"), opened_at=1, onset=0, quiet=(1, 2),
+        broken=("gone", "x"), only_broken=("gone",), share_distances=(0.1, 0.2), score_distances=(3.0, 4.0),
+        paged_at=7, absence=5,
+    )  # fmt: skip
+    part = watched_part(incident, monitor(inside))
+    assert part == replace(
+        incident, columns=("x",), quiet=(2,), broken=("x",), only_broken=(), share_distances=(0.2,),
+        score_distances=(4.0,),
+    )  # fmt: skip
+    older = replace(incident, share_distances=(), score_distances=(), quiet=())
+    part = watched_part(older, monitor(inside))
+    assert part is not None
+    assert (part.quiet, part.share_distances) == ((0,), ())
 
 
 def test_an_answer_to_an_ended_incident_says_when_and_why_it_ended(world: World, inside: Inside) -> None:
