@@ -18,7 +18,6 @@ from driftwatch.decide.incidents.page_rules import (
     is_unfolding,
     may_page_again,
     newest_page,
-    page_time,
 )
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
@@ -125,17 +124,6 @@ class IncidentChanges:
             if incident.page_due and is_further and self._may_page(incident):
                 return self._paged_again(incident)
         return self
-
-    def with_pages_elsewhere(self) -> IncidentChanges:
-        """Take over the times of newer pages that other segments had for the same incidents."""
-        times = {item.key: page_time(item, self.measurement) for item in self.incidents}
-        incidents = tuple(
-            replace(item, paged_at=times[item.key], page_due=False)
-            if times[item.key] > item.newest_page
-            else item
-            for item in self.incidents
-        )
-        return replace(self, incidents=incidents)
 
     def _moved(self, columns: tuple[str, ...], onset: int, kind: str) -> IncidentChanges:
         if not columns:

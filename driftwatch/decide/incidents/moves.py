@@ -16,7 +16,7 @@ from driftwatch.decide.evalues.per_kind import PerKind
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents.early_moves import with_early_onsets
 from driftwatch.decide.incidents.incident_changes import IncidentChanges
-from driftwatch.decide.incidents.page_rules import newest_page
+from driftwatch.decide.incidents.page_rules import newest_page, with_pages_elsewhere
 from driftwatch.decide.incidents.recentre import (
     grown_columns,
     uncentred,
@@ -133,7 +133,8 @@ def find_moves(
     grown: frozenset[str] = frozenset()
     if any(item.page_due for item in changes.incidents):
         grown = grown_columns(segment_state, e_values, dict.fromkeys(loud, measurement.window.start))
-    changes = changes.with_due_pages(grown).with_pages_elsewhere()
+    changes = changes.with_due_pages(grown)
+    changes = replace(changes, incidents=with_pages_elsewhere(changes.incidents, measurement))
     if changes.paged is not None and not was_paged:
         further = (*further, *_due_columns(changes, measurement, grown, further))
     return Moves(

@@ -7,7 +7,7 @@ later is another cause. One incident pages at most once in seven windows.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import DRIFT, Incident
@@ -46,6 +46,15 @@ def page_time(incident: Incident, measurement: Measurement) -> int:
     """Return the end of the window of the incident's newest page, in whichever segment."""
     others = [item.paged_at for item in measurement.other_pages if item.key == incident.key]
     return max([incident.newest_page, *others])
+
+
+def with_pages_elsewhere(incidents: Iterable[Incident], measurement: Measurement) -> tuple[Incident, ...]:
+    """Return the incidents with the times of newer pages that other segments had for them."""
+    times = [(item, page_time(item, measurement)) for item in incidents]
+    return tuple(
+        replace(item, paged_at=time, page_due=False) if time > item.newest_page else item
+        for item, time in times
+    )
 
 
 def is_of_cause(page: NewestPage, onset: int, measurement: Measurement) -> bool:

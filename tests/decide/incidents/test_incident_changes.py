@@ -9,6 +9,7 @@ import pytest
 from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.evalues.policy import Policy
 from driftwatch.decide.incidents.incident_changes import MAX_OPEN_INCIDENTS, IncidentChanges
+from driftwatch.decide.incidents.page_rules import with_pages_elsewhere
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastIncident
 from driftwatch.results.results import Breakage, IncidentUpdate, NamedColumn, OtherPage, Reason
@@ -268,7 +269,7 @@ def test_a_broken_column_that_is_seen_to_have_moved_goes_on_as_drift() -> None:
 def test_a_page_of_another_segment_is_one_of_the_incident() -> None:
     due = tuple(replace(item, page_due=True) for item in OPEN)
     page = OtherPage(key=OPEN[0].key, paged_at=21 * DAY, onset=10 * DAY)
-    (incident,) = after(20, due, other_pages=(page,)).with_pages_elsewhere().incidents
+    (incident,) = with_pages_elsewhere(due, window(20, other_pages=(page,)))
     assert (incident.newest_page, incident.page_due) == (21 * DAY, False)
     older = replace(page, paged_at=11 * DAY)
-    assert after(20, due, other_pages=(older,)).with_pages_elsewhere().incidents == due
+    assert with_pages_elsewhere(due, window(20, other_pages=(older,))) == due
