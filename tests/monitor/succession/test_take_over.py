@@ -162,18 +162,13 @@ def test_columns_that_are_not_watched_leave_an_incident_with_all_that_is_known_o
 ) -> None:
     incident = Incident(
         key="k", kind="broken", columns=("gone", "x"), opened_at=1, onset=0, quiet=(1, 2),
-        broken=("gone", "x"), only_broken=("gone",), share_distances=(0.1, 0.2), score_distances=(3.0, 4.0),
-        paged_at=7, absence=5,
+        broken=("gone", "x"), only_broken=("gone",), paged_at=7, absence=5,
     )  # fmt: skip
     part = watched_part(incident, monitor(inside))
-    assert part == replace(
-        incident, columns=("x",), quiet=(2,), broken=("x",), only_broken=(), share_distances=(0.2,),
-        score_distances=(4.0,),
-    )  # fmt: skip
-    older = replace(incident, share_distances=(), score_distances=(), quiet=())
-    part = watched_part(older, monitor(inside))
+    assert part == replace(incident, columns=("x",), quiet=(2,), broken=("x",), only_broken=())
+    part = watched_part(replace(incident, quiet=()), monitor(inside))
     assert part is not None
-    assert (part.quiet, part.share_distances) == ((0,), ())
+    assert part.quiet == (0,)
 
 
 def test_an_answer_to_an_ended_incident_says_when_and_why_it_ended(world: World, inside: Inside) -> None:
@@ -257,7 +252,7 @@ def accepted(world: World, inside: Inside) -> Reference:
     assert ask(inside, "accepted", 8).startswith("accepted: 1 incident(s); m-drift-")
     reference = monitor(inside).reference
     (span,) = reference.provenance.accepted
-    assert span.columns == ("x", "joint:mmd")
+    assert span.columns == ("x",)
     assert (span.start - world.start, span.end - world.start) == (2 * MINUTE, 8 * MINUTE)
     return reference
 
