@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from driftwatch.core.schema import iso
+from driftwatch.results.incident_json import updated_columns
 from driftwatch.results.results import Breakage, NamedColumn, State, Verdict
-from driftwatch.results.verdict_json import named_json, updated_columns
+from driftwatch.results.verdict_json import named_json
 
 
 def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

@@ -12,11 +12,9 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 from driftwatch.core.schema import TypeChange, Unwatched, iso
+from driftwatch.results.incident_json import IncidentEndingJson, UpdateJson, ending_json, update_json
 from driftwatch.results.results import (
-    ColumnEnding,
     FileProblem,
-    IncidentEnding,
-    IncidentUpdate,
     NamedColumn,
     NewLevel,
     Reason,
@@ -60,35 +58,6 @@ class NamedJson(TypedDict):
     share: float | None
     effect: str
     onset: Moment | None
-
-
-class UpdateJson(TypedDict):
-    """What joined an open incident, or moved further in it, without a page."""
-
-    incident: str
-    columns: list[str]
-
-
-class ColumnEndingJson(TypedDict):
-    """A column of an open incident, or a joint ``detector`` with a null ``column``, and how far it is back.
-
-    ``quiet`` are windows in a row in which it was back, ``needed`` those that it needs.
-    """
-
-    column: str | None
-    detector: str | None
-    quiet: int
-    needed: int
-    broken: bool
-
-
-class IncidentEndingJson(TypedDict):
-    """When an open incident ends by itself, and why not yet."""
-
-    incident: str
-    kind: str
-    recurring: bool
-    columns: list[ColumnEndingJson]
 
 
 class NewLevelJson(TypedDict):
@@ -234,9 +203,7 @@ def window_json(verdict: Verdict) -> WindowJson:
         "again": verdict.again,
         "incident": verdict.incident,
         "onset": _iso_or_none(verdict.onset),
-        "updates": [
-            {"incident": item.key, "columns": updated_columns(item, verdict)} for item in verdict.updates
-        ],
+        "updates": [update_json(item, verdict) for item in verdict.updates],
         "endings": [ending_json(item) for item in verdict.endings],
         "columns": [statistic_json(item) for item in verdict.statistics if item.column is not None],
         "joint": [statistic_json(item) for item in verdict.statistics if item.column is None],
@@ -315,37 +282,6 @@ def statistic_json(item: Statistic) -> StatisticJson:
         "n_window": item.n_window,
         "undefined": item.undefined,
     }
-
-
-def ending_json(item: IncidentEnding) -> IncidentEndingJson:
-    return {
-        "incident": item.key,
-        "kind": item.kind,
-        "recurring": item.recurring,
-        "columns": [_column_ending_json(part) for part in item.columns],
-    }
-
-
-def _column_ending_json(part: ColumnEnding) -> ColumnEndingJson:
-    is_joint = part.column.startswith(JOINT_PREFIX)
-    return {
-        "column": None if is_joint else part.column,
-        "detector": part.column.removeprefix(JOINT_PREFIX) if is_joint else None,
-        "quiet": part.quiet,
-        "needed": part.needed,
-        "broken": part.broken,
-    }
-
-
-def updated_columns(update: IncidentUpdate, verdict: Verdict) -> list[str]:
-    """Return the columns of an update; of a joint detector those that it points to."""
-    pointed = {item.column: item.columns for item in verdict.named}
-    names = [
-        name
-        for column in update.columns
-        for name in (pointed.get(column, ()) if column.startswith(JOINT_PREFIX) else (column,))
-    ]
-    return list(dict.fromkeys(names))
 
 
 def named_json(item: NamedColumn) -> NamedJson:
