@@ -30,7 +30,7 @@ class Incident:
     """
 
     key: str
-    #: ``BROKEN`` once a column of it broke.
+    #: ``BROKEN`` while a column of it is broken.
     kind: str
     columns: tuple[str, ...]
     opened_at: int

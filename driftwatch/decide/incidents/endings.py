@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from driftwatch.core.schema import NANOSECONDS
 from driftwatch.decide.evalues.policy import QUIET_WINDOWS
-from driftwatch.decide.segment_state import Incident, PastIncident
+from driftwatch.decide.segment_state import DRIFT, Incident, PastIncident
 from driftwatch.results.results import ColumnEnding, IncidentEnding
 
 #: An incident that went away is remembered for so many windows, and at least so long: once a month and once a
@@ -102,11 +102,14 @@ def _settled(incident: Incident, findings: WindowFindings) -> Incident:
         if not is_back:
             remaining.append((column, count))
     names = tuple(name for name, _ in remaining)
+    broken = tuple(name for name in incident.broken if name in findings.broken)
     return replace(
         incident,
+        # What broke is whole again; what drifted goes on.
+        kind=DRIFT if incident.broken and not broken and names else incident.kind,
         columns=names,
         quiet=tuple(count for _, count in remaining),
-        broken=tuple(name for name in incident.broken if name in findings.broken),
+        broken=broken,
         only_broken=tuple(name for name in incident.only_broken if name in names),
         released=(*incident.released, *(name for name in incident.moved if name not in names)),
     )

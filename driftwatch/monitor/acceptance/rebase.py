@@ -80,7 +80,9 @@ def _coverage_text(
     text += f", since {format_time(accepted.start)} ({format_count(len(windows), 'window')})"
     if len(windows) >= MIN_HISTORY_WINDOWS:
         return text
-    owners = sorted(rebased_owners(monitor, accepted.columns), key=lambda name: name not in accepted.columns)
+    owners = sorted(
+        rebased_owners(monitor, accepted.columns), key=lambda name: (name not in accepted.columns, name)
+    )
     until = boundary_after(accepted.end, MIN_HISTORY_WINDOWS, config.window.length, config.timezone)
     learners = listing(column_labels(owners), _MAX_NAMES)
     text += f"; scores of {learners} are only learned until {format_time(until)}"

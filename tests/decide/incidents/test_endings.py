@@ -51,7 +51,7 @@ def test_a_drift_that_broke_goes_on_as_drift_when_it_is_whole() -> None:
     upgraded = replace(DRIFTED, kind=BROKEN, columns=("a",), broken=("a",))
     settled = settle((upgraded,), findings(12, {"a"}))
     (incident,) = settled.open
-    assert (incident.kind, incident.broken, incident.columns) == (BROKEN, (), ("a",))
+    assert (incident.kind, incident.broken, incident.columns) == (DRIFT, (), ("a",))
 
 
 def test_what_was_not_measured_stays() -> None:
