@@ -20,7 +20,7 @@ class OpenedIncident(Protocol):
     @property
     def kind(self) -> str: ...
     @property
-    def segment(self) -> str | None: ...
+    def all_segments(self) -> tuple[str | None, ...]: ...
     @property
     def columns(self) -> tuple[str, ...]: ...
     @property
@@ -36,7 +36,7 @@ def with_open_incidents(verdict: Verdict, incidents: Iterable[OpenedIncident]) -
     """
     if verdict.state.moved or not verdict.state.has_data or verdict.reason in _UNJUDGED:
         return verdict
-    segment_incidents = [item for item in incidents if item.segment == verdict.segment]
+    segment_incidents = [item for item in incidents if verdict.segment in item.all_segments]
     drift = [item for item in segment_incidents if item.kind == DRIFT]
     broken = [
         item for item in segment_incidents if item.kind == BROKEN and item.opened_at == verdict.window.end
