@@ -24,7 +24,7 @@ from driftwatch.decide.segment_state import BROKEN, Incident, PastIncident, Segm
 from driftwatch.errors import StoreError
 from driftwatch.summary.serial import decode_summary, encode_summary
 
-VERSION = 1
+VERSION = 2
 #: Fields of an incident that every state has.
 _FIRST_INCIDENT_FIELDS = ("key", "kind", "columns", "opened_at", "onset", "quiet", "muted_until")
 #: Calibrators of version 1.
@@ -54,8 +54,19 @@ def _from_version_0(header: Header, arrays: Arrays) -> tuple[Header, Arrays]:
     return header, arrays
 
 
+def _from_version_1(header: Header, arrays: Arrays) -> tuple[Header, Arrays]:
+    # Drift and broken incidents had no columns in common.
+    incidents = [
+        {**item, "broken": item["columns"], "only_broken": item["columns"]}
+        if item["kind"] == BROKEN
+        else item
+        for item in header["incidents"]
+    ]
+    return {**header, "incidents": incidents}, arrays
+
+
 #: The step at index ``n`` begins with version ``n``; steps are appended, never edited.
-MIGRATIONS: tuple[Migration, ...] = (_from_version_0,)
+MIGRATIONS: tuple[Migration, ...] = (_from_version_0, _from_version_1)
 SEGMENT_STATE = StoredFormat(name="segment state", version=VERSION, migrations=MIGRATIONS)
 
 
@@ -182,9 +193,6 @@ def _incident_json(incident: Incident) -> dict[str, Any]:
 
 
 def _incident(data: dict[str, Any]) -> Incident:
-    if data["kind"] == BROKEN and "paged_at" not in data:
-        # Of an older version, whose drift and broken incidents had no columns in common.
-        data = {**data, "broken": data["columns"], "only_broken": data["columns"]}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
     }

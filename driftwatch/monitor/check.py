@@ -124,9 +124,12 @@ class Monitor:
         self.evaluator = Evaluator.from_config(
             self.reference,
             self.config,
-            partial(self.history.references.blocks, self.config.name, self.reference.fingerprint),
+            self._blocks,
         )
         self.selftest = Selftest.from_config(self.evaluator.context, self.evaluator.targets, self.config)
+
+    def _blocks(self, segment: str | None) -> Sequence[Summary]:
+        return self.history.references.blocks(self.config.name, self.reference.fingerprint, segment)
 
     def segment_state(self, segment: str | None) -> SegmentState:
         """Return a segment's state: the last committed or stored one, or else one learned from the reference.
@@ -143,7 +146,7 @@ class Monitor:
             return replace(segment_state, configuration=self.configuration)
         return initial_segment_state(
             self.evaluator.segment_context(segment),
-            self.history.references.blocks(self.config.name, self.reference.fingerprint, segment),
+            self._blocks(segment),
             self.evaluator.targets,
             self.config,
             self.configuration,

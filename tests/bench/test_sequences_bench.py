@@ -136,10 +136,10 @@ def test_segments_are_judged_in_plan_order_and_hear_of_the_pages_of_the_others()
             key="k", kind=DRIFT, columns=("x0",), opened_at=3, onset=2, quiet=(0,), paged_at=paged_at
         )
         watch.segment_states[name] = replace(watch.segment_states[name], incidents=(incident,))
-    assert watch.other_pages("r0") == (OtherPage(key="k", paged_at=3),)
-    assert watch.other_pages(None) == (OtherPage(key="k", paged_at=5),)
+    assert watch.other_pages("r0") == (OtherPage(key="k", paged_at=3, onset=2),)
+    assert watch.other_pages(None) == (OtherPage(key="k", paged_at=5, onset=2),)
     heard = {item.segment: item.other_pages for item in watch.judge(draw(rng, 1), 1).verdicts}
-    assert heard[None] == (OtherPage(key="k", paged_at=5),)
+    assert heard[None] == (OtherPage(key="k", paged_at=5, onset=2),)
 
 
 def test_pages_updates_keys_and_open_windows_are_counted() -> None:

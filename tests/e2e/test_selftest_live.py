@@ -261,6 +261,7 @@ def test_a_store_of_before_goes_on(tmp_path: Path) -> None:
             "late_parts",
         }:
             connection.execute(f"ALTER TABLE {name} DROP COLUMN checksum")
+        connection.execute("ALTER TABLE incidents DROP COLUMN segments")
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     verdicts, tiles = table(tmp_path, "verdicts"), table(tmp_path, "tiles")

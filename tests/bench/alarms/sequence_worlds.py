@@ -288,16 +288,16 @@ SEQUENCES: Mapping[str, Sequence] = {
     "accepted at once": _sequence(wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=0),
     "accepted after 2": _sequence(wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=2),
     "all accepted at once": _sequence(wanted=Wanted(), first=moved(*ALL), windows=42, accepted_after=0),
-    "accepted, hourly slices": _sequence(
+    "accepted: hourly slices": _sequence(
         wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=0, every="1h",
         make=partial(plain, rows=1200),
     ),
     # Slices of one day are closer to each other than days are.
-    "accepted, days differ": _sequence(
+    "accepted: days differ": _sequence(
         wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=0, every="3h",
         make=partial(days_differ, rows=1200),
     ),
-    "days differ, after 2": _sequence(
+    "days differ: after 2": _sequence(
         wanted=Wanted(), first=moved("x0"), windows=42, accepted_after=2, every="3h",
         make=partial(days_differ, rows=1200),
     ),
