@@ -57,6 +57,6 @@ def test_a_fall_from_production_s_own_past_pages_with_both_numbers(tmp_path: Pat
     rows[30:] = [520] * 6
     result = backtest(tmp_path, rows)
     (page,) = result["pages"]
-    (effect,) = [item["effect"] for item in page["columns"] if item["column"] == "joint:volume"]
+    (effect,) = [item["effect"] for item in page["columns"] if item["detector"] == "volume"]
     assert effect.startswith("rows 1,0")
     assert effect.endswith("→ 520 (-50%)") or "→ 520 (" in effect

@@ -198,7 +198,9 @@ def assert_law(life: Life) -> None:
         for kind, monitor, segment, count in METRIC.findall(life.inside.page())
         if count != "0"
     }
-    assert metric == Counter((item.monitor, item.segment or "", item.kind) for item in incidents)
+    assert metric == Counter(
+        (item.monitor, segment or "", item.kind) for item in incidents for segment in item.all_segments
+    )
     for receiver in life.receivers.values():
         assert receiver.firing == keys
     muted = {item.key for item in incidents if (item.muted_until or 0) > now}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import numpy as np
 from alarms.path import Monitor as MeasuredMonitor
@@ -37,7 +38,7 @@ class AcceptedWorld:
         self.monitor = Monitor(
             config=config,
             reference=self.measured.reference,
-            history=None,  # type: ignore[arg-type]
+            history=SimpleNamespace(references=SimpleNamespace(blocks=lambda *_: ())),  # type: ignore[arg-type]
             readers=None,  # type: ignore[arg-type]
             recorder=None,  # type: ignore[arg-type]
         )

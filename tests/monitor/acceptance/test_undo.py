@@ -308,7 +308,7 @@ def test_where_what_was_usual_then_is_no_longer_stored_it_is_learned_from_the_re
         "what was usual then is no longer stored and is learned from the reference"
     )
     (incident,) = state_of(inside).incidents
-    assert (incident.key, incident.columns) == (key, ("x", "joint:mmd"))
+    assert (incident.key, incident.columns) == (key, ("x",))
     produce(world, inside, range(12, 14), shift=2.0)
     assert inside.state() == "drifting"
 
@@ -365,7 +365,7 @@ def test_an_incident_of_several_segments_is_answered_once_from_its_earliest_onse
     key, holders = segmented(world, inside)
     onset = min(state_of(inside, segment).incidents[0].onset for segment in holders)
     outcome = ask(inside, "accepted", key)
-    assert outcome.startswith(f"accepted: 1 incident(s); {key} covers x, ")
+    assert outcome.startswith(f"accepted: 1 incident(s); {key} covers x ")
     assert "in every segment (it was open in all rows, b, a), since 2023-11-14 22:15 UTC" in outcome
     assert [kind for kind, _ in messages(inside)] == ["firing", "resolved"]
     active = inside.daemon.session.history.references.active("m")

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from reference_worlds import monitor
 from scipy.stats import poisson
 from soak import length
@@ -95,6 +96,7 @@ def test_a_flip_of_two_columns_is_found_while_an_incident_of_another_is_open() -
         assert flip_pages(found)[0] <= FLIPPED_AT + 1
 
 
+@pytest.mark.soak
 def test_an_incident_that_stays_open_pages_for_nothing_else() -> None:
     """One page per 90 days: 200 days have 200/90 at most in the mean, more than the bound once in 1,000."""
     runs, days, n_pages = length(1, 8), 200, 0
