@@ -26,6 +26,7 @@ class AcceptedWorld:
     """One run by its seed. ``shifts`` are those of columns by position, from the next day on."""
 
     seed: int
+    blocks: int = BLOCKS
     shifts: dict[int, float] = field(default_factory=dict)
     tiles: list[Summary] = field(default_factory=list)
     day: int = 0
@@ -33,7 +34,7 @@ class AcceptedWorld:
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng([self.seed, 77])
         config = configure("1d", "1 per 90d")
-        blocks = [self._rows() for _ in range(BLOCKS)]
+        blocks = [self._rows() for _ in range(self.blocks)]
         self.measured = MeasuredMonitor.learn(config, blocks)
         self.monitor = Monitor(
             config=config,

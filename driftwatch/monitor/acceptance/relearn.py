@@ -85,9 +85,10 @@ def relearn(
 
 
 def _without_sums(history: ShareHistory, flags: BoolArray) -> ShareHistory:
-    # A design effect that is measured stays.
+    # A design effect that is measured stays, however few windows are accepted.
+    effects = np.where(flags, history.design_effects(), history.design_effect)
     by_label = flags[history.label_streams]
-    sums: dict[str, Any] = {}
+    sums: dict[str, Any] = {"design_effect": effects}
     for name in _SHARE_SUMS:
         array = getattr(history, name)
         sums[name] = np.where(flags if array.shape[-1] == len(flags) else by_label, 0, array)

@@ -10,6 +10,7 @@ from accepted_world import AcceptedWorld
 from soak import length
 
 from driftwatch.core.schema import iso
+from driftwatch.decide.baseline.design_effect import MIN_BLOCKS
 from driftwatch.decide.baseline.prediction import baseline_for
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS
 from driftwatch.decide.evalues.stream_index import owner_of
@@ -58,6 +59,23 @@ def test_few_accepted_windows_teach_no_score_and_those_that_follow_do() -> None:
         assert np.isneginf(world.state.scores.log_m[mmd]).all(), "no bet while it only learns"
     world.pass_day()
     assert np.isfinite(world.state.scores.log_m[mmd]).any(), verdict.detail
+
+
+def test_a_design_effect_measured_on_few_blocks_stays() -> None:
+    """Without it rows of the weather, 100 of which count as one, would be taken for rows of their own."""
+    world = AcceptedWorld(0, blocks=8)
+    incident = world.incident()
+    history = world.state.shares
+    assert np.isnan(history.design_effect).any(), "not fixed yet"
+    effects = dict(zip(history.keys, history.design_effects().tolist(), strict=True))
+    assert not np.isnan(list(effects.values())).any()
+    world.accept(incident)
+    history = world.state.shares
+    positions = [place for place, key in enumerate(history.keys) if owner_of(key) == "c0" or key[1] is None]
+    assert positions
+    for place in positions:
+        assert history.blocks[0, place] < MIN_BLOCKS
+        assert history.design_effects()[place] == effects[history.keys[place]]
 
 
 def test_a_verdict_says_until_when_what_is_only_learned() -> None:
