@@ -52,6 +52,13 @@ def test_only_scores_of_few_values_have_ranks(days: int) -> None:
         assert takes_few_values(values, 8)[(values > 0).any(axis=0)].all()
     mostly_zero = np.where(rng.random(shape) < 0.2, rng.random(shape), 0.0)
     assert takes_few_values(mostly_zero, 8).mean() > 0.99
+    # Users of ten rows, one in twenty of them with a level: three of five windows have none, and a bell does.
+    lattice = rng.binomial(10, 0.05, shape) / 10 + 0.001 * rng.standard_normal(shape)
+    # In 28 of them one in ten has no second user with it, and three of four without any.
+    assert takes_few_values(lattice, 8).mean() < (0.2 if days == 28 else 0.01)
+    # Days of one device each, in one of four regions.
+    regions = np.select([(u := rng.random(shape)) < 0.5, u < 0.7], [-0.6, -0.1], 0.78)
+    assert takes_few_values(regions + 0.03 * rng.standard_normal(shape), 8).mean() < 0.02
     # A fit to three windows lasts: their distances say nothing yet.
     assert not takes_few_values(np.array([[0.37], [0.38], [-0.1]]), 8).any()
 
@@ -77,6 +84,15 @@ def test_a_value_between_those_of_all_days_is_as_rare_as_one_beyond() -> None:
     days[0] = 0.5
     once = prediction_of(np.array([1.0]), history_of(days[:, None]))
     assert once.p_value[0, 0] == pytest.approx(2 / 366)
+
+
+def test_a_day_like_the_reference_as_a_whole_is_not_new_between_its_blocks() -> None:
+    """A device is in all rows of a day or in none, and on the next day in as many as in all days together."""
+    days = np.repeat([-0.2, 2.3], [300, 65])
+    history = history_of(np.repeat(days[:, None], 2, axis=1))
+    assert takes_few_values(history.values, 8).all()
+    prediction = prediction_of(np.array([0.6, 1.0]), history)
+    assert prediction.p_value[:, 0] == pytest.approx([66 / 366, 1 / 366])
 
 
 def test_p_values_of_flags_are_valid() -> None:
