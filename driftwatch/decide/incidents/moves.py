@@ -122,8 +122,8 @@ def find_moves(
     further, named = names_of(pools.inside), names_of(pools.outside)
     page = newest_page(segment_state.incidents, measurement)
     if page is not None and named:
-        floor, page_start = effect_floors(segment_state, policy), page.paged_at - measurement.length
-        named = with_early_onsets(named, segment_state, e_values, floor, page_start)
+        floor = effect_floors(segment_state, policy)
+        named = with_early_onsets(named, segment_state, measurement, e_values, floor, page)
     if further:
         onsets = {item.column: item.onset for item in further}
         changes = changes.with_further_moves(further, grown_columns(segment_state, e_values, onsets))

@@ -162,7 +162,12 @@ def _new_values(pending: Float64Array, learned: Float64Array, value: float) -> i
     deviation = learned.std(ddof=1) if len(learned) > 1 else 0.0
     width = 0.1 * deviation
     cells = {np.floor((item - learned.min()) / (width or 1.0)) for item in learned}
-    if len(cells) > 8 or len(learned) < 4 * len(cells) or abs(value - learned.mean()) <= deviation / 2:
+    if (
+        not cells
+        or len(cells) > 8
+        or len(learned) < 4 * len(cells)
+        or abs(value - learned.mean()) <= deviation / 2
+    ):
         return 0
 
     def is_new(item: float, others: Float64Array) -> bool:
