@@ -179,22 +179,12 @@ def _deviations(value: Float64Array, fit: LocationScale, floor: Float64Array) ->
     )
 
 
-def mean_deviation_since(
-    history: ScoreHistory, floor: Float64Array, deviation: Float64Array, onset: Int64Array
-) -> tuple[Float64Array, Float64Array]:
-    """Return each score's mean deviation since its ``onset``, and of how many windows it is the mean.
-
-    ``deviation`` is that of the current window, which is not in the history yet.
-    """
-    *_, (total, windows) = _sums_since(history, floor, deviation, onset)
-    return total / np.maximum(windows, 1), windows
-
-
 def likeliest_shift(
     history: ScoreHistory, floor: Float64Array, deviation: Float64Array, onset: Int64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Return the same since the likeliest start of a lasting shift, not before ``onset``.
+    """Return each score's mean deviation since the likeliest start of a lasting shift, and its windows.
 
+    The start is not before ``onset``; ``deviation`` is the current window's, which is not in the history yet.
     A CUSUM may begin some ordinary windows too early, which would make a large shift a third of its size.
     """
     shift, n_windows, largest = np.zeros(len(floor)), np.zeros(len(floor)), np.full(len(floor), -1.0)
