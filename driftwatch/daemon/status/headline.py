@@ -152,6 +152,9 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
             or columns
         )
     watched = None if view.reference is None else len(view.reference.plan.columns)
+    # The plan also counts a column that only sorts rows into segments.
+    if verdict is not None and verdict.watched is not None and verdict.watched.of >= len(columns):
+        watched = verdict.watched.of
     total = "" if watched is None else f" of {watched}"
     noun = "column" if (watched or len(columns)) == 1 else "columns"
     joint = ", ".join(column_labels(names)) or "all columns together"

@@ -12,6 +12,7 @@ from driftwatch.results.results import ColumnEnding, IncidentEnding
 
 DAY = 86_400
 NS = 10**9
+QUIET = "nothing was out of the ordinary for 3 windows in a row"
 
 
 def column(name: str, quiet: int = 0, needed: int = 3, *, broken: bool = False) -> ColumnEnding:
@@ -71,16 +72,24 @@ def test_several_are_told_apart_by_their_keys() -> None:
 @pytest.mark.parametrize(
     ("changes", "end", "text"),
     [
-        ({}, 12 * DAY, "quiet for 3 windows, after 12 days"),
-        ({}, 0, "quiet for 3 windows"),
-        ({"absence": 5 * DAY * NS}, 40 * DAY, "away for 10 days, after 40 days"),
-        ({"kind": "broken", "broken": ("a",)}, 3 * 3600, "whole again after 3 h"),
+        ({}, 12 * DAY, f"{QUIET}, 12 days after the first page"),
+        ({}, 0, QUIET),
+        (
+            {"absence": 5 * DAY * NS},
+            40 * DAY,
+            "it kept coming back, and has now been away for 10 days, 40 days after the first page",
+        ),
+        (
+            {"kind": "broken", "broken": ("a",)},
+            3 * 3600,
+            "the values are whole again, 3 h after the first page",
+        ),
         (
             {"kind": "broken", "columns": ("a", "b"), "only_broken": ("a",)},
             12 * DAY,
-            "whole again and quiet for 3 windows, after 12 days",
+            f"the values are whole again, and {QUIET}, 12 days after the first page",
         ),
-        ({"kind": "blind", "columns": ()}, 5 * 3600, "looked again after 5 h"),
+        ({"kind": "blind", "columns": ()}, 5 * 3600, "driftwatch can look again, 5 h after the first page"),
     ],
 )
 def test_an_ended_incident_says_how_and_after_what_time(changes: dict[str, Any], end: int, text: str) -> None:
