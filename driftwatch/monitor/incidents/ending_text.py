@@ -40,8 +40,14 @@ def is_ending_line(text: str) -> bool:
 
 
 def column_endings(ending: IncidentEnding, window_seconds: float) -> list[tuple[str, str]]:
-    """Return each column of an open incident and why it is still part of it."""
-    return [(column_label(item.column), _waiting(item, ending, window_seconds)) for item in ending.columns]
+    """Return why the columns of an open incident are still part of it, those of one reason together."""
+    columns: dict[str, list[str]] = {}
+    for item in ending.columns:
+        columns.setdefault(_waiting(item, ending, window_seconds), []).append(column_label(item.column))
+    return [
+        (listing(names, _MAX_COLUMNS), note if len(names) == 1 else note.replace(" its ", " their "))
+        for note, names in columns.items()
+    ]
 
 
 def _waiting(item: ColumnEnding, ending: IncidentEnding, window_seconds: float) -> str:

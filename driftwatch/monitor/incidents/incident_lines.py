@@ -62,14 +62,15 @@ def _moved_lines(incident: Incident, verdict: Verdict, effects: Mapping[str, str
             text += f" ({_share_text(share / total)} of the evidence)" if share > 0 else ""
             text += f"; at the last page {effect}" if effect and effect not in text else ""
         lines.append(text)
-    return [*lines, *_also_moved("also moved: ", [column for column, _ in moves[len(lines) :]])]
+    return [*lines, *also_moved("also moved: ", [column for column, _ in moves[len(lines) :]])]
 
 
 def _share_text(share: float) -> str:
     return "under 1%" if share < _SMALLEST_SHARE else f"{min(share, 1.0):.0%}"
 
 
-def _also_moved(opening: str, names: Sequence[str]) -> list[str]:
+def also_moved(opening: str, names: Sequence[str]) -> list[str]:
+    """Return a line of names, as many as fit; none without names."""
     if not names:
         return []
     labels = column_labels(names)
@@ -104,7 +105,7 @@ def lines_of_others(incident: Incident, verdict: Verdict, others: Sequence[Verdi
         moves = [(column, text) for column, text in _moves(incident, other) if column not in columns]
         place = segment_name(other.segment)
         lines += [f"in {place}, {text}" for _, text in moves[:_MAX_EFFECTS_ELSEWHERE]]
-        lines += _also_moved(f"in {place}, also: ", [name for name, _ in moves[_MAX_EFFECTS_ELSEWHERE:]])
+        lines += also_moved(f"in {place}, also: ", [name for name, _ in moves[_MAX_EFFECTS_ELSEWHERE:]])
         columns |= {column for column, _ in moves}
     return lines
 

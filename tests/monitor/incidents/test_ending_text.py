@@ -41,6 +41,12 @@ def column(name: str, quiet: int = 0, needed: int = 3, *, broken: bool = False) 
             ["still out of its range"],
         ),
         (
+            (*(column(f"c{number}") for number in range(7)), column("pay", 1)),
+            False,
+            "ends by itself after 3 quiet windows; so far 0",
+            ["still out of their range", "back for 1 of 3 windows"],
+        ),
+        (
             (column("age", 0, 1, broken=True),),
             False,
             "ends by itself with the first whole window",
@@ -60,6 +66,15 @@ def test_an_open_incident_says_when_it_ends_and_why_not_yet(
     ending = IncidentEnding(key="k", kind="drift", columns=columns, recurring=recurring)
     assert ending_line(ending, DAY) == line
     assert [note for _, note in column_endings(ending, DAY)] == notes
+
+
+def test_columns_that_wait_for_the_same_are_told_together() -> None:
+    columns = (*(column(f"c{number}") for number in range(7)), column("pay", 1))
+    ending = IncidentEnding(key="k", kind="drift", columns=columns)
+    assert column_endings(ending, DAY) == [
+        ("c0, c1, c2, c3, c4 and 2 more", "still out of their range"),
+        ("pay", "back for 1 of 3 windows"),
+    ]
 
 
 def test_several_are_told_apart_by_their_keys() -> None:

@@ -9,11 +9,12 @@ from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.headline import Headline, is_acknowledged, onset, open_incidents
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView
 from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text, single_columns
+from driftwatch.monitor.incidents.incident_lines import also_moved
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
 
-#: Moves and unchanged columns that are listed before "and N more".
+#: Moves that are told, and unchanged columns before "and N more".
 MAX_MOVES, MAX_UNCHANGED = 4, 8
 
 _UPSTREAM_ACTION = "Ask what changed then: a deploy, an upstream table or export, a campaign, the season."
@@ -51,7 +52,8 @@ class IncidentText:
 
     #: (column or empty, effect).
     moves: tuple[tuple[str, str], ...]
-    n_more_moves: int
+    #: The others' names.
+    more_moves: str
     onset: str
     certainty: str
     #: (column, upper limit of its move).
@@ -80,7 +82,7 @@ def incident_text(view: MonitorView, segment: SegmentView, status: Headline, now
     ]
     return IncidentText(
         moves=tuple(moves[:MAX_MOVES]),
-        n_more_moves=max(len(moves) - MAX_MOVES, 0),
+        more_moves="".join(also_moved("and ", [name or effect for name, effect in moves[MAX_MOVES:]])),
         onset=_onset_text(view, segment, status, now),
         certainty=_certainty(view, segment, status, now),
         unchanged=tuple(text_format.move_notes(unchanged[:MAX_UNCHANGED], limits)),
