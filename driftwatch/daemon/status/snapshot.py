@@ -26,6 +26,8 @@ class OpenIncident:
     joined: tuple[tuple[bool, str], ...] = ()
     #: End of the window of its newest page, if that is not the first.
     paged_again_at: int | None = None
+    #: What its newest page said of each column or joint detector.
+    effects: tuple[tuple[str, str], ...] = ()
 
     @property
     def all_segments(self) -> tuple[str | None, ...]:

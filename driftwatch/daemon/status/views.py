@@ -180,6 +180,7 @@ def _open_incident(stored: StoredIncident) -> OpenIncident:
         segments=stored.segments,
         joined=joined_lines(message),
         paged_again_at=paged_again_at(message),
+        effects=message.effects,
     )
 
 

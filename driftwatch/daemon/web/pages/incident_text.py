@@ -103,21 +103,24 @@ def _moves(view: MonitorView, segment: SegmentView) -> list[tuple[str, str]]:
     if verdict.breakages:
         return [(item.column, item.detail) for item in verdict.breakages]
     named_columns = {item.column: item for item in verdict.named}
-    incident_columns = [
-        column for item in reversed(open_incidents(view, segment.segment)) for column in item.columns
-    ]
+    incidents = open_incidents(view, segment.segment)
+    incident_columns = [column for item in reversed(incidents) for column in item.columns]
+    effects = {name: effect for item in incidents for name, effect in item.effects}
     return [
-        _move(name, named_columns.get(name), segment.usable_verdict)
+        _move(name, named_columns.get(name), segment.usable_verdict, effects.get(name, ""))
         for name in dict.fromkeys([*named_columns, *incident_columns])
     ]
 
 
-def _move(name: str, named_column: NamedColumn | None, usable_verdict: Verdict | None) -> tuple[str, str]:
+def _move(
+    name: str, named_column: NamedColumn | None, usable_verdict: Verdict | None, paged_effect: str
+) -> tuple[str, str]:
     if not single_columns([name]):
-        return (
-            "",
-            f"{column_label(name)} moved" if named_column is None else named_column_text(named_column),
-        )
+        if named_column is not None:
+            return ("", named_column_text(named_column))
+        # Only its page says which columns it points to.
+        note = f"; when it paged: {paged_effect}" if paged_effect else ""
+        return ("", f"{column_label(name)} moved{note}")
     if named_column is not None and named_column.words:
         return (name, named_column.words)
     column_statistics = [
