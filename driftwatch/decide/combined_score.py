@@ -33,6 +33,8 @@ from driftwatch.results.text_format import escape_invisible, truncate
 EFFECT_FLOOR = 0.2
 #: Largest deviation that a column counts, in standard deviations.
 MAX_DEVIATION = 5.0
+#: Why a joint detector has no value, in the detail of a verdict.
+REST_NOTE = "at rest while an incident is open"
 #: Columns that a combined score needs; fewer are judged one by one.
 MIN_COLUMNS = 4
 #: Columns that the gauge names, and those in its effect.
@@ -111,7 +113,7 @@ def resting_text(segment_state: SegmentState) -> str:
     if n_others >= max(MIN_COLUMNS, 3 * n_suspended):
         return ""
     return (
-        f"several columns together, each a little: at rest while an incident is open, since {n_suspended} of "
+        f"several columns together, each a little: {REST_NOTE}, since {n_suspended} of "
         f"{n_suspended + n_others} columns are in one"
     )
 

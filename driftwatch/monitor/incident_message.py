@@ -11,7 +11,7 @@ from urllib.parse import quote
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.schema import iso
 from driftwatch.decide.segment_state import BLIND, BROKEN, DRIFT, Incident
-from driftwatch.monitor.column_labels import column_labels, joint_title, single_columns
+from driftwatch.monitor.column_labels import column_labels, joint_title, moved_title, single_columns
 from driftwatch.monitor.incidents.ending_text import is_ending_line, lasting
 from driftwatch.monitor.incidents.incident_lines import (
     BLIND_NOTE,
@@ -19,17 +19,22 @@ from driftwatch.monitor.incidents.incident_lines import (
     broken_columns,
     ending_lines,
     lines_of_others,
+    page_effects,
     page_lines,
     places_lines,
     unchanged_text,
 )
 from driftwatch.notify.base import IncidentKind, Message
+from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import TrailPoint
+from driftwatch.results.page_json import page_named
 from driftwatch.results.results import State, Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
 
 #: Lines of a message that fits a telephone; further lines are only counted.
 _MAX_LINES = 8
+#: A telephone's locked screen shows eighty characters, with "[critical] " before the title.
+_MAX_TITLE_CHARS = 69
 #: Lengths of a window between two ends, above which a window is missing.
 _MAX_GAP_WINDOWS = 1.5
 _CLOSED_BY_HAND_NOTE = "closed by hand: nothing is known about drift until this works again"
@@ -52,6 +57,10 @@ _ENDING_CAUSES = {
 }
 
 
+#: In titles, where the stored reason says too little.
+_ENDING_TITLES = {Ending.UNKNOWN: "its history was lost"}
+
+
 def message_for(
     incident: Incident,
     verdict: Verdict,
@@ -61,16 +70,21 @@ def message_for(
     *,
     segments: Sequence[str | None] = (),
     others: Sequence[Verdict] = (),
-    again: bool = False,
+    earlier: Message | None = None,
 ) -> Message:
-    """Return the message of a page; ``others`` are what its window showed in the other ``segments``."""
-    lines = page_lines(incident, verdict)
+    """Return the message of a page; ``others`` are what its window showed in the other ``segments``.
+
+    ``earlier`` is the stored message of an incident that pages again.
+    """
+    again = earlier is not None
+    lines = page_lines(incident, verdict, earlier)
     at = 1 if lines and lines[0].startswith("since ") else 0
-    lines[at:at] = [*([again_line(incident, verdict)] if again else []), *places_lines(segments)]
+    again_lines = [] if earlier is None else [again_line(incident, verdict, earlier)]
+    lines[at:at] = [*again_lines, *places_lines(segments)]
     lines += lines_of_others(incident, verdict, others)
     n_hidden = len(lines) - _MAX_LINES
     if n_hidden > 0:
-        lines = [*lines[:_MAX_LINES], f"and {n_hidden} more"]
+        lines = [*lines[:_MAX_LINES], f"and {text_format.format_count(n_hidden, 'further note')}"]
     # When it ends must not be hidden.
     lines += ending_lines(incident.key, verdict)
     return Message(
@@ -95,6 +109,8 @@ def message_for(
         trail=tuple(trail),
         segments=tuple(segments),
         again=again,
+        effects=tuple(page_effects(incident, (verdict, *others)).items()),
+        paged_until=verdict.window.end,
     )
 
 
@@ -114,30 +130,25 @@ def title_of(
     >>> verdict = Verdict(monitor="m", segment=None, window=Span(start=0, end=1), rows=9,
     ...     state=State.DRIFTING, reason=Reason.EVIDENCE_COMPLETE)
     >>> title_of(incident, verdict, MonitorConfig.model_construct(name="m"))
-    'm: inputs drifted, 1 column'
+    'm: inputs drifted, age'
     """
     place = f"{len(segments)} segments" if len(segments) > 1 else (verdict.segment or "")[:40]
     subject = f"{verdict.monitor} [{place}]" if place else verdict.monitor
     model = f"{config.model.name} {config.model.version}".strip()
     subject = f"{subject} (model {model})" if model else subject
+    watched = None if verdict.watched is None else verdict.watched.of
     if incident.kind == DRIFT or (again and not broken_columns(incident, verdict)):
-        names = [item.column for item in verdict.named] if again else incident.columns
-        moved_columns = _moved_columns_text(len(single_columns(names)), verdict)
-        joint_columns = joint_title(item for item in verdict.named if item.column in names)
-        drifted = "drifted further" if again else "inputs drifted"
-        symptom = moved_columns or joint_columns or ", ".join(column_labels(names))
-        return f"{subject}: {drifted}, {symptom}"
+        named = page_named(verdict) if again else verdict.named
+        names = [item.column for item in named] if again else incident.columns
+        opening = f"{subject}: {'drifted further' if again else 'inputs drifted'}, "
+        moved_columns = moved_title(single_columns(names), watched, _MAX_TITLE_CHARS - len(opening))
+        joint_columns = joint_title(item for item in named if item.column in names)
+        return opening + (moved_columns or joint_columns or ", ".join(column_labels(names)))
     if incident.kind == BROKEN:
-        return f"{subject}: input broken, {', '.join((incident.broken or incident.columns)[:3])}"[:120]
+        opening = f"{subject}: input broken, "
+        broken = incident.broken or incident.columns
+        return opening + moved_title(broken, watched, _MAX_TITLE_CHARS - len(opening))
     return f"{subject}: could not look, {str(verdict.reason).replace('_', ' ')}"
-
-
-def _moved_columns_text(n_moved: int, verdict: Verdict) -> str:
-    if not n_moved:
-        return ""
-    n_measured = len({item.column for item in verdict.statistics if item.column is not None})
-    denominator = f" of {n_measured}" if n_measured >= n_moved else ""
-    return f"{n_moved}{denominator} column{'s' if max(n_moved, n_measured) != 1 else ''}"
 
 
 def resolved_message(
@@ -161,7 +172,7 @@ def resolved_message(
         resolved=True,
         resolved_at=now,
         trail=tuple(trail),
-        ended=ended or lasting(message.opened_at, now).strip(),
+        ended=ended or lasting(message.opened_at, now).removeprefix(", "),
         again=False,
     )
     if ending is not None:
@@ -183,7 +194,9 @@ def _ended(message: Message, ending: Ending) -> Message:
     lines.insert(1 if lines and lines[0].startswith("since ") else 0, note)
     subject = message.title.partition(": ")[0]
     # A telephone shows eighty characters: the reason instead of the symptom, which is in the lines.
-    return replace(message, title=f"{subject}: ended, {ending}", lines=tuple(lines))
+    return replace(
+        message, title=f"{subject}: ended, {_ENDING_TITLES.get(ending, str(ending))}", lines=tuple(lines)
+    )
 
 
 def _recovery_note(message: Message) -> str:

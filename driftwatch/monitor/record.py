@@ -25,11 +25,14 @@ from driftwatch.monitor.reading import Tiles
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_to_json
+from driftwatch.store.acknowledgements import ACCEPTED, FIXED
 from driftwatch.store.browsing import Browsing
 from driftwatch.store.history import CHECKPOINT_WINDOWS, History
 from driftwatch.store.records import CheckRecord, OwedWindow, StoredIncident, StoredSelftest, StoredTile
 
 Evaluations = Mapping[str | None, Evaluation]
+#: How an incident ended that somebody answered.
+_ANSWERS = {FIXED: "somebody said that it is fixed", ACCEPTED: "somebody accepted it as the new normal"}
 #: Windows whose evidence a message carries.
 TRAIL_WINDOWS = 60
 
@@ -161,7 +164,7 @@ class Recorder:
             return []
         trail = self._trail(incident.segment, None)
         since = lasting(incident.opened_at, now)
-        ended = f"closed by hand{answer and f': {answer}'}{since and f',{since}'}"
+        ended = f"{_ANSWERS.get(answer, 'somebody closed it')}{since}"
         text = resolved_message(incident.content, now, trail, by_hand=True, ended=ended)
         return [(sink, incident.key, "resolved", incident.segment, text) for sink in self.sinks]
 

@@ -76,3 +76,8 @@ class Message:
     ended: str = ""
     #: It pages under the key of an incident that was open.
     again: bool = False
+    #: What the incident's newest page said of its columns, the end of its window, and since when a column of
+    #: it is further than then.
+    effects: tuple[tuple[str, str], ...] = ()
+    paged_until: int | None = None
+    further_since: int | None = None

@@ -75,7 +75,8 @@ def facts(message: Message) -> list[str]:
     """Return a message's facts, one per line: since when, what moved, what did not."""
     message_lines = list(message.lines[:_MAX_LINES])
     opening = message_lines.pop(0) if message_lines and message_lines[0].startswith("since ") else None
-    lines = [_when(message, opening), *(clean(line) for line in message_lines)]
+    ends = [] if not message.resolved or message.resolved_at is None else [_end(message, message.resolved_at)]
+    lines = [*ends, _when(message, opening), *(clean(line) for line in message_lines)]
     n_hidden = len(message.lines) - _MAX_LINES
     if n_hidden > 0:
         lines.append(f"and {n_hidden} more")
@@ -133,7 +134,8 @@ def _when(message: Message, opening: str | None) -> str:
         start, end = minute_text(message.window_start), minute_text(message.window_end)
         same_day = start[:10] == end[:10]
         text += f", window {start} to {end[11:] if same_day else end}"
-    if message.resolved and message.resolved_at is not None:
-        text += f"; resolved {minute_text(message.resolved_at)}"
-        text += f", {clean(message.ended)}" if message.ended else ""
     return text
+
+
+def _end(message: Message, resolved_at: int) -> str:
+    return f"resolved {minute_text(resolved_at)}" + (f": {clean(message.ended)}" if message.ended else "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
-from driftwatch.core.schema import iso
+from driftwatch.core.schema import Span, iso
 from driftwatch.results.incident_json import updated_columns
 from driftwatch.results.results import Breakage, NamedColumn, State, Verdict
 from driftwatch.results.verdict_json import named_json
@@ -15,20 +17,66 @@ def pages_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Return what woke somebody, oldest first, each with what joined it until the next page of its key."""
     pages: list[dict[str, Any]] = []
     newest: dict[str | None, dict[str, Any]] = {}
-    for verdict in verdicts:
-        if verdict.page:
-            page = page_json(verdict)
-            if (earlier := newest.get(verdict.incident)) is not None:
-                _spread(page, *earlier["segments"])
-            newest[verdict.incident] = page
-            pages.append(page)
-        for item in verdict.updates:
-            # One that is not there was paged before these verdicts.
-            if item.key in newest:
-                update = {"window_end": iso(verdict.window.end), "columns": updated_columns(item, verdict)}
-                newest[item.key]["updates"].append(update)
-                _spread(newest[item.key], verdict.segment)
+    for _, group in groupby(verdicts, key=lambda item: item.window.end):
+        window = tuple(group)
+        for verdict in window:
+            if verdict.page:
+                page = page_json(verdict)
+                if (earlier := newest.get(verdict.incident)) is not None:
+                    _spread(page, *earlier["segments"])
+                newest[verdict.incident] = page
+                pages.append(page)
+        for verdict in window:
+            for item in verdict.updates:
+                # One that is not there was paged before these verdicts.
+                if item.key in newest:
+                    _spread(newest[item.key], verdict.segment)
+        for update in later_updates(window):
+            if update.key in newest:
+                joined = {"window_end": iso(update.window.end), "columns": list(update.columns)}
+                newest[update.key]["updates"].append(joined)
     return pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterUpdate:
+    """What joined an incident in one window, or moved further, in whichever segments, without a page."""
+
+    key: str
+    window: Span
+    segments: tuple[str | None, ...]
+    #: With joint detectors, and with the columns that they point to in their place.
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def later_updates(verdicts: Iterable[Verdict]) -> list[LaterUpdate]:
+    """Return the updates of each window over its segments, without what the window's page names."""
+    verdicts = tuple(verdicts)
+    paged: dict[tuple[int, str], set[str]] = {}
+    for verdict in verdicts:
+        if verdict.page and verdict.incident is not None:
+            names = paged.setdefault((verdict.window.end, verdict.incident), set())
+            names.update(item.column for item in page_named(verdict))
+            names.update(item.column for item in _page_breakages(verdict))
+    updates: dict[tuple[int, str], LaterUpdate] = {}
+    for verdict in verdicts:
+        for item in verdict.updates:
+            place = (verdict.window.end, item.key)
+            left = tuple(name for name in item.columns if name not in paged.get(place, ()))
+            if not left:
+                continue
+            update = updates.get(place) or LaterUpdate(
+                key=item.key, window=verdict.window, segments=(), names=(), columns=()
+            )
+            columns = updated_columns(replace(item, columns=left), verdict)
+            updates[place] = replace(
+                update,
+                segments=(*update.segments, verdict.segment),
+                names=tuple(dict.fromkeys([*update.names, *left])),
+                columns=tuple(dict.fromkeys([*update.columns, *columns])),
+            )
+    return list(updates.values())
 
 
 def _spread(page: dict[str, Any], *segments: str | None) -> None:

@@ -17,7 +17,7 @@ from driftwatch.store.records import AGAIN
 
 _SEAL = SEALS["outbox"]
 MESSAGE = StoredFormat(name="message", version=1)
-_YOUNGER_FIELDS = ("segments", "ended", "again")
+_YOUNGER_FIELDS = ("segments", "ended", "again", "effects", "paged_until", "further_since")
 #: The longest back-off between two attempts, also when the receiver asks for more.
 MAX_BACKOFF_SECONDS = 3600.0
 
@@ -61,6 +61,7 @@ def message_from_json(text: str) -> Message:
         "lines": tuple(data["lines"]),
         "trail": trail,
         "segments": tuple(data.get("segments", ())),
+        "effects": tuple((column, text) for column, text in data.get("effects", ())),
     }
     return Message(**{**fields, **parsed})
 

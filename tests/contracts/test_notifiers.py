@@ -56,12 +56,30 @@ CASES = {
 #: A further page under its key, in several segments; its end says how it ended.
 CASES["again"] = message(
     "credit-risk-drift-a2f3d11bda", again=True, segments=(None, "north"),
-    title="credit-risk [2 segments]: drifted further, 1 of 41 columns",
-    lines=("since 2026-11-23 03:00Z, 12,480 rows", "again: it has moved further since its last page",
-           "in 2 segments: all rows, north", "age: median 41 → 19 (88% of the evidence)",
+    title="credit-risk [2 segments]: drifted further, age (1 of 41 columns)",
+    lines=("since 2026-11-13 03:00Z, 12,480 rows",
+           "again: it has moved further since 2026-11-23 03:00Z; "
+           "its last page was for the window to 2026-11-13 09:00Z",
+           "in 2 segments: all rows, north",
+           "age: median 41 → 19 (88% of the evidence); at the last page median 41 → 30",
            "ends by itself after 3 quiet windows; so far 0"),
 )  # fmt: skip
-CASES["quiet"] = replace(RESOLVED, ended="quiet for 3 windows, after 12 days")
+CASES["quiet"] = replace(
+    RESOLVED, ended="nothing was out of the ordinary for 3 windows in a row, 12 days after the first page"
+)
+CASES["recurring"] = replace(
+    RESOLVED, ended="it kept coming back, and has now been away for 10 days, 6 weeks after the first page"
+)
+CASES["accepted"] = replace(
+    RESOLVED, ended="somebody accepted it as the new normal, 2 h after the first page"
+)
+CASES["whole"] = replace(
+    CASES["broken"],
+    resolved=True,
+    resolved_at=NOW,
+    possible_duplicate=False,
+    ended="the values are whole again, 3 h after the first page",
+)
 #: What the daemon says about itself.
 CASES["store"] = message(
     "driftwatch-store-full-1f00aa77-1795424460", kind=OwnKind.STORE, monitor=OWN_NAME, state="full",

@@ -69,7 +69,7 @@ def test_every_notifier_tells_of_one_page_and_its_end_once(tmp_path: Path) -> No
         assert len({receipt.key for receipt in peer.received}) == 2
         assert len(peer.received) == 2 or name == "alertmanager", "only what would time out is told again"
         for receipt in peer.received:
-            assert "m (model forest 7): inputs drifted, 1 of 2 columns" in receipt.text
+            assert "m (model forest 7): inputs drifted, x (1 of 2 columns)" in receipt.text
             assert "https://drift.example.org/monitors/m/windows/" in receipt.text
             assert incident.key in receipt.whole
     tables = [receipt.whole.partition("Window to, UTC")[2] for receipt in peers["email"].received]

@@ -8,7 +8,7 @@ from typing import Any
 from driftwatch.backtest.page_rate import predict
 from driftwatch.core.schema import Span
 from driftwatch.core.settings import Budget
-from driftwatch.results.page_json import pages_json
+from driftwatch.results.page_json import later_updates, pages_json
 from driftwatch.results.results import (
     Breakage,
     ColumnEnding,
@@ -79,6 +79,38 @@ def test_an_incident_of_several_segments_has_no_single_one() -> None:
     assert [(item["segment"], item["segments"]) for item in pages] == [
         (None, [None, "JFK"]), ("EWR", ["EWR"]), (None, ["JFK", None]),
     ]  # fmt: skip
+
+
+def test_one_cause_in_several_segments_is_no_update_of_its_own_page() -> None:
+    parts = [verdict(1, segment, incident="k", updates=update("a", "c")) for segment in ("JFK", "EWR")]
+    again = page(11, "a", again=True, segment="EWR")
+    further = verdict(11, "JFK", incident="k", updates=update("a"))
+    pages = pages_json([parts[0], page(1, "a", "b"), parts[1], further, again])
+    assert [item["segments"] for item in pages] == [[None, "JFK", "EWR"], ["EWR", None, "JFK"]]
+    assert [item["segment"] for item in pages] == [None, None]
+    assert [item["updates"] for item in pages] == [
+        [{"window_end": "1970-01-02T00:00:00Z", "columns": ["c"]}],
+        [],
+    ]
+
+
+def test_what_joins_in_several_segments_of_one_window_is_one_update() -> None:
+    columns = (("b",), ("b", "c"), ("b",))
+    joined = [
+        verdict(3, segment, updates=update(*names))
+        for segment, names in zip((None, "JFK", "EWR"), columns, strict=True)
+    ]
+    (item,) = pages_json([page(2, "a"), *joined])
+    assert item["updates"] == [{"window_end": "1970-01-04T00:00:00Z", "columns": ["b", "c"]}]
+    assert item["segments"] == [None, "JFK", "EWR"]
+    assert [(one.key, one.segments) for one in later_updates(joined)] == [("k", (None, "JFK", "EWR"))]
+
+
+def test_what_broke_in_the_page_is_no_update_elsewhere() -> None:
+    broken = (Breakage(column="c", reason=Reason.COLUMN_ALL_NULL, detail="all null"),)
+    elsewhere = verdict(9, "JFK", updates=update("c"))
+    (item,) = pages_json([page(9, breakages=broken, state=State.BROKEN), elsewhere])
+    assert (item["updates"], item["segments"]) == ([], [None, "JFK"])
 
 
 def test_a_joint_finding_is_one_entry_with_its_columns() -> None:

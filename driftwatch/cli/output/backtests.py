@@ -13,7 +13,7 @@ from driftwatch.cli.output.screen import MAX_DRAWING_WIDTH, add_row, literal, sh
 from driftwatch.monitor.column_labels import column_labels, named_column_text
 from driftwatch.results import text_format
 from driftwatch.results.evidence_trail import downsample
-from driftwatch.results.page_json import pages_json
+from driftwatch.results.page_json import later_updates, pages_json
 from driftwatch.results.results import State, Verdict
 
 #: Columns that a page lists, and characters left and right of a timeline.
@@ -69,13 +69,15 @@ def show_pages(
 
 
 def _show_updates(verdicts: Sequence[Verdict]) -> None:
-    updates = [(verdict, item) for verdict in verdicts for item in verdict.updates]
+    updates = later_updates(verdicts)
     if not updates:
         return
-    rows = table("window from", "segment", "incident", "joined or moved on")
-    for verdict, item in updates[:_MAX_UPDATES]:
-        columns = text_format.listing(column_labels(item.columns), _MAX_NAMED)
-        add_row(rows, _minute(verdict.window.start), verdict.segment or "all", item.key, columns)
+    has_segments = any(item.segments != (None,) for item in updates)
+    rows = table("window from", *(["segment"] if has_segments else []), "incident", "joined or moved on")
+    for item in updates[:_MAX_UPDATES]:
+        columns = text_format.listing(column_labels(item.names), _MAX_NAMED)
+        places = text_format.listing([name or "all" for name in item.segments], _MAX_NAMED)
+        add_row(rows, _minute(item.window.start), *([places] if has_segments else []), item.key, columns)
     n_hidden = len(updates) - _MAX_UPDATES
     more = [f"and {n_hidden} more"] if n_hidden > 0 else []
     title = f"{text_format.format_count(len(updates), 'update')} of open incidents, without a page"

@@ -136,7 +136,7 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
     if verdict.incident:
         facts.append(("incident", [verdict.incident + (", paged again" if verdict.again else "")]))
     if verdict.updates:
-        facts.append(("updated", _first_items([update_text(item) for item in verdict.updates])))
+        facts.append(("updated", _first_items([update_text(item, verdict) for item in verdict.updates])))
     if verdict.endings:
         facts.append(("still open", _first_items(ending_texts(verdict.endings, verdict.window.seconds))))
     if verdict.breakages:
@@ -144,7 +144,8 @@ def _facts(verdict: Verdict, trail: Trail) -> list[tuple[str, Sequence[Any]]]:
             ("broken", _first_items([f"{item.column}: {item.detail}" for item in verdict.breakages]))
         )
     elif verdict.detail:
-        facts.append(("detail", [verdict.detail]))
+        # A cell is cut: each of several notes has its own.
+        facts.append(("detail", verdict.detail.split("; ")))
     if verdict.named:
         facts.append(("named", _first_items([named_column_text(item) for item in verdict.named])))
     if verdict.watched is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.staleness import is_stale
+from driftwatch.decide.combined_score import REST_NOTE
 from driftwatch.monitor.column_labels import column_labels, single_columns
 from driftwatch.monitor.incidents.ending_text import ending_line
 from driftwatch.notify.base import IncidentKind
@@ -152,6 +153,9 @@ def _moved(view: MonitorView, segment: SegmentView, now: int) -> str:
             or columns
         )
     watched = None if view.reference is None else len(view.reference.plan.columns)
+    # The plan also counts a column that only sorts rows into segments.
+    if verdict is not None and verdict.watched is not None and verdict.watched.of >= len(columns):
+        watched = verdict.watched.of
     total = "" if watched is None else f" of {watched}"
     noun = "column" if (watched or len(columns)) == 1 else "columns"
     joint = ", ".join(column_labels(names)) or "all columns together"
@@ -167,7 +171,11 @@ def _why(verdict: Verdict) -> str:
         return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}."
     if verdict.reason is Reason.INCIDENT_OPEN and verdict.endings:
         line = ending_line(verdict.endings[-1], verdict.window.seconds)
-        return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}; {line}. {verdict.detail}".strip()
+        line = f"It is {line}" if verdict.endings[-1].recurring else f"It {line}"
+        # Which joint detectors rest meanwhile is said with the window.
+        notes = [note for note in verdict.detail.split("; ") if REST_NOTE not in note]
+        detail = f"{'; '.join(notes)}." if verdict.detail and notes else ""
+        return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}. {line}. {detail}".strip()
     return f"{text_format.REASON_WORDS[verdict.reason].capitalize()}. {verdict.detail}".strip()
 
 

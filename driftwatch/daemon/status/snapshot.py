@@ -22,8 +22,12 @@ class OpenIncident:
     muted_until: int | None
     #: Where it is open, if that is not ``segment`` alone.
     segments: tuple[str | None, ...] = ()
-    #: What joined it after its page, one line a window.
-    joined: tuple[str, ...] = ()
+    #: What came after its page, one line a window: whether it paged again, and the text.
+    joined: tuple[tuple[bool, str], ...] = ()
+    #: End of the window of its newest page, if that is not the first.
+    paged_again_at: int | None = None
+    #: What its newest page said of each column or joint detector.
+    effects: tuple[tuple[str, str], ...] = ()
 
     @property
     def all_segments(self) -> tuple[str | None, ...]:

@@ -12,8 +12,10 @@ from driftwatch.daemon.status.selftest_view import selftest_view
 from driftwatch.daemon.status.snapshot import MonitorView, OpenIncident, SegmentView
 from driftwatch.daemon.status.tally import Tally
 from driftwatch.monitor.check import Outcome
-from driftwatch.monitor.incidents.updated_message import joined_lines
+from driftwatch.monitor.incidents.updated_message import joined_lines, paged_again_at
 from driftwatch.store.history import History
+from driftwatch.store.outbox import message_from_json
+from driftwatch.store.records import StoredIncident
 from driftwatch.summary.summary import Summary, total
 
 _TRAIL_WINDOWS = 400
@@ -136,20 +138,7 @@ def _assemble(
     config = monitor.config
     whole = next((view for view in segments if view.segment is None), None)
     usable_at = whole.usable_at if whole else None
-    incidents = tuple(
-        OpenIncident(
-            key=item.key,
-            kind=item.kind,
-            segment=item.segment,
-            columns=item.columns,
-            opened_at=item.opened_at,
-            onset=item.onset,
-            muted_until=item.muted_until,
-            segments=item.segments,
-            joined=joined_lines(item.content),
-        )
-        for item in history.incidents.of_monitor(config.name)
-    )
+    incidents = tuple(_open_incident(item) for item in history.incidents.of_monitor(config.name))
     return replace(
         unloaded_view(config),
         reference=monitor.reference,
@@ -175,6 +164,23 @@ def _assemble(
         untimed_rows=tally.untimed_rows,
         stray_rows=tally.stray_rows,
         selftest=selftest_view(monitor, history.selftests),
+    )
+
+
+def _open_incident(stored: StoredIncident) -> OpenIncident:
+    message = message_from_json(stored.content)
+    return OpenIncident(
+        key=stored.key,
+        kind=stored.kind,
+        segment=stored.segment,
+        columns=stored.columns,
+        opened_at=stored.opened_at,
+        onset=stored.onset,
+        muted_until=stored.muted_until,
+        segments=stored.segments,
+        joined=joined_lines(message),
+        paged_again_at=paged_again_at(message),
+        effects=message.effects,
     )
 
 

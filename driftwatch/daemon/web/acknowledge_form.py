@@ -24,6 +24,7 @@ from driftwatch.daemon.web.http.links import Links
 from driftwatch.daemon.web.pages.view_models import User, incident_views
 from driftwatch.daemon.web.used_proofs import UsedProofs
 from driftwatch.results import text_format
+from driftwatch.store.acknowledgements import UNDO
 
 log = logging.getLogger(__name__)
 
@@ -97,16 +98,10 @@ class AcknowledgeForm:
 
     def _store_request(self, request: Request, name: str, fields: dict[str, str]) -> Response:
         view = query.monitor(self._daemon.snapshot(), request)
-        incident = _incident(view, fields.get("incident", ""))
-        verdict = fields.get("verdict", "")
-        verdicts = [
-            option.verdict
-            for entry in incident_views(view, incident.all_segments[0])
-            for option in entry.options
-            if entry.incident.key == incident.key
-        ]
-        if verdict not in verdicts:
-            raise HTTPException(400, f"verdict: expected one of {', '.join(verdicts)}.")
+        key, verdict = fields.get("incident", ""), fields.get("verdict", "")
+        # An accepted incident is not open; whether it can be undone says the history.
+        places = tuple(item.segment for item in view.segments)
+        places = (None, *places) if verdict == UNDO else _answerable(view, key, verdict).all_segments
         duration = fields.get("for", "2d")
         if duration not in _MUTE_DURATIONS:
             raise HTTPException(400, f"for: expected one of {', '.join(_MUTE_DURATIONS)}.")
@@ -115,14 +110,13 @@ class AcknowledgeForm:
         answer = self._used_proofs.use(
             proof,
             int(proof.partition(".")[0]),
-            (view.name, incident.key, verdict, duration, note),
-            partial(self._record, view.name, incident.key, verdict, parse_duration(duration), note, name),
+            (view.name, key, verdict, duration, note),
+            partial(self._record, view.name, key, verdict, parse_duration(duration), note, name),
         )
         if answer is None:
             raise HTTPException(403, "This page has recorded another answer already. Load it again.")
         repeat = {"repeat": 1} if answer.is_repeat else {}
         # Back to where it was answered.
-        places = incident.all_segments
         segment = fields.get("segment") if fields.get("segment") in places else places[0]
         location = self._links.monitor(view.name, segment, said=answer.acknowledgement_id, **repeat)
         return RedirectResponse(location, 303)
@@ -152,6 +146,20 @@ def _host(url: str) -> str:
     except ValueError:
         return ""
     return host if port in (None, _PORTS.get(parts.scheme)) else f"{host}:{port}"
+
+
+def _answerable(view: MonitorView, key: str, verdict: str) -> OpenIncident:
+    """Return an open incident that may be answered so."""
+    incident = _incident(view, key)
+    verdicts = [
+        option.verdict
+        for entry in incident_views(view, incident.all_segments[0])
+        for option in entry.options
+        if entry.incident.key == incident.key
+    ]
+    if verdict not in verdicts:
+        raise HTTPException(400, f"verdict: expected one of {', '.join(verdicts)}.")
+    return incident
 
 
 def _incident(view: MonitorView, key: str) -> OpenIncident:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from driftwatch.config.models import MonitorConfig
 from driftwatch.core.memo import Memo
 from driftwatch.core.windows import season_slot
-from driftwatch.decide.combined_score import resting_text
+from driftwatch.decide.combined_score import REST_NOTE, resting_text
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.detectors.base import NOTHING_LEFT_OUT, JointDetector, LeftOut, Target, WindowContext
 from driftwatch.monitor.evaluation.targets import touches_excluded_day
@@ -68,7 +68,7 @@ def resting_detectors(targets: Sequence[Target], context: WindowContext, streams
             continue
         if detector.evidence and not (detector.leaves_out_columns and detector.name in measured):
             reason = detector.resting_reason(context)
-            text = f"{detector.label or detector.name}: at rest while an incident is open, since {reason}"
+            text = f"{detector.label or detector.name}: {REST_NOTE}, since {reason}"
             resting[joint_owner(detector.name)] = text if reason else ""
     return resting
 

@@ -8,7 +8,7 @@ from driftwatch.core.schema import NANOSECONDS
 from driftwatch.decide.evalues.policy import QUIET_WINDOWS
 from driftwatch.decide.segment_state import BLIND, BROKEN, Incident
 from driftwatch.monitor.column_labels import column_label, column_labels
-from driftwatch.results.results import ColumnEnding, IncidentEnding, IncidentUpdate
+from driftwatch.results.results import ColumnEnding, IncidentEnding, IncidentUpdate, Verdict
 from driftwatch.results.text_format import format_coarse_duration, format_count, listing
 
 #: Columns that one text names.
@@ -40,8 +40,14 @@ def is_ending_line(text: str) -> bool:
 
 
 def column_endings(ending: IncidentEnding, window_seconds: float) -> list[tuple[str, str]]:
-    """Return each column of an open incident and why it is still part of it."""
-    return [(column_label(item.column), _waiting(item, ending, window_seconds)) for item in ending.columns]
+    """Return why the columns of an open incident are still part of it, those of one reason together."""
+    columns: dict[str, list[str]] = {}
+    for item in ending.columns:
+        columns.setdefault(_waiting(item, ending, window_seconds), []).append(column_label(item.column))
+    return [
+        (listing(names, _MAX_COLUMNS), note if len(names) == 1 else note.replace(" its ", " their "))
+        for note, names in columns.items()
+    ]
 
 
 def _waiting(item: ColumnEnding, ending: IncidentEnding, window_seconds: float) -> str:
@@ -65,34 +71,37 @@ def ending_texts(endings: Sequence[IncidentEnding], window_seconds: float) -> li
     return texts
 
 
-def update_text(update: IncidentUpdate) -> str:
-    """Say what joined an incident.
-
-    >>> update_text(IncidentUpdate(key="k", columns=("age", "joint:mmd")))
-    'k: age, all columns together'
-    """
-    return f"{update.key}: {listing(column_labels(update.columns), _MAX_COLUMNS)}"
+def update_text(update: IncidentUpdate, verdict: Verdict) -> str:
+    """Say what joined an incident, or moved further in it, and whether its window paged for it elsewhere."""
+    end = verdict.window.end
+    is_in_page = any(item.key == update.key and item.paged_at == end for item in verdict.other_pages)
+    note = "in the page that another segment sent for this window" if is_in_page else "without a page"
+    return f"{update.key}: {listing(column_labels(update.columns), _MAX_COLUMNS)}, {note}"
 
 
 def how_it_ended(incident: Incident, end: int) -> str:
     """Say how an incident ended by itself at ``end``, and how long after its first page that was."""
-    since = lasting(incident.opened_at, end)
+    return f"{_cause_of_end(incident)}{lasting(incident.opened_at, end)}"
+
+
+def _cause_of_end(incident: Incident) -> str:
     if incident.kind == BLIND:
-        return f"looked again{since}"
+        return "driftwatch can look again"
     if incident.kind == BROKEN and set(incident.only_broken or incident.columns) >= set(incident.columns):
-        return f"whole again{since}"
+        return "the values are whole again"
     if incident.absence:
-        quiet = f"away for {format_coarse_duration(2 * incident.absence / NANOSECONDS)}"
+        away = format_coarse_duration(2 * incident.absence / NANOSECONDS)
+        text = f"it kept coming back, and has now been away for {away}"
     else:
-        quiet = f"quiet for {QUIET_WINDOWS} windows"
-    return f"{'whole again and ' if incident.kind == BROKEN else ''}{quiet}{since and f',{since}'}"
+        text = f"nothing was out of the ordinary for {format_count(QUIET_WINDOWS, 'window')} in a row"
+    return f"the values are whole again, and {text}" if incident.kind == BROKEN else text
 
 
 def lasting(opened_at: int, end: int) -> str:
     """Return the time since an incident's first page; nothing below a minute.
 
     >>> lasting(0, 86_400_000_000_000), lasting(0, 9)
-    (' after 24 h', '')
+    (', 24 h after the first page', '')
     """
     seconds = (end - opened_at) / NANOSECONDS
-    return f" after {format_coarse_duration(seconds)}" if seconds >= 60 else ""
+    return f", {format_coarse_duration(seconds)} after the first page" if seconds >= 60 else ""

@@ -11,6 +11,7 @@ from driftwatch.monitor.evaluation.window_verdict import Decided, Evaluation
 from driftwatch.monitor.incident_message import message_for, resolved_message
 from driftwatch.monitor.incidents.ending_text import how_it_ended
 from driftwatch.monitor.incidents.updated_message import updated_message
+from driftwatch.notify.base import Message
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
 from driftwatch.store.outbox import message_from_json, message_to_json
@@ -83,9 +84,10 @@ class ChangeWriter:
                 opened.append(row)
                 messages += self._queued(row, "firing", text)
             else:
+                earlier = message_from_json(row.content)
                 row = self._updated(row, changes, places)
                 updated.append(row)
-                messages += self._paged_again(row, changes)
+                messages += self._paged_again(row, changes, earlier)
         resolved, endings, left = self._ended(evaluations, stored, segments, now)
         keys = {item.key for item in (*opened, *updated)}
         return IncidentChanges(
@@ -139,20 +141,22 @@ class ChangeWriter:
         )
         return replace(row, content=message_to_json(message))
 
-    def _paged_again(self, row: StoredIncident, changes: Sequence[Change]) -> list[QueuedMessage]:
+    def _paged_again(
+        self, row: StoredIncident, changes: Sequence[Change], earlier: Message
+    ) -> list[QueuedMessage]:
         pages = [item for item in changes if _pages_again(item)]
         if not pages:
             return []
         verdict = pages[0].verdict
         message = message_for(
-            _as_stored(_merged(pages), row),
+            _as_stored(_merged(changes), row),
             verdict,
             self.config,
             self.external_url,
             self.trail(verdict),
             segments=row.segments,
-            others=[item.verdict for item in pages[1:]],
-            again=True,
+            others=[item.verdict for item in changes if item is not pages[0]],
+            earlier=earlier,
         )
         text = message_to_json(replace(message, segment=row.segment))
         return self._queued(row, again_kind(verdict.window.end), text)

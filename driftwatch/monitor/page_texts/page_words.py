@@ -20,6 +20,7 @@ from driftwatch.detectors.base import (
     pair_of,
 )
 from driftwatch.detectors.base import Detector as AnyDetector
+from driftwatch.monitor.column_labels import with_joint_last
 from driftwatch.results.results import NamedColumn
 from driftwatch.results.streams import Streams, joint_owner
 
@@ -48,7 +49,7 @@ class PageWords:
         )
 
     def named(self, decision: Decision, streams: Streams) -> tuple[NamedColumn, ...]:
-        return tuple(
+        return with_joint_last(
             self._joint(item, self.joint_detectors[item.column], decision, streams)
             if item.column in self.joint_detectors
             else replace(item, effect=self.column_text(item))

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from driftwatch.notify.base import IncidentKind
+from driftwatch.store.acknowledgements import ACCEPTED
 from driftwatch.store.damage import SEALS
 from driftwatch.store.database import Database
 from driftwatch.store.mended_messages import mended_incident, segments_of
@@ -29,6 +31,16 @@ class IncidentTable:
             (monitor,),
         )
         return [self._incident(row) for row in rows]
+
+    def newest_accepted(self, monitor: str, limit: int) -> list[StoredIncident]:
+        """Return those of the monitor's newest acceptance, with which the reference was rebased."""
+        rows = self._db.query(
+            "SELECT * FROM incidents WHERE monitor = ? AND resolution = ? AND kind <> ?"
+            " ORDER BY resolved_at DESC, key LIMIT ?",
+            (monitor, ACCEPTED, IncidentKind.BLIND, limit),
+        )
+        incidents = [self._incident(row) for row in rows]
+        return [item for item in incidents if item.resolved_at == incidents[0].resolved_at]
 
     def get(self, key: str) -> StoredIncident | None:
         rows = self._db.query("SELECT * FROM incidents WHERE key = ?", (key,))

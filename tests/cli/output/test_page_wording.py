@@ -14,16 +14,19 @@ from driftwatch.core.schema import Span
 from driftwatch.core.settings import Budget
 from driftwatch.decide.segment_state import Incident
 from driftwatch.monitor.incident_message import message_for, resolved_message
+from driftwatch.monitor.incidents.ending_text import update_text
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import (
     ColumnEnding,
     IncidentEnding,
     IncidentUpdate,
     NamedColumn,
+    OtherPage,
     Reason,
     State,
     Statistic,
     Verdict,
+    WatchedColumns,
 )
 from driftwatch.store.outbox import message_from_json, message_to_json
 
@@ -60,7 +63,13 @@ def test_a_backtest_marks_pages_again_and_lists_what_joined(
     update = (IncidentUpdate(key="m-drift-1", columns=("pay", "joint:mmd")),)
     page = replace(PAGE, incident="m-drift-1", named=(AGE,))
     joined = replace(page, segment="JFK", page=False, named=(), updates=update)
-    verdicts = (page, joined, replace(page, again=True))
+    later = replace(joined, window=Span(start=1, end=2))
+    elsewhere = replace(later, segment="EWR", updates=(IncidentUpdate(key="m-drift-1", columns=("pay",)),))
+    again = replace(page, again=True, window=Span(start=2, end=3))
+    of_the_page = replace(
+        again, segment="JFK", page=False, again=False, updates=(replace(update[0], columns=("age",)),)
+    )
+    verdicts = (page, replace(joined, updates=of_the_page.updates), later, elsewhere, again, of_the_page)
     show_backtest(
         Backtest(monitor="m", verdicts=verdicts, prediction=predict(verdicts, Budget(pages=1, period=90)))
     )
@@ -70,7 +79,7 @@ def test_a_backtest_marks_pages_again_and_lists_what_joined(
     assert "all, JFK" in text
     assert "again: age: median 41 → 29" in text
     assert "1 update of open incidents, without a page" in text
-    assert "JFK m-drift-1 pay, all columns together" in text
+    assert "JFK, EWR m-drift-1 pay, all columns together" in text, "one cause in two segments is one"
 
 
 def test_a_check_says_what_joined_and_when_an_incident_ends(
@@ -86,17 +95,45 @@ def test_a_check_says_what_joined_and_when_an_incident_ends(
     show_checks([("m", [verdict])], {})
     text = " ".join(capsys.readouterr().out.split())
     assert "incident m-drift-1, paged again" in text
-    assert "updated m-drift-1: pay" in text
+    assert "updated m-drift-1: pay, without a page" in text
     assert (
         "still open ends by itself after 3 quiet windows; so far 0 (age: back for 1 of 3 windows, "
         "pay: still out of its range)"
     ) in text
 
 
+def test_every_note_of_a_verdict_is_shown_in_full(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    notes = [
+        f"{name}: at rest while an incident is open, since {reason} {'and so on ' * 10}"
+        for name, reason in (
+            ("correlations", "every pair is"),
+            ("all columns", "many are"),
+            ("some", "12 are"),
+        )
+    ]
+    show_checks([("m", [replace(PAGE, detail="; ".join(notes))])], {})
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(" ".join(note.split()) in text for note in notes)
+
+
+def test_an_update_in_the_window_of_another_segments_page_is_no_update_without_a_page() -> None:
+    update = IncidentUpdate(key="k", columns=("age", "joint:mmd"))
+    other = OtherPage(key="k", paged_at=PAGE.window.end, onset=0)
+    texts = [
+        update_text(update, replace(PAGE, page=False, other_pages=pages))
+        for pages in ((), (other,), (replace(other, paged_at=0),), (replace(other, key="k2"),))
+    ]
+    assert texts[1] == ("k: age, all columns together, in the page that another segment sent for this window")
+    assert {texts[0], texts[2], texts[3]} == {"k: age, all columns together, without a page"}
+
+
 @pytest.mark.parametrize(
     ("columns", "title"),
     [
-        (("joint:mmd", "age"), "m: inputs drifted, 1 column"),
+        (("joint:mmd", "age"), "m: inputs drifted, age"),
         (("joint:mmd", "joint:together"), "m: inputs drifted, all columns together"),
         (("joint:volume",), "m: inputs drifted, row count"),
     ],
@@ -106,14 +143,13 @@ def test_a_message_names_no_keys(columns: tuple[str, ...], title: str) -> None:
     message = message_for(incident, PAGE, MonitorConfig.model_construct(name="m"), "")
     assert message.title == title
     assert message.lines[0] == f"since 1970-01-01 00:00Z, {PAGE.rows:,} rows"
+    # "income" is measured to sort rows into segments, and not watched.
     statistics = [
-        Statistic(detector="ks", column=column, value=0.1, unit="")
-        for column in ("age", "income", "income", None)
+        Statistic(detector="ks", column=column, value=0.1, unit="") for column in ("age", "pay", "income")
     ]
-    counted_message = message_for(
-        incident, replace(PAGE, statistics=tuple(statistics)), MonitorConfig.model_construct(name="m"), ""
-    )
-    assert counted_message.title == title.replace("1 column", "1 of 2 columns")
+    counted = replace(PAGE, statistics=tuple(statistics), watched=WatchedColumns(drawn=2, of=2))
+    counted_message = message_for(incident, counted, MonitorConfig.model_construct(name="m"), "")
+    assert counted_message.title == title.replace("age", "age (1 of 2 columns)")
     assert message.lines[1:] == (
         "all columns together: 12 times the usual (60% of the evidence)",
         "age: median 41 → 29 (40% of the evidence)",

@@ -21,6 +21,8 @@ from driftwatch.core.schema import NANOSECONDS
 from driftwatch.daemon.web import used_proofs
 from driftwatch.daemon.web.used_proofs import Answer, UsedProofs
 from driftwatch.errors import StoreError
+from driftwatch.store.history import History
+from driftwatch.store.records import CheckRecord
 
 KEY = "flight-delays-drift-4f2a"
 PATH = "/monitors/flight-delays/acknowledge"
@@ -120,6 +122,51 @@ def test_what_was_asked_is_on_record_and_said_on_the_page(site: Site) -> None:
     trail = site.get("/api/v1/monitors/flight-delays/acknowledgements", **visit.login).json()
     assert trail["acknowledgements"][0]["who"] == "anna (page)"
     assert trail["acknowledgements"][0]["applied"] is None
+
+
+def accept(daemon: example.ExampleDaemon) -> None:
+    """The incident as an acceptance leaves it: over in the store, and open in nobody's view."""
+    History(daemon.database).commit(
+        CheckRecord(monitor="flight-delays", now=example.NOW, resolved=[(KEY, "accepted")])
+    )
+    view = replace(example.drifting(), incidents=())
+    daemon.current_snapshot = example.snapshot(view)
+
+
+def test_an_acceptance_is_taken_back_from_the_page(site: Site) -> None:
+    visit = Visit(site)
+    refused = visit.post(verdict="undo")
+    assert f"expected an incident that was accepted. Got {KEY} is open." in refused.data.decode()
+    accept(site.daemon)
+    page = site.get("/monitors/flight-delays", **visit.login).data.decode()
+    assert "<h2>Accepted as normal</h2>" in page
+    assert '<button name="verdict" value="undo"' in page
+    response = visit.post(verdict="undo", note="not agreed")
+    assert (response.status, response.headers["location"]) == (303, "/drift/monitors/flight-delays?said=1")
+    assert visit.acknowledgements() == [(KEY, "undo", "anna (page)", "not agreed")]
+    assert visit.post(verdict="undo", note="not agreed").headers["location"].endswith("repeat=1")
+    assert len(visit.acknowledgements()) == 1
+    strange = Visit.__new__(Visit)
+    strange.site, strange.login, strange.csrf_token = site, visit.login, "1.a.b"
+    assert strange.post(verdict="undo").status == 403, "as for every answer"
+
+
+@pytest.mark.parametrize("key", ["of-nobody", ""])
+def test_what_was_never_accepted_is_not_taken_back(site: Site, key: str) -> None:
+    visit = Visit(site)
+    response = visit.post(verdict="undo", incident=key)
+    assert response.status >= 400
+    assert "flight-delays has no incident" in response.data.decode()
+    assert visit.acknowledgements() == []
+
+
+def test_without_a_password_the_page_says_what_to_type_to_take_it_back(serve: Serve) -> None:
+    site = serve()
+    accept(site.daemon)
+    page = site.get("/monitors/flight-delays").data.decode()
+    assert f"<code>driftwatch ack CONFIG --monitor flight-delays --undo {KEY}</code>" in page
+    assert "value=&#34;undo" not in page
+    assert 'value="undo"' not in page
 
 
 def test_muting_ends(site: Site) -> None:

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.peer
 
 TEXTS = {
     "index": (
-        "inputs drifted: 3 of 6 columns, since 9 Feb",
+        "inputs drifted: 3 of 8 columns, since 9 Feb",
         "could not look since 12 Feb: source unreachable",
     ),
     "daemon": ("Could not do lately", "The clock was set back by 60 s.", "2 windows owed"),

@@ -77,6 +77,17 @@ def test_todays_effect_of_a_column_paged_before_is_not_told_as_the_move() -> Non
     assert all(effect.startswith("moved") for effect in effects)
 
 
+def test_a_joint_incident_names_its_columns_after_its_page() -> None:
+    view = example.drifting()
+    effects = (("joint:correlation", "corr(dep_delay, visib) 0.80 → -0.82"),)
+    incident = replace(view.incidents[0], columns=("joint:correlation", "joint:mmd"), effects=effects)
+    text = text_of(replace(view, incidents=(incident,)), reason=Reason.INCIDENT_OPEN, named=())
+    assert text.moves == (
+        ("", "correlations moved; when it paged: corr(dep_delay, visib) 0.80 → -0.82"),
+        ("", "all columns together moved"),
+    )
+
+
 def test_breakage_is_certain_and_long_lists_are_cut() -> None:
     breakages = tuple(
         Breakage(column=f"c{n}", reason=Reason.COLUMN_ALL_NULL, detail="all null") for n in range(20)
@@ -85,7 +96,8 @@ def test_breakage_is_certain_and_long_lists_are_cut() -> None:
         example.drifting(), state=State.BROKEN, reason=Reason.COLUMN_ALL_NULL, breakages=breakages, named=()
     )
     assert text.moves[0] == ("c0", "all null")
-    assert (len(text.moves), text.n_more_moves) == (MAX_MOVES, 20 - MAX_MOVES)
+    assert len(text.moves) == MAX_MOVES
+    assert text.more_moves == "and " + ", ".join(f"c{number}" for number in range(MAX_MOVES, 20))
     assert text.onset.endswith("Drift incidents are open beside it: dep_delay, visib, carrier.")
     assert text.certainty.startswith("Certain")
     assert "upstream" in text.actions[0]

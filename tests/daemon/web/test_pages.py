@@ -42,8 +42,8 @@ def test_pages_are_what_they_were(site: Site, name: str) -> None:
 
 HEADLINES = {
     State.OK: (text_format.SAME, "nothing moved in 4 of 8 columns"),
-    State.DRIFTING: (text_format.MOVED, "inputs drifted: 3 of 6 columns, since 9 Feb"),
-    State.BROKEN: (text_format.MOVED, "inputs are broken: 3 of 6 columns, since 9 Feb"),
+    State.DRIFTING: (text_format.MOVED, "inputs drifted: 3 of 8 columns, since 9 Feb"),
+    State.BROKEN: (text_format.MOVED, "inputs are broken: 3 of 8 columns, since 9 Feb"),
     State.CALIBRATING: (text_format.BLIND, "could not look since 13 Feb: learning what is usual"),
     State.INSUFFICIENT: (text_format.BLIND, "could not look since 13 Feb: not enough to tell"),
     State.NO_DATA: (text_format.BLIND, "could not look since 13 Feb: source unreachable"),
@@ -99,7 +99,7 @@ def test_what_all_columns_show_together_is_said_in_words_and_counts_as_no_column
     assert "<li>correlations: moved</li>" in banner
     mixed_incident = replace(view.incidents[0], columns=("carrier", "joint:mmd"))
     status = headline_of(replace(view, incidents=(mixed_incident,)), view.segments[0], example.NOW)
-    assert status.headline == "inputs drifted: 1 of 6 columns, since 9 Feb"
+    assert status.headline == "inputs drifted: 1 of 8 columns, since 9 Feb"
 
 
 def test_an_old_ok_is_not_an_ok() -> None:
@@ -135,7 +135,7 @@ def test_a_drift_incident_that_late_rows_opened_leaves_no_ok() -> None:
     status = headline_of(view, replace(segment, verdict=calm), example.NOW)
     assert (status.kind, status.headline) == (
         text_format.MOVED,
-        "inputs drifted: 3 of 6 columns, since 9 Feb",
+        "inputs drifted: 3 of 8 columns, since 9 Feb",
     )
     late = "It was opened by rows that came late, in the window to 2013-02-11 00:05 UTC"
     assert status.why == f"An incident is still open. {late}"
@@ -149,7 +149,7 @@ def test_late_rows_that_broke_the_newest_window_are_said() -> None:
     broken = replace(view.incidents[0], kind="broken", columns=("visib",), opened_at=example.END, onset=1)
     view = replace(view, incidents=(broken,))
     status = headline_of(view, replace(segment, verdict=calm), example.NOW)
-    assert status.headline == "inputs are broken: 1 of 6 columns, since 1 Jan 1970"
+    assert status.headline == "inputs are broken: 1 of 8 columns, since 1 Jan 1970"
 
 
 def test_blind_since_the_first_of_the_newest_failures() -> None:
@@ -275,28 +275,39 @@ def test_an_open_incident_says_where_it_is_what_joined_it_and_when_it_ends(serve
         ColumnEnding(column="carrier", quiet=0, needed=3),
     )
     verdict = replace(
-        segment.verdict, reason=Reason.INCIDENT_OPEN, detail="", page=False,
+        segment.verdict, reason=Reason.INCIDENT_OPEN, page=False,
+        detail="correlations: at rest while an incident is open, since it is so; 3 rows are stray",
         endings=(IncidentEnding(key=key, kind="drift", columns=columns),),
         updates=(IncidentUpdate(key=key, columns=("carrier",)),),
     )  # fmt: skip
     segment = replace(segment, verdict=verdict, usable_verdict=verdict)
     incident = replace(
-        view.incidents[0], segments=(None, "JFK"), joined=("2013-02-12 00:00Z in JFK: carrier: 3 → 9",)
+        view.incidents[0],
+        segments=(None, "JFK"),
+        joined=(
+            (False, "2013-02-12 00:00Z in JFK: carrier: 3 → 9"),
+            (True, "2013-02-13 00:00Z: visib: 4 → 2"),
+        ),
+        paged_again_at=verdict.window.end,
     )
     view = replace(view, segments=(segment, *view.segments[1:]), incidents=(incident,))
     site = serve(example.ExampleDaemon(example.snapshot(view)))
     page = site.get(f"/monitors/{view.name}").data.decode()
     line = "ends by itself after 3 quiet windows; so far 0"
     assert "<dt>segments</dt><dd><bdi>all rows</bdi>, <bdi>JFK</bdi>; one answer closes it in all" in page
-    assert "<dt>updated</dt><dd>2013-02-12 00:00Z in JFK: carrier: 3 → 9</dd>" in page
+    update = "<dt>updated</dt><dd>2013-02-12 00:00Z in JFK: carrier: 3 → 9 <span"
+    assert f'{update} class="quiet">without a page</span></dd>' in page
+    assert "<dt>paged again</dt><dd>2013-02-13 00:00Z: visib: 4 → 2</dd>" in page
+    assert page.count(", paged again ") == site.get("/").data.decode().count(", paged again ") == 1
     assert f"<dt>still open</dt><dd>{line}: " in page
-    assert f"An incident is still open; {line}." in page
+    assert f"An incident is still open. It {line}. 3 rows are stray.</p>" in page
     assert "<code>visib</code></bdi> back for 1 of 3 windows" in page
     assert "<code>carrier</code></bdi> still out of its range" in page
     assert f"<code>{key}</code>" in site.get(f"/monitors/{view.name}?segment=JFK").data.decode()
     window = site.get(f"/monitors/{view.name}/windows/{iso(verdict.window.end)}").data.decode()
     assert f"<dt>updated</dt><dd>{key}: carrier, without a page</dd>" in window
     assert line in window
+    assert "at rest while an incident is open, since it is so" in window
 
 
 def test_an_incident_that_late_rows_opened_links_to_their_window(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from driftwatch.results.results import ColumnEnding, IncidentEnding
 
 DAY = 86_400
 NS = 10**9
+QUIET = "nothing was out of the ordinary for 3 windows in a row"
 
 
 def column(name: str, quiet: int = 0, needed: int = 3, *, broken: bool = False) -> ColumnEnding:
@@ -40,6 +41,12 @@ def column(name: str, quiet: int = 0, needed: int = 3, *, broken: bool = False) 
             ["still out of its range"],
         ),
         (
+            (*(column(f"c{number}") for number in range(7)), column("pay", 1)),
+            False,
+            "ends by itself after 3 quiet windows; so far 0",
+            ["still out of their range", "back for 1 of 3 windows"],
+        ),
+        (
             (column("age", 0, 1, broken=True),),
             False,
             "ends by itself with the first whole window",
@@ -61,6 +68,15 @@ def test_an_open_incident_says_when_it_ends_and_why_not_yet(
     assert [note for _, note in column_endings(ending, DAY)] == notes
 
 
+def test_columns_that_wait_for_the_same_are_told_together() -> None:
+    columns = (*(column(f"c{number}") for number in range(7)), column("pay", 1))
+    ending = IncidentEnding(key="k", kind="drift", columns=columns)
+    assert column_endings(ending, DAY) == [
+        ("c0, c1, c2, c3, c4 and 2 more", "still out of their range"),
+        ("pay", "back for 1 of 3 windows"),
+    ]
+
+
 def test_several_are_told_apart_by_their_keys() -> None:
     first, second = (IncidentEnding(key=key, kind="drift", columns=(column("age"),)) for key in ("k1", "k2"))
     text = "ends by itself after 3 quiet windows; so far 0 (age: still out of its range)"
@@ -71,16 +87,24 @@ def test_several_are_told_apart_by_their_keys() -> None:
 @pytest.mark.parametrize(
     ("changes", "end", "text"),
     [
-        ({}, 12 * DAY, "quiet for 3 windows, after 12 days"),
-        ({}, 0, "quiet for 3 windows"),
-        ({"absence": 5 * DAY * NS}, 40 * DAY, "away for 10 days, after 40 days"),
-        ({"kind": "broken", "broken": ("a",)}, 3 * 3600, "whole again after 3 h"),
+        ({}, 12 * DAY, f"{QUIET}, 12 days after the first page"),
+        ({}, 0, QUIET),
+        (
+            {"absence": 5 * DAY * NS},
+            40 * DAY,
+            "it kept coming back, and has now been away for 10 days, 40 days after the first page",
+        ),
+        (
+            {"kind": "broken", "broken": ("a",)},
+            3 * 3600,
+            "the values are whole again, 3 h after the first page",
+        ),
         (
             {"kind": "broken", "columns": ("a", "b"), "only_broken": ("a",)},
             12 * DAY,
-            "whole again and quiet for 3 windows, after 12 days",
+            f"the values are whole again, and {QUIET}, 12 days after the first page",
         ),
-        ({"kind": "blind", "columns": ()}, 5 * 3600, "looked again after 5 h"),
+        ({"kind": "blind", "columns": ()}, 5 * 3600, "driftwatch can look again, 5 h after the first page"),
     ],
 )
 def test_an_ended_incident_says_how_and_after_what_time(changes: dict[str, Any], end: int, text: str) -> None:

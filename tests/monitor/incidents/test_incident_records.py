@@ -171,7 +171,7 @@ def test_one_cause_in_three_segments_is_one_row_and_one_message(story: Story) ->
     assert (row.segment, row.segments, row.columns) == (None, SEGMENTS, ("a", "b"))
     assert story.sent() == [(KEY, "firing")]
     message = story.message("firing")
-    assert message.title == "m [3 segments]: inputs drifted, 2 columns"
+    assert message.title == "m [3 segments]: inputs drifted, a, b"
     assert message.lines == (
         "since 2023-11-15 00:00Z, 100 rows",
         "in 3 segments: all rows, JFK, EWR",
@@ -191,7 +191,7 @@ def test_what_joins_later_is_written_and_wakes_nobody(story: Story) -> None:
     assert (row.segments, row.columns, row.opened_at) == ((None, "JFK"), ("a", "b"), START + DAY)
     assert story.sent() == [(KEY, "firing")]
     assert message_from_json(row.content).lines[-1] == "later, 2023-11-18 00:00Z in JFK: b: median 1 → 2"
-    assert message_from_json(row.content).title == "m [2 segments]: inputs drifted, 2 columns"
+    assert message_from_json(row.content).title == "m [2 segments]: inputs drifted, a, b"
 
 
 def test_it_ends_once_when_no_segment_holds_it(story: Story) -> None:
@@ -208,32 +208,39 @@ def test_it_ends_once_when_no_segment_holds_it(story: Story) -> None:
     assert story.row().resolution == "quiet"
     assert story.sent() == [(KEY, "firing"), (KEY, "resolved")]
     message = story.message("resolved")
-    assert message.ended == "quiet for 3 windows, after 4 days"
-    assert message.title == "m [3 segments]: inputs drifted, 1 column", "where it ever was"
+    assert (
+        message.ended == "nothing was out of the ordinary for 3 windows in a row, 4 days after the first page"
+    )
+    assert message.title == "m [3 segments]: inputs drifted, a", "where it ever was"
 
 
 def test_a_page_again_is_another_message_under_the_same_key(story: Story) -> None:
     story.commit(story.page("a"))
-    assert story.deliver(START) == ["m: inputs drifted, 1 column"]
+    assert story.deliver(START) == ["m: inputs drifted, a"]
     again = story.again(9, incident("a", paged_at=START + 9 * DAY))
     assert story.commit(again)
     assert not story.commit(again), "decided"
     assert story.sent() == [(KEY, "firing"), (KEY, f"again-{START + 9 * DAY}")]
     message = story.message(f"again-{START + 9 * DAY}")
     assert (message.key, message.again, message.opened_at) == (KEY, True, START + DAY)
-    assert message.lines[1] == "again: it has moved further since its last page"
-    assert story.deliver(START) == ["m: drifted further, 1 column"]
+    assert message.lines[:3] == (
+        "since 2023-11-15 00:00Z, 100 rows",
+        "again: it has moved further since 2023-11-23 00:00Z; "
+        "its last page was for the window to 2023-11-16 00:00Z",
+        "a: moved to 9 (90% of the evidence); at the last page median 1 → 2",
+    )
+    assert story.deliver(START) == ["m: drifted further, a"]
     (refreshed,) = story.outbox(START).firing("s")
     assert refreshed.message == message, "the newest page stands for the incident"
     story.commit(story.again(17, incident("a", paged_at=START + 17 * DAY)))
     story.commit(story.decided(20, resolved=(KEY,)))
-    assert story.deliver(START) == ["resolved: m: inputs drifted, 1 column"], "none waits to be paged"
+    assert story.deliver(START) == ["resolved: m: inputs drifted, a"], "none waits to be paged"
     assert story.outbox(START).firing("s") == []
     resolved = story.message("resolved")
     assert not resolved.again
     assert [line for line in resolved.lines if line.startswith("later, ")] == [
-        "later, 2023-11-24 00:00Z: a: moved to 9",
-        "later, 2023-12-02 00:00Z: a: moved to 9",
+        "later, 2023-11-24 00:00Z, paged again: a: moved to 9",
+        "later, 2023-12-02 00:00Z, paged again: a: moved to 9",
     ]
 
 
@@ -247,7 +254,7 @@ def test_of_pages_that_wait_the_newest_is_sent(story: Story) -> None:
     story.commit(story.page("a"))
     for day in (9, 17):
         story.commit(story.again(day, incident("a")))
-    titles = ["m: inputs drifted, 1 column", "m: drifted further, 1 column"]
+    titles = ["m: inputs drifted, a", "m: drifted further, a"]
     assert story.deliver(START) == titles
 
 
@@ -260,7 +267,7 @@ def test_a_mute_holds_a_page_again_and_its_end_drops_it(story: Story) -> None:
     assert story.outbox(START + 9 * DAY).waiting("s") == 0
     assert len(story.outbox(START + 31 * DAY).due(START + 31 * DAY)) == 1, "it is told after the mute"
     story.commit(story.decided(12, resolved=(KEY,)))
-    assert story.deliver(START + 12 * DAY) == ["resolved: m: inputs drifted, 1 column"]
+    assert story.deliver(START + 12 * DAY) == ["resolved: m: inputs drifted, a"]
     assert story.deliver(START + 31 * DAY) == []
 
 
@@ -271,7 +278,7 @@ def test_an_interrupted_page_again_is_not_repeated_after_the_end(story: Story) -
     (row,) = story.outbox(START).due(START)
     story.outbox(START).begin_attempt(row.id, START)  # and the process dies
     story.commit(story.decided(12, resolved=(KEY,)))
-    assert story.deliver(START) == ["resolved: m: inputs drifted, 1 column"]
+    assert story.deliver(START) == ["resolved: m: inputs drifted, a"]
 
 
 def test_a_drifting_column_that_breaks_upgrades_its_incident(story: Story) -> None:
@@ -287,11 +294,74 @@ def test_a_drifting_column_that_breaks_upgrades_its_incident(story: Story) -> No
     story.commit(story.again(9, broken, state=State.BROKEN, breakages=(breakage,), named=()))
     message = story.message(f"again-{START + 9 * DAY}")
     assert message.title == "m: input broken, a"
-    assert message.lines == ("again: it broke since its last page", "a: all 100 values are null")
+    assert message.lines == (
+        "again: it broke; its last page was for the window to 2023-11-16 00:00Z",
+        "a: all 100 values are null",
+    )
     assert message.kind == message_from_json(story.row().content).kind == "broken"
     story.commit(story.decided(10, resolved=(KEY,)))
     assert story.message("resolved").kind == "broken"
-    assert story.message("resolved").ended == "whole again after 9 days"
+    assert story.message("resolved").ended == "the values are whole again, 9 days after the first page"
+
+
+def test_a_held_page_says_since_when_its_column_went_further(story: Story) -> None:
+    story.commit(story.page("a", "b"))
+    further = replace(named("a", "median 1 → 4"), onset=START + 3 * DAY)
+    update = (IncidentUpdate(key=KEY, columns=("a",)),)
+    held = incident("a", "b", page_due=True)
+    story.commit(story.decided(4, updated=(held,), named=(further,), updates=update))
+    due = replace(named("a", "median 1 → 5"), onset=START, share=0.0)
+    story.commit(story.again(9, incident("a", "b"), named=(due,)))
+    lines = story.message(f"again-{START + 9 * DAY}").lines
+    assert lines[1].startswith("again: it has moved further since 2023-11-18 00:00Z; its last page was")
+    assert lines[2] == "a: median 1 → 5; at the last page median 1 → 2"
+    # The next one is compared with this one, column by column.
+    story.commit(story.again(17, incident("a", "b"), named=(named("a", "median 1 → 9"), named("b", "up"))))
+    lines = story.message(f"again-{START + 17 * DAY}").lines
+    assert lines[1].endswith("since 2023-12-01 00:00Z; its last page was for the window to 2023-11-24 00:00Z")
+    assert lines[2].endswith("; at the last page median 1 → 5")
+    assert lines[3].endswith("; at the last page median 1 → 2")
+
+
+def test_a_page_again_names_what_its_window_showed_elsewhere(story: Story) -> None:
+    story.commit(story.page("a"), story.decided(1, "JFK", updated=(incident("a"),)))
+    update = (IncidentUpdate(key=KEY, columns=("b",)),)
+    elsewhere = story.decided(9, "JFK", updated=(incident("a", "b"),), named=(named("b"),), updates=update)
+    story.commit(story.again(9, incident("a")), elsewhere)
+    assert "in JFK, b: median 1 → 2" in story.message(f"again-{START + 9 * DAY}").lines
+    later = [line for line in message_from_json(story.row().content).lines if line.startswith("later, ")]
+    assert later == [
+        "later, 2023-11-24 00:00Z, paged again: a: moved to 9",
+        "later, 2023-11-24 00:00Z in JFK, paged again: b: median 1 → 2",
+    ]
+
+
+def test_many_columns_elsewhere_are_one_line_a_segment(story: Story) -> None:
+    names = tuple(f"c{number}" for number in range(6))
+    update = (IncidentUpdate(key=KEY, columns=names),)
+    joined = story.decided(
+        1, "JFK", updated=(incident(*names),), named=tuple(named(name) for name in names), updates=update
+    )
+    story.commit(story.page("a"), joined)
+    assert story.message("firing").lines[-2:] == (
+        "in JFK, c0: median 1 → 2",
+        "in JFK, also: c1, c2, c3, c4, c5",
+    )
+
+
+def test_what_belongs_to_another_incident_is_no_part_of_the_evidence(story: Story) -> None:
+    other = IncidentUpdate(key="m-drift-older", columns=("z",))
+    paged = story.decided(
+        1, opened=(incident("a", "b"),), page=True, incident=KEY, updates=(other,),
+        named=tuple(
+            replace(named(name), share=share) for name, share in (("z", 0.98), ("a", 0.01996), ("b", 4e-5))
+        ),
+    )  # fmt: skip
+    story.commit(paged)
+    assert story.message("firing").lines[1:] == (
+        "a: median 1 → 2 (100% of the evidence)",
+        "b: median 1 → 2 (under 1% of the evidence)",
+    )
 
 
 def test_a_page_says_when_it_ends_and_its_end_says_how_it_did(story: Story) -> None:
@@ -317,7 +387,7 @@ def test_a_hidden_line_is_never_the_one_on_the_end(story: Story) -> None:
         )
     )  # fmt: skip
     assert story.message("firing").lines[-2:] == (
-        "and 5 more",
+        "also moved: c4, c5, c6, c7, c8, c9, c10, c11",
         "ends by itself after 3 quiet windows; so far 0",
     )
 
@@ -326,7 +396,7 @@ def test_what_a_person_closed_says_what_they_said(story: Story) -> None:
     story.commit(story.page("a"))
     (message,) = story.recorder.closing_messages(story.row(), START + DAY + DAY // 12, "fixed")
     assert message[:4] == ("s", KEY, "resolved", None)
-    assert message_from_json(message[4]).ended == "closed by hand: fixed, after 2 h"
+    assert message_from_json(message[4]).ended == "somebody said that it is fixed, 2 h after the first page"
 
 
 def test_another_key_is_another_one_wherever_it_is_named(story: Story) -> None:

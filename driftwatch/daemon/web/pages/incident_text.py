@@ -9,11 +9,12 @@ from driftwatch.daemon.status.column_order import effects_of
 from driftwatch.daemon.status.headline import Headline, is_acknowledged, onset, open_incidents
 from driftwatch.daemon.status.snapshot import MonitorView, SegmentView
 from driftwatch.monitor.column_labels import column_label, column_labels, named_column_text, single_columns
+from driftwatch.monitor.incidents.incident_lines import also_moved
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
 from driftwatch.results.results import NamedColumn, Reason, State, Verdict
 
-#: Moves and unchanged columns that are listed before "and N more".
+#: Moves that are told, and unchanged columns before "and N more".
 MAX_MOVES, MAX_UNCHANGED = 4, 8
 
 _UPSTREAM_ACTION = "Ask what changed then: a deploy, an upstream table or export, a campaign, the season."
@@ -51,7 +52,8 @@ class IncidentText:
 
     #: (column or empty, effect).
     moves: tuple[tuple[str, str], ...]
-    n_more_moves: int
+    #: The others' names.
+    more_moves: str
     onset: str
     certainty: str
     #: (column, upper limit of its move).
@@ -80,7 +82,7 @@ def incident_text(view: MonitorView, segment: SegmentView, status: Headline, now
     ]
     return IncidentText(
         moves=tuple(moves[:MAX_MOVES]),
-        n_more_moves=max(len(moves) - MAX_MOVES, 0),
+        more_moves="".join(also_moved("and ", [name or effect for name, effect in moves[MAX_MOVES:]])),
         onset=_onset_text(view, segment, status, now),
         certainty=_certainty(view, segment, status, now),
         unchanged=tuple(text_format.move_notes(unchanged[:MAX_UNCHANGED], limits)),
@@ -101,21 +103,24 @@ def _moves(view: MonitorView, segment: SegmentView) -> list[tuple[str, str]]:
     if verdict.breakages:
         return [(item.column, item.detail) for item in verdict.breakages]
     named_columns = {item.column: item for item in verdict.named}
-    incident_columns = [
-        column for item in reversed(open_incidents(view, segment.segment)) for column in item.columns
-    ]
+    incidents = open_incidents(view, segment.segment)
+    incident_columns = [column for item in reversed(incidents) for column in item.columns]
+    effects = {name: effect for item in incidents for name, effect in item.effects}
     return [
-        _move(name, named_columns.get(name), segment.usable_verdict)
+        _move(name, named_columns.get(name), segment.usable_verdict, effects.get(name, ""))
         for name in dict.fromkeys([*named_columns, *incident_columns])
     ]
 
 
-def _move(name: str, named_column: NamedColumn | None, usable_verdict: Verdict | None) -> tuple[str, str]:
+def _move(
+    name: str, named_column: NamedColumn | None, usable_verdict: Verdict | None, paged_effect: str
+) -> tuple[str, str]:
     if not single_columns([name]):
-        return (
-            "",
-            f"{column_label(name)} moved" if named_column is None else named_column_text(named_column),
-        )
+        if named_column is not None:
+            return ("", named_column_text(named_column))
+        # Only its page says which columns it points to.
+        note = f"; when it paged: {paged_effect}" if paged_effect else ""
+        return ("", f"{column_label(name)} moved{note}")
     if named_column is not None and named_column.words:
         return (name, named_column.words)
     column_statistics = [

@@ -32,6 +32,8 @@ from driftwatch.store.browsing import Browsing
 
 #: Windows in a list, and in a comparison's selectors.
 WINDOWS_PER_PAGE, MAX_CHOICES = 100, 400
+#: Accepted incidents that can be taken back from the page.
+MAX_ACCEPTED = 3
 
 
 class PageRenderer:
@@ -90,6 +92,7 @@ class PageRenderer:
             # Ends of windows of which only late rows paged.
             late_pages={item.end for item in windows if item.has_page and not item.page},
             incidents=view_models.incident_views(view, segment.segment),
+            accepted=self._accepted(view),
             columns=verdict_columns(
                 reference,
                 usable_verdict,
@@ -109,6 +112,11 @@ class PageRenderer:
             is_repeat=is_repeat,
             acknowledgement=next((item for item in acknowledgements if item.id == acknowledgement_id), None),
             user=user,
+        )
+
+    def _accepted(self, view: MonitorView) -> list[view_models.AcceptedView]:
+        return view_models.accepted_views(
+            self._daemon.past.incidents.newest_accepted(view.name, MAX_ACCEPTED)
         )
 
     def _timeline(self, view: MonitorView, segment: SegmentView, windows: Sequence[Any], now: int) -> str:

@@ -23,7 +23,7 @@ from driftwatch.monitor.incidents.incident_lines import segment_name
 from driftwatch.notify.base import IncidentKind
 from driftwatch.results import text_format
 from driftwatch.results.results import NamedColumn, Statistic, Verdict
-from driftwatch.store.records import OwedWindow
+from driftwatch.store.records import OwedWindow, StoredIncident
 
 MONITORS_PER_PAGE = 40
 #: Columns of which a part of late rows shows a gauge.
@@ -77,6 +77,15 @@ class IncidentView:
     ending: str = ""
     #: (column, why it is still part of it).
     waiting: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedView:
+    key: str
+    columns: tuple[str, ...]
+    accepted_at: int
+    #: That takes the acceptance back.
+    command: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +221,19 @@ def _acknowledge_options(monitor: str, incident: OpenIncident) -> tuple[Acknowle
         ),
         mute_option,
     )
+
+
+def accepted_views(incidents: Sequence[StoredIncident]) -> list[AcceptedView]:
+    """Return what the newest acceptance covers, with how to take it back."""
+    return [
+        AcceptedView(
+            key=item.key,
+            columns=item.columns,
+            accepted_at=item.resolved_at or item.opened_at,
+            command=f"driftwatch ack CONFIG {shlex.join(['--monitor', item.monitor, '--undo', item.key])}",
+        )
+        for item in incidents
+    ]
 
 
 def late_part_views(verdict_data: VerdictData) -> list[LatePartView]:
