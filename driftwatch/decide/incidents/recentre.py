@@ -17,6 +17,8 @@ from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.prediction import likeliest_shift
 from driftwatch.decide.baseline.score_history import MAX_SHIFTED_LOG_RATIO, ScoreHistory, cusum_start
 from driftwatch.decide.baseline.share_history import ShareHistory
+from driftwatch.decide.evalues.per_kind import PerKind
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
 
@@ -35,11 +37,17 @@ def with_centres(
     onsets: Mapping[str, int],
     *,
     paged: bool,
+    streams: PerKind[BoolArray] | None = None,
 ) -> SegmentState:
-    """Centre the streams of columns, each since its onset, this window included; ``paged`` by a new page."""
+    """Centre the streams of columns, each since its onset, this window included; ``paged`` by a new page.
+
+    Of some columns only some ``streams``.
+    """
     names = frozenset(onsets)
     shares, scores = segment_state.shares, segment_state.scores
     is_share, is_score = shares.keys.owned_by(names), scores.keys.owned_by(names)
+    if streams is not None:
+        is_share, is_score = is_share & streams.shares, is_score & streams.scores
     counts = _counts_since(segment_state, e_values, onsets)
     onset = np.full(len(scores.keys), _NEVER)
     for name, start in onsets.items():
@@ -142,12 +150,45 @@ def grown_columns(
     return frozenset(grown & onsets.keys())
 
 
-def uncentred(segment_state: SegmentState) -> dict[str, int]:
-    """Return the columns of incidents that have no centre yet, with their incident's onset."""
-    if not segment_state.incidents:
-        return {}
-    names = {name: item.onset for item in segment_state.incidents for name in item.moved}
-    centred = {
+def with_missing_centres(
+    segment_state: SegmentState, e_values: WindowEValues, floor: Float64Array, measurement: Measurement
+) -> SegmentState:
+    """Centre the incidents' streams that have no centre in the first window that measures them.
+
+    The window of the page may have measured none of a column's streams, or not all. Late rows are too few,
+    a window before the onset says nothing of it, and a broken column is centred once it is not.
+    """
+    broken, end = {item.column for item in measurement.breakages}, measurement.window.end
+    onsets = _onsets(segment_state)
+    onsets = {name: onset for name, onset in onsets.items() if name not in broken and onset < end}
+    if measurement.part or not onsets:
+        return segment_state
+    shares, scores = segment_state.shares, segment_state.scores
+    names = frozenset(onsets)
+    missing = PerKind(
+        shares=shares.keys.owned_by(names) & ~shares.centred & e_values.window_shares.present,
+        scores=scores.keys.owned_by(names) & ~scores.centred & ~np.isnan(e_values.deviation),
+    )
+    if not (missing.shares.any() or missing.scores.any()):
+        return segment_state
+    return with_centres(segment_state, e_values, floor, onsets, paged=True, streams=missing)
+
+
+def uncentred(segment_state: SegmentState) -> frozenset[str]:
+    """Return the columns of incidents that have no centre yet."""
+    names = _onsets(segment_state)
+    if not names:
+        return frozenset()
+    owners = {*segment_state.shares.keys.owners, *segment_state.scores.keys.owners}
+    return frozenset(names) & owners - _centred(segment_state)
+
+
+def _onsets(segment_state: SegmentState) -> dict[str, int]:
+    return {name: item.onset for item in segment_state.incidents for name in item.moved}
+
+
+def _centred(segment_state: SegmentState) -> set[str]:
+    return {
         keys.owners[owner]
         for keys, flags in (
             (segment_state.shares.keys, segment_state.shares.centred),
@@ -155,8 +196,6 @@ def uncentred(segment_state: SegmentState) -> dict[str, int]:
         )
         for owner in np.unique(keys.stream_owners[flags]).tolist()
     }
-    owners = {*segment_state.shares.keys.owners, *segment_state.scores.keys.owners}
-    return {name: onset for name, onset in names.items() if name in owners - centred}
 
 
 def without_centres(segment_state: SegmentState, names: Iterable[str]) -> SegmentState:
@@ -180,8 +219,4 @@ def without_centres(segment_state: SegmentState, names: Iterable[str]) -> Segmen
 
 def stray_centres(segment_state: SegmentState) -> frozenset[str]:
     """Return the columns with a centre and without an incident: somebody closed it."""
-    shares, scores = segment_state.shares, segment_state.scores
-    names: set[str] = set()
-    for keys, flags in ((shares.keys, shares.centred), (scores.keys, scores.centred)):
-        names |= {keys.owners[owner] for owner in np.unique(keys.stream_owners[flags]).tolist()}
-    return frozenset(names - segment_state.suspended)
+    return frozenset(_centred(segment_state)) - segment_state.suspended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from driftwatch.decide.incidents.incident_changes import MAX_OPEN_INCIDENTS
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident
 from driftwatch.monitor.column_labels import column_labels, named_column_text
 from driftwatch.monitor.incidents.ending_text import ending_line
@@ -89,6 +90,9 @@ def broken_columns(incident: Incident, verdict: Verdict) -> list[str]:
 
 
 def again_line(incident: Incident, verdict: Verdict) -> str:
+    if len(verdict.endings) >= MAX_OPEN_INCIDENTS:
+        text = f"again: more moved. {len(verdict.endings)} incidents are open, as many as are told apart"
+        return f"{text}, so what moves besides joins this one"
     what = "it broke" if broken_columns(incident, verdict) else "it has moved further"
     return f"again: {what} since its last page"
 
