@@ -24,8 +24,8 @@ from driftwatch.results.streams import Streams
 
 #: P-value at or below which a score is out of its normal range; above it the window is quiet.
 _MAX_OUT_OF_BAND_P = 0.02
-#: Log e-value of a column in one window from which it is not back: 5. A healthy column reaches it in one window
-#: of five at most, and in none of 2,160 that were tried; then its incident ends some windows later.
+#: Log e-value of a column in one window from which it is not back: 5. A healthy column reaches it in a fifth
+#: of its windows at most, and in none of 2,160 that were tried; then its incident ends some windows later.
 _MIN_OFF_LOG_E = 1.6
 #: The configured ``min_effect`` that detectors assume when they declare their floors.
 _STATED_EFFECT = 0.02
