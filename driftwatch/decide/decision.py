@@ -242,7 +242,9 @@ def _findings(
     broken: frozenset[str],
     weights: PerKind[Float64Array],
 ) -> WindowFindings:
-    scores = segment_state.scores
+    scores, decided_until = segment_state.scores, segment_state.decided_until
+    is_late = decided_until is not None and measurement.window.end <= decided_until
+    off_reference = columns_off_reference(segment_state, e_values, weights) - broken
     shifted = np.where(_largest_shifts(scores), scores.shifted_log_ratio, 0.0)
     return WindowFindings(
         end=measurement.window.end,
@@ -250,7 +252,8 @@ def _findings(
         out_of_band=_flagged_columns(segment_state, e_values, broken, e_values.scores_out | (shifted > 0)),
         returned=_flagged_columns(segment_state, e_values, broken, shifted >= _MIN_RETURNED_LOG_RATIO),
         broken=broken,
-        off_reference=columns_off_reference(segment_state, e_values, weights) - broken,
+        off_reference=frozenset() if is_late else off_reference,
+        is_late=is_late,
     )
 
 

@@ -48,6 +48,8 @@ class WindowFindings:
     broken: frozenset[str]
     #: Columns of which this window alone is evidence that they are off the reference.
     off_reference: frozenset[str] = frozenset()
+    #: A newer window was judged before.
+    is_late: bool = False
 
     def is_loud(self, incident: Incident, column: str) -> bool:
         if column in self.broken:
@@ -62,12 +64,13 @@ def settle(
 ) -> SettledIncidents:
     """Count quiet windows of incidents' columns and release those that are back.
 
-    A window judged late, with an end before an incident's onset, says nothing about it.
+    A window judged late says nothing about it: newer ones have.
     """
     incidents = tuple(incidents)
     open_incidents, resolved, ended = [], [], list(past)
     for incident in incidents:
-        settled = incident if findings.end <= incident.onset else _settled(incident, findings)
+        is_about = findings.end > incident.onset and not findings.is_late
+        settled = _settled(incident, findings) if is_about else incident
         if settled.columns:
             open_incidents.append(settled)
             continue

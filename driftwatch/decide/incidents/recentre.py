@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from driftwatch.decide.baseline.prediction import likeliest_shift
 from driftwatch.decide.baseline.score_history import MAX_SHIFTED_LOG_RATIO, ScoreHistory, cusum_start
 from driftwatch.decide.baseline.share_history import ShareHistory
 from driftwatch.decide.evalues.per_kind import PerKind
+from driftwatch.decide.evalues.stream_index import owner_of
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
+from driftwatch.results.streams import Streams
 
 #: A share of rows has moved on if it is so much further from the reference than at the newest page.
 _GROWN_SHARE = 0.2
@@ -174,13 +177,21 @@ def with_missing_centres(
     return with_centres(segment_state, e_values, floor, onsets, paged=True, streams=missing)
 
 
-def uncentred(segment_state: SegmentState) -> frozenset[str]:
-    """Return the columns of incidents that have no centre yet."""
-    names = _onsets(segment_state)
+def uncentred(segment_state: SegmentState, streams: Streams) -> frozenset[str]:
+    """Return the columns of incidents of which no stream that a window measured has a centre yet."""
+    names = frozenset(_onsets(segment_state))
     if not names:
-        return frozenset()
-    owners = {*segment_state.shares.keys.owners, *segment_state.scores.keys.owners}
-    return frozenset(names) & owners - _centred(segment_state)
+        return names
+    shares, scores = segment_state.shares, segment_state.scores
+    centred_keys = {*compress(shares.keys, shares.centred), *compress(scores.keys, scores.centred)}
+    starts = np.cumsum(streams.sizes) - streams.sizes
+    has_trials = np.add.reduceat(streams.trials, starts) > 0 if len(starts) else np.empty(0, dtype=np.bool_)
+    measured = [
+        *compress(streams.share_keys, has_trials),
+        *compress(streams.score_keys, ~np.isnan(streams.value)),
+    ]
+    blind = {owner_of(key) for key in measured} - {owner_of(key) for key in measured if key in centred_keys}
+    return names & (blind | ({*shares.keys.owners, *scores.keys.owners} - _centred(segment_state)))
 
 
 def _onsets(segment_state: SegmentState) -> dict[str, int]:

@@ -279,7 +279,7 @@ class Evaluator:
             context.window,
             owners,
             broken=frozenset(item.column for item in window_breakages),
-            suspended=uncentred(segment_state),
+            suspended=uncentred(segment_state, window_streams),
             min_rows=min_rows,
             memo=memo,
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from driftwatch.decide.combined_score import MIN_COLUMNS
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
-from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
+from driftwatch.decide.segment_state import BLIND, DRIFT, Incident, SegmentState
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.succession.recount import recounted_tiles
@@ -37,11 +37,14 @@ def watched_part(incident: Incident, monitor: Monitor) -> Incident | None:
         return None
     columns = tuple(incident.columns[position] for position in positions)
     counts = incident.quiet or (0,) * len(incident.columns)
+    broken = tuple(name for name in incident.broken if name in columns)
     return replace(
         incident,
+        # What broke is not watched; what drifted goes on.
+        kind=DRIFT if incident.broken and not broken else incident.kind,
         columns=columns,
         quiet=tuple(counts[position] for position in positions),
-        broken=tuple(name for name in incident.broken if name in columns),
+        broken=broken,
         only_broken=tuple(name for name in incident.only_broken if name in columns),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from driftwatch.core.schema import NANOSECONDS, Span
 from driftwatch.decide.combined_score import with_combined_history
 from driftwatch.decide.decision import Decision, decide, learn_block
 from driftwatch.decide.evalues.policy import Policy
+from driftwatch.decide.incidents.recentre import uncentred
 from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import BROKEN, DRIFT, SegmentState
+from driftwatch.decide.state_codec import SEGMENT_STATE, decode, encode
 from driftwatch.results.results import Breakage, IncidentUpdate, Reason, Score, Shares, State
 from driftwatch.results.streams import Streams
 
@@ -130,6 +133,47 @@ def test_a_broken_column_that_moves_on_from_where_it_came_back_pages_again() -> 
     moved = judged(halves[-1].segment_state, *(window(next(days), nulls=0.8) for _ in range(5)))
     pages = [item for item in moved if item.page]
     assert [(item.again, item.paged) for item in pages] == [(True, broken[0].opened[0].key)]
+
+
+def test_a_whole_window_that_is_judged_late_leaves_a_breakage_that_goes_on() -> None:
+    """Else the next broken window would page a second time."""
+    windows = [window(day, broken=True) for day in (FIRST, FIRST + 2)]
+    late, following = window(FIRST + 1), window(FIRST + 3, broken=True)
+    decisions = judged(learned_state(), *windows, late, following)
+    assert [item.page for item in decisions] == [True, False, False, False]
+    assert not any(item.resolved for item in decisions)
+
+
+def test_a_column_of_which_only_other_streams_have_a_centre_is_named_as_unwatched() -> None:
+    """Other detectors were configured since: theirs have no history."""
+    days = iter(range(FIRST, 200))
+    page = judged(learned_state(), *(window(next(days), shift=12.0) for _ in range(2)))
+    state = page[-1].segment_state
+    assert state.incidents
+    assert uncentred(state, window(next(days)).streams) == frozenset()
+    others = [
+        replace(item, detector="psi") if item.column == "a" and isinstance(item, Score) else item
+        for item in window(next(days), unmeasured=["missing"]).streams
+    ]
+    assert uncentred(state, Streams.from_list(others)) == {"a"}
+    assert uncentred(state, Streams.from_list([])) == frozenset(), "it was not measured"
+
+
+def test_a_broken_incident_of_an_older_version_goes_on_as_it_was() -> None:
+    """Version 1 knew neither which columns broke nor the newest page: no page, no end, and never blind."""
+    state = judged(learned_state(), window(FIRST, broken=True))[-1].segment_state
+    header, arrays = SEGMENT_STATE.unpack(encode(state))
+    for item in header["incidents"]:
+        for name in ("broken", "only_broken", "paged_at", "loud_until"):
+            item.pop(name, None)
+    older = replace(SEGMENT_STATE, version=1, migrations=SEGMENT_STATE.migrations[:1])
+    upgraded = decode(older.pack(header, arrays))
+    broken = judged(upgraded, window(FIRST + 1, broken=True), window(FIRST + 2, broken=True))
+    assert not any(item.page or item.resolved or item.updates for item in broken)
+    whole = judged(broken[-1].segment_state, window(FIRST + 3))[-1]
+    assert [item.key for item in whole.resolved] == [item.key for item in state.incidents]
+    half = judged(broken[-1].segment_state, window(FIRST + 3, nulls=0.5))[-1]
+    assert (half.page, [item.columns for item in half.updates]) == (False, [("a",)])
 
 
 def test_a_whole_column_ends_its_breakage_at_once() -> None:
