@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -26,11 +27,13 @@ def watched_part(incident: Incident, monitor: Monitor) -> Incident | None:
     if incident.kind == BLIND:
         return incident
     breakable, owners = _broken_columns(monitor), _owners_with_evidence(monitor)
-    positions = [
-        position
-        for position, name in enumerate(incident.columns)
-        if name in (breakable if name in incident.only_broken else owners)
-    ]
+    only_broken = frozenset(incident.only_broken)
+    return part_with(incident, (owners - only_broken) | (breakable & only_broken))
+
+
+def part_with(incident: Incident, names: Collection[str]) -> Incident | None:
+    """Return the incident with these of its columns; None without any."""
+    positions = [position for position, name in enumerate(incident.columns) if name in names]
     if len(positions) == len(incident.columns):
         return incident
     if not positions:
