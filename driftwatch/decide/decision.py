@@ -154,7 +154,8 @@ def _prepare(
     segment_state = segment_state.with_streams(measurement.streams, memo)
     baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
     value = segment_state.scores.align(measurement.streams, memo)
-    combined = combine_scores(segment_state, value, measurement.slot, baseline)
+    broken = frozenset(item.column for item in measurement.breakages)
+    combined = combine_scores(segment_state, value, measurement.slot, baseline, broken)
     running_shift = segment_state.scores.running_shift
     if combined is not None:
         scores, gauge, running_shift = combined

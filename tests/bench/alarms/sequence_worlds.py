@@ -278,6 +278,10 @@ SEQUENCES: Mapping[str, Sequence] = {
         wanted=_OWN, first=moved("x0"), second=moved("x5"), names=_X5, delay=1, owed=True, segmented=True,
         windows=20,
     ),
+    # What is null is no small move of many columns together.
+    "three all null": _sequence(
+        wanted=Wanted(updates=NONE), first=both(*(nulls(name, 1.0) for name in ALL[:3])), windows=15
+    ),
     # It was broken for longer than what follows may join: no end in between, and no second page.
     "half back": _sequence(wanted=Wanted(ends=NONE), first=half_back("x0", 0.5, 5)),
     "half back: segments": _sequence(
