@@ -58,13 +58,18 @@ class CombinedGauge(Statistic):
 
 
 def combine_scores(
-    segment_state: SegmentState, value: Float64Array, slot: int, baseline: Baseline
+    segment_state: SegmentState,
+    value: Float64Array,
+    slot: int,
+    baseline: Baseline,
+    broken: frozenset[str] = frozenset(),
 ) -> tuple[list[Score], CombinedGauge, Float64Array] | None:
     """Return the combined score and the common shift, their gauge, and the next running shift.
 
     None means that too few columns have a history.
     """
-    history, suspended = segment_state.scores, segment_state.suspended
+    # What is null, or missing, in a broken column is no small move of many.
+    history, suspended = segment_state.scores, segment_state.suspended | broken
     fit = baseline.fit
     deviation = _one_sided(
         (value - fit.location)
@@ -101,9 +106,9 @@ def combine_scores(
     return scores, gauge, running_shift
 
 
-def resting_text(segment_state: SegmentState) -> str:
+def resting_text(segment_state: SegmentState, broken: frozenset[str] = frozenset()) -> str:
     """Return why so many columns are suspended that there is no combined score; empty if there is one."""
-    keys, suspended = segment_state.scores.keys, segment_state.suspended
+    keys, suspended = segment_state.scores.keys, segment_state.suspended | broken
     if not suspended or COMBINED_SCORE not in keys.positions:
         return ""
     is_suspended = keys.owned_by(suspended)

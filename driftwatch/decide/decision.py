@@ -26,6 +26,7 @@ from driftwatch.decide.outcomes.column_outcomes import is_unwatched
 from driftwatch.decide.segment_state import Incident, SegmentState
 from driftwatch.decide.window_e_values import (
     WindowEValues,
+    columns_off_reference,
     design_effects,
     effect_floors,
     recentred_e_values,
@@ -93,12 +94,14 @@ def decide(
     active = _active(segment_state, measurement, broken)
     bets = _bets(active, segment_state, policy)
     next_state = update_evidence(segment_state, e_values, weights, bets, measurement.window.start)
-    findings = _findings(segment_state, measurement, usual, broken)
+    findings = _findings(segment_state, measurement, usual, broken, weights)
     settled = settle(segment_state.incidents, findings, segment_state.past_incidents)
     next_state = replace(next_state, incidents=settled.open, past_incidents=settled.past)
     next_state = without_centres(next_state.decide_until(measurement.window.end), settled.released)
     loud = frozenset(name for item in settled.open for name in item.moved if findings.is_loud(item, name))
-    moves = find_moves(next_state, measurement, policy, e_values, weights, bets, pools, loud)
+    moves = find_moves(
+        next_state, measurement, policy, e_values, weights, bets, pools, loud, findings.off_reference
+    )
     evidence = moves.evidence if moves.changes.again else pools.evidence(next_state, memo)
     next_state = apply_moves(next_state, e_values, effect_floors(next_state, policy), moves)
     next_state = _add_window(next_state, measurement, e_values, segment_state, broken)
@@ -151,7 +154,8 @@ def _prepare(
     segment_state = segment_state.with_streams(measurement.streams, memo)
     baseline = baseline_for(segment_state.scores, measurement.slot, measurement.rows)
     value = segment_state.scores.align(measurement.streams, memo)
-    combined = combine_scores(segment_state, value, measurement.slot, baseline)
+    broken = frozenset(item.column for item in measurement.breakages)
+    combined = combine_scores(segment_state, value, measurement.slot, baseline, broken)
     running_shift = segment_state.scores.running_shift
     if combined is not None:
         scores, gauge, running_shift = combined
@@ -233,9 +237,15 @@ def _present(active: PerKind[BoolArray], e_values: WindowEValues) -> PerKind[Boo
 
 
 def _findings(
-    segment_state: SegmentState, measurement: Measurement, e_values: WindowEValues, broken: frozenset[str]
+    segment_state: SegmentState,
+    measurement: Measurement,
+    e_values: WindowEValues,
+    broken: frozenset[str],
+    weights: PerKind[Float64Array],
 ) -> WindowFindings:
-    scores = segment_state.scores
+    scores, decided_until = segment_state.scores, segment_state.decided_until
+    is_late = decided_until is not None and measurement.window.end <= decided_until
+    off_reference = columns_off_reference(segment_state, e_values, weights) - broken
     shifted = np.where(_largest_shifts(scores), scores.shifted_log_ratio, 0.0)
     return WindowFindings(
         end=measurement.window.end,
@@ -243,6 +253,8 @@ def _findings(
         out_of_band=_flagged_columns(segment_state, e_values, broken, e_values.scores_out | (shifted > 0)),
         returned=_flagged_columns(segment_state, e_values, broken, shifted >= _MIN_RETURNED_LOG_RATIO),
         broken=broken,
+        off_reference=frozenset() if is_late else off_reference,
+        is_late=is_late,
     )
 
 

@@ -50,6 +50,8 @@ class Incident:
     loud_until: int | None = None
     #: The longest time, in nanoseconds, after which it returned; 0 if it never went away.
     absence: int = 0
+    #: Columns of it that were in an incident before, which went away.
+    returned: tuple[str, ...] = ()
 
     @property
     def newest_page(self) -> int:

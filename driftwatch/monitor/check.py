@@ -269,7 +269,7 @@ class Monitor:
             has_answered = reading.failure.reason is not Reason.SOURCE_UNAVAILABLE
             owed = OwedWindow(window=window, answered_at=now if has_answered else None)
         else:
-            tiles = self.tiles_to_store(reading)
+            tiles = self.recorder.tiles_to_store(reading)
             selftest = self._advance_selftest(summaries[None], evaluations[None])
         self.commit(window, now, evaluations, tiles=tiles, selftest=selftest, owed=owed)
 
@@ -313,9 +313,6 @@ class Monitor:
             log.exception("self-test failed", extra={"monitor": self.config.name})
             return abandon_after_error(stored, window)
 
-    def tiles_to_store(self, reading: Reading) -> list[StoredTile]:
-        return self.recorder.stored_tiles(reading.new_tiles, reading.versions, reading.source_versions)
-
     def refresh_gauges(self, window: Span, now: int) -> Outcome:
         """Recompute the gauges over a sliding window and store its tiles; the evidence does not change."""
         try:
@@ -323,7 +320,7 @@ class Monitor:
             reading = read_missing(tile_source, window, moving_sums)
         except DataError as error:
             return Outcome(verdicts=(), reading=Reading(failure=Failure.from_error(error)))
-        tiles = self.tiles_to_store(reading)
+        tiles = self.recorder.tiles_to_store(reading)
         self.history.commit(CheckRecord(monitor=self.config.name, now=now, tiles=tiles))
         summaries = moved_window(tile_source, window, reading, moving_sums)
         evaluator, gauges_by_segment = self.evaluator, {}

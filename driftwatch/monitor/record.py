@@ -21,7 +21,7 @@ from driftwatch.monitor.incidents.incident_records import (
     Segments,
     with_keys,
 )
-from driftwatch.monitor.reading import Tiles
+from driftwatch.monitor.reading import Reading
 from driftwatch.results.evidence_trail import TrailPoint
 from driftwatch.results.results import Verdict
 from driftwatch.results.stored_verdict import verdict_to_json
@@ -127,18 +127,16 @@ class Recorder:
             candidate = f"{key}-{number}"
         return candidate
 
-    def stored_tiles(
-        self, tiles: Tiles, versions: Mapping[int, int], source_versions: Mapping[int, str]
-    ) -> list[StoredTile]:
+    def tiles_to_store(self, reading: Reading) -> list[StoredTile]:
         return [
             StoredTile(
                 segment=segment,
                 start=start,
-                version=versions[start],
-                source_version=source_versions[start],
+                version=reading.versions[start],
+                source_version=reading.source_versions[start],
                 summary=part if self.keep_samples else part.drop_sample(),
             )
-            for (start, segment), part in tiles.items()
+            for (start, segment), part in reading.new_tiles.items()
         ]
 
     def _incident_changes(

@@ -167,8 +167,10 @@ def _write_verdicts(connection: sqlite3.Connection, record: CheckRecord) -> int:
     if OwedTable.holds(connection, monitor, end):
         VerdictTable.delete(connection, monitor, end)
     if record.owed is None:
+        # While it was owed, an answer may have changed the states: that check point comes before it.
+        is_next = end >= last and end > JudgingOrder.last_checkpoint(connection, monitor)
         OwedTable.delete(connection, monitor, end)
-        judged = end if end >= last else last + 1
+        judged = end if is_next else max(last, end) + 1
     else:
         OwedTable.write(connection, monitor, record.owed)
         judged = end

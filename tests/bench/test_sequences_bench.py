@@ -227,6 +227,12 @@ def test_a_second_cause_long_after_a_page_pages_in_its_first_window() -> None:
     assert result["pages"][0][3] == ["x0"]
 
 
+@pytest.mark.parametrize("name", ["three all null", "half back"])
+def test_a_breakage_is_one_page_whatever_it_comes_back_as(name: str) -> None:
+    result = sequences.repeat(name, 0, BUDGET)
+    assert sequence_report.is_as_wanted(result, SEQUENCES[name].wanted)
+
+
 def test_an_owed_window_is_judged_after_the_page() -> None:
     result = sequences.repeat("owed window", 0, BUDGET)
     assert (result["first"], result["keys"], result["found"], result["how"]) == (2, 2, 1, "page")

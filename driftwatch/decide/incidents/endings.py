@@ -1,8 +1,8 @@
 """When incidents end: their columns are back, or whole again, for long enough.
 
 A column that drifted is back after ``QUIET_WINDOWS`` quiet windows in a row, a broken one with its first
-whole window. What went away and returned is recurring: it ends after it was away for twice its longest
-absence, so that a shift of every weekend is one incident.
+whole window; one that is half null then goes on as drift. What went away and returned is recurring: it ends
+after it was away for twice its longest absence, so that a shift of every weekend is one incident.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ _MAX_ABSENCE_WINDOWS, _MAX_ABSENCE = 35, 8 * 86400 * NANOSECONDS
 _MAX_PAST_INCIDENTS = 20
 #: Absences after which a recurring incident ends.
 _ABSENCES = 2
+#: Share of an incident's columns that were away before, from which on it is what returned.
+_MIN_RETURNED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,10 @@ class WindowFindings:
     out_of_band: Mapping[str, bool]
     returned: Mapping[str, bool]
     broken: frozenset[str]
+    #: Columns of which this window alone is evidence that they are off the reference.
+    off_reference: frozenset[str] = frozenset()
+    #: A newer window was judged before.
+    is_late: bool = False
 
     def is_loud(self, incident: Incident, column: str) -> bool:
         if column in self.broken:
@@ -58,12 +64,13 @@ def settle(
 ) -> SettledIncidents:
     """Count quiet windows of incidents' columns and release those that are back.
 
-    A window judged late, with an end before an incident's onset, says nothing about it.
+    A window judged late says nothing about it: newer ones have.
     """
     incidents = tuple(incidents)
     open_incidents, resolved, ended = [], [], list(past)
     for incident in incidents:
-        settled = incident if findings.end <= incident.onset else _settled(incident, findings)
+        is_about = findings.end > incident.onset and not findings.is_late
+        settled = _settled(incident, findings) if is_about else incident
         if settled.columns:
             open_incidents.append(settled)
             continue
@@ -94,7 +101,8 @@ def _settled(incident: Incident, findings: WindowFindings) -> Incident:
     for column, quiet in zip(incident.columns, counts, strict=True):
         count = 0 if column in loud else quiet + 1
         if column in incident.only_broken:
-            is_back = column not in findings.broken
+            # One that comes back by half goes on as drift.
+            is_back = column not in findings.broken | findings.off_reference
         elif incident.absence:
             is_back = _is_over(incident, findings)
         else:
@@ -130,15 +138,31 @@ def _is_over(incident: Incident, findings: WindowFindings) -> bool:
     return findings.end - loud_until >= _ABSENCES * incident.absence
 
 
-def returned_after(past: Iterable[PastIncident], columns: Iterable[str], onset: int, length: int) -> int:
-    """Return the absence, in nanoseconds, after which one of ``columns`` is there again; 0 if it is new."""
-    names = set(columns)
-    absences = [
-        max(onset - item.loud_until, item.absence)
-        for item in past
-        if names.intersection(item.columns) and 0 < onset - item.loud_until <= max_absence(length)
-    ]
-    return max(absences, default=0)
+def with_recurrence(
+    incident: Incident, columns: Iterable[str], past: Iterable[PastIncident], length: int
+) -> Incident:
+    """Return the incident, whose ``columns`` are new, as recurring if it is what went away.
+
+    It is if at least half of its columns were away: the page of what returns need not name them all, and one
+    column that was away says nothing of many that never were.
+    """
+    absences = _absences_of(past, incident.onset, length)
+    returned = tuple(dict.fromkeys([*incident.returned, *(name for name in columns if name in absences)]))
+    if len(returned) < _MIN_RETURNED_SHARE * len(incident.moved):
+        return replace(incident, returned=returned, absence=0)
+    absence = max([incident.absence, *(absences.get(name, 0) for name in returned)])
+    return replace(incident, returned=returned, absence=absence)
+
+
+def _absences_of(past: Iterable[PastIncident], onset: int, length: int) -> dict[str, int]:
+    # The longest absence, in nanoseconds, of each column that was away before ``onset``.
+    absences: dict[str, int] = {}
+    for item in past:
+        away = onset - item.loud_until
+        if 0 < away <= max_absence(length):
+            for name in item.columns:
+                absences[name] = max(away, item.absence, absences.get(name, 0))
+    return absences
 
 
 def ending_of(incident: Incident, end: int, length: int) -> IncidentEnding:

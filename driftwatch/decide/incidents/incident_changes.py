@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from driftwatch.decide.evalues.policy import Policy
-from driftwatch.decide.incidents.endings import returned_after
+from driftwatch.decide.incidents.endings import with_recurrence
 from driftwatch.decide.incidents.incident_key import incident_key, with_groups
 from driftwatch.decide.incidents.page_rules import (
     NewestPage,
     is_of_cause,
     is_unfolding,
+    last_page,
     may_page_again,
     newest_page,
 )
@@ -24,7 +25,7 @@ from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident, PastInciden
 from driftwatch.results.results import IncidentUpdate, NamedColumn
 from driftwatch.results.streams import JOINT_PREFIX
 
-#: Incidents of a segment that are told apart; what moves besides joins the newest.
+#: Incidents of a segment that are told apart; what moves besides joins the newest, and pages under its key.
 MAX_OPEN_INCIDENTS = 20
 
 
@@ -40,6 +41,8 @@ class IncidentChanges:
     #: Keys of incidents that are new.
     opened_keys: frozenset[str] = frozenset()
     updates: tuple[IncidentUpdate, ...] = ()
+    #: Columns that were broken and go on as drift.
+    mended: frozenset[str] = frozenset()
 
     @property
     def opened(self) -> tuple[Incident, ...]:
@@ -71,7 +74,7 @@ class IncidentChanges:
         page = newest_page(self.incidents, self.measurement)
         named = tuple(named)
         # A joint detector that leaves out the columns beside it goes on without them.
-        if any(not item.column.startswith(JOINT_PREFIX) for item in named):
+        if self.mended or any(not item.column.startswith(JOINT_PREFIX) for item in named):
             named = tuple(item for item in named if item.column not in self.measurement.joint_readers)
         joining = [
             item for item in named if page is not None and is_of_cause(page, item.onset, self.measurement)
@@ -85,11 +88,11 @@ class IncidentChanges:
         open_columns = {name for item in self.incidents for name in item.columns}
         grouped = with_groups((item.column for item in named), self.policy.groups)
         columns = tuple(name for name in grouped if name not in open_columns)
-        changes = self._with_moved_broken({item.column for item in named})
+        changes = self.with_mended({item.column for item in named})
         return changes._moved(columns, min(item.onset for item in named), DRIFT)
 
-    def _with_moved_broken(self, names: Collection[str]) -> IncidentChanges:
-        # Rows that came late of a column that is broken since: it has one incident.
+    def with_mended(self, names: Collection[str]) -> IncidentChanges:
+        """Let broken columns go on as drift: half of the values are back, or late rows show that it moved."""
         changes = self
         for incident in self.incidents:
             moved = tuple(name for name in incident.only_broken if name in names)
@@ -97,6 +100,7 @@ class IncidentChanges:
                 only_broken = tuple(name for name in incident.only_broken if name not in moved)
                 changed = replace(incident, only_broken=only_broken)
                 changes = changes._changed(changed, moved, calls_for_page=False)
+                changes = replace(changes, mended=changes.mended.union(moved))
         return changes
 
     def with_further_moves(self, named: Iterable[NamedColumn], grown: frozenset[str]) -> IncidentChanges:
@@ -129,9 +133,12 @@ class IncidentChanges:
         if not columns:
             return self
         newest = newest_page(self.incidents, self.measurement)
-        is_full = len(self.incidents) >= MAX_OPEN_INCIDENTS
-        if newest is not None and (is_full or is_of_cause(newest, onset, self.measurement)):
-            return self._joined(newest, columns, onset, kind, calls_for_page=is_full)
+        if newest is not None and is_of_cause(newest, onset, self.measurement):
+            return self._joined(newest, columns, onset, kind)
+        if len(self.incidents) >= MAX_OPEN_INCIDENTS:
+            last = last_page(self.incidents, self.measurement)
+            changes = self._joined(last, columns, onset, kind)
+            return changes._paged_again(next(item for item in changes.incidents if item.key == last.key))
         part = self.measurement.part
         incident = Incident(
             key=incident_key(self.policy, kind, self.measurement.window, columns, part),
@@ -143,8 +150,8 @@ class IncidentChanges:
             only_broken=columns if kind == BROKEN else (),
             paged_at=self.measurement.window.end,
             loud_until=self.measurement.window.end,
-            absence=_absence(self, columns, onset, kind),
         )
+        incident = self._recurring(incident, columns, kind)
         return replace(
             self,
             incidents=(*self.incidents, incident),
@@ -152,9 +159,7 @@ class IncidentChanges:
             opened_keys=self.opened_keys | {incident.key},
         )
 
-    def _joined(
-        self, newest: NewestPage, columns: tuple[str, ...], onset: int, kind: str, *, calls_for_page: bool
-    ) -> IncidentChanges:
+    def _joined(self, newest: NewestPage, columns: tuple[str, ...], onset: int, kind: str) -> IncidentChanges:
         incident = next((item for item in self.incidents if item.key == newest.key), None)
         is_broken = kind == BROKEN
         if incident is None:
@@ -165,7 +170,6 @@ class IncidentChanges:
                 opened_at=newest.paged_at,
                 onset=onset,
                 paged_at=newest.paged_at,
-                absence=_absence(self, columns, onset, kind),
             )
             changes = replace(self, incidents=(*self.incidents, incident))
         else:
@@ -180,7 +184,13 @@ class IncidentChanges:
             onset=min(incident.onset, onset),
             loud_until=max(self.measurement.window.end, incident.loud_until or 0),
         )
-        return changes._changed(joined, columns, calls_for_page=calls_for_page)
+        joined = self._recurring(joined, columns, kind)
+        return changes._changed(joined, columns, calls_for_page=False)
+
+    def _recurring(self, incident: Incident, columns: tuple[str, ...], kind: str) -> Incident:
+        if kind == BROKEN:
+            return incident
+        return with_recurrence(incident, columns, self.past, self.measurement.length)
 
     def _changed(
         self, incident: Incident, columns: tuple[str, ...], *, calls_for_page: bool
@@ -195,8 +205,10 @@ class IncidentChanges:
         return replace(changes, updates=_with_update(self.updates, incident.key, columns))
 
     def _paged_again(self, incident: Incident) -> IncidentChanges:
-        changes = self._with(replace(incident, paged_at=self.measurement.window.end, page_due=False))
-        return replace(changes, paged=incident.key, again=True)
+        paged_at = max(self.measurement.window.end, incident.newest_page)
+        changes = self._with(replace(incident, paged_at=paged_at, page_due=False))
+        updates = tuple(item for item in self.updates if item.key != incident.key)
+        return replace(changes, paged=incident.key, again=True, updates=updates)
 
     def _with(self, incident: Incident) -> IncidentChanges:
         return replace(
@@ -206,12 +218,6 @@ class IncidentChanges:
 
     def _may_page(self, incident: Incident) -> bool:
         return self.paged is None and may_page_again(incident, self.measurement)
-
-
-def _absence(changes: IncidentChanges, columns: tuple[str, ...], onset: int, kind: str) -> int:
-    if kind == BROKEN:
-        return 0
-    return returned_after(changes.past, columns, onset, changes.measurement.length)
 
 
 def _quiet(incident: Incident) -> tuple[int, ...]:

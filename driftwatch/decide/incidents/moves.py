@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +18,8 @@ from driftwatch.decide.incidents.incident_changes import IncidentChanges
 from driftwatch.decide.incidents.page_rules import newest_page, with_pages_elsewhere
 from driftwatch.decide.incidents.recentre import (
     grown_columns,
-    uncentred,
     with_centres,
+    with_missing_centres,
     with_paged_distances,
 )
 from driftwatch.decide.measurement import Measurement
@@ -101,8 +100,11 @@ def find_moves(
     bets: PerKind[BoolArray],
     pools: Pools,
     loud: frozenset[str] = frozenset(),
+    mended: frozenset[str] = frozenset(),
 ) -> Moves:
     """Sort what moved into pages and updates; ``loud`` are the incidents' columns that are not back.
+
+    ``mended`` ones are no longer broken, and not back.
 
     What moved further goes first: what begins in the window of its page is of its cause.
     """
@@ -111,7 +113,8 @@ def find_moves(
         policy=policy,
         incidents=segment_state.incidents,
         past=segment_state.past_incidents,
-    ).with_breakages()
+    )
+    changes = changes.with_mended(mended).with_breakages()
 
     def names_of(flags: PerKind[BoolArray]) -> tuple[NamedColumn, ...]:
         if evidence_over(segment_state, flags) < 1:
@@ -174,7 +177,9 @@ def apply_moves(
 ) -> SegmentState:
     """Return the state with the incidents as they are now, named streams re-centred and evidence reset."""
     changes, pools = moves.changes, moves.pools
-    paged = {item.column: item.onset for item in moves.named}
+    # What it was while it was broken is not where it is.
+    paged = dict.fromkeys(changes.mended, changes.measurement.window.start)
+    paged |= {item.column: item.onset for item in moves.named}
     # The columns of a group move together.
     for item in changes.incidents:
         new_columns = [name for name in item.moved if name not in segment_state.suspended]
@@ -186,17 +191,24 @@ def apply_moves(
     for onsets, is_paged in ((further, False), (paged, True)):
         if onsets:
             segment_state = with_centres(segment_state, e_values, floor, onsets, paged=is_paged)
+    if changes.mended:
+        # Joint detectors read them in this window.
+        segment_state = _reset(segment_state, _owned(segment_state, changes))
     if moves.named:
         segment_state = replace(_reset(segment_state, pools.outside), evidence_start=None)
     if moves.evidence >= 1:
         segment_state = _reset(segment_state, pools.inside)
     segment_state = replace(segment_state, incidents=changes.incidents)
-    missing: Mapping[str, int] = uncentred(segment_state)
     if newly_paged:
         segment_state = with_paged_distances(segment_state, e_values, newly_paged)
-    if missing:
-        segment_state = with_centres(segment_state, e_values, floor, missing, paged=True)
-    return segment_state
+    return with_missing_centres(segment_state, e_values, floor, changes.measurement)
+
+
+def _owned(segment_state: SegmentState, changes: IncidentChanges) -> PerKind[BoolArray]:
+    names = changes.mended | changes.measurement.joint_readers
+    return PerKind(
+        shares=segment_state.shares.keys.owned_by(names), scores=segment_state.scores.keys.owned_by(names)
+    )
 
 
 def _columns_of_newer_pages(segment_state: SegmentState, moves: Moves) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """Which incident a move belongs to, and how often one incident pages.
 
 What begins up to two windows after the newest page's window is of its cause, in any segment. What begins
-later is another cause. One incident pages at most once in seven windows.
+later is another cause. For what moves further one incident pages at most once in seven windows.
 """
 
 from __future__ import annotations
@@ -40,6 +40,21 @@ def newest_page(incidents: Iterable[Incident], measurement: Measurement) -> Newe
     ]
     begun = [item for item in pages if item.onset < measurement.window.end]
     return max(begun, key=lambda item: (item.paged_at, item.key), default=None)
+
+
+def last_page(incidents: Iterable[Incident], measurement: Measurement) -> NewestPage:
+    """Return the page that another cause joins where too many incidents are open: one that still wakes."""
+    pages = [
+        (
+            (item.muted_until or 0) <= measurement.window.end,
+            page_time(item, measurement),
+            item.key,
+            item,
+        )
+        for item in incidents
+    ]
+    _, paged_at, key, incident = max(pages, key=lambda page: page[:3])
+    return NewestPage(key=key, paged_at=paged_at, onset=incident.onset, kind=incident.kind)
 
 
 def page_time(incident: Incident, measurement: Measurement) -> int:

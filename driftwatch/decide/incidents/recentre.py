@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from driftwatch.core.arrays import BoolArray, Float64Array, Int64Array
 from driftwatch.decide.baseline.prediction import likeliest_shift
 from driftwatch.decide.baseline.score_history import MAX_SHIFTED_LOG_RATIO, ScoreHistory, cusum_start
 from driftwatch.decide.baseline.share_history import ShareHistory
+from driftwatch.decide.evalues.per_kind import PerKind
+from driftwatch.decide.evalues.stream_index import owner_of
+from driftwatch.decide.measurement import Measurement
 from driftwatch.decide.segment_state import SegmentState
 from driftwatch.decide.window_e_values import WindowEValues
+from driftwatch.results.streams import Streams
 
 #: A share of rows has moved on if it is so much further from the reference than at the newest page.
 _GROWN_SHARE = 0.2
@@ -35,11 +40,17 @@ def with_centres(
     onsets: Mapping[str, int],
     *,
     paged: bool,
+    streams: PerKind[BoolArray] | None = None,
 ) -> SegmentState:
-    """Centre the streams of columns, each since its onset, this window included; ``paged`` by a new page."""
+    """Centre the streams of columns, each since its onset, this window included; ``paged`` by a new page.
+
+    Of some columns only some ``streams``.
+    """
     names = frozenset(onsets)
     shares, scores = segment_state.shares, segment_state.scores
     is_share, is_score = shares.keys.owned_by(names), scores.keys.owned_by(names)
+    if streams is not None:
+        is_share, is_score = is_share & streams.shares, is_score & streams.scores
     counts = _counts_since(segment_state, e_values, onsets)
     onset = np.full(len(scores.keys), _NEVER)
     for name, start in onsets.items():
@@ -142,12 +153,53 @@ def grown_columns(
     return frozenset(grown & onsets.keys())
 
 
-def uncentred(segment_state: SegmentState) -> dict[str, int]:
-    """Return the columns of incidents that have no centre yet, with their incident's onset."""
-    if not segment_state.incidents:
-        return {}
-    names = {name: item.onset for item in segment_state.incidents for name in item.moved}
-    centred = {
+def with_missing_centres(
+    segment_state: SegmentState, e_values: WindowEValues, floor: Float64Array, measurement: Measurement
+) -> SegmentState:
+    """Centre the incidents' streams that have no centre in the first window that measures them.
+
+    The window of the page may have measured none of a column's streams, or not all. Late rows are too few,
+    a window before the onset says nothing of it, and a broken column is centred once it is not.
+    """
+    broken, end = {item.column for item in measurement.breakages}, measurement.window.end
+    onsets = _onsets(segment_state)
+    onsets = {name: onset for name, onset in onsets.items() if name not in broken and onset < end}
+    if measurement.part or not onsets:
+        return segment_state
+    shares, scores = segment_state.shares, segment_state.scores
+    names = frozenset(onsets)
+    missing = PerKind(
+        shares=shares.keys.owned_by(names) & ~shares.centred & e_values.window_shares.present,
+        scores=scores.keys.owned_by(names) & ~scores.centred & ~np.isnan(e_values.deviation),
+    )
+    if not (missing.shares.any() or missing.scores.any()):
+        return segment_state
+    return with_centres(segment_state, e_values, floor, onsets, paged=True, streams=missing)
+
+
+def uncentred(segment_state: SegmentState, streams: Streams) -> frozenset[str]:
+    """Return the columns of incidents of which no stream that a window measured has a centre yet."""
+    names = frozenset(_onsets(segment_state))
+    if not names:
+        return names
+    shares, scores = segment_state.shares, segment_state.scores
+    centred_keys = {*compress(shares.keys, shares.centred), *compress(scores.keys, scores.centred)}
+    starts = np.cumsum(streams.sizes) - streams.sizes
+    has_trials = np.add.reduceat(streams.trials, starts) > 0 if len(starts) else np.empty(0, dtype=np.bool_)
+    measured = [
+        *compress(streams.share_keys, has_trials),
+        *compress(streams.score_keys, ~np.isnan(streams.value)),
+    ]
+    blind = {owner_of(key) for key in measured} - {owner_of(key) for key in measured if key in centred_keys}
+    return names & (blind | ({*shares.keys.owners, *scores.keys.owners} - _centred(segment_state)))
+
+
+def _onsets(segment_state: SegmentState) -> dict[str, int]:
+    return {name: item.onset for item in segment_state.incidents for name in item.moved}
+
+
+def _centred(segment_state: SegmentState) -> set[str]:
+    return {
         keys.owners[owner]
         for keys, flags in (
             (segment_state.shares.keys, segment_state.shares.centred),
@@ -155,8 +207,6 @@ def uncentred(segment_state: SegmentState) -> dict[str, int]:
         )
         for owner in np.unique(keys.stream_owners[flags]).tolist()
     }
-    owners = {*segment_state.shares.keys.owners, *segment_state.scores.keys.owners}
-    return {name: onset for name, onset in names.items() if name in owners - centred}
 
 
 def without_centres(segment_state: SegmentState, names: Iterable[str]) -> SegmentState:
@@ -180,8 +230,4 @@ def without_centres(segment_state: SegmentState, names: Iterable[str]) -> Segmen
 
 def stray_centres(segment_state: SegmentState) -> frozenset[str]:
     """Return the columns with a centre and without an incident: somebody closed it."""
-    shares, scores = segment_state.shares, segment_state.scores
-    names: set[str] = set()
-    for keys, flags in ((shares.keys, shares.centred), (scores.keys, scores.centred)):
-        names |= {keys.owners[owner] for owner in np.unique(keys.stream_owners[flags]).tolist()}
-    return frozenset(names - segment_state.suspended)
+    return frozenset(_centred(segment_state)) - segment_state.suspended

@@ -15,8 +15,11 @@ from driftwatch.decide.state_codec import decode, encode
 from driftwatch.monitor.acceptance.relearn import owned, rebased_owners
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.evaluation.initial_state import initial_segment_state
+from driftwatch.monitor.incident_message import Ending
+from driftwatch.monitor.incidents.incident_records import Segments, in_segments
+from driftwatch.monitor.succession.closing import Closings, close
 from driftwatch.monitor.succession.damaged_state import incident_of
-from driftwatch.monitor.succession.next_state import watched_part
+from driftwatch.monitor.succession.next_state import part_with, watched_part
 from driftwatch.notify.base import minute_text
 from driftwatch.store.acknowledgements import ACCEPTED, UNDONE, Acknowledgement
 from driftwatch.store.records import CheckRecord, StoredIncident
@@ -56,9 +59,13 @@ def undo(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Monito
         for name, state in states.items()
     }
     decided_until = max((state.decided_until or 0) for state in undone_states.values())
+    updated, closings = _newer_changes(monitor, undone_states, now)
     monitor.history.commit(
         replace(
             record,
+            updated=updated,
+            resolved=closings.resolved,
+            messages=closings.messages,
             segment_states=[(name, decided_until, encode(state)) for name, state in undone_states.items()],
             checkpoint=True,
             activated=undoing.reference.fingerprint,
@@ -67,6 +74,22 @@ def undo(monitor: Monitor, acknowledgement: Acknowledgement, now: int) -> Monito
         )
     )
     return former
+
+
+def _newer_changes(
+    monitor: Monitor, undone_states: Mapping[str | None, SegmentState], now: int
+) -> tuple[list[StoredIncident], Closings]:
+    """Return what becomes of incidents that opened since, of which the reopened ones took columns."""
+    open_in: dict[str, Segments] = {}
+    for segment, state in undone_states.items():
+        for item in state.incidents:
+            open_in[item.key] = (*open_in.get(item.key, ()), segment)
+    stored = monitor.history.incidents.of_monitor(monitor.config.name)
+    placed = [(item, in_segments(item, open_in.get(item.key, ()))) for item in stored]
+    endings = {item.key: Ending.REFERENCE_REPLACED for item in stored if item.key not in open_in}
+    recorder = monitor.recorder
+    closings = close(endings, stored, recorder.browsing, recorder.sinks, now)
+    return [new for item, new in placed if new != item], closings
 
 
 def _outcome(key: str, undoing: Undoing, states: States) -> str:
@@ -199,13 +222,19 @@ def _undone_state(
     if state is None or state.reference != former.reference.fingerprint:
         state = _first_state(former, segment)
     owners = rebased_owners(monitor, undoing.columns)
+    # What moved since against the reference that is gone: no column is in two incidents.
+    names = {name for item in incidents[segment] for name in item.columns}
+    parts = [
+        item if item.kind == BLIND else part_with(item, set(item.columns) - names)
+        for item in current.incidents
+    ]
     return replace(
         current,
         reference=former.reference.fingerprint,
         shares=with_former_shares(current.shares, state.shares, owned(current.shares.keys, owners)),
         scores=with_former_scores(current.scores, state.scores, owned(current.scores.keys, owners)),
         score_model=None,
-        incidents=(*incidents[segment], *current.incidents),
+        incidents=(*incidents[segment], *(item for item in parts if item is not None)),
     )
 
 

@@ -200,6 +200,7 @@ class Evaluator:
         window_breakages = breakages(
             segment_context.reference, pooled_window, segment_state.healthy_breakages, other_columns
         )
+        broken = frozenset(item.column for item in window_breakages)
         left_out = self.left_out(window, segment_state, segment, window_breakages)
         context = segment_context.window(pooled_window, left_out)
         pooling_targets = [target for target in self.targets if target[0].pools]
@@ -234,7 +235,7 @@ class Evaluator:
             joint_readers=self.joint_readers,
             suspended_joint=frozenset(resting),
             # A part of late rows never has joint streams.
-            resting=() if shares_only else resting_texts(resting, segment_state),
+            resting=() if shares_only else resting_texts(resting, segment_state, broken),
             effect_order=self.effect_order,
         )
 
@@ -279,7 +280,7 @@ class Evaluator:
             context.window,
             owners,
             broken=frozenset(item.column for item in window_breakages),
-            suspended=frozenset(uncentred(segment_state)),
+            suspended=uncentred(segment_state, window_streams),
             min_rows=min_rows,
             memo=memo,
         )

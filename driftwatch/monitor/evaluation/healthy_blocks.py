@@ -73,5 +73,7 @@ def resting_detectors(targets: Sequence[Target], context: WindowContext, streams
     return resting
 
 
-def resting_texts(resting: Mapping[str, str], segment_state: SegmentState) -> tuple[str, ...]:
-    return tuple(filter(None, (*resting.values(), resting_text(segment_state))))
+def resting_texts(
+    resting: Mapping[str, str], segment_state: SegmentState, broken: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    return tuple(filter(None, (*resting.values(), resting_text(segment_state, broken))))

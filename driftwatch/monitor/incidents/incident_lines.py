@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from driftwatch.decide.incidents.incident_changes import MAX_OPEN_INCIDENTS
 from driftwatch.decide.segment_state import BROKEN, DRIFT, Incident
 from driftwatch.monitor.column_labels import column_labels, followers_of, named_column_text
 from driftwatch.monitor.incidents.ending_text import ending_line
@@ -131,6 +132,9 @@ def broken_columns(incident: Incident, verdict: Verdict) -> list[str]:
 
 def again_line(incident: Incident, verdict: Verdict, earlier: Message) -> str:
     """Say since when an incident is further than at its last page, and when that was."""
+    if len(verdict.endings) >= MAX_OPEN_INCIDENTS:
+        text = f"again: more moved. {len(verdict.endings)} incidents are open, as many as are told apart"
+        return f"{text}, so what moves besides joins this one"
     what = "it broke"
     if not broken_columns(incident, verdict):
         what = f"it has moved further since {minute_text(further_since(verdict, earlier))}"

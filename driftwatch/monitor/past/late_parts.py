@@ -51,7 +51,7 @@ def reread(monitor: Monitor, decided: DecidedWindow, now: int) -> LateData | Non
     reading = reread_window(monitor.tile_source(), decided.edges)
     if reading is None or not (reading.new_tiles or reading.retained_slices):
         return None
-    name, tiles = monitor.config.name, monitor.tiles_to_store(reading)
+    name, tiles = monitor.config.name, monitor.recorder.tiles_to_store(reading)
     late_rows = _late_rows(monitor, window, reading)
     evaluations = {} if late_rows is None else _evaluate(monitor, late_rows, reading)
     if late_rows is not None and evaluations:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from driftwatch.decide.combined_score import MIN_COLUMNS
 from driftwatch.decide.evalues.stream_index import COMBINED_SCORE
-from driftwatch.decide.segment_state import BLIND, Incident, SegmentState
+from driftwatch.decide.segment_state import BLIND, DRIFT, Incident, SegmentState
 from driftwatch.errors import DataError
 from driftwatch.monitor.check import Monitor
 from driftwatch.monitor.succession.recount import recounted_tiles
@@ -26,22 +27,27 @@ def watched_part(incident: Incident, monitor: Monitor) -> Incident | None:
     if incident.kind == BLIND:
         return incident
     breakable, owners = _broken_columns(monitor), _owners_with_evidence(monitor)
-    positions = [
-        position
-        for position, name in enumerate(incident.columns)
-        if name in (breakable if name in incident.only_broken else owners)
-    ]
+    only_broken = frozenset(incident.only_broken)
+    return part_with(incident, (owners - only_broken) | (breakable & only_broken))
+
+
+def part_with(incident: Incident, names: Collection[str]) -> Incident | None:
+    """Return the incident with these of its columns; None without any."""
+    positions = [position for position, name in enumerate(incident.columns) if name in names]
     if len(positions) == len(incident.columns):
         return incident
     if not positions:
         return None
     columns = tuple(incident.columns[position] for position in positions)
     counts = incident.quiet or (0,) * len(incident.columns)
+    broken = tuple(name for name in incident.broken if name in columns)
     return replace(
         incident,
+        # What broke is not watched; what drifted goes on.
+        kind=DRIFT if incident.broken and not broken else incident.kind,
         columns=columns,
         quiet=tuple(counts[position] for position in positions),
-        broken=tuple(name for name in incident.broken if name in columns),
+        broken=broken,
         only_broken=tuple(name for name in incident.only_broken if name in columns),
     )
 

@@ -76,3 +76,13 @@ class JudgingOrder:
             )
         ]
         return max((place for place in places if place is not None), default=NO_PLACE)
+
+    @staticmethod
+    def last_checkpoint(connection: sqlite3.Connection, monitor: str) -> int:
+        """Return the place of the newest check point."""
+        row = connection.execute(
+            "SELECT coalesce(judged, decided_until) FROM checkpoints WHERE monitor = ? AND segment = ''"
+            " ORDER BY id DESC LIMIT 1",
+            (monitor,),
+        ).fetchone()
+        return NO_PLACE if row is None else int(row[0])

@@ -177,6 +177,11 @@ def nulls(name: str, share: float, first_share: float | None = None) -> Change:
     return change
 
 
+def half_back(name: str, share: float, days: int) -> Change:
+    """The column is all null for some windows, and then has its values back but for a share."""
+    return lambda rows, k: nulls(name, 1.0 if k < days else share)(rows, k)
+
+
 def flip(rows: Rows, _k: int) -> Rows:
     """The pair's correlation turns; both columns keep their distribution."""
     return {**rows, "x9": -numbers(rows, "x9")}
@@ -267,6 +272,20 @@ SEQUENCES: Mapping[str, Sequence] = {
     ),
     "in one segment": _sequence(
         wanted=Wanted(), first=in_region(moved("x0"), "r3"), segmented=True, windows=40
+    ),
+    # Owed rows of before the first cause: one page for all segments, of their own.
+    "owed window: segments": _sequence(
+        wanted=_OWN, first=moved("x0"), second=moved("x5"), names=_X5, delay=1, owed=True, segmented=True,
+        windows=20,
+    ),
+    # What is null is no small move of many columns together.
+    "three all null": _sequence(
+        wanted=Wanted(updates=NONE), first=both(*(nulls(name, 1.0) for name in ALL[:3])), windows=15
+    ),
+    # It was broken for longer than what follows may join: no end in between, and no second page.
+    "half back": _sequence(wanted=Wanted(ends=NONE), first=half_back("x0", 0.5, 5)),
+    "half back: segments": _sequence(
+        wanted=Wanted(ends=NONE), first=half_back("x0", 0.5, 5), segmented=True, windows=20
     ),
     "other column: segments": _sequence(
         wanted=_OWN, first=moved("x0"), second=moved("x5"), names=_X5, segmented=True, windows=30

@@ -103,3 +103,12 @@ def test_an_incident_says_how_far_it_is_from_its_end() -> None:
         ColumnEnding(column="a", quiet=2, needed=QUIET_WINDOWS),
         ColumnEnding(column="x", quiet=0, needed=1, broken=True),
     )
+
+
+def test_a_window_judged_late_ends_nothing() -> None:
+    """Newer windows have been judged: a whole one of before ends no breakage that goes on."""
+    late = replace(findings(12, set()), is_late=True)
+    for incident in (BROKE, replace(DRIFTED, quiet=(2, 2))):
+        settled = settle((incident,), late)
+        assert settled.open == (incident,)
+        assert settled.resolved == ()

@@ -181,17 +181,57 @@ def test_a_move_joins_what_is_open_in_another_segment_under_its_key() -> None:
     assert grown.paged is None
 
 
-def test_beyond_the_bound_a_move_joins_the_newest_incident_and_pages_under_its_key() -> None:
+def full(newest_muted_until: int | None = None) -> tuple[Incident, ...]:
+    """As many incidents as are told apart, ten days from page to page; the newest one may be muted."""
     incidents: tuple[Incident, ...] = ()
     for number in range(MAX_OPEN_INCIDENTS):
-        changes = after(10 * number, incidents).with_moves([named(f"c{number}", 10 * number)])
-        incidents = changes.incidents
+        incidents = after(10 * number, incidents).with_moves([named(f"c{number}", 10 * number)]).incidents
     assert len(incidents) == MAX_OPEN_INCIDENTS
-    day = 10 * MAX_OPEN_INCIDENTS
-    changes = after(day, incidents).with_moves([named("x", day)])
+    return (*incidents[:-1], replace(incidents[-1], muted_until=newest_muted_until))
+
+
+LAST_PAGE = 10 * (MAX_OPEN_INCIDENTS - 1)
+
+
+@pytest.mark.parametrize("days", [3, 5, 10])
+@pytest.mark.parametrize("broken", [False, True])
+def test_beyond_the_bound_another_cause_pages_at_once_under_the_newest_key(days: int, broken: bool) -> None:
+    """Within seven windows too: it is another cause, of which nothing would be said."""
+    incidents, day = full(), LAST_PAGE + days
+    changes = after(day, incidents, *(["x"] if broken else [])).with_breakages()
+    if not broken:
+        changes = changes.with_moves([named("x", day)])
     assert len(changes.incidents) == MAX_OPEN_INCIDENTS
-    assert (changes.paged, changes.again) == (incidents[-1].key, True)
-    assert changes.incidents[-1].columns[-1] == "x"
+    assert (changes.paged, changes.again, changes.updates) == (incidents[-1].key, True, ())
+    last = changes.incidents[-1]
+    assert (last.columns[-1], last.newest_page, last.page_due) == ("x", (day + 1) * DAY, False)
+    assert [item.key for item in changes.updated] == [last.key]
+
+
+def test_beyond_the_bound_what_is_of_the_newest_cause_still_joins_without_a_page() -> None:
+    incidents = full()
+    changes = after(LAST_PAGE + 9, incidents).with_moves([named("x", LAST_PAGE + 2)])
+    assert changes.paged is None
+    assert changes.updates == (IncidentUpdate(key=incidents[-1].key, columns=("x",)),)
+    assert not changes.incidents[-1].page_due
+
+
+def test_beyond_the_bound_no_mute_hides_another_cause() -> None:
+    incidents = full(newest_muted_until=1 << 60)
+    day = LAST_PAGE + 5
+    assert after(day, incidents).with_moves([named("x", day)]).paged == incidents[-2].key
+    over = full(newest_muted_until=day * DAY)
+    assert after(day, over).with_moves([named("x", day)]).paged == over[-1].key
+    muted = tuple(replace(item, muted_until=1 << 60) for item in incidents)
+    assert after(day, muted).with_moves([named("x", day)]).paged == incidents[-1].key, "it waits for the end"
+
+
+def test_beyond_the_bound_a_window_before_all_incidents_opens_none() -> None:
+    later = tuple(replace(item, onset=item.onset + 100 * DAY) for item in full())
+    changes = after(5, later).with_moves([named("x", 5)])
+    assert len(changes.incidents) == MAX_OPEN_INCIDENTS
+    assert (changes.paged, changes.again) == (later[-1].key, True)
+    assert changes.incidents[-1].newest_page == later[-1].newest_page, "no page becomes older"
 
 
 def test_the_columns_of_a_group_are_one_incident() -> None:
@@ -207,6 +247,41 @@ def test_what_returns_is_recurring(days_away: int, absence: int) -> None:
     changes = after(day, past=past).with_moves([named("a", day)])
     assert changes.opened[0].absence == absence * DAY
     assert after(day, past=past).with_moves([named("c", day)]).opened[0].absence == 0
+
+
+WENT = (PastIncident(columns=("a", "b"), loud_until=5 * DAY, absence=0),)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_recurring"),
+    [
+        ("a", True),
+        ("ab", True),
+        ("ax", True),
+        ("axy", False),
+        ("abxy", True),
+        ("abvwxyz", False),
+        ("x", False),
+    ],
+)
+def test_it_is_recurring_if_at_least_half_of_its_columns_went_away(columns: str, is_recurring: bool) -> None:
+    """Whether one window names them or some join: one column that is back does not keep many others open."""
+    at_once = after(15, past=WENT).with_moves([named(name, 15) for name in columns]).incidents
+    incidents: tuple[Incident, ...] = ()
+    for name in columns:
+        incidents = after(15, incidents, past=WENT).with_moves([named(name, 15)]).incidents
+    for items in (at_once, incidents):
+        (incident,) = items
+        assert bool(incident.absence) is is_recurring
+        assert incident.absence in (0, 10 * DAY)
+
+
+def test_what_joins_a_rhythm_of_many_weeks_leaves_its_absence() -> None:
+    weekly = replace(OPEN[0], absence=12 * DAY, returned=("a",))
+    (incident,) = after(12, (weekly,)).with_moves([named("b", 11)]).incidents
+    assert incident.absence == 12 * DAY
+    (incident,) = after(12, (incident,)).with_moves([named("c", 11)]).incidents
+    assert incident.absence == 0
 
 
 def test_of_a_window_judged_late_the_newest_page_that_had_begun_counts() -> None:

@@ -268,7 +268,30 @@ def test_it_is_refused_when_a_newer_acceptance_builds_on_it_until_that_is_undone
     active = inside.daemon.session.history.references.active("m")
     assert active is not None
     assert active.reference.provenance.accepted == ()
-    assert {item.key for item in inside.view().incidents} == {first, incident.key}
+    assert {item.key for item in inside.view().incidents} == {first}, "x is in one incident"
+    stored = inside.daemon.session.history.incidents.get(incident.key)
+    assert stored is not None
+    assert stored.resolution == "reference replaced"
+
+
+def test_what_moved_against_the_reference_that_is_gone_ends_and_no_column_is_in_two(
+    world: World, inside: Inside
+) -> None:
+    """Both would follow x, and page for one move of it."""
+    key = accepted(world, inside)
+    mark_delivered(inside)
+    produce(world, inside, range(12, 20))
+    (newer,) = inside.view().incidents
+    assert newer.key != key
+    mark_delivered(inside)
+    assert ask(inside, "undo", key).startswith(f"undone: {key} is open again")
+    (incident,) = state_of(inside).incidents
+    assert (incident.key, incident.columns) == (key, ("x",))
+    assert [item.key for item in inside.view().incidents] == [key]
+    assert messages(inside)[-1] == ("resolved", "pending")
+    stored = inside.daemon.session.history.incidents.get(newer.key)
+    assert stored is not None
+    assert stored.resolution == "reference replaced"
 
 
 def test_what_was_no_acceptance_is_refused_by_name(world: World, inside: Inside) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from driftwatch.core.schema import Span
 from driftwatch.decide.segment_state import Incident
 from driftwatch.monitor.incidents.ending_text import column_endings, ending_line, ending_texts, how_it_ended
-from driftwatch.results.results import ColumnEnding, IncidentEnding
+from driftwatch.monitor.incidents.incident_lines import again_line
+from driftwatch.notify.base import Message
+from driftwatch.results.results import ColumnEnding, IncidentEnding, Reason, State, Verdict
 
 DAY = 86_400
 NS = 10**9
@@ -110,3 +113,23 @@ def test_several_are_told_apart_by_their_keys() -> None:
 def test_an_ended_incident_says_how_and_after_what_time(changes: dict[str, Any], end: int, text: str) -> None:
     values: dict[str, Any] = {"kind": "drift", "columns": ("a",), **changes}
     assert how_it_ended(Incident(key="k", opened_at=0, onset=0, **values), end * NS) == text
+
+
+@pytest.mark.parametrize(("n_open", "beginning"), [(19, "again: it has moved further"), (20, "again: more ")])
+def test_a_page_beyond_the_bound_says_why_it_is_under_that_key(n_open: int, beginning: str) -> None:
+    endings = tuple(
+        IncidentEnding(key=f"k{number}", kind="drift", recurring=False, columns=())
+        for number in range(n_open)
+    )
+    verdict = Verdict(
+        monitor="m", segment=None, window=Span(start=0, end=1), rows=1, state=State.DRIFTING,
+        reason=Reason.EVIDENCE_COMPLETE, endings=endings,
+    )  # fmt: skip
+    incident = Incident(key="k0", kind="drift", columns=("x",), opened_at=1, onset=0)
+    earlier = Message(
+        key="k0", kind="drift", monitor="m", segment=None, resolved=False, title="", lines=(), unchanged="",
+        window_start=0, window_end=1, onset=0, opened_at=1, resolved_at=None, state="", reason="",
+    )  # fmt: skip
+    line = again_line(incident, verdict, earlier)
+    assert line.startswith(beginning)
+    assert ("20 incidents are open" in line) is (n_open == 20)

@@ -166,6 +166,9 @@ def test_columns_that_are_not_watched_leave_an_incident_with_all_that_is_known_o
     )  # fmt: skip
     part = watched_part(incident, monitor(inside))
     assert part == replace(incident, columns=("x",), quiet=(2,), broken=("x",), only_broken=())
+    drift = replace(incident, broken=("gone",))
+    part = watched_part(drift, monitor(inside))
+    assert part == replace(drift, kind="drift", columns=("x",), quiet=(2,), broken=(), only_broken=())
     part = watched_part(replace(incident, quiet=()), monitor(inside))
     assert part is not None
     assert part.quiet == (0,)
