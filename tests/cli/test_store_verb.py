@@ -184,7 +184,9 @@ def test_what_opened_or_ended_since_the_backup_is_told_as_unknown_and_fires_no_m
     assert result.exit_code == 0, result.output
     assert f"{opened}: told as ended, unknown" in result.output
     assert open_keys(store) == []
-    assert set(query(store, "SELECT key, kind FROM outbox WHERE message LIKE '%ended, unknown%'")) == {
+    assert set(
+        query(store, "SELECT key, kind FROM outbox WHERE message LIKE '%ended, its history was lost%'")
+    ) == {
         (key, "resolved"),
         (opened, "resolved"),
     }

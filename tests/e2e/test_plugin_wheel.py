@@ -85,7 +85,7 @@ def test_a_daemon_pages_and_notifies_through_the_plugins(shifted: tuple[Path, di
     assert (named["column"], named["detector"]) == ("level", "mode_share")
     (line,) = map(json.loads, (folder / "lines").read_text().splitlines())
     assert line["incident"] == page["incident"]
-    assert line["summary"] == "[critical] m: inputs drifted, 1 of 2 columns"
+    assert line["summary"] == "[critical] m: inputs drifted, level (1 of 2 columns)"
     assert any(fact.startswith(f"level: {named['effect']}") for fact in line["facts"])
     labels = 'column="level",detector="mode_share",monitor="m",segment=""'
     assert f"driftwatch_column_statistic{{{labels}}}" in answer["metrics"]

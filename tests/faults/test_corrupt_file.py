@@ -123,7 +123,7 @@ def test_what_was_lost_is_told_under_the_keys_that_receivers_know(story: RowsOfA
     ((sink, text),) = rows(store, f"SELECT sink, message FROM outbox WHERE key = '{key}'")
     message = json.loads(text)
     assert (sink, message["resolved"], message["key"]) == ("webhook", True, key)
-    assert message["title"].endswith("ended, unknown")
+    assert message["title"].endswith("ended, its history was lost")
     assert "the history was lost" in message["lines"][1]
     assert "It is empty before 2023-11-14 22:29Z" in words
     assert "the windows from 2023-11-14 22:18Z" in words
