@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from driftwatch.core.memory import block_pandas_import, retain_freed_memory, use_single_arena
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 _GIL_SWITCH_SECONDS = 0.0005
 #: Stands among the signals for the daemon's own wish to end, and the exit code of that.
 _GIVE_UP, _GIVEN_UP_CODE = 0, 4
+#: The main thread looks for signals as often, whatever woke it or did not.
+_MAX_WAIT_SECONDS = 1.0
 #: After ``limits.shutdown`` the process ends, whatever still waits: deliveries, answers and the store's close
 #: have as long.
 _LAST_SECONDS = 5.0
@@ -49,32 +53,53 @@ def run_daemon(path: Path, *, log_format: str, log_level: str) -> int:
     return _serve(Daemon(lambda: load(path), SystemClock()))
 
 
-def _serve(daemon: Daemon) -> int:
-    wake = threading.Event()
-    pending: list[int] = []
+class _Signals:
+    """Numbers of signals in the order in which they came, for the main thread.
 
-    def receive(number: int, _frame: FrameType | None = None) -> None:
-        pending.append(number)
-        wake.set()
+    The kernel may hand a signal to any thread, and Python's handler runs in the main one, which nothing wakes
+    from a lock. The descriptor that the handler in C writes to does.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._reader.settimeout(_MAX_WAIT_SECONDS)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _frame: self._numbers.append(number))
+
+    def add(self, number: int) -> None:
+        """Add one from within, from any thread."""
+        self._numbers.append(number)
+        # A full buffer wakes as well.
+        with suppress(BlockingIOError):
+            self._writer.send(b"\0")
+
+    def wait(self) -> Iterator[int]:
+        while True:
+            with suppress(TimeoutError):
+                self._reader.recv(4096)
+            while self._numbers:
+                yield self._numbers.pop(0)
+
+
+def _serve(daemon: Daemon) -> int:
+    signals = _Signals()
 
     def give_up(reason: str) -> None:
         log.critical("the process ends for its supervisor", extra={"reason": reason})
-        receive(_GIVE_UP)
+        signals.add(_GIVE_UP)
 
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(name, receive)
     daemon.on_give_up = give_up
     # References are built in the background, so that signals are handled meanwhile.
     daemon.start(wait_loaded=False)
-    while True:
-        wake.wait()
-        wake.clear()
-        while pending:
-            number = pending.pop(0)
-            if number != signal.SIGHUP:
-                return _exit(daemon, _GIVEN_UP_CODE if number == _GIVE_UP else 0)
-            # In a thread, so that a reload that waits for the disk does not delay a SIGTERM.
-            threading.Thread(target=_reload, args=(daemon,), name="reload-signal", daemon=True).start()
+    for number in signals.wait():
+        if number != signal.SIGHUP:
+            return _exit(daemon, _GIVEN_UP_CODE if number == _GIVE_UP else 0)
+        # In a thread, so that a reload that waits for the disk does not delay a SIGTERM.
+        threading.Thread(target=_reload, args=(daemon,), name="reload-signal", daemon=True).start()
+    raise AssertionError("signals never end")
 
 
 def _reload(daemon: Daemon) -> None:
