@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from driftwatch.core.arrays import BoolArray, Int64Array
 from driftwatch.decide.baseline.score_history import SCORE_ARRAYS, ScoreHistory
-from driftwatch.decide.baseline.share_history import SHARE_ARRAYS, ShareHistory
+from driftwatch.decide.baseline.share_history import BLOCK_SUMS, SHARE_ARRAYS, ShareHistory
 
 Array = npt.NDArray[Any]
 
@@ -51,7 +51,7 @@ def with_former_shares(current: ShareHistory, former: ShareHistory, flags: BoolA
         if name in ("sizes", "pending"):
             continue
         array, old = getattr(current, name), getattr(former, name)
-        axis = 1 if name in _BY_LENGTH else 0
+        axis = 1 if name in BLOCK_SUMS else 0
         is_by_label = array.shape[axis] != len(current.keys)
         which, where = (labels, old_positions) if is_by_label else (is_former, positions)
         arrays[name] = np.moveaxis(
@@ -72,16 +72,5 @@ def _labels_of(history: ShareHistory, streams: Int64Array) -> Int64Array:
     return np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
 
 
-#: Arrays of windows, and of lengths of blocks.
+#: Arrays of windows.
 _BY_WINDOW = frozenset({"values", "slots", "ends", "rows", "late"})
-_BY_LENGTH = frozenset(
-    {
-        "blocks",
-        "open_windows",
-        "share_sum",
-        "square_sum",
-        "inverse_trials_sum",
-        "open_successes",
-        "open_trials",
-    }
-)

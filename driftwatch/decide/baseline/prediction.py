@@ -89,7 +89,7 @@ def p_values(
     all windows.
     """
     series, n, fit = baseline.series, baseline.n, baseline.fit
-    deviation = _deviations(value, fit, floor) * baseline.weight
+    deviation = deviations_from(value, fit, floor) * baseline.weight
     level = history.level if history.level_end == start else np.full(len(value), np.nan)
     ranked, heavy_tailed = model.ranked, model.heavy_tailed & history.keys.has_column
     # All others have a p-value of 1 or NaN, or one from ranks.
@@ -173,7 +173,7 @@ def _tie_width(history: ScoreHistory, value: Float64Array, floor: Float64Array) 
     return width + np.abs(value) / (n_blocks - 1) if n_left and n_blocks > 1 else width
 
 
-def _deviations(value: Float64Array, fit: LocationScale, floor: Float64Array) -> Float64Array:
+def deviations_from(value: Float64Array, fit: LocationScale, floor: Float64Array) -> Float64Array:
     return np.asarray(
         (value - fit.location) / np.maximum(fit.scale, np.maximum(MIN_SCALE_FLOORS * floor, 1e-9))
     )
@@ -208,7 +208,7 @@ def _sums_since(
         if is_included.any():
             fit = fit_location_scale(series, history.slots, int(history.slots[row]), history.rows, row_means)
             weight = np.where(row_means, deviation_weight(history.rows[row], history.rows), 1.0)
-            deviations = np.nan_to_num(_deviations(history.values[row], fit, floor)) * weight
+            deviations = np.nan_to_num(deviations_from(history.values[row], fit, floor)) * weight
             total, windows = total + np.where(is_included, deviations, 0.0), windows + is_included
             yield total, windows
 
@@ -247,7 +247,7 @@ def levels_beside(
         for row in reversed(rows):
             weight = np.where(history.keys.has_column, deviation_weight(history.rows[row], history.rows), 1.0)
             predicted = model.phi * np.where(np.isnan(level), 0.0, level)
-            deviation = _deviations(history.values[row], fit, floor) * weight
+            deviation = deviations_from(history.values[row], fit, floor) * weight
             level = predicted + model.gain * (deviation - predicted)
         levels.append(level)
     return levels[0], levels[1]

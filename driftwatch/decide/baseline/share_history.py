@@ -269,12 +269,16 @@ class ShareHistory:
         return effects
 
 
+#: Sums over learned windows, for each length of blocks.
+BLOCK_SUMS = (
+    "blocks", "open_windows", "share_sum", "square_sum", "inverse_trials_sum", "open_successes",
+    "open_trials",
+)  # fmt: skip
 #: Fields that have an axis of streams or labels, and its position; ``pending`` is concatenated separately.
 _STREAM_AXES = {
-    "log_m": 0, "cusum": 0, "onset": 0, "design_effect": 0, "blocks": 1, "open_windows": 1,
-    "share_sum": 1, "square_sum": 1, "inverse_trials_sum": 1, "open_successes": 1, "open_trials": 1,
-    "centre": 1, "paged_change": 0,
-}  # fmt: skip
+    **dict.fromkeys(("log_m", "cusum", "onset", "design_effect", "paged_change"), 0),
+    **dict.fromkeys((*BLOCK_SUMS, "centre"), 1),
+}
 #: Name of each array in the stored bytes, and the field that holds it.
 SHARE_ARRAYS = {
     "sizes": "sizes",

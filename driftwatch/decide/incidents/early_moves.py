@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 from driftwatch.core.arrays import Float64Array, Int64Array
 from driftwatch.decide.baseline.location_scale import deviation_weight, fit_location_scale
-from driftwatch.decide.baseline.prediction import MIN_SCALE_FLOORS
+from driftwatch.decide.baseline.prediction import deviations_from
 from driftwatch.decide.baseline.score_history import ScoreHistory
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS
 from driftwatch.decide.baseline.weighted_series import Series
@@ -59,8 +59,7 @@ class PagedDeviations:
             result = np.full(values.shape, np.nan)
             for slot in np.unique(slots).tolist():
                 fit = fit_location_scale(series, history.slots, slot, history.rows, row_means)
-                scale = np.maximum(fit.scale, np.maximum(MIN_SCALE_FLOORS * floor, 1e-9))
-                result[slots == slot] = (values[slots == slot] - fit.location) / scale
+                result[slots == slot] = deviations_from(values[slots == slot], fit, floor)
             weights = [deviation_weight(count, history.rows) for count in rows.tolist()]
             return np.asarray(result * np.where(row_means, np.array(weights)[:, None], 1.0))
 

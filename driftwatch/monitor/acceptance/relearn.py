@@ -18,7 +18,7 @@ from driftwatch.config.models import MonitorConfig
 from driftwatch.core.arrays import BoolArray
 from driftwatch.core.windows import season_slot, window_at
 from driftwatch.decide.baseline.score_model import MIN_HISTORY_WINDOWS
-from driftwatch.decide.baseline.share_history import ShareHistory
+from driftwatch.decide.baseline.share_history import BLOCK_SUMS, ShareHistory
 from driftwatch.decide.decision import learn_block
 from driftwatch.decide.evalues.stream_index import StreamIndex, owner_of
 from driftwatch.decide.measurement import Measurement
@@ -29,17 +29,6 @@ from driftwatch.monitor.evaluation.evaluator import streams
 from driftwatch.results.streams import Streams
 from driftwatch.summary.reference import Reference
 from driftwatch.summary.summary import Summary, total
-
-#: Sums over learned windows, in which two levels would pass for one that varies.
-_SHARE_SUMS = (
-    "blocks",
-    "open_windows",
-    "share_sum",
-    "square_sum",
-    "inverse_trials_sum",
-    "open_successes",
-    "open_trials",
-)
 
 
 def rebased_owners(monitor: Monitor, accepted: Sequence[str]) -> frozenset[str]:
@@ -89,7 +78,8 @@ def _without_sums(history: ShareHistory, flags: BoolArray) -> ShareHistory:
     effects = np.where(flags, history.design_effects(), history.design_effect)
     by_label = flags[history.label_streams]
     sums: dict[str, Any] = {"design_effect": effects}
-    for name in _SHARE_SUMS:
+    # In sums over both, two levels would pass for one that varies.
+    for name in BLOCK_SUMS:
         array = getattr(history, name)
         sums[name] = np.where(flags if array.shape[-1] == len(flags) else by_label, 0, array)
     return replace(history, pending=np.where(by_label, 0, history.pending), **sums)
