@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,12 +75,12 @@ class _Signals:
         with suppress(BlockingIOError):
             self._writer.send(b"\0")
 
-    def wait(self) -> Iterator[int]:
-        while True:
+    def wait(self) -> int:
+        """Return the next one."""
+        while not self._numbers:
             with suppress(TimeoutError):
                 self._reader.recv(4096)
-            while self._numbers:
-                yield self._numbers.pop(0)
+        return self._numbers.pop(0)
 
 
 def _serve(daemon: Daemon) -> int:
@@ -94,12 +93,10 @@ def _serve(daemon: Daemon) -> int:
     daemon.on_give_up = give_up
     # References are built in the background, so that signals are handled meanwhile.
     daemon.start(wait_loaded=False)
-    for number in signals.wait():
-        if number != signal.SIGHUP:
-            return _exit(daemon, _GIVEN_UP_CODE if number == _GIVE_UP else 0)
+    while (number := signals.wait()) == signal.SIGHUP:
         # In a thread, so that a reload that waits for the disk does not delay a SIGTERM.
         threading.Thread(target=_reload, args=(daemon,), name="reload-signal", daemon=True).start()
-    raise AssertionError("signals never end")
+    return _exit(daemon, _GIVEN_UP_CODE if number == _GIVE_UP else 0)
 
 
 def _reload(daemon: Daemon) -> None:
